@@ -1,0 +1,579 @@
+//! [`CognitoClaims`]: what a handler gets.
+
+use std::{
+    fmt,
+    str::Split,
+    sync::{Arc, OnceLock},
+    time::SystemTime,
+};
+
+use serde::{
+    Serialize, Serializer,
+    de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use super::{
+    AccessClaims, IdClaims,
+    attributes::{Attributes, Identity},
+    payload::ClaimSet,
+};
+use crate::{
+    json::Name,
+    keys::Signed,
+    policy::unix_seconds,
+    pool::{TokenUse, UserPoolId},
+};
+
+/// A token that passed every check. Only `Policy::admit` makes one, out of a [`Signed`] token that satisfies the policy: who holds
+/// it needs no further proof.
+pub(crate) struct VerifiedToken {
+    claims: ClaimSet,
+    token_use: TokenUse,
+    expires_at: SystemTime,
+    pool: Arc<UserPoolId>,
+    key_serial: u64,
+    attributes: OnceLock<Box<Attributes>>,
+}
+
+impl VerifiedToken {
+    /// For `Policy::admit`, which has read `token_use` and `exp` on the way.
+    pub(crate) fn admitted(
+        signed: Signed,
+        token_use: TokenUse,
+        expires_at: SystemTime,
+        pool: &Arc<UserPoolId>,
+    ) -> Self {
+        let (claims, key_serial) = signed.into_parts();
+        Self { claims, token_use, expires_at, pool: Arc::clone(pool), key_serial, attributes: OnceLock::new() }
+    }
+
+    /// The serial of the key that verified the token.
+    pub(crate) fn key_serial(&self) -> u64 {
+        self.key_serial
+    }
+
+    pub(crate) fn expires_at(&self) -> SystemTime {
+        self.expires_at
+    }
+
+    fn attributes(&self) -> &Attributes {
+        self.attributes.get_or_init(|| Box::new(Attributes::read(self.claims.json())))
+    }
+}
+
+/// The verified claims of a Cognito token, of either kind.
+///
+/// As a handler's argument it answers 401 to a request without a valid token, so a handler that has one has a signed-in caller.
+/// Cloning it copies a pointer. `T` adds claims of the application's own; see [`custom`](Self::custom).
+///
+/// `Debug` prints nothing personal, and there is no `Serialize`, so that claims do not slip into a log or an answer:
+/// [`disclose`](Self::disclose) says that they should.
+///
+/// ```
+/// use axum_cognito::{CognitoClaims, Verifier, testing::FakeUserPool};
+///
+/// let fake = FakeUserPool::new();
+/// let verifier = Verifier::new(fake.user_pool());
+///
+/// let claims: CognitoClaims =
+///     verifier.check(&fake.access_token("alice").group("admins").scope("orders/read").mint())?;
+/// assert_eq!(claims.username(), Some("alice"));
+/// assert_eq!(claims.client_id(), fake.client_id());
+/// assert!(claims.in_group("admins") && claims.has_scope("orders/read"));
+///
+/// // A machine signs in for itself, and has no user name:
+/// let claims = verifier.check(&fake.machine_token().mint())?;
+/// assert!(claims.is_machine());
+/// assert_eq!(claims.username(), None);
+/// # Ok::<(), axum_cognito::VerifyError>(())
+/// ```
+pub struct CognitoClaims<T: CustomClaims = Standard> {
+    token: Arc<VerifiedToken>,
+    custom: T::Held,
+}
+
+impl CognitoClaims {
+    pub(crate) fn new(token: Arc<VerifiedToken>) -> Self {
+        Self { token, custom: Standard }
+    }
+
+    #[allow(dead_code)]
+    pub(crate) fn token(&self) -> &Arc<VerifiedToken> {
+        &self.token
+    }
+}
+
+impl<T: CustomClaims> CognitoClaims<T> {
+    /// The user's id in the pool, for life; for a machine, the client id.
+    ///
+    /// Opaque: it looks like a UUID, and AWS asks not to rely on that. A machine's token without `sub` counts as its client's, as
+    /// RFC 9068 §2.2 has it.
+    pub fn sub(&self) -> &str {
+        self.token.claims.sub().unwrap_or_else(|| self.client_id())
+    }
+
+    /// The user's name: `username` of an access token, `cognito:username` of an ID token. [`None`] for machines.
+    ///
+    /// For federated users it is `<provider>_<subject>`.
+    pub fn username(&self) -> Option<&str> {
+        self.token.claims.username()
+    }
+
+    /// The app client that the token was issued to: `client_id` of an access token, `aud` of an ID token.
+    pub fn client_id(&self) -> &str {
+        let claims = &self.token.claims;
+        let client = match self.token.token_use {
+            TokenUse::Access => claims.client_id(),
+            TokenUse::Id => claims.aud(),
+        };
+        client.unwrap_or_default() // INVARIANT: the policy demands it
+    }
+
+    /// Whether this is an access or an ID token.
+    pub fn token_use(&self) -> TokenUse {
+        self.token.token_use
+    }
+
+    /// Whether a machine signed in for itself (client credentials), so that there is no user.
+    pub fn is_machine(&self) -> bool {
+        self.token.token_use == TokenUse::Access && self.username().is_none()
+    }
+
+    /// The pool that the token comes from: the configured one, whatever form its issuer has.
+    pub fn pool(&self) -> &UserPoolId {
+        &self.token.pool
+    }
+
+    /// `iss` as it stands in the token.
+    pub fn issuer(&self) -> &str {
+        self.token.claims.iss().unwrap_or_default() // INVARIANT: it chose the pool
+    }
+
+    /// The groups (`cognito:groups`) of the user. Somebody without groups has none; that is never an error.
+    pub fn groups(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
+        self.token.claims.groups()
+    }
+
+    /// Whether the user is a member of this group. Names are compared to the letter.
+    pub fn in_group(&self, group: &str) -> bool {
+        self.groups().any(|each| each == group)
+    }
+
+    /// The scopes (`scope`) of an access token, such as `orders/read`. ID tokens have none.
+    pub fn scopes(&self) -> Scopes<'_> {
+        Scopes(self.token.claims.scope().unwrap_or_default().split(' '))
+    }
+
+    /// Whether the token was granted this scope. Scopes are compared to the letter (RFC 6749 §3.3).
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.scopes().any(|each| each == scope)
+    }
+
+    /// `exp`: from this moment on, the token is void.
+    pub fn expires_at(&self) -> SystemTime {
+        self.token.expires_at
+    }
+
+    /// `exp` in whole seconds since 1970.
+    pub fn exp(&self) -> u64 {
+        unix_seconds(self.token.expires_at)
+    }
+
+    /// `iat`: when the token was issued.
+    pub fn issued_at(&self) -> Option<SystemTime> {
+        self.token.claims.iat()
+    }
+
+    /// `nbf`: before this moment the token was not valid. Cognito does not usually send it.
+    pub fn not_before(&self) -> Option<SystemTime> {
+        self.token.claims.nbf()
+    }
+
+    /// `auth_time`: when the user proved who they are. Refreshed tokens keep it, so it can be long before
+    /// [`issued_at`](Self::issued_at).
+    pub fn auth_time(&self) -> Option<SystemTime> {
+        self.token.claims.auth_time()
+    }
+
+    /// `jti`: this token's own id, if the app client has revocation turned on.
+    pub fn jti(&self) -> Option<&str> {
+        self.token.claims.jti()
+    }
+
+    /// `origin_jti`: shared by all tokens that stem from one sign-in; what to block when that session is revoked.
+    pub fn origin_jti(&self) -> Option<&str> {
+        self.token.claims.origin_jti()
+    }
+
+    /// `aud`: of an ID token the client id, of an access token the resource that it is bound to, if any.
+    pub fn audience(&self) -> Option<&str> {
+        self.token.claims.aud()
+    }
+
+    /// `event_id`: the authentication event; absent from the tokens of some flows.
+    pub fn event_id(&self) -> Option<&str> {
+        self.token.attributes().event_id.as_deref()
+    }
+
+    /// `version` of an access token's format; absent from the tokens of some flows.
+    pub fn version(&self) -> Option<u64> {
+        self.token.attributes().version
+    }
+
+    /// `device_key` of a remembered device.
+    pub fn device_key(&self) -> Option<&str> {
+        self.token.attributes().device_key.as_deref()
+    }
+
+    /// `acr`: how strongly the user was authenticated, such as `urn:cognito:loa:2`.
+    pub fn acr(&self) -> Option<&str> {
+        self.token.attributes().acr.as_deref()
+    }
+
+    /// `amr`: by which methods the user was authenticated, such as `pwd`, `otp`, `mfa`, `fed`.
+    pub fn amr(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.token.attributes().amr.iter().map(String::as_str)
+    }
+
+    /// `nonce` of the sign-in that an ID token answers.
+    pub fn nonce(&self) -> Option<&str> {
+        self.token.attributes().nonce.as_deref()
+    }
+
+    /// `at_hash`: binds an ID token to the access token that came with it.
+    pub fn at_hash(&self) -> Option<&str> {
+        self.token.attributes().at_hash.as_deref()
+    }
+
+    /// `azp`: the party that the token was issued to, where it is sent.
+    pub fn azp(&self) -> Option<&str> {
+        self.token.attributes().azp.as_deref()
+    }
+
+    /// The IAM roles (`cognito:roles`) of the user's groups.
+    pub fn roles(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.token.attributes().roles.iter().map(String::as_str)
+    }
+
+    /// The IAM role (`cognito:preferred_role`) of the group with the best precedence.
+    pub fn preferred_role(&self) -> Option<&str> {
+        self.token.attributes().preferred_role.as_deref()
+    }
+
+    /// The accounts at other identity providers that are linked to the user (`identities`).
+    pub fn identities(&self) -> &[Identity] {
+        &self.token.attributes().identities
+    }
+
+    /// `email`. Not verified by itself: see [`email_verified`](Self::email_verified).
+    pub fn email(&self) -> Option<&str> {
+        self.token.attributes().email.as_deref()
+    }
+
+    /// Whether Cognito verified `email`. Accepts `true` and `"true"`, since Cognito's channels differ; absent is `false`.
+    pub fn email_verified(&self) -> bool {
+        self.token.attributes().email_verified
+    }
+
+    /// `phone_number` in E.164 form.
+    pub fn phone_number(&self) -> Option<&str> {
+        self.token.attributes().phone_number.as_deref()
+    }
+
+    /// Whether Cognito verified `phone_number`; as [`email_verified`](Self::email_verified).
+    pub fn phone_number_verified(&self) -> bool {
+        self.token.attributes().phone_number_verified
+    }
+
+    /// `name`: the full name for display.
+    pub fn name(&self) -> Option<&str> {
+        self.token.attributes().name.as_deref()
+    }
+
+    /// `given_name`.
+    pub fn given_name(&self) -> Option<&str> {
+        self.token.attributes().given_name.as_deref()
+    }
+
+    /// `middle_name`.
+    pub fn middle_name(&self) -> Option<&str> {
+        self.token.attributes().middle_name.as_deref()
+    }
+
+    /// `family_name`.
+    pub fn family_name(&self) -> Option<&str> {
+        self.token.attributes().family_name.as_deref()
+    }
+
+    /// `nickname`.
+    pub fn nickname(&self) -> Option<&str> {
+        self.token.attributes().nickname.as_deref()
+    }
+
+    /// `preferred_username`: the name that the user wishes to be shown by. Users can change it; never decide by it.
+    pub fn preferred_username(&self) -> Option<&str> {
+        self.token.attributes().preferred_username.as_deref()
+    }
+
+    /// `profile`: the URL of a profile page.
+    pub fn profile(&self) -> Option<&str> {
+        self.token.attributes().profile.as_deref()
+    }
+
+    /// `picture`: the URL of a picture.
+    pub fn picture(&self) -> Option<&str> {
+        self.token.attributes().picture.as_deref()
+    }
+
+    /// `website`.
+    pub fn website(&self) -> Option<&str> {
+        self.token.attributes().website.as_deref()
+    }
+
+    /// `gender`.
+    pub fn gender(&self) -> Option<&str> {
+        self.token.attributes().gender.as_deref()
+    }
+
+    /// `birthdate`, as the user or the application wrote it.
+    pub fn birthdate(&self) -> Option<&str> {
+        self.token.attributes().birthdate.as_deref()
+    }
+
+    /// `zoneinfo`, such as `Europe/Berlin`.
+    pub fn zoneinfo(&self) -> Option<&str> {
+        self.token.attributes().zoneinfo.as_deref()
+    }
+
+    /// `locale`, such as `de-DE`.
+    pub fn locale(&self) -> Option<&str> {
+        self.token.attributes().locale.as_deref()
+    }
+
+    /// `address`, where it is a string.
+    pub fn address(&self) -> Option<&str> {
+        self.token.attributes().address.as_deref()
+    }
+
+    /// `updated_at`: when the profile changed last.
+    pub fn updated_at(&self) -> Option<SystemTime> {
+        self.token.attributes().updated_at
+    }
+
+    /// Any claim by its name, in the application's type: `custom:` attributes, claims of a pre token generation trigger, and
+    /// whatever Cognito adds tomorrow.
+    ///
+    /// Reads the payload once more at every call. For several claims, or on a hot path, use a type of your own
+    /// ([`custom`](Self::custom)).
+    ///
+    /// ```
+    /// # use axum_cognito::{Verifier, testing::FakeUserPool};
+    /// # let fake = FakeUserPool::new();
+    /// # let verifier = Verifier::new(fake.user_pool());
+    /// let token = fake.access_token("alice").claim("custom:tenant", "blue").mint();
+    /// let claims = verifier.check(&token)?;
+    /// assert_eq!(claims.get::<String>("custom:tenant")?.as_deref(), Some("blue"));
+    /// assert_eq!(claims.get::<String>("custom:colour")?, None);
+    /// assert!(claims.get::<u32>("custom:tenant").is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ClaimError`] if the claim is there but is not a `V`.
+    pub fn get<V: DeserializeOwned>(&self, name: &str) -> Result<Option<V>, ClaimError> {
+        let mut json = serde_json::Deserializer::from_str(self.token.claims.json());
+        json.deserialize_map(Find { name, found: None }).map_err(ClaimError)
+    }
+
+    /// The verified payload: the JSON object exactly as Cognito signed it.
+    pub fn payload(&self) -> &str {
+        self.token.claims.json()
+    }
+
+    /// The claims for a serializer, as Cognito signed them.
+    ///
+    /// **All of them**, names and addresses included. That is why it has to be asked for.
+    pub fn disclose(&self) -> impl Serialize + '_ {
+        Disclosed(self.payload())
+    }
+
+    /// The application's own claims, read from the same verified payload.
+    ///
+    /// ```
+    /// use axum_cognito::{CognitoClaims, Verifier, testing::FakeUserPool};
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Tenant {
+    ///     #[serde(rename = "custom:tenant")]
+    ///     tenant: String,
+    /// }
+    ///
+    /// # let fake = FakeUserPool::new();
+    /// # let verifier = Verifier::new(fake.user_pool());
+    /// let token = fake.access_token("alice").claim("custom:tenant", "blue").mint();
+    /// let claims: CognitoClaims<Tenant> = verifier.check(&token)?.with_custom()?;
+    /// assert_eq!(claims.custom().tenant, "blue");
+    /// assert_eq!(claims.username(), Some("alice"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn custom(&self) -> &T {
+        T::held(&self.custom)
+    }
+
+    /// The same claims with `U` read from the payload.
+    ///
+    /// # Errors
+    /// [`ClaimError`] if the payload is not a `U`.
+    pub fn with_custom<U: CustomClaims>(&self) -> Result<CognitoClaims<U>, ClaimError> {
+        let custom = U::read(self.token.claims.json()).map_err(ClaimError)?;
+        Ok(CognitoClaims { token: Arc::clone(&self.token), custom })
+    }
+
+    /// These claims as those of an access token, if they are.
+    pub fn into_access(self) -> Option<AccessClaims<T>> {
+        AccessClaims::of(self)
+    }
+
+    /// These claims as those of an ID token, if they are.
+    pub fn into_id(self) -> Option<IdClaims<T>> {
+        IdClaims::of(self)
+    }
+}
+
+impl<T: CustomClaims> Clone for CognitoClaims<T> {
+    fn clone(&self) -> Self {
+        Self { token: Arc::clone(&self.token), custom: self.custom.clone() }
+    }
+}
+
+/// Shows pool, kind and expiry, and nothing that could name a person.
+impl<T: CustomClaims> fmt::Debug for CognitoClaims<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CognitoClaims")
+            .field("pool", self.pool())
+            .field("token_use", &self.token_use())
+            .field("exp", &self.exp())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The scopes of a token; from [`CognitoClaims::scopes`].
+#[derive(Clone, Debug)]
+pub struct Scopes<'c>(Split<'c, char>);
+
+impl<'c> Iterator for Scopes<'c> {
+    type Item = &'c str;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.find(|scope| !scope.is_empty())
+    }
+}
+
+/// A claim that is there, but not of the type that the application asked for.
+///
+/// The message is for the operator: it can contain values of the token.
+#[derive(Debug)]
+pub struct ClaimError(serde_json::Error);
+
+impl ClaimError {
+    /// What is wrong, without anything of the token.
+    #[cfg(feature = "axum")]
+    pub(crate) fn category(&self) -> serde_json::error::Category {
+        self.0.classify()
+    }
+}
+
+impl fmt::Display for ClaimError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the claims do not have the application's type: {}", self.0)
+    }
+}
+
+impl std::error::Error for ClaimError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+/// No claims beyond those that Cognito documents: the default of [`CognitoClaims`].
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Standard;
+
+/// The application's own claims: every type that serde can deserialize, and [`Standard`].
+pub trait CustomClaims: sealed::Sealed + Sized {
+    /// What the claims keep: cheap to clone.
+    #[doc(hidden)]
+    type Held: Clone + Send + Sync;
+
+    #[doc(hidden)]
+    fn read(payload: &str) -> Result<Self::Held, serde_json::Error>;
+
+    #[doc(hidden)]
+    fn held(held: &Self::Held) -> &Self;
+}
+
+impl<T: DeserializeOwned + Send + Sync> CustomClaims for T {
+    type Held = Arc<T>;
+
+    fn read(payload: &str) -> Result<Self::Held, serde_json::Error> {
+        serde_json::from_str(payload).map(Arc::new)
+    }
+
+    fn held(held: &Self::Held) -> &Self {
+        held
+    }
+}
+
+impl CustomClaims for Standard {
+    type Held = Self;
+
+    fn read(_: &str) -> Result<Self::Held, serde_json::Error> {
+        Ok(Self)
+    }
+
+    fn held(held: &Self::Held) -> &Self {
+        held
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl<T: serde::de::DeserializeOwned + Send + Sync> Sealed for T {}
+    impl Sealed for super::Standard {}
+}
+
+struct Disclosed<'c>(&'c str);
+
+impl Serialize for Disclosed<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let payload: &RawValue = serde_json::from_str(self.0).map_err(serde::ser::Error::custom)?;
+        payload.serialize(serializer)
+    }
+}
+
+/// Reads one member of an object.
+struct Find<'n, V> {
+    name: &'n str,
+    found: Option<V>,
+}
+
+impl<'de, V: DeserializeOwned> Visitor<'de> for Find<'_, V> {
+    type Value = Option<V>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of claims")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self::Value, A::Error> {
+        while let Some(name) = map.next_key_seed(Name)? {
+            if *name == *self.name {
+                self.found = Some(map.next_value()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(self.found)
+    }
+}

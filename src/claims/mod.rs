@@ -1,0 +1,16 @@
+//! The typed claims of a token.
+//!
+//! [`payload`] is the only place that knows the JSON members of a token; [`CognitoClaims`] gives them their types, and
+//! [`AccessClaims`] and [`IdClaims`] are claims whose kind is certain.
+
+mod access;
+mod attributes;
+mod cognito;
+mod id;
+mod payload;
+
+pub use access::AccessClaims;
+pub use attributes::Identity;
+pub use cognito::{ClaimError, CognitoClaims, CustomClaims, Scopes, Standard};
+pub use id::IdClaims;
+pub(crate) use {cognito::VerifiedToken, payload::ClaimSet};

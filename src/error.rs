@@ -1,0 +1,377 @@
+//! The two populations of errors, never mixed.
+//!
+//! [`ConfigError`] happens while the program starts: it is the programmer's or operator's to fix, so it
+//! is an enum that carries the offending value and its message names the fix. [`VerifyError`] happens on a
+//! request: it is the caller's doing, so it is opaque, has a [`Copy`] kind to match on, and keeps what the
+//! caller sent out of its messages.
+
+use std::{error::Error, fmt, sync::Arc, time::SystemTime};
+
+/// A setting that can never work, found before the first request.
+///
+/// ```
+/// use axum_cognito::{ConfigError, UserPool};
+///
+/// let error = UserPool::new("us-east-1-AbC123xyz", "1example23456789").unwrap_err();
+/// assert!(matches!(error, ConfigError::PoolId { .. }));
+/// assert_eq!(
+///     error.to_string(),
+///     "`us-east-1-AbC123xyz` is not a user pool id: \
+///      expected `<region>_<letters and digits>` as in `us-east-1_AbC123xyz`",
+/// );
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// An audience is empty: no token could ever carry it.
+    Audience,
+    /// A client id is not of the form that Cognito gives out: one to 128 word characters or `+`.
+    ClientId {
+        /// What was given.
+        value: String,
+    },
+    /// An issuer is configured twice, so that it is open which pool its tokens belong to.
+    DuplicateIssuer {
+        /// The issuer.
+        issuer: String,
+    },
+    /// An issuer is not an absolute `https` (or `http`) URL without query and fragment.
+    Issuer {
+        /// What was given.
+        value: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A choice between the issuer forms of AWS was made for a pool that has an issuer of its own.
+    IssuerForm {
+        /// The pool's id.
+        pool_id: String,
+    },
+    /// A static key set holds no key that could verify a Cognito token.
+    Jwks {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A JWKS URL that must not or cannot be fetched.
+    JwksUrl {
+        /// What was given.
+        value: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A leeway above five minutes. That long after `exp` a token is not late, it is over.
+    Leeway {
+        /// What was given, in seconds.
+        seconds: u64,
+    },
+    /// A number or duration outside of its range.
+    Limit {
+        /// The setting's name.
+        setting: &'static str,
+        /// What was given.
+        value: u64,
+        /// The smallest and the largest value allowed.
+        range: (u64, u64),
+    },
+    /// No client id. An empty list would mean "nobody", and in some libraries it means "everybody".
+    NoClientId {
+        /// The pool's id.
+        pool_id: String,
+    },
+    /// A verifier without any user pool.
+    NoPool,
+    /// A user pool id that is not of the form `<region>_<letters and digits>`.
+    PoolId {
+        /// What was given.
+        value: String,
+    },
+    /// A realm or metadata URL that cannot stand inside a `WWW-Authenticate` header.
+    HeaderText {
+        /// What was given.
+        value: String,
+    },
+    /// Not the name of an AWS Region.
+    Region {
+        /// What was given.
+        value: String,
+    },
+    /// A Region that is not the one in the pool id.
+    RegionMismatch {
+        /// The pool's id.
+        pool_id: String,
+        /// The Region that was given.
+        region: String,
+    },
+    /// A replica Region for a pool that accepts only the updated issuer form, which replicas share.
+    ReplicaForm {
+        /// The pool's id.
+        pool_id: String,
+    },
+    /// An environment variable is missing, empty, not UTF-8, or has a value that cannot work.
+    Variable {
+        /// Its name.
+        name: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Audience => {
+                f.write_str("the required audience is empty: name the resource server, as in `https://api.example.com`")
+            }
+            Self::ClientId { value } => write!(
+                f,
+                "`{value}` is not an app client id: expected 1 to 128 letters, digits, `_` or `+` as in `1example23456789`"
+            ),
+            Self::DuplicateIssuer { issuer } => {
+                write!(f, "the issuer `{issuer}` is configured twice: give one pool all its client ids instead")
+            }
+            Self::Issuer { value, reason } => write!(f, "`{value}` is not an issuer: {reason}"),
+            Self::IssuerForm { pool_id } => write!(
+                f,
+                "the pool `{pool_id}` has an issuer of its own: the issuer forms and Regions of AWS do not apply to it"
+            ),
+            Self::Jwks { reason } => write!(f, "the static key set cannot verify any token: {reason}"),
+            Self::JwksUrl { value, reason } => write!(f, "`{value}` is not a usable JWKS URL: {reason}"),
+            Self::Leeway { seconds } => {
+                write!(f, "a leeway of {seconds} seconds is too long: allow at most 300, or correct the host's clock")
+            }
+            Self::Limit { setting, value, range: (least, most) } => {
+                write!(f, "`{setting}` cannot be {value}: allowed are {least} to {most}")
+            }
+            Self::NoClientId { pool_id } => write!(
+                f,
+                "the pool `{pool_id}` has no client id: name the app clients whose tokens to accept, \
+                 or use `UserPool::accepting_any_client`"
+            ),
+            Self::NoPool => f.write_str("the verifier has no user pool: add one with `pool(..)`"),
+            Self::PoolId { value } => write!(
+                f,
+                "`{value}` is not a user pool id: expected `<region>_<letters and digits>` as in `us-east-1_AbC123xyz`"
+            ),
+            Self::HeaderText { value } => write!(f, "`{value}` cannot stand in a header: use visible ASCII and spaces"),
+            Self::Region { value } => {
+                write!(f, "`{value}` is not an AWS Region: expected a name as in `eu-central-1`")
+            }
+            Self::RegionMismatch { pool_id, region } => write!(
+                f,
+                "the Region `{region}` contradicts the pool id `{pool_id}`: the pool's own Region stands before its `_`; \
+                 for a replica add `replica_region`"
+            ),
+            Self::ReplicaForm { pool_id } => write!(
+                f,
+                "the pool `{pool_id}` accepts only the updated issuer form, which is the same in all Regions: \
+                 drop the replica Region, or accept the original form too"
+            ),
+            Self::Variable { name, reason } => write!(f, "environment variable `{name}`: {reason}"),
+        }
+    }
+}
+
+impl Error for ConfigError {}
+
+/// Why a token was refused: what to count, to match on, and to choose an answer by.
+///
+/// The order of the checks is the order of the design: form, issuer, key, signature, claims. A token that has several
+/// faults gets the kind of the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum VerifyErrorKind {
+    /// The header names another algorithm than RS256, or none ([RFC 8725 §3.1]).
+    ///
+    /// [RFC 8725 §3.1]: https://www.rfc-editor.org/rfc/rfc8725#section-3.1
+    Algorithm,
+    /// The access token is not bound to the required resource (`aud`).
+    Audience,
+    /// The token belongs to an app client that is not accepted.
+    Client,
+    /// `exp` has passed, or is this very second ([RFC 7519 §4.1.4]).
+    ///
+    /// [RFC 7519 §4.1.4]: https://www.rfc-editor.org/rfc/rfc7519#section-4.1.4
+    Expired,
+    /// A claim has another JSON type than Cognito gives it, or a value out of range.
+    InvalidClaim,
+    /// The token comes from an issuer that is not configured.
+    Issuer,
+    /// The keys to decide with could not be had. Not the caller's fault: the answer is 503.
+    KeysUnavailable,
+    /// Not a signed JWT in compact form: parts, base64url, JSON or header are broken.
+    Malformed,
+    /// A claim without which nothing can be decided is not there.
+    MissingClaim,
+    /// `nbf` has not come yet.
+    NotYetValid,
+    /// The signature is not one of the key that the token names.
+    Signature,
+    /// An ID token where access tokens are accepted, the reverse, or a refresh token.
+    TokenUse,
+    /// Longer than the configured bound.
+    TooLong,
+    /// No key of the pool has the token's `kid`.
+    UnknownKey,
+}
+
+/// A refused token.
+///
+/// Its `Display` tells the operator the reason and what was expected, and nothing that the caller chose. What the token
+/// said instead is behind [`actual`](Self::actual), for tools that show it to somebody who may see it.
+///
+/// ```
+/// use axum_cognito::{Verifier, VerifyErrorKind, testing::FakeUserPool};
+///
+/// let fake = FakeUserPool::new();
+/// let verifier = Verifier::new(fake.user_pool());
+/// let token = fake.access_token("alice").client_id("somebody-elses").mint();
+///
+/// let error = verifier.check(&token).unwrap_err();
+/// assert_eq!(error.kind(), VerifyErrorKind::Client);
+/// assert_eq!(error.claim(), Some("client_id"));
+/// assert_eq!(error.expected(), Some(fake.client_id()));
+/// assert_eq!(error.actual(), Some("somebody-elses"));
+/// assert!(!error.to_string().contains("somebody-elses"));
+/// ```
+#[derive(Clone)]
+pub struct VerifyError {
+    kind: VerifyErrorKind,
+    reason: &'static str,
+    claim: Option<&'static str>,
+    detail: Option<Box<Detail>>,
+}
+
+#[derive(Clone, Default)]
+struct Detail {
+    expected: Option<Arc<str>>,
+    actual: Option<Box<str>>,
+    expired_at: Option<SystemTime>,
+}
+
+/// The most characters of a caller's value that are kept for [`VerifyError::actual`].
+const ACTUAL_MAX: usize = 256;
+
+impl VerifyError {
+    /// What went wrong.
+    pub fn kind(&self) -> VerifyErrorKind {
+        self.kind
+    }
+
+    /// The reason as a fixed English phrase, without a full stop.
+    pub fn reason(&self) -> &'static str {
+        self.reason
+    }
+
+    /// The claim or header member that is at fault, where it is one.
+    pub fn claim(&self) -> Option<&'static str> {
+        self.claim
+    }
+
+    /// What the configuration asks for.
+    pub fn expected(&self) -> Option<&str> {
+        self.detail.as_ref()?.expected.as_deref()
+    }
+
+    /// What the token says, cut off after 256 characters.
+    ///
+    /// **The caller wrote this.** It may be personal, forged or made to break a log: never send it back and never log it
+    /// unquoted.
+    pub fn actual(&self) -> Option<&str> {
+        self.detail.as_ref()?.actual.as_deref()
+    }
+
+    /// When the token expired, for [`VerifyErrorKind::Expired`].
+    pub fn expired_at(&self) -> Option<SystemTime> {
+        self.detail.as_ref()?.expired_at
+    }
+
+    /// Whether other keys could lead to another verdict.
+    pub(crate) fn wants_keys(&self) -> bool {
+        matches!(self.kind, VerifyErrorKind::UnknownKey | VerifyErrorKind::KeysUnavailable)
+    }
+}
+
+/// Constructors: out of line, for a refused token is the rare case and an attacker's the cheap one.
+impl VerifyError {
+    #[cold]
+    pub(crate) fn new(kind: VerifyErrorKind, reason: &'static str) -> Self {
+        Self { kind, reason, claim: None, detail: None }
+    }
+
+    #[cold]
+    pub(crate) fn malformed(reason: &'static str) -> Self {
+        Self::new(VerifyErrorKind::Malformed, reason)
+    }
+
+    #[cold]
+    pub(crate) fn missing(claim: &'static str) -> Self {
+        Self::new(VerifyErrorKind::MissingClaim, "a required claim is missing").of(claim)
+    }
+
+    #[cold]
+    pub(crate) fn invalid(claim: &'static str) -> Self {
+        Self::new(VerifyErrorKind::InvalidClaim, "a claim has the wrong type or range").of(claim)
+    }
+
+    pub(crate) fn of(mut self, claim: &'static str) -> Self {
+        self.claim = Some(claim);
+        self
+    }
+
+    pub(crate) fn expected_value(mut self, expected: impl Into<Arc<str>>) -> Self {
+        self.detail.get_or_insert_default().expected = Some(expected.into());
+        self
+    }
+
+    pub(crate) fn actual_value(mut self, actual: &str) -> Self {
+        let end = actual.char_indices().nth(ACTUAL_MAX).map_or(actual.len(), |(at, _)| at);
+        self.detail.get_or_insert_default().actual = Some(actual[..end].into());
+        self
+    }
+
+    pub(crate) fn expired(mut self, at: SystemTime) -> Self {
+        self.detail.get_or_insert_default().expired_at = Some(at);
+        self
+    }
+}
+
+impl fmt::Display for VerifyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason)?;
+        if let Some(claim) = self.claim {
+            write!(f, " (`{claim}`)")?;
+        }
+        if let Some(expected) = self.expected() {
+            write!(f, "; expected {expected}")?;
+        }
+        Ok(())
+    }
+}
+
+/// As `Display`: what the caller sent stays out of logs that print errors with `{:?}`.
+impl fmt::Debug for VerifyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifyError")
+            .field("kind", &self.kind)
+            .field("reason", &format_args!("{self}"))
+            .finish_non_exhaustive()
+    }
+}
+
+impl Error for VerifyError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_caller_sent_is_kept_short_and_out_of_messages() {
+        let error = VerifyError::new(VerifyErrorKind::Issuer, "unknown issuer")
+            .of("iss")
+            .expected_value("https://expected")
+            .actual_value(&"é".repeat(1000));
+        assert_eq!(error.actual().map(|actual| actual.chars().count()), Some(ACTUAL_MAX));
+        assert_eq!(error.to_string(), "unknown issuer (`iss`); expected https://expected");
+        assert!(!format!("{error:?}").contains('é'));
+    }
+}

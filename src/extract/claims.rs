@@ -1,0 +1,74 @@
+//! Claims as arguments that a handler needs.
+
+use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
+use http::{Extensions, request::Parts};
+
+use crate::{
+    claims::{AccessClaims, CognitoClaims, CustomClaims, IdClaims},
+    middleware::{AuthRejection, AuthRejectionKind, outcome},
+};
+
+/// The claims of the request, with the application's own read from the same payload.
+///
+/// A verified token without the claims that the application needs is 403: its holder is known, and cannot do this.
+pub(super) fn claims<T: CustomClaims>(extensions: &Extensions) -> Result<CognitoClaims<T>, AuthRejection> {
+    outcome(extensions)?.with_custom().map_err(|error| {
+        // The message can quote the token, so only its place in the code is logged.
+        tracing::debug!(category = ?error.category(), "a verified token does not have the claims that a handler needs");
+        AuthRejection::insufficient(None)
+    })
+}
+
+/// Absent is [`None`], present but bad is still refused: axum's contract for `Option`.
+fn optional<C>(claims: Result<C, AuthRejection>) -> Result<Option<C>, AuthRejection> {
+    match claims {
+        Ok(claims) => Ok(Some(claims)),
+        Err(rejection) if rejection.kind() == AuthRejectionKind::MissingToken => Ok(None),
+        Err(rejection) => Err(rejection),
+    }
+}
+
+impl<T: CustomClaims, S: Sync> FromRequestParts<S> for CognitoClaims<T> {
+    type Rejection = AuthRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        claims(&parts.extensions)
+    }
+}
+
+impl<T: CustomClaims, S: Sync> OptionalFromRequestParts<S> for CognitoClaims<T> {
+    type Rejection = AuthRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Self::Rejection> {
+        optional(claims(&parts.extensions))
+    }
+}
+
+macro_rules! of_one_kind {
+    ($claims:ident, $into:ident, $kind:literal) => {
+        impl<T: CustomClaims> $claims<T> {
+            fn of_request(parts: &Parts) -> Result<Self, AuthRejection> {
+                claims::<T>(&parts.extensions)?.$into().ok_or_else(|| AuthRejection::other_kind($kind))
+            }
+        }
+
+        impl<T: CustomClaims, S: Sync> FromRequestParts<S> for $claims<T> {
+            type Rejection = AuthRejection;
+
+            async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+                Self::of_request(parts)
+            }
+        }
+
+        impl<T: CustomClaims, S: Sync> OptionalFromRequestParts<S> for $claims<T> {
+            type Rejection = AuthRejection;
+
+            async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Self::Rejection> {
+                optional(Self::of_request(parts))
+            }
+        }
+    };
+}
+
+of_one_kind!(AccessClaims, into_access, "access");
+of_one_kind!(IdClaims, into_id, "id");

@@ -1,0 +1,191 @@
+//! The unverified token: from a string to header, claims and signature, with every size bounded before anything is decoded.
+//!
+//! Cognito's tokens are JWS in compact form (RFC 7515 §7.1): three parts of strict base64url, the first a JSON object with `alg`
+//! and `kid`. Nothing here is believed. The only ways on are the key id and the issuer, which serve to find a key, and
+//! [`VerifyingKey::verify`](crate::keys::VerifyingKey::verify), which consumes the token and gives back its claims as proof.
+
+use std::{borrow::Cow, fmt};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
+
+use crate::{
+    claims::ClaimSet,
+    error::{VerifyError, VerifyErrorKind},
+    json::{MemberNames, Name, Text, Unique},
+};
+
+/// The longest header, decoded, in bytes. Cognito's has `kid` and `alg` and less than 100; a certificate chain, which has no
+/// business here, would not fit.
+const HEADER_MAX: usize = 1024;
+
+/// The longest signature: that of an RSA key of 4096 bits, the largest that is accepted.
+const SIGNATURE_MAX: usize = 512;
+
+/// Room for the parts of a token that do not outlive its verification, so that they need no allocation.
+pub(crate) struct Buffers {
+    header: [u8; HEADER_MAX],
+    signature: [u8; SIGNATURE_MAX],
+}
+
+impl Buffers {
+    pub(crate) fn new() -> Self {
+        Self { header: [0; HEADER_MAX], signature: [0; SIGNATURE_MAX] }
+    }
+}
+
+/// A token in its parts, of which nothing is known to be true.
+pub(crate) struct UnverifiedToken<'t> {
+    pub(crate) signing_input: &'t [u8],
+    pub(crate) signature: &'t [u8],
+    pub(crate) claims: ClaimSet,
+    key_id: Cow<'t, str>,
+}
+
+impl<'t> UnverifiedToken<'t> {
+    /// Takes a token of at most `max` bytes apart.
+    pub(crate) fn parse(token: &'t str, max: usize, buffers: &'t mut Buffers) -> Result<Self, VerifyError> {
+        if token.len() > max {
+            return Err(VerifyError::new(VerifyErrorKind::TooLong, "the token is too long")
+                .expected_value(format!("at most {max} bytes"))
+                .actual_value(&token.len().to_string()));
+        }
+        let (header, payload, signature) = split(token)?;
+        let signing_input = &token.as_bytes()[..header.len() + 1 + payload.len()];
+        let key_id = read_header(header, &mut buffers.header)?;
+        let claims = read_payload(payload)?;
+        let signature = read_signature(signature, &mut buffers.signature)?;
+        Ok(Self { signing_input, signature, claims, key_id })
+    }
+
+    /// `kid`, as somebody wrote it: good to look a key up and for nothing else.
+    pub(crate) fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
+    /// `iss`, as somebody wrote it: good to look a pool up and for nothing else.
+    pub(crate) fn issuer(&self) -> Result<&str, VerifyError> {
+        match self.claims.iss() {
+            Some(issuer) => Ok(issuer),
+            None if self.claims.wrong_type() == Some("iss") => Err(VerifyError::invalid("iss")),
+            None => Err(VerifyError::missing("iss")),
+        }
+    }
+}
+
+/// Exactly three parts. Five would be an encrypted token (RFC 7516), which Cognito never issues.
+fn split(token: &str) -> Result<(&str, &str, &str), VerifyError> {
+    let mut parts = token.split('.');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(header), Some(payload), Some(signature), None) if !header.is_empty() && !payload.is_empty() => {
+            Ok((header, payload, signature))
+        }
+        _ => Err(VerifyError::malformed("the token does not have three parts")),
+    }
+}
+
+/// The header's `kid`, after all that the header must not say has been ruled out.
+fn read_header<'t>(encoded: &str, buffer: &'t mut [u8; HEADER_MAX]) -> Result<Cow<'t, str>, VerifyError> {
+    if encoded.len() > HEADER_MAX.div_ceil(3) * 4 {
+        return Err(VerifyError::malformed("the header is too long"));
+    }
+    let length = decode(encoded, buffer, "the header is not base64url")?;
+    let json = str::from_utf8(&buffer[..length]).map_err(|_| VerifyError::malformed("the header is not UTF-8"))?;
+    let mut reader = serde_json::Deserializer::from_str(json);
+    let header = Header::default()
+        .deserialize(&mut reader)
+        .and_then(|header| reader.end().map(|()| header))
+        .map_err(|_| VerifyError::malformed("the header is not a JSON object with unique members"))?;
+    header.key_id()
+}
+
+fn read_payload(encoded: &str) -> Result<ClaimSet, VerifyError> {
+    let mut payload = vec![0; encoded.len() / 4 * 3 + encoded.len() % 4 * 3 / 4];
+    decode(encoded, &mut payload, "the payload is not base64url")?;
+    ClaimSet::parse(payload).map_err(VerifyError::malformed)
+}
+
+fn read_signature<'t>(encoded: &str, buffer: &'t mut [u8; SIGNATURE_MAX]) -> Result<&'t [u8], VerifyError> {
+    if encoded.len() > SIGNATURE_MAX.div_ceil(3) * 4 {
+        return Err(VerifyError::new(VerifyErrorKind::Signature, "the signature is too long"));
+    }
+    let length = decode(encoded, buffer, "the signature is not base64url")?;
+    Ok(&buffer[..length])
+}
+
+/// Strict base64url (RFC 7515 §2): no padding, no other alphabet, no white space, and unused bits are zero, so that every value has
+/// exactly one spelling.
+fn decode(encoded: &str, buffer: &mut [u8], reason: &'static str) -> Result<usize, VerifyError> {
+    URL_SAFE_NO_PAD.decode_slice(encoded, buffer).map_err(|_| VerifyError::malformed(reason))
+}
+
+/// What the header says, as far as it matters.
+#[derive(Default)]
+struct Header<'t> {
+    alg: Option<Option<Cow<'t, str>>>,
+    kid: Option<Option<Cow<'t, str>>>,
+    /// A member that changes what the token means, and is not understood here.
+    forbidden: Option<&'static str>,
+}
+
+impl<'t> Header<'t> {
+    fn key_id(self) -> Result<Cow<'t, str>, VerifyError> {
+        // RFC 8725 §3.1: the verifier decides the algorithm. Every key of Cognito is for RS256, and the header has to agree.
+        match self.alg.flatten() {
+            Some(alg) if alg == ALGORITHM => {}
+            alg => {
+                let error =
+                    VerifyError::new(VerifyErrorKind::Algorithm, "the token is not signed with RS256").of("alg");
+                return Err(error.expected_value(ALGORITHM).actual_value(alg.as_deref().unwrap_or("not a string")));
+            }
+        }
+        if let Some(member) = self.forbidden {
+            return Err(VerifyError::malformed("the header has a member that is not supported").of(member));
+        }
+        match self.kid.flatten() {
+            Some(kid) if !kid.is_empty() => Ok(kid),
+            _ => Err(VerifyError::malformed("the header names no key").of("kid")),
+        }
+    }
+}
+
+/// The algorithm of all user pool tokens.
+const ALGORITHM: &str = "RS256";
+
+impl<'de> DeserializeSeed<'de> for Header<'de> {
+    type Value = Self;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Header<'de> {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self, A::Error> {
+        let mut others = MemberNames::default();
+        while let Some(name) = map.next_key_seed(Name)? {
+            match &*name {
+                "alg" if self.alg.is_some() => return Err(de::Error::duplicate_field("alg")),
+                "alg" => self.alg = Some(map.next_value_seed(Text)?),
+                "kid" if self.kid.is_some() => return Err(de::Error::duplicate_field("kid")),
+                "kid" => self.kid = Some(map.next_value_seed(Text)?),
+                _ => {
+                    self.forbidden = self.forbidden.or_else(|| FORBIDDEN.into_iter().find(|each| *each == name));
+                    others.insert(name)?;
+                    map.next_value_seed(Unique)?;
+                }
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// Members that ask for something which is not done here. RFC 7515 §4.1.11 has a token with a `crit` that is not understood
+/// refused, RFC 7797 goes with `crit`, and RFC 7516 §4.1 has the other two for encrypted tokens.
+const FORBIDDEN: [&str; 4] = ["crit", "b64", "zip", "enc"];

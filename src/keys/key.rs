@@ -1,0 +1,85 @@
+//! One public key, and what it proves.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use aws_lc_rs::{
+    rsa::PublicKeyComponents,
+    signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256},
+};
+
+use super::jwk::{RsaJwk, SkipReason};
+use crate::{
+    claims::ClaimSet,
+    error::{VerifyError, VerifyErrorKind},
+    jwt::UnverifiedToken,
+};
+
+/// An RSA key, parsed once and good for any number of verifications.
+pub(crate) struct VerifyingKey {
+    components: RsaJwk,
+    serial: u64,
+    public: ParsedPublicKey,
+}
+
+impl VerifyingKey {
+    pub(crate) fn new(components: RsaJwk) -> Result<Self, (Option<String>, SkipReason)> {
+        static SERIALS: AtomicU64 = AtomicU64::new(1);
+        let RsaJwk { modulus: n, exponent: e, .. } = &components;
+        match (PublicKeyComponents { n, e }).to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256) {
+            Ok(public) => Ok(Self { public, serial: SERIALS.fetch_add(1, Ordering::Relaxed), components }),
+            Err(_) => Err((Some(components.key_id), SkipReason::Modulus)),
+        }
+    }
+
+    pub(crate) fn key_id(&self) -> &str {
+        &self.components.key_id
+    }
+
+    /// A number that no other key of this process has: another key under the same `kid` has another serial.
+    pub(crate) fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    /// Whether this is the very key of those components.
+    pub(crate) fn is(&self, other: &RsaJwk) -> bool {
+        self.components.key_id == other.key_id
+            && self.components.modulus == other.modulus
+            && self.components.exponent == other.exponent
+    }
+
+    /// Verifies the signature (RSASSA-PKCS1-v1_5 with SHA-256, RFC 8017 §8.2.2) and hands out the claims as proof of it.
+    pub(crate) fn verify(&self, token: UnverifiedToken<'_>) -> Result<Signed, VerifyError> {
+        match self.public.verify_sig(token.signing_input, token.signature) {
+            Ok(()) => Ok(Signed { claims: token.claims, key_serial: self.serial }),
+            Err(_) => Err(VerifyError::new(VerifyErrorKind::Signature, "the signature is not the key's")),
+        }
+    }
+}
+
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifyingKey")
+            .field("key_id", &self.key_id())
+            .field("serial", &self.serial)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The first proof: the claims of a token whose signature was verified. Only [`VerifyingKey::verify`] makes one.
+pub(crate) struct Signed {
+    claims: ClaimSet,
+    key_serial: u64,
+}
+
+impl Signed {
+    pub(crate) fn claims(&self) -> &ClaimSet {
+        &self.claims
+    }
+
+    pub(crate) fn into_parts(self) -> (ClaimSet, u64) {
+        (self.claims, self.key_serial)
+    }
+}

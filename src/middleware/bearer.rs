@@ -1,0 +1,119 @@
+//! The one bearer token of a request.
+
+use http::{HeaderMap, header::AUTHORIZATION};
+
+/// Finds the token of `Authorization: Bearer <token>` (RFC 6750 §2.1).
+///
+/// A request without the header, or with another scheme, presents no token: it is anonymous. What cannot be read in exactly one way is
+/// an error, with the reason for the operator: two headers, no token behind the scheme, or more than one.
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err("more than one Authorization header");
+    }
+    let value = value.as_bytes();
+    let (scheme, rest) = value.split_at(value.iter().position(|byte| !is_tchar(*byte)).unwrap_or(value.len()));
+    // RFC 9110 §11.1: schemes are case-insensitive.
+    if !scheme.eq_ignore_ascii_case(b"Bearer") {
+        return Ok(None);
+    }
+    // `credentials = "Bearer" 1*SP b64token`
+    let token = &rest[rest.iter().take_while(|byte| **byte == b' ').count()..];
+    if token.is_empty() {
+        return Err("no token after the scheme");
+    }
+    if token.len() == rest.len() || !is_b64token(token) {
+        return Err("the credentials are not one token");
+    }
+    // A b64token is ASCII, so this cannot fail; if it could, it would be no token.
+    str::from_utf8(token).map(Some).map_err(|_| "the credentials are not one token")
+}
+
+/// `tchar` of RFC 9110 §5.6.2, of which a scheme's name is made.
+fn is_tchar(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// `b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`
+fn is_b64token(token: &[u8]) -> bool {
+    let padding = token.iter().rev().take_while(|byte| **byte == b'=').count();
+    let body = &token[..token.len() - padding];
+    !body.is_empty() && body.iter().all(|byte| B64TOKEN[usize::from(*byte)])
+}
+
+/// Which bytes may stand in a b64token. A table, since every byte of every token passes here.
+const B64TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] =
+            matches!(byte as u8, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+        byte += 1;
+    }
+    table
+};
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn of(values: &[&[u8]]) -> Result<Option<String>, &'static str> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(AUTHORIZATION, HeaderValue::from_bytes(value).unwrap());
+        }
+        bearer(&headers).map(|token| token.map(str::to_owned))
+    }
+
+    #[test]
+    fn one_token_is_found_in_every_spelling_of_the_scheme() {
+        for value in
+            ["Bearer a.b-c_d~e+f/g==", "bearer a.b-c_d~e+f/g==", "BEARER   a.b-c_d~e+f/g==", "bEaReR a.b-c_d~e+f/g=="]
+        {
+            assert_eq!(of(&[value.as_bytes()]), Ok(Some("a.b-c_d~e+f/g==".into())), "{value}");
+        }
+    }
+
+    #[test]
+    fn no_bearer_token_is_anonymous() {
+        assert_eq!(of(&[]), Ok(None));
+        for value in ["", "Basic dXNlcjpwYXNz", "Bearerx abc", "DPoP abc", "Bearer-a b", " Bearer a", "\u{e9}Bearer a"]
+        {
+            assert_eq!(of(&[value.as_bytes()]), Ok(None), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_exactly_one_token_is_malformed() {
+        for value in [
+            &b"Bearer"[..],
+            b"Bearer ",
+            b"Bearer    ",
+            b"Bearer a b",
+            b"Bearer a ",
+            b"Bearer\ta",
+            b"Bearer a\tb",
+            b"Bearer a,b",
+            b"Bearer a, Bearer b",
+            b"Bearer \"a\"",
+            b"Bearer a=b",
+            b"Bearer =",
+            b"Bearer %41",
+            b"Bearer \xc3\xa9",
+            b"Bearer a\xff",
+            b"Bearer:a",
+            b"Bearer,a",
+            b"Bearer=a",
+        ] {
+            assert!(of(&[value]).is_err(), "{}", value.escape_ascii());
+        }
+        for values in
+            [[&b"Bearer a"[..], b"Bearer a"], [b"Bearer a", b"Basic b"], [b"Basic b", b"Bearer a"], [b"", b""]]
+        {
+            assert!(of(&values).is_err());
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The settings of a verifier.
+
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+use super::{Inner, Pool, Verifier};
+use crate::{
+    clock::{Clock, SystemClock},
+    error::ConfigError,
+    keys::{PoolKeys, Schedule},
+    pool::{LEEWAY_MAX, UserPool},
+};
+
+/// The longest token that is looked at, in bytes, unless set otherwise.
+///
+/// Cognito promises no maximum; tokens with a hundred groups and many claims stay below 16 KiB. Longer ones seldom arrive: load
+/// balancers of AWS take header lines of 16 KiB, and hyper takes 400 KiB for all headers together.
+const MAX_TOKEN_BYTES: usize = 16 * 1024;
+
+/// The bounds on that setting: shorter than any real token, and as much as could come through hyper.
+const MAX_TOKEN_BYTES_RANGE: (u64, u64) = (512, 1024 * 1024);
+
+/// Settings for a [`Verifier`].
+///
+/// ```
+/// use std::time::Duration;
+/// use axum_cognito::{UserPool, Verifier};
+///
+/// let verifier = Verifier::builder()
+///     .pool(UserPool::new("us-east-1_AbC123xyz", "1example23456789")?)
+///     .pool(UserPool::new("eu-central-1_DeF456uvw", ["2example23456789", "3example23456789"])?)
+///     .leeway(Duration::from_secs(5))
+///     .build()?;
+/// assert_eq!(verifier.status().pools.len(), 2);
+/// # Ok::<(), axum_cognito::ConfigError>(())
+/// ```
+#[must_use = "settings do nothing until `build`"]
+pub struct VerifierBuilder {
+    pools: Vec<UserPool>,
+    clock: Arc<dyn Clock>,
+    leeway: Duration,
+    max_token_bytes: usize,
+    schedule: Schedule,
+}
+
+impl VerifierBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            pools: Vec::new(),
+            clock: Arc::new(SystemClock),
+            leeway: Duration::ZERO,
+            max_token_bytes: MAX_TOKEN_BYTES,
+            schedule: Schedule::default(),
+        }
+    }
+
+    /// One pool and the defaults: what cannot fail.
+    pub(super) fn of_one(pool: UserPool) -> Verifier {
+        Self::new().pool(pool).assemble()
+    }
+
+    /// Accepts the tokens of this pool too. Pools have their own clients, token uses and keys, and are told apart by `iss`.
+    pub fn pool(mut self, pool: UserPool) -> Self {
+        self.pools.push(pool);
+        self
+    }
+
+    /// Allows for clocks that differ: a token counts as valid this long after `exp` and before `nbf`.
+    ///
+    /// Default: zero. Hosts of AWS and their neighbours have good clocks, and every second of leeway is one in which a token works
+    /// that should not. At most five minutes.
+    pub fn leeway(mut self, leeway: Duration) -> Self {
+        self.leeway = leeway;
+        self
+    }
+
+    /// Refuses longer tokens before anything of them is decoded, in bytes. Default: 16384.
+    pub fn max_token_bytes(mut self, bytes: usize) -> Self {
+        self.max_token_bytes = bytes;
+        self
+    }
+
+    /// Takes the time from another clock than the operating system's.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// The longest time between two looks for keys in the background. Default: one hour.
+    ///
+    /// A key that Cognito withdraws stops verifying at the next look. `Cache-Control: max-age` of the endpoint shortens the time, but
+    /// not below five minutes. From one second to one day.
+    pub fn refresh_interval(mut self, interval: Duration) -> Self {
+        self.schedule.refresh_interval = interval;
+        self
+    }
+
+    /// How long the last good keys are trusted while the endpoint cannot be reached. Default: 24 hours.
+    ///
+    /// That is the longest life of a Cognito token: an outage of the endpoint up to then costs nobody who is signed in. After
+    /// it, tokens are answered with 503. From one minute to 30 days.
+    pub fn trust_keys_for(mut self, bound: Duration) -> Self {
+        self.schedule.trust_for = bound;
+        self
+    }
+
+    /// The longest duration of one look for keys, connecting included. Default: 3 seconds.
+    ///
+    /// Also the longest that a request with an unknown key waits. From 100 milliseconds to one minute.
+    pub fn fetch_timeout(mut self, bound: Duration) -> Self {
+        self.schedule.fetch_timeout = bound;
+        self
+    }
+
+    /// The time after a look that a token with an unknown key caused, in which further unknown keys cause none. Default: 5 seconds.
+    ///
+    /// From 100 milliseconds to one hour.
+    pub fn cool_down(mut self, time: Duration) -> Self {
+        self.schedule.cool_down = time;
+        self
+    }
+
+    /// Makes the verifier.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if there is no pool, if two have the same issuer, or a setting is out of its range.
+    pub fn build(self) -> Result<Verifier, ConfigError> {
+        if self.pools.is_empty() {
+            return Err(ConfigError::NoPool);
+        }
+        if self.leeway > LEEWAY_MAX {
+            return Err(ConfigError::Leeway { seconds: self.leeway.as_secs() });
+        }
+        within("max_token_bytes", self.max_token_bytes as u64, MAX_TOKEN_BYTES_RANGE)?;
+        let Schedule { refresh_interval, trust_for, fetch_timeout, cool_down } = self.schedule;
+        within("refresh_interval (ms)", millis(refresh_interval), (1000, 24 * 3600 * 1000))?;
+        within("trust_keys_for (ms)", millis(trust_for), (60 * 1000, 30 * 24 * 3600 * 1000))?;
+        within("fetch_timeout (ms)", millis(fetch_timeout), (100, 60 * 1000))?;
+        within("cool_down (ms)", millis(cool_down), (100, 3600 * 1000))?;
+        let mut issuers: Vec<_> = self.pools.iter().flat_map(UserPool::issuers).collect();
+        issuers.sort_unstable();
+        if let Some(twins) = issuers.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(ConfigError::DuplicateIssuer { issuer: twins[0].clone().into_owned() });
+        }
+        Ok(self.assemble())
+    }
+
+    fn assemble(self) -> Verifier {
+        let mut issuers = BTreeMap::new();
+        for (index, pool) in self.pools.iter().enumerate() {
+            issuers.extend(pool.issuers().map(|issuer| (issuer.into_owned().into_boxed_str(), index)));
+        }
+        let issuers_listed = issuers.keys().map(|issuer| &**issuer).collect::<Vec<_>>().join(", ").into();
+        let pools = self.pools.into_iter().map(|pool| {
+            let id = Arc::new(pool.id().clone());
+            let keys = PoolKeys::new(Arc::clone(&id), pool.keys, Arc::clone(&self.clock), self.schedule);
+            Pool { id, policy: pool.policy, keys }
+        });
+        Verifier {
+            inner: Arc::new(Inner {
+                pools: pools.collect(),
+                issuers,
+                issuers_listed,
+                clock: self.clock,
+                leeway: self.leeway,
+                max_token_bytes: self.max_token_bytes,
+            }),
+        }
+    }
+}
+
+fn within(setting: &'static str, value: u64, range: (u64, u64)) -> Result<(), ConfigError> {
+    if (range.0..=range.1).contains(&value) { Ok(()) } else { Err(ConfigError::Limit { setting, value, range }) }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl fmt::Debug for VerifierBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifierBuilder")
+            .field("pools", &self.pools)
+            .field("leeway", &self.leeway)
+            .field("max_token_bytes", &self.max_token_bytes)
+            .field("schedule", &self.schedule)
+            .finish_non_exhaustive()
+    }
+}

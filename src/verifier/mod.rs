@@ -1,0 +1,221 @@
+//! The verifier: one token in, one verdict out.
+
+mod builder;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+pub use builder::VerifierBuilder;
+
+use crate::{
+    claims::{CognitoClaims, VerifiedToken},
+    clock::Clock,
+    error::{VerifyError, VerifyErrorKind},
+    jwt::{Buffers, UnverifiedToken},
+    keys::{KeysError, Look, PoolKeys, Status},
+    policy::Policy,
+    pool::{UserPool, UserPoolId},
+};
+
+/// Verifies the tokens of one or several user pools. Free of any web framework: for WebSockets, jobs, Lambda, gRPC.
+///
+/// Clones share everything, the keys and the background task included; the task ends with the last of them. A verifier can be made
+/// outside of a runtime, and needs a Tokio runtime only where it fetches keys.
+///
+/// ```
+/// use axum_cognito::{Verifier, VerifyErrorKind, testing::FakeUserPool};
+///
+/// let fake = FakeUserPool::new();
+/// let verifier = Verifier::new(fake.user_pool());
+///
+/// let claims = verifier.check(&fake.access_token("alice").mint())?;
+/// assert_eq!(claims.username(), Some("alice"));
+///
+/// let error = verifier.check(&fake.access_token("alice").expired().mint()).unwrap_err();
+/// assert_eq!(error.kind(), VerifyErrorKind::Expired);
+/// # Ok::<(), axum_cognito::VerifyError>(())
+/// ```
+#[derive(Clone)]
+pub struct Verifier {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pools: Vec<Pool>,
+    /// Every accepted issuer, and the index of its pool.
+    issuers: BTreeMap<Box<str>, usize>,
+    /// The same for messages.
+    issuers_listed: Arc<str>,
+    clock: Arc<dyn Clock>,
+    leeway: Duration,
+    max_token_bytes: usize,
+}
+
+struct Pool {
+    id: Arc<UserPoolId>,
+    policy: Policy,
+    keys: PoolKeys,
+}
+
+impl Verifier {
+    /// A verifier for one pool, with the defaults for everything else.
+    ///
+    /// Nothing is fetched until the first token comes, or [`ready`](Self::ready) is called.
+    pub fn new(pool: UserPool) -> Self {
+        VerifierBuilder::of_one(pool)
+    }
+
+    /// A verifier with settings of your own.
+    pub fn builder() -> VerifierBuilder {
+        VerifierBuilder::new()
+    }
+
+    /// Checks a token with the keys that are there. Synchronous, and never does I/O.
+    ///
+    /// Starts a look for keys that is due, but does not wait for it. Where tokens may come under new keys, use
+    /// [`verify`](Self::verify).
+    ///
+    /// # Errors
+    /// [`VerifyError`] says what is wrong with the token. [`VerifyErrorKind::UnknownKey`] and
+    /// [`VerifyErrorKind::KeysUnavailable`] mean that [`verify`](Self::verify) might know more.
+    pub fn check(&self, token: &str) -> Result<CognitoClaims, VerifyError> {
+        self.check_at(token, self.inner.clock.now()).map_err(Refusal::into_error)
+    }
+
+    /// As [`check`](Self::check), and says when [`verify`](Self::verify) might know more. For the middleware, which must not wait unless it has to.
+    pub(crate) fn check_or_ask(&self, token: &str) -> AtOnce {
+        match self.check_at(token, self.inner.clock.now()) {
+            Ok(claims) => AtOnce::Verdict(Ok(claims)),
+            Err(Refusal::Final(error)) => AtOnce::Verdict(Err(error)),
+            Err(Refusal::Keys { .. }) => AtOnce::UnknownKey,
+        }
+    }
+
+    /// Checks a token, and waits for keys at most once if its key is unknown.
+    ///
+    /// The wait is bounded by the fetch timeout, 3 seconds by default. A token whose key is known is never held up.
+    ///
+    /// # Errors
+    /// [`VerifyError`] says what is wrong with the token, or that its key could not be had
+    /// ([`VerifyErrorKind::KeysUnavailable`]).
+    pub async fn verify(&self, token: &str) -> Result<CognitoClaims, VerifyError> {
+        let (pool, key_id) = match self.check_at(token, self.inner.clock.now()) {
+            Ok(claims) => return Ok(claims),
+            Err(Refusal::Final(error)) => return Err(error),
+            Err(Refusal::Keys { pool, key_id, .. }) => (pool, key_id),
+        };
+        match pool.keys.look_for(&key_id, token).await {
+            Look::Decided => self.check(token),
+            Look::Unavailable => Err(VerifyError::new(
+                VerifyErrorKind::KeysUnavailable,
+                "the keys of the pool could not be had to decide with",
+            )),
+        }
+    }
+
+    /// The path of a token. One line a step; each either narrows what the token can be or refuses it.
+    fn check_at(&self, token: &str, now: SystemTime) -> Result<CognitoClaims, Refusal<'_>> {
+        let mut buffers = Buffers::new();
+        let token = UnverifiedToken::parse(token, self.inner.max_token_bytes, &mut buffers)?;
+        let pool = self.inner.pool_of(token.issuer()?)?;
+        pool.keys.refresh_if_due(now);
+        let key = pool.keys.find(token.key_id(), now).map_err(|error| Refusal::keys(pool, &token, error))?;
+        let signed = key.verify(token)?;
+        let verified = pool.policy.admit(signed, &pool.id, now, self.inner.leeway)?;
+        Ok(CognitoClaims::new(Arc::new(verified)))
+    }
+
+    /// Loads the keys of all pools, so that the first request does not wait for them.
+    ///
+    /// Waits for one look for each pool that has no keys yet. An error is worth a log line and no more: looks go on in the
+    /// background, and a server that is up can already say 503 with `Retry-After`.
+    ///
+    /// # Errors
+    /// [`KeysError`] names each pool without keys, where they should come from, and the cause.
+    pub async fn ready(&self) -> Result<(), KeysError> {
+        // All looks start before the first is waited for.
+        let now = self.inner.clock.now();
+        self.inner.pools.iter().for_each(|pool| pool.keys.refresh_if_due(now));
+        let mut without = Vec::new();
+        for pool in &self.inner.pools {
+            if let Err(error) = pool.keys.ready().await {
+                without.push((pool.id.to_string(), pool.keys.keys_from(), error));
+            }
+        }
+        if without.is_empty() { Ok(()) } else { Err(KeysError { pools: without }) }
+    }
+
+    /// The state of the keys, for a readiness probe.
+    pub fn status(&self) -> Status {
+        let pools: Vec<_> = self.inner.pools.iter().map(|pool| pool.keys.status()).collect();
+        Status { ready: pools.iter().all(|pool| pool.ready), pools }
+    }
+}
+
+impl Inner {
+    /// Finds the pool whose issuer this is, to the letter. An issuer that is not configured ends here, before any key is looked for.
+    fn pool_of(&self, issuer: &str) -> Result<&Pool, VerifyError> {
+        self.issuers.get(issuer).and_then(|index| self.pools.get(*index)).ok_or_else(|| {
+            VerifyError::new(VerifyErrorKind::Issuer, "the token comes from another issuer")
+                .of("iss")
+                .expected_value(Arc::clone(&self.issuers_listed))
+                .actual_value(issuer)
+        })
+    }
+}
+
+/// What [`Verifier::check_or_ask`] can say without waiting.
+pub(crate) enum AtOnce {
+    Verdict(Result<CognitoClaims, VerifyError>),
+    UnknownKey,
+}
+
+/// A token that did not pass.
+enum Refusal<'v> {
+    Final(VerifyError),
+    /// Other keys could change the verdict.
+    Keys {
+        pool: &'v Pool,
+        key_id: String,
+        error: VerifyError,
+    },
+}
+
+impl<'v> Refusal<'v> {
+    #[cold]
+    fn keys(pool: &'v Pool, token: &UnverifiedToken<'_>, error: VerifyError) -> Self {
+        Self::Keys { pool, key_id: token.key_id().to_owned(), error }
+    }
+
+    fn into_error(self) -> VerifyError {
+        match self {
+            Self::Final(error) | Self::Keys { error, .. } => error,
+        }
+    }
+}
+
+impl From<VerifyError> for Refusal<'_> {
+    fn from(error: VerifyError) -> Self {
+        Self::Final(error)
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier")
+            .field("pools", &self.inner.pools.iter().map(|pool| &*pool.id).collect::<Vec<_>>())
+            .field("leeway", &self.inner.leeway)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A verified token is kept as long as its claims are; nothing else of this crate keeps it.
+const _: fn() = || {
+    fn shared_by_threads<T: Send + Sync + 'static>() {}
+    shared_by_threads::<Verifier>();
+    shared_by_threads::<VerifiedToken>();
+};
