@@ -265,6 +265,7 @@ impl KeySource for FakeKeySource {
     }
 
     fn at_once(&self) -> Option<KeyDocument> {
-        (!self.0.keys().dark).then(|| KeyDocument::new(self.0.jwks_json()))
+        let dark = self.0.keys().dark; // the lock is taken again below
+        (!dark).then(|| KeyDocument::new(self.0.jwks_json()))
     }
 }

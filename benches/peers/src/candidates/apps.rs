@@ -1,0 +1,164 @@
+//! The same small application in front of every verifier, to be called in process or served on a socket.
+
+use std::{convert::Infallible, future::ready as now, sync::Arc, task};
+
+use axum::{
+    Extension, Router,
+    body::Body,
+    extract::State,
+    http::{HeaderMap, HeaderValue, Request, StatusCode, header, request::Parts},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, get},
+};
+use tokio::net::TcpListener;
+use tower::{Layer, Service, make::Shared};
+
+use super::ready;
+
+/// A guarded application.
+pub trait App {
+    /// One request in process, its response dropped.
+    fn call(&mut self, request: Parts) -> StatusCode;
+
+    /// Serves it from a task of the runtime that is entered.
+    fn serve(self: Box<Self>, listener: TcpListener);
+}
+
+/// An application on axum 0.8.
+pub struct Axum<S>(pub S);
+
+impl<S> App for Axum<S>
+where
+    S: Service<Request<Body>, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+{
+    fn call(&mut self, request: Parts) -> StatusCode {
+        let Ok(()) = ready(std::future::poll_fn(|cx| self.0.poll_ready(cx)));
+        let Ok(response) = ready(self.0.call(Request::from_parts(request, Body::empty())));
+        response.status()
+    }
+
+    fn serve(self: Box<Self>, listener: TcpListener) {
+        tokio::spawn(async move { axum::serve(listener, Shared::new(self.0)).await });
+    }
+}
+
+/// An application on axum 0.7.
+pub struct Axum07(pub axum_07::Router);
+
+impl App for Axum07 {
+    fn call(&mut self, request: Parts) -> StatusCode {
+        let request = Request::from_parts(request, axum_07::body::Body::empty());
+        let Ok(response) = ready(self.0.call(request));
+        response.status()
+    }
+
+    fn serve(self: Box<Self>, listener: TcpListener) {
+        tokio::spawn(async move { axum_07::serve(listener, self.0).await });
+    }
+}
+
+pub const PATH: &str = "/api/me";
+
+/// A request as a browser's or a service's client sends it.
+pub fn request(bearer: Option<&HeaderValue>) -> Parts {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::HOST, HeaderValue::from_static("127.0.0.1:3000"));
+    if let Some(bearer) = bearer {
+        headers.insert(header::AUTHORIZATION, bearer.clone());
+    }
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    headers.insert(header::USER_AGENT, HeaderValue::from_static("peers/1.0"));
+    let (mut parts, ()) = Request::builder().uri(PATH).body(()).expect("a valid request").into_parts();
+    parts.headers = headers;
+    parts
+}
+
+/// What each handler answers.
+pub const BODY: &str = "hello";
+
+/// The routes of the application, one of them guarded.
+pub fn routes<S: Clone + Send + Sync + 'static>(me: MethodRouter<S>) -> Router<S> {
+    Router::new().route("/healthz", get(|| now(BODY))).route("/api/activities/home", get(|| now(BODY))).route(PATH, me)
+}
+
+/// The application without any guard.
+pub fn plain() -> Box<dyn App> {
+    Box::new(Axum(routes(get(|| now(BODY)))))
+}
+
+/// The same on axum 0.7.
+pub fn plain_07() -> Box<dyn App> {
+    Box::new(Axum07(routes_07(axum_07::routing::get(|| now(BODY)))))
+}
+
+pub fn routes_07(me: axum_07::routing::MethodRouter) -> axum_07::Router {
+    let other = || axum_07::routing::get(|| now(BODY));
+    axum_07::Router::new().route("/healthz", other()).route("/api/activities/home", other()).route(PATH, me)
+}
+
+/// The application under a layer that does nothing.
+pub fn idle() -> Box<dyn App> {
+    Box::new(Axum(routes(get(|| now(BODY))).layer(Idle)))
+}
+
+#[derive(Clone)]
+struct Idle;
+
+#[derive(Clone)]
+struct IdleService<S>(S);
+
+impl<S> Layer<S> for Idle {
+    type Service = IdleService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        IdleService(inner)
+    }
+}
+
+impl<S: Service<R>, R> Service<R> for IdleService<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> task::Poll<Result<(), Self::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        self.0.call(request)
+    }
+}
+
+/// A verifier without a middleware of its own.
+pub trait Check: Clone + Send + Sync + 'static {
+    type Claims: Send + Sync + 'static;
+
+    fn check(&self, token: &str) -> impl Future<Output = Option<Self::Claims>> + Send;
+}
+
+/// The middleware that one writes for such a verifier.
+pub fn by_hand<C: Check>(verifier: C) -> Box<dyn App> {
+    let me = get(|Extension(claims): Extension<Arc<C::Claims>>| {
+        std::hint::black_box(&claims);
+        now(BODY)
+    });
+    Box::new(Axum(routes(me).layer(middleware::from_fn_with_state(verifier, guard::<C>))))
+}
+
+async fn guard<C: Check>(State(verifier): State<C>, mut request: axum::extract::Request, next: Next) -> Response {
+    let bearer = request.headers().get(header::AUTHORIZATION);
+    let token = bearer.and_then(|value| value.to_str().ok()).and_then(|value| value.strip_prefix("Bearer "));
+    let claims = match token {
+        Some(token) => verifier.check(token).await,
+        None => None,
+    };
+    match claims {
+        Some(claims) => {
+            request.extensions_mut().insert(Arc::new(claims));
+            next.run(request).await
+        }
+        None => (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")]).into_response(),
+    }
+}

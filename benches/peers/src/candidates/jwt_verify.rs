@@ -1,0 +1,46 @@
+//! jwt-verify: a verifier for Cognito without a middleware, after aws-jwt-verify.
+
+use std::sync::Arc;
+
+use jwt_verify::{CognitoAccessTokenClaims, CognitoJwtVerifier};
+
+use super::{
+    App, Candidate, Token,
+    apps::{self, Check},
+    ready,
+};
+use crate::material::{CLIENT, Material, POOL, REGION};
+
+#[derive(Clone)]
+pub struct JwtVerify {
+    verifier: Arc<CognitoJwtVerifier>,
+}
+
+impl JwtVerify {
+    pub async fn new(_: &Material) -> Self {
+        let verifier = CognitoJwtVerifier::new_single_pool(REGION, POOL, &[CLIENT.to_owned()]);
+        let verifier = verifier.expect("complete settings");
+        for (pool, fetched) in verifier.hydrate().await {
+            fetched.unwrap_or_else(|error| panic!("jwt-verify has no keys for {pool}: {error}"));
+        }
+        Self { verifier: Arc::new(verifier) }
+    }
+}
+
+impl Check for JwtVerify {
+    type Claims = CognitoAccessTokenClaims;
+
+    async fn check(&self, token: &str) -> Option<Self::Claims> {
+        self.verifier.verify(token).await.ok()
+    }
+}
+
+impl Candidate for JwtVerify {
+    fn verify(&self, token: &Token) -> bool {
+        ready(self.check(&token.text)).is_some()
+    }
+
+    fn app(&self) -> Box<dyn App> {
+        apps::by_hand(self.clone())
+    }
+}

@@ -1,0 +1,157 @@
+//! The chart: what one token costs each verifier, in bare signatures, on a logarithmic scale that begins at one signature.
+
+use std::fmt::Write;
+
+use crate::{
+    cases::{BARE, COLD, HOT, Table},
+    report::significant,
+    results::Results,
+};
+
+const WIDTH: f64 = 900.0;
+const LABELS: f64 = 350.0;
+const RIGHT: f64 = 70.0;
+const TOP: f64 = 116.0;
+const ROW: f64 = 26.0;
+const BAR: f64 = 15.0;
+const FOOT: f64 = 84.0;
+
+/// The scale, in powers of ten.
+const FROM: f64 = -2.5;
+const TO: f64 = 1.0;
+
+/// Where a ratio is on the drawing.
+fn place(ratio: f64) -> f64 {
+    let share = (ratio.log10().clamp(FROM, TO) - FROM) / (TO - FROM);
+    LABELS + share * (WIDTH - LABELS - RIGHT)
+}
+
+pub fn svg(results: &Results) -> String {
+    let mut rows: Vec<_> = results.of(Table::Process).filter(|case| case.id.name != BARE).collect();
+    rows.sort_by(|a, b| results.to_bare(a).total_cmp(&results.to_bare(b)));
+    let height = rows.iter().fold(TOP + FOOT, |height, _| height + ROW);
+    let bottom = height - FOOT;
+    let about = &results.about;
+    let mut out = String::new();
+    let _ = write!(
+        out,
+        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" aria-labelledby="t d">
+<title id="t">What it costs to verify one Cognito access token</title>
+<desc id="d">{}</desc>
+{STYLE}
+<rect class="ground" x="0.5" y="0.5" width="{}" height="{}" rx="10"/>
+<text class="title" x="20" y="32">One access token, verified in process, keys loaded</text>
+<text class="small" x="20" y="53">Time in units of one bare RSA-2048 signature check (aws-lc-rs, key parsed beforehand), logarithmic.</text>
+<text class="small" x="20" y="71">Bars to the left take less than that, bars to the right more.</text>
+"#,
+        described(results),
+        WIDTH - 1.0,
+        height - 1.0,
+    );
+    for (ratio, label) in [(0.01, "0.01"), (0.1, "0.1"), (10.0, "10")] {
+        let x = place(ratio);
+        let _ = writeln!(out, r#"<path class="grid" d="M{x:.1} {} V{bottom:.1}"/>"#, TOP - 8.0);
+        let _ = writeln!(out, r#"<text class="small mid" x="{x:.1}" y="{}">{label}</text>"#, TOP - 14.0);
+    }
+    for (row, case) in rows.iter().enumerate() {
+        #[allow(clippy::cast_precision_loss)]
+        let top = TOP + row as f64 * ROW;
+        let ratio = results.to_bare(case);
+        let (one, end) = (place(1.0), place(ratio));
+        let kind = match case.id.name.as_str() {
+            HOT | COLD => "ours",
+            _ => "peer",
+        };
+        let (from, length) = (one.min(end), (one - end).abs().max(1.5));
+        let (name, text) = (named(&case.id.name), top + BAR - 3.0);
+        let _ = writeln!(out, r#"<text class="name {kind}-name" x="{:.1}" y="{text:.1}">{name}</text>"#, LABELS - 14.0);
+        let _ = writeln!(
+            out,
+            r#"<rect class="{kind}" x="{from:.1}" y="{top:.1}" width="{length:.1}" height="{BAR}" rx="2"/>"#
+        );
+        let _ = writeln!(
+            out,
+            r#"<text class="value" x="{:.1}" y="{text:.1}">{}</text>"#,
+            one.max(end) + 7.0,
+            significant(ratio)
+        );
+    }
+    let one = place(1.0);
+    let _ = writeln!(out, r#"<path class="one" d="M{one:.1} {} V{bottom:.1}"/>"#, TOP - 8.0);
+    let _ = writeln!(
+        out,
+        r#"<text class="small mid strong" x="{one:.1}" y="{}">1 = the signature alone</text>"#,
+        TOP - 14.0
+    );
+    let versions: Vec<_> = about.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
+    let (first, second) = versions.split_at(versions.len().div_ceil(2));
+    let machine = format!(
+        "{} · {} cores, {} · rustc {} · token of {} bytes · medians of {} interleaved rounds",
+        about.date,
+        about.cores,
+        about.cpu,
+        about.rustc,
+        about.token_bytes,
+        results.bare().nanos.len()
+    );
+    for (line, text) in [machine, first.join(" · "), second.join(" · ")].into_iter().enumerate() {
+        #[allow(clippy::cast_precision_loss)]
+        let y = bottom + 28.0 + line as f64 * 18.0;
+        let _ = writeln!(out, r#"<text class="small" x="20" y="{y:.1}">{}</text>"#, escaped(&text));
+    }
+    out.push_str("</svg>\n");
+    out
+}
+
+/// The name in the chart, with the cryptography behind it in parentheses.
+fn named(name: &str) -> String {
+    match name {
+        HOT => "axum-cognito, token seen before".to_owned(),
+        COLD => "axum-cognito, token not seen before".to_owned(),
+        _ => {
+            let (package, backend) = name.split_once(", ").unwrap_or((name, ""));
+            let by_hand = package.strip_suffix(" by hand");
+            // `jsonwebtoken` itself has no default; the crates that choose for their users choose this one.
+            let default = if backend == "rust_crypto" && by_hand.is_none() { ", the default" } else { "" };
+            let package = escaped(by_hand.unwrap_or(package));
+            format!(r#"{package} <tspan class="small">({backend}{default})</tspan>"#)
+        }
+    }
+}
+
+/// The same in words, for those who do not see it.
+fn described(results: &Results) -> String {
+    let rows = results.of(Table::Process).filter(|case| case.id.name != BARE);
+    let rows: Vec<_> = rows.map(|case| format!("{}: {}", case.id.name, significant(results.to_bare(case)))).collect();
+    escaped(&format!("Ratios to one bare RSA-2048 signature check. {}.", rows.join("; ")))
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// The drawing has its own ground, so that text and ground always change together.
+const STYLE: &str = "<style>
+text { font: 14px system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif; fill: #1f2328; }
+.ground { fill: #ffffff; stroke: #d1d9e0; }
+.title { font-size: 17px; font-weight: 600; }
+.small { font-size: 12px; fill: #59636e; }
+.strong { font-weight: 600; }
+.mid { text-anchor: middle; }
+.name { text-anchor: end; }
+.ours-name { font-weight: 600; }
+.ours { fill: #1a7f37; }
+.peer { fill: #818b98; }
+.value { font-size: 13px; font-variant-numeric: tabular-nums; }
+.grid { stroke: #d1d9e0; fill: none; }
+.one { stroke: #59636e; stroke-width: 1.5; fill: none; }
+@media (prefers-color-scheme: dark) {
+  text { fill: #f0f6fc; }
+  .ground { fill: #0d1117; stroke: #3d444d; }
+  .small { fill: #9198a1; }
+  .ours { fill: #3fb950; }
+  .peer { fill: #656c76; }
+  .grid { stroke: #3d444d; }
+  .one { stroke: #9198a1; }
+}
+</style>";

@@ -1,0 +1,74 @@
+//! What every candidate is measured with: one RSA-2048 key, one realistic access token, and tokens that must be refused.
+
+use axum_cognito::testing::{FakeUserPool, TokenBuilder};
+use serde::{Deserialize, Serialize};
+
+pub const POOL: &str = "us-east-1_FakePool1";
+pub const REGION: &str = "us-east-1";
+pub const CLIENT: &str = "1fakeclient23456789";
+pub const ISSUER: &str = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_FakePool1";
+
+/// The payload of an access token of a user with one group. With the header that Cognito writes, the token has 1,162 bytes.
+const PAYLOAD_BYTES: usize = 545;
+const TOKEN_BYTES: usize = 1162;
+
+const SEVERAL: usize = 1000;
+
+/// Tokens as text, made once and handed to every process of the comparison.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Material {
+    pub jwks_url: String,
+    pub jwks: String,
+    pub good: String,
+    /// Distinct good tokens of the same length.
+    pub several: Vec<String>,
+    pub tampered: String,
+    pub expired: String,
+    pub unknown_key: String,
+    pub other_issuer: String,
+    pub other_algorithm: String,
+    pub too_long: String,
+}
+
+impl Material {
+    pub fn make(pool: &FakeUserPool, jwks_url: String) -> Self {
+        let good = token(pool).mint();
+        assert_eq!(good.len(), TOKEN_BYTES, "the token is of the size that it should be");
+        Self {
+            jwks_url,
+            jwks: pool.jwks_json(),
+            several: (0..SEVERAL).map(|_| token(pool).mint()).collect(),
+            tampered: with_other_signature(&good),
+            expired: token(pool).expired().mint(),
+            unknown_key: token(pool).header("kid", "unknown".repeat(6)).mint(),
+            other_issuer: token(pool).claim("iss", ISSUER.replace("FakePool1", "FakePool2")).mint(),
+            other_algorithm: token(pool).header("alg", "RS384").mint(),
+            too_long: token(pool).claim("device_key", "x".repeat(32 * 1024)).mint(),
+            good,
+        }
+    }
+
+    /// A token of the right form under a key that nobody has; each number makes another.
+    pub fn forged(&self, number: u64) -> String {
+        use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+        let header = format!(r#"{{"kid":"forged{number:038}","alg":"RS256"}}"#);
+        let (_, rest) = self.good.split_once('.').expect("a token has three parts");
+        format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header))
+    }
+}
+
+/// A user's access token, its payload brought to length by the username.
+fn token(pool: &FakeUserPool) -> TokenBuilder {
+    let token = pool.access_token("andrew").group("editors");
+    let spare = PAYLOAD_BYTES.checked_sub(token.payload().len()).expect("the payload is not too long as it is");
+    let username = format!("andrew{}", "0123456789".repeat(20).split_at(spare).0);
+    token.claim("username", username)
+}
+
+/// Changes one character in the middle of the signature, so that it is still canonical base64url.
+fn with_other_signature(token: &str) -> String {
+    let place = token.len() - 100;
+    let other = if token.as_bytes()[place] == b'A' { "B" } else { "A" };
+    format!("{}{other}{}", &token[..place], &token[place + 1..])
+}

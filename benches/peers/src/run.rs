@@ -1,0 +1,137 @@
+//! One run: processes, rounds, and what they bring.
+
+use std::io;
+
+use axum_cognito::testing::FakeUserPool;
+
+use crate::{
+    candidates::Backend,
+    cases::CaseId,
+    count::Counted,
+    endpoint::Endpoint,
+    material::Material,
+    results::{About, Case, Forged, Results, Site},
+    sockets::{self, Sockets},
+    worker::{Ask, Purpose, Worker},
+};
+
+/// How much is measured.
+#[derive(Clone, Copy)]
+pub struct Effort {
+    pub rounds: usize,
+    pub sample_nanos: u64,
+    pub socket_rounds: usize,
+}
+
+impl Default for Effort {
+    /// About three minutes.
+    fn default() -> Self {
+        Self { rounds: 60, sample_nanos: 6_000_000, socket_rounds: 6 }
+    }
+}
+
+impl Effort {
+    pub fn quick() -> Self {
+        Self { rounds: 4, sample_nanos: 1_000_000, socket_rounds: 1 }
+    }
+}
+
+const LOAD_SECONDS: u64 = 1;
+const COUNTED: u64 = 2000;
+const FORGED: u64 = 1000;
+
+pub fn run(effort: Effort) -> io::Result<Results> {
+    let pool = FakeUserPool::new();
+    let endpoint = Endpoint::start(pool.jwks_json())?;
+    let material = Material::make(&pool, endpoint.jwks_url.clone());
+
+    let mut workers = Vec::new();
+    for backend in Backend::ALL {
+        workers.push(Worker::start(Purpose::Measure, backend, None, &material, &endpoint)?);
+    }
+    let mut cases = in_process(&mut workers, effort)?;
+    for case in &mut cases {
+        let counted: Counted = workers[case.worker].ask(&Ask::Count(case.index, COUNTED))?;
+        case.result.allocations = per(counted.allocations);
+        case.result.bytes = per(counted.allocated);
+    }
+
+    let ours = &mut workers[0];
+    let before = endpoint.fetches();
+    let refused: u64 = ours.ask(&Ask::Forge(FORGED))?;
+    // The verifier of that test loads its keys first.
+    let forged = Forged { tokens: FORGED, refused, fetches: endpoint.fetches() - before - 1 };
+    let memory = ours.ask(&Ask::Memory)?;
+    drop(workers);
+
+    let sites = if effort.socket_rounds == 0 {
+        Vec::new()
+    } else if sockets::generator_is_there() {
+        over_sockets(&Sockets::start(&material, &endpoint)?, effort)?
+    } else {
+        eprintln!("no `wrk` on this machine: nothing is measured over sockets");
+        Vec::new()
+    };
+    let about = About::now(material.good.len());
+    Ok(Results { about, cases: cases.into_iter().map(|case| case.result).collect(), sites, forged, memory })
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn per(counted: u64) -> f64 {
+    counted as f64 / COUNTED as f64
+}
+
+/// A case of a process, and how often it runs for a sample.
+struct Running {
+    worker: usize,
+    index: usize,
+    iterations: u64,
+    result: Case,
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn in_process(workers: &mut [Worker], effort: Effort) -> io::Result<Vec<Running>> {
+    let mut all = Vec::new();
+    for (number, worker) in workers.iter_mut().enumerate() {
+        let ids: Vec<CaseId> = worker.ask(&Ask::Cases)?;
+        for (index, id) in ids.into_iter().enumerate() {
+            let mut iterations = 16;
+            loop {
+                let nanos: u64 = worker.ask(&Ask::Time(index, iterations))?;
+                if nanos >= effort.sample_nanos / 2 {
+                    iterations = (iterations * effort.sample_nanos / nanos).max(16);
+                    break;
+                }
+                iterations *= 2;
+            }
+            all.push(Running { worker: number, index, iterations, result: Case::new(id) });
+        }
+    }
+    for round in 0..effort.rounds {
+        // Each round begins elsewhere, so that no case always follows the same one after a pause.
+        let start = round * 7 % all.len();
+        for at in 0..all.len() {
+            let at = (start + at) % all.len();
+            let case = &mut all[at];
+            let nanos: u64 = workers[case.worker].ask(&Ask::Time(case.index, case.iterations))?;
+            case.result.nanos.push((nanos as f64 / case.iterations as f64 * 100.0).round() / 100.0);
+        }
+        eprint!("\rin process: round {} of {}", round + 1, effort.rounds);
+    }
+    eprintln!();
+    Ok(all)
+}
+
+fn over_sockets(sockets: &Sockets, effort: Effort) -> io::Result<Vec<Site>> {
+    let mut sites: Vec<_> = sockets.names().map(|name| Site { name: name.to_owned(), loads: Vec::new() }).collect();
+    for round in 0..effort.socket_rounds {
+        let start = round * 7 % sites.len();
+        for at in 0..sites.len() {
+            let at = (start + at) % sites.len();
+            sites[at].loads.push(sockets.load(at, LOAD_SECONDS)?);
+            eprint!("\rover sockets: round {} of {}, {} of {}  ", round + 1, effort.socket_rounds, at + 1, sites.len());
+        }
+    }
+    eprintln!();
+    Ok(sites)
+}

@@ -1,0 +1,111 @@
+//! Requests over loopback sockets, made by `wrk` on one core and answered by one thread on the other.
+
+use std::{
+    fs,
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpStream},
+    process::{Command, Stdio},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    candidates::{Backend, PATH},
+    endpoint::Endpoint,
+    material::Material,
+    worker::{Purpose, Worker, on_core},
+};
+
+const CONNECTIONS: &str = "32";
+
+/// One served application.
+struct Site {
+    name: String,
+    address: SocketAddr,
+    server: usize,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub struct Load {
+    pub requests_per_second: f64,
+    /// Time that the server's thread was on its core, for each request.
+    pub server_nanos: f64,
+}
+
+pub struct Sockets {
+    servers: Vec<Worker>,
+    sites: Vec<Site>,
+    bearer: String,
+}
+
+pub fn generator_is_there() -> bool {
+    Command::new("wrk").arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+}
+
+impl Sockets {
+    /// Starts the servers, and lets each application show that it accepts the good token and refuses the bad ones.
+    pub fn start(material: &Material, endpoint: &Endpoint) -> io::Result<Self> {
+        let (mut servers, mut sites) = (Vec::new(), Vec::new());
+        for backend in Backend::ALL {
+            let mut server = Worker::start(Purpose::Serve, backend, Some("0"), material, endpoint)?;
+            let served: Vec<(String, SocketAddr)> = server.hear()?;
+            sites.extend(served.into_iter().map(|(name, address)| Site { name, address, server: servers.len() }));
+            servers.push(server);
+        }
+        for site in &sites {
+            let guarded = !site.name.starts_with("plain") && !site.name.starts_with("a layer");
+            for (token, good) in [(&material.good, true), (&material.tampered, false), (&material.expired, false)] {
+                let status = status_of(site.address, token)?;
+                let expected = good || !guarded;
+                assert_eq!(status == 200, expected, "{} on a socket answered {status}", site.name);
+            }
+        }
+        Ok(Self { servers, sites, bearer: material.good.clone() })
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.sites.iter().map(|site| site.name.as_str())
+    }
+
+    /// Load on one application for so many seconds.
+    pub fn load(&self, site: usize, seconds: u64) -> io::Result<Load> {
+        let site = &self.sites[site];
+        let server = self.servers[site.server].id();
+        let busy_before = nanos_on_core(server)?;
+        let output = on_core(Some("1"), "wrk".into())
+            .args(["-t", "1", "-c", CONNECTIONS, "-d", &format!("{seconds}s")])
+            .args(["-H", &format!("Authorization: Bearer {}", self.bearer)])
+            .arg(format!("http://{}{PATH}", site.address))
+            .output()?;
+        let busy = nanos_on_core(server)? - busy_before;
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(!said.contains("Non-2xx"), "{} refused requests under load:\n{said}", site.name);
+        let number =
+            |label: &str| said.lines().find_map(|line| line.trim().strip_prefix(label)?.trim().parse::<f64>().ok());
+        let total = said.lines().find_map(|line| {
+            let (requests, rest) = line.trim().split_once(" requests in ")?;
+            rest.contains("read").then(|| requests.parse::<f64>().ok())?
+        });
+        let (Some(requests_per_second), Some(requests)) = (number("Requests/sec:"), total) else {
+            return Err(io::Error::other(format!("wrk said:\n{said}")));
+        };
+        Ok(Load { requests_per_second, server_nanos: busy / requests })
+    }
+}
+
+/// Nanoseconds that the only thread of a server has been on a core.
+fn nanos_on_core(process: u32) -> io::Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{process}/schedstat"))?;
+    stat.split(' ').next().and_then(|nanos| nanos.parse().ok()).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+fn status_of(address: SocketAddr, token: &str) -> io::Result<u16> {
+    let mut connection = TcpStream::connect(address)?;
+    let head =
+        format!("GET {PATH} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n");
+    connection.write_all(head.as_bytes())?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer)?;
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    status.ok_or_else(|| io::ErrorKind::InvalidData.into())
+}

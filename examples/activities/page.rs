@@ -1,0 +1,126 @@
+//! The web page: three files inside the program, the settings they ask for, and the headers that fence
+//! them in.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderName, HeaderValue, header},
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, get},
+};
+use axum_cognito::UserPool;
+use serde::Serialize;
+use tower::ServiceBuilder;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::{
+    embedded_pool::{DEMO_USERS, DemoUser, EmbeddedPool},
+    settings::{Accepts, SettingsError, SignIn},
+};
+
+/// The page for one pool.
+pub(crate) struct Page {
+    config: Config,
+    policy: HeaderValue,
+}
+
+/// What `app.js` needs to know, as `GET /config.json` tells it. Nothing in here is a secret: a client id is
+/// public by design, and the demo users are printed at the start.
+#[derive(Clone, Serialize)]
+struct Config {
+    embedded: bool,
+    pool_id: String,
+    issuer: String,
+    client_ids: Vec<String>,
+    /// Where `InitiateAuth` goes; `null` when nobody knows.
+    endpoint: Option<String>,
+    token_use: &'static str,
+    users: &'static [DemoUser],
+}
+
+impl Page {
+    /// The page for the pool in this process, which answers on the page's own origin.
+    pub(crate) fn for_embedded(pool: &EmbeddedPool, accepts: Accepts) -> Result<Self, SettingsError> {
+        let config = Config {
+            embedded: true,
+            pool_id: pool.id().to_owned(),
+            issuer: pool.issuer().to_owned(),
+            client_ids: vec![pool.client_id().to_owned()],
+            endpoint: Some("/".to_owned()),
+            token_use: accepts.as_str(),
+            users: &DEMO_USERS,
+        };
+        Self::new(config, "")
+    }
+
+    /// The page for a pool somewhere else.
+    pub(crate) fn for_pool(pool: &UserPool, sign_in: SignIn) -> Result<Self, SettingsError> {
+        let (endpoint, origin) = sign_in.endpoint.map(|endpoint| (endpoint.url, endpoint.origin)).unzip();
+        let config = Config {
+            embedded: false,
+            pool_id: pool.id().to_string(),
+            issuer: pool.issuers().next().unwrap_or_default().into_owned(),
+            client_ids: sign_in.client_ids,
+            endpoint,
+            token_use: sign_in.accepts.as_str(),
+            users: &[],
+        };
+        Self::new(config, &origin.unwrap_or_default())
+    }
+
+    /// The browser may load what this server serves, and speak to it and the sign-in endpoint: nothing else.
+    fn new(config: Config, sign_in_origin: &str) -> Result<Self, SettingsError> {
+        let policy = format!(
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+             connect-src 'self' {sign_in_origin}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+             require-trusted-types-for 'script'; trusted-types 'none'"
+        );
+        let policy = HeaderValue::try_from(policy)
+            .map_err(|_| SettingsError::Endpoint { value: config.endpoint.clone().unwrap_or_default() })?;
+        Ok(Self { config, policy })
+    }
+
+    pub(crate) fn is_embedded(&self) -> bool {
+        self.config.embedded
+    }
+
+    pub(crate) fn pool_id(&self) -> &str {
+        &self.config.pool_id
+    }
+}
+
+/// `GET /` and what it loads.
+pub(crate) fn routes(page: Page) -> Router {
+    Router::new()
+        .route("/", asset("text/html; charset=utf-8", include_str!("page/index.html")))
+        .route("/style.css", asset("text/css; charset=utf-8", include_str!("page/style.css")))
+        .route("/app.js", asset("text/javascript; charset=utf-8", include_str!("page/app.js")))
+        .route("/icon.svg", asset("image/svg+xml", include_str!("page/icon.svg")))
+        .route("/config.json", get(config))
+        .with_state(Arc::new(page.config))
+        .layer(
+            ServiceBuilder::new()
+                .layer(SetResponseHeaderLayer::overriding(header::CONTENT_SECURITY_POLICY, page.policy))
+                .layer(SetResponseHeaderLayer::overriding(
+                    header::REFERRER_POLICY,
+                    HeaderValue::from_static("no-referrer"),
+                ))
+                .layer(SetResponseHeaderLayer::overriding(
+                    HeaderName::from_static("cross-origin-opener-policy"),
+                    HeaderValue::from_static("same-origin"),
+                )),
+        )
+}
+
+async fn config(State(config): State<Arc<Config>>) -> Json<Config> {
+    Json((*config).clone())
+}
+
+/// A file of the page. It is asked for again on every visit, because another build has another one.
+fn asset<S: Clone + Send + Sync + 'static>(media_type: &'static str, text: &'static str) -> MethodRouter<S> {
+    get(async move || -> Response {
+        ([(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, "no-cache")], text).into_response()
+    })
+}

@@ -1,0 +1,198 @@
+//! The environment, read once at the start and turned into values that cannot be wrong any more.
+//!
+//! The `AWS_COGNITO_*` variables are the library's: [`UserPool::from_env`] reads and checks them. What is
+//! left for an application are its own variables, and those that only its sign-in page needs.
+
+use std::{env, error::Error, fmt};
+
+use axum::http::Uri;
+use axum_cognito::{ConfigError, UserPool};
+use tracing::warn;
+
+const ADDR: &str = "ACTIVITIES_ADDR";
+const POOL_ID: &str = "AWS_COGNITO_USER_POOL_ID";
+const CLIENT_ID: &str = "AWS_COGNITO_USER_POOL_CLIENT_ID";
+const TOKEN_USE: &str = "AWS_COGNITO_TOKEN_USE";
+const ENDPOINT: &str = "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER";
+
+/// What the environment asks for.
+pub(crate) struct Settings {
+    /// Where to listen: a host and a port, as `TcpListener::bind` takes it.
+    pub(crate) addr: String,
+    pub(crate) pool: Pool,
+}
+
+/// Whose tokens to accept.
+pub(crate) enum Pool {
+    /// Those of a pool in this process.
+    Embedded(Accepts),
+    /// Those of the pool in the environment.
+    Configured { pool: UserPool, sign_in: SignIn },
+}
+
+/// Which tokens a pool's are accepted, as `AWS_COGNITO_TOKEN_USE` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Accepts {
+    Access,
+    Id,
+    Any,
+}
+
+/// What the page needs to sign somebody in at a pool of AWS or of an emulator.
+pub(crate) struct SignIn {
+    pub(crate) client_ids: Vec<String>,
+    /// Where `InitiateAuth` goes; `None` when the pool has no Region to derive it from.
+    pub(crate) endpoint: Option<Endpoint>,
+    pub(crate) accepts: Accepts,
+}
+
+impl Settings {
+    /// Reads the environment.
+    ///
+    /// A pool id that is set but empty is an error and not "no pool": a server whose operator meant to name
+    /// a pool must not come up with the demo users instead.
+    pub(crate) fn from_env() -> Result<Self, SettingsError> {
+        let pool = if env::var_os(POOL_ID).is_some() { Pool::configured()? } else { Pool::embedded()? };
+        Ok(Self { addr: variable(ADDR)?.unwrap_or_else(|| "127.0.0.1:3000".to_owned()), pool })
+    }
+}
+
+impl Pool {
+    fn embedded() -> Result<Self, SettingsError> {
+        for name in [CLIENT_ID, ENDPOINT] {
+            if env::var_os(name).is_some() {
+                warn!("`{name}` has no effect without `{POOL_ID}`: the embedded user pool is used");
+            }
+        }
+        Ok(Self::Embedded(Accepts::from_env()?))
+    }
+
+    fn configured() -> Result<Self, SettingsError> {
+        let pool = UserPool::from_env()?;
+        let sign_in = SignIn {
+            // The library has checked the list; the page wants its members.
+            client_ids: variable(CLIENT_ID)?.map(|list| members(&list)).unwrap_or_default(),
+            endpoint: endpoint_of(&pool)?,
+            accepts: Accepts::from_env()?,
+        };
+        Ok(Self::Configured { pool, sign_in })
+    }
+}
+
+impl Accepts {
+    fn from_env() -> Result<Self, SettingsError> {
+        let Some(value) = variable(TOKEN_USE)? else { return Ok(Self::Access) };
+        [Self::Access, Self::Id, Self::Any]
+            .into_iter()
+            .find(|each| each.as_str() == value)
+            .ok_or(SettingsError::TokenUse { value })
+    }
+
+    /// The variable's value.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Access => "access",
+            Self::Id => "id",
+            Self::Any => "any",
+        }
+    }
+}
+
+/// The endpoint of the pool: the one in the environment, else its Region's; for an emulator's pool without
+/// a Region, the host of its issuer.
+fn endpoint_of(pool: &UserPool) -> Result<Option<Endpoint>, SettingsError> {
+    if let Some(url) = variable(ENDPOINT)? {
+        return Endpoint::parse(&url).map(Some).ok_or(SettingsError::Endpoint { value: url });
+    }
+    let derived = pool.endpoint().or_else(|| pool.issuers().next().map(|issuer| issuer.into_owned()));
+    Ok(derived.and_then(|url| Endpoint::parse(&url)).map(Endpoint::origin_only))
+}
+
+/// A URL to send sign-ins to: `http` or `https`, without credentials.
+pub(crate) struct Endpoint {
+    pub(crate) url: String,
+    /// Scheme, host and port, as they may stand in a content security policy.
+    pub(crate) origin: String,
+}
+
+impl Endpoint {
+    fn parse(url: &str) -> Option<Self> {
+        let parsed: Uri = url.parse().ok()?;
+        let scheme = parsed.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https"))?;
+        // Narrower than RFC 3986: a `;` or `,` of a host would end a directive of the policy.
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+        let host = parsed.authority()?.as_str();
+        let origin = host.bytes().all(plain).then(|| format!("{scheme}://{host}"))?;
+        Some(Self { url: url.to_owned(), origin })
+    }
+
+    fn origin_only(self) -> Self {
+        Self { url: format!("{}/", self.origin), ..self }
+    }
+}
+
+/// A variable's value. As in the library, one that is set but empty is an error: what is empty by accident
+/// must not pass for "use the default".
+fn variable(name: &'static str) -> Result<Option<String>, SettingsError> {
+    match env::var(name) {
+        Ok(value) if value.trim().is_empty() => Err(SettingsError::Empty { name }),
+        Ok(value) => Ok(Some(value.trim().to_owned())),
+        Err(env::VarError::NotPresent) => Ok(None),
+        Err(env::VarError::NotUnicode(_)) => Err(SettingsError::NotUnicode { name }),
+    }
+}
+
+fn members(list: &str) -> Vec<String> {
+    list.split(',').map(str::trim).filter(|member| !member.is_empty()).map(str::to_owned).collect()
+}
+
+/// The environment asks for something that cannot work. Every message names the variable.
+#[derive(Debug)]
+pub(crate) enum SettingsError {
+    /// The library refused the pool.
+    Pool(ConfigError),
+    Empty {
+        name: &'static str,
+    },
+    Endpoint {
+        value: String,
+    },
+    NotUnicode {
+        name: &'static str,
+    },
+    TokenUse {
+        value: String,
+    },
+}
+
+impl From<ConfigError> for SettingsError {
+    fn from(error: ConfigError) -> Self {
+        Self::Pool(error)
+    }
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pool(error) => error.fmt(f),
+            Self::Endpoint { value } => {
+                write!(
+                    f,
+                    "`{ENDPOINT}` is `{value}`, which is no URL to sign in at: expected one as in `http://localhost:4566`"
+                )
+            }
+            Self::Empty { name } => write!(f, "`{name}` is set but empty: unset it or give it a value"),
+            Self::NotUnicode { name } => write!(f, "`{name}` is not valid UTF-8"),
+            Self::TokenUse { value } => write!(f, "`{TOKEN_USE}` is `{value}`: expected `access`, `id` or `any`"),
+        }
+    }
+}
+
+impl Error for SettingsError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Pool(error) => Some(error),
+            _ => None,
+        }
+    }
+}

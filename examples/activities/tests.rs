@@ -1,0 +1,313 @@
+//! How to test an application like this one: no socket, no Cognito, and real tokens all the same.
+//!
+//! ```console
+//! $ cargo test --example activities
+//! ```
+//!
+//! Each test makes a pool of its own and calls the router as a function.
+
+use axum::{
+    Router,
+    body::Body,
+    http::{Method, Request, Response, StatusCode, header},
+};
+use axum_cognito::{CognitoAuth, testing::FakeUserPool};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use crate::{
+    app::{X_VIEWER, app},
+    embedded_pool::{DEMO_USERS, EmbeddedPool},
+    page::Page,
+    settings::Accepts,
+};
+
+/// The application with its embedded pool, and the pool to mint tokens with.
+struct Site {
+    app: Router,
+    pool: FakeUserPool,
+}
+
+impl Site {
+    fn new() -> Self {
+        Self::accepting(Accepts::Access)
+    }
+
+    fn accepting(accepts: Accepts) -> Self {
+        let pool = FakeUserPool::new();
+        let embedded = EmbeddedPool::from(pool.clone());
+        let page = Page::for_embedded(&embedded, accepts).unwrap();
+        Self { app: app(embedded.auth(accepts), page, Some(embedded)), pool }
+    }
+
+    async fn send(&self, request: Request<Body>) -> Response<Body> {
+        self.app.clone().oneshot(request).await.unwrap()
+    }
+
+    async fn get(&self, path: &str, token: Option<&str>) -> Response<Body> {
+        self.send(request(Method::GET, path, token)).await
+    }
+
+    async fn sign_in(&self, body: &Value) -> (StatusCode, Value) {
+        let request = Request::post("/")
+            .header("x-amz-target", "AWSCognitoIdentityProviderService.InitiateAuth")
+            .header(header::CONTENT_TYPE, "application/x-amz-json-1.1")
+            .body(Body::from(body.to_string()))
+            .unwrap();
+        let response = self.send(request).await;
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/x-amz-json-1.1");
+        (response.status(), json_of(response).await)
+    }
+
+    fn credentials(&self, username: &str, password: &str) -> Value {
+        json!({
+            "AuthFlow": "USER_PASSWORD_AUTH",
+            "ClientId": self.pool.client_id(),
+            "AuthParameters": { "USERNAME": username, "PASSWORD": password },
+        })
+    }
+}
+
+fn request(method: Method, path: &str, token: Option<&str>) -> Request<Body> {
+    let mut request = Request::builder().method(method).uri(path);
+    if let Some(token) = token {
+        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+    }
+    request.body(Body::empty()).unwrap()
+}
+
+async fn text_of(response: Response<Body>) -> String {
+    String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+}
+
+async fn json_of(response: Response<Body>) -> Value {
+    serde_json::from_str(&text_of(response).await).unwrap()
+}
+
+fn challenge(response: &Response<Body>) -> &str {
+    response.headers()[header::WWW_AUTHENTICATE].to_str().unwrap()
+}
+
+#[tokio::test]
+async fn the_feed_is_open_and_knows_its_reader() {
+    let site = Site::new();
+    let anonymous = site.get("/api/activities/home", None).await;
+    assert_eq!(anonymous.status(), StatusCode::OK);
+    assert_eq!(anonymous.headers()[X_VIEWER], "anonymous");
+    let for_everyone = json_of(anonymous).await.as_array().unwrap().len();
+
+    let token = site.pool.access_token("andrew").mint();
+    let own = site.get("/api/activities/home", Some(&token)).await;
+    assert_eq!(own.headers()[X_VIEWER], "andrew");
+    let feed = json_of(own).await;
+    assert_eq!(feed.as_array().unwrap().len(), for_everyone + 1);
+    assert_eq!(feed[0]["handle"], "andrew");
+    assert_eq!(feed[0]["audience"], "you");
+
+    for bad in ["abc", &site.pool.access_token("andrew").expired().mint()] {
+        let fallen_back = site.get("/api/activities/home", Some(bad)).await;
+        assert_eq!(fallen_back.status(), StatusCode::OK);
+        assert_eq!(fallen_back.headers()[X_VIEWER], "anonymous");
+    }
+}
+
+#[tokio::test]
+async fn every_name_fits_into_a_header() {
+    let site = Site::new();
+    for (username, shown) in
+        [("zoë 名", "zo%C3%AB%20%E5%90%8D"), ("50%\r\n", "50%25%0D%0A"), ("a+b@c.example", "a+b@c.example")]
+    {
+        let token = site.pool.access_token(username).mint();
+        let response = site.get("/api/activities/home", Some(&token)).await;
+        assert_eq!(response.headers()[X_VIEWER], shown);
+    }
+    let machine = site.pool.machine_token().mint();
+    let response = site.get("/api/activities/home", Some(&machine)).await;
+    assert_eq!(response.headers()[X_VIEWER], site.pool.client_id());
+}
+
+#[tokio::test]
+async fn me_repeats_the_verified_claims() {
+    let site = Site::new();
+    let token = site.pool.access_token("andrew").group("admins").mint();
+    let me = json_of(site.get("/api/me", Some(&token)).await).await;
+    assert_eq!(me["username"], "andrew");
+    assert_eq!(me["client_id"], site.pool.client_id());
+    assert_eq!(me["token_use"], "access");
+    assert_eq!(me["groups"], json!(["admins"]));
+    assert_eq!(me["scopes"], json!(["aws.cognito.signin.user.admin"]));
+    assert!(me["expires_at"].is_u64());
+
+    let machine = json_of(site.get("/api/me", Some(&site.pool.machine_token().mint())).await).await;
+    assert_eq!(machine["username"], Value::Null);
+    assert_eq!(machine["groups"], json!([]));
+}
+
+#[tokio::test]
+async fn refusals_are_those_of_rfc_6750() {
+    let site = Site::new();
+    let bayko = site.pool.access_token("bayko").mint();
+    let forged = site.pool.access_token("bayko").group("admins").signed_by_a_stranger().mint();
+    let expired = site.pool.access_token("bayko").expired().mint();
+    for (path, token, status, error) in [
+        ("/api/me", None, StatusCode::UNAUTHORIZED, None),
+        ("/api/admin", None, StatusCode::UNAUTHORIZED, None),
+        ("/api/me", Some(&forged), StatusCode::UNAUTHORIZED, Some("invalid_token")),
+        ("/api/admin", Some(&forged), StatusCode::UNAUTHORIZED, Some("invalid_token")),
+        ("/api/me", Some(&expired), StatusCode::UNAUTHORIZED, Some("invalid_token")),
+        ("/api/admin", Some(&bayko), StatusCode::FORBIDDEN, Some("insufficient_scope")),
+        ("/api/me", Some(&format!("{bayko} again")), StatusCode::BAD_REQUEST, Some("invalid_request")),
+    ] {
+        let response = site.get(path, token.map(String::as_str)).await;
+        assert_eq!(response.status(), status, "{path}");
+        match error {
+            Some(error) => assert!(challenge(&response).contains(&format!("error=\"{error}\"")), "{path}"),
+            None => assert_eq!(challenge(&response), "Bearer"),
+        }
+    }
+    let andrew = site.pool.access_token("andrew").group("admins").mint();
+    let admin = site.get("/api/admin", Some(&andrew)).await;
+    assert_eq!(admin.status(), StatusCode::OK);
+    assert_eq!(json_of(admin).await["administrator"], "andrew");
+}
+
+#[tokio::test]
+async fn demo_users_sign_in_and_are_let_in() {
+    for (accepts, kind) in [(Accepts::Access, "AccessToken"), (Accepts::Id, "IdToken"), (Accepts::Any, "IdToken")] {
+        let site = Site::accepting(accepts);
+        for user in &DEMO_USERS {
+            let (status, answer) = site.sign_in(&site.credentials(user.username, user.password)).await;
+            assert_eq!(status, StatusCode::OK);
+            assert_eq!(answer["ChallengeParameters"], json!({}));
+            assert_eq!(answer["AuthenticationResult"]["ExpiresIn"], 3600);
+            assert_eq!(answer["AuthenticationResult"]["TokenType"], "Bearer");
+            let token = answer["AuthenticationResult"][kind].as_str().unwrap();
+            let me = json_of(site.get("/api/me", Some(token)).await).await;
+            assert_eq!(me["username"], user.username);
+            assert_eq!(me["groups"], json!(user.groups));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_sign_in_is_refused_as_cognito_does() {
+    let site = Site::new();
+    let with = |change: &dyn Fn(&mut Value)| {
+        let mut body = site.credentials("andrew", DEMO_USERS[0].password);
+        change(&mut body);
+        body
+    };
+    for (body, exception) in [
+        (with(&|body| body["AuthParameters"]["PASSWORD"] = json!("guess")), "NotAuthorizedException"),
+        (with(&|body| body["AuthParameters"]["USERNAME"] = json!("nobody")), "NotAuthorizedException"),
+        (with(&|body| body["AuthParameters"] = json!({})), "InvalidParameterException"),
+        (with(&|body| body["ClientId"] = json!("another")), "ResourceNotFoundException"),
+        (with(&|body| body["AuthFlow"] = json!("USER_SRP_AUTH")), "InvalidParameterException"),
+        (json!({}), "InvalidParameterException"),
+        (json!([1]), "SerializationException"),
+        (json!("text"), "SerializationException"),
+    ] {
+        let (status, answer) = site.sign_in(&body).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+        assert_eq!(answer["__type"], exception, "{body}");
+        assert!(answer["message"].is_string());
+    }
+    let (_, wrong) = site.sign_in(&with(&|body| body["AuthParameters"]["PASSWORD"] = json!("guess"))).await;
+    let (_, nobody) = site.sign_in(&with(&|body| body["AuthParameters"]["USERNAME"] = json!("nobody"))).await;
+    assert_eq!(wrong, nobody, "who has an account stays unknown");
+
+    let elsewhere = site.send(Request::post("/").body(Body::from("{}")).unwrap()).await;
+    assert_eq!(elsewhere.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(json_of(elsewhere).await["__type"], "UnknownOperationException");
+}
+
+#[tokio::test]
+async fn an_expired_token_is_genuine_and_refused() {
+    let site = Site::new();
+    let token = site.pool.access_token("bayko").mint();
+    let asked = site.send(request(Method::POST, "/demo/expired-token", Some(&token))).await;
+    let expired = json_of(asked).await["token"].as_str().unwrap().to_owned();
+    let refused = site.get("/api/me", Some(&expired)).await;
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+    assert!(challenge(&refused).contains("expired"));
+
+    let anonymous = site.send(request(Method::POST, "/demo/expired-token", None)).await;
+    assert_eq!(anonymous.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_pool_elsewhere_brings_no_demo() {
+    let pool = FakeUserPool::new();
+    let embedded = EmbeddedPool::from(pool.clone());
+    let page = Page::for_embedded(&embedded, Accepts::Access).unwrap();
+    let app = app(CognitoAuth::new(pool.user_pool()), page, None);
+    for (request, status) in [
+        (request(Method::POST, "/", None), StatusCode::METHOD_NOT_ALLOWED),
+        (request(Method::POST, "/demo/expired-token", None), StatusCode::NOT_FOUND),
+        (request(Method::GET, "/us-east-1_FakePool1/.well-known/jwks.json", None), StatusCode::NOT_FOUND),
+    ] {
+        assert_eq!(app.clone().oneshot(request).await.unwrap().status(), status);
+    }
+}
+
+#[tokio::test]
+async fn keys_are_published_and_probed() {
+    let site = Site::new();
+    let path = format!("/{}/.well-known/jwks.json", site.pool.id());
+    let keys = json_of(site.get(&path, None).await).await;
+    assert_eq!(keys["keys"].as_array().unwrap().len(), 2);
+    assert_eq!(site.get("/healthz", Some("abc")).await.status(), StatusCode::OK);
+    assert_eq!(site.get("/readyz", Some("abc")).await.status(), StatusCode::OK);
+
+    let pool = FakeUserPool::new();
+    pool.go_dark();
+    let embedded = EmbeddedPool::from(pool.clone());
+    let page = Page::for_embedded(&embedded, Accepts::Access).unwrap();
+    let dark = Site { app: app(embedded.auth(Accepts::Access), page, None), pool };
+    let unready = dark.get("/readyz", None).await;
+    assert_eq!(unready.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(json_of(unready).await["ready"], false);
+    let waiting = dark.get("/api/me", Some(&dark.pool.access_token("andrew").mint())).await;
+    assert_eq!(waiting.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(waiting.headers().contains_key(header::RETRY_AFTER));
+}
+
+#[tokio::test]
+async fn the_page_is_fenced_in() {
+    let site = Site::new();
+    for (path, media_type) in [
+        ("/", "text/html; charset=utf-8"),
+        ("/style.css", "text/css; charset=utf-8"),
+        ("/app.js", "text/javascript; charset=utf-8"),
+        ("/icon.svg", "image/svg+xml"),
+        ("/config.json", "application/json"),
+    ] {
+        let response = site.get(path, None).await;
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        assert_eq!(response.headers()[header::CONTENT_TYPE], media_type);
+        assert_eq!(response.headers()[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+        let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    }
+    let page = text_of(site.get("/", None).await).await;
+    assert!(!page.contains(" style=") && !page.contains("<style"), "the policy forbids them");
+}
+
+#[tokio::test]
+async fn other_origins_may_call_and_read() {
+    let site = Site::new();
+    let preflight = Request::options("/api/me")
+        .header(header::ORIGIN, "http://localhost:5173")
+        .header(header::ACCESS_CONTROL_REQUEST_METHOD, "GET")
+        .header(header::ACCESS_CONTROL_REQUEST_HEADERS, "authorization")
+        .body(Body::empty())
+        .unwrap();
+    let answer = site.send(preflight).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], "*");
+    let refused = site.get("/api/me", None).await;
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+    let exposed = refused.headers()[header::ACCESS_CONTROL_EXPOSE_HEADERS].to_str().unwrap();
+    assert!(exposed.contains("x-viewer") && exposed.contains("www-authenticate"), "{exposed}");
+}

@@ -1,0 +1,162 @@
+//! The layer among other layers and services.
+
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, Response, StatusCode},
+    routing::get,
+};
+use axum_cognito::{AuthRejection, AuthRejectionKind, CognitoAuth, CognitoClaims, Require, testing::FakeUserPool};
+use bytes::Bytes;
+use http_body_util::Full;
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, limit::ConcurrencyLimitLayer, service_fn};
+
+fn request<B: Default>(token: Option<&str>) -> Request<B> {
+    let request = Request::builder();
+    let request =
+        token.into_iter().fold(request, |request, token| request.header("authorization", format!("Bearer {token}")));
+    request.body(B::default()).unwrap()
+}
+
+/// A service that answers with the user's name, without any of axum.
+async fn plain(request: Request<()>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let name = match request.extensions().get::<CognitoClaims>() {
+        Some(claims) => claims.username().unwrap_or("machine").to_owned(),
+        None => format!("{:?}", request.extensions().get::<AuthRejection>().map(AuthRejection::kind)),
+    };
+    Ok(Response::new(name.into()))
+}
+
+#[tokio::test]
+async fn a_plain_service_of_any_body_works() {
+    use http_body_util::BodyExt;
+
+    let fake = FakeUserPool::new();
+    let service = CognitoAuth::new(fake.user_pool()).layer(service_fn(plain));
+    for (token, expected) in [
+        (Some(fake.access_token("alice").mint()), "alice".to_owned()),
+        (None, format!("{:?}", Some(AuthRejectionKind::MissingToken))),
+    ] {
+        let response = service.clone().oneshot(request(token.as_deref())).await.unwrap();
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), expected);
+    }
+    let admins = ServiceBuilder::new()
+        .layer(CognitoAuth::new(fake.user_pool()))
+        .layer(Require::group("admins"))
+        .service_fn(plain);
+    let token = fake.access_token("alice").mint();
+    assert_eq!(admins.oneshot(request(Some(&token))).await.unwrap().status(), StatusCode::FORBIDDEN);
+}
+
+/// Panics when it is called without having been ready, as `ConcurrencyLimit` does.
+#[derive(Default)]
+struct Strict {
+    ready: bool,
+    calls: Arc<AtomicUsize>,
+}
+
+impl Clone for Strict {
+    fn clone(&self) -> Self {
+        Self { ready: false, calls: Arc::clone(&self.calls) }
+    }
+}
+
+impl Service<Request<()>> for Strict {
+    type Response = Response<()>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<()>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.ready = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<()>) -> Self::Future {
+        assert!(std::mem::take(&mut self.ready), "called without having been ready");
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        ready(Ok(Response::new(())))
+    }
+}
+
+#[tokio::test]
+async fn the_ready_service_is_the_one_that_is_called() {
+    let fake = FakeUserPool::new();
+    let strict = Strict::default();
+    let mut service = CognitoAuth::new(fake.user_pool()).layer(strict.clone());
+    let known = fake.access_token("alice").mint();
+    fake.rotate();
+    let waits = fake.access_token("alice").mint();
+    for token in [&known, &waits, &known] {
+        service.ready().await.unwrap().call(request(Some(token))).await.unwrap();
+    }
+    assert_eq!(fake.fetches(), 1, "the slow path was taken");
+    assert_eq!(strict.calls.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn a_concurrency_limit_inside_is_respected_on_both_paths() {
+    let fake = FakeUserPool::new();
+    let app = Router::new()
+        .route("/", get(async |claims: CognitoClaims| claims.sub().to_owned()))
+        .layer(ServiceBuilder::new().layer(CognitoAuth::new(fake.user_pool())).layer(ConcurrencyLimitLayer::new(1)));
+    fake.rotate();
+    let token = fake.access_token("alice").mint();
+    for _ in 0..3 {
+        assert_eq!(app.clone().oneshot(request::<Body>(Some(&token))).await.unwrap().status(), StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn an_inner_layer_overrules_an_outer_one() {
+    let (outer, inner) =
+        (FakeUserPool::with_ids("us-east-1_Outer", "a"), FakeUserPool::with_ids("us-east-1_Inner", "b"));
+    let app = Router::new()
+        .route("/", get(async |claims: CognitoClaims| claims.pool().to_string()))
+        .layer(CognitoAuth::new(inner.user_pool()))
+        .layer(CognitoAuth::new(outer.user_pool()));
+    let ask = |token: String| app.clone().oneshot(request::<Body>(Some(&token)));
+    assert_eq!(ask(outer.access_token("x").mint()).await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(ask(inner.access_token("x").mint()).await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn clones_share_keys_and_routers_share_clones() {
+    let fake = FakeUserPool::new();
+    let auth = CognitoAuth::new(fake.user_pool());
+    let (one, two) = (auth.clone().layer(service_fn(plain)), auth.clone().layer(service_fn(plain)));
+    fake.rotate();
+    let token = fake.access_token("alice").mint();
+    one.oneshot(request(Some(&token))).await.unwrap();
+    two.oneshot(request(Some(&token))).await.unwrap();
+    assert_eq!(fake.fetches(), 1);
+    assert!(auth.verifier().check(&token).is_ok());
+    assert!(auth.ready().await.is_ok() && auth.status().is_ready());
+}
+
+/// What users store in their own types must be what it looks like.
+#[test]
+fn types_are_send_sync_and_static() {
+    fn check<T: Send + Sync + Clone + 'static>() {}
+    check::<CognitoAuth>();
+    check::<CognitoClaims>();
+    check::<axum_cognito::AccessClaims>();
+    check::<AuthRejection>();
+    check::<axum_cognito::Verifier>();
+    check::<axum_cognito::UserPool>();
+    check::<Require>();
+    fn future<T: Send>(_: T) {}
+    let fake = FakeUserPool::new();
+    let verifier = axum_cognito::Verifier::new(fake.user_pool());
+    future(verifier.verify("x"));
+    future(verifier.ready());
+}

@@ -1,0 +1,203 @@
+//! The answers on the wire, to the byte.
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderValue, Request},
+    routing::get,
+};
+use axum_cognito::{
+    AuthRejection, AuthRejectionKind, CognitoAuth, CognitoClaims, Require, UserPool,
+    keys::{FetchError, FetchErrorKind, KeyFuture, KeySource, Validators},
+    testing::FakeUserPool,
+};
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+
+fn app(auth: CognitoAuth) -> Router {
+    Router::new()
+        .route("/me", get(async |claims: CognitoClaims| claims.username().unwrap_or("machine").to_owned()))
+        .route("/admin", get(async || "admin").route_layer(Require::group("admins")))
+        .route("/orders", get(async || "orders").route_layer(Require::scope("orders/read")))
+        .layer(auth)
+}
+
+/// What a client sees: status, challenge, the other headers that matter, body.
+#[derive(Debug, PartialEq, Eq)]
+struct Answer {
+    status: u16,
+    challenge: Option<String>,
+    content_type: Option<String>,
+    retry_after: Option<String>,
+    body: String,
+}
+
+async fn ask(app: &Router, path: &str, authorization: &[&str]) -> Answer {
+    let mut request = Request::builder().uri(path);
+    for value in authorization {
+        request = request.header("authorization", HeaderValue::from_bytes(value.as_bytes()).unwrap());
+    }
+    let response = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+    let (challenge, content_type, retry_after) =
+        (header("www-authenticate"), header("content-type"), header("retry-after"));
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    Answer { status, challenge, content_type, retry_after, body: String::from_utf8(body.to_vec()).unwrap() }
+}
+
+fn problem(status: u16, challenge: Option<&str>, body: &str) -> Answer {
+    Answer {
+        status,
+        challenge: challenge.map(str::to_owned),
+        content_type: Some("application/problem+json".to_owned()),
+        retry_after: None,
+        body: body.to_owned(),
+    }
+}
+
+const MISSING: &str = r#"{"type":"about:blank","title":"Unauthorized","status":401,"detail":"Sign in and send `Authorization: Bearer <token>`."}"#;
+const MALFORMED: &str = r#"{"type":"about:blank","title":"Bad Request","status":400,"detail":"Send exactly one token, as in `Authorization: Bearer <token>`.","error":"invalid_request"}"#;
+const INVALID: &str = r#"{"type":"about:blank","title":"Unauthorized","status":401,"detail":"The token is not valid here.","error":"invalid_token"}"#;
+const EXPIRED: &str = r#"{"type":"about:blank","title":"Unauthorized","status":401,"detail":"The token has expired.","error":"invalid_token"}"#;
+const FORBIDDEN: &str = r#"{"type":"about:blank","title":"Forbidden","status":403,"detail":"The caller is known but not allowed to do this.","error":"insufficient_scope"}"#;
+const UNAVAILABLE: &str = r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"The keys to check tokens with are not available at the moment. Try again."}"#;
+
+#[tokio::test]
+async fn every_answer_is_that_of_the_rfc() {
+    let fake = FakeUserPool::new();
+    let app = app(CognitoAuth::new(fake.user_pool()));
+    let token = |builder: axum_cognito::testing::TokenBuilder| format!("Bearer {}", builder.mint());
+    let good = token(fake.access_token("alice"));
+
+    let missing = problem(401, Some("Bearer"), MISSING);
+    assert_eq!(ask(&app, "/me", &[]).await, missing);
+    assert_eq!(ask(&app, "/me", &["Basic dXNlcjpwYXNz"]).await, missing);
+    assert_eq!(ask(&app, "/admin", &[]).await, missing);
+
+    let malformed = problem(
+        400,
+        Some(r#"Bearer error="invalid_request", error_description="send exactly one bearer token""#),
+        MALFORMED,
+    );
+    for values in [&["Bearer"][..], &["Bearer a b"], &[&good, &good], &[&good, "Basic x"], &["Bearer é"]] {
+        assert_eq!(ask(&app, "/me", values).await, malformed, "{values:?}");
+    }
+
+    let invalid =
+        problem(401, Some(r#"Bearer error="invalid_token", error_description="the token is not valid here""#), INVALID);
+    let tampered = good.replace("Bearer e", "Bearer f");
+    for value in [
+        "Bearer x",
+        &tampered,
+        &token(fake.access_token("alice").signed_by_a_stranger()),
+        &token(fake.access_token("alice").header("kid", "forged")),
+        &token(fake.access_token("alice").client_id("other")),
+        &token(fake.access_token("alice").claim("iss", "https://elsewhere.test")),
+        &token(fake.id_token("alice")),
+        &token(fake.access_token("alice").signed_by_a_stranger().expired()),
+    ] {
+        assert_eq!(ask(&app, "/me", &[value]).await, invalid, "{value}");
+        assert_eq!(ask(&app, "/admin", &[value]).await, invalid, "{value}");
+    }
+
+    let expired =
+        problem(401, Some(r#"Bearer error="invalid_token", error_description="the token has expired""#), EXPIRED);
+    assert_eq!(ask(&app, "/me", &[&token(fake.access_token("alice").expired())]).await, expired);
+
+    let challenge = r#"Bearer error="insufficient_scope", error_description="the caller is not allowed to do this""#;
+    assert_eq!(ask(&app, "/admin", &[&good]).await, problem(403, Some(challenge), FORBIDDEN));
+    let challenge = r#"Bearer error="insufficient_scope", error_description="the caller is not allowed to do this", scope="orders/read""#;
+    assert_eq!(ask(&app, "/orders", &[&good]).await, problem(403, Some(challenge), FORBIDDEN));
+
+    for (path, builder) in [
+        ("/me", fake.access_token("alice")),
+        ("/admin", fake.access_token("alice").group("users").group("admins")),
+        ("/orders", fake.machine_token().scope("orders/write").scope("orders/read")),
+    ] {
+        let token = builder.mint();
+        for scheme in ["Bearer ", "bearer ", "BEARER  "] {
+            let answer = ask(&app, path, &[&format!("{scheme}{token}")]).await;
+            assert_eq!((answer.status, answer.challenge), (200, None), "{scheme}{path}");
+        }
+    }
+}
+
+/// An endpoint that is out of order.
+struct Down;
+
+impl KeySource for Down {
+    fn fetch<'s>(&'s self, _: &'s Validators) -> KeyFuture<'s> {
+        Box::pin(async { Err(FetchError::new(FetchErrorKind::Connect, "down")) })
+    }
+
+    fn describe(&self) -> std::borrow::Cow<'_, str> {
+        "down".into()
+    }
+}
+
+#[tokio::test]
+async fn without_keys_the_answer_is_503() {
+    let fake = FakeUserPool::new();
+    let pool = UserPool::new(fake.id().as_str(), fake.client_id()).unwrap().key_source(Down);
+    let app = app(CognitoAuth::new(pool));
+    let good = format!("Bearer {}", fake.access_token("alice").mint());
+    for path in ["/me", "/admin"] {
+        let expected = Answer { retry_after: Some("1".into()), ..problem(503, None, UNAVAILABLE) };
+        assert_eq!(ask(&app, path, &[&good]).await, expected);
+    }
+    assert_eq!(ask(&app, "/me", &[]).await.status, 401, "no token needs no keys");
+    assert_eq!(ask(&app, "/me", &["Bearer x"]).await.status, 401, "nor does garbage");
+}
+
+#[tokio::test]
+async fn a_forgotten_layer_is_the_applications_fault_and_says_so() {
+    let app = Router::new()
+        .route("/me", get(async |_: CognitoClaims| "me"))
+        .route("/admin", get(async || "admin").route_layer(Require::group("admins")));
+    for path in ["/me", "/admin"] {
+        let answer = ask(&app, path, &["Bearer x"]).await;
+        assert_eq!((answer.status, answer.challenge), (500, None));
+        assert!(answer.body.contains(".layer(CognitoAuth::new(..))"), "{}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn realm_and_metadata_are_in_every_challenge() {
+    let fake = FakeUserPool::new();
+    let auth = CognitoAuth::new(fake.user_pool())
+        .realm("orders \"beta\"")
+        .and_then(|auth| auth.resource_metadata("https://api.example.com/.well-known/oauth-protected-resource"))
+        .unwrap();
+    let app = app(auth);
+    let good = format!("Bearer {}", fake.access_token("alice").mint());
+    let tail = r#"resource_metadata="https://api.example.com/.well-known/oauth-protected-resource""#;
+    let realm = r#"Bearer realm="orders \"beta\"""#;
+    for (path, values, middle) in [
+        ("/me", &[][..], ""),
+        ("/me", &["Bearer x"], r#" error="invalid_token", error_description="the token is not valid here","#),
+        ("/me", &["Bearer"], r#" error="invalid_request", error_description="send exactly one bearer token","#),
+        (
+            "/orders",
+            &[&*good],
+            r#" error="insufficient_scope", error_description="the caller is not allowed to do this", scope="orders/read","#,
+        ),
+    ] {
+        let challenge = ask(&app, path, values).await.challenge.unwrap();
+        assert_eq!(challenge, format!("{realm},{middle} {tail}"));
+    }
+    for text in ["", "a\nb", "é", "a\u{7f}"] {
+        assert!(CognitoAuth::new(fake.user_pool()).realm(text).is_err(), "{text:?}");
+    }
+}
+
+#[tokio::test]
+async fn outer_layers_find_the_rejection_in_the_response() {
+    let fake = FakeUserPool::new();
+    let app = app(CognitoAuth::new(fake.user_pool()));
+    let request = Request::get("/me").header("authorization", "Bearer x").body(Body::empty()).unwrap();
+    let response = app.oneshot(request).await.unwrap();
+    let rejection = response.extensions().get::<AuthRejection>().expect("the rejection");
+    assert_eq!(rejection.kind(), AuthRejectionKind::InvalidToken);
+    assert!(rejection.verify_error().is_some());
+}
