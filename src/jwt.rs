@@ -22,6 +22,16 @@ const HEADER_MAX: usize = 1024;
 /// The longest signature: that of an RSA key of 4096 bits, the largest that is accepted.
 const SIGNATURE_MAX: usize = 512;
 
+/// Refuses a token that is too long before anything is done with it.
+pub(crate) fn bounded(token: &str, max: usize) -> Result<(), VerifyError> {
+    if token.len() <= max {
+        return Ok(());
+    }
+    Err(VerifyError::new(VerifyErrorKind::TooLong, "the token is too long")
+        .expected_value(format!("at most {max} bytes"))
+        .actual_value(&token.len().to_string()))
+}
+
 /// Room for the parts of a token that do not outlive its verification, so that they need no allocation.
 pub(crate) struct Buffers {
     header: [u8; HEADER_MAX],
@@ -43,13 +53,8 @@ pub(crate) struct UnverifiedToken<'t> {
 }
 
 impl<'t> UnverifiedToken<'t> {
-    /// Takes a token of at most `max` bytes apart.
-    pub(crate) fn parse(token: &'t str, max: usize, buffers: &'t mut Buffers) -> Result<Self, VerifyError> {
-        if token.len() > max {
-            return Err(VerifyError::new(VerifyErrorKind::TooLong, "the token is too long")
-                .expected_value(format!("at most {max} bytes"))
-                .actual_value(&token.len().to_string()));
-        }
+    /// Takes a token apart, whose length has been [`bounded`].
+    pub(crate) fn parse(token: &'t str, buffers: &'t mut Buffers) -> Result<Self, VerifyError> {
         let (header, payload, signature) = split(token)?;
         let signing_input = &token.as_bytes()[..header.len() + 1 + payload.len()];
         let key_id = read_header(header, &mut buffers.header)?;
