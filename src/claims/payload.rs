@@ -15,6 +15,7 @@ use std::{
 };
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::{
     json::{MemberNames, Name, Text, Unique, other_types},
@@ -305,7 +306,8 @@ impl<'t> Reader<'t> {
         if !slot(self).is_unseen() {
             return Err(de::Error::duplicate_field(name));
         }
-        *slot(self) = match map.next_value_seed(NumericDate)? {
+        let value: &'t RawValue = map.next_value()?;
+        *slot(self) = match NumericDate::read(value.get()).map_err(de::Error::custom)? {
             Some(date) => Once::Seen(date),
             None => self.wrong(name),
         };
@@ -380,19 +382,24 @@ struct NumericDate;
 /// The last second of the year 9999, where calendars end.
 const LAST_DATE: u64 = 253_402_300_799;
 
-impl<'de> DeserializeSeed<'de> for NumericDate {
-    type Value = Option<Duration>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
+impl NumericDate {
+    /// Numbers are asked for as such. Read as "any value" they would come as an object where another crate of the program turns on
+    /// `serde_json/arbitrary_precision`, and then no token would have a date.
+    fn read(json: &str) -> Result<Option<Duration>, serde_json::Error> {
+        let mut reader = serde_json::Deserializer::from_str(json);
+        if json.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+            reader.deserialize_f64(Self)
+        } else {
+            Unique.deserialize(&mut reader).map(|()| None)
+        }
     }
 }
 
-impl<'de> Visitor<'de> for NumericDate {
+impl Visitor<'_> for NumericDate {
     type Value = Option<Duration>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
+        f.write_str("a number")
     }
 
     fn visit_u64<E>(self, seconds: u64) -> Result<Self::Value, E> {
@@ -407,8 +414,6 @@ impl<'de> Visitor<'de> for NumericDate {
         // Refuses negative numbers, infinities and NaN, which `Duration` cannot be.
         Ok(Duration::try_from_secs_f64(seconds).ok().filter(|date| date.as_secs() <= LAST_DATE))
     }
-
-    other_types!(bool string null array object => None);
 }
 
 /// An array of strings; [`None`] for anything else.
@@ -483,7 +488,6 @@ mod tests {
             "{'a':1}",
             "{\"a\":NaN}",
             "{\"exp\":1e400}",
-            "{\"a\":1e400}",
             "{\"a\":-Infinity}",
             "{\"a\":1,\"a\":1}",
             "{\"exp\":1,\"exp\":1}",
@@ -498,6 +502,10 @@ mod tests {
         ] {
             assert!(parse(json).is_err(), "{json}");
         }
+        // With `serde_json/arbitrary_precision` the number is kept as it is written, and harms nobody.
+        let kept = serde_json::from_str::<serde_json::Value>("1e400").is_ok();
+        assert_eq!(parse("{\"a\":1e400}").is_ok(), kept, "a number out of range");
+        assert!(parse("{\"exp\":{\"b\":1,\"b\":2}}").is_err(), "a duplicate where a date should be");
         assert!(parse(&format!("{{\"a\":{}1{}}}", "[".repeat(200), "]".repeat(200))).is_err(), "deep nesting");
         assert!(ClaimSet::parse(b"{\"a\":\"\xff\"}".to_vec()).is_err(), "invalid UTF-8");
         let many: String = (0..40).map(|n| format!("\"m{n}\":1,")).collect();

@@ -1,0 +1,24 @@
+//! Attacks on verifiers of tokens and on bearer middleware, and the right things that must not be kept out.
+//!
+//! Each test is an honest token with one lie, and is named for the rule that stops it. `src/guide/security.md` says for every attack where it
+//! was seen first and which test stands against it.
+
+// Helpers may stop the test that they serve.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod kit;
+
+mod cache;
+mod client;
+mod concurrency;
+mod header;
+mod honest;
+mod issuer;
+mod json;
+mod keys;
+mod padding;
+mod properties;
+mod signature;
+mod spelling;
+mod times;
+mod wire;

