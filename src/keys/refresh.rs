@@ -273,6 +273,8 @@ struct State {
     flights: u64,
     looks: u64,
     due: Option<Instant>,
+    /// When the last try without keys in hand began.
+    tried_at: Option<Instant>,
     failures: u32,
     last_failure: Option<(SystemTime, FetchError)>,
     validators: Validators,
@@ -467,20 +469,23 @@ impl Shared {
             FetchError::new(FetchErrorKind::Timeout, message)
         };
         if cold {
-            timeout(longest, Arc::clone(self).hedged_fetch()).await.unwrap_or_else(|elapsed| Err(timed_out(elapsed)))
+            timeout(longest, Arc::clone(self).hedged_fetch(Instant::now() + longest)).await.unwrap_or_else(|elapsed| Err(timed_out(elapsed)))
         } else {
             timeout(longest, self.source.fetch(&known)).await.unwrap_or_else(|elapsed| Err(timed_out(elapsed)))
         }
     }
 
     /// The first good answer of tries that start [`HEDGE`] apart, or the error of the last one when none is left under way.
-    async fn hedged_fetch(self: Arc<Self>) -> Result<KeyUpdate, FetchError> {
+    async fn hedged_fetch(self: Arc<Self>, give_up_at: Instant) -> Result<KeyUpdate, FetchError> {
         let mut tries = JoinSet::new();
         loop {
             let shared = Arc::clone(&self);
             tries.spawn(async move { shared.source.fetch(&Validators::default()).await });
-            let hedge_at = Instant::now() + HEDGE;
-            while let Ok(Some(ended)) = timeout_at(hedge_at, tries.join_next()).await {
+            let tried_at = Instant::now();
+            self.state().tried_at = Some(tried_at);
+            // A try in the last moment would only be cut off.
+            let next_at = Some(tried_at + HEDGE).filter(|next| *next + HEDGE / 4 <= give_up_at);
+            while let Ok(Some(ended)) = timeout_at(next_at.unwrap_or(give_up_at + HEDGE), tries.join_next()).await {
                 let answer = ended.unwrap_or_else(|error| {
                     Err(FetchError::new(FetchErrorKind::Cancelled, "the key source ended unfinished").caused_by(error))
                 });
@@ -574,7 +579,10 @@ impl Shared {
                 match state.due {
                     // A look that strangers can cause does not bring the next scheduled one forward.
                     Some(due) if cause != Some(Cause::Due) && due > now => due - now,
-                    _ => self.schedule.after_failure(state.failures, self.trust_left(), chance()),
+                    _ => {
+                        let tried = state.tried_at.take().map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+                        self.schedule.after_failure(state.failures, tried, self.trust_left(), chance())
+                    }
                 }
             }
         };

@@ -72,15 +72,27 @@ impl Schedule {
     }
 
     /// The wait after `failures` failed looks in a row, at least 1: doubled each time up to a limit, of which up to a half is left to
-    /// `chance` (in 0..1). The next look comes at the latest when the trust in the present keys runs out, because from then on
-    /// nobody is served.
+    /// `chance` (in 0..1).
+    ///
+    /// With keys in hand, the next look comes at the latest when the trust in them runs out, because from then on nobody is served.
+    /// Without, the wait counts from the beginning of the last try, `tried` ago, for that is when the endpoint was last known to be away.
     #[allow(clippy::unused_self)] // together with `after_success`
-    pub(crate) fn after_failure(&self, failures: u32, trust_left: Option<Duration>, chance: f64) -> Duration {
+    pub(crate) fn after_failure(
+        &self,
+        failures: u32,
+        tried: Duration,
+        trust_left: Option<Duration>,
+        chance: f64,
+    ) -> Duration {
         let (first, longest) = if trust_left.is_some() { BACK_OFF } else { BACK_OFF_COLD };
         let doubled = first.saturating_mul(1 << (failures.max(1) - 1).min(10));
-        let wait = doubled.min(longest).mul_f64(1.0 - 0.5 * chance);
-        // A millisecond more, so that the keys are not trusted any more then.
-        trust_left.map_or(wait, |left| wait.min(left + Duration::from_millis(1)))
+        let share = 1.0 - 0.5 * chance;
+        let wait = doubled.min(longest).mul_f64(share);
+        match trust_left {
+            // A millisecond more, so that the keys are not trusted any more then.
+            Some(left) => wait.min(left + Duration::from_millis(1)),
+            None => wait.saturating_sub(tried).max(first.mul_f64(share)),
+        }
     }
 
     /// How long a request waits for looks at most: the longest look, and before it what an early second look waits.
@@ -128,14 +140,18 @@ mod tests {
     #[test]
     fn failures_back_off() {
         let schedule = Schedule::default();
-        let waits = |trust_left| {
-            (1..=12).map(|failures| schedule.after_failure(failures, trust_left, 0.0).as_millis()).collect::<Vec<_>>()
+        let after = |tried, trust_left| {
+            let wait = |failures| schedule.after_failure(failures, tried, trust_left, 0.0).as_millis();
+            (1..=12).map(wait).collect::<Vec<_>>()
         };
+        let waits = |trust_left| after(Duration::ZERO, trust_left);
         assert_eq!(waits(Some(secs(3600)))[..8], [1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]);
         assert_eq!(waits(Some(secs(3600)))[11], 60_000);
         assert_eq!(waits(Some(secs(3)))[..4], [1000, 2000, 3001, 3001], "a look when the trust runs out");
         assert_eq!(waits(None)[..5], [100, 200, 400, 600, 600]);
-        assert_eq!(schedule.after_failure(u32::MAX, Some(secs(3600)), 1.0), secs(30));
+        assert_eq!(after(HEDGE / 2, None)[..5], [100, 100, 100, 300, 300], "counted from the last try");
+        assert_eq!(after(secs(9), None)[..5], [100; 5]);
+        assert_eq!(schedule.after_failure(u32::MAX, secs(0), Some(secs(3600)), 1.0), secs(30));
         assert!(BACK_OFF_COLD.1 < secs(1) && HEDGE < secs(1));
     }
 
