@@ -30,6 +30,8 @@ pub enum FetchErrorKind {
     Tls,
     /// The document is longer than 256 KiB.
     TooLarge,
+    /// The document has more than 256 keys.
+    TooManyKeys,
 }
 
 impl FetchErrorKind {
@@ -48,6 +50,7 @@ impl FetchErrorKind {
             Self::Timeout => "timeout",
             Self::Tls => "tls",
             Self::TooLarge => "too_large",
+            Self::TooManyKeys => "too_many_keys",
         }
     }
 }
