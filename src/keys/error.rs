@@ -97,7 +97,10 @@ impl fmt::Display for FetchError {
 
 impl fmt::Debug for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FetchError").field("kind", &self.kind).field("message", &format_args!("{self}")).finish()
+        f.debug_struct("FetchError")
+            .field("kind", &self.kind)
+            .field("message", &format_args!("{self}"))
+            .finish_non_exhaustive()
     }
 }
 

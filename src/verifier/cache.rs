@@ -253,6 +253,7 @@ mod recent {
 }
 
 #[cfg(all(test, feature = "testing"))]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use std::collections::HashSet;
 

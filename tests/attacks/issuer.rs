@@ -8,13 +8,19 @@ use axum_cognito::{
 use serde_json::json;
 
 use crate::kit::{
-    CLIENT, FORGE, ISSUER, POOL, UPDATED_ISSUER, access, accepted, accepted_by, builder, now, refused, refused_by, verifier,
+    CLIENT, FORGE, ISSUER, POOL, UPDATED_ISSUER, accepted, accepted_by, access, builder, now, refused, refused_by,
+    verifier,
 };
 
 #[test]
 fn an_issuer_is_the_pool_s_to_the_letter() {
     for issuer in [
-        "", " ", "/", "https://", POOL, CLIENT,
+        "",
+        " ",
+        "/",
+        "https://",
+        POOL,
+        CLIENT,
         "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_AbC123xyz/",
         "https://cognito-idp.us-east-1.amazonaws.com//us-east-1_AbC123xyz",
         "https://cognito-idp.us-east-1.amazonaws.com/./us-east-1_AbC123xyz",
@@ -52,7 +58,10 @@ fn an_issuer_is_the_pool_s_to_the_letter() {
         "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_AbC123xyz\n",
         "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_AbC123xyz\0",
         "https://c\u{43e}gnito-idp.us-east-1.amazonaws.com/us-east-1_AbC123xyz",
-        "*", "https://*.amazonaws.com/us-east-1_AbC123xyz", "accounts.google.com", "null",
+        "*",
+        "https://*.amazonaws.com/us-east-1_AbC123xyz",
+        "accounts.google.com",
+        "null",
     ] {
         refused(&access().claim("iss", issuer).mint(), Issuer);
     }
@@ -110,7 +119,10 @@ async fn a_forged_issuer_causes_no_fetch() {
     let verifier = Verifier::builder().pool(fake.user_pool()).clock(ManualClock::new(now())).build().unwrap();
     let before = fake.fetches();
     for n in 0..1000 {
-        let token = fake.access_token("mallory").header("kid", format!("k{n}")).claim("iss", format!("https://evil{n}.example"));
+        let token = fake
+            .access_token("mallory")
+            .header("kid", format!("k{n}"))
+            .claim("iss", format!("https://evil{n}.example"));
         assert_eq!(verifier.verify(&token.signed_by_a_stranger_of(&fake)).await.unwrap_err().kind(), Issuer);
     }
     let expired = fake.access_token("alice").issued_at(now() - std::time::Duration::from_secs(90_000)).mint();

@@ -2,17 +2,66 @@
 
 use axum_cognito::VerifyErrorKind::{Algorithm, Expired, InvalidClaim, Malformed};
 
-use crate::kit::{FORGE, NOW, STRICT, access, accepted, builder, refused, refused_by};
+use crate::kit::{FORGE, NOW, STRICT, accepted, access, builder, refused, refused_by};
 
 /// Documents that are no JSON object.
 fn no_objects() -> Vec<Vec<u8>> {
     let mut documents: Vec<Vec<u8>> = [
-        "", " ", "null", "true", "0", "1e3", "\"text\"", "[]", "[{}]", "{", "}", "{]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{,}", "{a:1}",
-        "{'a':1}", "{\"a\":01}", "{\"a\":+1}", "{\"a\":.5}", "{\"a\":1.}", "{\"a\":0x10}", "{\"a\":1_000}", "{\"a\":NaN}", "{\"a\":nan}",
-        "{\"a\":Infinity}", "{\"a\":-Infinity}", "{\"a\":undefined}", "{\"a\":True}", "{\"a\":1}//", "{\"a\":/**/1}", "{\"a\":1}#",
-        "{\"a\":\"\t\"}", "{\"a\":\"\n\"}", "{\"a\":\"\0\"}", "{\"a\":\"\\x41\"}", "{\"a\":\"\\u12\"}", "{\"a\":\"\\ud800\"}",
-        "{\"a\":\"\\udc00\\ud800\"}", "{\"a\":\"\\ud800\\u0041\"}", "{\"a\":\"", "{\"a\":\"\\", "{\"a\":[1,]}", "{\"a\":[1 2]}", "{}{}",
-        "{} {}", "{}\n[]", "{}x", "{}\0", "\0{}", "\u{b}{}", "\u{a0}{}", "\u{feff}{}", "{}\u{feff}",
+        "",
+        " ",
+        "null",
+        "true",
+        "0",
+        "1e3",
+        "\"text\"",
+        "[]",
+        "[{}]",
+        "{",
+        "}",
+        "{]",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "{,}",
+        "{a:1}",
+        "{'a':1}",
+        "{\"a\":01}",
+        "{\"a\":+1}",
+        "{\"a\":.5}",
+        "{\"a\":1.}",
+        "{\"a\":0x10}",
+        "{\"a\":1_000}",
+        "{\"a\":NaN}",
+        "{\"a\":nan}",
+        "{\"a\":Infinity}",
+        "{\"a\":-Infinity}",
+        "{\"a\":undefined}",
+        "{\"a\":True}",
+        "{\"a\":1}//",
+        "{\"a\":/**/1}",
+        "{\"a\":1}#",
+        "{\"a\":\"\t\"}",
+        "{\"a\":\"\n\"}",
+        "{\"a\":\"\0\"}",
+        "{\"a\":\"\\x41\"}",
+        "{\"a\":\"\\u12\"}",
+        "{\"a\":\"\\ud800\"}",
+        "{\"a\":\"\\udc00\\ud800\"}",
+        "{\"a\":\"\\ud800\\u0041\"}",
+        "{\"a\":\"",
+        "{\"a\":\"\\",
+        "{\"a\":[1,]}",
+        "{\"a\":[1 2]}",
+        "{}{}",
+        "{} {}",
+        "{}\n[]",
+        "{}x",
+        "{}\0",
+        "\0{}",
+        "\u{b}{}",
+        "\u{a0}{}",
+        "\u{feff}{}",
+        "{}\u{feff}",
     ]
     .into_iter()
     .map(|json| json.as_bytes().to_vec())
@@ -43,18 +92,48 @@ fn header_and_payload_are_each_one_object() {
 #[test]
 fn members_are_unique() {
     for member in [
-        "\"alg\":\"none\"", "\"alg\":\"RS256\"", "\"alg\":null", "\"kid\":\"other\"", "\"kid\":null", "\"a\\u006cg\":\"RS256\"",
-        "\"\\u006b\\u0069\\u0064\":\"other\"", "\"x\":1,\"x\":2", "\"x\":1,\"\\u0078\":1", "\"jwk\":{\"n\":1,\"n\":2}", "\"x\":[[{\"\":1,\"\":1}]]",
+        "\"alg\":\"none\"",
+        "\"alg\":\"RS256\"",
+        "\"alg\":null",
+        "\"kid\":\"other\"",
+        "\"kid\":null",
+        "\"a\\u006cg\":\"RS256\"",
+        "\"\\u006b\\u0069\\u0064\":\"other\"",
+        "\"x\":1,\"x\":2",
+        "\"x\":1,\"\\u0078\":1",
+        "\"jwk\":{\"n\":1,\"n\":2}",
+        "\"x\":[[{\"\":1,\"\":1}]]",
         "\"typ\":\"a\",\"typ\":\"a\"",
     ] {
         refused(&access().member_json(member).mint(), Malformed);
     }
     for claim in [
-        "\"exp\":1", "\"exp\":99999999999", "\"exp\":null", "\"e\\u0078p\":99999999999", "\"iss\":\"x\"", "\"sub\":\"root\"", "\"sub\":1",
-        "\"username\":\"root\"", "\"\\u0075sername\":\"root\"", "\"client_id\":\"x\"", "\"token_use\":\"id\"",
-        "\"cognito:groups\":[\"admins\"]", "\"cognito\\u003agroups\":[\"admins\"]", "\"scope\":\"a/b\"", "\"iat\":1", "\"jti\":\"x\"",
-        "\"origin_jti\":\"x\"", "\"version\":3", "\"custom:a\":1,\"custom:a\":1", "\"x\":{\"a\":{\"b\":1,\"b\":2}}", "\"x\":[1,[{\"b\":1,\"b\":2}]]",
-        "\"\":1,\"\":1", "\"\u{e9}\":1,\"\\u00e9\":2", "\"nbf\":1,\"nbf\":1", "\"aud\":\"a\",\"aud\":\"a\"", "\"nbf\":{\"a\":1,\"a\":1}",
+        "\"exp\":1",
+        "\"exp\":99999999999",
+        "\"exp\":null",
+        "\"e\\u0078p\":99999999999",
+        "\"iss\":\"x\"",
+        "\"sub\":\"root\"",
+        "\"sub\":1",
+        "\"username\":\"root\"",
+        "\"\\u0075sername\":\"root\"",
+        "\"client_id\":\"x\"",
+        "\"token_use\":\"id\"",
+        "\"cognito:groups\":[\"admins\"]",
+        "\"cognito\\u003agroups\":[\"admins\"]",
+        "\"scope\":\"a/b\"",
+        "\"iat\":1",
+        "\"jti\":\"x\"",
+        "\"origin_jti\":\"x\"",
+        "\"version\":3",
+        "\"custom:a\":1,\"custom:a\":1",
+        "\"x\":{\"a\":{\"b\":1,\"b\":2}}",
+        "\"x\":[1,[{\"b\":1,\"b\":2}]]",
+        "\"\":1,\"\":1",
+        "\"\u{e9}\":1,\"\\u00e9\":2",
+        "\"nbf\":1,\"nbf\":1",
+        "\"aud\":\"a\",\"aud\":\"a\"",
+        "\"nbf\":{\"a\":1,\"a\":1}",
     ] {
         refused(&access().claim_json(claim).mint(), Malformed);
     }
@@ -69,7 +148,10 @@ fn a_name_is_compared_to_the_letter() {
     for claim in ["\"EXP\":1", "\"Exp\":1", "\"exp \":1", "\"\u{435}xp\":1", "\"exp\\u0000\":1", "\"e\u{301}xp\":1"] {
         accepted(&access().claim_json(claim).mint());
     }
-    refused(&access().header(r#"{"kid":"aB+/dE1example=","ALG":"RS256","Alg":"RS256","alg":"none"}"#).mint(), Algorithm);
+    refused(
+        &access().header(r#"{"kid":"aB+/dE1example=","ALG":"RS256","Alg":"RS256","alg":"none"}"#).mint(),
+        Algorithm,
+    );
 }
 
 /// A recursive parser must not be led to the end of its stack.
@@ -103,7 +185,17 @@ fn numbers_are_in_range() {
     for exp in ["1e400", "-1e400", "1e99999999999999999999"] {
         refused(&access().without("exp").claim_json(&format!("\"exp\":{exp}")).mint(), Malformed);
     }
-    for exp in ["1e308", "1e18", "18446744073709551615", "18446744073709551616", "9223372036854775808", "253402300800", "-1", "-1e3", "-0.1"] {
+    for exp in [
+        "1e308",
+        "1e18",
+        "18446744073709551615",
+        "18446744073709551616",
+        "9223372036854775808",
+        "253402300800",
+        "-1",
+        "-1e3",
+        "-0.1",
+    ] {
         refused(&access().without("exp").claim_json(&format!("\"exp\":{exp}")).mint(), InvalidClaim);
     }
     // With `serde_json/arbitrary_precision` such a number elsewhere is kept as it is written.
@@ -114,7 +206,9 @@ fn numbers_are_in_range() {
     for exp in ["0", "-0", "-0.0", "1e-300", "0.0001"] {
         refused(&access().without("exp").claim_json(&format!("\"exp\":{exp}")).mint(), Expired);
     }
-    for exp in [format!("{}.0", NOW + 1), format!("{}e1", (NOW + 10) / 10), "1800000000.5".into(), "253402300799".into()] {
+    for exp in
+        [format!("{}.0", NOW + 1), format!("{}e1", (NOW + 10) / 10), "1800000000.5".into(), "253402300799".into()]
+    {
         accepted(&access().without("exp").claim_json(&format!("\"exp\":{exp}")).mint());
     }
 }

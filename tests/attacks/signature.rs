@@ -5,7 +5,7 @@ use axum_cognito::VerifyErrorKind::{Malformed, Signature};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use num_bigint::BigUint;
 
-use crate::kit::{FORGE, access, accepted, id, refused};
+use crate::kit::{FORGE, accepted, access, id, refused};
 
 fn honest() -> (String, Vec<u8>) {
     let input = access().input();
@@ -73,7 +73,9 @@ fn a_signature_is_by_the_key_that_is_named() {
 #[test]
 fn a_signature_is_over_this_token() {
     let (input, signature) = honest();
-    for other in [access().claim("username", "mallory"), access().claim("sub", "mallory"), access().member("typ", "JWT")] {
+    for other in
+        [access().claim("username", "mallory"), access().claim("sub", "mallory"), access().member("typ", "JWT")]
+    {
         refused(&other.with_signature(&signature), Signature);
     }
     let (header, payload) = input.split_once('.').unwrap();

@@ -4,7 +4,7 @@ use aws_lc_rs::signature::RSA_PKCS1_SHA256;
 use axum_cognito::VerifyErrorKind::{Malformed, TooLong};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use crate::kit::{FORGE, STRICT, Token, access, accepted, builder, refused, refused_by};
+use crate::kit::{FORGE, STRICT, Token, accepted, access, builder, refused, refused_by};
 
 fn parts(token: &str) -> [String; 3] {
     token.split('.').map(str::to_owned).collect::<Vec<_>>().try_into().unwrap()
@@ -19,8 +19,8 @@ fn tokens() -> impl Iterator<Item = Token> {
 #[test]
 fn nothing_stands_between_the_letters() {
     let foreign = [
-        "=", "==", " ", "\n", "\r\n", "\t", "\0", "\u{b}", "\u{c}", "\u{7f}", "%", "%3D", "%20", "%0A", "\"", "'", ",", ";", "*", "~", "!",
-        "\\", "\u{a0}", "\u{200b}", "\u{feff}", "\u{2028}", "\u{ff0e}", "\u{e9}",
+        "=", "==", " ", "\n", "\r\n", "\t", "\0", "\u{b}", "\u{c}", "\u{7f}", "%", "%3D", "%20", "%0A", "\"", "'", ",",
+        ";", "*", "~", "!", "\\", "\u{a0}", "\u{200b}", "\u{feff}", "\u{2028}", "\u{ff0e}", "\u{e9}",
     ];
     for token in tokens() {
         let parts = parts(&token.mint());
@@ -40,8 +40,16 @@ fn nothing_stands_between_the_letters() {
 fn nothing_stands_around_a_token() {
     let token = access().mint();
     for lie in [
-        format!("Bearer {token}"), format!(" {token}"), format!("{token} "), format!("{token}\n"), format!("\u{feff}{token}"),
-        format!("\"{token}\""), format!("<{token}>"), format!("{token}\0"), format!("{token}#"), format!("{token}?x=1"),
+        format!("Bearer {token}"),
+        format!(" {token}"),
+        format!("{token} "),
+        format!("{token}\n"),
+        format!("\u{feff}{token}"),
+        format!("\"{token}\""),
+        format!("<{token}>"),
+        format!("{token}\0"),
+        format!("{token}#"),
+        format!("{token}?x=1"),
     ] {
         refused(&lie, Malformed);
     }

@@ -9,7 +9,7 @@ use axum_cognito::{
 };
 use serde_json::json;
 
-use crate::kit::{FORGE, NOW, access, accepted, accepted_by, builder, now, refused, refused_by};
+use crate::kit::{FORGE, NOW, accepted, accepted_by, access, builder, now, refused, refused_by};
 
 #[test]
 fn a_token_is_over_at_the_second_of_its_exp() {
@@ -26,8 +26,19 @@ fn exp_is_a_number_that_is_there() {
     refused(&access().without("exp").mint(), MissingClaim);
     refused(&access().without("exp").claim("Exp", NOW + 60).claim("expires_in", 3600).mint(), MissingClaim);
     for exp in [
-        json!(null), json!((NOW + 60).to_string()), json!("2099-01-01T00:00:00Z"), json!(""), json!(true), json!(false), json!([NOW + 60]),
-        json!({"seconds": NOW + 60}), json!(-1), json!(-(NOW.cast_signed())), json!((NOW + 60) * 1000), json!(u64::MAX), json!(i64::MIN),
+        json!(null),
+        json!((NOW + 60).to_string()),
+        json!("2099-01-01T00:00:00Z"),
+        json!(""),
+        json!(true),
+        json!(false),
+        json!([NOW + 60]),
+        json!({"seconds": NOW + 60}),
+        json!(-1),
+        json!(-(NOW.cast_signed())),
+        json!((NOW + 60) * 1000),
+        json!(u64::MAX),
+        json!(i64::MIN),
     ] {
         refused(&access().claim("exp", exp).mint(), InvalidClaim);
     }
@@ -69,9 +80,18 @@ fn leeway_is_what_is_set_and_bounded() {
 #[test]
 fn no_time_of_the_host_is_a_panic() {
     let clock = ManualClock::new(now());
-    let verifier = Verifier::builder().pool(FORGE.pool()).clock(clock.clone()).trust_keys_for(Duration::from_secs(2_592_000)).build().unwrap();
+    let verifier = Verifier::builder()
+        .pool(FORGE.pool())
+        .clock(clock.clone())
+        .trust_keys_for(Duration::from_secs(2_592_000))
+        .build()
+        .unwrap();
     let token = access().mint();
-    for time in [std::time::UNIX_EPOCH, std::time::UNIX_EPOCH - Duration::from_secs(1), now() + Duration::from_secs(400_000_000_000)] {
+    for time in [
+        std::time::UNIX_EPOCH,
+        std::time::UNIX_EPOCH - Duration::from_secs(1),
+        now() + Duration::from_secs(400_000_000_000),
+    ] {
         clock.set(time);
         assert!(verifier.check(&token).is_err());
     }

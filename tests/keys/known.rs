@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use axum_cognito::{Verifier, testing::{FakeUserPool, ManualClock}};
+use axum_cognito::{
+    Verifier,
+    testing::{FakeUserPool, ManualClock},
+};
 use tokio::time::sleep;
 
 use crate::{
