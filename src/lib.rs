@@ -82,6 +82,7 @@
 //!
 //! [axum]: https://docs.rs/axum
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![forbid(unsafe_code)]
 #![warn(missing_docs, unreachable_pub)]
 // Nothing that input can reach may stop the program; what this crate has to say it says through `tracing`.
 #![warn(
