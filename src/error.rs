@@ -284,11 +284,6 @@ impl VerifyError {
     pub fn expired_at(&self) -> Option<SystemTime> {
         self.detail.as_ref()?.expired_at
     }
-
-    /// Whether other keys could lead to another verdict.
-    pub(crate) fn wants_keys(&self) -> bool {
-        matches!(self.kind, VerifyErrorKind::UnknownKey | VerifyErrorKind::KeysUnavailable)
-    }
 }
 
 /// Constructors: out of line, for a refused token is the rare case and an attacker's the cheap one.

@@ -22,6 +22,16 @@ const HEADER_MAX: usize = 1024;
 /// The longest signature: that of an RSA key of 4096 bits, the largest that is accepted.
 const SIGNATURE_MAX: usize = 512;
 
+/// Refuses a token that is too long before anything is done with it.
+pub(crate) fn bounded(token: &str, max: usize) -> Result<(), VerifyError> {
+    if token.len() <= max {
+        return Ok(());
+    }
+    Err(VerifyError::new(VerifyErrorKind::TooLong, "the token is too long")
+        .expected_value(format!("at most {max} bytes"))
+        .actual_value(&token.len().to_string()))
+}
+
 /// Room for the parts of a token that do not outlive its verification, so that they need no allocation.
 pub(crate) struct Buffers {
     header: [u8; HEADER_MAX],
@@ -43,13 +53,8 @@ pub(crate) struct UnverifiedToken<'t> {
 }
 
 impl<'t> UnverifiedToken<'t> {
-    /// Takes a token of at most `max` bytes apart.
-    pub(crate) fn parse(token: &'t str, max: usize, buffers: &'t mut Buffers) -> Result<Self, VerifyError> {
-        if token.len() > max {
-            return Err(VerifyError::new(VerifyErrorKind::TooLong, "the token is too long")
-                .expected_value(format!("at most {max} bytes"))
-                .actual_value(&token.len().to_string()));
-        }
+    /// Takes a token apart, whose length has been [`bounded`].
+    pub(crate) fn parse(token: &'t str, buffers: &'t mut Buffers) -> Result<Self, VerifyError> {
         let (header, payload, signature) = split(token)?;
         let signing_input = &token.as_bytes()[..header.len() + 1 + payload.len()];
         let key_id = read_header(header, &mut buffers.header)?;
@@ -122,16 +127,42 @@ fn decode(encoded: &str, buffer: &mut [u8], reason: &'static str) -> Result<usiz
 /// What the header says, as far as it matters.
 #[derive(Default)]
 struct Header<'t> {
-    alg: Option<Option<Cow<'t, str>>>,
-    kid: Option<Option<Cow<'t, str>>>,
+    alg: Member<'t>,
+    kid: Member<'t>,
     /// A member that changes what the token means, and is not understood here.
     forbidden: Option<&'static str>,
+}
+
+/// A member that may be seen once, and should be a string.
+#[derive(Default)]
+enum Member<'t> {
+    #[default]
+    Unseen,
+    NotAString,
+    String(Cow<'t, str>),
+}
+
+impl<'t> Member<'t> {
+    fn string(self) -> Option<Cow<'t, str>> {
+        match self {
+            Self::String(string) => Some(string),
+            Self::Unseen | Self::NotAString => None,
+        }
+    }
+
+    fn read<A: MapAccess<'t>>(&mut self, name: &'static str, map: &mut A) -> Result<(), A::Error> {
+        if !matches!(self, Self::Unseen) {
+            return Err(de::Error::duplicate_field(name));
+        }
+        *self = map.next_value_seed(Text)?.map_or(Self::NotAString, Self::String);
+        Ok(())
+    }
 }
 
 impl<'t> Header<'t> {
     fn key_id(self) -> Result<Cow<'t, str>, VerifyError> {
         // RFC 8725 §3.1: the verifier decides the algorithm. Every key of Cognito is for RS256, and the header has to agree.
-        match self.alg.flatten() {
+        match self.alg.string() {
             Some(alg) if alg == ALGORITHM => {}
             alg => {
                 let error =
@@ -142,7 +173,7 @@ impl<'t> Header<'t> {
         if let Some(member) = self.forbidden {
             return Err(VerifyError::malformed("the header has a member that is not supported").of(member));
         }
-        match self.kid.flatten() {
+        match self.kid.string() {
             Some(kid) if !kid.is_empty() => Ok(kid),
             _ => Err(VerifyError::malformed("the header names no key").of("kid")),
         }
@@ -171,10 +202,8 @@ impl<'de> Visitor<'de> for Header<'de> {
         let mut others = MemberNames::default();
         while let Some(name) = map.next_key_seed(Name)? {
             match &*name {
-                "alg" if self.alg.is_some() => return Err(de::Error::duplicate_field("alg")),
-                "alg" => self.alg = Some(map.next_value_seed(Text)?),
-                "kid" if self.kid.is_some() => return Err(de::Error::duplicate_field("kid")),
-                "kid" => self.kid = Some(map.next_value_seed(Text)?),
+                "alg" => self.alg.read("alg", &mut map)?,
+                "kid" => self.kid.read("kid", &mut map)?,
                 _ => {
                     self.forbidden = self.forbidden.or_else(|| FORBIDDEN.into_iter().find(|each| *each == name));
                     others.insert(name)?;

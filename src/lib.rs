@@ -1,7 +1,98 @@
-//! Amazon Cognito sign-in for [axum] and tower.
+//! Amazon Cognito sign-in for [axum] and tower: a layer that verifies tokens, and extractors for their typed claims.
+//!
+//! ```no_run
+//! use axum::{Json, Router, routing::get};
+//! use axum_cognito::{CognitoAuth, CognitoClaims, OptionalClaims, Require, UserPool};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let auth = CognitoAuth::new(UserPool::new("us-east-1_AbC123xyz", "1example23456789")?);
+//!
+//!     let app = Router::new()
+//!         .route("/home", get(home)) // everybody, and it knows who they are
+//!         .route("/me", get(me)) // 401 without a valid token
+//!         .route("/admin", get(admin).route_layer(Require::group("admins"))) // 403 without the group
+//!         .layer(auth);
+//!
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+//!     Ok(axum::serve(listener, app).await?)
+//! }
+//!
+//! async fn home(OptionalClaims(claims): OptionalClaims) -> String {
+//!     match claims {
+//!         Some(claims) => format!("welcome back, {}", claims.username().unwrap_or("machine")),
+//!         None => "welcome".to_owned(),
+//!     }
+//! }
+//!
+//! async fn me(claims: CognitoClaims) -> Json<serde_json::Value> {
+//!     Json(serde_json::json!({ "sub": claims.sub(), "groups": claims.groups().collect::<Vec<_>>() }))
+//! }
+//!
+//! async fn admin() -> &'static str {
+//!     "hello, admin"
+//! }
+//! ```
+//!
+//! That verifies the signature (RS256) with the pool's keys, and `iss`, `exp`, `nbf`, `token_use` and the app client of every token; it
+//! fetches the keys on first use, refreshes them in the background, follows rotations and outlives outages. The [`guide`] has the rest:
+//!
+//! - [`guide::routes`]: who may do what; optional sign-in; errors; the order of layers
+//! - [`guide::keys`]: where keys come from, how they stay fresh, what happens when the endpoint does not answer
+//! - [`guide::security`]: every known attack on verifiers of this kind, and where it ends here
+//! - [`guide::performance`]: what a token costs, and how that was measured
+//! - [`guide::testing`]: your application's tests, without AWS
+//! - [`guide::troubleshooting`]: from the answer you see to its cause
+//! - [`guide::defaults`]: every default and its reason
+//!
+//! # The one way a token takes
+//!
+//! ```text
+//! request
+//!   | middleware   find exactly one bearer token           none -> the reason goes into the extensions
+//!   | verifier     check(token):
+//!   |   cache      verified before, not expired, its key still in the set? ---------------------+
+//!   |   jwt        bytes -> unverified token (bounded, three parts, strict base64url, header)   |
+//!   |   pool       iss -> the configured pool                                                  |
+//!   |   keys       kid -> parsed public key       unknown -> the only place that may wait      |
+//!   |   key        RS256 signature -> the first proof                                          |
+//!   |   policy     exp, nbf, token_use, client, audience -> the second proof                   |
+//!   |   cache      <- -------------------------------------------------------------------------+
+//!   | middleware   claims into the extensions, inner service called
+//!   | require      per route: the group or scope
+//!   v extract      the handler's argument reads the claims; it never verifies
+//! ```
+//!
+//! Each file of the source is one of these words, and a token passes it once.
+//!
+//! # Without axum
+//!
+//! [`CognitoAuth`] is a [`tower_layer::Layer`] for any service of `http::Request<B>`, and [`Verifier`] needs no service at all: for
+//! WebSockets, jobs, Lambda.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `axum` | yes | the extractors, and `IntoResponse` for [`AuthRejection`] |
+//! | `testing` | no | [`testing`]: a user pool in the process, and clocks for tests |
+//! | `metrics` | no | counters and gauges through the `metrics` facade; names in [`guide::keys`] |
+//!
+//! Features only add; none changes what the rest does.
 //!
 //! [axum]: https://docs.rs/axum
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![forbid(unsafe_code)]
+#![warn(missing_docs, unreachable_pub)]
+// Nothing that input can reach may stop the program; what this crate has to say it says through `tracing`.
+#![warn(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::dbg_macro,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
 
 mod claims;
 mod clock;
@@ -9,6 +100,7 @@ mod env;
 mod error;
 #[cfg(feature = "axum")]
 mod extract;
+pub mod guide;
 mod json;
 mod jwt;
 pub mod keys;
@@ -16,6 +108,7 @@ mod middleware;
 mod policy;
 mod pool;
 #[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 mod verifier;
 
@@ -23,6 +116,7 @@ pub use claims::{AccessClaims, ClaimError, CognitoClaims, CustomClaims, IdClaims
 pub use clock::{Clock, SystemClock};
 pub use error::{ConfigError, VerifyError, VerifyErrorKind};
 #[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use extract::{OptionalClaims, WhyAnonymous};
 pub use middleware::{
     AuthRejection, AuthRejectionKind, CognitoAuth, CognitoAuthService, Require, RequireFuture, RequireService,
@@ -30,3 +124,8 @@ pub use middleware::{
 };
 pub use pool::{ClientIds, IssuerForm, TokenUse, UserPool, UserPoolId};
 pub use verifier::{Verifier, VerifierBuilder};
+
+/// The examples of the README are compiled and run as well.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

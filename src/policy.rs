@@ -41,12 +41,12 @@ impl Policy {
         if let Some(claim) = claims.wrong_type() {
             return Err(VerifyError::invalid(claim));
         }
-        let expires_at = check_times(claims, now, leeway)?;
+        check_times(claims, now, leeway)?;
         let token_use = self.uses.check(claims)?;
         self.clients.check(claims, token_use)?;
         check_subject(claims, token_use)?;
         self.check_audience(claims, token_use)?;
-        Ok(VerifiedToken::admitted(signed, token_use, expires_at, pool))
+        Ok(VerifiedToken::admitted(signed, token_use, pool))
     }
 
     /// Resource binding (RFC 8707): an access token for another resource is not for us.
@@ -76,7 +76,7 @@ fn check_subject(claims: &ClaimSet, token_use: TokenUse) -> Result<(), VerifyErr
 /// RFC 7519 §4.1.4: "on or after" `exp` a token is over; §4.1.5: before `nbf` it has not begun. `exp` is required here, as
 /// Cognito always sends it. `iat` has no such meaning, but a token from the future says that this host's clock is behind,
 /// and then that of every other check too.
-fn check_times(claims: &ClaimSet, now: SystemTime, leeway: Duration) -> Result<SystemTime, VerifyError> {
+fn check_times(claims: &ClaimSet, now: SystemTime, leeway: Duration) -> Result<(), VerifyError> {
     let exp = claims.exp().ok_or_else(|| VerifyError::missing("exp"))?;
     if now >= exp + leeway {
         return Err(VerifyError::new(VerifyErrorKind::Expired, "the token has expired")
@@ -94,7 +94,7 @@ fn check_times(claims: &ClaimSet, now: SystemTime, leeway: Duration) -> Result<S
     match (claims.nbf(), claims.iat()) {
         (Some(nbf), _) if nbf > now + leeway => Err(not_yet("nbf", now + leeway, nbf)),
         (_, Some(iat)) if iat > now + IAT_TOLERANCE => Err(not_yet("iat", now + IAT_TOLERANCE, iat)),
-        _ => Ok(exp),
+        _ => Ok(()),
     }
 }
 

@@ -527,7 +527,7 @@ impl fmt::Debug for UserPool {
             .field("issuers", &self.issuers().collect::<Vec<_>>())
             .field("keys_from", &self.keys_from())
             .field("policy", &self.policy)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `POST /`, `X-Amz-Target: …InitiateAuth` | tokens for a user name and password |
 //! | `GET /{pool id}/.well-known/jwks.json` | the public keys |
-//! | `POST /demo/expired-token` | a token of yesterday for whoever asks with one of today |
+//! | `POST /demo/expired-token` | a token that is over, for whoever asks with a good one |
 //!
 //! The passwords are printed and public: this is for trying things out on one's own machine.
 

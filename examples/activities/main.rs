@@ -105,11 +105,10 @@ async fn listen(addr: &str) -> Result<TcpListener, CannotListen> {
 }
 
 /// The server answers from its first moment on, keys or no keys: `/readyz` tells a load balancer when they
-/// are there, and the library goes on trying when they are not.
+/// are there, and the library goes on trying, and logging, when they are not.
 async fn load_keys(auth: CognitoAuth) {
-    match auth.ready().await {
-        Ok(()) => info!("the keys of the user pool are loaded"),
-        Err(error) => warn!(%error, "no keys yet; until they are loaded, tokens are answered with 503"),
+    if let Err(error) = auth.ready().await {
+        warn!(%error, "no keys yet: until they are loaded, tokens are answered with 503");
     }
 }
 

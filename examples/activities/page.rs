@@ -1,4 +1,4 @@
-//! The web page: three files inside the program, the settings they ask for, and the headers that fence
+//! The web page: its files inside the program, the settings that they ask for, and the headers that fence
 //! them in.
 
 use std::sync::Arc;
@@ -52,7 +52,7 @@ impl Page {
             token_use: accepts.as_str(),
             users: &DEMO_USERS,
         };
-        Self::new(config, "")
+        Self::new(config, None)
     }
 
     /// The page for a pool somewhere else.
@@ -67,14 +67,15 @@ impl Page {
             token_use: sign_in.accepts.as_str(),
             users: &[],
         };
-        Self::new(config, &origin.unwrap_or_default())
+        Self::new(config, origin.as_deref())
     }
 
     /// The browser may load what this server serves, and speak to it and the sign-in endpoint: nothing else.
-    fn new(config: Config, sign_in_origin: &str) -> Result<Self, SettingsError> {
+    fn new(config: Config, sign_in_origin: Option<&str>) -> Result<Self, SettingsError> {
+        let connect = sign_in_origin.map_or_else(|| "'self'".to_owned(), |origin| format!("'self' {origin}"));
         let policy = format!(
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-             connect-src 'self' {sign_in_origin}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src {connect}; \
+             base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
              require-trusted-types-for 'script'; trusted-types 'none'"
         );
         let policy = HeaderValue::try_from(policy)
@@ -91,13 +92,31 @@ impl Page {
     }
 }
 
-/// `GET /` and what it loads.
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+
+/// The files of the page: path, media type and text.
+pub(crate) const FILES: [(&str, &str, &str); 11] = [
+    ("/", HTML, include_str!("page/index.html")),
+    ("/style.css", CSS, include_str!("page/style.css")),
+    ("/icon.svg", SVG, include_str!("page/icon.svg")),
+    ("/app.js", SCRIPT, include_str!("page/app.js")),
+    ("/answer.js", SCRIPT, include_str!("page/answer.js")),
+    ("/claims.js", SCRIPT, include_str!("page/claims.js")),
+    ("/cognito.js", SCRIPT, include_str!("page/cognito.js")),
+    ("/dom.js", SCRIPT, include_str!("page/dom.js")),
+    ("/feed.js", SCRIPT, include_str!("page/feed.js")),
+    ("/memory.js", SCRIPT, include_str!("page/memory.js")),
+    ("/token.js", SCRIPT, include_str!("page/token.js")),
+];
+
+/// The files, and the settings that the script asks for.
 pub(crate) fn routes(page: Page) -> Router {
-    Router::new()
-        .route("/", asset("text/html; charset=utf-8", include_str!("page/index.html")))
-        .route("/style.css", asset("text/css; charset=utf-8", include_str!("page/style.css")))
-        .route("/app.js", asset("text/javascript; charset=utf-8", include_str!("page/app.js")))
-        .route("/icon.svg", asset("image/svg+xml", include_str!("page/icon.svg")))
+    FILES
+        .into_iter()
+        .fold(Router::new(), |router, (path, media_type, text)| router.route(path, file(media_type, text)))
         .route("/config.json", get(config))
         .with_state(Arc::new(page.config))
         .layer(
@@ -119,7 +138,7 @@ async fn config(State(config): State<Arc<Config>>) -> Json<Config> {
 }
 
 /// A file of the page. It is asked for again on every visit, because another build has another one.
-fn asset<S: Clone + Send + Sync + 'static>(media_type: &'static str, text: &'static str) -> MethodRouter<S> {
+fn file<S: Clone + Send + Sync + 'static>(media_type: &'static str, text: &'static str) -> MethodRouter<S> {
     get(async move || -> Response {
         ([(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, "no-cache")], text).into_response()
     })

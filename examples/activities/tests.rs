@@ -19,7 +19,7 @@ use tower::ServiceExt;
 use crate::{
     app::{X_VIEWER, app},
     embedded_pool::{DEMO_USERS, EmbeddedPool},
-    page::Page,
+    page::{FILES, Page},
     settings::Accepts,
 };
 
@@ -276,13 +276,8 @@ async fn keys_are_published_and_probed() {
 #[tokio::test]
 async fn the_page_is_fenced_in() {
     let site = Site::new();
-    for (path, media_type) in [
-        ("/", "text/html; charset=utf-8"),
-        ("/style.css", "text/css; charset=utf-8"),
-        ("/app.js", "text/javascript; charset=utf-8"),
-        ("/icon.svg", "image/svg+xml"),
-        ("/config.json", "application/json"),
-    ] {
+    let files = FILES.map(|(path, media_type, _)| (path, media_type));
+    for (path, media_type) in files.into_iter().chain([("/config.json", "application/json")]) {
         let response = site.get(path, None).await;
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         assert_eq!(response.headers()[header::CONTENT_TYPE], media_type);

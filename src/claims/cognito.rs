@@ -30,22 +30,27 @@ use crate::{
 pub(crate) struct VerifiedToken {
     claims: ClaimSet,
     token_use: TokenUse,
-    expires_at: SystemTime,
     pool: Arc<UserPoolId>,
     key_serial: u64,
     attributes: OnceLock<Box<Attributes>>,
 }
 
 impl VerifiedToken {
-    /// For `Policy::admit`, which has read `token_use` and `exp` on the way.
-    pub(crate) fn admitted(
-        signed: Signed,
-        token_use: TokenUse,
-        expires_at: SystemTime,
-        pool: &Arc<UserPoolId>,
-    ) -> Self {
+    /// For `Policy::admit`, which has read `token_use` on the way.
+    pub(crate) fn admitted(signed: Signed, token_use: TokenUse, pool: &Arc<UserPoolId>) -> Self {
         let (claims, key_serial) = signed.into_parts();
-        Self { claims, token_use, expires_at, pool: Arc::clone(pool), key_serial, attributes: OnceLock::new() }
+        Self { claims, token_use, pool: Arc::clone(pool), key_serial, attributes: OnceLock::new() }
+    }
+
+    /// The same token in memory of its own.
+    pub(crate) fn duplicate(&self) -> Self {
+        Self {
+            claims: self.claims.clone(),
+            token_use: self.token_use,
+            pool: Arc::clone(&self.pool),
+            key_serial: self.key_serial,
+            attributes: OnceLock::new(),
+        }
     }
 
     /// The serial of the key that verified the token.
@@ -53,8 +58,12 @@ impl VerifiedToken {
         self.key_serial
     }
 
+    pub(crate) fn pool(&self) -> &UserPoolId {
+        &self.pool
+    }
+
     pub(crate) fn expires_at(&self) -> SystemTime {
-        self.expires_at
+        self.claims.exp().unwrap_or(SystemTime::UNIX_EPOCH) // INVARIANT: the policy demands it
     }
 
     fn attributes(&self) -> &Attributes {
@@ -96,11 +105,6 @@ pub struct CognitoClaims<T: CustomClaims = Standard> {
 impl CognitoClaims {
     pub(crate) fn new(token: Arc<VerifiedToken>) -> Self {
         Self { token, custom: Standard }
-    }
-
-    #[allow(dead_code)]
-    pub(crate) fn token(&self) -> &Arc<VerifiedToken> {
-        &self.token
     }
 }
 
@@ -172,12 +176,12 @@ impl<T: CustomClaims> CognitoClaims<T> {
 
     /// `exp`: from this moment on, the token is void.
     pub fn expires_at(&self) -> SystemTime {
-        self.token.expires_at
+        self.token.expires_at()
     }
 
     /// `exp` in whole seconds since 1970.
     pub fn exp(&self) -> u64 {
-        unix_seconds(self.token.expires_at)
+        unix_seconds(self.token.expires_at())
     }
 
     /// `iat`: when the token was issued.

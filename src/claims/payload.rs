@@ -29,18 +29,41 @@ struct Span {
     end: u32,
 }
 
+impl Span {
+    /// No value. A text is never this long, and a cached token is a third smaller than with `Option`.
+    const NONE: Self = Self { start: u32::MAX, end: u32::MAX };
+}
+
+/// A date in milliseconds since 1970, or the largest number for none: half the size of `Option<Duration>`.
+#[derive(Clone, Copy)]
+struct Date(u64);
+
+impl Date {
+    const NONE: Self = Self(u64::MAX);
+
+    fn of(since: Duration) -> Self {
+        // INVARIANT: before the year 10000, so that it fits.
+        Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn time(self) -> Option<SystemTime> {
+        (self.0 != u64::MAX).then(|| UNIX_EPOCH + Duration::from_millis(self.0))
+    }
+}
+
 /// The claims of one token, read but by themselves worth nothing: who holds one inside a
 /// [`VerifiedToken`](super::VerifiedToken) knows that the signature and the policy hold.
+#[derive(Clone)]
 pub(crate) struct ClaimSet {
     /// The payload as signed, then the values that were escaped in it.
     text: String,
     json_end: u32,
-    strings: [Option<Span>; Member::COUNT],
+    strings: [Span; Member::COUNT],
     groups: Vec<Span>,
-    exp: Option<Duration>,
-    iat: Option<Duration>,
-    nbf: Option<Duration>,
-    auth_time: Option<Duration>,
+    exp: Date,
+    iat: Date,
+    nbf: Date,
+    auth_time: Date,
     wrong_type: Option<&'static str>,
 }
 
@@ -94,9 +117,10 @@ impl ClaimSet {
             .and_then(|()| json.end())
             .map_err(|_| "the payload is not a JSON object with unique members")?;
         let Reader { unescaped, strings, groups, exp, iat, nbf, auth_time, wrong_type, .. } = reader;
-        let [exp, iat, nbf, auth_time] = [exp, iat, nbf, auth_time].map(Once::into_option);
+        let [exp, iat, nbf, auth_time] =
+            [exp, iat, nbf, auth_time].map(|date| date.into_option().map_or(Date::NONE, Date::of));
         let groups = groups.into_option().unwrap_or_default();
-        let strings = strings.map(Once::into_option);
+        let strings = strings.map(|string| string.into_option().unwrap_or(Span::NONE));
         if !unescaped.is_empty() {
             text.push_str(&unescaped);
         }
@@ -167,23 +191,25 @@ impl ClaimSet {
     }
 
     pub(crate) fn exp(&self) -> Option<SystemTime> {
-        self.exp.map(|since| UNIX_EPOCH + since)
+        self.exp.time()
     }
 
     pub(crate) fn iat(&self) -> Option<SystemTime> {
-        self.iat.map(|since| UNIX_EPOCH + since)
+        self.iat.time()
     }
 
     pub(crate) fn nbf(&self) -> Option<SystemTime> {
-        self.nbf.map(|since| UNIX_EPOCH + since)
+        self.nbf.time()
     }
 
     pub(crate) fn auth_time(&self) -> Option<SystemTime> {
-        self.auth_time.map(|since| UNIX_EPOCH + since)
+        self.auth_time.time()
     }
 
     fn string(&self, member: Member) -> Option<&str> {
-        self.strings[member as usize].map(|span| self.slice(span))
+        let Span { start, end } = self.strings[member as usize];
+        // `None` for `Span::NONE`, which is beyond every text.
+        self.text.get(start as usize..end as usize)
     }
 
     fn slice(&self, Span { start, end }: Span) -> &str {
@@ -244,17 +270,18 @@ impl<'t> Reader<'t> {
     }
 
     /// The span of a value: its place in the text where it stands there verbatim, else a new place behind the text.
-    fn locate<E: de::Error>(&mut self, value: &Cow<'t, str>) -> Result<Span, E> {
+    fn locate<E: de::Error>(&mut self, value: Cow<'t, str>) -> Result<Span, E> {
+        let length = value.len();
         let start = match value {
             // A borrowed value is a part of `text`, so the difference of the addresses is its place.
             Cow::Borrowed(part) => part.as_ptr().addr() - self.text.as_ptr().addr(),
             Cow::Owned(part) => {
                 let start = self.text.len() + self.unescaped.len();
-                self.unescaped.push_str(part);
+                self.unescaped.push_str(&part);
                 start
             }
         };
-        match (u32::try_from(start), u32::try_from(start + value.len())) {
+        match (u32::try_from(start), u32::try_from(start + length)) {
             (Ok(start), Ok(end)) => Ok(Span { start, end }),
             _ => Err(E::custom("too long")),
         }
@@ -265,7 +292,7 @@ impl<'t> Reader<'t> {
             return Err(de::Error::duplicate_field(member.name()));
         }
         self.strings[member as usize] = match map.next_value_seed(Text)? {
-            Some(value) => Once::Seen(self.locate(&value)?),
+            Some(value) => Once::Seen(self.locate(value)?),
             None => self.wrong(member.name()),
         };
         Ok(())
@@ -412,7 +439,7 @@ impl<'de> Visitor<'de> for Groups<'_, 'de> {
         let mut groups = Some(Vec::new());
         while let Some(group) = seq.next_element_seed(Text)? {
             match (group, &mut groups) {
-                (Some(group), Some(groups)) => groups.push(self.0.locate(&group)?),
+                (Some(group), Some(groups)) => groups.push(self.0.locate(group)?),
                 _ => groups = None,
             }
         }
@@ -482,7 +509,7 @@ mod tests {
         assert!(parse("{\"exp\":{\"b\":1,\"b\":2}}").is_err(), "a duplicate where a date should be");
         assert!(parse(&format!("{{\"a\":{}1{}}}", "[".repeat(200), "]".repeat(200))).is_err(), "deep nesting");
         assert!(ClaimSet::parse(b"{\"a\":\"\xff\"}".to_vec()).is_err(), "invalid UTF-8");
-        let many: String = (0..40).map(|n| format!("\"m{n}\":1,")).collect();
+        let many = (0..40).map(|n| format!("\"m{n}\":1")).collect::<Vec<_>>().join(",") + ",";
         assert!(parse(&format!("{{{many}\"last\":1}}")).is_ok());
         assert!(parse(&format!("{{{many}\"m39\":1}}")).is_err(), "a duplicate among many");
     }

@@ -30,6 +30,8 @@ pub enum FetchErrorKind {
     Tls,
     /// The document is longer than 256 KiB.
     TooLarge,
+    /// The document has more than 256 keys.
+    TooManyKeys,
 }
 
 impl FetchErrorKind {
@@ -48,6 +50,7 @@ impl FetchErrorKind {
             Self::Timeout => "timeout",
             Self::Tls => "tls",
             Self::TooLarge => "too_large",
+            Self::TooManyKeys => "too_many_keys",
         }
     }
 }
@@ -94,7 +97,10 @@ impl fmt::Display for FetchError {
 
 impl fmt::Debug for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FetchError").field("kind", &self.kind).field("message", &format_args!("{self}")).finish()
+        f.debug_struct("FetchError")
+            .field("kind", &self.kind)
+            .field("message", &format_args!("{self}"))
+            .finish_non_exhaustive()
     }
 }
 

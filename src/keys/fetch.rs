@@ -89,7 +89,8 @@ impl HttpKeySource {
                 Ok(KeyUpdate::Changed(KeyDocument { max_age, ..document }))
             }
             StatusCode::NOT_MODIFIED if *known != Validators::default() => Ok(KeyUpdate::Unchanged { max_age }),
-            status if status.is_redirection() => Err(FetchError::new(
+            // A 304 that was not asked for moves nowhere, so it is told as any other odd status.
+            status if status.is_redirection() && status != StatusCode::NOT_MODIFIED => Err(FetchError::new(
                 FetchErrorKind::Redirect,
                 format!("the endpoint redirects (status {})", status.as_u16()),
             )),

@@ -22,6 +22,12 @@ const EXPONENT_MIN: u64 = 65_537;
 /// The largest public exponent that AWS-LC takes.
 const EXPONENT_MAX: u64 = (1 << 33) - 1;
 
+/// The most keys of a document. Cognito's has two, or four around a rotation. Parsing more would keep a thread of the runtime busy.
+const KEYS_MAX: usize = 256;
+
+/// The longest `kid`, in bytes: longer ones could not be named by a token, whose whole header is not longer.
+const KEY_ID_MAX: usize = 1024;
+
 /// An RSA key as a document has it, found fit.
 pub(crate) struct RsaJwk {
     pub(crate) key_id: String,
@@ -49,7 +55,7 @@ pub enum SkipReason {
     Modulus,
     /// The modulus has fewer than 2048 or more than 4096 bits.
     ModulusSize,
-    /// There is no `kid`, so no token could name the key.
+    /// There is no `kid`, or it is empty or too long, so no token could name the key.
     NoKeyId,
     /// `kty` is not `RSA`.
     NotRsa,
@@ -108,12 +114,16 @@ pub(crate) fn parse(document: &[u8]) -> Result<Vec<Result<RsaJwk, (Option<String
     if document.keys.is_empty() {
         return Err(no_keys("the key set is empty"));
     }
+    if document.keys.len() > KEYS_MAX {
+        let message = format!("the key set has {} keys, more than {KEYS_MAX}", document.keys.len());
+        return Err(FetchError::new(FetchErrorKind::TooManyKeys, message));
+    }
     Ok(document.keys.into_iter().map(|key| parse_key(key.get())).collect())
 }
 
 fn parse_key(json: &str) -> Result<RsaJwk, (Option<String>, SkipReason)> {
     let Ok(jwk) = serde_json::from_str::<Jwk>(json) else { return Err((None, SkipReason::Malformed)) };
-    let key_id = jwk.kid.clone().filter(|kid| !kid.is_empty());
+    let key_id = jwk.kid.clone().filter(|kid| (1..=KEY_ID_MAX).contains(&kid.len()));
     judge(jwk, key_id.clone()).map_err(|reason| (key_id, reason))
 }
 

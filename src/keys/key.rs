@@ -50,6 +50,10 @@ impl VerifyingKey {
             && self.components.exponent == other.exponent
     }
 
+    pub(crate) fn is_the_same_as(&self, other: &Self) -> bool {
+        self.is(&other.components)
+    }
+
     /// Verifies the signature (RSASSA-PKCS1-v1_5 with SHA-256, RFC 8017 §8.2.2) and hands out the claims as proof of it.
     pub(crate) fn verify(&self, token: UnverifiedToken<'_>) -> Result<Signed, VerifyError> {
         match self.public.verify_sig(token.signing_input, token.signature) {

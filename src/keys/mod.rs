@@ -10,6 +10,7 @@
 //!   store    the pointer that every verification reads
 //! ```
 
+mod cool_down;
 mod error;
 mod fetch;
 mod file;

@@ -13,18 +13,27 @@
 //!
 //! Anybody can send a token with a made-up key id. After a look that such a token caused, unknown key ids are refused without
 //! another for the cool-down. A genuine rotation in that very moment would then be refused as well, so there is one way to an early
-//! second look: two *different* tokens that name the same unknown key, the second of them at least
-//! [`SECOND_LOOK_AFTER`](schedule::SECOND_LOOK_AFTER) after the first look. Users with fresh tokens do that at once; strangers with made-up ids
-//! do not. Who does it on purpose gets one look more, and the next cool-down is twice as long for it, so the long-run rate is
-//! one look a cool-down whatever is sent.
+//! second look: two *different* tokens that name the same unknown key. It starts [`SECOND_LOOK_AFTER`](super::schedule::SECOND_LOOK_AFTER)
+//! after the first look, and from the second token on, all that name the key wait for it. Users with fresh tokens agree like that at
+//! once; strangers with made-up ids do not. Who does it on purpose gets one look more, and the next cool-down is twice as long for
+//! it, so the long-run rate is one look a cool-down whatever is sent.
+//!
+//! # Why it cannot lock up
+//!
+//! Three things are shared, and each is used in one way. The pointer to the keys is written under the lock and read without it. The
+//! lock is held for a few instructions, never over an await, a parse or a call of the application's except
+//! [`Clock::now`]. The number of the last landed flight only grows, and it is raised after the keys are published and the
+//! lock is free; a request learns the number to wait for under the lock, so it cannot miss it. There is no hand-written atomic protocol
+//! beyond that which `loom` could explore: the races are between whole critical sections, and `tests/keys/races.rs` tries them by brute
+//! force.
 
 use std::{
     fmt,
-    hash::{BuildHasher, RandomState},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -39,7 +48,8 @@ use tokio::{
 use super::{
     FetchError, FetchErrorKind, KeyDocument, KeyFailure, KeySource, KeyUpdate, PoolStatus, Schedule, SkippedKey,
     Validators, VerifyingKey,
-    schedule::{DOCUMENT_MAX, HEDGE, SECOND_LOOK_AFTER, SECOND_LOOK_JITTER, WAITING_MAX},
+    cool_down::{CoolDown, Suspect, Suspects, Verdict},
+    schedule::{CUT_SHORT, DOCUMENT_MAX, HEDGE, SECOND_LOOK_JITTER, WAITING_MAX},
     set::KeySet,
 };
 use crate::{
@@ -69,25 +79,21 @@ impl PoolKeys {
         clock: Arc<dyn Clock>,
         schedule: Schedule,
     ) -> Self {
-        let known = source.at_once();
-        let shared = Arc::new(Shared {
+        let shared = Shared {
             pool,
             source,
             clock,
+            due_within: millis(schedule.longest_wait()),
             schedule,
             keys: ArcSwapOption::empty(),
             due_at: AtomicU64::new(0),
             waiting: AtomicUsize::new(0),
-            state: Mutex::new(State::new()),
-            looks: watch::Sender::new(0),
-        });
-        if let Some(document) = known {
-            let now = Instant::now();
-            let mut state = shared.state();
-            let result = shared.take_in(KeyUpdate::Changed(document), &mut state, now);
-            shared.note(&mut state, result, None, now);
-        }
-        Self { shared }
+            suspects: Suspects::default(),
+            state: Mutex::new(State::default()),
+            landed: watch::Sender::new(0),
+        };
+        shared.take_at_once();
+        Self { shared: Arc::new(shared) }
     }
 
     /// The key with this id, from one snapshot of the pointer.
@@ -104,42 +110,52 @@ impl PoolKeys {
 
     /// Starts the look that is due, if one is, without waiting for it. Costs one comparison otherwise.
     pub(crate) fn refresh_if_due(&self, now: SystemTime) {
-        if unix_millis(now) >= self.shared.due_at.load(Ordering::Relaxed) {
-            self.shared.on_due();
+        if self.shared.is_overdue(now) {
+            self.shared.on_overdue(now);
         }
     }
 
-    /// Waits for at most one look on behalf of a token whose key is unknown. `token` only tells tokens apart; nothing of it is sent.
+    /// Waits for a look on behalf of a token whose key is unknown. `token` only tells tokens apart; nothing of it is sent.
     pub(crate) async fn look_for(&self, key_id: &str, token: &str) -> Look {
         let shared = &self.shared;
-        let suspect = shared.suspect(key_id, token);
-        // Subscribed before deciding, so that no look can end in between unnoticed.
-        let mut looks = shared.looks.subscribe();
-        let seen = match shared.ask(key_id, suspect) {
-            Ask::Answered(look) => return look,
-            Ask::Wait { seen } => seen,
-        };
-        let Some(_place) = Place::take(&shared.waiting) else { return Look::Unavailable };
-        let ended = timeout(shared.schedule.patience(), looks.wait_for(|ended| *ended > seen)).await;
-        if !matches!(ended, Ok(Ok(_))) {
-            return Look::Unavailable;
+        let suspect = shared.suspects.of(key_id, token);
+        let deadline = Instant::now() + shared.schedule.patience();
+        let mut landed = shared.landed.subscribe();
+        let mut place = None;
+        loop {
+            let (flight, cold) = match shared.ask(key_id, suspect) {
+                Ask::Answered(look) => return look,
+                Ask::Wait { flight, cold } => (flight, cold),
+            };
+            if place.is_none() {
+                place = Place::take(&shared.waiting);
+            }
+            if place.is_none()
+                || !matches!(timeout_at(deadline, landed.wait_for(|last| *last >= flight)).await, Ok(Ok(_)))
+            {
+                return Look::Unavailable;
+            }
+            // The first load answers for everybody who came during it. For a later look, ask again: it may have begun before the
+            // token's key was published, and then the token is worth one of its own.
+            if cold && self.has_trusted_keys() {
+                return Look::Decided;
+            }
         }
-        shared.after_look(key_id, suspect)
     }
 
     /// Waits until keys are there or a look for them has failed.
     pub(crate) async fn ready(&self) -> Result<(), FetchError> {
         let shared = &self.shared;
-        let mut looks = shared.looks.subscribe();
+        let mut landed = shared.landed.subscribe();
         loop {
-            let seen = *looks.borrow_and_update();
+            let last = *landed.borrow_and_update();
             if self.has_trusted_keys() {
-                shared.on_due_if_untimed();
+                shared.start_timer(&mut shared.state());
                 return Ok(());
             }
-            shared.on_due();
-            let longest = shared.schedule.fetch_timeout + Duration::from_secs(1);
-            if !matches!(timeout(longest, looks.wait_for(|ended| *ended > seen)).await, Ok(Ok(_))) {
+            shared.look_unless_under_way();
+            let longest = shared.schedule.lost_after(Duration::ZERO);
+            if !matches!(timeout(longest, landed.wait_for(|now| *now > last)).await, Ok(Ok(_))) {
                 return Err(FetchError::new(FetchErrorKind::Timeout, "no look for keys ended in time"));
             }
             if let (false, Some((_, error))) = (self.has_trusted_keys(), &shared.state().last_failure) {
@@ -176,7 +192,7 @@ impl PoolKeys {
             }),
             failures_in_a_row: state.failures,
             next_refresh_in: state.due.map(|due| due.saturating_duration_since(Instant::now())),
-            looks: *self.shared.looks.borrow(),
+            looks: state.looks,
         }
     }
 
@@ -221,29 +237,44 @@ struct Loaded {
     since: Instant,
 }
 
+/// What a look has brought.
+struct Fresh {
+    set: Arc<KeySet>,
+    /// [`None`] where the old ones stay.
+    validators: Option<Validators>,
+    max_age: Option<Duration>,
+}
+
 struct Shared {
     pool: Arc<UserPoolId>,
     source: Arc<dyn KeySource>,
     clock: Arc<dyn Clock>,
     schedule: Schedule,
-    /// What every verification reads. Written by [`Shared::take_in`] only.
+    /// What every verification reads. Written by [`Shared::publish`] and [`Shared::distrust_if_old`] only, under the lock.
     keys: ArcSwapOption<Loaded>,
-    /// When a request must start a look because the timer has not: Unix milliseconds of the [`Clock`].
+    /// When a request must start a look because the timer has not: Unix milliseconds of the [`Clock`]. Written under the lock.
     due_at: AtomicU64,
+    /// No look is ever due later than this many milliseconds from now; if one is, the clock was set back.
+    due_within: u64,
     /// Requests that wait for a look.
     waiting: AtomicUsize,
-    /// Held for a few instructions at a time, never over an await and never by a request whose key is known.
+    suspects: Suspects,
+    /// Never held over an await, and never taken by a request whose key is known, except by the one that finds a look overdue.
     state: Mutex<State>,
-    /// Looks that have ended. Raised after their keys are published.
-    looks: watch::Sender<u64>,
+    /// The highest number of a flight that has landed. Raised after its keys are published.
+    landed: watch::Sender<u64>,
 }
 
+#[derive(Default)]
 struct State {
     closed: bool,
     timer: Option<AbortHandle>,
     flight: Option<Flight>,
     flights: u64,
+    looks: u64,
     due: Option<Instant>,
+    /// When the last try without keys in hand began.
+    tried_at: Option<Instant>,
     failures: u32,
     last_failure: Option<(SystemTime, FetchError)>,
     validators: Validators,
@@ -251,23 +282,15 @@ struct State {
 }
 
 impl State {
-    fn new() -> Self {
-        Self {
-            closed: false,
-            timer: None,
-            flight: None,
-            flights: 0,
-            due: None,
-            failures: 0,
-            last_failure: None,
-            validators: Validators::default(),
-            cool_down: CoolDown::default(),
-        }
-    }
-
     /// Whether the last look failed, so that an unknown key may be one that could not be fetched.
     fn in_the_dark(&self) -> bool {
         self.failures > 0
+    }
+
+    /// The word on an unknown key that gets no look. Deliberately not 401 after a failed look: the key may be a new one, and whoever
+    /// is signed in must not be told to sign in again because an endpoint is down.
+    fn word(&self) -> Look {
+        if self.in_the_dark() { Look::Unavailable } else { Look::Decided }
     }
 }
 
@@ -275,16 +298,9 @@ impl State {
 struct Flight {
     number: u64,
     task: AbortHandle,
-    /// When it is taken for lost: its runtime stands still.
+    /// When it is taken for lost, since its runtime stands still. By the time of day it is lost when a look is overdue again.
     lost_at: Instant,
     cause: Cause,
-}
-
-impl Flight {
-    /// Whether it can still land: its task has not been dropped, nor has its runtime stopped to drive it.
-    fn is_under_way(&self, now: Instant) -> bool {
-        now < self.lost_at && !self.task.is_finished()
-    }
 }
 
 /// Who asked for a look.
@@ -301,9 +317,10 @@ enum Cause {
 /// What [`Shared::ask`] decides.
 enum Ask {
     Answered(Look),
-    /// A look is under way; `seen` have ended before.
+    /// A look is under way: the flight of this number. `cold` if there are no keys yet.
     Wait {
-        seen: u64,
+        flight: u64,
+        cold: bool,
     },
 }
 
@@ -314,6 +331,18 @@ impl Shared {
 
     fn trusts(&self, loaded: &Loaded, now: SystemTime) -> bool {
         now <= loaded.at + self.schedule.trust_for
+    }
+
+    /// Whether a look is due by the time of day, or the clock was set back so far that it says nothing.
+    fn is_overdue(&self, now: SystemTime) -> bool {
+        let (now, due) = (unix_millis(now), self.due_at.load(Ordering::Relaxed));
+        now >= due || due - now > self.due_within
+    }
+
+    fn under_way<'s>(&self, state: &'s State, now: Instant) -> Option<&'s Flight> {
+        let flight = state.flight.as_ref()?;
+        let lost = flight.task.is_finished() || now >= flight.lost_at || self.is_overdue(self.clock.now());
+        (!lost).then_some(flight)
     }
 
     /// What a request with an unknown key gets: a verdict, or a look to wait for.
@@ -330,72 +359,70 @@ impl Shared {
         if cold && state.in_the_dark() {
             return Ask::Answered(Look::Unavailable);
         }
-        let seen = *self.looks.borrow();
-        if let Some(flight) = state.flight.as_mut().filter(|flight| flight.is_under_way(now)) {
-            // A scheduled look that answers for unknown keys counts against the cool-down as one that they caused.
-            if flight.cause == Cause::Due && !cold {
-                flight.cause = Cause::UnknownKey;
+        // Tokio's timers, with which waiting is bounded, need a runtime too.
+        if Handle::try_current().is_err() {
+            return Ask::Answered(if cold { Look::Unavailable } else { state.word() });
+        }
+        if let Some(flight) = self.under_way(&state, now).map(|flight| (flight.number, flight.cause)) {
+            // An early second look is for those who agree on a key; made-up ids go on being refused at once.
+            if flight.1 != Cause::SecondLook || state.cool_down.has_seen(suspect) {
+                return Ask::Wait { flight: flight.0, cold };
             }
-            return Ask::Wait { seen };
+            state.cool_down.remember(suspect);
+            return Ask::Answered(state.word());
         }
         let (cause, delay) = match state.cool_down.judge(suspect, now) {
             _ if cold => (Cause::Due, Duration::ZERO),
             Verdict::Look => (Cause::UnknownKey, Duration::ZERO),
-            Verdict::SecondLook => (Cause::SecondLook, SECOND_LOOK_JITTER.mul_f64(chance())),
-            Verdict::Refuse => {
-                let look = if state.in_the_dark() { Look::Unavailable } else { Look::Decided };
-                return Ask::Answered(look);
-            }
+            Verdict::SecondLook { after } => (Cause::SecondLook, after + SECOND_LOOK_JITTER.mul_f64(chance())),
+            Verdict::Refuse => return Ask::Answered(state.word()),
         };
-        if self.start(&mut state, cause, delay, now) { Ask::Wait { seen } } else { Ask::Answered(Look::Unavailable) }
-    }
-
-    /// What a request has learned from the look that it waited for.
-    fn after_look(&self, key_id: &str, suspect: Suspect) -> Look {
-        let mut state = self.state();
-        let loaded = self.keys.load();
-        if loaded.as_ref().is_some_and(|loaded| loaded.set.find(key_id).is_some()) {
-            return Look::Decided;
+        match self.start(&mut state, cause, delay, now) {
+            Some(flight) => Ask::Wait { flight, cold },
+            None => Ask::Answered(Look::Unavailable),
         }
-        state.cool_down.remember(suspect);
-        if state.in_the_dark() { Look::Unavailable } else { Look::Decided }
     }
 
-    /// Starts timer and look as needed. Without a runtime there is nobody to run them; the next request tries again.
+    /// A request has found a look overdue.
     #[cold]
-    fn on_due(self: &Arc<Self>) {
+    fn on_overdue(self: &Arc<Self>, time_of_day: SystemTime) {
         if Handle::try_current().is_err() {
+            // Nobody can fetch, and what needs no fetching does not age.
+            self.take_at_once();
             return;
         }
         let now = Instant::now();
         let mut state = self.state();
-        if !state.flight.as_ref().is_some_and(|flight| flight.is_under_way(now)) {
+        // Asked again under the lock, for another request may have been first.
+        if self.is_overdue(time_of_day) && self.under_way(&state, now).is_none() {
             self.start(&mut state, Cause::Due, Duration::ZERO, now);
         }
         self.start_timer(&mut state);
     }
 
-    /// Keys that were there from the start have no timer yet.
-    fn on_due_if_untimed(self: &Arc<Self>) {
-        if Handle::try_current().is_ok() {
-            self.start_timer(&mut self.state());
+    /// Somebody needs keys now, due or not.
+    fn look_unless_under_way(self: &Arc<Self>) {
+        let now = Instant::now();
+        let mut state = self.state();
+        if self.under_way(&state, now).is_none() {
+            self.start(&mut state, Cause::Due, Duration::ZERO, now);
         }
+        self.start_timer(&mut state);
     }
 
     fn start_timer(self: &Arc<Self>, state: &mut State) {
+        let Ok(runtime) = Handle::try_current() else { return };
         // A timer ends with its runtime; then the next request that finds a look overdue brings another.
         if !state.closed && state.timer.as_ref().is_none_or(AbortHandle::is_finished) {
-            state.timer = Some(tokio::spawn(Arc::clone(self).keep_time()).abort_handle());
+            state.timer = Some(runtime.spawn(Arc::clone(self).keep_time()).abort_handle());
         }
     }
 
-    /// Starts a look on the runtime of the caller. `false` if there is none.
-    fn start(self: &Arc<Self>, state: &mut State, cause: Cause, delay: Duration, now: Instant) -> bool {
-        let Ok(runtime) = Handle::try_current() else { return false };
-        if state.closed {
-            return false;
-        }
-        let cold = self.keys.load().is_none();
+    /// Starts a look on the runtime of the caller and says its number. [`None`] if there is no runtime.
+    fn start(self: &Arc<Self>, state: &mut State, cause: Cause, delay: Duration, now: Instant) -> Option<u64> {
+        let runtime = Handle::try_current().ok().filter(|_| !state.closed)?;
+        let time_of_day = self.clock.now();
+        let cold = !self.keys.load().as_ref().is_some_and(|loaded| self.trusts(loaded, time_of_day));
         let known = if cold { Validators::default() } else { state.validators.clone() };
         state.flights += 1;
         let (shared, number) = (Arc::clone(self), state.flights);
@@ -404,27 +431,33 @@ impl Shared {
         let task = runtime.spawn(async move {
             FlightGuard { shared, number, landed: false }.run(known, cold, delay).await;
         });
-        let task = task.abort_handle();
-        // Twice the longest look: whoever has not landed by then is on a runtime that stands still.
-        let lost_after = delay + self.schedule.fetch_timeout * 2;
-        state.flight = Some(Flight { number: state.flights, task, lost_at: now + lost_after, cause });
-        self.due_at.store(unix_millis(self.clock.now() + lost_after), Ordering::Relaxed);
-        true
+        let lost_after = self.schedule.lost_after(delay);
+        state.flight = Some(Flight { number, task: task.abort_handle(), lost_at: now + lost_after, cause });
+        self.due_at.store(unix_millis(time_of_day + lost_after), Ordering::Relaxed);
+        Some(number)
     }
 
     /// The timer: sleeps until the next look is due, and sees it through.
     async fn keep_time(self: Arc<Self>) {
-        let mut looks = self.looks.subscribe();
+        let mut landed = self.landed.subscribe();
         loop {
             let due = self.state().due;
             match due.filter(|due| Instant::now() < *due) {
                 // Whatever look ends meanwhile moves the date.
-                Some(due) => drop(timeout_at(due, looks.changed()).await),
+                Some(due) => drop(timeout_at(due, landed.changed()).await),
                 None => {
-                    self.on_due();
-                    drop(timeout(self.schedule.fetch_timeout * 2, looks.changed()).await);
+                    self.look_if_due();
+                    drop(timeout(self.schedule.lost_after(Duration::ZERO), landed.changed()).await);
                 }
             }
+        }
+    }
+
+    fn look_if_due(self: &Arc<Self>) {
+        let now = Instant::now();
+        let mut state = self.state();
+        if state.due.is_none_or(|due| due <= now) && self.under_way(&state, now).is_none() {
+            self.start(&mut state, Cause::Due, Duration::ZERO, now);
         }
     }
 
@@ -436,20 +469,25 @@ impl Shared {
             FetchError::new(FetchErrorKind::Timeout, message)
         };
         if cold {
-            timeout(longest, Arc::clone(self).hedged_fetch()).await.unwrap_or_else(|elapsed| Err(timed_out(elapsed)))
+            timeout(longest, Arc::clone(self).hedged_fetch(Instant::now() + longest))
+                .await
+                .unwrap_or_else(|elapsed| Err(timed_out(elapsed)))
         } else {
             timeout(longest, self.source.fetch(&known)).await.unwrap_or_else(|elapsed| Err(timed_out(elapsed)))
         }
     }
 
     /// The first good answer of tries that start [`HEDGE`] apart, or the error of the last one when none is left under way.
-    async fn hedged_fetch(self: Arc<Self>) -> Result<KeyUpdate, FetchError> {
+    async fn hedged_fetch(self: Arc<Self>, give_up_at: Instant) -> Result<KeyUpdate, FetchError> {
         let mut tries = JoinSet::new();
         loop {
             let shared = Arc::clone(&self);
             tries.spawn(async move { shared.source.fetch(&Validators::default()).await });
-            let hedge_at = Instant::now() + HEDGE;
-            while let Ok(Some(ended)) = timeout_at(hedge_at, tries.join_next()).await {
+            let tried_at = Instant::now();
+            self.state().tried_at = Some(tried_at);
+            // A try in the last moment would only be cut off.
+            let next_at = Some(tried_at + HEDGE).filter(|next| *next + HEDGE / 4 <= give_up_at);
+            while let Ok(Some(ended)) = timeout_at(next_at.unwrap_or(give_up_at + HEDGE), tries.join_next()).await {
                 let answer = ended.unwrap_or_else(|error| {
                     Err(FetchError::new(FetchErrorKind::Cancelled, "the key source ended unfinished").caused_by(error))
                 });
@@ -460,40 +498,62 @@ impl Shared {
         }
     }
 
-    /// A look has ended: publish first, then let everybody know.
-    fn land(&self, number: u64, outcome: Result<KeyUpdate, FetchError>) {
+    /// A look has ended: publish first, then let everybody know. Without an outcome it was cut short.
+    fn land(&self, number: u64, outcome: Option<Result<KeyUpdate, FetchError>>) {
+        let fresh = outcome.map(|outcome| outcome.and_then(|update| self.read(update)));
         let now = Instant::now();
         let mut state = self.state();
         let Some(flight) = state.flight.take_if(|flight| flight.number == number) else { return };
-        let result = outcome.and_then(|update| self.take_in(update, &mut state, now));
-        self.note(&mut state, result, Some(flight.cause), now);
+        match fresh {
+            Some(fresh) => {
+                let result = fresh.map(|fresh| self.publish(fresh, &mut state, now));
+                self.note(&mut state, result, Some(flight.cause), now);
+            }
+            // Nobody's failure: the runtime has ended. Whoever waits elsewhere starts another.
+            None => self.plan(&mut state, CUT_SHORT, now),
+        }
         drop(state);
-        self.looks.send_modify(|ended| *ended += 1);
+        self.landed.send_modify(|last| *last = number.max(*last));
     }
 
-    /// Turns an answer into keys and publishes them. The only writer of `keys`.
-    fn take_in(&self, update: KeyUpdate, state: &mut State, since: Instant) -> Result<Option<Duration>, FetchError> {
+    /// Takes what the source knows without I/O, if it does.
+    fn take_at_once(&self) {
+        let Some(document) = self.source.at_once() else { return };
+        let fresh = self.read(KeyUpdate::Changed(document));
+        let now = Instant::now();
+        let mut state = self.state();
+        let result = fresh.map(|fresh| self.publish(fresh, &mut state, now));
+        self.note(&mut state, result, None, now);
+    }
+
+    /// Turns an answer into keys. Parsing takes a while, so it is done before the lock is taken.
+    fn read(&self, update: KeyUpdate) -> Result<Fresh, FetchError> {
         let previous = self.keys.load_full();
-        let (set, max_age) = match (update, &previous) {
-            (KeyUpdate::Unchanged { max_age }, Some(previous)) => (Arc::clone(&previous.set), max_age),
+        match (update, &previous) {
+            (KeyUpdate::Unchanged { max_age }, Some(previous)) => {
+                Ok(Fresh { set: Arc::clone(&previous.set), validators: None, max_age })
+            }
             (KeyUpdate::Unchanged { .. }, None) => {
-                return Err(FetchError::new(
-                    FetchErrorKind::Other,
-                    "the source says `unchanged` but there are no keys",
-                ));
+                Err(FetchError::new(FetchErrorKind::Other, "the source says `unchanged` but there are no keys"))
             }
             (KeyUpdate::Changed(KeyDocument { json, .. }), _) if json.len() > DOCUMENT_MAX => {
-                return Err(FetchError::new(FetchErrorKind::TooLarge, "the document is longer than 256 KiB"));
+                Err(FetchError::new(FetchErrorKind::TooLarge, "the document is longer than 256 KiB"))
             }
             (KeyUpdate::Changed(KeyDocument { json, validators, max_age }), _) => {
                 let set = KeySet::parse(&json, previous.as_ref().map(|previous| &*previous.set))?;
-                self.report_changes(previous.as_ref().map(|previous| &*previous.set), &set);
-                state.validators = validators;
-                (Arc::new(set), max_age)
+                Ok(Fresh { set: Arc::new(set), validators: Some(validators), max_age })
             }
-        };
+        }
+    }
+
+    fn publish(&self, fresh: Fresh, state: &mut State, since: Instant) -> Option<Duration> {
+        let Fresh { set, validators, max_age } = fresh;
+        if let Some(validators) = validators {
+            state.validators = validators;
+        }
+        self.report_changes(self.keys.load().as_ref().map(|previous| &*previous.set), &set);
         self.keys.store(Some(Arc::new(Loaded { set, at: self.clock.now(), since })));
-        Ok(max_age)
+        max_age
     }
 
     /// Books the end of a look: failures, the next look, the cool-down.
@@ -504,6 +564,7 @@ impl Shared {
         cause: Option<Cause>,
         now: Instant,
     ) {
+        state.looks += u64::from(cause.is_some());
         let wait = match result {
             Ok(max_age) => {
                 if state.in_the_dark() {
@@ -517,21 +578,35 @@ impl Shared {
                 self.report_failure(state, &error);
                 state.last_failure = Some((self.clock.now(), error));
                 self.distrust_if_old(state, now);
-                let wait = self.schedule.after_failure(state.failures, self.keys.load().is_some(), chance());
                 match state.due {
                     // A look that strangers can cause does not bring the next scheduled one forward.
                     Some(due) if cause != Some(Cause::Due) && due > now => due - now,
-                    _ => wait,
+                    _ => {
+                        let tried =
+                            state.tried_at.take().map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+                        self.schedule.after_failure(state.failures, tried, self.trust_left(), chance())
+                    }
                 }
             }
         };
-        state.due = Some(now + wait);
-        self.due_at.store(unix_millis(self.clock.now() + wait), Ordering::Relaxed);
+        self.plan(state, wait, now);
         match cause {
             Some(Cause::UnknownKey) => state.cool_down.start(now, self.schedule.cool_down),
-            Some(Cause::SecondLook) => state.cool_down.start_after_second(now, self.schedule.cool_down * 2),
+            Some(Cause::SecondLook) => state.cool_down.start_after_second(now, self.schedule.cool_down),
             Some(Cause::Due) | None => {}
         }
+    }
+
+    /// Sets the next look, by both clocks.
+    fn plan(&self, state: &mut State, wait: Duration, now: Instant) {
+        state.due = Some(now + wait);
+        self.due_at.store(unix_millis(self.clock.now() + wait), Ordering::Relaxed);
+    }
+
+    /// How long the keys are still trusted by the time of day; [`None`] if there are none.
+    fn trust_left(&self) -> Option<Duration> {
+        let loaded = self.keys.load_full()?;
+        (loaded.at + self.schedule.trust_for).duration_since(self.clock.now()).ok()
     }
 
     /// The bound on stale keys by a clock that cannot be set back: see [`Shared::trusts`] for the one by the time of day.
@@ -548,7 +623,7 @@ impl Shared {
         let key_ids = || set.key_ids().collect::<Vec<_>>();
         match previous {
             None => tracing::info!(pool = %self.pool, key_ids = ?key_ids(), "loaded the keys of the user pool"),
-            Some(previous) if !previous.key_ids().eq(set.key_ids()) => {
+            Some(previous) if !previous.has_the_keys_of(set) => {
                 tracing::info!(pool = %self.pool, key_ids = ?key_ids(), "the keys of the user pool have changed");
             }
             Some(_) => tracing::debug!(pool = %self.pool, "the keys of the user pool are up to date"),
@@ -570,12 +645,6 @@ impl Shared {
             tracing::debug!(pool = %self.pool, kind, %from, failures, %error, "still cannot get the keys of the user pool");
         }
     }
-
-    /// A token with an unknown key in a form that keeps nothing of it.
-    fn suspect(&self, key_id: &str, token: &str) -> Suspect {
-        let state = self.state().cool_down.hasher.clone();
-        Suspect { key: state.hash_one(key_id), token: state.hash_one(token) }
-    }
 }
 
 /// A look, and the word that it has ended whatever ends it.
@@ -592,15 +661,15 @@ impl FlightGuard {
         }
         let outcome = self.shared.look(known, cold).await;
         self.landed = true;
-        self.shared.land(self.number, outcome);
+        self.shared.land(self.number, Some(outcome));
     }
 }
 
 impl Drop for FlightGuard {
     fn drop(&mut self) {
         if !self.landed {
-            let error = FetchError::new(FetchErrorKind::Cancelled, "the look for keys was cut short");
-            self.shared.land(self.number, Err(error));
+            let panicked = || Err(FetchError::new(FetchErrorKind::Cancelled, "the key source panicked"));
+            self.shared.land(self.number, thread::panicking().then(panicked));
         }
     }
 }
@@ -622,78 +691,6 @@ impl Drop for Place<'_> {
     }
 }
 
-/// An unknown key and the token that named it, as keyed hashes.
-#[derive(Clone, Copy)]
-struct Suspect {
-    key: u64,
-    token: u64,
-}
-
-/// Who may cause a look after one has been in vain. Pure: the time is an argument.
-struct CoolDown {
-    until: Option<Instant>,
-    began: Option<Instant>,
-    second_look_spent: bool,
-    /// Unknown keys of the present cool-down, each with one token that named it. A flood of made-up ids overwrites it, which leaves the
-    /// plain cool-down as it is.
-    seen: Box<[(u64, u64)]>,
-    hasher: RandomState,
-}
-
-const SEEN_MAX: usize = 256;
-
-#[derive(Debug, PartialEq, Eq)]
-enum Verdict {
-    Look,
-    SecondLook,
-    Refuse,
-}
-
-impl Default for CoolDown {
-    fn default() -> Self {
-        let seen = vec![(0, 0); SEEN_MAX].into_boxed_slice();
-        Self { until: None, began: None, second_look_spent: false, seen, hasher: RandomState::new() }
-    }
-}
-
-impl CoolDown {
-    fn judge(&mut self, suspect: Suspect, now: Instant) -> Verdict {
-        let (Some(until), Some(began)) = (self.until, self.began) else { return Verdict::Look };
-        if now >= until {
-            return Verdict::Look;
-        }
-        let (key, token) = self.seen[Self::slot(suspect)];
-        let agreed = key == suspect.key && token != suspect.token;
-        if agreed && !self.second_look_spent && now >= began + SECOND_LOOK_AFTER {
-            return Verdict::SecondLook;
-        }
-        self.remember(suspect);
-        Verdict::Refuse
-    }
-
-    /// Keeps the first token that named a key, so that the second is told apart from it.
-    fn remember(&mut self, suspect: Suspect) {
-        let slot = &mut self.seen[Self::slot(suspect)];
-        if slot.0 != suspect.key {
-            *slot = (suspect.key, suspect.token);
-        }
-    }
-
-    fn start(&mut self, now: Instant, length: Duration) {
-        self.seen.fill((0, 0));
-        (self.began, self.until, self.second_look_spent) = (Some(now), Some(now + length), false);
-    }
-
-    fn start_after_second(&mut self, now: Instant, length: Duration) {
-        self.start(now, length);
-        self.second_look_spent = true;
-    }
-
-    fn slot(suspect: Suspect) -> usize {
-        usize::try_from(suspect.key % SEEN_MAX as u64).unwrap_or_default()
-    }
-}
-
 /// A number in 0..1 for jitter. Not a secret, but the generator is at hand; should it fail, fleets are only less spread out.
 fn chance() -> f64 {
     let mut bytes = [0; 4];
@@ -702,5 +699,9 @@ fn chance() -> f64 {
 }
 
 fn unix_millis(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    time.duration_since(UNIX_EPOCH).map_or(0, millis)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

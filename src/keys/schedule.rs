@@ -30,6 +30,13 @@ pub(crate) const SECOND_LOOK_AFTER: Duration = Duration::from_secs(1);
 /// The random part before an early second look, so that a fleet does not fetch in step.
 pub(crate) const SECOND_LOOK_JITTER: Duration = Duration::from_millis(250);
 
+/// When the next look is due after one that ended with its runtime: soon, but not at once, since a program that makes a runtime for
+/// every call would start one each time.
+pub(crate) const CUT_SHORT: Duration = Duration::from_secs(1);
+
+/// How much longer than its longest duration a look may take before it is taken for lost: its runtime stands still.
+const LOST_AFTER: Duration = Duration::from_secs(1);
+
 /// The settings of a verifier about its keys. The defaults are explained in the guide, `keys`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Schedule {
@@ -58,22 +65,49 @@ impl Schedule {
     /// The wait after a good look: `max-age` within bounds, and up to a tenth less (`chance` is in 0..1), so that a fleet that
     /// started together drifts apart.
     pub(crate) fn after_success(&self, max_age: Option<Duration>, chance: f64) -> Duration {
-        let floor = REFRESH_FLOOR.min(self.refresh_interval);
-        max_age.unwrap_or(self.refresh_interval).clamp(floor, self.refresh_interval).mul_f64(1.0 - 0.1 * chance)
+        // Whatever is set, there is a look before the keys are too old to be trusted.
+        let longest = self.refresh_interval.min(self.trust_for / 2);
+        let floor = REFRESH_FLOOR.min(longest);
+        max_age.unwrap_or(longest).clamp(floor, longest).mul_f64(1.0 - 0.1 * chance)
     }
 
     /// The wait after `failures` failed looks in a row, at least 1: doubled each time up to a limit, of which up to a half is left to
     /// `chance` (in 0..1).
+    ///
+    /// With keys in hand, the next look comes at the latest when the trust in them runs out, because from then on nobody is served.
+    /// Without, the wait counts from the beginning of the last try, `tried` ago, for that is when the endpoint was last known to be away.
     #[allow(clippy::unused_self)] // together with `after_success`
-    pub(crate) fn after_failure(&self, failures: u32, has_keys: bool, chance: f64) -> Duration {
-        let (first, longest) = if has_keys { BACK_OFF } else { BACK_OFF_COLD };
+    pub(crate) fn after_failure(
+        &self,
+        failures: u32,
+        tried: Duration,
+        trust_left: Option<Duration>,
+        chance: f64,
+    ) -> Duration {
+        let (first, longest) = if trust_left.is_some() { BACK_OFF } else { BACK_OFF_COLD };
         let doubled = first.saturating_mul(1 << (failures.max(1) - 1).min(10));
-        doubled.min(longest).mul_f64(1.0 - 0.5 * chance)
+        let share = 1.0 - 0.5 * chance;
+        let wait = doubled.min(longest).mul_f64(share);
+        match trust_left {
+            // A millisecond more, so that the keys are not trusted any more then.
+            Some(left) => wait.min(left + Duration::from_millis(1)),
+            None => wait.saturating_sub(tried).max(first.mul_f64(share)),
+        }
     }
 
-    /// How long a request waits for a look, the random part before it included.
+    /// How long a request waits for looks at most: the longest look, and before it what an early second look waits.
     pub(crate) fn patience(&self) -> Duration {
-        self.fetch_timeout + SECOND_LOOK_JITTER
+        self.fetch_timeout + SECOND_LOOK_AFTER + SECOND_LOOK_JITTER
+    }
+
+    /// How long after its start, `delay` included, a look that has not ended is taken for lost.
+    pub(crate) fn lost_after(&self, delay: Duration) -> Duration {
+        delay + self.fetch_timeout + LOST_AFTER
+    }
+
+    /// The longest of all waits until the next look is due.
+    pub(crate) fn longest_wait(&self) -> Duration {
+        self.refresh_interval.max(BACK_OFF.1).max(self.lost_after(SECOND_LOOK_AFTER + SECOND_LOOK_JITTER))
     }
 }
 
@@ -106,13 +140,26 @@ mod tests {
     #[test]
     fn failures_back_off() {
         let schedule = Schedule::default();
-        let waits = |has_keys| {
-            (1..=12).map(|failures| schedule.after_failure(failures, has_keys, 0.0).as_millis()).collect::<Vec<_>>()
+        let after = |tried, trust_left| {
+            let wait = |failures| schedule.after_failure(failures, tried, trust_left, 0.0).as_millis();
+            (1..=12).map(wait).collect::<Vec<_>>()
         };
-        assert_eq!(waits(true)[..8], [1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]);
-        assert_eq!(waits(false)[..5], [100, 200, 400, 600, 600]);
-        assert_eq!(waits(true)[11], 60_000);
-        assert_eq!(schedule.after_failure(u32::MAX, true, 1.0), secs(30));
+        let waits = |trust_left| after(Duration::ZERO, trust_left);
+        assert_eq!(waits(Some(secs(3600)))[..8], [1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]);
+        assert_eq!(waits(Some(secs(3600)))[11], 60_000);
+        assert_eq!(waits(Some(secs(3)))[..4], [1000, 2000, 3001, 3001], "a look when the trust runs out");
+        assert_eq!(waits(None)[..5], [100, 200, 400, 600, 600]);
+        assert_eq!(after(HEDGE / 2, None)[..5], [100, 100, 100, 300, 300], "counted from the last try");
+        assert_eq!(after(secs(9), None)[..5], [100; 5]);
+        assert_eq!(schedule.after_failure(u32::MAX, secs(0), Some(secs(3600)), 1.0), secs(30));
         assert!(BACK_OFF_COLD.1 < secs(1) && HEDGE < secs(1));
+    }
+
+    #[test]
+    fn there_is_a_look_before_the_keys_are_too_old() {
+        let careful = Schedule { trust_for: secs(60), ..Schedule::default() };
+        for max_age in [None, Some(secs(0)), Some(secs(86_400))] {
+            assert_eq!(careful.after_success(max_age, 0.0), secs(30), "{max_age:?}");
+        }
     }
 }

@@ -34,7 +34,8 @@ impl KeySet {
         keys.sort_by(|a, b| a.key_id().cmp(b.key_id()));
         keys.dedup_by(|second, first| {
             let twin = second.key_id() == first.key_id();
-            if twin && second.serial() != first.serial() {
+            // The same key twice is odd and harmless.
+            if twin && !second.is_the_same_as(first) {
                 skipped
                     .push(SkippedKey { key_id: Some(first.key_id().to_owned()), reason: SkipReason::DuplicateKeyId });
             }
@@ -57,6 +58,11 @@ impl KeySet {
     #[allow(dead_code)]
     pub(crate) fn holds(&self, serial: u64) -> bool {
         self.keys.iter().any(|key| key.serial() == serial)
+    }
+
+    /// Whether these are the same keys, so that one replaced under its old id is noticed.
+    pub(crate) fn has_the_keys_of(&self, other: &Self) -> bool {
+        self.keys.iter().map(|key| key.serial()).eq(other.keys.iter().map(|key| key.serial()))
     }
 
     pub(crate) fn key_ids(&self) -> impl Iterator<Item = &str> {

@@ -44,12 +44,19 @@ fn is_b64token(token: &[u8]) -> bool {
 
 /// Which bytes may stand in a b64token. A table, since every byte of every token passes here.
 const B64TOKEN: [bool; 256] = {
+    const OTHERS: &[u8] = b"-._~+/";
     let mut table = [false; 256];
     let mut byte = 0;
     while byte < 256 {
-        table[byte] =
-            matches!(byte as u8, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+        #[allow(clippy::cast_possible_truncation)] // below 256
+        let letter_or_digit = (byte as u8).is_ascii_alphanumeric();
+        table[byte] = letter_or_digit;
         byte += 1;
+    }
+    let mut index = 0;
+    while index < OTHERS.len() {
+        table[OTHERS[index] as usize] = true;
+        index += 1;
     }
     table
 };

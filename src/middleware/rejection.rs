@@ -75,6 +75,7 @@ impl AuthRejection {
     }
 
     /// A token of the other kind than the handler demands.
+    #[cfg(feature = "axum")]
     pub(crate) fn other_kind(expected: &'static str) -> Self {
         Self::from(
             VerifyError::new(VerifyErrorKind::TokenUse, "the token is for another use")
@@ -190,7 +191,7 @@ impl fmt::Display for AuthRejection {
 
 impl fmt::Debug for AuthRejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthRejection").field("kind", &self.kind).field("cause", &self.cause).finish()
+        f.debug_struct("AuthRejection").field("kind", &self.kind).field("cause", &self.cause).finish_non_exhaustive()
     }
 }
 

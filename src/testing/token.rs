@@ -217,6 +217,6 @@ fn random_id() -> String {
 }
 
 fn as_uuid(bytes: &[u8]) -> String {
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = format!("{:032x}", bytes.iter().fold(0, |number, byte| number << 8 | u128::from(*byte)));
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }

@@ -1,6 +1,7 @@
 //! The verifier: one token in, one verdict out.
 
 mod builder;
+mod cache;
 
 use std::{
     collections::BTreeMap,
@@ -11,11 +12,12 @@ use std::{
 
 pub use builder::VerifierBuilder;
 
+use self::cache::TokenCache;
 use crate::{
     claims::{CognitoClaims, VerifiedToken},
     clock::Clock,
     error::{VerifyError, VerifyErrorKind},
-    jwt::{Buffers, UnverifiedToken},
+    jwt::{Buffers, UnverifiedToken, bounded},
     keys::{KeysError, Look, PoolKeys, Status},
     policy::Policy,
     pool::{UserPool, UserPoolId},
@@ -53,6 +55,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     leeway: Duration,
     max_token_bytes: usize,
+    cache: Option<TokenCache>,
 }
 
 struct Pool {
@@ -117,16 +120,26 @@ impl Verifier {
         }
     }
 
-    /// The path of a token. One line a step; each either narrows what the token can be or refuses it.
+    /// The path of a token, and the short cut for one that has gone it before.
     fn check_at(&self, token: &str, now: SystemTime) -> Result<CognitoClaims, Refusal<'_>> {
-        let mut buffers = Buffers::new();
-        let token = UnverifiedToken::parse(token, self.inner.max_token_bytes, &mut buffers)?;
-        let pool = self.inner.pool_of(token.issuer()?)?;
-        pool.keys.refresh_if_due(now);
-        let key = pool.keys.find(token.key_id(), now).map_err(|error| Refusal::keys(pool, &token, error))?;
-        let signed = key.verify(token)?;
-        let verified = pool.policy.admit(signed, &pool.id, now, self.inner.leeway)?;
-        Ok(CognitoClaims::new(Arc::new(verified)))
+        let inner = &*self.inner;
+        bounded(token, inner.max_token_bytes)?;
+        let Some((cache, tag)) = inner.cache.as_ref().and_then(|cache| Some((cache, cache.tag(token)?))) else {
+            return inner.verify_at(token, now).map(CognitoClaims::new);
+        };
+        let holds = |known: &VerifiedToken| inner.still_holds(known, now);
+        if let Some(known) = cache.get(tag, now, holds) {
+            return Ok(CognitoClaims::new(known));
+        }
+        let verified = inner.verify_at(token, now)?;
+        cache.insert(tag, &verified, now, holds);
+        Ok(CognitoClaims::new(verified))
+    }
+
+    /// As [`check`](Self::check), for tests of what keeps verified tokens.
+    #[cfg(all(test, feature = "testing"))]
+    fn check_to_keep(&self, token: &str) -> Option<Arc<VerifiedToken>> {
+        self.inner.verify_at(token, self.inner.clock.now()).ok()
     }
 
     /// Loads the keys of all pools, so that the first request does not wait for them.
@@ -157,6 +170,25 @@ impl Verifier {
 }
 
 impl Inner {
+    /// The path of a token. One line a step; each either narrows what the token can be or refuses it.
+    fn verify_at(&self, token: &str, now: SystemTime) -> Result<Arc<VerifiedToken>, Refusal<'_>> {
+        let mut buffers = Buffers::new();
+        let token = UnverifiedToken::parse(token, &mut buffers)?;
+        let pool = self.pool_of(token.issuer()?)?;
+        pool.keys.refresh_if_due(now);
+        let key = pool.keys.find(token.key_id(), now).map_err(|error| Refusal::keys(pool, &token, error))?;
+        let signed = key.verify(token)?;
+        Ok(Arc::new(pool.policy.admit(signed, &pool.id, now, self.leeway)?))
+    }
+
+    /// Whether the very key that verified a token is still in its pool's set. Starts a look for keys that is due, as every check does.
+    fn still_holds(&self, known: &VerifiedToken, now: SystemTime) -> bool {
+        self.pools.iter().find(|pool| *pool.id == *known.pool()).is_some_and(|pool| {
+            pool.keys.refresh_if_due(now);
+            pool.keys.holds(known.key_serial(), now)
+        })
+    }
+
     /// Finds the pool whose issuer this is, to the letter. An issuer that is not configured ends here, before any key is looked for.
     fn pool_of(&self, issuer: &str) -> Result<&Pool, VerifyError> {
         self.issuers.get(issuer).and_then(|index| self.pools.get(*index)).ok_or_else(|| {

@@ -1,0 +1,22 @@
+//! The long documentation. Every block of code in it is compiled and run as a test.
+
+#[doc = include_str!("routes.md")]
+pub mod routes {}
+
+#[doc = include_str!("keys.md")]
+pub mod keys {}
+
+#[doc = include_str!("security.md")]
+pub mod security {}
+
+#[doc = include_str!("performance.md")]
+pub mod performance {}
+
+#[doc = include_str!("testing.md")]
+pub mod testing {}
+
+#[doc = include_str!("troubleshooting.md")]
+pub mod troubleshooting {}
+
+#[doc = include_str!("defaults.md")]
+pub mod defaults {}

@@ -1,0 +1,133 @@
+//! What a request costs in memory, exactly: allocations cannot creep back unnoticed.
+//!
+//! A binary of its own, since the counting allocator is global; and one test, since it counts what the whole thread does.
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+    convert::Infallible,
+    future::{Ready, ready},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::http::{Request, Response};
+use axum_cognito::{CognitoAuth, Require, Verifier, testing::FakeUserPool};
+use tower::{Layer, Service};
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+    static BYTES: Cell<isize> = const { Cell::new(0) };
+}
+
+fn count(bytes: isize) {
+    // A thread that is ending has nothing to count for.
+    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + usize::from(bytes > 0)));
+    let _ = BYTES.try_with(|sum| sum.set(sum.get() + bytes));
+}
+
+// SAFETY: every call is passed on as it is; counting does not allocate.
+#[allow(unsafe_code, clippy::cast_possible_wrap)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size() as isize);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(-(layout.size() as isize));
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations(work: impl FnOnce()) -> usize {
+    let before = ALLOCATIONS.get();
+    work();
+    ALLOCATIONS.get() - before
+}
+
+/// Answers every request, without an allocation of its own.
+#[derive(Clone)]
+struct Nothing;
+
+impl Service<Request<()>> for Nothing {
+    type Response = Response<Vec<u8>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<()>) -> Self::Future {
+        ready(Ok(Response::new(Vec::new())))
+    }
+}
+
+/// A token as Cognito's usual: two groups, one scope.
+fn usual(fake: &FakeUserPool) -> axum_cognito::testing::TokenBuilder {
+    fake.access_token("alice").group("admins").group("users")
+}
+
+#[test]
+fn what_tokens_cost() {
+    let fake = FakeUserPool::new();
+    let cached = Verifier::new(fake.user_pool());
+    let uncached = Verifier::builder().pool(fake.user_pool()).cached_tokens(0).build().unwrap();
+
+    // The first time: payload, groups, claims; and the entry in the cache.
+    let token = usual(&fake).mint();
+    assert_eq!(allocations(|| drop(uncached.check(&token).unwrap())), 3, "verified, without a cache");
+    assert_eq!(allocations(|| drop(cached.check(&token).unwrap())), 4, "verified and remembered");
+
+    // Seen before: nothing. Every 64th hit copies the claims for the thread, until it has a copy.
+    for _ in 0..100 {
+        cached.check(&token).unwrap();
+    }
+    assert_eq!(allocations(|| (0..1000).for_each(|_| drop(cached.check(&token).unwrap()))), 0, "seen before");
+
+    // Through the layer: what `http::Extensions` needs for one value, of which the map is there already in a router.
+    let mut service = CognitoAuth::from(cached.clone()).layer(Require::group("admins").layer(Nothing));
+    let request = || {
+        let mut request = Request::builder().header("authorization", format!("Bearer {token}")).body(()).unwrap();
+        request.extensions_mut().insert(7_u8);
+        request
+    };
+    let mut answer = |request| drop(now_or_never(service.call(request)).expect("does not wait").unwrap());
+    answer(request());
+    let ready_made = request();
+    assert_eq!(allocations(|| answer(ready_made)), 1, "through the layer and a rule");
+
+    // Memory: what a thousand remembered tokens hold on to.
+    let many: Vec<_> = (0..1024).map(|n| usual(&fake).expires_in(Duration::from_secs(3600 + n)).mint()).collect();
+    let roomy = Verifier::builder().pool(fake.user_pool()).cached_tokens(1 << 14).build().unwrap();
+    let before = BYTES.get();
+    for token in &many {
+        roomy.check(token).unwrap();
+    }
+    let per_token = (BYTES.get() - before) / 1024;
+    println!("{per_token} bytes per remembered token of {} bytes", many[0].len());
+    assert!((400..=900).contains(&per_token), "{per_token} bytes per remembered token");
+
+    // A full cache does not grow.
+    let small = Verifier::builder().pool(fake.user_pool()).cached_tokens(64).build().unwrap();
+    many[..512].iter().for_each(|token| drop(small.check(token).unwrap()));
+    let full = BYTES.get();
+    many[512..].iter().for_each(|token| drop(small.check(token).unwrap()));
+    assert!((BYTES.get() - full).abs() < 8 * 900, "{} bytes more", BYTES.get() - full);
+}
+
+fn now_or_never<F: Future>(future: F) -> Option<F::Output> {
+    let mut context = Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(future).poll(&mut context) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    }
+}

@@ -1,0 +1,83 @@
+//! A token whose key is known never waits, whatever the endpoint does.
+
+use std::{
+    pin::pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use axum_cognito::{
+    Verifier,
+    testing::{FakeUserPool, ManualClock},
+};
+use tokio::time::sleep;
+
+use crate::{
+    endpoint::{Endpoint, Mode},
+    support::*,
+};
+
+/// Verifies with a single poll: a future that would wait for anything fails the test.
+#[track_caller]
+fn verify_at_once(verifier: &Verifier, token: &str) {
+    match pin!(verifier.verify(token)).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(verdict) => drop(verdict.expect("the token is genuine")),
+        Poll::Pending => panic!("a genuine token waits"),
+    }
+}
+
+#[tokio::test]
+async fn at_every_moment_of_the_cycle_and_whatever_the_endpoint_does() {
+    let fake = fake();
+    let good = Mode::good(&fake.jwks_json());
+    let mut endpoint = Endpoint::start(good.clone()).await;
+    let clock = ManualClock::starting_now();
+    let pool = fake.user_pool().jwks_url(endpoint.url()).unwrap();
+    let verifier = Verifier::builder()
+        .pool(pool)
+        .clock(clock.clone())
+        .fetch_timeout(Duration::from_millis(150))
+        .cool_down(Duration::from_millis(100))
+        .build()
+        .unwrap();
+    verifier.ready().await.unwrap();
+    let token = genuine(&fake);
+    let modes = [
+        ("good", Some(good.clone())),
+        ("slow", Some(Mode::Slow(Duration::from_millis(100), good.clone().into_bytes()))),
+        ("hangs", Some(Mode::Hang)),
+        ("drips", Some(Mode::Drip(Duration::from_millis(5), good.clone().into_bytes()))),
+        ("huge", Some(Mode::Endless)),
+        ("hangs up", Some(Mode::HangUp)),
+        ("lies", Some(Mode::answer("200 OK", "", "{\"keys\":[]}"))),
+        ("refuses", None),
+    ];
+    for (name, mode) in modes {
+        match mode {
+            Some(mode) => endpoint.set(mode),
+            None => endpoint.go_down().await,
+        }
+        let before = status(&verifier).looks;
+        // Due, under way, failed, backing off, and strangers in between.
+        clock.advance(HOUR * 2);
+        let mut checked = 0;
+        while status(&verifier).looks < before + 2 || checked < 100 {
+            verify_at_once(&verifier, &token);
+            checked += 1;
+            if checked % 10 == 0 {
+                let (verifier, stranger) = (verifier.clone(), forged(&fake, format!("{name}{checked}")));
+                tokio::spawn(async move { assert!(verifier.verify(&stranger).await.is_err()) });
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
+        // Good again, so that the keys are young for the next one.
+        endpoint.set(good.clone());
+        endpoint.go_up_if_down().await;
+        eventually("recovery", || {
+            verify_at_once(&verifier, &token);
+            clock.advance(HOUR * 2 - MINUTE * 119);
+            status(&verifier).failures_in_a_row == 0
+        })
+        .await;
+    }
+}

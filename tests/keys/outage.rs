@@ -1,0 +1,147 @@
+//! A cold start with the endpoint down: quick 503, a message that says what is wrong, and a return within a second.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum_cognito::{Verifier, keys::FetchErrorKind, testing::FakeUserPool};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::{
+    endpoint::{Endpoint, Mode},
+    support::*,
+};
+
+#[tokio::test(start_paused = true)]
+async fn requests_hear_503_and_retry_after_without_piling_up() {
+    let fake = fake();
+    let script = Script::starting_with(&fake, Line::Hang);
+    let verifier = script.builder().build().unwrap();
+    let app = app(&verifier);
+    let token = genuine(&fake);
+    let start = Instant::now();
+    // The first wait for the first look, and so hear of it when it has timed out.
+    assert_eq!(call_all(&app, vec![token.clone(); 1000]).await, (0, 0, 1000));
+    assert_eq!(start.elapsed(), SECOND * 3);
+    // It has said that waiting does not help.
+    let start = Instant::now();
+    for _ in 0..10 {
+        assert_eq!(call(&app, &token).await, (StatusCode::SERVICE_UNAVAILABLE, Some("1".to_owned())));
+        assert_eq!(call(&app, &forged(&fake, "x")).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_connection_is_known_at_once() {
+    let fake = fake();
+    let script = Script::starting_with(&fake, Line::Fail(FetchErrorKind::Connect));
+    let app = app(&script.builder().build().unwrap());
+    let start = Instant::now();
+    assert_eq!(call_all(&app, vec![genuine(&fake); 1000]).await, (0, 0, 1000));
+    assert_eq!((start.elapsed(), script.fetches()), (Duration::ZERO, 1));
+}
+
+/// Whatever the outage was like and however long it lasted, keys are there within a second of its end.
+#[tokio::test(start_paused = true)]
+async fn the_return_is_noticed_within_a_second() {
+    let fake = fake();
+    let mut worst = Duration::ZERO;
+    for outage in
+        [Line::Hang, Line::Fail(FetchErrorKind::Connect), Line::Late(SECOND * 20), Line::SlowlyFail(SECOND / 2)]
+    {
+        for millis in (0..8_000).step_by(83).chain((60_000..64_000).step_by(41)) {
+            let script = Script::starting_with(&fake, outage.clone());
+            let verifier = script.builder().build().unwrap();
+            let first = tokio::spawn({
+                let (verifier, token) = (verifier.clone(), genuine(&fake));
+                async move { verifier.verify(&token).await.is_ok() }
+            });
+            sleep(Duration::from_millis(millis)).await;
+            script.set(Line::Keys);
+            let back = Instant::now();
+            while !verifier.status().is_ready() {
+                sleep(Duration::from_millis(5)).await;
+            }
+            worst = worst.max(back.elapsed());
+            drop(first.await);
+        }
+    }
+    assert!(worst <= Duration::from_millis(725), "{worst:?}");
+}
+
+/// A source of the application's that panics is one that fails: told apart, backed off from, tried again.
+#[tokio::test(start_paused = true)]
+async fn a_source_that_panics_has_failed() {
+    let fake = fake();
+    let script = Script::starting_with(&fake, Line::Panic);
+    let verifier = script.builder().build().unwrap();
+    let app = app(&verifier);
+    let token = genuine(&fake);
+    assert_eq!(call(&app, &token).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(status(&verifier).last_failure.unwrap().kind, FetchErrorKind::Cancelled);
+    script.set(Line::Keys);
+    sleep(SECOND).await;
+    assert_eq!(call(&app, &token).await.0, StatusCode::OK);
+    // With keys in hand it takes another path.
+    script.set(Line::Panic);
+    assert_eq!(call(&app, &forged(&fake, "x")).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(call(&app, &token).await.0, StatusCode::OK);
+    let status = status(&verifier);
+    let failure = status.last_failure.unwrap();
+    assert_eq!((failure.kind, &*failure.message), (FetchErrorKind::Cancelled, "the key source panicked"));
+    assert_eq!(status.failures_in_a_row, 1);
+}
+
+#[tokio::test]
+async fn ready_names_the_url_and_the_cause() {
+    let fake = fake();
+    let mut endpoint = Endpoint::start(Mode::Hang).await;
+    endpoint.go_down().await;
+    let verifier = Verifier::new(fake.user_pool().jwks_url(endpoint.url()).unwrap());
+    let error = verifier.ready().await.unwrap_err();
+    let message = error.to_string();
+    let start = format!("no keys for the user pool `us-east-1_FakePool1` from `{}`: ", endpoint.url());
+    assert!(message.starts_with(&start), "{message}");
+    assert!(message.ends_with("Connection refused (os error 111)") || !cfg!(target_os = "linux"), "{message}");
+    let (pool, from, cause) = error.pools().next().unwrap();
+    assert_eq!((pool, from, cause.kind()), ("us-east-1_FakePool1", &*endpoint.url(), FetchErrorKind::Connect));
+
+    // The endpoint comes back, and nobody has to do anything.
+    endpoint.set(Mode::good(&fake.jwks_json()));
+    endpoint.go_up().await;
+    let back = Instant::now();
+    eventually("recovery", || verifier.status().is_ready()).await;
+    assert!(back.elapsed() < SECOND, "{:?}", back.elapsed());
+    assert!(verifier.check(&genuine(&fake)).is_ok());
+    verifier.ready().await.unwrap();
+}
+
+/// Connections that hang are the worst case for noticing the return: a new try must not wait for the old to time out.
+#[tokio::test]
+async fn a_hanging_endpoint_that_comes_back_is_noticed_on_sockets() {
+    let fake = fake();
+    let endpoint = Endpoint::start(Mode::Hang).await;
+    let verifier = Verifier::new(fake.user_pool().jwks_url(endpoint.url()).unwrap());
+    let app = app(&verifier);
+    let waiting = tokio::spawn({
+        let (app, token) = (app.clone(), genuine(&fake));
+        async move { call(&app, &token).await.0 }
+    });
+    sleep(SECOND).await;
+    assert_eq!(endpoint.connections(), 2, "a second try runs beside the first");
+    endpoint.set(Mode::good(&fake.jwks_json()));
+    let answer = timeout(SECOND, waiting).await.expect("within a second").unwrap();
+    assert_eq!(answer, StatusCode::OK, "the one that waited all along is served");
+    eventually("the old connections' end", || endpoint.open_connections() == 0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn ready_gives_up_with_the_look_and_says_so() {
+    let fake = fake();
+    let script = Script::starting_with(&fake, Line::Hang);
+    let verifier = script.builder().build().unwrap();
+    let start = Instant::now();
+    let error = verifier.ready().await.unwrap_err();
+    assert_eq!(start.elapsed(), SECOND * 3);
+    assert!(error.to_string().ends_with("from `a script`: there was no complete answer within 3000 ms"), "{error}");
+}

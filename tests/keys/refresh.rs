@@ -1,0 +1,299 @@
+//! The background: when looks come, what they ask with, and what clocks and frozen timers do to them.
+
+use std::time::{Duration, SystemTime};
+
+use axum_cognito::{
+    Clock, Verifier, VerifyErrorKind,
+    keys::FetchErrorKind,
+    testing::{FakeUserPool, ManualClock, TokioClock},
+};
+use tokio::time::{Instant, advance, sleep};
+
+use crate::{
+    endpoint::{Endpoint, Mode},
+    support::*,
+};
+
+/// The times between looks, in seconds, without any request.
+async fn gaps(script: &Script, verifier: &Verifier, count: usize) -> Vec<f64> {
+    while script.fetches() <= count {
+        sleep(SECOND / 10).await;
+        assert!(status(verifier).next_refresh_in.is_some());
+    }
+    let asked: Vec<Instant> = script.asked().into_iter().map(|(at, _)| at).collect();
+    asked.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).take(count).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_are_looked_at_every_hour_or_as_max_age_says() {
+    let fake = fake();
+    // The endpoint's word, and the longest wait that follows from it; up to a tenth less is left to chance.
+    for (line, longest) in [
+        (Line::Keys, 3600.0),
+        (Line::KeysFor(DAY), 3600.0),
+        (Line::KeysFor(MINUTE * 20), 1200.0),
+        (Line::KeysFor(SECOND), 300.0),
+        (Line::KeysFor(Duration::ZERO), 300.0),
+    ] {
+        let script = Script::starting_with(&fake, line);
+        let verifier = script.ready().await;
+        let gaps = gaps(&script, &verifier, 20).await;
+        assert!(gaps.iter().all(|gap| (longest * 0.9 - 0.1..longest + 0.1).contains(gap)), "{longest}: {gaps:?}");
+        let spread = gaps.iter().copied().fold(0.0, f64::max) - gaps.iter().copied().fold(f64::MAX, f64::min);
+        assert!(spread > longest * 0.02, "no jitter: {gaps:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fleet_drifts_apart() {
+    let fake = fake();
+    let script = Script::new(&fake);
+    let mut fleet = Vec::new();
+    for _ in 0..100 {
+        fleet.push(script.ready().await);
+    }
+    sleep(HOUR + SECOND).await;
+    let second_looks: Vec<_> = script.asked().iter().skip(100).take(100).map(|(at, _)| *at).collect();
+    assert!(second_looks[99] - second_looks[0] > MINUTE * 4, "six minutes are to be spread over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_back_off_and_the_good_keys_serve() {
+    let fake = fake();
+    let script = Script::new(&fake);
+    let verifier = script.ready().await;
+    let token = genuine(&fake);
+    script.set(Line::Fail(FetchErrorKind::Status));
+    let gaps = gaps(&script, &verifier, 11).await;
+    for (gap, longest) in gaps[1..].iter().zip([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0, 60.0]) {
+        assert!((longest * 0.5..longest + 0.01).contains(gap), "{gaps:?}");
+    }
+    assert!(verifier.check(&token).is_ok());
+    let status = status(&verifier);
+    assert!(status.ready && status.failures_in_a_row >= 10, "{status:?}");
+    script.set(Line::Keys);
+    sleep(MINUTE).await;
+    assert_eq!(crate::support::status(&verifier).failures_in_a_row, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hanging_look_is_given_up() {
+    let fake = fake();
+    let script = Script::new(&fake);
+    let verifier = script.builder().fetch_timeout(SECOND * 7).build().unwrap();
+    verifier.ready().await.unwrap();
+    script.set(Line::Hang);
+    let gaps = gaps(&script, &verifier, 2).await;
+    assert!((7.5..=8.01).contains(&gaps[1]), "{gaps:?}");
+    let failure = status(&verifier).last_failure.unwrap();
+    assert_eq!(failure.kind, FetchErrorKind::Timeout);
+    assert_eq!(failure.message, "there was no complete answer within 7000 ms");
+}
+
+#[tokio::test(start_paused = true)]
+async fn validators_are_sent_back_and_unchanged_counts_as_success() {
+    let fake = FakeUserPool::new();
+    let script = Script::starting_with(&fake, Line::Tagged("\"one\""));
+    let verifier = script.ready().await;
+    sleep(HOUR + SECOND).await;
+    assert_eq!(status(&verifier).age.unwrap().as_secs() / 600, 0);
+    fake.rotate();
+    script.set(Line::Tagged("\"two\""));
+    sleep(HOUR + SECOND).await;
+    assert!(verifier.check(&genuine(&fake)).is_ok());
+    sleep(HOUR + SECOND).await;
+    let asked: Vec<_> = script.asked().into_iter().map(|(_, known)| known.etag.unwrap_or_default()).collect();
+    assert_eq!(asked[..4], ["", "\"one\"", "\"one\"", "\"two\""]);
+}
+
+#[tokio::test]
+async fn on_the_wire_these_are_if_none_match_and_if_modified_since() {
+    let fake = fake();
+    let document = fake.jwks_json();
+    let endpoint = Endpoint::start(Mode::Tagged { document: document.clone(), etag: "W/\"a b\"".into() }).await;
+    let clock = ManualClock::starting_now();
+    let pool = fake.user_pool().jwks_url(endpoint.url()).unwrap();
+    let verifier = Verifier::builder().pool(pool).clock(clock.clone()).build().unwrap();
+    let token = genuine(&fake);
+    let look = async || {
+        let before = status(&verifier).looks;
+        clock.advance(HOUR * 2);
+        assert!(verifier.check(&token).is_ok());
+        eventually("the look", || status(&verifier).looks > before).await;
+        (endpoint.requests().pop().unwrap().to_ascii_lowercase(), status(&verifier))
+    };
+    verifier.ready().await.unwrap();
+    let (request, after) = look().await;
+    assert!(request.contains("if-none-match: w/\"a b\"\r\n"), "{request}");
+    assert_eq!((after.failures_in_a_row, after.age), (0, Some(Duration::ZERO)), "304 is a success");
+
+    let date = "Sun, 01 Nov 2026 00:00:00 GMT";
+    endpoint.set(Mode::answer("200 OK", &format!("last-modified: {date}\r\n"), &document));
+    look().await;
+    endpoint.set(Mode::answer("304 Not Modified", "", ""));
+    let (request, after) = look().await;
+    assert!(request.contains(&format!("if-modified-since: {}\r\n", date.to_ascii_lowercase())), "{request}");
+    assert!(!request.contains("if-none-match"), "the old tag is gone with its version");
+    assert_eq!(after.failures_in_a_row, 0);
+}
+
+/// A Lambda between two calls, a laptop with its lid closed: the time of day goes on, timers do not.
+#[tokio::test(start_paused = true)]
+async fn where_timers_freeze_the_next_request_starts_the_look_and_does_not_wait() {
+    let fake = FakeUserPool::new();
+    let script = Script::new(&fake);
+    let clock = ManualClock::starting_now();
+    let verifier = Verifier::builder().pool(script.pool()).clock(clock.clone()).build().unwrap();
+    verifier.ready().await.unwrap();
+    script.set(Line::Hang);
+    clock.advance(HOUR * 2);
+    let (start, token) = (Instant::now(), genuine(&fake));
+    for _ in 0..1000 {
+        assert!(verifier.verify(&token).await.is_ok());
+    }
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    settle().await;
+    assert_eq!(script.fetches(), 2, "one look for a thousand requests");
+
+    // Frozen again in the midst of that look, for an hour. It is lost, and the next request starts another.
+    clock.advance(HOUR);
+    script.set(Line::Keys);
+    assert!(verifier.verify(&token).await.is_ok());
+    settle().await;
+    assert_eq!((script.fetches(), status(&verifier).age), (3, Some(Duration::ZERO)));
+
+    // A token under a new key does not wait for a look that froze either.
+    script.set(Line::Hang);
+    clock.advance(HOUR * 2);
+    assert!(verifier.verify(&token).await.is_ok());
+    settle().await;
+    script.set(Line::Keys);
+    clock.advance(HOUR);
+    fake.rotate();
+    assert!(verifier.verify(&genuine(&fake)).await.is_ok());
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+/// A clock that was set wrong, and right again: nobody waits, and looks go on.
+#[tokio::test(start_paused = true)]
+async fn the_time_of_day_may_jump() {
+    let fake = fake();
+    let script = Script::new(&fake);
+    let clock = ManualClock::starting_now();
+    let verifier = Verifier::builder().pool(script.pool()).clock(clock.clone()).build().unwrap();
+    verifier.ready().await.unwrap();
+    let (start, token) = (Instant::now(), genuine(&fake));
+    for (jump, by, looks) in [(1, HOUR * 5, 2), (-1, HOUR * 5, 3), (1, HOUR * 23, 4), (-1, DAY * 3, 5), (-1, MINUTE, 5)]
+    {
+        let now = clock.now();
+        clock.set(if jump > 0 { now + by } else { now - by });
+        let verdict = verifier.verify(&token).await;
+        assert!(verdict.is_ok(), "{jump} {by:?}: {verdict:?}");
+        settle().await;
+        assert_eq!(script.fetches(), looks, "{jump} {by:?}");
+        assert!(verifier.verify(&token).await.is_ok());
+        settle().await;
+        assert_eq!(script.fetches(), looks, "once");
+    }
+    // Past the bound of trust, a request waits for the look, as in a cold start.
+    clock.advance(DAY * 2);
+    assert!(verifier.verify(&token).await.is_ok());
+    assert_eq!((script.fetches(), start.elapsed()), (6, Duration::ZERO));
+}
+
+/// Set back for good, the time of day would let old keys live for ever. The other clock does not.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_stands_still_does_not_make_keys_immortal() {
+    let fake = fake();
+    let script = Script::new(&fake);
+    let verifier = Verifier::builder().pool(script.pool()).clock(ManualClock::starting_now()).build().unwrap();
+    verifier.ready().await.unwrap();
+    let token = genuine(&fake);
+    script.set(Line::Fail(FetchErrorKind::Connect));
+    sleep(HOUR * 23).await;
+    assert!(verifier.check(&token).is_ok());
+    sleep(HOUR * 2).await;
+    assert_eq!(verifier.check(&token).unwrap_err().kind(), VerifyErrorKind::KeysUnavailable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stale_keys_are_trusted_for_a_day_and_no_longer() {
+    let fake = fake();
+    let script = Script::new(&fake);
+    let verifier = script.ready().await;
+    let token = genuine(&fake);
+    script.set(Line::Fail(FetchErrorKind::Connect));
+    let loaded = Instant::now();
+    sleep(DAY).await;
+    assert!(verifier.check(&token).is_ok());
+    assert!(verifier.status().is_ready());
+    sleep(SECOND / 100).await;
+    assert_eq!(verifier.check(&token).unwrap_err().kind(), VerifyErrorKind::KeysUnavailable);
+    assert!(!verifier.status().is_ready());
+    // From then on looks come as in a cold start, so the endpoint's return is noticed within a second.
+    for outage in [1, 7, 100] {
+        script.set(Line::Fail(FetchErrorKind::Connect));
+        sleep(SECOND * outage).await;
+        if outage == 1 {
+            script.set(Line::Keys);
+            sleep(SECOND * 6 / 10).await;
+            assert!(verifier.check(&token).is_ok(), "{:?} after the load", loaded.elapsed());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_bound_of_trust_can_be_set_and_brings_looks_forward() {
+    let fake = fake();
+    let script = Script::new(&fake);
+    let verifier = script.builder().trust_keys_for(MINUTE).build().unwrap();
+    verifier.ready().await.unwrap();
+    let token = genuine(&fake);
+    // However short the bound, working keys are renewed before it.
+    for _ in 0..100 {
+        assert!(verifier.check(&token).is_ok());
+        sleep(SECOND * 7).await;
+    }
+    script.set(Line::Fail(FetchErrorKind::Connect));
+    sleep(MINUTE + SECOND).await;
+    assert_eq!(verifier.check(&token).unwrap_err().kind(), VerifyErrorKind::KeysUnavailable);
+}
+
+/// A program that wakes up days later, offline: 503 at first, and within a second of the return all is well.
+#[tokio::test(start_paused = true)]
+async fn waking_up_offline_recovers_as_fast_as_a_cold_start() {
+    let fake = fake();
+    let script = Script::new(&fake);
+    let clock = ManualClock::starting_now();
+    let verifier = Verifier::builder().pool(script.pool()).clock(clock.clone()).build().unwrap();
+    verifier.ready().await.unwrap();
+    let token = genuine(&fake);
+    script.set(Line::Fail(FetchErrorKind::Connect));
+    clock.advance(DAY * 2);
+    for _ in 0..100 {
+        assert_eq!(verifier.verify(&token).await.unwrap_err().kind(), VerifyErrorKind::KeysUnavailable);
+        clock.advance(SECOND);
+        advance(SECOND).await;
+    }
+    script.set(Line::Keys);
+    sleep(SECOND * 6 / 10).await;
+    assert!(verifier.check(&token).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_interval_can_be_set() {
+    let fake = fake();
+    let script = Script::starting_with(&fake, Line::KeysFor(DAY));
+    let verifier = script.builder().refresh_interval(SECOND * 10).build().unwrap();
+    verifier.ready().await.unwrap();
+    let gaps = gaps(&script, &verifier, 5).await;
+    assert!(gaps.iter().all(|gap| (8.9..=10.1).contains(gap)), "{gaps:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_clock_of_the_test_kit_goes_with_tokios() {
+    let clock = TokioClock::starting_now();
+    let start: SystemTime = clock.now();
+    advance(HOUR).await;
+    assert_eq!(clock.now().duration_since(start).unwrap(), HOUR);
+}

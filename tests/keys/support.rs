@@ -1,0 +1,216 @@
+//! What all tests of keys share: a key source that follows a script, tokens, and an application to send them to.
+
+use std::{
+    borrow::Cow,
+    future,
+    sync::{Arc, LazyLock, Mutex},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, StatusCode, header},
+    routing::get,
+};
+use axum_cognito::{
+    Clock, CognitoAuth, CognitoClaims, SystemClock, UserPool, Verifier, VerifierBuilder,
+    keys::{FetchError, FetchErrorKind, KeyDocument, KeyFuture, KeySource, KeyUpdate, PoolStatus, Validators},
+    testing::{FakeUserPool, TokioClock},
+};
+use tokio::time::{Instant, sleep};
+use tower::ServiceExt;
+
+pub const SECOND: Duration = Duration::from_secs(1);
+pub const MINUTE: Duration = Duration::from_secs(60);
+pub const HOUR: Duration = Duration::from_secs(3600);
+pub const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// What the script answers.
+#[derive(Clone)]
+pub enum Line {
+    /// The pool's keys of the moment.
+    Keys,
+    /// The pool's keys, good for this long by the endpoint's word.
+    KeysFor(Duration),
+    /// The pool's keys under this `ETag`, or `Unchanged` to whoever has it.
+    Tagged(&'static str),
+    Document(String),
+    Fail(FetchErrorKind),
+    Hang,
+    /// The pool's keys of the moment when it was asked, this much later.
+    Late(Duration),
+    /// A failure after this long.
+    SlowlyFail(Duration),
+    Panic,
+}
+
+struct Inner {
+    fake: FakeUserPool,
+    line: Mutex<Line>,
+    asked: Mutex<Vec<(Instant, Validators)>>,
+}
+
+/// A key source without I/O that does as it is told and counts. Clones are the same source.
+#[derive(Clone)]
+pub struct Script(Arc<Inner>);
+
+impl Script {
+    pub fn new(fake: &FakeUserPool) -> Self {
+        Self::starting_with(fake, Line::Keys)
+    }
+
+    pub fn starting_with(fake: &FakeUserPool, line: Line) -> Self {
+        Self(Arc::new(Inner { fake: fake.clone(), line: Mutex::new(line), asked: Mutex::default() }))
+    }
+
+    pub fn set(&self, line: Line) {
+        *self.0.line.lock().unwrap() = line;
+    }
+
+    pub fn fetches(&self) -> usize {
+        self.0.asked.lock().unwrap().len()
+    }
+
+    /// When it was asked, and with which validators.
+    pub fn asked(&self) -> Vec<(Instant, Validators)> {
+        self.0.asked.lock().unwrap().clone()
+    }
+
+    pub fn pool(&self) -> UserPool {
+        self.0.fake.user_pool().key_source(self.clone())
+    }
+
+    /// A verifier on Tokio's time.
+    pub fn builder(&self) -> VerifierBuilder {
+        Verifier::builder().pool(self.pool()).clock(TokioClock::starting_now())
+    }
+
+    /// The same with keys loaded.
+    pub async fn ready(&self) -> Verifier {
+        let verifier = self.builder().build().unwrap();
+        verifier.ready().await.unwrap();
+        verifier
+    }
+}
+
+impl KeySource for Script {
+    fn fetch<'s>(&'s self, known: &'s Validators) -> KeyFuture<'s> {
+        self.0.asked.lock().unwrap().push((Instant::now(), known.clone()));
+        let keys = || KeyDocument::new(self.0.fake.jwks_json());
+        let changed = |document| Ok(KeyUpdate::Changed(document));
+        let line = self.0.line.lock().unwrap().clone();
+        let answer = match line {
+            Line::Keys => changed(keys()),
+            Line::KeysFor(max_age) => changed(keys().with_max_age(max_age)),
+            Line::Tagged(etag) if known.etag.as_deref() == Some(etag) => Ok(KeyUpdate::Unchanged { max_age: None }),
+            Line::Tagged(etag) => {
+                let mut validators = Validators::default();
+                validators.etag = Some(etag.to_owned());
+                changed(keys().with_validators(validators))
+            }
+            Line::Document(json) => changed(KeyDocument::new(json)),
+            Line::Fail(kind) => Err(FetchError::new(kind, "as the script says")),
+            Line::Hang => return Box::pin(future::pending()),
+            Line::Late(time) => {
+                let answer = changed(keys());
+                return Box::pin(async move {
+                    sleep(time).await;
+                    answer
+                });
+            }
+            Line::SlowlyFail(time) => {
+                return Box::pin(async move {
+                    sleep(time).await;
+                    Err(FetchError::new(FetchErrorKind::Connect, "as the script says"))
+                });
+            }
+            Line::Panic => panic!("as the script says"),
+        };
+        Box::pin(future::ready(answer))
+    }
+
+    fn describe(&self) -> Cow<'_, str> {
+        "a script".into()
+    }
+}
+
+/// A pool for all tests that leave its keys alone, since making keys takes a while.
+pub fn fake() -> FakeUserPool {
+    static FAKE: LazyLock<FakeUserPool> = LazyLock::new(FakeUserPool::new);
+    FAKE.clone()
+}
+
+/// A genuine token that is good before, during and after every test.
+pub fn genuine(fake: &FakeUserPool) -> String {
+    fake.access_token("alice").issued_at(SystemClock.now() - DAY * 30).expires_in(DAY * 300).mint()
+}
+
+/// A token under a made-up key id, otherwise honest except for its signature.
+pub fn forged(fake: &FakeUserPool, key_id: impl ToString) -> String {
+    format!("{}.AAAA", fake.access_token("mallory").header("kid", key_id.to_string()).signing_input())
+}
+
+/// A router with one route for the signed in.
+pub fn app(verifier: &Verifier) -> Router {
+    async fn me(claims: CognitoClaims) -> String {
+        claims.sub().to_owned()
+    }
+    Router::new().route("/me", get(me)).layer(CognitoAuth::from(verifier.clone()))
+}
+
+/// The answer to a request with this token, and `Retry-After`.
+pub async fn call(app: &Router, token: &str) -> (StatusCode, Option<String>) {
+    let request = Request::get("/me").header(header::AUTHORIZATION, format!("Bearer {token}"));
+    let response = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    let retry_after = response.headers().get(header::RETRY_AFTER).map(|value| value.to_str().unwrap().to_owned());
+    (response.status(), retry_after)
+}
+
+/// All of these at once, counted by status: 200, 401, 503. Any other fails the test.
+pub async fn call_all(app: &Router, tokens: Vec<String>) -> (usize, usize, usize) {
+    let calls: Vec<_> = tokens
+        .into_iter()
+        .map(|token| {
+            let app = app.clone();
+            tokio::spawn(async move { call(&app, &token).await.0 })
+        })
+        .collect();
+    let mut counts = (0, 0, 0);
+    for each in calls {
+        match each.await.unwrap() {
+            StatusCode::OK => counts.0 += 1,
+            StatusCode::UNAUTHORIZED => counts.1 += 1,
+            StatusCode::SERVICE_UNAVAILABLE => counts.2 += 1,
+            other => panic!("answered {other}"),
+        }
+    }
+    counts
+}
+
+/// The state of the only pool.
+pub fn status(verifier: &Verifier) -> PoolStatus {
+    verifier.status().pools.remove(0)
+}
+
+/// Lets everything that can run do so, without letting time pass.
+pub async fn settle() {
+    for _ in 0..500 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Waits for something that happens elsewhere, for at most ten seconds.
+#[track_caller]
+pub fn eventually(what: &str, mut happened: impl FnMut() -> bool) -> impl Future<Output = ()> {
+    let caller = std::panic::Location::caller();
+    async move {
+        for _ in 0..5_000 {
+            if happened() {
+                return;
+            }
+            sleep(Duration::from_millis(2)).await;
+        }
+        panic!("{what} has not happened at {caller}");
+    }
+}

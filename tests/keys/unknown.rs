@@ -1,0 +1,202 @@
+//! What strangers with made-up tokens can cause: next to nothing.
+
+use axum::http::StatusCode;
+use axum_cognito::{Verifier, VerifyErrorKind, keys::FetchErrorKind, testing::FakeUserPool};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+use tokio::time::{Instant, advance};
+
+use crate::{
+    endpoint::{Endpoint, Mode},
+    support::*,
+};
+
+/// Tokens under as many different ids, which have never been used before.
+fn forgeries(fake: &FakeUserPool, count: usize) -> Vec<String> {
+    static MADE_UP: AtomicUsize = AtomicUsize::new(0);
+    (0..count).map(|_| forged(fake, format!("made-up-{}", MADE_UP.fetch_add(1, Ordering::Relaxed)))).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_made_up_ids_at_once_cause_one_fetch() {
+    let fake = fake();
+    let script = Script::new(&fake);
+    let app = app(&script.ready().await);
+    script.set(Line::Late(SECOND));
+    let start = Instant::now();
+    assert_eq!(call_all(&app, forgeries(&fake, 1000)).await, (0, 1000, 0));
+    assert_eq!(script.fetches(), 2, "the first load, and one for all of them");
+    assert_eq!(start.elapsed(), SECOND, "answered when the fetch was");
+}
+
+#[tokio::test(start_paused = true)]
+async fn also_before_the_first_load() {
+    let fake = fake();
+    let script = Script::starting_with(&fake, Line::Late(SECOND / 2));
+    let app = app(&script.builder().build().unwrap());
+    assert_eq!(call_all(&app, forgeries(&fake, 1000)).await, (0, 1000, 0));
+    assert_eq!(script.fetches(), 1);
+}
+
+#[tokio::test]
+async fn on_sockets_with_several_threads_too() {
+    let fake = fake();
+    let bytes = Mode::good(&fake.jwks_json()).into_bytes();
+    let endpoint = Endpoint::start(Mode::Slow(Duration::from_millis(100), bytes)).await;
+    let verifier = Verifier::new(fake.user_pool().jwks_url(endpoint.url()).unwrap());
+    verifier.ready().await.unwrap();
+    let tokens = forgeries(&fake, 1000);
+    let (app, several) = (app(&verifier), tokens.clone());
+    // A runtime of several threads beside this one, which serves the endpoint.
+    let answers = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
+        runtime.block_on(call_all(&app, several))
+    });
+    eventually("the flood", || answers.is_finished()).await;
+    assert_eq!(answers.join().unwrap(), (0, 1000, 0));
+    assert_eq!((endpoint.request_count(), endpoint.connections()), (2, 2));
+
+    // Nothing of any token went out: both requests are the same to the letter.
+    let requests = endpoint.requests();
+    assert_eq!(requests[0], requests[1]);
+    let lines: Vec<_> = requests[0].trim_end().split("\r\n").collect();
+    assert_eq!(lines[0], "GET /.well-known/jwks.json HTTP/1.1");
+    for line in &lines[1..] {
+        let name = line.split(':').next().unwrap().to_ascii_lowercase();
+        assert!(["accept", "host", "user-agent"].contains(&&*name), "{line}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_the_cool_down_they_are_refused_without_a_fetch() {
+    let fake = fake();
+    let script = Script::new(&fake);
+    let app = app(&script.ready().await);
+    assert_eq!(call(&app, &forged(&fake, "a")).await.0, StatusCode::UNAUTHORIZED);
+    script.set(Line::Hang);
+    let start = Instant::now();
+    advance(Duration::from_millis(4_999)).await;
+    assert_eq!(call_all(&app, forgeries(&fake, 1000)).await, (0, 1000, 0));
+    assert_eq!((script.fetches(), start.elapsed().as_millis()), (2, 4_999), "no fetch, no wait");
+
+    script.set(Line::Keys);
+    advance(Duration::from_millis(1)).await;
+    assert_eq!(call(&app, &forged(&fake, "b")).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(script.fetches(), 3, "the cool-down is over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_cool_down_can_be_set() {
+    let fake = fake();
+    let script = Script::new(&fake);
+    let verifier = script.builder().cool_down(MINUTE).build().unwrap();
+    verifier.ready().await.unwrap();
+    let _ = verifier.verify(&forged(&fake, "a")).await;
+    advance(MINUTE - SECOND).await;
+    let _ = verifier.verify(&forged(&fake, "b")).await;
+    assert_eq!(script.fetches(), 2);
+    advance(SECOND).await;
+    let _ = verifier.verify(&forged(&fake, "c")).await;
+    assert_eq!(script.fetches(), 3);
+}
+
+/// A failed fetch counts for the cool-down. The answer is then 503 and not 401, deliberately: the key may be a new one.
+#[tokio::test(start_paused = true)]
+async fn a_failed_fetch_counts_like_a_good_one() {
+    let fake = fake();
+    let script = Script::new(&fake);
+    let app = app(&script.ready().await);
+    script.set(Line::Fail(FetchErrorKind::Connect));
+    assert_eq!(call_all(&app, forgeries(&fake, 1000)).await, (0, 0, 1000));
+    assert_eq!(script.fetches(), 2);
+    advance(Duration::from_millis(4_999)).await;
+    assert_eq!(call_all(&app, forgeries(&fake, 1000)).await, (0, 0, 1000));
+    assert_eq!(script.fetches(), 2);
+    advance(Duration::from_millis(1)).await;
+    let (status, retry_after) = call(&app, &forged(&fake, "late")).await;
+    assert_eq!((status, retry_after.as_deref()), (StatusCode::SERVICE_UNAVAILABLE, Some("1")));
+    assert_eq!(script.fetches(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_look_of_a_strangers_does_not_move_the_scheduled_one() {
+    let fake = fake();
+    let script = Script::new(&fake);
+    let verifier = script.ready().await;
+    let planned = Instant::now() + status(&verifier).next_refresh_in.unwrap();
+    script.set(Line::Fail(FetchErrorKind::Connect));
+    for nth in 0..20 {
+        let _ = verifier.verify(&forged(&fake, nth)).await;
+        advance(SECOND * 6).await;
+    }
+    assert_eq!(script.fetches(), 21);
+    assert_eq!(Instant::now() + status(&verifier).next_refresh_in.unwrap(), planned);
+}
+
+/// With a hanging endpoint, everybody has an answer when the look has timed out.
+#[tokio::test(start_paused = true)]
+async fn a_hanging_endpoint_bounds_the_wait() {
+    let fake = fake();
+    let script = Script::new(&fake);
+    let app = app(&script.ready().await);
+    script.set(Line::Hang);
+    let start = Instant::now();
+    assert_eq!(call_all(&app, forgeries(&fake, 1000)).await, (0, 0, 1000));
+    assert_eq!((script.fetches(), start.elapsed()), (2, SECOND * 3));
+}
+
+/// Only so many may wait; the others hear at once that they cannot be told.
+#[tokio::test(start_paused = true)]
+async fn waiting_is_bounded_in_number() {
+    let fake = fake();
+    let script = Script::new(&fake);
+    let verifier = script.ready().await;
+    script.set(Line::Hang);
+    let start = Instant::now();
+    let waiting: Vec<_> = (0..10_000)
+        .map(|nth| {
+            let (verifier, token) = (verifier.clone(), forged(&fake, nth));
+            tokio::spawn(async move { verifier.verify(&token).await.unwrap_err().kind() })
+        })
+        .collect();
+    settle().await;
+    let one_too_many = verifier.verify(&forged(&fake, "one too many")).await.unwrap_err();
+    assert_eq!(one_too_many.kind(), VerifyErrorKind::KeysUnavailable);
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert!(verifier.verify(&genuine(&fake)).await.is_ok(), "a known key does not queue");
+    for each in waiting {
+        assert_eq!(each.await.unwrap(), VerifyErrorKind::KeysUnavailable);
+    }
+    // The places are given back.
+    advance(SECOND * 5).await;
+    script.set(Line::Keys);
+    assert_eq!(verifier.verify(&forged(&fake, "again")).await.unwrap_err().kind(), VerifyErrorKind::UnknownKey);
+}
+
+/// A minute of made-up ids. The million is in the unit tests of the cool-down, where it costs a second.
+#[tokio::test(start_paused = true)]
+async fn a_minute_of_flood_is_one_fetch_a_cool_down() {
+    let fake = fake();
+    let script = Script::new(&fake);
+    let verifier = script.ready().await;
+    for nth in 0..12_000 {
+        let error = verifier.verify(&forged(&fake, nth)).await.unwrap_err();
+        assert_eq!(error.kind(), VerifyErrorKind::UnknownKey);
+        advance(Duration::from_millis(5)).await;
+    }
+    assert_eq!(script.fetches() - 1, 12);
+}
+
+#[tokio::test(start_paused = true)]
+async fn forged_issuers_cause_none() {
+    let fake = fake();
+    let script = Script::new(&fake);
+    let app = app(&script.builder().build().unwrap());
+    for issuer in ["", "https://evil.test", "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Other"] {
+        let token = fake.access_token("mallory").claim("iss", issuer).header("kid", "made up").mint();
+        assert_eq!(call(&app, &token).await.0, StatusCode::UNAUTHORIZED, "{issuer}");
+    }
+    assert_eq!(script.fetches(), 0);
+}
