@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use axum_cognito::{CognitoClaims, TokenUse, UserPool, Verifier, testing::ManualClock};
+use axum_cognito::{CognitoClaims, TokenUse, UserPool, Verifier, VerifierBuilder, testing::ManualClock};
 
 /// The moment at which all tokens are checked, and the seeds are valid.
 pub fn now() -> SystemTime {
@@ -22,14 +22,19 @@ pub fn pool() -> UserPool {
     UserPool::new(POOL, CLIENT).expect("a pool").accept(TokenUse::Id)
 }
 
+/// Remembers no tokens, so that making it costs little.
 pub fn verifier(pool: UserPool) -> Verifier {
-    Verifier::builder().pool(pool).clock(ManualClock::new(now())).build().expect("a verifier")
+    builder(pool).cached_tokens(0).build().expect("a verifier")
 }
 
-/// Knows the keys of the seeds.
+fn builder(pool: UserPool) -> VerifierBuilder {
+    Verifier::builder().pool(pool).clock(ManualClock::new(now()))
+}
+
+/// Knows the keys of the seeds, and remembers tokens as it does by default.
 pub static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
     let keys = serde_json::from_str(include_str!("../jwks.json")).expect("a key set");
-    verifier(pool().jwks(&keys).expect("good keys"))
+    builder(pool().jwks(&keys).expect("good keys")).build().expect("a verifier")
 });
 
 /// Calls everything that reads claims, and holds them to what they promise.
@@ -37,7 +42,8 @@ pub fn read(claims: &CognitoClaims) {
     assert!(claims.expires_at() > now());
     assert!(!claims.client_id().is_empty() && !claims.sub().is_empty());
     assert_eq!(claims.pool().as_str(), POOL);
-    assert_eq!(claims.is_machine(), claims.username().is_none());
+    let is_machine = claims.token_use() == TokenUse::Access && claims.username().is_none();
+    assert_eq!(claims.is_machine(), is_machine);
     for group in claims.groups() {
         assert!(claims.in_group(group));
     }

@@ -11,6 +11,7 @@ mod kit;
 mod cache;
 mod client;
 mod concurrency;
+mod guide;
 mod header;
 mod honest;
 mod issuer;

@@ -47,7 +47,10 @@ async fn send(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
         let _ = tokio::join!(
             async {
                 let _ = write.write_all(bytes).await;
-                let _ = write.shutdown().await;
+                // To the server, a closed sending side means a client who is gone: only behind what is not a whole request.
+                if !bytes.ends_with(b"\r\n\r\n") {
+                    let _ = write.shutdown().await;
+                }
             },
             read.read_to_end(&mut answer),
         );
