@@ -94,6 +94,7 @@
     clippy::print_stderr
 )]
 
+mod base64url;
 mod claims;
 mod clock;
 mod env;

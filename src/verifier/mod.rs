@@ -12,12 +12,12 @@ use std::{
 
 pub use builder::VerifierBuilder;
 
-use self::cache::TokenCache;
+use self::cache::{Tag, TokenCache};
 use crate::{
     claims::{CognitoClaims, VerifiedToken},
     clock::Clock,
     error::{VerifyError, VerifyErrorKind},
-    jwt::{Buffers, UnverifiedToken, bounded},
+    jwt::{HeaderBuffer, UnverifiedToken, bounded},
     keys::{KeysError, Look, PoolKeys, Status},
     policy::Policy,
     pool::{UserPool, UserPoolId},
@@ -89,9 +89,17 @@ impl Verifier {
         self.check_at(token, self.inner.clock.now()).map_err(Refusal::into_error)
     }
 
-    /// As [`check`](Self::check), and says when [`verify`](Self::verify) might know more. For the middleware, which must not wait unless it has to.
-    pub(crate) fn check_or_ask(&self, token: &str) -> AtOnce {
-        match self.check_at(token, self.inner.clock.now()) {
+    /// The claims of a token that was verified before, from its bytes alone. For the middleware: bytes that have been verified need no
+    /// second look at what they are made of.
+    pub(crate) fn recall(&self, token: &[u8]) -> Result<CognitoClaims, Unknown> {
+        let now = self.inner.clock.now();
+        self.inner.recall(token, now).map_err(|tag| Unknown { tag, now })
+    }
+
+    /// Checks a token that [`recall`](Self::recall) did not know, and says when [`verify`](Self::verify) might know more. For the middleware,
+    /// which must not wait unless it has to.
+    pub(crate) fn check_or_ask(&self, token: &str, Unknown { tag, now }: Unknown) -> AtOnce {
+        match self.inner.check_unknown(token, tag, now) {
             Ok(claims) => AtOnce::Verdict(Ok(claims)),
             Err(Refusal::Final(error)) => AtOnce::Verdict(Err(error)),
             Err(Refusal::Keys { .. }) => AtOnce::UnknownKey,
@@ -120,20 +128,11 @@ impl Verifier {
         }
     }
 
-    /// The path of a token, and the short cut for one that has gone it before.
     fn check_at(&self, token: &str, now: SystemTime) -> Result<CognitoClaims, Refusal<'_>> {
-        let inner = &*self.inner;
-        bounded(token, inner.max_token_bytes)?;
-        let Some((cache, tag)) = inner.cache.as_ref().and_then(|cache| Some((cache, cache.tag(token)?))) else {
-            return inner.verify_at(token, now).map(CognitoClaims::new);
-        };
-        let holds = |known: &VerifiedToken| inner.still_holds(known, now);
-        if let Some(known) = cache.get(tag, now, holds) {
-            return Ok(CognitoClaims::new(known));
+        match self.inner.recall(token.as_bytes(), now) {
+            Ok(claims) => Ok(claims),
+            Err(tag) => self.inner.check_unknown(token, tag, now),
         }
-        let verified = inner.verify_at(token, now)?;
-        cache.insert(tag, &verified, now, holds);
-        Ok(CognitoClaims::new(verified))
     }
 
     /// As [`check`](Self::check), for tests of what keeps verified tokens.
@@ -170,10 +169,27 @@ impl Verifier {
 }
 
 impl Inner {
+    /// The short cut: the claims of a token that has gone the whole path before, or the tag to remember it under.
+    fn recall(&self, token: &[u8], now: SystemTime) -> Result<CognitoClaims, Option<Tag>> {
+        let Some(cache) = self.cache.as_ref().filter(|_| token.len() <= self.max_token_bytes) else { return Err(None) };
+        let tag = cache.tag(token).ok_or(None)?;
+        cache.get(tag, now, |known| self.still_holds(known, now)).map(CognitoClaims::new).ok_or(Some(tag))
+    }
+
+    /// The whole path, and the memory of it.
+    fn check_unknown(&self, token: &str, tag: Option<Tag>, now: SystemTime) -> Result<CognitoClaims, Refusal<'_>> {
+        let verified = self.verify_at(token, now)?;
+        if let (Some(cache), Some(tag)) = (&self.cache, tag) {
+            cache.insert(tag, &verified, now, |known| self.still_holds(known, now));
+        }
+        Ok(CognitoClaims::new(verified))
+    }
+
     /// The path of a token. One line a step; each either narrows what the token can be or refuses it.
     fn verify_at(&self, token: &str, now: SystemTime) -> Result<Arc<VerifiedToken>, Refusal<'_>> {
-        let mut buffers = Buffers::new();
-        let token = UnverifiedToken::parse(token, &mut buffers)?;
+        bounded(token, self.max_token_bytes)?;
+        let mut buffer = HeaderBuffer::new();
+        let token = UnverifiedToken::parse(token, &mut buffer)?;
         let pool = self.pool_of(token.issuer()?)?;
         pool.keys.refresh_if_due(now);
         let key = pool.keys.find(token.key_id(), now).map_err(|error| Refusal::keys(pool, &token, error))?;
@@ -198,6 +214,12 @@ impl Inner {
                 .actual_value(issuer)
         })
     }
+}
+
+/// A token that was not verified before, as far as anybody remembers: from [`Verifier::recall`], for [`Verifier::check_or_ask`].
+pub(crate) struct Unknown {
+    tag: Option<Tag>,
+    now: SystemTime,
 }
 
 /// What [`Verifier::check_or_ask`] can say without waiting.
