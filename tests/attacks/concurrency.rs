@@ -1,1 +1,86 @@
-//! x
+//! Never one caller's claims in another's answer.
+
+use std::{
+    sync::{
+        Arc, RwLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{Router, body::Body, http::Request, routing::get};
+use axum_cognito::{CognitoAuth, CognitoClaims, OptionalClaims, Verifier, testing::FakeUserPool};
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+
+const USERS: [&str; 2] = ["alice", "bob"];
+const REQUESTS: usize = 10_000;
+const ROTATIONS: usize = 3;
+
+/// Gives the processor away between reading the claims and answering, as a handler with a database does.
+async fn me(claims: CognitoClaims, OptionalClaims(again): OptionalClaims) -> String {
+    let before = claims.username().unwrap_or_default().to_owned();
+    tokio::task::yield_now().await;
+    let again = again.expect("claims").username().unwrap_or_default().to_owned();
+    format!("{before} {again} {}", claims.username().unwrap_or_default())
+}
+
+fn mint(fake: &FakeUserPool) -> [String; 2] {
+    USERS.map(|user| fake.access_token(user).mint())
+}
+
+/// Two users and a stranger in one stream of requests on all processors, while the pool rotates its keys.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_users_are_never_mixed_up() {
+    let fake = FakeUserPool::new();
+    let verifier = Verifier::builder().pool(fake.user_pool()).cool_down(Duration::from_millis(100)).build().unwrap();
+    let app = Router::new().route("/me", get(me)).layer(CognitoAuth::from(verifier));
+    let tokens = Arc::new(RwLock::new(mint(&fake)));
+    let (sent, rotated) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+
+    let workers: Vec<_> = (0..16)
+        .map(|worker| {
+            let (app, tokens) = (app.clone(), Arc::clone(&tokens));
+            let (sent, rotated) = (Arc::clone(&sent), Arc::clone(&rotated));
+            tokio::spawn(async move {
+                let mut refused = 0;
+                while sent.load(Ordering::Relaxed) < REQUESTS || !rotated.load(Ordering::Relaxed) {
+                    let turn = sent.fetch_add(1, Ordering::Relaxed);
+                    let who = (turn + worker) % 3;
+                    let authorization = match USERS.get(who) {
+                        Some(_) => format!("Bearer {}", tokens.read().unwrap()[who]),
+                        None => "Bearer nobody".to_owned(),
+                    };
+                    let request =
+                        Request::get("/me").header("authorization", authorization).body(Body::empty()).unwrap();
+                    let response = app.clone().oneshot(request).await.unwrap();
+                    let status = response.status().as_u16();
+                    let body = response.into_body().collect().await.unwrap().to_bytes();
+                    match USERS.get(who) {
+                        Some(user) => assert_eq!((status, &*body), (200, format!("{user} {user} {user}").as_bytes())),
+                        None => {
+                            assert_eq!(status, 401);
+                            refused += 1;
+                        }
+                    }
+                }
+                refused
+            })
+        })
+        .collect();
+
+    for _ in 0..ROTATIONS {
+        tokio::time::sleep(Duration::from_millis(150)).await; // past the cool-down, so that every look is allowed
+        fake.rotate();
+        let fresh = mint(&fake);
+        *tokens.write().unwrap() = fresh;
+    }
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    rotated.store(true, Ordering::Relaxed);
+    let mut refused = 0;
+    for worker in workers {
+        refused += worker.await.unwrap();
+    }
+    let sent = sent.load(Ordering::Relaxed);
+    assert!(sent >= REQUESTS && refused > sent / 4, "{sent} {refused}");
+}

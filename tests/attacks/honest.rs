@@ -1,1 +1,243 @@
-//! x
+//! Right things kept in: what Cognito really sends, however unusual it looks.
+
+use axum_cognito::{CognitoClaims, TokenUse};
+use serde_json::{Value, json};
+
+use crate::kit::{
+    BOTH, CLIENT, FORGE, NOW, STRICT, UPDATED_ISSUER, accepted, accepted_by, access, builder, id, verifier,
+};
+
+#[track_caller]
+fn claims(token: &str) -> CognitoClaims {
+    BOTH.check(token).unwrap()
+}
+
+#[test]
+fn key_ids_with_plus_slash_and_equals() {
+    for kid in [crate::kit::ACCESS_KID, crate::kit::ID_KID] {
+        assert!(kid.contains(['+', '/']) && kid.ends_with('='));
+    }
+    accepted(&access().mint());
+    // The same id as other JSON libraries write it.
+    accepted(&access().header(r#"{"alg":"RS256","kid":"aB+\/dE1example="}"#).mint());
+    accepted(&access().header(r#"{"kid":"\u0061B\u002B\u002fdE1example\u003d","alg":"\u0052S256"}"#).mint());
+    accepted(&access().header(" {\n\t\"kid\" : \"aB+/dE1example=\" ,\r\n \"alg\" : \"RS256\" } \n").mint());
+}
+
+/// Both keys of a pool, each for its kind; and either for either, since nothing says which is which.
+#[test]
+fn both_keys_of_a_pool() {
+    accepted_by(&BOTH, &access().mint());
+    accepted_by(&BOTH, &id().signed_by(&FORGE.id));
+    accepted_by(&BOTH, &access().member("kid", FORGE.id.kid).signed_by(&FORGE.id));
+}
+
+#[test]
+fn both_forms_of_the_issuer_and_escaped_slashes() {
+    accepted(&access().claim("iss", UPDATED_ISSUER).mint());
+    let escaped = String::from_utf8(access().payload).unwrap().replace('/', "\\/");
+    assert!(escaped.contains("https:\\/\\/"));
+    accepted(&access().payload(&escaped).mint());
+    assert_eq!(claims(&access().payload(escaped).mint()).issuer(), crate::kit::ISSUER);
+}
+
+#[test]
+fn the_tokens_of_machines() {
+    let bare = json!({
+        "sub": CLIENT, "token_use": "access", "scope": "orders/read orders/write", "auth_time": NOW, "iss": crate::kit::ISSUER,
+        "exp": NOW + 3600, "iat": NOW, "version": 2, "jti": "j", "client_id": CLIENT,
+    });
+    let machine = claims(&access().payload(bare.to_string()).mint());
+    assert!(machine.is_machine() && machine.username().is_none() && machine.groups().len() == 0);
+    assert!(machine.has_scope("orders/read") && machine.has_scope("orders/write"));
+    assert_eq!((machine.sub(), machine.client_id(), machine.origin_jti()), (CLIENT, CLIENT, None));
+    // That they have a `sub` is not documented.
+    let machine = claims(&access().payload(bare.to_string()).without("sub").mint());
+    assert_eq!(machine.sub(), CLIENT);
+}
+
+/// Everything that AWS does not promise, missing one by one and all at once.
+#[test]
+fn tokens_without_what_is_not_promised() {
+    let optional = [
+        "version",
+        "event_id",
+        "origin_jti",
+        "jti",
+        "scope",
+        "auth_time",
+        "iat",
+        "cognito:groups",
+        "username",
+        "device_key",
+    ];
+    for claim in optional {
+        accepted(&access().without(claim).mint());
+    }
+    accepted(&optional.into_iter().fold(access(), crate::kit::Token::without).mint());
+    for claim in ["auth_time", "iat", "email", "cognito:username"] {
+        accepted_by(&BOTH, &id().without(claim).signed_by(&FORGE.id));
+    }
+}
+
+#[test]
+fn tokens_bound_to_a_resource() {
+    for resource in ["https://api.example.com", "http://localhost:3000/", "myapp://callback", CLIENT, "orders"] {
+        let claims = claims(&access().claim("aud", resource).mint());
+        assert_eq!((claims.audience(), claims.client_id()), (Some(resource), CLIENT));
+    }
+}
+
+#[test]
+fn a_hundred_groups_of_the_longest_names() {
+    let groups: Vec<String> = (0..100).map(|n| format!("{n:0>3}{}", "g".repeat(125))).collect();
+    let token = access().claim("cognito:groups", groups.clone());
+    assert!(token.mint().len() > 16 * 1024, "the longest names do not fit into the default bound");
+    let roomy = verifier_of(64 * 1024);
+    assert_eq!(roomy.check(&token.mint()).unwrap().groups().collect::<Vec<_>>(), groups);
+    // A hundred groups of names that people give fit.
+    let groups: Vec<String> = (0..100).map(|n| format!("Engineering-Platform-Team-{n:03}-\u{e9}quipe")).collect();
+    let claims = claims(&access().claim("cognito:groups", groups.clone()).mint());
+    assert_eq!(claims.groups().collect::<Vec<_>>(), groups);
+    for strange in
+        ["", "a\"b", "a\\b", "a/b", "\u{1f600}", "us-east-1_AbC123xyz_Google", "${x}", "<b>", "admins\u{301}"]
+    {
+        assert!(STRICT.check(&access().claim("cognito:groups", json!([strange])).mint()).unwrap().in_group(strange));
+    }
+    assert_eq!(STRICT.check(&access().claim("cognito:groups", json!([])).mint()).unwrap().groups().len(), 0);
+}
+
+fn verifier_of(max_token_bytes: usize) -> axum_cognito::Verifier {
+    builder(FORGE.pool().accept(TokenUse::Id)).max_token_bytes(max_token_bytes).build().unwrap()
+}
+
+/// A trigger may write any JSON under any name that is free, up to 5,000 claims and scopes.
+#[test]
+fn claims_of_a_trigger_in_any_shape() {
+    let shapes = [
+        json!(null),
+        json!(true),
+        json!(0),
+        json!(-1.5e-7),
+        json!(u64::MAX),
+        json!(""),
+        json!("\u{0}\u{7f}\u{2028}\"\\/"),
+        json!([]),
+        json!([[], [null]]),
+        json!({}),
+        json!({"": {"": [{"deep": [1, "2", null]}]}}),
+        json!("2026-11-22T00:00:00Z"),
+    ];
+    for (index, shape) in shapes.iter().enumerate() {
+        for name in [
+            "custom:x",
+            "dev:custom:x",
+            "",
+            "a b",
+            "\u{1f511}",
+            "cognito:new",
+            "Exp",
+            "__proto__",
+            "https://example.com/claim",
+        ] {
+            let claims = claims(&access().claim(name, shape.clone()).mint());
+            assert_eq!(claims.get::<Value>(name).unwrap().as_ref(), Some(shape), "{index} {name}");
+        }
+    }
+    let many = (0..5000).fold(serde_json::Map::new(), |mut many, n| {
+        many.insert(format!("custom:claim-number-{n}"), json!(format!("v{n}")));
+        many
+    });
+    let object = Value::Object(many.clone()).to_string();
+    let token = access().claim_json(&object[1..object.len() - 1]).mint();
+    assert!(token.len() > 190_000);
+    let claims = verifier_of(1024 * 1024).check(&token).unwrap();
+    assert_eq!(claims.get::<String>("custom:claim-number-4999").unwrap().as_deref(), Some("v4999"));
+}
+
+/// As long as the bound allows: the default, and 100 KB where it is set.
+#[test]
+fn long_tokens_up_to_the_bound() {
+    let of_payload = |bytes: usize| access().claim("custom:long", "x".repeat(bytes)).mint();
+    accepted(&of_payload(11_000));
+    let token = of_payload(100_000);
+    assert_eq!(
+        verifier_of(160_000).check(&token).unwrap().get::<String>("custom:long").unwrap().unwrap().len(),
+        100_000
+    );
+}
+
+#[test]
+fn names_in_every_script() {
+    for name in [
+        "alice",
+        "Zo\u{eb}",
+        "\u{674e}\u{5c0f}\u{9f99}",
+        "\u{645}\u{62d}\u{645}\u{62f}",
+        "\u{1f469}\u{200d}\u{1f4bb}",
+        "Google_1234567890",
+        "a@b.example",
+        "O'Neill",
+        "\"quoted\"",
+        "back\\slash",
+        "tab\there",
+        "null\0",
+        " ",
+        "<script>",
+        "%41",
+        "\u{202e}evil",
+        "SAML_urn:a/b",
+    ] {
+        let claims = claims(&access().claim("username", name).mint());
+        assert_eq!(claims.username(), Some(name));
+        let escaped: String = name.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+        let claims_too = BOTH
+            .check(&access().without("username").claim_json(&format!("\"username\":\"{escaped}\"")).mint())
+            .unwrap();
+        assert_eq!(claims_too.username(), Some(name));
+        let id_claims = BOTH.check(&id().claim("cognito:username", name).signed_by(&FORGE.id)).unwrap();
+        assert_eq!(id_claims.username(), Some(name));
+    }
+}
+
+#[test]
+fn dates_as_json_writes_them() {
+    for exp in [
+        "1800003600",
+        "1800003600.0",
+        "1800003600.123456",
+        "1.8000036e9",
+        "18000036E2",
+        "1800003600e0",
+        "1800003600.5e+0",
+    ] {
+        accepted(&access().without("exp").claim_json(&format!("\"exp\":{exp}")).mint());
+    }
+    accepted(&access().claim("iat", json!(1_799_999_999.999)).claim("nbf", json!(1_799_999_999.5)).mint());
+}
+
+#[test]
+fn typ_is_welcome_and_not_needed() {
+    accepted(&access().mint());
+    for typ in ["JWT", "jwt", "at+jwt", "application/at+jwt"] {
+        accepted(&access().member("typ", typ).mint());
+    }
+}
+
+/// A subject is opaque: it looks like a UUID, and AWS asks not to rely on that.
+#[test]
+fn subjects_of_any_form() {
+    for sub in ["x", "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee", "us-east-1:1234", "\u{e9}", " ", CLIENT] {
+        assert_eq!(claims(&access().claim("sub", sub).mint()).sub(), sub);
+    }
+}
+
+#[test]
+fn several_clients_of_one_pool() {
+    let ids = ["1example23456789", "2example23456789", "3_example+plus"];
+    let pool = axum_cognito::UserPool::new(crate::kit::POOL, ids).unwrap();
+    let verifier = verifier(crate::kit::with_keys(pool, &FORGE.jwks()));
+    for client in ids {
+        assert_eq!(verifier.check(&access().claim("client_id", client).mint()).unwrap().client_id(), client);
+    }
+}

@@ -1,1 +1,240 @@
-//! x
+//! Attacks through a real socket, raw bytes included. After each the server lives, answers the next honest request, and has echoed and
+//! logged nothing of the token.
+//!
+//! `tests/oracles/wire.py` does the same to the example program from outside.
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::{Router, routing::get};
+use axum_cognito::{CognitoAuth, CognitoClaims, testing::FakeUserPool};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+use tracing_subscriber::filter::LevelFilter;
+
+const INVALID_REQUEST: &str = r#"Bearer error="invalid_request", error_description="send exactly one bearer token""#;
+const INVALID_TOKEN: &str = r#"Bearer error="invalid_token", error_description="the token is not valid here""#;
+const MISSING: &str = "Bearer";
+
+/// All that is logged on this thread, at any level.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Sends bytes, and reads until the server has nothing more to say.
+async fn send(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+    let exchange = async {
+        let (mut read, mut write) = TcpStream::connect(address).await.unwrap().into_split();
+        let mut answer = Vec::new();
+        // A server may close before it has read everything, so neither side's failure is an error here.
+        let _ = tokio::join!(
+            async {
+                let _ = write.write_all(bytes).await;
+                let _ = write.shutdown().await;
+            },
+            read.read_to_end(&mut answer),
+        );
+        answer
+    };
+    timeout(Duration::from_secs(20), exchange).await.expect("an end")
+}
+
+/// Status and challenge.
+fn outcome(answer: &[u8]) -> (u16, Option<String>) {
+    let text = String::from_utf8_lossy(answer);
+    let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    let challenge = text.lines().find_map(|line| line.strip_prefix("www-authenticate: "));
+    (status, challenge.map(str::to_owned))
+}
+
+fn request(line: &str, headers: &[&[u8]]) -> Vec<u8> {
+    let mut request = format!("{line}\r\nhost: localhost\r\nconnection: close\r\n").into_bytes();
+    for header in headers {
+        request.extend(*header);
+        request.extend(b"\r\n");
+    }
+    request.extend(b"\r\n");
+    request
+}
+
+fn get_me(headers: &[&[u8]]) -> Vec<u8> {
+    request("GET /me HTTP/1.1", headers)
+}
+
+struct Server {
+    address: SocketAddr,
+    fake: FakeUserPool,
+    log: Log,
+}
+
+impl Server {
+    async fn start(log: Log) -> Self {
+        let fake = FakeUserPool::new();
+        let app = Router::new()
+            .route("/me", get(async |claims: CognitoClaims| claims.username().unwrap_or_default().to_owned()))
+            .layer(CognitoAuth::new(fake.user_pool()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Self { address, fake, log }
+    }
+
+    /// The attack, then the proof that it did nothing.
+    async fn expect(&self, name: &str, attack: &[u8], secret: &str, expected: &[(u16, Option<&str>)]) {
+        let answer = send(self.address, attack).await;
+        let (status, challenge) = outcome(&answer);
+        assert!(expected.contains(&(status, challenge.as_deref())), "{name}: {}", answer.escape_ascii());
+        let honest = self.fake.access_token("alice").mint();
+        let next = send(self.address, &get_me(&[format!("authorization: Bearer {honest}").as_bytes()])).await;
+        assert_eq!(outcome(&next), (200, None), "after {name}");
+        let log = self.log.0.lock().unwrap();
+        for token in [secret, &honest] {
+            for part in token.split('.').filter(|part| part.len() > 20) {
+                for place in [&answer[..], &next, &log] {
+                    assert!(!contains(place, part.as_bytes()), "{name}: a part of the token was seen");
+                }
+            }
+        }
+    }
+}
+
+fn contains(place: &[u8], what: &[u8]) -> bool {
+    place.windows(what.len()).any(|window| window == what)
+}
+
+#[tokio::test]
+async fn attacks_through_a_socket() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(move || writer.clone()).finish();
+    let _logged = tracing::subscriber::set_default(subscriber);
+    let server = Server::start(log.clone()).await;
+
+    let token = server.fake.access_token("mallory").mint();
+    let t = token.as_bytes();
+    let auth = |value: &[u8]| [b"authorization: ", value].concat();
+    let good = auth(&[b"Bearer ", t].concat());
+    let invalid_request = &[(400, Some(INVALID_REQUEST))][..];
+    let missing = &[(401, Some(MISSING))][..];
+    let refused_by_hyper = &[(400, None), (431, None), (0, None)][..];
+    let accepted = &[(200, None)][..];
+
+    let cases: Vec<(&str, Vec<u8>, &[(u16, Option<&str>)])> = vec![
+        ("two headers", get_me(&[&good, &good]), invalid_request),
+        ("two headers, one of another scheme", get_me(&[&good, b"authorization: Basic YTpi"]), invalid_request),
+        ("two headers, one empty", get_me(&[b"authorization:", &good]), invalid_request),
+        ("sixty headers", get_me(&vec![&good[..]; 60]), invalid_request),
+        (
+            "two hundred headers",
+            get_me(&vec![&b"authorization: Bearer x"[..]; 200]),
+            &[(431, None), (400, Some(INVALID_REQUEST))],
+        ),
+        ("two tokens", get_me(&[&auth(&[b"Bearer ", t, b" ", t].concat())]), invalid_request),
+        ("two tokens with a comma", get_me(&[&auth(&[b"Bearer ", t, b", Bearer ", t].concat())]), invalid_request),
+        ("a scheme alone", get_me(&[b"authorization: Bearer"]), invalid_request),
+        ("a scheme twice", get_me(&[&auth(&[b"Bearer Bearer ", t].concat())]), invalid_request),
+        ("a tab behind the scheme", get_me(&[&auth(&[b"Bearer\t", t].concat())]), invalid_request),
+        ("a tab and a blank", get_me(&[&auth(&[b"Bearer \t", t].concat())]), invalid_request),
+        ("a tab within", get_me(&[&auth(&[b"Bearer ", &t[..40], b"\t", &t[40..]].concat())]), invalid_request),
+        ("quotes", get_me(&[&auth(&[b"Bearer \"", t, b"\""].concat())]), invalid_request),
+        ("a parameter", get_me(&[&auth(&[b"Bearer token=", t].concat())]), invalid_request),
+        ("Latin-1", get_me(&[&auth(&[b"Bearer ", t, b"\xe9"].concat())]), invalid_request),
+        ("UTF-8", get_me(&[&auth(&[b"Bearer ", t, "é".as_bytes()].concat())]), invalid_request),
+        ("bytes that are no text", get_me(&[b"authorization: Bearer \xff\xfe\x80"]), invalid_request),
+        ("percent signs", get_me(&[&auth(&[b"Bearer ", t, b"%0d%0a"].concat())]), invalid_request),
+        ("a no-break space", get_me(&[&auth(&[b"Bearer\xa0", t].concat())]), invalid_request),
+        ("another scheme", get_me(&[&auth(&[b"Token ", t].concat())]), missing),
+        ("DPoP", get_me(&[&auth(&[b"DPoP ", t].concat())]), missing),
+        ("a scheme that begins so", get_me(&[&auth(&[b"BearerToken ", t].concat())]), missing),
+        ("no scheme", get_me(&[&auth(t)]), missing),
+        ("the query", request(&format!("GET /me?access_token={token} HTTP/1.1"), &[]), missing),
+        ("a cookie", get_me(&[&[b"cookie: access_token=", t].concat()]), missing),
+        ("another header", get_me(&[&[b"x-authorization: Bearer ", t].concat()]), missing),
+        ("the proxy's header", get_me(&[&[b"proxy-authorization: Bearer ", t].concat()]), missing),
+        ("a header of a load balancer", get_me(&[&[b"x-amzn-oidc-accesstoken: ", t].concat()]), missing),
+        (
+            "a trailer",
+            [
+                &request("GET /me HTTP/1.1", &[b"transfer-encoding: chunked", b"trailer: authorization"])[..],
+                b"0\r\nauthorization: Bearer ",
+                t,
+                b"\r\n\r\n",
+            ]
+            .concat(),
+            missing,
+        ),
+        ("a space before the colon", get_me(&[&[b"authorization : Bearer ", t].concat()]), refused_by_hyper),
+        ("NUL", get_me(&[&auth(&[b"Bearer ", t, b"\0"].concat())]), refused_by_hyper),
+        (
+            "a bare line feed",
+            get_me(&[&auth(&[b"Bearer ", &t[..40], b"\nx: y"].concat())]),
+            &[(400, None), (401, Some(INVALID_TOKEN))],
+        ),
+        ("a bare carriage return", get_me(&[&auth(&[b"Bearer ", &t[..40], b"\rx: y"].concat())]), refused_by_hyper),
+        ("a folded line", get_me(&[&auth(&[b"Bearer ", &t[..40], b"\r\n ", &t[40..]].concat())]), refused_by_hyper),
+        ("a name with a line break", get_me(&[&[b"author\r\nization: Bearer ", t].concat()]), refused_by_hyper),
+        ("delete", get_me(&[&auth(&[b"Bearer ", t, b"\x7f"].concat())]), refused_by_hyper),
+        ("a megabyte", get_me(&[&auth(&[b"Bearer ", &b"a".repeat(1024 * 1024)[..]].concat())]), refused_by_hyper),
+        (
+            "a hundred kilobytes",
+            get_me(&[&auth(&[b"Bearer ", &b"a".repeat(100_000)[..]].concat())]),
+            &[(401, Some(INVALID_TOKEN))],
+        ),
+        (
+            "a thousand dots",
+            get_me(&[&auth(&[b"Bearer ", &b".".repeat(1000)[..]].concat())]),
+            &[(401, Some(INVALID_TOKEN))],
+        ),
+        ("a foreign protocol", b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03".to_vec(), refused_by_hyper),
+        ("nothing", Vec::new(), refused_by_hyper),
+        ("half a request", good.clone(), refused_by_hyper),
+        ("any case of name and scheme", get_me(&[&[b"AuThOrIzAtIoN: bEaReR ", t].concat()]), accepted),
+        ("blanks around the value", get_me(&[&[b"authorization: \t Bearer   ", t, b" \t "].concat()]), accepted),
+        ("no blank before the value", get_me(&[&[b"authorization:Bearer ", t].concat()]), accepted),
+        ("HTTP/1.0", request("GET /me HTTP/1.0", &[&good]), accepted),
+    ];
+    for (name, attack, expected) in cases {
+        server.expect(name, &attack, &token, expected).await;
+    }
+
+    // Every lie a token can tell, as one of each kind: the log has the reason and nothing else of it.
+    let fake = &server.fake;
+    let lies = [
+        fake.access_token("mallory").signed_by_a_stranger(),
+        fake.access_token("mallory").header("kid", "a-secret-key-id-0123456789"),
+        fake.access_token("mallory").header("alg", "a-secret-algorithm-0123456789"),
+        fake.access_token("mallory").claim("iss", "https://a-secret-issuer-0123456789.example"),
+        fake.access_token("mallory").client_id("a-secret-client-0123456789"),
+        fake.access_token("mallory").claim("token_use", "a-secret-use-0123456789"),
+        fake.access_token("a-secret-name-0123456789").without("exp"),
+        fake.access_token("mallory").payload_json("a-secret-payload-0123456789"),
+    ];
+    for lie in lies {
+        let lie = lie.mint();
+        let attack = get_me(&[&auth(&[b"Bearer ", lie.as_bytes()].concat())]);
+        server.expect("a lie", &attack, &lie, &[(401, Some(INVALID_TOKEN))]).await;
+    }
+    let log = log.0.lock().unwrap();
+    assert!(contains(&log, b"refused a token"), "the log was not captured");
+    for secret in [&b"a-secret-"[..], b"mallory", b"eyJ"] {
+        assert!(!contains(&log, secret), "logged: {}", secret.escape_ascii());
+    }
+}

@@ -1,0 +1,87 @@
+//! What the targets have in common.
+//!
+//! The key set is fixed, so that the seeds hold tokens which are accepted; the private keys behind it were thrown away with the process that
+//! wrote them (`examples/seed.rs`).
+
+use std::{
+    sync::LazyLock,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use axum_cognito::{CognitoClaims, TokenUse, UserPool, Verifier, testing::ManualClock};
+
+/// The moment at which all tokens are checked, and the seeds are valid.
+pub fn now() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+}
+
+pub const POOL: &str = "us-east-1_FakePool1";
+pub const CLIENT: &str = "1fakeclient23456789";
+
+pub fn pool() -> UserPool {
+    UserPool::new(POOL, CLIENT).expect("a pool").accept(TokenUse::Id)
+}
+
+pub fn verifier(pool: UserPool) -> Verifier {
+    Verifier::builder().pool(pool).clock(ManualClock::new(now())).build().expect("a verifier")
+}
+
+/// Knows the keys of the seeds.
+pub static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
+    let keys = serde_json::from_str(include_str!("../jwks.json")).expect("a key set");
+    verifier(pool().jwks(&keys).expect("good keys"))
+});
+
+/// Calls everything that reads claims, and holds them to what they promise.
+pub fn read(claims: &CognitoClaims) {
+    assert!(claims.expires_at() > now());
+    assert!(!claims.client_id().is_empty() && !claims.sub().is_empty());
+    assert_eq!(claims.pool().as_str(), POOL);
+    assert_eq!(claims.is_machine(), claims.username().is_none());
+    for group in claims.groups() {
+        assert!(claims.in_group(group));
+    }
+    for scope in claims.scopes() {
+        assert!(claims.has_scope(scope));
+    }
+    let _ = (
+        claims.issuer(),
+        claims.issued_at(),
+        claims.not_before(),
+        claims.auth_time(),
+        claims.jti(),
+        claims.origin_jti(),
+    );
+    let _ = (
+        claims.audience(),
+        claims.event_id(),
+        claims.version(),
+        claims.device_key(),
+        claims.acr(),
+        claims.amr().count(),
+    );
+    let _ = (claims.roles().count(), claims.identities(), claims.email(), claims.email_verified(), claims.updated_at());
+    let _ = claims.get::<serde_json::Value>("custom:x");
+    // Two ways to read the same JSON come to the same claims.
+    let json: serde_json::Value = serde_json::from_str(claims.payload()).expect("the payload is JSON");
+    assert_eq!(json["iss"], claims.issuer());
+    if let Some(sub) = json.get("sub") {
+        assert_eq!(sub, claims.sub());
+    }
+    let groups = json.get("cognito:groups").map_or(0, |groups| groups.as_array().expect("an array").len());
+    assert_eq!(groups, claims.groups().len());
+}
+
+/// Checks a token, and reads what can be read.
+pub fn check(verifier: &Verifier, token: &str) {
+    match verifier.check(token) {
+        Ok(claims) => read(&claims),
+        Err(error) => {
+            let (shown, debug) = (error.to_string(), format!("{error:?}"));
+            // What the caller wrote stays out of messages, unless it is a word that they have anyway.
+            if let Some(actual) = error.actual().filter(|actual| actual.len() > 60) {
+                assert!(!shown.contains(actual) && !debug.contains(actual));
+            }
+        }
+    }
+}
