@@ -4,8 +4,6 @@ use std::{
     fs,
     path::PathBuf,
     process::Command,
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
     time::Duration,
 };
 
@@ -100,24 +98,19 @@ fn a_file_system_that_hangs_takes_one_thread() {
     drop(runtime);
     assert!(start.elapsed() < SECOND, "the runtime's end waits for nobody");
 
-    // It comes back: whoever reads finds the keys.
-    let back = AtomicBool::new(true);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            while back.load(Ordering::Relaxed) {
-                fs::write(&path, fake().jwks_json()).unwrap();
-            }
-        });
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            drop(verifier.verify(&genuine(&fake())).await);
-            eventually("the keys", || verifier.status().is_ready()).await;
-        });
-        back.store(false, Ordering::Relaxed);
-        // The writer may wait for one more reader.
-        drop(fs::File::options().read(true).write(true).open(&path).inspect(|_| thread::sleep(SECOND / 10)));
+    // The file is replaced, and the read that hangs comes to its end.
+    let (pipe, file) = (scratch("pipe, by another name"), scratch("file"));
+    fs::hard_link(&path, &pipe).unwrap();
+    fs::write(&file, fake().jwks_json()).unwrap();
+    fs::rename(file, &path).unwrap();
+    fs::write(&pipe, "").unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        drop(verifier.verify(&genuine(&fake())).await);
+        eventually("the keys", || verifier.status().is_ready()).await;
     });
     fs::remove_file(path).unwrap();
+    fs::remove_file(pipe).unwrap();
 }
 
 #[test]
