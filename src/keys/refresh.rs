@@ -357,6 +357,8 @@ impl Shared {
         let cold = trusted.is_none();
         // Without keys nothing can be decided, and the first failed look has said that waiting does not help.
         if cold && state.in_the_dark() {
+            // The timer may have gone down with its runtime, and there must be one that notices the endpoint's return.
+            self.start_timer(&mut state);
             return Ask::Answered(Look::Unavailable);
         }
         // Tokio's timers, with which waiting is bounded, need a runtime too.

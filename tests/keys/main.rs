@@ -17,4 +17,5 @@ mod races;
 mod refresh;
 mod rotation;
 mod sources;
+mod tls;
 mod unknown;
