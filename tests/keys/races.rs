@@ -13,7 +13,11 @@ use std::{
     time::Duration,
 };
 
-use axum_cognito::{Verifier, VerifyErrorKind, keys::FetchErrorKind, testing::{FakeUserPool, ManualClock}};
+use axum_cognito::{
+    Verifier, VerifyErrorKind,
+    keys::FetchErrorKind,
+    testing::{FakeUserPool, ManualClock},
+};
 use tokio::{
     runtime::{Builder, Runtime},
     time::{Instant, timeout},
@@ -56,7 +60,8 @@ fn rotate_verify_withdraw() {
     let (one, other) = (FakeUserPool::new(), FakeUserPool::new());
     let tokens = [genuine(&one), genuine(&other)];
     let both = {
-        let keys = |fake: &FakeUserPool| fake.jwks_json().trim_start_matches("{\"keys\":[").trim_end_matches("]}").to_owned();
+        let keys =
+            |fake: &FakeUserPool| fake.jwks_json().trim_start_matches("{\"keys\":[").trim_end_matches("]}").to_owned();
         format!("{{\"keys\":[{},{}]}}", keys(&one), keys(&other))
     };
     let script = Script::starting_with(&one, Line::Document(both.clone()));
@@ -135,7 +140,8 @@ fn rotate_as_a_look_lands() {
                 std::hint::spin_loop();
             }
             script.set(Line::Document(new.jwks_json()));
-            let verdict = runtime.block_on(async { timeout(SECOND * 2, verifier.verify(&fresh)).await.expect("it is told") });
+            let verdict =
+                runtime.block_on(async { timeout(SECOND * 2, verifier.verify(&fresh)).await.expect("it is told") });
             assert!(verdict.is_ok(), "round {round}: {verdict:?}");
         });
     }
