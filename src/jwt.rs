@@ -74,10 +74,10 @@ impl<'t> UnverifiedToken<'t> {
 
 /// Exactly three parts. Five would be an encrypted token (RFC 7516), which Cognito never issues.
 fn split(token: &str) -> Result<(&str, &str, &str), VerifyError> {
-    let mut parts = token.split('.');
-    match (parts.next(), parts.next(), parts.next(), parts.next()) {
-        (Some(header), Some(payload), Some(signature), None) if !header.is_empty() && !payload.is_empty() => {
-            Ok((header, payload, signature))
+    let mut dots = memchr::memchr_iter(b'.', token.as_bytes());
+    match (dots.next(), dots.next(), dots.next()) {
+        (Some(first), Some(second), None) if first > 0 && second > first + 1 => {
+            Ok((&token[..first], &token[first + 1..second], &token[second + 1..]))
         }
         _ => Err(VerifyError::malformed("the token does not have three parts")),
     }

@@ -444,13 +444,12 @@ impl Shared {
         let mut landed = self.landed.subscribe();
         loop {
             let due = self.state().due;
-            match due.filter(|due| Instant::now() < *due) {
+            if let Some(due) = due.filter(|due| Instant::now() < *due) {
                 // Whatever look ends meanwhile moves the date.
-                Some(due) => drop(timeout_at(due, landed.changed()).await),
-                None => {
-                    self.look_if_due();
-                    drop(timeout(self.schedule.lost_after(Duration::ZERO), landed.changed()).await);
-                }
+                drop(timeout_at(due, landed.changed()).await);
+            } else {
+                self.look_if_due();
+                drop(timeout(self.schedule.lost_after(Duration::ZERO), landed.changed()).await);
             }
         }
     }
