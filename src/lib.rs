@@ -12,6 +12,7 @@ mod extract;
 mod json;
 mod jwt;
 pub mod keys;
+mod metrics;
 mod middleware;
 mod policy;
 mod pool;

@@ -55,6 +55,7 @@ use super::{
 use crate::{
     clock::Clock,
     error::{VerifyError, VerifyErrorKind},
+    metrics,
     pool::UserPoolId,
 };
 
@@ -564,7 +565,7 @@ impl Shared {
         cause: Option<Cause>,
         now: Instant,
     ) {
-        state.looks += u64::from(cause.is_some());
+        let failure = result.as_ref().err().map(FetchError::kind);
         let wait = match result {
             Ok(max_age) => {
                 if state.in_the_dark() {
@@ -589,6 +590,12 @@ impl Shared {
             }
         };
         self.plan(state, wait, now);
+        // What is known without a look is not counted as one.
+        if cause.is_some() {
+            state.looks += 1;
+            let age = |loaded: &Arc<Loaded>| self.clock.now().duration_since(loaded.at).unwrap_or_default();
+            metrics::look(&self.pool, failure, self.keys.load().as_ref().map(age));
+        }
         match cause {
             Some(Cause::UnknownKey) => state.cool_down.start(now, self.schedule.cool_down),
             Some(Cause::SecondLook) => state.cool_down.start_after_second(now, self.schedule.cool_down),

@@ -17,6 +17,7 @@ use crate::{
     error::{VerifyError, VerifyErrorKind},
     jwt::{Buffers, UnverifiedToken},
     keys::{KeysError, Look, PoolKeys, Status},
+    metrics,
     policy::Policy,
     pool::{UserPool, UserPoolId},
 };
@@ -83,14 +84,14 @@ impl Verifier {
     /// [`VerifyError`] says what is wrong with the token. [`VerifyErrorKind::UnknownKey`] and
     /// [`VerifyErrorKind::KeysUnavailable`] mean that [`verify`](Self::verify) might know more.
     pub fn check(&self, token: &str) -> Result<CognitoClaims, VerifyError> {
-        self.check_at(token, self.inner.clock.now()).map_err(Refusal::into_error)
+        counted(self.check_at(token, self.inner.clock.now()).map_err(Refusal::into_error))
     }
 
     /// As [`check`](Self::check), and says when [`verify`](Self::verify) might know more. For the middleware, which must not wait unless it has to.
     pub(crate) fn check_or_ask(&self, token: &str) -> AtOnce {
         match self.check_at(token, self.inner.clock.now()) {
-            Ok(claims) => AtOnce::Verdict(Ok(claims)),
-            Err(Refusal::Final(error)) => AtOnce::Verdict(Err(error)),
+            Ok(claims) => AtOnce::Verdict(counted(Ok(claims))),
+            Err(Refusal::Final(error)) => AtOnce::Verdict(counted(Err(error))),
             Err(Refusal::Keys { .. }) => AtOnce::UnknownKey,
         }
     }
@@ -104,16 +105,16 @@ impl Verifier {
     /// ([`VerifyErrorKind::KeysUnavailable`]).
     pub async fn verify(&self, token: &str) -> Result<CognitoClaims, VerifyError> {
         let (pool, key_id) = match self.check_at(token, self.inner.clock.now()) {
-            Ok(claims) => return Ok(claims),
-            Err(Refusal::Final(error)) => return Err(error),
+            Ok(claims) => return counted(Ok(claims)),
+            Err(Refusal::Final(error)) => return counted(Err(error)),
             Err(Refusal::Keys { pool, key_id, .. }) => (pool, key_id),
         };
         match pool.keys.look_for(&key_id, token).await {
             Look::Decided => self.check(token),
-            Look::Unavailable => Err(VerifyError::new(
+            Look::Unavailable => counted(Err(VerifyError::new(
                 VerifyErrorKind::KeysUnavailable,
                 "the keys of the pool could not be had to decide with",
-            )),
+            ))),
         }
     }
 
@@ -154,6 +155,12 @@ impl Verifier {
         let pools: Vec<_> = self.inner.pools.iter().map(|pool| pool.keys.status()).collect();
         Status { ready: pools.iter().all(|pool| pool.ready), pools }
     }
+}
+
+/// Each verdict that leaves the verifier passes here once.
+fn counted(verdict: Result<CognitoClaims, VerifyError>) -> Result<CognitoClaims, VerifyError> {
+    metrics::verification(&verdict);
+    verdict
 }
 
 impl Inner {
