@@ -113,13 +113,7 @@ fn modes(document: &str) -> Vec<(&'static str, Option<Mode>)> {
 }
 
 /// Sends genuine requests in an open loop: each at its time, whatever became of those before. With `clock`, there is trouble.
-async fn load(
-    fake: &FakeUserPool,
-    verifier: &Verifier,
-    clock: Option<&ManualClock>,
-    rate: u32,
-    seconds: u32,
-) -> Row {
+async fn load(fake: &FakeUserPool, verifier: &Verifier, clock: Option<&ManualClock>, rate: u32, seconds: u32) -> Row {
     async fn me(claims: CognitoClaims) -> String {
         claims.sub().to_owned()
     }

@@ -472,7 +472,9 @@ impl Shared {
             FetchError::new(FetchErrorKind::Timeout, message)
         };
         if cold {
-            timeout(longest, Arc::clone(self).hedged_fetch(Instant::now() + longest)).await.unwrap_or_else(|elapsed| Err(timed_out(elapsed)))
+            timeout(longest, Arc::clone(self).hedged_fetch(Instant::now() + longest))
+                .await
+                .unwrap_or_else(|elapsed| Err(timed_out(elapsed)))
         } else {
             timeout(longest, self.source.fetch(&known)).await.unwrap_or_else(|elapsed| Err(timed_out(elapsed)))
         }
@@ -583,7 +585,8 @@ impl Shared {
                     // A look that strangers can cause does not bring the next scheduled one forward.
                     Some(due) if cause != Some(Cause::Due) && due > now => due - now,
                     _ => {
-                        let tried = state.tried_at.take().map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+                        let tried =
+                            state.tried_at.take().map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
                         self.schedule.after_failure(state.failures, tried, self.trust_left(), chance())
                     }
                 }

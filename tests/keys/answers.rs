@@ -140,7 +140,8 @@ fn text(mode: Mode) -> String {
 async fn redirects_are_not_followed_anywhere() {
     let bench = Bench::new().await;
     let elsewhere = Endpoint::start(Mode::good(&fake().jwks_json())).await;
-    let targets = [elsewhere.url(), elsewhere.tls_url(), "/other".to_owned(), bench.endpoint.url(), "file:///etc".into()];
+    let targets =
+        [elsewhere.url(), elsewhere.tls_url(), "/other".to_owned(), bench.endpoint.url(), "file:///etc".into()];
     for code in ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent", "300 Choose"] {
         for target in &targets {
             let before = bench.endpoint.request_count();

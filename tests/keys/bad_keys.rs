@@ -1,10 +1,10 @@
 //! Bad keys beside good ones: each costs only itself, with its reason.
 
-use axum_cognito::{
-    Verifier,
-    keys::SkipReason,
+use axum_cognito::{Verifier, keys::SkipReason};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD},
 };
-use base64::{Engine, engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD}};
 use serde_json::{Value, json};
 
 use crate::support::*;

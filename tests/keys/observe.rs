@@ -56,7 +56,10 @@ async fn the_log_has_each_transition_once() {
         let fits = lines.len() == starts.len() && lines.iter().zip(starts).all(|(line, start)| line.starts_with(start));
         assert!(fits, "{lines:#?}");
     };
-    starts(&log.lines(), &["WARN: could not get the keys of the user pool pool=us-east-1_FakePool1 kind=\"connect\" from=a script"]);
+    starts(
+        &log.lines(),
+        &["WARN: could not get the keys of the user pool pool=us-east-1_FakePool1 kind=\"connect\" from=a script"],
+    );
     // Another kind of failure is another.
     script.set(Line::Fail(FetchErrorKind::Status));
     sleep(MINUTE).await;
@@ -79,7 +82,10 @@ async fn the_log_has_each_transition_once() {
     sleep(DAY * 2).await;
     starts(
         &log.lines(),
-        &["WARN: could not get the keys of the user pool", "ERROR: the keys of the user pool are too old to be trusted"],
+        &[
+            "WARN: could not get the keys of the user pool",
+            "ERROR: the keys of the user pool are too old to be trusted",
+        ],
     );
 }
 
@@ -94,7 +100,8 @@ async fn a_bad_key_is_one_warning_and_not_one_a_look() {
     sleep(HOUR * 10).await;
     assert!(script.fetches() >= 10);
     let warnings: Vec<_> = log.lines().into_iter().filter(|line| line.starts_with("WARN")).collect();
-    let expected = "WARN: a key of the user pool is not usable pool=us-east-1_FakePool1 key_id=\"elliptic\" reason=not_rsa";
+    let expected =
+        "WARN: a key of the user pool is not usable pool=us-east-1_FakePool1 key_id=\"elliptic\" reason=not_rsa";
     assert_eq!(warnings, [expected]);
 }
 

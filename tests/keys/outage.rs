@@ -46,7 +46,9 @@ async fn a_refused_connection_is_known_at_once() {
 async fn the_return_is_noticed_within_a_second() {
     let fake = fake();
     let mut worst = Duration::ZERO;
-    for outage in [Line::Hang, Line::Fail(FetchErrorKind::Connect), Line::Late(SECOND * 20), Line::SlowlyFail(SECOND / 2)] {
+    for outage in
+        [Line::Hang, Line::Fail(FetchErrorKind::Connect), Line::Late(SECOND * 20), Line::SlowlyFail(SECOND / 2)]
+    {
         for millis in (0..8_000).step_by(83).chain((60_000..64_000).step_by(41)) {
             let script = Script::starting_with(&fake, outage.clone());
             let verifier = script.builder().build().unwrap();

@@ -1,7 +1,11 @@
 //! Several pools have separate fates, and the two issuer forms of one pool share one.
 
 use axum::http::StatusCode;
-use axum_cognito::{Verifier, VerifyErrorKind, keys::FetchErrorKind, testing::{FakeUserPool, TokioClock}};
+use axum_cognito::{
+    Verifier, VerifyErrorKind,
+    keys::FetchErrorKind,
+    testing::{FakeUserPool, TokioClock},
+};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 

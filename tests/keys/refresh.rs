@@ -183,7 +183,8 @@ async fn the_time_of_day_may_jump() {
     let verifier = Verifier::builder().pool(script.pool()).clock(clock.clone()).build().unwrap();
     verifier.ready().await.unwrap();
     let (start, token) = (Instant::now(), genuine(&fake));
-    for (jump, by, looks) in [(1, HOUR * 5, 2), (-1, HOUR * 5, 3), (1, HOUR * 23, 4), (-1, DAY * 3, 5), (-1, MINUTE, 5)] {
+    for (jump, by, looks) in [(1, HOUR * 5, 2), (-1, HOUR * 5, 3), (1, HOUR * 23, 4), (-1, DAY * 3, 5), (-1, MINUTE, 5)]
+    {
         let now = clock.now();
         clock.set(if jump > 0 { now + by } else { now - by });
         let verdict = verifier.verify(&token).await;

@@ -1,11 +1,6 @@
 //! Sources that are not an endpoint: files and fixed keys.
 
-use std::{
-    fs,
-    path::PathBuf,
-    process::Command,
-    time::Duration,
-};
+use std::{fs, path::PathBuf, process::Command, time::Duration};
 
 use axum_cognito::{
     UserPool, Verifier, VerifyErrorKind,
@@ -75,7 +70,12 @@ async fn a_file_is_read_again() {
 fn a_file_system_that_hangs_takes_one_thread() {
     fn threads() -> usize {
         let all = fs::read_dir("/proc/self/task").map(|tasks| {
-            tasks.flatten().filter(|task| fs::read_to_string(task.path().join("comm")).is_ok_and(|it| it.starts_with("cognito-keys"))).count()
+            tasks
+                .flatten()
+                .filter(|task| {
+                    fs::read_to_string(task.path().join("comm")).is_ok_and(|it| it.starts_with("cognito-keys"))
+                })
+                .count()
         });
         all.unwrap_or(1)
     }

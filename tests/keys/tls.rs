@@ -93,15 +93,13 @@ async fn a_client_of_the_applications_brings_its_own_authorities() {
     let url = serve(Mode::good(&fake().jwks_json()).into_bytes()).await;
     let authority = reqwest::Certificate::from_der(&STANDARD.decode(AUTHORITY).unwrap()).unwrap();
     let client = || reqwest::Client::builder().no_proxy().tls_certs_only([authority.clone()]).build().unwrap();
-    let verifier =
-        Verifier::new(pool(&url).key_source(HttpKeySource::new(&url).unwrap().with_client(client())));
+    let verifier = Verifier::new(pool(&url).key_source(HttpKeySource::new(&url).unwrap().with_client(client())));
     verifier.ready().await.unwrap();
     assert!(verifier.check(&genuine(&fake())).is_ok());
 
     // The certificate is for the address and not for the name.
     let url = url.replace("127.0.0.1", "localhost");
-    let verifier =
-        Verifier::new(pool(&url).key_source(HttpKeySource::new(&url).unwrap().with_client(client())));
+    let verifier = Verifier::new(pool(&url).key_source(HttpKeySource::new(&url).unwrap().with_client(client())));
     let error = verifier.ready().await.unwrap_err();
     assert_eq!(error.pools().next().unwrap().2.kind(), FetchErrorKind::Tls, "{error}");
 }

@@ -1,12 +1,11 @@
 //! What strangers with made-up tokens can cause: next to nothing.
 
 use axum::http::StatusCode;
-use axum_cognito::{
-    Verifier, VerifyErrorKind,
-    keys::FetchErrorKind,
-    testing::FakeUserPool,
+use axum_cognito::{Verifier, VerifyErrorKind, keys::FetchErrorKind, testing::FakeUserPool};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
 };
-use std::{sync::atomic::{AtomicUsize, Ordering}, time::Duration};
 use tokio::time::{Instant, advance};
 
 use crate::{
