@@ -84,7 +84,7 @@ impl PoolKeys {
             pool,
             source,
             clock,
-            due_within: millis(schedule.longest_wait()),
+            due_within: millis(schedule.longest_wait() * 2),
             schedule,
             keys: ArcSwapOption::empty(),
             due_at: AtomicU64::new(0),
@@ -255,7 +255,8 @@ struct Shared {
     keys: ArcSwapOption<Loaded>,
     /// When a request must start a look because the timer has not: Unix milliseconds of the [`Clock`]. Written under the lock.
     due_at: AtomicU64,
-    /// No look is ever due later than this many milliseconds from now; if one is, the clock was set back.
+    /// If the next look seems further away than this many milliseconds, twice the longest wait, the clock was set back. Small corrections
+    /// of the clock only move the look by as much.
     due_within: u64,
     /// Requests that wait for a look.
     waiting: AtomicUsize,

@@ -90,13 +90,14 @@ fn rotate_verify_withdraw() {
                         assert_eq!(error.kind(), VerifyErrorKind::UnknownKey);
                     }
                     verified.fetch_add(1, Ordering::Relaxed);
+                    thread::yield_now();
                 }
             });
         }
         scope.spawn(|| {
             let _entered = runtime.enter();
             let _stop = Stop(&stop);
-            for round in 0..1_000 {
+            for round in 0..300 {
                 script.set(match round % 3 {
                     0 => Line::Document(one.jwks_json()),
                     1 => Line::Fail(FetchErrorKind::Status),
@@ -125,7 +126,7 @@ fn rotate_verify_withdraw() {
             }
         });
     });
-    assert_eq!(looks.into_inner(), 1_000);
+    assert_eq!(looks.into_inner(), 300);
     assert!(verified.into_inner() > 1_000);
 }
 
