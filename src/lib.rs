@@ -105,6 +105,7 @@ pub mod guide;
 mod json;
 mod jwt;
 pub mod keys;
+mod metrics;
 mod middleware;
 mod policy;
 mod pool;

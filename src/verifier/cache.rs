@@ -289,7 +289,7 @@ mod tests {
                 }
             }
             variants += 1;
-            tags.insert(cache.tag(token[..at].as_bytes()).unwrap().0);
+            tags.insert(cache.tag(&token.as_bytes()[..at]).unwrap().0);
         }
         for suffix in ["=", ".", " ", "\0", "A", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"] {
             variants += 1;

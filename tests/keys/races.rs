@@ -53,6 +53,15 @@ fn load_verify_drop() {
     }
 }
 
+/// Lets the others end, also where this thread fails.
+struct Stop<'s>(&'s AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Keys come and go while everybody verifies. A genuine token is never refused, and a withdrawn one never accepted once its key is
 /// known to be gone.
 #[test]
@@ -81,12 +90,14 @@ fn rotate_verify_withdraw() {
                         assert_eq!(error.kind(), VerifyErrorKind::UnknownKey);
                     }
                     verified.fetch_add(1, Ordering::Relaxed);
+                    thread::yield_now();
                 }
             });
         }
         scope.spawn(|| {
             let _entered = runtime.enter();
-            for round in 0..1_000 {
+            let _stop = Stop(&stop);
+            for round in 0..300 {
                 script.set(match round % 3 {
                     0 => Line::Document(one.jwks_json()),
                     1 => Line::Fail(FetchErrorKind::Status),
@@ -94,10 +105,15 @@ fn rotate_verify_withdraw() {
                 });
                 // All looks so far may have begun before; one more has begun after.
                 let before = script.fetches() as u64;
-                clock.advance(HOUR * 2);
                 let start = Instant::now();
+                let mut advanced = 0;
                 while status(&verifier).looks <= before {
-                    assert!(start.elapsed() < SECOND * 5, "a due look is started by whoever comes");
+                    // Once, and again where a look that was under way has taken the first for itself.
+                    if start.elapsed() >= SECOND / 4 * advanced {
+                        clock.advance(HOUR * 2);
+                        advanced += 1;
+                    }
+                    assert!(advanced < 10, "a due look is started by whoever comes");
                     thread::yield_now();
                 }
                 if round % 3 == 0 {
@@ -108,10 +124,9 @@ fn rotate_verify_withdraw() {
                 }
                 looks.fetch_add(1, Ordering::Relaxed);
             }
-            stop.store(true, Ordering::Relaxed);
         });
     });
-    assert_eq!(looks.into_inner(), 1_000);
+    assert_eq!(looks.into_inner(), 300);
     assert!(verified.into_inner() > 1_000);
 }
 
