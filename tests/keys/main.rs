@@ -3,7 +3,7 @@
 //! Where no socket is needed, Tokio's time is paused and the keys come from a [script](support::Script), so hours pass in milliseconds and
 //! every figure is exact. What only sockets can show is shown on sockets, against an [endpoint](endpoint::Endpoint) that lies.
 // Pedantry is for what is shipped.
-#![allow(clippy::pedantic)]
+#![allow(clippy::pedantic, clippy::type_complexity)]
 
 mod endpoint;
 mod support;

@@ -2,7 +2,7 @@
 //!
 //! One binary, so that it links once. What belongs to the life of a key set is in `tests/keys`, what strangers try in `tests/attacks`.
 // Pedantry is for what is shipped.
-#![allow(clippy::pedantic)]
+#![allow(clippy::pedantic, clippy::type_complexity)]
 
 mod claims;
 mod extract;

@@ -6,7 +6,7 @@
 //!
 //! jsonwebtoken is asked in the process. jose and aws-jwt-verify need Node: `tests/oracles/run` installs them and runs everything.
 // Pedantry is for what is shipped.
-#![allow(clippy::pedantic)]
+#![allow(clippy::pedantic, clippy::type_complexity)]
 // Helpers may stop the test that they serve, and the output is the report.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
