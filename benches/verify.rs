@@ -2,6 +2,8 @@
 //!
 //! Compare within one run only; the anchor is `bare`, one signature check of AWS-LC over the same token with a key parsed before. The
 //! comparison with other crates is a project of its own, `benches/peers`.
+// Pedantry is for what is shipped.
+#![allow(clippy::pedantic)]
 #![allow(missing_docs)]
 
 use std::{

@@ -6,10 +6,10 @@
 
 use std::{borrow::Cow, fmt};
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
 
 use crate::{
+    base64url,
     claims::ClaimSet,
     error::{VerifyError, VerifyErrorKind},
     json::{MemberNames, Name, Text, Unique},
@@ -18,9 +18,6 @@ use crate::{
 /// The longest header, decoded, in bytes. Cognito's has `kid` and `alg` and less than 100; a certificate chain, which has no
 /// business here, would not fit.
 const HEADER_MAX: usize = 1024;
-
-/// The longest signature: that of an RSA key of 4096 bits, the largest that is accepted.
-const SIGNATURE_MAX: usize = 512;
 
 /// Refuses a token that is too long before anything is done with it.
 pub(crate) fn bounded(token: &str, max: usize) -> Result<(), VerifyError> {
@@ -32,34 +29,31 @@ pub(crate) fn bounded(token: &str, max: usize) -> Result<(), VerifyError> {
         .actual_value(&token.len().to_string()))
 }
 
-/// Room for the parts of a token that do not outlive its verification, so that they need no allocation.
-pub(crate) struct Buffers {
-    header: [u8; HEADER_MAX],
-    signature: [u8; SIGNATURE_MAX],
-}
+/// Room for a decoded header, which does not outlive the verification of its token and so needs no allocation.
+pub(crate) struct HeaderBuffer([u8; HEADER_MAX]);
 
-impl Buffers {
+impl HeaderBuffer {
     pub(crate) fn new() -> Self {
-        Self { header: [0; HEADER_MAX], signature: [0; SIGNATURE_MAX] }
+        Self([0; HEADER_MAX])
     }
 }
 
 /// A token in its parts, of which nothing is known to be true.
 pub(crate) struct UnverifiedToken<'t> {
     pub(crate) signing_input: &'t [u8],
-    pub(crate) signature: &'t [u8],
+    /// Still encoded: most tokens that are refused are refused before it matters.
+    pub(crate) signature: &'t str,
     pub(crate) claims: ClaimSet,
     key_id: Cow<'t, str>,
 }
 
 impl<'t> UnverifiedToken<'t> {
     /// Takes a token apart, whose length has been [`bounded`].
-    pub(crate) fn parse(token: &'t str, buffers: &'t mut Buffers) -> Result<Self, VerifyError> {
+    pub(crate) fn parse(token: &'t str, buffer: &'t mut HeaderBuffer) -> Result<Self, VerifyError> {
         let (header, payload, signature) = split(token)?;
         let signing_input = &token.as_bytes()[..header.len() + 1 + payload.len()];
-        let key_id = read_header(header, &mut buffers.header)?;
+        let key_id = read_header(header, &mut buffer.0)?;
         let claims = read_payload(payload)?;
-        let signature = read_signature(signature, &mut buffers.signature)?;
         Ok(Self { signing_input, signature, claims, key_id })
     }
 
@@ -80,10 +74,10 @@ impl<'t> UnverifiedToken<'t> {
 
 /// Exactly three parts. Five would be an encrypted token (RFC 7516), which Cognito never issues.
 fn split(token: &str) -> Result<(&str, &str, &str), VerifyError> {
-    let mut parts = token.split('.');
-    match (parts.next(), parts.next(), parts.next(), parts.next()) {
-        (Some(header), Some(payload), Some(signature), None) if !header.is_empty() && !payload.is_empty() => {
-            Ok((header, payload, signature))
+    let mut dots = memchr::memchr_iter(b'.', token.as_bytes());
+    match (dots.next(), dots.next(), dots.next()) {
+        (Some(first), Some(second), None) if first > 0 && second > first + 1 => {
+            Ok((&token[..first], &token[first + 1..second], &token[second + 1..]))
         }
         _ => Err(VerifyError::malformed("the token does not have three parts")),
     }
@@ -94,7 +88,8 @@ fn read_header<'t>(encoded: &str, buffer: &'t mut [u8; HEADER_MAX]) -> Result<Co
     if encoded.len() > HEADER_MAX.div_ceil(3) * 4 {
         return Err(VerifyError::malformed("the header is too long"));
     }
-    let length = decode(encoded, buffer, "the header is not base64url")?;
+    let length =
+        base64url::decode(encoded, buffer).ok_or_else(|| VerifyError::malformed("the header is not base64url"))?;
     let json = str::from_utf8(&buffer[..length]).map_err(|_| VerifyError::malformed("the header is not UTF-8"))?;
     let mut reader = serde_json::Deserializer::from_str(json);
     let header = Header::default()
@@ -106,22 +101,8 @@ fn read_header<'t>(encoded: &str, buffer: &'t mut [u8; HEADER_MAX]) -> Result<Co
 
 fn read_payload(encoded: &str) -> Result<ClaimSet, VerifyError> {
     let mut payload = vec![0; encoded.len() / 4 * 3 + encoded.len() % 4 * 3 / 4];
-    decode(encoded, &mut payload, "the payload is not base64url")?;
+    base64url::decode(encoded, &mut payload).ok_or_else(|| VerifyError::malformed("the payload is not base64url"))?;
     ClaimSet::parse(payload).map_err(VerifyError::malformed)
-}
-
-fn read_signature<'t>(encoded: &str, buffer: &'t mut [u8; SIGNATURE_MAX]) -> Result<&'t [u8], VerifyError> {
-    if encoded.len() > SIGNATURE_MAX.div_ceil(3) * 4 {
-        return Err(VerifyError::new(VerifyErrorKind::Signature, "the signature is too long"));
-    }
-    let length = decode(encoded, buffer, "the signature is not base64url")?;
-    Ok(&buffer[..length])
-}
-
-/// Strict base64url (RFC 7515 §2): no padding, no other alphabet, no white space, and unused bits are zero, so that every value has
-/// exactly one spelling.
-fn decode(encoded: &str, buffer: &mut [u8], reason: &'static str) -> Result<usize, VerifyError> {
-    URL_SAFE_NO_PAD.decode_slice(encoded, buffer).map_err(|_| VerifyError::malformed(reason))
 }
 
 /// What the header says, as far as it matters.

@@ -94,6 +94,7 @@
     clippy::print_stderr
 )]
 
+mod base64url;
 mod claims;
 mod clock;
 mod env;
@@ -104,6 +105,7 @@ pub mod guide;
 mod json;
 mod jwt;
 pub mod keys;
+mod metrics;
 mod middleware;
 mod policy;
 mod pool;

@@ -124,7 +124,7 @@ impl EmbeddedPool {
             TokenUse::Id => self.0.id_token(username),
             _ => self.0.access_token(username),
         };
-        let token = groups.iter().fold(token, |token, group| token.group(*group));
+        let token = groups.iter().fold(token, |token, group| token.group(group));
         match validity {
             Validity::Good => token.expires_in(LIFETIME).mint(),
             Validity::Over => token.expired().mint(),

@@ -77,7 +77,10 @@ async fn run() -> Result<(), Box<dyn Error>> {
             let pool = EmbeddedPool::new();
             (pool.auth(accepts), Page::for_embedded(&pool, accepts)?, Some(pool))
         }
-        Pool::Configured { pool, sign_in } => (CognitoAuth::new(pool.clone()), Page::for_pool(&pool, sign_in)?, None),
+        Pool::Configured { pool, sign_in } => {
+            let page = Page::for_pool(&pool, sign_in)?;
+            (CognitoAuth::new(*pool), page, None)
+        }
     };
 
     announce(addr, &page)?;

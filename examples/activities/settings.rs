@@ -3,7 +3,7 @@
 //! The `AWS_COGNITO_*` variables are the library's: [`UserPool::from_env`] reads and checks them. What is
 //! left for an application are its own variables, and those that only its sign-in page needs.
 
-use std::{env, error::Error, fmt};
+use std::{borrow::Cow, env, error::Error, fmt};
 
 use axum::http::Uri;
 use axum_cognito::{ConfigError, UserPool};
@@ -27,7 +27,7 @@ pub(crate) enum Pool {
     /// Those of a pool in this process.
     Embedded(Accepts),
     /// Those of the pool in the environment.
-    Configured { pool: UserPool, sign_in: SignIn },
+    Configured { pool: Box<UserPool>, sign_in: SignIn },
 }
 
 /// Which tokens a pool's are accepted, as `AWS_COGNITO_TOKEN_USE` says.
@@ -75,7 +75,7 @@ impl Pool {
             endpoint: endpoint_of(&pool)?,
             accepts: Accepts::from_env()?,
         };
-        Ok(Self::Configured { pool, sign_in })
+        Ok(Self::Configured { pool: Box::new(pool), sign_in })
     }
 }
 
@@ -104,7 +104,7 @@ fn endpoint_of(pool: &UserPool) -> Result<Option<Endpoint>, SettingsError> {
     if let Some(url) = variable(ENDPOINT)? {
         return Endpoint::parse(&url).map(Some).ok_or(SettingsError::Endpoint { value: url });
     }
-    let derived = pool.endpoint().or_else(|| pool.issuers().next().map(|issuer| issuer.into_owned()));
+    let derived = pool.endpoint().or_else(|| pool.issuers().next().map(Cow::into_owned));
     Ok(derived.and_then(|url| Endpoint::parse(&url)).map(Endpoint::origin_only))
 }
 

@@ -176,16 +176,17 @@ fn tell_apart(error: reqwest::Error, message: &'static str) -> FetchError {
     FetchError::new(kind, message).caused_by(error.without_url())
 }
 
-/// A handshake that fails comes as an I/O error of one of these kinds, a connection that fails never does.
+/// A handshake that fails comes as an I/O error of one of these kinds, a connection that fails never does. It may be wrapped in another
+/// I/O error, whose `source` passes over what it wraps.
 fn is_tls(error: &reqwest::Error) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<io::Error>()
-            && matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
-        {
+        let io_error = error.downcast_ref::<io::Error>();
+        if io_error.is_some_and(|e| matches!(e.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)) {
             return true;
         }
-        cause = error.source();
+        let wrapped = io_error.and_then(io::Error::get_ref).map(|wrapped| wrapped as &(dyn Error + 'static));
+        cause = wrapped.or_else(|| error.source());
     }
     false
 }

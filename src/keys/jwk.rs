@@ -104,8 +104,11 @@ struct Jwk {
     e: Option<String>,
 }
 
-/// The keys of a document, each found fit or skipped; the `kid` of a skipped one where it has one.
-pub(crate) fn parse(document: &[u8]) -> Result<Vec<Result<RsaJwk, (Option<String>, SkipReason)>>, FetchError> {
+/// A key found fit, or skipped; the `kid` of a skipped one where it has one.
+type Judged = Result<RsaJwk, (Option<String>, SkipReason)>;
+
+/// The keys of a document, each by itself.
+pub(crate) fn parse(document: &[u8]) -> Result<Vec<Judged>, FetchError> {
     let no_keys = |message| FetchError::new(FetchErrorKind::NoKeys, message);
     let json: &RawValue = serde_json::from_slice(document)
         .map_err(|error| FetchError::new(FetchErrorKind::NotJson, "the document is not JSON").caused_by(error))?;

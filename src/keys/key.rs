@@ -12,10 +12,14 @@ use aws_lc_rs::{
 
 use super::jwk::{RsaJwk, SkipReason};
 use crate::{
+    base64url,
     claims::ClaimSet,
     error::{VerifyError, VerifyErrorKind},
     jwt::UnverifiedToken,
 };
+
+/// The longest signature in bytes: that of an RSA key of 4096 bits, the largest that is accepted.
+const SIGNATURE_MAX: usize = 512;
 
 /// An RSA key, parsed once and good for any number of verifications.
 pub(crate) struct VerifyingKey {
@@ -56,11 +60,22 @@ impl VerifyingKey {
 
     /// Verifies the signature (RSASSA-PKCS1-v1_5 with SHA-256, RFC 8017 §8.2.2) and hands out the claims as proof of it.
     pub(crate) fn verify(&self, token: UnverifiedToken<'_>) -> Result<Signed, VerifyError> {
-        match self.public.verify_sig(token.signing_input, token.signature) {
+        let mut buffer = [0; SIGNATURE_MAX];
+        let signature = read_signature(token.signature, &mut buffer)?;
+        match self.public.verify_sig(token.signing_input, signature) {
             Ok(()) => Ok(Signed { claims: token.claims, key_serial: self.serial }),
             Err(_) => Err(VerifyError::new(VerifyErrorKind::Signature, "the signature is not the key's")),
         }
     }
+}
+
+fn read_signature<'b>(encoded: &str, buffer: &'b mut [u8; SIGNATURE_MAX]) -> Result<&'b [u8], VerifyError> {
+    if encoded.len() > SIGNATURE_MAX.div_ceil(3) * 4 {
+        return Err(VerifyError::new(VerifyErrorKind::Signature, "the signature is too long"));
+    }
+    let length =
+        base64url::decode(encoded, buffer).ok_or_else(|| VerifyError::malformed("the signature is not base64url"))?;
+    Ok(&buffer[..length])
 }
 
 impl fmt::Debug for VerifyingKey {

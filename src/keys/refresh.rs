@@ -55,6 +55,7 @@ use super::{
 use crate::{
     clock::Clock,
     error::{VerifyError, VerifyErrorKind},
+    metrics,
     pool::UserPoolId,
 };
 
@@ -83,7 +84,7 @@ impl PoolKeys {
             pool,
             source,
             clock,
-            due_within: millis(schedule.longest_wait()),
+            due_within: millis(schedule.longest_wait() * 2),
             schedule,
             keys: ArcSwapOption::empty(),
             due_at: AtomicU64::new(0),
@@ -254,7 +255,8 @@ struct Shared {
     keys: ArcSwapOption<Loaded>,
     /// When a request must start a look because the timer has not: Unix milliseconds of the [`Clock`]. Written under the lock.
     due_at: AtomicU64,
-    /// No look is ever due later than this many milliseconds from now; if one is, the clock was set back.
+    /// If the next look seems further away than this many milliseconds, twice the longest wait, the clock was set back. Small corrections
+    /// of the clock only move the look by as much.
     due_within: u64,
     /// Requests that wait for a look.
     waiting: AtomicUsize,
@@ -357,6 +359,8 @@ impl Shared {
         let cold = trusted.is_none();
         // Without keys nothing can be decided, and the first failed look has said that waiting does not help.
         if cold && state.in_the_dark() {
+            // The timer may have gone down with its runtime, and there must be one that notices the endpoint's return.
+            self.start_timer(&mut state);
             return Ask::Answered(Look::Unavailable);
         }
         // Tokio's timers, with which waiting is bounded, need a runtime too.
@@ -442,13 +446,12 @@ impl Shared {
         let mut landed = self.landed.subscribe();
         loop {
             let due = self.state().due;
-            match due.filter(|due| Instant::now() < *due) {
+            if let Some(due) = due.filter(|due| Instant::now() < *due) {
                 // Whatever look ends meanwhile moves the date.
-                Some(due) => drop(timeout_at(due, landed.changed()).await),
-                None => {
-                    self.look_if_due();
-                    drop(timeout(self.schedule.lost_after(Duration::ZERO), landed.changed()).await);
-                }
+                drop(timeout_at(due, landed.changed()).await);
+            } else {
+                self.look_if_due();
+                drop(timeout(self.schedule.lost_after(Duration::ZERO), landed.changed()).await);
             }
         }
     }
@@ -564,7 +567,7 @@ impl Shared {
         cause: Option<Cause>,
         now: Instant,
     ) {
-        state.looks += u64::from(cause.is_some());
+        let failure = result.as_ref().err().map(FetchError::kind);
         let wait = match result {
             Ok(max_age) => {
                 if state.in_the_dark() {
@@ -590,6 +593,12 @@ impl Shared {
             }
         };
         self.plan(state, wait, now);
+        // What is known without a look is not counted as one.
+        if cause.is_some() {
+            state.looks += 1;
+            let age = |loaded: &Arc<Loaded>| self.clock.now().duration_since(loaded.at).unwrap_or_default();
+            metrics::look(&self.pool, failure, self.keys.load().as_ref().map(age));
+        }
         match cause {
             Some(Cause::UnknownKey) => state.cool_down.start(now, self.schedule.cool_down),
             Some(Cause::SecondLook) => state.cool_down.start_after_second(now, self.schedule.cool_down),

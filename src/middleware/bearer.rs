@@ -2,11 +2,15 @@
 
 use http::{HeaderMap, header::AUTHORIZATION};
 
-/// Finds the token of `Authorization: Bearer <token>` (RFC 6750 §2.1).
+/// What stands behind the scheme in `Authorization: Bearer <token>` (RFC 6750 §2.1): one token, if its [`token`](Self::token) is one.
+#[derive(Clone, Copy)]
+pub(crate) struct Credentials<'r>(&'r [u8]);
+
+/// Finds the credentials of a request.
 ///
 /// A request without the header, or with another scheme, presents no token: it is anonymous. What cannot be read in exactly one way is
 /// an error, with the reason for the operator: two headers, no token behind the scheme, or more than one.
-pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {
+pub(crate) fn credentials(headers: &HeaderMap) -> Result<Option<Credentials<'_>>, &'static str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -20,14 +24,25 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, &'static str> 
     }
     // `credentials = "Bearer" 1*SP b64token`
     let token = &rest[rest.iter().take_while(|byte| **byte == b' ').count()..];
-    if token.is_empty() {
-        return Err("no token after the scheme");
+    match token.len() {
+        0 => Err("no token after the scheme"),
+        length if length == rest.len() => Err("the credentials are not one token"),
+        _ => Ok(Some(Credentials(token))),
     }
-    if token.len() == rest.len() || !is_b64token(token) {
-        return Err("the credentials are not one token");
+}
+
+impl<'r> Credentials<'r> {
+    /// The bytes as they came. Whether they are a token is open.
+    pub(crate) fn bytes(self) -> &'r [u8] {
+        self.0
     }
-    // A b64token is ASCII, so this cannot fail; if it could, it would be no token.
-    str::from_utf8(token).map(Some).map_err(|_| "the credentials are not one token")
+
+    /// The token, if it is exactly one.
+    pub(crate) fn token(self) -> Result<&'r str, &'static str> {
+        const REASON: &str = "the credentials are not one token";
+        // A b64token is ASCII, so the second cannot fail.
+        if is_b64token(self.0) { str::from_utf8(self.0).map_err(|_| REASON) } else { Err(REASON) }
+    }
 }
 
 /// `tchar` of RFC 9110 §5.6.2, of which a scheme's name is made.
@@ -72,7 +87,10 @@ mod tests {
         for value in values {
             headers.append(AUTHORIZATION, HeaderValue::from_bytes(value).unwrap());
         }
-        bearer(&headers).map(|token| token.map(str::to_owned))
+        match credentials(&headers)? {
+            Some(credentials) => credentials.token().map(|token| Some(token.to_owned())),
+            None => Ok(None),
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use http::{Extensions, Request, Response};
 use tower_service::Service;
 
 use super::{
-    bearer::bearer,
+    bearer::credentials,
     future::ResponseFuture,
     rejection::{AuthRejection, Challenge},
 };
@@ -30,6 +30,25 @@ pub struct CognitoAuthService<S> {
 impl<S> CognitoAuthService<S> {
     pub(super) fn new(inner: S, verifier: Verifier, challenge: Option<Arc<Challenge>>) -> Self {
         Self { inner, verifier, challenge }
+    }
+}
+
+impl<S> CognitoAuthService<S> {
+    fn find_out<B>(&self, request: &Request<B>) -> Outcome {
+        let credentials = match credentials(request.headers()) {
+            Ok(Some(credentials)) => credentials,
+            Ok(None) => return Outcome::Known(Err(AuthRejection::missing_token())),
+            Err(reason) => return Outcome::Known(Err(AuthRejection::invalid_request(reason))),
+        };
+        let unknown = match self.verifier.recall(credentials.bytes()) {
+            Ok(claims) => return Outcome::Known(Ok(claims)),
+            Err(unknown) => unknown,
+        };
+        match credentials.token().map(|token| (token, self.verifier.check_or_ask(token, unknown))) {
+            Ok((_, AtOnce::Verdict(verdict))) => Outcome::Known(verdict.map_err(AuthRejection::from)),
+            Ok((token, AtOnce::UnknownKey)) => Outcome::Ask(token.to_owned()),
+            Err(reason) => Outcome::Known(Err(AuthRejection::invalid_request(reason))),
+        }
     }
 }
 
@@ -54,14 +73,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let outcome = match bearer(request.headers()) {
-            Ok(Some(token)) => match self.verifier.check_or_ask(token) {
-                AtOnce::Verdict(verdict) => Outcome::Known(verdict.map_err(AuthRejection::from)),
-                AtOnce::UnknownKey => Outcome::Ask(token.to_owned()),
-            },
-            Ok(None) => Outcome::Known(Err(AuthRejection::missing_token())),
-            Err(reason) => Outcome::Known(Err(AuthRejection::invalid_request(reason))),
-        };
+        let outcome = self.find_out(&request);
         let challenge = self.challenge.clone();
         match outcome {
             Outcome::Known(outcome) => {

@@ -12,13 +12,14 @@ use std::{
 
 pub use builder::VerifierBuilder;
 
-use self::cache::TokenCache;
+use self::cache::{Tag, TokenCache};
 use crate::{
     claims::{CognitoClaims, VerifiedToken},
     clock::Clock,
     error::{VerifyError, VerifyErrorKind},
-    jwt::{Buffers, UnverifiedToken, bounded},
+    jwt::{HeaderBuffer, UnverifiedToken, bounded},
     keys::{KeysError, Look, PoolKeys, Status},
+    metrics,
     policy::Policy,
     pool::{UserPool, UserPoolId},
 };
@@ -86,14 +87,24 @@ impl Verifier {
     /// [`VerifyError`] says what is wrong with the token. [`VerifyErrorKind::UnknownKey`] and
     /// [`VerifyErrorKind::KeysUnavailable`] mean that [`verify`](Self::verify) might know more.
     pub fn check(&self, token: &str) -> Result<CognitoClaims, VerifyError> {
-        self.check_at(token, self.inner.clock.now()).map_err(Refusal::into_error)
+        counted(self.check_at(token, self.inner.clock.now()).map_err(Refusal::into_error))
     }
 
-    /// As [`check`](Self::check), and says when [`verify`](Self::verify) might know more. For the middleware, which must not wait unless it has to.
-    pub(crate) fn check_or_ask(&self, token: &str) -> AtOnce {
-        match self.check_at(token, self.inner.clock.now()) {
-            Ok(claims) => AtOnce::Verdict(Ok(claims)),
-            Err(Refusal::Final(error)) => AtOnce::Verdict(Err(error)),
+    /// The claims of a token that was verified before, from its bytes alone. For the middleware: bytes that have been verified need no
+    /// second look at what they are made of.
+    pub(crate) fn recall(&self, token: &[u8]) -> Result<CognitoClaims, Unknown> {
+        let now = self.inner.clock.now();
+        let claims = self.inner.recall(token, now).map_err(|tag| Unknown { tag, now })?;
+        metrics::verification(&Ok(()));
+        Ok(claims)
+    }
+
+    /// Checks a token that [`recall`](Self::recall) did not know, and says when [`verify`](Self::verify) might know more. For the middleware,
+    /// which must not wait unless it has to.
+    pub(crate) fn check_or_ask(&self, token: &str, Unknown { tag, now }: Unknown) -> AtOnce {
+        match self.inner.check_unknown(token, tag, now) {
+            Ok(claims) => AtOnce::Verdict(counted(Ok(claims))),
+            Err(Refusal::Final(error)) => AtOnce::Verdict(counted(Err(error))),
             Err(Refusal::Keys { .. }) => AtOnce::UnknownKey,
         }
     }
@@ -107,33 +118,24 @@ impl Verifier {
     /// ([`VerifyErrorKind::KeysUnavailable`]).
     pub async fn verify(&self, token: &str) -> Result<CognitoClaims, VerifyError> {
         let (pool, key_id) = match self.check_at(token, self.inner.clock.now()) {
-            Ok(claims) => return Ok(claims),
-            Err(Refusal::Final(error)) => return Err(error),
+            Ok(claims) => return counted(Ok(claims)),
+            Err(Refusal::Final(error)) => return counted(Err(error)),
             Err(Refusal::Keys { pool, key_id, .. }) => (pool, key_id),
         };
         match pool.keys.look_for(&key_id, token).await {
             Look::Decided => self.check(token),
-            Look::Unavailable => Err(VerifyError::new(
+            Look::Unavailable => counted(Err(VerifyError::new(
                 VerifyErrorKind::KeysUnavailable,
                 "the keys of the pool could not be had to decide with",
-            )),
+            ))),
         }
     }
 
-    /// The path of a token, and the short cut for one that has gone it before.
     fn check_at(&self, token: &str, now: SystemTime) -> Result<CognitoClaims, Refusal<'_>> {
-        let inner = &*self.inner;
-        bounded(token, inner.max_token_bytes)?;
-        let Some((cache, tag)) = inner.cache.as_ref().and_then(|cache| Some((cache, cache.tag(token)?))) else {
-            return inner.verify_at(token, now).map(CognitoClaims::new);
-        };
-        let holds = |known: &VerifiedToken| inner.still_holds(known, now);
-        if let Some(known) = cache.get(tag, now, holds) {
-            return Ok(CognitoClaims::new(known));
+        match self.inner.recall(token.as_bytes(), now) {
+            Ok(claims) => Ok(claims),
+            Err(tag) => self.inner.check_unknown(token, tag, now),
         }
-        let verified = inner.verify_at(token, now)?;
-        cache.insert(tag, &verified, now, holds);
-        Ok(CognitoClaims::new(verified))
     }
 
     /// As [`check`](Self::check), for tests of what keeps verified tokens.
@@ -169,11 +171,36 @@ impl Verifier {
     }
 }
 
+/// Each verdict that leaves the verifier passes here once.
+fn counted(verdict: Result<CognitoClaims, VerifyError>) -> Result<CognitoClaims, VerifyError> {
+    metrics::verification(&verdict);
+    verdict
+}
+
 impl Inner {
+    /// The short cut: the claims of a token that has gone the whole path before, or the tag to remember it under.
+    fn recall(&self, token: &[u8], now: SystemTime) -> Result<CognitoClaims, Option<Tag>> {
+        let Some(cache) = self.cache.as_ref().filter(|_| token.len() <= self.max_token_bytes) else { return Err(None) };
+        let tag = cache.tag(token).ok_or(None)?;
+        let known = cache.get(tag, now, |known| self.still_holds(known, now)).ok_or(Some(tag))?;
+        metrics::cache_hit();
+        Ok(CognitoClaims::new(known))
+    }
+
+    /// The whole path, and the memory of it.
+    fn check_unknown(&self, token: &str, tag: Option<Tag>, now: SystemTime) -> Result<CognitoClaims, Refusal<'_>> {
+        let verified = self.verify_at(token, now)?;
+        if let (Some(cache), Some(tag)) = (&self.cache, tag) {
+            cache.insert(tag, &verified, now, |known| self.still_holds(known, now));
+        }
+        Ok(CognitoClaims::new(verified))
+    }
+
     /// The path of a token. One line a step; each either narrows what the token can be or refuses it.
     fn verify_at(&self, token: &str, now: SystemTime) -> Result<Arc<VerifiedToken>, Refusal<'_>> {
-        let mut buffers = Buffers::new();
-        let token = UnverifiedToken::parse(token, &mut buffers)?;
+        bounded(token, self.max_token_bytes)?;
+        let mut buffer = HeaderBuffer::new();
+        let token = UnverifiedToken::parse(token, &mut buffer)?;
         let pool = self.pool_of(token.issuer()?)?;
         pool.keys.refresh_if_due(now);
         let key = pool.keys.find(token.key_id(), now).map_err(|error| Refusal::keys(pool, &token, error))?;
@@ -183,7 +210,7 @@ impl Inner {
 
     /// Whether the very key that verified a token is still in its pool's set. Starts a look for keys that is due, as every check does.
     fn still_holds(&self, known: &VerifiedToken, now: SystemTime) -> bool {
-        self.pools.iter().find(|pool| *pool.id == *known.pool()).is_some_and(|pool| {
+        self.pools.iter().filter(|pool| *pool.id == *known.pool()).any(|pool| {
             pool.keys.refresh_if_due(now);
             pool.keys.holds(known.key_serial(), now)
         })
@@ -198,6 +225,12 @@ impl Inner {
                 .actual_value(issuer)
         })
     }
+}
+
+/// A token that was not verified before, as far as anybody remembers: from [`Verifier::recall`], for [`Verifier::check_or_ask`].
+pub(crate) struct Unknown {
+    tag: Option<Tag>,
+    now: SystemTime,
 }
 
 /// What [`Verifier::check_or_ask`] can say without waiting.

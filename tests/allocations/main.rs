@@ -1,6 +1,8 @@
 //! What a request costs in memory, exactly: allocations cannot creep back unnoticed.
 //!
 //! A binary of its own, since the counting allocator is global; and one test, since it counts what the whole thread does.
+// Pedantry is for what is shipped.
+#![allow(clippy::pedantic, clippy::type_complexity)]
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},

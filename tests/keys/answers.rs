@@ -1,1 +1,203 @@
+//! Bad answers: none replaces a good set, and each is told apart.
 
+use std::time::Duration;
+
+use axum_cognito::{
+    Verifier,
+    keys::{FetchErrorKind as Kind, HttpKeySource},
+    testing::ManualClock,
+};
+use tokio::time::sleep;
+
+use crate::{
+    endpoint::{Endpoint, Mode},
+    support::*,
+};
+
+/// One verifier and its endpoint through all of the answers.
+struct Bench {
+    endpoint: Endpoint,
+    clock: ManualClock,
+    verifier: Verifier,
+    token: String,
+    key_ids: Vec<String>,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let endpoint = Endpoint::start(Mode::good(&fake().jwks_json())).await;
+        let clock = ManualClock::starting_now();
+        let pool = fake().user_pool().jwks_url(endpoint.url()).unwrap();
+        let verifier = Verifier::builder()
+            .pool(pool)
+            .clock(clock.clone())
+            .fetch_timeout(Duration::from_millis(400))
+            .build()
+            .unwrap();
+        verifier.ready().await.unwrap();
+        let key_ids = status(&verifier).key_ids;
+        assert_eq!(key_ids.len(), 2);
+        Self { endpoint, clock, verifier, token: genuine(&fake()), key_ids }
+    }
+
+    /// Lets the next look come, and its answer.
+    async fn look(&self) {
+        let before = status(&self.verifier).looks;
+        self.clock.advance(HOUR * 2);
+        assert!(self.verifier.check(&self.token).is_ok());
+        eventually("the look", || status(&self.verifier).looks > before).await;
+    }
+
+    /// A look with this answer, then a good one.
+    async fn try_out(&self, name: &str, mode: Mode, expected: Option<Kind>) {
+        self.endpoint.set(mode);
+        self.look().await;
+        let after = status(&self.verifier);
+        assert!(self.verifier.check(&self.token).is_ok(), "{name}: the good keys serve on");
+        match expected {
+            Some(kind) => {
+                let failure = after.last_failure.as_ref().unwrap_or_else(|| panic!("{name}: no failure"));
+                assert!(after.failures_in_a_row >= 1, "{name}: {after:?}");
+                assert_eq!(failure.kind, kind, "{name}: {}", failure.message);
+                assert_eq!(after.key_ids, self.key_ids, "{name}");
+                assert!(after.ready);
+            }
+            None => assert_eq!(after.failures_in_a_row, 0, "{name}: {:?}", after.last_failure),
+        }
+        self.endpoint.set(Mode::good(&fake().jwks_json()));
+        self.look().await;
+        assert_eq!(status(&self.verifier).failures_in_a_row, 0, "{name}: recovered");
+    }
+}
+
+#[tokio::test]
+async fn each_is_told_apart_and_replaces_nothing() {
+    let bench = Bench::new().await;
+    let good = fake().jwks_json();
+    let ok = |headers: &str, body: &str| Mode::answer("200 OK", headers, body);
+    let status = |line: &str| Mode::answer(line, "content-type: application/json\r\n", &good);
+    let raw = |text: &str| Mode::Raw(text.as_bytes().to_vec());
+    let padded = |length: usize| format!("{good}{}", " ".repeat(length - good.len()));
+    let many = |count: usize| format!("{{\"keys\":[{}]}}", vec!["{}"; count].join(","));
+    let chunked = format!(
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n{:x}\r\n{good}\r\n0\r\n\r\n",
+        good.len()
+    );
+    for (name, mode, expected) in [
+        ("no content type", ok("", &good), None),
+        ("wrong content type", ok("content-type: text/html\r\n", &good), None),
+        ("no length", Mode::unmeasured(&good), None),
+        ("chunked", raw(&chunked), None),
+        ("100 before 200", raw(&format!("HTTP/1.1 100 Continue\r\n\r\n{}", text(ok("", &good)))), None),
+        ("as long as allowed", ok("", &padded(256 * 1024)), None),
+        ("closes at once", Mode::HangUp, Some(Kind::Body)),
+        ("not HTTP", raw("220 mail.test ESMTP\r\n"), Some(Kind::Body)),
+        ("a head without end", raw(&format!("HTTP/1.1 200 OK\r\nx: {}", "x".repeat(1 << 20))), Some(Kind::Body)),
+        ("hangs", Mode::Hang, Some(Kind::Timeout)),
+        ("drips", Mode::Drip(Duration::from_millis(5), ok("", &good).into_bytes()), Some(Kind::Timeout)),
+        ("201", status("201 Created"), Some(Kind::Status)),
+        ("204", raw("HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n"), Some(Kind::Status)),
+        ("206", status("206 Partial Content"), Some(Kind::Status)),
+        ("304 that nobody asked for", status("304 Not Modified"), Some(Kind::Status)),
+        ("400", status("400 Bad Request"), Some(Kind::Status)),
+        ("403", status("403 Forbidden"), Some(Kind::Status)),
+        ("404", status("404 Not Found"), Some(Kind::Status)),
+        ("429", status("429 Too Many Requests"), Some(Kind::Status)),
+        ("500", status("500 Internal Server Error"), Some(Kind::Status)),
+        ("503", status("503 Service Unavailable"), Some(Kind::Status)),
+        ("HTML", ok("content-type: text/html\r\n", "<html>sign in to the Wi-Fi</html>"), Some(Kind::NotJson)),
+        ("empty", ok("", ""), Some(Kind::NotJson)),
+        ("cut off before its length", raw(&text(ok("", &good))[..400]), Some(Kind::Body)),
+        ("cut off without a length", Mode::unmeasured(&good[..good.len() - 1]), Some(Kind::NotJson)),
+        ("compressed", ok("content-encoding: gzip\r\n", "\u{1f}\u{8b}\u{8}"), Some(Kind::NotJson)),
+        ("byte order mark", ok("", &format!("\u{feff}{good}")), Some(Kind::NotJson)),
+        ("two documents", ok("", &format!("{good}{good}")), Some(Kind::NotJson)),
+        ("{}", ok("", "{}"), Some(Kind::NoKeys)),
+        ("null", ok("", "null"), Some(Kind::NoKeys)),
+        ("an array", ok("", "[]"), Some(Kind::NoKeys)),
+        ("keys null", ok("", r#"{"keys":null}"#), Some(Kind::NoKeys)),
+        ("keys empty", ok("", r#"{"keys":[]}"#), Some(Kind::NoKeys)),
+        ("keys an object", ok("", r#"{"keys":{}}"#), Some(Kind::NoKeys)),
+        ("an error as JSON", ok("", r#"{"message":"User pool does not exist."}"#), Some(Kind::NoKeys)),
+        ("no usable key", ok("", r#"{"keys":[{"kty":"EC"},1,null]}"#), Some(Kind::NoUsableKeys)),
+        ("as many as allowed, all broken", ok("", &many(256)), Some(Kind::NoUsableKeys)),
+        ("one more", ok("", &many(257)), Some(Kind::TooManyKeys)),
+        ("thousands", ok("", &many(60_000)), Some(Kind::TooManyKeys)),
+        ("a byte too long", ok("", &padded(256 * 1024 + 1)), Some(Kind::TooLarge)),
+        ("far too long", ok("", &padded(8 << 20)), Some(Kind::TooLarge)),
+        ("endless", Mode::Endless, Some(Kind::TooLarge)),
+    ] {
+        bench.try_out(name, mode, expected).await;
+    }
+    eventually("no connection is left", || bench.endpoint.open_connections() == 0).await;
+}
+
+fn text(mode: Mode) -> String {
+    String::from_utf8(mode.into_bytes()).unwrap()
+}
+
+#[tokio::test]
+async fn redirects_are_not_followed_anywhere() {
+    let bench = Bench::new().await;
+    let elsewhere = Endpoint::start(Mode::good(&fake().jwks_json())).await;
+    let targets =
+        [elsewhere.url(), elsewhere.tls_url(), "/other".to_owned(), bench.endpoint.url(), "file:///etc".into()];
+    for code in ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent", "300 Choose"] {
+        for target in &targets {
+            let before = bench.endpoint.request_count();
+            let mode = Mode::answer(code, &format!("location: {target}\r\n"), &fake().jwks_json());
+            bench.try_out(&format!("{code} to {target}"), mode, Some(Kind::Redirect)).await;
+            assert_eq!(bench.endpoint.request_count() - before, 2, "the look and the good one after it");
+        }
+    }
+    assert_eq!(elsewhere.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_refused_connection_and_an_unknown_host() {
+    let mut bench = Bench::new().await;
+    bench.endpoint.go_down().await;
+    bench.look().await;
+    assert_eq!(status(&bench.verifier).last_failure.unwrap().kind, Kind::Connect);
+
+    let pool = fake().user_pool().jwks_url("https://no-such-host.invalid/jwks.json").unwrap();
+    let error = Verifier::new(pool).ready().await.unwrap_err();
+    assert_eq!(error.pools().next().unwrap().2.kind(), Kind::Connect, "{error}");
+}
+
+#[tokio::test]
+async fn plain_bytes_where_tls_should_be() {
+    let good = Mode::good(&fake().jwks_json());
+    for (name, mode, kind) in [("an HTTP answer", good, Kind::Tls), ("a reset", Mode::HangUp, Kind::Connect)] {
+        let endpoint = Endpoint::start(mode).await;
+        let pool = fake().user_pool().jwks_url(endpoint.tls_url()).unwrap();
+        let error = Verifier::new(pool).ready().await.unwrap_err();
+        let cause = error.pools().next().unwrap().2;
+        assert_eq!(cause.kind(), kind, "{name}: {cause}");
+    }
+}
+
+/// A TLS handshake that hangs is a timeout, and its connection does not outlive the look.
+#[tokio::test]
+async fn a_handshake_that_hangs() {
+    let endpoint = Endpoint::start(Mode::Hang).await;
+    let pool = fake().user_pool().jwks_url(endpoint.tls_url()).unwrap();
+    let verifier = Verifier::builder().pool(pool).fetch_timeout(Duration::from_millis(200)).build().unwrap();
+    let error = verifier.ready().await.unwrap_err();
+    assert_eq!(error.pools().next().unwrap().2.kind(), Kind::Timeout);
+    drop(verifier);
+    eventually("the connection's end", || endpoint.open_connections() == 0).await;
+}
+
+/// No connection is kept between two looks.
+#[tokio::test]
+async fn nothing_stays_open_after_a_look() {
+    let keep = text(Mode::good(&fake().jwks_json())).replace("connection: close\r\n", "");
+    let endpoint = Endpoint::start(Mode::Raw(keep.into_bytes())).await;
+    let source = HttpKeySource::new(endpoint.url()).unwrap();
+    let verifier = Verifier::new(fake().user_pool().key_source(source));
+    verifier.ready().await.unwrap();
+    sleep(Duration::from_millis(20)).await;
+    eventually("the connection's end", || endpoint.open_connections() == 0).await;
+    assert_eq!(endpoint.connections(), 1);
+}

@@ -6,10 +6,7 @@ use std::{
     time::Duration,
 };
 
-use axum_cognito::{
-    Verifier,
-    testing::{FakeUserPool, ManualClock},
-};
+use axum_cognito::{Verifier, testing::ManualClock};
 use tokio::time::sleep;
 
 use crate::{

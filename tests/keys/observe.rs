@@ -1,1 +1,135 @@
+//! What an operator sees: `status()`, the log, and (with the feature) metrics.
 
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use axum_cognito::{keys::FetchErrorKind, testing::FakeUserPool};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::support::*;
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Keeps what this thread logs, from `INFO` on, until the guard is dropped.
+    fn start(&self) -> tracing::subscriber::DefaultGuard {
+        let log = self.clone();
+        let writer = move || log.clone();
+        tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(writer).finish().set_default()
+    }
+
+    /// The lines since the last call.
+    fn lines(&self) -> Vec<String> {
+        let bytes = std::mem::take(&mut *self.0.lock().unwrap());
+        let text = String::from_utf8(bytes).unwrap().replace(" axum_cognito::keys::refresh", "");
+        text.lines().map(|line| line.trim().to_owned()).collect()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_has_each_transition_once() {
+    let fake = FakeUserPool::new();
+    let script = Script::starting_with(&fake, Line::Fail(FetchErrorKind::Connect));
+    let log = Log::default();
+    let _guard = log.start();
+    let verifier = script.builder().build().unwrap();
+    drop(verifier.ready().await);
+    // An outage is one event.
+    sleep(MINUTE).await;
+    let starts = |lines: &[String], starts: &[&str]| {
+        let fits = lines.len() == starts.len() && lines.iter().zip(starts).all(|(line, start)| line.starts_with(start));
+        assert!(fits, "{lines:#?}");
+    };
+    starts(
+        &log.lines(),
+        &["WARN: could not get the keys of the user pool pool=us-east-1_FakePool1 kind=\"connect\" from=a script"],
+    );
+    // Another kind of failure is another.
+    script.set(Line::Fail(FetchErrorKind::Status));
+    sleep(MINUTE).await;
+    starts(&log.lines(), &["WARN: could not get the keys of the user pool pool=us-east-1_FakePool1 kind=\"status\""]);
+    script.set(Line::Keys);
+    sleep(SECOND).await;
+    starts(
+        &log.lines(),
+        &["INFO: loaded the keys of the user pool", "INFO: the keys of the user pool are available again"],
+    );
+    // Nothing new is no news.
+    sleep(HOUR * 5).await;
+    starts(&log.lines(), &[]);
+    for change in [FakeUserPool::rotate, FakeUserPool::withdraw_old_keys, FakeUserPool::replace_access_key_silently] {
+        change(&fake);
+        sleep(HOUR * 2).await;
+        starts(&log.lines(), &["INFO: the keys of the user pool have changed"]);
+    }
+    script.set(Line::Fail(FetchErrorKind::Timeout));
+    sleep(DAY * 2).await;
+    starts(
+        &log.lines(),
+        &[
+            "WARN: could not get the keys of the user pool",
+            "ERROR: the keys of the user pool are too old to be trusted",
+        ],
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_key_is_one_warning_and_not_one_a_look() {
+    let mut document: Value = serde_json::from_str(&fake().jwks_json()).unwrap();
+    document["keys"].as_array_mut().unwrap().push(json!({"kty": "EC", "kid": "elliptic"}));
+    let script = Script::starting_with(&fake(), Line::Document(document.to_string()));
+    let log = Log::default();
+    let _guard = log.start();
+    let _verifier = script.ready().await;
+    sleep(HOUR * 10).await;
+    assert!(script.fetches() >= 10);
+    let warnings: Vec<_> = log.lines().into_iter().filter(|line| line.starts_with("WARN")).collect();
+    let expected =
+        "WARN: a key of the user pool is not usable pool=us-east-1_FakePool1 key_id=\"elliptic\" reason=not_rsa";
+    assert_eq!(warnings, [expected]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn status_tells_the_story_as_json() {
+    let script = Script::new(&fake());
+    let verifier = script.builder().build().unwrap();
+    let json = |verifier: &axum_cognito::Verifier| serde_json::to_value(verifier.status()).unwrap();
+    assert_eq!(
+        json(&verifier),
+        json!({"ready": false, "pools": [{
+            "pool": "us-east-1_FakePool1", "keys_from": "a script", "ready": false, "key_ids": [], "skipped": [],
+            "age_seconds": null, "last_success": null, "last_failure": null, "failures_in_a_row": 0,
+            "next_refresh_in_seconds": null, "looks": 0
+        }]})
+    );
+    verifier.ready().await.unwrap();
+    sleep(MINUTE).await;
+    let after = json(&verifier)["pools"][0].take();
+    assert_eq!((&after["ready"], &after["age_seconds"], &after["looks"]), (&json!(true), &json!(60), &json!(1)));
+    assert_eq!(after["key_ids"].as_array().unwrap().len(), 2);
+    assert!((3180..=3540).contains(&after["next_refresh_in_seconds"].as_u64().unwrap()), "{after}");
+    assert!(after["last_success"].is_u64());
+
+    script.set(Line::Fail(FetchErrorKind::Redirect));
+    sleep(HOUR + MINUTE).await;
+    let after = json(&verifier)["pools"][0].take();
+    assert_eq!(after["last_failure"]["kind"], "redirect");
+    assert_eq!(after["last_failure"]["message"], "as the script says");
+    assert!(after["failures_in_a_row"].as_u64().unwrap() > 3 && after["ready"] == true, "{after}");
+}

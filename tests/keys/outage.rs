@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use axum_cognito::{Verifier, keys::FetchErrorKind, testing::FakeUserPool};
+use axum_cognito::{Verifier, keys::FetchErrorKind};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{

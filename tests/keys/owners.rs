@@ -1,1 +1,215 @@
+//! Who owns the task and its connections, and on which runtimes it lives.
 
+use std::{thread, time::Duration};
+
+use axum_cognito::{CognitoAuth, Verifier, VerifyErrorKind, testing::ManualClock};
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    time::{Instant, sleep},
+};
+
+use crate::{
+    endpoint::{Endpoint, Mode},
+    support::*,
+};
+
+fn current_thread() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+fn several_threads() -> Runtime {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+fn tasks() -> usize {
+    Handle::current().metrics().num_alive_tasks()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_clone_ends_the_task() {
+    let script = Script::new(&fake());
+    let before = tasks();
+    let auth = CognitoAuth::from(script.ready().await);
+    settle().await;
+    assert_eq!(tasks() - before, 1, "the timer");
+    let (clone, verifier) = (auth.clone(), auth.verifier().clone());
+    let app = app(&verifier);
+    drop((auth, clone, verifier));
+    settle().await;
+    assert_eq!(tasks() - before, 1, "one of many is left");
+    sleep(HOUR * 3).await;
+    assert!(script.fetches() >= 3, "and works on");
+
+    drop(app);
+    settle().await;
+    assert_eq!(tasks() - before, 0);
+    let fetches = script.fetches();
+    sleep(DAY * 2).await;
+    assert_eq!(script.fetches(), fetches);
+}
+
+#[tokio::test]
+async fn with_its_connections_also_in_the_midst_of_a_look() {
+    for cold in [true, false] {
+        let endpoint = Endpoint::start(Mode::good(&fake().jwks_json())).await;
+        let clock = ManualClock::starting_now();
+        let pool = fake().user_pool().jwks_url(endpoint.url()).unwrap();
+        let verifier = Verifier::builder().pool(pool).clock(clock.clone()).build().unwrap();
+        if !cold {
+            verifier.ready().await.unwrap();
+        }
+        endpoint.set(Mode::Hang);
+        let known = endpoint.request_count();
+        clock.advance(HOUR * 2);
+        drop(verifier.check(&genuine(&fake())));
+        eventually("the look", || endpoint.request_count() > known).await;
+        if cold {
+            eventually("a second try", || endpoint.open_connections() == 2).await;
+        }
+        assert!(endpoint.open_connections() > 0);
+        drop(verifier);
+        let start = Instant::now();
+        eventually("the connections' end", || endpoint.open_connections() == 0).await;
+        assert!(start.elapsed() < SECOND, "not only when the look times out");
+        let connections = endpoint.connections();
+        sleep(SECOND).await;
+        assert_eq!(endpoint.connections(), connections);
+    }
+}
+
+#[test]
+fn made_outside_of_a_runtime_and_dropped_there() {
+    let script = Script::new(&fake());
+    let verifier = Verifier::builder().pool(script.pool()).build().unwrap();
+    let token = genuine(&fake());
+    assert_eq!(verifier.check(&token).unwrap_err().kind(), VerifyErrorKind::KeysUnavailable, "nobody to fetch");
+    assert_eq!(script.fetches(), 0);
+    let runtime = current_thread();
+    runtime.block_on(async { assert!(verifier.verify(&token).await.is_ok()) });
+    assert!(verifier.check(&token).is_ok(), "keys need no runtime");
+    drop(verifier);
+    drop(runtime);
+}
+
+#[test]
+fn several_runtimes_one_after_the_other() {
+    let script = Script::starting_with(&fake(), Line::Late(Duration::from_millis(50)));
+    let clock = ManualClock::starting_now();
+    let verifier = Verifier::builder().pool(script.pool()).clock(clock.clone()).build().unwrap();
+    let token = genuine(&fake());
+    // A runtime that ends in the midst of the first load has failed nobody.
+    current_thread().block_on(async {
+        assert!(verifier.check(&token).is_err());
+        settle().await;
+    });
+    assert_eq!((script.fetches(), status(&verifier).failures_in_a_row), (1, 0));
+    for make in [current_thread as fn() -> Runtime, several_threads, current_thread] {
+        let runtime = make();
+        let before = script.fetches();
+        runtime.block_on(async {
+            assert!(verifier.verify(&token).await.is_ok());
+            clock.advance(HOUR * 2);
+            assert!(verifier.verify(&token).await.is_ok());
+            eventually("the look", || script.fetches() > before && status(&verifier).age == Some(Duration::ZERO)).await;
+            // And the timer, which went down with the runtime before.
+            assert_eq!(Handle::current().metrics().num_alive_tasks(), 1);
+        });
+    }
+}
+
+#[test]
+fn several_runtimes_side_by_side() {
+    let script = Script::starting_with(&fake(), Line::Late(Duration::from_millis(50)));
+    let verifier = Verifier::builder().pool(script.pool()).build().unwrap();
+    let token = genuine(&fake());
+    thread::scope(|scope| {
+        for nth in 0..8 {
+            let (verifier, token) = (verifier.clone(), &token);
+            scope.spawn(move || {
+                let runtime = if nth % 2 == 0 { current_thread() } else { several_threads() };
+                runtime.block_on(async {
+                    for _ in 0..100 {
+                        assert!(verifier.verify(token).await.is_ok());
+                    }
+                });
+            });
+        }
+    });
+    assert!(script.fetches() <= 2, "one look, or one more if its runtime was the first to end: {}", script.fetches());
+}
+
+/// The runtime that has the timer and a look under way is blocked; another one goes on without it.
+#[test]
+fn a_runtime_that_stands_still() {
+    let script = Script::new(&fake());
+    let clock = ManualClock::starting_now();
+    let verifier = Verifier::builder()
+        .pool(script.pool())
+        .clock(clock.clone())
+        .fetch_timeout(Duration::from_millis(100))
+        .build()
+        .unwrap();
+    let token = genuine(&fake());
+    let stuck = current_thread();
+    stuck.block_on(verifier.ready()).unwrap();
+    clock.advance(HOUR * 2);
+    // Starts a look that nobody drives from here on.
+    stuck.block_on(async { assert!(verifier.check(&token).is_ok()) });
+    assert_eq!(script.fetches(), 1);
+
+    let runtime = several_threads();
+    runtime.block_on(async {
+        assert!(verifier.verify(&token).await.is_ok());
+        let start = Instant::now();
+        // An unknown key waits for that look, as long as it may.
+        let error = verifier.verify(&forged(&fake(), "x")).await.unwrap_err();
+        assert_eq!(error.kind(), VerifyErrorKind::KeysUnavailable);
+        assert!(start.elapsed() < SECOND * 2, "{:?}", start.elapsed());
+        // Then it is taken for lost.
+        let error = verifier.verify(&forged(&fake(), "y")).await.unwrap_err();
+        assert_eq!(error.kind(), VerifyErrorKind::UnknownKey);
+        assert_eq!(script.fetches(), 2);
+    });
+    // It wakes up, and what its look brings is late and harmless.
+    stuck.block_on(settle());
+    assert!(verifier.check(&token).is_ok());
+    drop(verifier);
+}
+
+/// Dropping the runtime first, as programs do at their end, needs nothing special.
+#[test]
+fn a_shutdown_in_the_midst_of_a_look() {
+    for _ in 0..20 {
+        let script = Script::starting_with(&fake(), Line::Hang);
+        let verifier = Verifier::builder().pool(script.pool()).build().unwrap();
+        let runtime = several_threads();
+        let waiting = runtime.spawn({
+            let (verifier, token) = (verifier.clone(), genuine(&fake()));
+            async move { verifier.verify(&token).await.is_ok() }
+        });
+        while script.fetches() == 0 {
+            thread::yield_now();
+        }
+        drop(runtime);
+        assert!(waiting.is_finished());
+        assert_eq!(verifier.check(&genuine(&fake())).unwrap_err().kind(), VerifyErrorKind::KeysUnavailable);
+    }
+}
+
+/// Tokio without timers, or no Tokio at all: nothing can be fetched, and nothing panics.
+#[test]
+fn without_tokio_a_verdict_comes_at_once() {
+    let script = Script::new(&fake());
+    let verifier = Verifier::builder().pool(script.pool()).build().unwrap();
+    let verify = |token: &str| {
+        let future = std::pin::pin!(verifier.verify(token));
+        match future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+            std::task::Poll::Ready(verdict) => verdict.map(drop).map_err(|error| error.kind()),
+            std::task::Poll::Pending => panic!("waits for nobody"),
+        }
+    };
+    assert_eq!(verify(&genuine(&fake())), Err(VerifyErrorKind::KeysUnavailable));
+    current_thread().block_on(verifier.ready()).unwrap();
+    assert_eq!(verify(&genuine(&fake())), Ok(()));
+    assert_eq!(verify(&forged(&fake(), "x")), Err(VerifyErrorKind::UnknownKey));
+}

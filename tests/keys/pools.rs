@@ -1,1 +1,83 @@
+//! Several pools have separate fates, and the two issuer forms of one pool share one.
 
+use axum::http::StatusCode;
+use axum_cognito::{
+    Verifier, VerifyErrorKind,
+    keys::FetchErrorKind,
+    testing::{FakeUserPool, TokioClock},
+};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+use crate::support::*;
+
+#[tokio::test(start_paused = true)]
+async fn one_pools_outage_never_delays_anothers_tokens() {
+    let (well, ill) = (fake(), FakeUserPool::with_ids("eu-central-1_Other1", "2fakeclient23456789"));
+    let (good, bad) = (Script::new(&well), Script::starting_with(&ill, Line::Hang));
+    let verifier =
+        Verifier::builder().pool(good.pool()).pool(bad.pool()).clock(TokioClock::starting_now()).build().unwrap();
+    let app = app(&verifier);
+    let start = Instant::now();
+    let others = tokio::spawn({
+        let (app, token) = (app.clone(), genuine(&ill));
+        async move { call_all(&app, vec![token; 100]).await }
+    });
+    settle().await;
+    assert_eq!(call_all(&app, vec![genuine(&well); 100]).await, (100, 0, 0));
+    assert_eq!(call(&app, &forged(&well, "x")).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert_eq!(others.await.unwrap(), (0, 0, 100));
+    assert_eq!((good.fetches(), bad.fetches()), (2, 5), "hedged tries, 600 ms apart");
+
+    let status = verifier.status();
+    assert_eq!(status.pools.iter().map(|pool| pool.ready).collect::<Vec<_>>(), [true, false]);
+    assert!(!status.is_ready());
+    let error = verifier.ready().await.unwrap_err();
+    assert_eq!(error.pools().map(|(pool, ..)| pool).collect::<Vec<_>>(), ["eu-central-1_Other1"]);
+
+    // Cool-downs are the pools' own, too.
+    bad.set(Line::Keys);
+    sleep(SECOND).await;
+    assert_eq!(call(&app, &genuine(&ill)).await.0, StatusCode::OK);
+    let looked = bad.fetches();
+    assert_eq!(call(&app, &forged(&ill, "y")).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!((good.fetches(), bad.fetches()), (2, looked + 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ready_waits_for_all_at_once() {
+    let ids = ["us-east-1_Pool1", "us-east-1_Pool2", "us-east-1_Pool3"];
+    let scripts = ids.map(|id| Script::starting_with(&FakeUserPool::with_ids(id, "client"), Line::Late(SECOND * 2)));
+    let builder = scripts.iter().fold(Verifier::builder(), |builder, script| builder.pool(script.pool()));
+    let verifier = builder.clock(TokioClock::starting_now()).build().unwrap();
+    let start = Instant::now();
+    verifier.ready().await.unwrap();
+    assert_eq!(start.elapsed(), SECOND * 2);
+}
+
+/// One key set for both forms, fetched from one place: what the other form's host answers (403, for most pools) is never asked.
+#[tokio::test(start_paused = true)]
+async fn both_issuer_forms_share_the_keys() {
+    let fake = fake();
+    let script = Script::new(&fake);
+    let verifier = script.builder().build().unwrap();
+    let updated = fake.issuer().replace("cognito-idp", "issuer-cognito-idp");
+    for issuer in [fake.issuer(), &updated] {
+        let token = fake.access_token("alice").claim("iss", issuer).mint();
+        assert!(verifier.verify(&token).await.is_ok(), "{issuer}");
+    }
+    assert_eq!(script.fetches(), 1);
+    // A made-up id under one form has its look; under the other, it is the same cool-down.
+    for issuer in [fake.issuer(), &updated] {
+        let token = fake.access_token("mallory").claim("iss", issuer).header("kid", issuer).mint();
+        assert_eq!(verifier.verify(&token).await.unwrap_err().kind(), VerifyErrorKind::UnknownKey);
+    }
+    assert_eq!(script.fetches(), 2);
+    script.set(Line::Fail(FetchErrorKind::Status));
+    sleep(HOUR * 2).await;
+    for issuer in [fake.issuer(), &updated] {
+        let token = fake.access_token("alice").claim("iss", issuer).expires_in(DAY).mint();
+        assert!(verifier.check(&token).is_ok(), "{issuer}");
+    }
+}

@@ -1,1 +1,191 @@
+//! Races by brute force: rotate, verify and drop on several threads, thousands of times.
+//!
+//! `loom` is not called for: the hand-written synchronization is whole critical sections of one mutex, a pointer of `arc-swap` and a watch
+//! channel, all of which have been explored by their authors. What could go wrong between them are lost wake-ups and answers from
+//! before the question, and these show as a request that waits too long or is refused wrongly.
 
+use std::{
+    sync::{
+        Barrier,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use axum_cognito::{
+    Verifier, VerifyErrorKind,
+    keys::FetchErrorKind,
+    testing::{FakeUserPool, ManualClock},
+};
+use tokio::{
+    runtime::{Builder, Runtime},
+    time::{Instant, timeout},
+};
+
+use crate::support::*;
+
+fn runtime(threads: usize) -> Runtime {
+    Builder::new_multi_thread().worker_threads(threads).enable_all().build().unwrap()
+}
+
+/// Loads, looks and drops, each from several threads at once: whoever waits is told, whatever ends first.
+#[test]
+fn load_verify_drop() {
+    let token = genuine(&fake());
+    let runtime = runtime(4);
+    for round in 0..2_000 {
+        let line = if round % 2 == 0 { Line::Keys } else { Line::Late(Duration::from_micros(50)) };
+        let script = Script::starting_with(&fake(), line);
+        let verifier = Verifier::builder().pool(script.pool()).build().unwrap();
+        let calls: Vec<_> = (0..4)
+            .map(|_| {
+                let (verifier, token) = (verifier.clone(), token.clone());
+                runtime.spawn(async move { timeout(SECOND * 2, verifier.verify(&token)).await })
+            })
+            .collect();
+        drop(verifier);
+        for call in calls {
+            let verdict = runtime.block_on(call).unwrap().expect("nobody waits for nothing");
+            assert!(verdict.is_ok(), "round {round}: {verdict:?}");
+        }
+        assert_eq!(script.fetches(), 1);
+    }
+}
+
+/// Lets the others end, also where this thread fails.
+struct Stop<'s>(&'s AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Keys come and go while everybody verifies. A genuine token is never refused, and a withdrawn one never accepted once its key is
+/// known to be gone.
+#[test]
+fn rotate_verify_withdraw() {
+    let (one, other) = (FakeUserPool::new(), FakeUserPool::new());
+    let tokens = [genuine(&one), genuine(&other)];
+    let both = {
+        let keys =
+            |fake: &FakeUserPool| fake.jwks_json().trim_start_matches("{\"keys\":[").trim_end_matches("]}").to_owned();
+        format!("{{\"keys\":[{},{}]}}", keys(&one), keys(&other))
+    };
+    let script = Script::starting_with(&one, Line::Document(both.clone()));
+    let clock = ManualClock::starting_now();
+    let verifier = Verifier::builder().pool(script.pool()).clock(clock.clone()).build().unwrap();
+    let runtime = runtime(3);
+    runtime.block_on(verifier.ready()).unwrap();
+    let (stop, verified, looks) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let _entered = runtime.enter();
+                while !stop.load(Ordering::Relaxed) {
+                    // The first pool's keys are in every document.
+                    assert!(verifier.check(&tokens[0]).is_ok());
+                    if let Err(error) = verifier.check(&tokens[1]) {
+                        assert_eq!(error.kind(), VerifyErrorKind::UnknownKey);
+                    }
+                    verified.fetch_add(1, Ordering::Relaxed);
+                    thread::yield_now();
+                }
+            });
+        }
+        scope.spawn(|| {
+            let _entered = runtime.enter();
+            let _stop = Stop(&stop);
+            for round in 0..300 {
+                script.set(match round % 3 {
+                    0 => Line::Document(one.jwks_json()),
+                    1 => Line::Fail(FetchErrorKind::Status),
+                    _ => Line::Document(both.clone()),
+                });
+                // All looks so far may have begun before; one more has begun after.
+                let before = script.fetches() as u64;
+                let start = Instant::now();
+                let mut advanced = 0;
+                while status(&verifier).looks <= before {
+                    // Once, and again where a look that was under way has taken the first for itself.
+                    if start.elapsed() >= SECOND / 4 * advanced {
+                        clock.advance(HOUR * 2);
+                        advanced += 1;
+                    }
+                    assert!(advanced < 10, "a due look is started by whoever comes");
+                    thread::yield_now();
+                }
+                if round % 3 == 0 {
+                    assert!(verifier.check(&tokens[1]).is_err(), "withdrawn");
+                }
+                if round % 3 == 2 {
+                    assert!(verifier.check(&tokens[1]).is_ok(), "back");
+                }
+                looks.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    });
+    assert_eq!(looks.into_inner(), 300);
+    assert!(verified.into_inner() > 1_000);
+}
+
+/// A rotation in the very moment when a scheduled look ends: the token that follows it is never refused.
+#[test]
+fn rotate_as_a_look_lands() {
+    let (old, new) = (FakeUserPool::new(), FakeUserPool::new());
+    let (known, fresh) = (genuine(&old), genuine(&new));
+    let runtime = runtime(3);
+    for round in 0..1_500u32 {
+        let script = Script::starting_with(&old, Line::Document(old.jwks_json()));
+        let clock = ManualClock::starting_now();
+        let verifier = Verifier::builder().pool(script.pool()).clock(clock.clone()).build().unwrap();
+        runtime.block_on(verifier.ready()).unwrap();
+        clock.advance(HOUR * 2);
+        let line_up = Barrier::new(2);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let _entered = runtime.enter();
+                line_up.wait();
+                // Starts the scheduled look, which may withdraw the token's key at once.
+                drop(verifier.check(&known));
+            });
+            line_up.wait();
+            for _ in 0..round % 64 {
+                std::hint::spin_loop();
+            }
+            script.set(Line::Document(new.jwks_json()));
+            let verdict =
+                runtime.block_on(async { timeout(SECOND * 2, verifier.verify(&fresh)).await.expect("it is told") });
+            assert!(verdict.is_ok(), "round {round}: {verdict:?}");
+        });
+    }
+}
+
+/// Owners on other threads let go while looks start, run and land. No task is left behind.
+#[test]
+fn drop_at_any_moment() {
+    let (known, unknown) = (genuine(&fake()), forged(&fake(), "x"));
+    let runtime = runtime(3);
+    for round in 0..3_000u32 {
+        let script = Script::starting_with(&fake(), if round % 2 == 0 { Line::Keys } else { Line::Hang });
+        let verifier = Verifier::builder().pool(script.pool()).build().unwrap();
+        let call = {
+            let (verifier, known, unknown) = (verifier.clone(), known.clone(), unknown.clone());
+            runtime.spawn(async move {
+                drop(verifier.verify(&known).await);
+                drop(verifier.verify(&unknown).await);
+            })
+        };
+        for _ in 0..(round % 128) * 8 {
+            std::hint::spin_loop();
+        }
+        call.abort();
+        drop(verifier);
+    }
+    let start = Instant::now();
+    while runtime.metrics().num_alive_tasks() > 0 {
+        assert!(start.elapsed() < SECOND * 2, "{} tasks are left", runtime.metrics().num_alive_tasks());
+        thread::sleep(Duration::from_millis(5));
+    }
+}

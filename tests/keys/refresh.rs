@@ -17,7 +17,7 @@ use crate::{
 /// The times between looks, in seconds, without any request.
 async fn gaps(script: &Script, verifier: &Verifier, count: usize) -> Vec<f64> {
     while script.fetches() <= count {
-        sleep(SECOND / 10).await;
+        sleep(SECOND * 5).await;
         assert!(status(verifier).next_refresh_in.is_some());
     }
     let asked: Vec<Instant> = script.asked().into_iter().map(|(at, _)| at).collect();

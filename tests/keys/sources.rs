@@ -1,1 +1,153 @@
+//! Sources that are not an endpoint: files and fixed keys.
 
+use std::{fs, path::PathBuf, process::Command, time::Duration};
+
+use axum_cognito::{
+    UserPool, Verifier, VerifyErrorKind,
+    keys::{FetchErrorKind, StaticKeySource},
+    testing::{FakeUserPool, ManualClock},
+};
+use tokio::time::{Instant, sleep};
+
+use crate::support::*;
+
+/// A path in the target directory that nobody else uses.
+fn scratch(name: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}", std::process::id()));
+    let _ = fs::remove_file(&path); // of an earlier run
+    path
+}
+
+#[tokio::test]
+async fn a_file_is_read_again() {
+    let fake = FakeUserPool::new();
+    let path = scratch("jwks.json");
+    let clock = ManualClock::starting_now();
+    let pool = fake.user_pool().jwks_file(&path);
+    let verifier =
+        Verifier::builder().pool(pool).clock(clock.clone()).cool_down(Duration::from_millis(100)).build().unwrap();
+
+    let error = verifier.ready().await.unwrap_err();
+    assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+    assert_eq!(error.pools().next().unwrap().2.kind(), FetchErrorKind::Body);
+
+    // It appears, and is noticed by itself.
+    fs::write(&path, fake.jwks_json()).unwrap();
+    eventually("the keys", || verifier.status().is_ready()).await;
+    let old = genuine(&fake);
+    assert!(verifier.check(&old).is_ok());
+
+    // It changes, and the first token under the new key is accepted.
+    fake.rotate();
+    fake.withdraw_old_keys();
+    fs::write(&path, fake.jwks_json()).unwrap();
+    assert!(verifier.verify(&genuine(&fake)).await.is_ok());
+    assert_eq!(verifier.check(&old).unwrap_err().kind(), VerifyErrorKind::UnknownKey, "withdrawn with it");
+
+    // Half written, too long, gone: the keys in use stay.
+    let good = fake.jwks_json();
+    for (content, kind) in [
+        (Some(good[..100].to_owned()), FetchErrorKind::NotJson),
+        (Some(" ".repeat(256 * 1024 + 1)), FetchErrorKind::TooLarge),
+        (None, FetchErrorKind::Body),
+    ] {
+        match content {
+            Some(content) => fs::write(&path, content).unwrap(),
+            None => fs::remove_file(&path).unwrap(),
+        }
+        let before = status(&verifier).looks;
+        clock.advance(HOUR * 2);
+        assert!(verifier.check(&genuine(&fake)).is_ok());
+        eventually("the look", || status(&verifier).looks > before).await;
+        assert_eq!(status(&verifier).last_failure.unwrap().kind, kind);
+        assert!(verifier.check(&genuine(&fake)).is_ok());
+    }
+}
+
+/// A file system that hangs takes one thread, whatever is asked, and neither delays anybody nor the end of the runtime.
+#[cfg(unix)]
+#[test]
+fn a_file_system_that_hangs_takes_one_thread() {
+    fn threads() -> usize {
+        let all = fs::read_dir("/proc/self/task").map(|tasks| {
+            tasks
+                .flatten()
+                .filter(|task| {
+                    fs::read_to_string(task.path().join("comm")).is_ok_and(|it| it.starts_with("cognito-keys"))
+                })
+                .count()
+        });
+        all.unwrap_or(1)
+    }
+    // Opening a pipe waits until somebody writes.
+    let path = scratch("pipe");
+    if !Command::new("mkfifo").arg(&path).status().is_ok_and(|status| status.success()) {
+        return;
+    }
+    let pool = fake().user_pool().jwks_file(&path);
+    let verifier = Verifier::builder().pool(pool).fetch_timeout(Duration::from_millis(100)).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let error = verifier.ready().await.unwrap_err();
+        assert_eq!(error.pools().next().unwrap().2.kind(), FetchErrorKind::Timeout, "{error}");
+        eventually("more looks", || status(&verifier).looks > 5).await;
+        assert_eq!(threads(), 1);
+        assert_eq!(status(&verifier).last_failure.unwrap().kind, FetchErrorKind::Timeout);
+    });
+    let start = Instant::now();
+    drop(runtime);
+    assert!(start.elapsed() < SECOND, "the runtime's end waits for nobody");
+
+    // The file is replaced, and the read that hangs comes to its end.
+    let (pipe, file) = (scratch("pipe, by another name"), scratch("file"));
+    fs::hard_link(&path, &pipe).unwrap();
+    fs::write(&file, fake().jwks_json()).unwrap();
+    fs::rename(file, &path).unwrap();
+    fs::write(&pipe, "").unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        drop(verifier.verify(&genuine(&fake())).await);
+        eventually("the keys", || verifier.status().is_ready()).await;
+    });
+    fs::remove_file(path).unwrap();
+    fs::remove_file(pipe).unwrap();
+}
+
+#[test]
+fn static_keys_need_no_runtime_and_do_not_age() {
+    let fake = fake();
+    let clock = ManualClock::starting_now();
+    let pool = UserPool::new(fake.id().as_str(), fake.client_id()).unwrap().jwks(&fake.jwks()).unwrap();
+    let verifier = Verifier::builder().pool(pool).clock(clock.clone()).build().unwrap();
+    let token = genuine(&fake);
+    assert!(verifier.status().is_ready());
+    for _ in 0..50 {
+        assert!(verifier.check(&token).is_ok(), "{:?}", verifier.status());
+        clock.advance(DAY * 2);
+    }
+    assert_eq!(status(&verifier).keys_from, "a static key set");
+}
+
+#[tokio::test(start_paused = true)]
+async fn static_keys_on_a_runtime_do_not_age_either() {
+    let fake = fake();
+    let pool = UserPool::new(fake.id().as_str(), fake.client_id()).unwrap().jwks(&fake.jwks()).unwrap();
+    let clock = axum_cognito::testing::TokioClock::starting_now();
+    let verifier = Verifier::builder().pool(pool).clock(clock).build().unwrap();
+    verifier.ready().await.unwrap();
+    let token = genuine(&fake);
+    for _ in 0..10 {
+        sleep(DAY * 2).await;
+        assert!(verifier.check(&token).is_ok());
+    }
+    // A made-up id is decided, and costs nobody anything.
+    assert_eq!(verifier.verify(&forged(&fake, "x")).await.unwrap_err().kind(), VerifyErrorKind::UnknownKey);
+}
+
+#[test]
+fn static_keys_that_can_verify_nothing_are_refused_at_the_start() {
+    for json in [r#"{"keys":[]}"#, r#"{"keys":[{"kty":"oct","kid":"a","k":"AA"}]}"#] {
+        let keys = serde_json::from_str(json).unwrap();
+        assert!(StaticKeySource::new(&keys).is_err(), "{json}");
+    }
+}

@@ -5,7 +5,8 @@
 //! does a row that has come to be untrue.
 //!
 //! jsonwebtoken is asked in the process. jose and aws-jwt-verify need Node: `tests/oracles/run` installs them and runs everything.
-
+// Pedantry is for what is shipped.
+#![allow(clippy::pedantic, clippy::type_complexity)]
 // Helpers may stop the test that they serve, and the output is the report.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 

@@ -8,8 +8,8 @@ use crate::{
     results::Results,
 };
 
-const WIDTH: f64 = 900.0;
-const LABELS: f64 = 350.0;
+const WIDTH: f64 = 920.0;
+const LABELS: f64 = 362.0;
 const RIGHT: f64 = 70.0;
 const TOP: f64 = 116.0;
 const ROW: f64 = 26.0;
@@ -18,7 +18,7 @@ const FOOT: f64 = 84.0;
 
 /// The scale, in powers of ten.
 const FROM: f64 = -2.5;
-const TO: f64 = 1.0;
+const TO: f64 = 1.15;
 
 /// Where a ratio is on the drawing.
 fn place(ratio: f64) -> f64 {
@@ -73,7 +73,7 @@ pub fn svg(results: &Results) -> String {
             out,
             r#"<text class="value" x="{:.1}" y="{text:.1}">{}</text>"#,
             one.max(end) + 7.0,
-            significant(ratio)
+            rounded(ratio)
         );
     }
     let one = place(1.0);
@@ -112,10 +112,19 @@ fn named(name: &str) -> String {
             let (package, backend) = name.split_once(", ").unwrap_or((name, ""));
             let by_hand = package.strip_suffix(" by hand");
             // `jsonwebtoken` itself has no default; the crates that choose for their users choose this one.
-            let default = if backend == "rust_crypto" && by_hand.is_none() { ", the default" } else { "" };
+            let default = if backend == "rust_crypto" && by_hand.is_none() { ", default" } else { "" };
             let package = escaped(by_hand.unwrap_or(package));
             format!(r#"{package} <tspan class="small">({backend}{default})</tspan>"#)
         }
+    }
+}
+
+/// Two or three digits that mean something.
+fn rounded(ratio: f64) -> String {
+    match ratio {
+        _ if ratio < 0.0995 => format!("{ratio:.3}"),
+        _ if ratio < 9.95 => format!("{ratio:.2}"),
+        _ => format!("{ratio:.1}"),
     }
 }
 

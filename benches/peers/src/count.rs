@@ -2,6 +2,7 @@
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
+    fs,
     sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     time::{Duration, Instant},
 };
@@ -61,6 +62,8 @@ pub struct Counted {
 pub struct Meter {
     counting: bool,
     pub elapsed: Duration,
+    /// How long threads that keep the time themselves waited for a core.
+    pub waited: Duration,
     pub counted: Counted,
 }
 
@@ -92,9 +95,16 @@ impl Meter {
     }
 
     /// For work whose threads keep the time themselves. Counts nothing.
-    pub fn took(&mut self, elapsed: Duration) {
+    pub fn took(&mut self, elapsed: Duration, waited: Duration) {
         self.elapsed += elapsed;
+        self.waited += waited;
     }
+}
+
+/// How long this thread has waited for a core since it began, as Linux tells; elsewhere zero.
+pub fn waited() -> Duration {
+    let stat = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(stat.split(' ').nth(1).and_then(|nanos| nanos.parse().ok()).unwrap_or(0))
 }
 
 fn read() -> Counted {

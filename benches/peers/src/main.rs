@@ -28,7 +28,7 @@ const USAGE: &str = "\
 usage: peers [--quick] [--rounds N] [--no-sockets] [--from FILE] [--json FILE] [--chart FILE]
 
   --quick       a few rounds: shows that all works, its figures mean little
-  --rounds N    rounds in process (default 60)
+  --rounds N    rounds in process (default 200)
   --no-sockets  leave the load generator out
   --from FILE   measure nothing, take the results of an earlier run
   --json FILE   write all samples there

@@ -18,7 +18,8 @@ fn head(results: &Results) -> String {
     let versions: Vec<_> = about.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
     format!(
         "Measured on {}: {} cores, {}, rustc {}, token of {} bytes, RSA-2048.\n{}.\n\
-         Medians of {} rounds; ratios are taken within a round. Bare signature: {:.2} us.\n",
+         Medians of {} rounds; ratios are taken within a round. Bare signature: {:.2} us.\n\
+         Load of the machine before the run: {:.1}, at its end, with what it does itself: {:.1}.\n",
         about.date,
         about.cores,
         about.cpu,
@@ -27,6 +28,8 @@ fn head(results: &Results) -> String {
         versions.join(", "),
         results.bare().nanos.len(),
         results.bare().micros(),
+        about.load[0],
+        about.load[1],
     )
 }
 
@@ -102,6 +105,9 @@ fn busy(load: &Load) -> f64 {
 }
 
 fn sockets(results: &Results) -> String {
+    if results.sites.is_empty() {
+        return "Nothing was measured over sockets.\n".to_owned();
+    }
     let mut rows: Vec<_> = results.sites.iter().collect();
     rows.sort_by(|a, b| throughput(results, &b.name).partial_cmp(&throughput(results, &a.name)).expect("no NaN"));
     let title = "Over loopback sockets: wrk, keep-alive, one server core";

@@ -27,6 +27,8 @@ pub struct About {
     pub cores: usize,
     pub rustc: String,
     pub token_bytes: usize,
+    /// The load of the machine before and after; the run itself is about 1 in process and 2 over sockets.
+    pub load: [f64; 2],
     pub versions: Vec<(String, String)>,
 }
 
@@ -98,7 +100,7 @@ pub fn median(samples: impl Iterator<Item = f64>) -> f64 {
 }
 
 impl About {
-    pub fn now(token_bytes: usize) -> Self {
+    pub fn now(token_bytes: usize, load: [f64; 2]) -> Self {
         let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map(|(_, name)| name);
         let rustc =
@@ -110,6 +112,7 @@ impl About {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             rustc: rustc.unwrap_or("?").to_owned(),
             token_bytes,
+            load,
             versions: versions(include_str!("../Cargo.lock")),
         }
     }

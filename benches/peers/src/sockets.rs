@@ -48,8 +48,8 @@ impl Sockets {
         let (mut servers, mut sites) = (Vec::new(), Vec::new());
         for backend in Backend::ALL {
             let mut server = Worker::start(Purpose::Serve, backend, Some("0"), material, endpoint)?;
-            let served: Vec<(String, SocketAddr)> = server.hear()?;
-            sites.extend(served.into_iter().map(|(name, address)| Site { name, address, server: servers.len() }));
+            let addresses: Vec<(String, SocketAddr)> = server.hear()?;
+            sites.extend(addresses.into_iter().map(|(name, address)| Site { name, address, server: servers.len() }));
             servers.push(server);
         }
         for site in &sites {

@@ -7,18 +7,23 @@ use std::{
     path::PathBuf,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     thread,
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::{net::TcpListener, runtime};
 
 use crate::{
-    candidates::{self, Backend, Token, plain, plain_07, request},
+    candidates::{self, Backend, Bare, Token, idle, plain, plain_07, request, signature_only},
     cases::{self, Case, CaseId},
-    count::{Counted, Meter},
+    count::{Counted, Meter, waited},
     endpoint::Endpoint,
     material::Material,
 };
+
+/// The share of a sample that its thread may have waited for a core, and how often it is repeated if it waited longer.
+const DISTURBED: f64 = 0.01;
+const TRIES: usize = 20;
 
 /// What a process is started for.
 #[derive(Clone, Copy)]
@@ -145,9 +150,8 @@ pub fn run(purpose: Purpose, backend: Backend) -> io::Result<()> {
                 match serde_json::from_str(&line)? {
                     Ask::Cases => answer(&cases.iter().map(|case| &case.id).collect::<Vec<&CaseId>>())?,
                     Ask::Time(case, iterations) => {
-                        let mut meter = Meter::of_time();
-                        (cases[case].run)(iterations, &mut meter);
-                        answer(&u64::try_from(meter.elapsed.as_nanos()).unwrap_or(u64::MAX))?;
+                        let elapsed = undisturbed(&mut cases[case], iterations);
+                        answer(&u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))?;
                     }
                     Ask::Count(case, iterations) => answer(&counted(&mut cases[case], iterations))?,
                     Ask::Forge(tokens) => answer(&cases::forge(&material, tokens, &runtime))?,
@@ -157,6 +161,25 @@ pub fn run(purpose: Purpose, backend: Backend) -> io::Result<()> {
             Ok(())
         }
     }
+}
+
+/// Times a case, again if other programs took the core away meanwhile. If they always do, the sample that had to wait least counts.
+fn undisturbed(case: &mut Case, iterations: u64) -> Duration {
+    let mut best = (f64::INFINITY, Duration::ZERO);
+    for _ in 0..TRIES {
+        let mut meter = Meter::of_time();
+        let waited_before = waited();
+        (case.run)(iterations, &mut meter);
+        let waited = waited() - waited_before + meter.waited;
+        let share = waited.as_secs_f64() / meter.elapsed.as_secs_f64();
+        if share < best.0 {
+            best = (share, meter.elapsed);
+        }
+        if share < DISTURBED {
+            break;
+        }
+    }
+    best.1
 }
 
 fn counted(case: &mut Case, iterations: u64) -> Counted {
@@ -169,9 +192,10 @@ fn counted(case: &mut Case, iterations: u64) -> Counted {
 async fn serve(backend: Backend, material: &Material) -> io::Result<()> {
     let mut apps = Vec::new();
     if backend == Backend::AwsLcRs {
-        apps.push(("plain axum".to_owned(), plain()));
-        apps.push(("plain axum 0.7".to_owned(), plain_07()));
-        apps.push(("a layer that does nothing".to_owned(), candidates::idle()));
+        apps.push((cases::PLAIN.to_owned(), plain()));
+        apps.push((cases::PLAIN_07.to_owned(), plain_07()));
+        apps.push((cases::IDLE.to_owned(), idle()));
+        apps.push((cases::SIGNATURE_ONLY.to_owned(), signature_only(Bare::new(material))));
     }
     for (name, candidate) in candidates::all(backend, material).await {
         apps.push((name, candidate.app()));

@@ -54,7 +54,7 @@ function meaning(answer) {
       if (answer.path !== "/api/activities/home") return "Accepted: the handler ran with verified claims.";
       return answer.viewer === "anonymous"
         ? "Everybody gets the feed. Nothing here proved who asks, so it is the anonymous one."
-        : `Everybody gets the feed. This one is for ${answer.viewer}, and holds their own activity too.`;
+        : `Everybody gets the feed. This one is for ${decodeURIComponent(answer.viewer)}, and holds their own activity too.`;
     case 400:
       return "Malformed: this is not one bearer token, so there is nothing to verify.";
     case 401:

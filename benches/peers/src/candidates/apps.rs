@@ -14,7 +14,7 @@ use axum::{
 use tokio::net::TcpListener;
 use tower::{Layer, Service, make::Shared};
 
-use super::ready;
+use super::{Bare, ready};
 
 /// A guarded application.
 pub trait App {
@@ -98,36 +98,52 @@ pub fn routes_07(me: axum_07::routing::MethodRouter) -> axum_07::Router {
     axum_07::Router::new().route("/healthz", other()).route("/api/activities/home", other()).route(PATH, me)
 }
 
-/// The application under a layer that does nothing.
+/// The application under a layer that does nothing, but has settings, as any layer has that does something: axum clones it for each
+/// request, which allocates unless there is nothing to clone.
 pub fn idle() -> Box<dyn App> {
-    Box::new(Axum(routes(get(|| now(BODY))).layer(Idle)))
+    let settings = Arc::new(());
+    let nothing = move || {
+        std::hint::black_box(&settings);
+    };
+    Box::new(Axum(routes(get(|| now(BODY))).layer(Each(nothing))))
 }
 
+/// The application under a layer that checks one and the same signature for each request and looks at nothing: the limit.
+pub fn signature_only(bare: Bare) -> Box<dyn App> {
+    let bare = Arc::new(bare);
+    Box::new(Axum(routes(get(|| now(BODY))).layer(Each(move || assert!(bare.verify())))))
+}
+
+/// Does some work for each request, and hands it on as it came.
 #[derive(Clone)]
-struct Idle;
+struct Each<W>(W);
 
 #[derive(Clone)]
-struct IdleService<S>(S);
+struct EachService<W, S> {
+    work: W,
+    inner: S,
+}
 
-impl<S> Layer<S> for Idle {
-    type Service = IdleService<S>;
+impl<W: Clone, S> Layer<S> for Each<W> {
+    type Service = EachService<W, S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        IdleService(inner)
+        EachService { work: self.0.clone(), inner }
     }
 }
 
-impl<S: Service<R>, R> Service<R> for IdleService<S> {
+impl<W: Fn(), S: Service<R>, R> Service<R> for EachService<W, S> {
     type Response = S::Response;
     type Error = S::Error;
     type Future = S::Future;
 
     fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> task::Poll<Result<(), Self::Error>> {
-        self.0.poll_ready(cx)
+        self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        self.0.call(request)
+        (self.work)();
+        self.inner.call(request)
     }
 }
 

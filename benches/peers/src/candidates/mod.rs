@@ -21,7 +21,7 @@ use axum::http::HeaderValue;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    apps::{App, PATH, idle, plain, plain_07, request},
+    apps::{App, PATH, idle, plain, plain_07, request, signature_only},
     bare::Bare,
     ours::{builder, cold, layer_around},
 };

@@ -1,0 +1,105 @@
+//! A key endpoint behind TLS, with a certificate of an authority that nobody knows.
+
+use std::sync::Arc;
+
+use axum_cognito::{
+    UserPool, Verifier,
+    keys::{FetchErrorKind, HttpKeySource},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        ServerConfig,
+        crypto::aws_lc_rs,
+        pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
+    },
+};
+
+use crate::{endpoint::Mode, support::*};
+
+/// The authority's certificate, made for this test; its private key was thrown away. Good until 2126.
+const AUTHORITY: &str = concat!(
+    "MIIBmTCCAT+gAwIBAgIUPL6psvL2FEtRETFoArt4SvSksN4wCgYIKoZIzj0EAwIwGTEXMBUGA1UEAwwOdGVzdCBhdXRob3JpdHkwIBcNMjYxMT",
+    "IyMDMwMTI3WhgPMjEyNjEwMjkwMzAxMjdaMBkxFzAVBgNVBAMMDnRlc3QgYXV0aG9yaXR5MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEixwo",
+    "K7BZfaRzvdjO1vqe99Z8OsyUHkW9tHhaVsoxO8FndMRMtf3YYBWSPnEVzKWUCzw7MkaMhEpE1mDu+RsC+6NjMGEwHQYDVR0OBBYEFJct5i4aYk",
+    "PXRdgTMCn6zq0a4T7OMB8GA1UdIwQYMBaAFJct5i4aYkPXRdgTMCn6zq0a4T7OMA8GA1UdEwEB/wQFMAMBAf8wDgYDVR0PAQH/BAQDAgIEMAoG",
+    "CCqGSM49BAMCA0gAMEUCIQDrtT/Dvqzn0yS8IRewWZtzTBn4e3x0hhw+u9Lzq48kVQIgMHvNFmFy3UUkWrqEthSAZhHR+ecyi4tMgT19JDZEKN",
+    "8=",
+);
+
+/// Issued by it to 127.0.0.1.
+const CERTIFICATE: &str = concat!(
+    "MIIBpDCCAUqgAwIBAgIUd8ETDC8jBF6Pj4xdEeX1zTpGKN0wCgYIKoZIzj0EAwIwGTEXMBUGA1UEAwwOdGVzdCBhdXRob3JpdHkwIBcNMjYxMT",
+    "IyMDMwMTI3WhgPMjEyNjEwMjkwMzAxMjdaMBQxEjAQBgNVBAMMCTEyNy4wLjAuMTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABO1ffUHvbaGu",
+    "2Baf/0giwuKB9mNnsZZONNK3Xa69/xrJFDnR8LC77OuCKIfN9hlTeH3jBTUvNuX3DJAFOftnFECjczBxMA8GA1UdEQQIMAaHBH8AAAEwEwYDVR",
+    "0lBAwwCgYIKwYBBQUHAwEwCQYDVR0TBAIwADAdBgNVHQ4EFgQUq4NP9+GF9uopkDxc55uJbpCz+UowHwYDVR0jBBgwFoAUly3mLhpiQ9dF2BMw",
+    "KfrOrRrhPs4wCgYIKoZIzj0EAwIDSAAwRQIhAI0O4hOHgSxuhiqe6Fi/w1UcqtDARh8pm46NQ/oK19uIAiBDEGX3E7LfZdG7zA6YToS/LswqQZ",
+    "1QQXAeJXFisBtnqQ==",
+);
+
+/// The key to [`CERTIFICATE`]. It protects nothing.
+const PRIVATE_KEY: &str = concat!(
+    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgonohx1GRz1B/JrDSsdlhrqipLOIvQWnJ084/w+7+/nShRANCAATtX31B722hrt",
+    "gWn/9IIsLigfZjZ7GWTjTSt12uvf8ayRQ50fCwu+zrgiiHzfYZU3h94wU1Lzbl9wyQBTn7ZxRA",
+);
+
+/// Serves this over TLS on a free port, and says where.
+async fn serve(bytes: Vec<u8>) -> String {
+    let der = |text| STANDARD.decode(text).unwrap();
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(der(PRIVATE_KEY)));
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![CertificateDer::from(der(CERTIFICATE))], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((connection, _)) = listener.accept().await {
+            let (acceptor, bytes) = (acceptor.clone(), bytes.clone());
+            tokio::spawn(async move {
+                let mut connection = acceptor.accept(connection).await?;
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") && connection.read_buf(&mut request).await? > 0 {}
+                connection.write_all(&bytes).await?;
+                connection.shutdown().await
+            });
+        }
+    });
+    format!("https://{address}/jwks.json")
+}
+
+fn pool(url: &str) -> UserPool {
+    fake().user_pool().jwks_url(url).unwrap()
+}
+
+#[tokio::test]
+async fn a_certificate_of_nobody_known_is_refused() {
+    let url = serve(Mode::good(&fake().jwks_json()).into_bytes()).await;
+    let error = Verifier::new(pool(&url)).ready().await.unwrap_err();
+    assert_eq!(error.pools().next().unwrap().2.kind(), FetchErrorKind::Tls, "{error}");
+    assert!(error.to_string().contains("invalid peer certificate: UnknownIssuer"), "{error}");
+}
+
+#[tokio::test]
+async fn a_client_of_the_applications_brings_its_own_authorities() {
+    let url = serve(Mode::good(&fake().jwks_json()).into_bytes()).await;
+    let authority = reqwest::Certificate::from_der(&STANDARD.decode(AUTHORITY).unwrap()).unwrap();
+    let client = || reqwest::Client::builder().no_proxy().tls_certs_only([authority.clone()]).build().unwrap();
+    let verifier = Verifier::new(pool(&url).key_source(HttpKeySource::new(&url).unwrap().with_client(client())));
+    verifier.ready().await.unwrap();
+    assert!(verifier.check(&genuine(&fake())).is_ok());
+
+    // The certificate is for the address and not for the name.
+    let url = url.replace("127.0.0.1", "localhost");
+    let verifier = Verifier::new(pool(&url).key_source(HttpKeySource::new(&url).unwrap().with_client(client())));
+    let error = verifier.ready().await.unwrap_err();
+    assert_eq!(error.pools().next().unwrap().2.kind(), FetchErrorKind::Tls, "{error}");
+}
