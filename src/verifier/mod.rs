@@ -111,7 +111,8 @@ impl Verifier {
 
     /// Checks a token, and waits for keys at most once if its key is unknown.
     ///
-    /// The wait is bounded by the fetch timeout, 3 seconds by default. A token whose key is known is never held up.
+    /// The wait is bounded by the fetch timeout, 3 seconds by default, and 1.25 seconds more where a second look is waited for. A token whose
+    /// key is known is never held up.
     ///
     /// # Errors
     /// [`VerifyError`] says what is wrong with the token, or that its key could not be had
