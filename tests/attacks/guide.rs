@@ -31,7 +31,9 @@ fn every_test_is_on_the_page_of_attacks() {
         .split('`')
         .skip(1)
         .step_by(2)
-        .filter(|name| name.split_once("::").is_some_and(|(module, test)| modules.contains(module) && !test.contains("::")))
+        .filter(|name| {
+            name.split_once("::").is_some_and(|(module, test)| modules.contains(module) && !test.contains("::"))
+        })
         .map(str::to_owned)
         .collect();
     assert_eq!(named.difference(&written).collect::<Vec<_>>(), Vec::<&String>::new(), "named, but not there");
