@@ -13,21 +13,12 @@ use crate::{
     claims::ClaimSet,
     error::{VerifyError, VerifyErrorKind},
     json::{MemberNames, Name, Text, Unique},
+    keys::VerifyingKey,
 };
 
 /// The longest header, decoded, in bytes. Cognito's has `kid` and `alg` and less than 100; a certificate chain, which has no
 /// business here, would not fit.
 const HEADER_MAX: usize = 1024;
-
-/// Refuses a token that is too long before anything is done with it.
-pub(crate) fn bounded(token: &str, max: usize) -> Result<(), VerifyError> {
-    if token.len() <= max {
-        return Ok(());
-    }
-    Err(VerifyError::new(VerifyErrorKind::TooLong, "the token is too long")
-        .expected_value(format!("at most {max} bytes"))
-        .actual_value(&token.len().to_string()))
-}
 
 /// Room for a decoded header, which does not outlive the verification of its token and so needs no allocation.
 pub(crate) struct HeaderBuffer([u8; HEADER_MAX]);
@@ -38,8 +29,19 @@ impl HeaderBuffer {
     }
 }
 
+/// The three parts of a token, still encoded.
+#[derive(Clone, Copy)]
+pub(crate) struct Parts<'t> {
+    pub(crate) header: &'t str,
+    payload: &'t str,
+    signature: &'t str,
+    signing_input: &'t [u8],
+}
+
 /// A token in its parts, of which nothing is known to be true.
 pub(crate) struct UnverifiedToken<'t> {
+    /// Still encoded.
+    pub(crate) header: &'t str,
     pub(crate) signing_input: &'t [u8],
     /// Still encoded: most tokens that are refused are refused before it matters.
     pub(crate) signature: &'t str,
@@ -47,14 +49,39 @@ pub(crate) struct UnverifiedToken<'t> {
     key_id: Cow<'t, str>,
 }
 
+impl<'t> Parts<'t> {
+    /// Splits a token of at most `max` bytes into exactly three parts. Five would be an encrypted token (RFC 7516), which Cognito never issues.
+    pub(crate) fn of(token: &'t str, max: usize) -> Result<Self, VerifyError> {
+        if token.len() > max {
+            return Err(VerifyError::new(VerifyErrorKind::TooLong, "the token is too long")
+                .expected_value(format!("at most {max} bytes"))
+                .actual_value(&token.len().to_string()));
+        }
+        let mut dots = memchr::memchr_iter(b'.', token.as_bytes());
+        match (dots.next(), dots.next(), dots.next()) {
+            (Some(first), Some(second), None) if first > 0 && second > first + 1 => Ok(Self {
+                header: &token[..first],
+                payload: &token[first + 1..second],
+                signature: &token[second + 1..],
+                signing_input: &token.as_bytes()[..second],
+            }),
+            _ => Err(VerifyError::malformed("the token does not have three parts")),
+        }
+    }
+}
+
 impl<'t> UnverifiedToken<'t> {
-    /// Takes a token apart, whose length has been [`bounded`].
-    pub(crate) fn parse(token: &'t str, buffer: &'t mut HeaderBuffer) -> Result<Self, VerifyError> {
-        let (header, payload, signature) = split(token)?;
-        let signing_input = &token.as_bytes()[..header.len() + 1 + payload.len()];
-        let key_id = read_header(header, &mut buffer.0)?;
-        let claims = read_payload(payload)?;
-        Ok(Self { signing_input, signature, claims, key_id })
+    /// Reads the parts of a token. `known` is the key that this very header has been found to name before, and saves reading it again.
+    pub(crate) fn read(
+        Parts { header, payload, signature, signing_input }: Parts<'t>,
+        known: Option<&'t VerifyingKey>,
+        buffer: &'t mut HeaderBuffer,
+    ) -> Result<Self, VerifyError> {
+        let key_id = match known {
+            Some(key) => Cow::Borrowed(key.key_id()),
+            None => read_header(header, &mut buffer.0)?,
+        };
+        Ok(Self { header, signing_input, signature, claims: read_payload(payload)?, key_id })
     }
 
     /// `kid`, as somebody wrote it: good to look a key up and for nothing else.
@@ -69,17 +96,6 @@ impl<'t> UnverifiedToken<'t> {
             None if self.claims.wrong_type() == Some("iss") => Err(VerifyError::invalid("iss")),
             None => Err(VerifyError::missing("iss")),
         }
-    }
-}
-
-/// Exactly three parts. Five would be an encrypted token (RFC 7516), which Cognito never issues.
-fn split(token: &str) -> Result<(&str, &str, &str), VerifyError> {
-    let mut dots = memchr::memchr_iter(b'.', token.as_bytes());
-    match (dots.next(), dots.next(), dots.next()) {
-        (Some(first), Some(second), None) if first > 0 && second > first + 1 => {
-            Ok((&token[..first], &token[first + 1..second], &token[second + 1..]))
-        }
-        _ => Err(VerifyError::malformed("the token does not have three parts")),
     }
 }
 

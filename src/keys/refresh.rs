@@ -109,6 +109,11 @@ impl PoolKeys {
         }
     }
 
+    /// The key that this encoded header is known to name, if any; see [`VerifyingKey::is_named_by`].
+    pub(crate) fn find_by_header(&self, header: &str) -> Option<Arc<VerifyingKey>> {
+        self.shared.keys.load().as_ref()?.set.find_by_header(header).map(Arc::clone)
+    }
+
     /// Starts the look that is due, if one is, without waiting for it. Costs one comparison otherwise.
     pub(crate) fn refresh_if_due(&self, now: SystemTime) {
         if self.shared.is_overdue(now) {

@@ -39,9 +39,15 @@ pin_project! {
     {
         /// The inner service has the request. The usual case, and nothing is boxed for it.
         Forwarded { #[pin] future: S::Future },
-        /// The token's key is unknown. The ready service waits with its request.
-        Waiting { verdict: Verdict, rest: Option<(Request<B>, S)> },
+        /// The token's key is unknown. Boxed as a whole, so that the usual case does not carry its size.
+        Waiting { waiting: Box<Waiting<S, B>> },
     }
+}
+
+/// The ready service waits with its request.
+struct Waiting<S, B> {
+    verdict: Verdict,
+    rest: Option<(Request<B>, S)>,
 }
 
 impl<S, B> ResponseFuture<S, B>
@@ -53,7 +59,8 @@ where
     }
 
     pub(super) fn waiting(verdict: Verdict, request: Request<B>, ready: S, challenge: Option<Arc<Challenge>>) -> Self {
-        Self { state: State::Waiting { verdict, rest: Some((request, ready)) }, challenge }
+        let waiting = Box::new(Waiting { verdict, rest: Some((request, ready)) });
+        Self { state: State::Waiting { waiting }, challenge }
     }
 }
 
@@ -71,10 +78,10 @@ where
                     let response = ready!(future.poll(cx))?;
                     return Poll::Ready(Ok(complete(response, this.challenge.as_deref())));
                 }
-                StateProjection::Waiting { verdict, rest } => {
-                    let verdict = ready!(verdict.as_mut().poll(cx)).map_err(AuthRejection::from);
+                StateProjection::Waiting { waiting } => {
+                    let verdict = ready!(waiting.verdict.as_mut().poll(cx)).map_err(AuthRejection::from);
                     // Taken once: the state changes below before anything can return.
-                    let Some((mut request, mut ready)) = rest.take() else { return Poll::Pending };
+                    let Some((mut request, mut ready)) = waiting.rest.take() else { return Poll::Pending };
                     place(verdict, request.extensions_mut());
                     ready.call(request)
                 }

@@ -17,7 +17,7 @@ use crate::{
     claims::{CognitoClaims, VerifiedToken},
     clock::Clock,
     error::{VerifyError, VerifyErrorKind},
-    jwt::{HeaderBuffer, UnverifiedToken, bounded},
+    jwt::{HeaderBuffer, Parts, UnverifiedToken},
     keys::{KeysError, Look, PoolKeys, Status},
     metrics,
     policy::Policy,
@@ -198,9 +198,10 @@ impl Inner {
 
     /// The path of a token. One line a step; each either narrows what the token can be or refuses it.
     fn verify_at(&self, token: &str, now: SystemTime) -> Result<Arc<VerifiedToken>, Refusal<'_>> {
-        bounded(token, self.max_token_bytes)?;
+        let parts = Parts::of(token, self.max_token_bytes)?;
+        let known = self.pools.iter().find_map(|pool| pool.keys.find_by_header(parts.header));
         let mut buffer = HeaderBuffer::new();
-        let token = UnverifiedToken::parse(token, &mut buffer)?;
+        let token = UnverifiedToken::read(parts, known.as_deref(), &mut buffer)?;
         let pool = self.pool_of(token.issuer()?)?;
         pool.keys.refresh_if_due(now);
         let key = pool.keys.find(token.key_id(), now).map_err(|error| Refusal::keys(pool, &token, error))?;
