@@ -12,6 +12,7 @@ use axum_cognito::{
     CognitoAuth, CognitoClaims, UserPool, Verifier, VerifyErrorKind,
     keys::{KeyDocument, KeyFuture, KeySource, KeyUpdate, Validators},
 };
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http_body_util::BodyExt;
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Map, Value, json};
@@ -169,6 +170,22 @@ proptest! {
 
 proptest! {
     #![proptest_config(config(400))]
+
+    /// The decoder works on many letters at a time; the one that takes them singly is its judge.
+    #[test]
+    fn base64url_is_read_as_strictly_as_can_be(
+        letters in vec(prop_oneof![200 => "[A-Za-z0-9_-]", 1 => "[+/= \n%!é]"], 1..300), cut in 0..4usize,
+    ) {
+        let mut part = letters.concat();
+        for _ in 0..cut {
+            part.pop();
+        }
+        prop_assume!(!part.is_empty());
+        let honest = access();
+        let header = honest.input().split('.').next().unwrap().to_owned();
+        let error = STRICT.check(&format!("{header}.{part}.AA")).unwrap_err();
+        prop_assert_eq!(error.reason() == "the payload is not base64url", URL_SAFE_NO_PAD.decode(&part).is_err(), "{}", error);
+    }
 
     /// Under good signatures, so that all of it is read.
     #[test]
