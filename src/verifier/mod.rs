@@ -27,7 +27,7 @@ use crate::{
 /// Verifies the tokens of one or several user pools. Free of any web framework: for WebSockets, jobs, Lambda, gRPC.
 ///
 /// Clones share everything, the keys and the background task included; the task ends with the last of them. A verifier can be made
-/// outside of a runtime, and needs a Tokio runtime only where it fetches keys.
+/// outside of a runtime, and needs a Tokio runtime only where it fetches keys: one with a timer, as `#[tokio::main]` and `enable_all` make it.
 ///
 /// ```
 /// use axum_cognito::{Verifier, VerifyErrorKind, testing::FakeUserPool};
