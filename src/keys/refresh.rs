@@ -102,7 +102,10 @@ impl PoolKeys {
         match &*self.shared.keys.load() {
             Some(loaded) if self.shared.trusts(loaded, now) => {
                 loaded.set.find(key_id).map(Arc::clone).ok_or_else(|| {
-                    VerifyError::new(VerifyErrorKind::UnknownKey, "no key of the pool has the token's key id").of("kid")
+                    VerifyError::new(VerifyErrorKind::UnknownKey, "no key of the pool has the token's key id")
+                        .of("kid")
+                        .expected_value(loaded.set.listed())
+                        .actual_value(key_id)
                 })
             }
             _ => Err(VerifyError::new(VerifyErrorKind::KeysUnavailable, "the keys of the pool are not available")),

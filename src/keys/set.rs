@@ -13,7 +13,12 @@ use super::{
 pub(crate) struct KeySet {
     keys: Box<[Arc<VerifyingKey>]>,
     skipped: Vec<SkippedKey>,
+    /// The ids of the first keys, for messages.
+    listed: Arc<str>,
 }
+
+/// How many key ids a message names.
+const LISTED_MAX: usize = 4;
 
 impl KeySet {
     /// Reads a JWKS document. A key that `previous` has too keeps its identity, and with it the tokens that it verified.
@@ -47,7 +52,8 @@ impl KeySet {
                 format!("none of the {} keys can verify a Cognito token ({})", skipped.len(), reasons.join(", "));
             return Err(FetchError::new(FetchErrorKind::NoUsableKeys, message));
         }
-        Ok(Self { keys: keys.into_boxed_slice(), skipped })
+        let listed = keys.iter().take(LISTED_MAX).map(|key| key.key_id()).collect::<Vec<_>>().join(", ").into();
+        Ok(Self { keys: keys.into_boxed_slice(), skipped, listed })
     }
 
     pub(crate) fn find(&self, key_id: &str) -> Option<&Arc<VerifyingKey>> {
@@ -69,6 +75,11 @@ impl KeySet {
     /// Whether these are the same keys, so that one replaced under its old id is noticed.
     pub(crate) fn has_the_keys_of(&self, other: &Self) -> bool {
         self.keys.iter().map(|key| key.serial()).eq(other.keys.iter().map(|key| key.serial()))
+    }
+
+    /// The ids of the first few keys, for messages.
+    pub(crate) fn listed(&self) -> Arc<str> {
+        Arc::clone(&self.listed)
     }
 
     pub(crate) fn key_ids(&self) -> impl Iterator<Item = &str> {

@@ -373,6 +373,30 @@ mod tests {
         assert!(recent::get(cache.id + 1, tag).is_none(), "another cache's");
     }
 
+    /// Ten million with `--include-ignored`; here as many as a debug build does in a moment.
+    fn does_not_grow_with(distinct: u128) {
+        let fake = FakeUserPool::new();
+        let cache = TokenCache::new(1024, NO_LEEWAY).unwrap();
+        let (now, (_, token)) = (SystemClock.now(), tokens(&fake, 1).remove(0));
+        // Tags as the GMAC makes them: spread over all bits.
+        for n in 1..=distinct {
+            cache.insert(Tag(n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)), &token, now, |_| true);
+        }
+        assert!(cache.len() <= 1024);
+        assert!(Arc::strong_count(&token) <= 1025, "what left the table was let go");
+    }
+
+    #[test]
+    fn many_distinct_tokens_do_not_grow_it() {
+        does_not_grow_with(100_000);
+    }
+
+    #[test]
+    #[ignore = "half a minute without optimization"]
+    fn ten_million_distinct_tokens_do_not_grow_it() {
+        does_not_grow_with(10_000_000);
+    }
+
     #[test]
     fn a_cache_for_no_tokens_is_none() {
         assert!(TokenCache::new(0, NO_LEEWAY).is_none());

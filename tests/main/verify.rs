@@ -108,7 +108,19 @@ fn each_lie_has_its_kind() {
     refused(&verifier, &token().without_header("kid").mint(), Kind::Malformed, Some("kid"), None, None);
     refused(&verifier, &token().header("crit", json!(["exp"])).mint(), Kind::Malformed, Some("crit"), None, None);
     refused(&verifier, &token().header("b64", false).mint(), Kind::Malformed, Some("b64"), None, None);
-    refused(&verifier, &token().header("kid", "another").mint(), Kind::UnknownKey, Some("kid"), None, None);
+    let (mut access_key, mut id_key) = fake.key_ids();
+    if access_key > id_key {
+        (access_key, id_key) = (id_key, access_key);
+    }
+    let keys = format!("{access_key}, {id_key}");
+    refused(
+        &verifier,
+        &token().header("kid", "another").mint(),
+        Kind::UnknownKey,
+        Some("kid"),
+        Some(&keys),
+        Some("another"),
+    );
 
     // Signature
     refused(&verifier, &token().signed_by_a_stranger().mint(), Kind::Signature, None, None, None);
