@@ -1,11 +1,11 @@
 //! Genuine requests beside a key endpoint that misbehaves, at a steady rate that waits for nobody.
 //!
 //! ```text
-//! cargo run --release --example key_faults --features testing -- [requests a second = 1000] [seconds a mode = 10]
+//! cargo run --release --example key_faults -- [requests a second = 1000] [seconds a mode = 10]
 //! ```
 //!
-//! For each mode, a fresh verifier loads its keys, then the endpoint turns bad, the keys are due at once and every second again, and
-//! strangers send made-up key ids all the while. Prints a table for the guide `keys`.
+//! For each mode, a fresh verifier loads its keys, then the endpoint turns bad, the keys are due at once and every five seconds again,
+//! and strangers send made-up key ids all the while. Prints a table for the guide `keys`.
 // Pedantry is for what is shipped.
 #![allow(clippy::pedantic)]
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::cast_precision_loss, clippy::disallowed_methods)]
@@ -136,7 +136,7 @@ async fn load(fake: &FakeUserPool, verifier: &Verifier, clock: Option<&ManualClo
         let request = send(&tokens[nth as usize % tokens.len()]);
         genuine.spawn(async move { (request.await, due.elapsed()) });
         let Some(clock) = clock else { continue };
-        if nth % rate == 0 {
+        if nth % (5 * rate) == 0 {
             // Due by the time of day, as after a night in the freezer; so little that the keys stay trusted through the run.
             clock.advance(HOUR + HOUR / 10);
         }

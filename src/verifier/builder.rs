@@ -116,7 +116,7 @@ impl VerifierBuilder {
     /// How long the last good keys are trusted while the endpoint cannot be reached. Default: 24 hours.
     ///
     /// That is the longest life of a Cognito token: an outage of the endpoint up to then costs nobody who is signed in. After
-    /// it, tokens are answered with 503. From one minute to 30 days.
+    /// it, tokens are answered with 503. Looks come at the latest at half of it. From one minute to 30 days.
     pub fn trust_keys_for(mut self, bound: Duration) -> Self {
         self.schedule.trust_for = bound;
         self

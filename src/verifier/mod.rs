@@ -27,7 +27,7 @@ use crate::{
 /// Verifies the tokens of one or several user pools. Free of any web framework: for WebSockets, jobs, Lambda, gRPC.
 ///
 /// Clones share everything, the keys and the background task included; the task ends with the last of them. A verifier can be made
-/// outside of a runtime, and needs a Tokio runtime only where it fetches keys.
+/// outside of a runtime, and needs a Tokio runtime only where it fetches keys: one with a timer, as `#[tokio::main]` and `enable_all` make it.
 ///
 /// ```
 /// use axum_cognito::{Verifier, VerifyErrorKind, testing::FakeUserPool};
@@ -111,7 +111,8 @@ impl Verifier {
 
     /// Checks a token, and waits for keys at most once if its key is unknown.
     ///
-    /// The wait is bounded by the fetch timeout, 3 seconds by default. A token whose key is known is never held up.
+    /// The wait is bounded by the fetch timeout, 3 seconds by default, and 1.25 seconds more where a second look is waited for. A token whose
+    /// key is known is never held up.
     ///
     /// # Errors
     /// [`VerifyError`] says what is wrong with the token, or that its key could not be had
