@@ -70,6 +70,11 @@ fn leeway_is_what_is_set_and_bounded() {
     refused_by(&lenient, &access().claim("exp", NOW - 10).mint(), Expired);
     accepted_by(&lenient, &access().claim("nbf", NOW + 10).mint());
     refused_by(&lenient, &access().claim("nbf", NOW + 11).mint(), NotYetValid);
+    // The operator is told the bound that was applied.
+    let expected = |token: crate::kit::Token| lenient.check(&token.mint()).unwrap_err().expected().map(str::to_owned);
+    assert_eq!(expected(access().claim("nbf", NOW + 11)), Some(format!("{} or earlier", NOW + 10)));
+    assert_eq!(expected(access().claim("iat", NOW + 301)), Some(format!("{} or earlier", NOW + 300)));
+    assert_eq!(expected(access().claim("exp", NOW - 10)), Some(format!("a time after {NOW}")));
     for seconds in [301, 3600, u64::MAX] {
         let error = builder(FORGE.pool()).leeway(Duration::from_secs(seconds)).build().unwrap_err();
         assert_eq!(error, ConfigError::Leeway { seconds });
