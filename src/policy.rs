@@ -76,7 +76,7 @@ fn check_subject(claims: &ClaimSet, token_use: TokenUse) -> Result<(), VerifyErr
 /// RFC 7519 §4.1.4: "on or after" `exp` a token is over; §4.1.5: before `nbf` it has not begun. `exp` is required here, as
 /// Cognito always sends it. `iat` has no such meaning, but a token from the future says that this host's clock is behind,
 /// and then that of every other check too.
-fn check_times(claims: &ClaimSet, now: SystemTime, leeway: Duration) -> Result<(), VerifyError> {
+pub(crate) fn check_times(claims: &ClaimSet, now: SystemTime, leeway: Duration) -> Result<(), VerifyError> {
     let exp = claims.exp().ok_or_else(|| VerifyError::missing("exp"))?;
     if now >= exp + leeway {
         return Err(VerifyError::new(VerifyErrorKind::Expired, "the token has expired")

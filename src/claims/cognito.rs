@@ -4,7 +4,7 @@ use std::{
     fmt,
     str::Split,
     sync::{Arc, OnceLock},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use serde::{
@@ -21,7 +21,7 @@ use super::{
 use crate::{
     json::Name,
     keys::Signed,
-    policy::unix_seconds,
+    policy::{check_times, unix_seconds},
     pool::{TokenUse, UserPoolId},
 };
 
@@ -60,6 +60,11 @@ impl VerifiedToken {
 
     pub(crate) fn pool(&self) -> &UserPoolId {
         &self.pool
+    }
+
+    /// Whether `exp`, `nbf` and `iat` admit the token at this time too: the clock may have been set, in either direction.
+    pub(crate) fn is_in_time(&self, now: SystemTime, leeway: Duration) -> bool {
+        check_times(&self.claims, now, leeway).is_ok()
     }
 
     pub(crate) fn expires_at(&self) -> SystemTime {

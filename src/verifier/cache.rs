@@ -17,7 +17,7 @@
 //!
 //! # What a hit still checks
 //!
-//! `exp` against the clock, and that the very key which verified the token (not one of the same id) is still in a trusted set. Rules of
+//! `exp`, `nbf` and `iat` against the clock, and that the very key which verified the token (not one of the same id) is still in a trusted set. Rules of
 //! routes are layers of their own and run on every request.
 //!
 //! # Bounds
@@ -115,7 +115,7 @@ impl TokenCache {
         now: SystemTime,
         holds: impl Fn(&VerifiedToken) -> bool,
     ) -> Option<Arc<VerifiedToken>> {
-        let lives = |token: &VerifiedToken| now < token.expires_at() + self.leeway && holds(token);
+        let lives = |token: &VerifiedToken| token.is_in_time(now, self.leeway) && holds(token);
         if let Some(token) = recent::get(self.id, tag).filter(|token| lives(token)) {
             return Some(token);
         }
@@ -141,7 +141,7 @@ impl TokenCache {
         now: SystemTime,
         holds: impl Fn(&VerifiedToken) -> bool,
     ) {
-        let lives = |token: &VerifiedToken| now < token.expires_at() + self.leeway && holds(token);
+        let lives = |token: &VerifiedToken| token.is_in_time(now, self.leeway) && holds(token);
         self.sweep(&lives);
         let set = self.set_of(tag);
         let mut first_to_go = (0, None);
@@ -314,6 +314,8 @@ mod tests {
         let last = token.expires_at() - Duration::from_millis(1);
         assert!(cache.get(tag, now, |_| true).is_some() && cache.get(tag, last, |_| true).is_some());
         assert!(cache.get(tag, token.expires_at(), |_| true).is_none());
+        let long_before = now - Duration::from_secs(3600);
+        assert!(cache.get(tag, long_before, |_| true).is_none(), "a clock that was set back");
         assert!(cache.get(tag, now, |_| false).is_none());
         assert!(cache.get(tag, now, |known| known.key_serial() == token.key_serial()).is_some());
         let lenient = TokenCache { leeway: Duration::from_secs(5), ..cache };
