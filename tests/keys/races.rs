@@ -29,6 +29,8 @@ fn runtime(threads: usize) -> Runtime {
     Builder::new_multi_thread().worker_threads(threads).enable_all().build().unwrap()
 }
 
+// The verifiers here are made by the thousand, so each remembers few tokens: the table is made with the verifier.
+
 /// Loads, looks and drops, each from several threads at once: whoever waits is told, whatever ends first.
 #[test]
 fn load_verify_drop() {
@@ -37,7 +39,7 @@ fn load_verify_drop() {
     for round in 0..2_000 {
         let line = if round % 2 == 0 { Line::Keys } else { Line::Late(Duration::from_micros(50)) };
         let script = Script::starting_with(&fake(), line);
-        let verifier = Verifier::builder().pool(script.pool()).build().unwrap();
+        let verifier = Verifier::builder().cached_tokens(64).pool(script.pool()).build().unwrap();
         let calls: Vec<_> = (0..4)
             .map(|_| {
                 let (verifier, token) = (verifier.clone(), token.clone());
@@ -75,7 +77,7 @@ fn rotate_verify_withdraw() {
     };
     let script = Script::starting_with(&one, Line::Document(both.clone()));
     let clock = ManualClock::starting_now();
-    let verifier = Verifier::builder().pool(script.pool()).clock(clock.clone()).build().unwrap();
+    let verifier = Verifier::builder().cached_tokens(64).pool(script.pool()).clock(clock.clone()).build().unwrap();
     let runtime = runtime(3);
     runtime.block_on(verifier.ready()).unwrap();
     let (stop, verified, looks) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
@@ -139,7 +141,7 @@ fn rotate_as_a_look_lands() {
     for round in 0..1_500u32 {
         let script = Script::starting_with(&old, Line::Document(old.jwks_json()));
         let clock = ManualClock::starting_now();
-        let verifier = Verifier::builder().pool(script.pool()).clock(clock.clone()).build().unwrap();
+        let verifier = Verifier::builder().cached_tokens(64).pool(script.pool()).clock(clock.clone()).build().unwrap();
         runtime.block_on(verifier.ready()).unwrap();
         clock.advance(HOUR * 2);
         let line_up = Barrier::new(2);
@@ -169,7 +171,7 @@ fn drop_at_any_moment() {
     let runtime = runtime(3);
     for round in 0..3_000u32 {
         let script = Script::starting_with(&fake(), if round % 2 == 0 { Line::Keys } else { Line::Hang });
-        let verifier = Verifier::builder().pool(script.pool()).build().unwrap();
+        let verifier = Verifier::builder().cached_tokens(64).pool(script.pool()).build().unwrap();
         let call = {
             let (verifier, known, unknown) = (verifier.clone(), known.clone(), unknown.clone());
             runtime.spawn(async move {
