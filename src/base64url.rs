@@ -8,8 +8,7 @@ pub(crate) fn decode(encoded: &str, buffer: &mut [u8]) -> Option<usize> {
     engine::strict().decode_slice(encoded, buffer).ok()
 }
 
-/// Where the library has an engine for vector instructions, chosen at run time: a token is mostly base64url, and this is a twelfth of the
-/// time of the other.
+/// Where the library has an engine for vector instructions, chosen at run time: a token is mostly base64url.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod engine {
     use std::sync::LazyLock;
