@@ -107,6 +107,25 @@ pub enum ConfigError {
         /// The pool's id.
         pool_id: String,
     },
+    /// The URL of a protected resource that cannot be one (RFC 9728 §1.2).
+    Resource {
+        /// What was given.
+        value: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The path of an open route that is not of the form that axum's routers take.
+    Route {
+        /// What was given.
+        value: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The name of a place for tokens that no request can carry, or none, or one twice.
+    TokenSource {
+        /// What was given.
+        value: String,
+    },
     /// An environment variable is missing, empty, not UTF-8, or has a value that cannot work.
     Variable {
         /// Its name.
@@ -165,6 +184,12 @@ impl fmt::Display for ConfigError {
                 f,
                 "the pool `{pool_id}` accepts only the updated issuer form, which is the same in all Regions: \
                  drop the replica Region, or accept the original form too"
+            ),
+            Self::Resource { value, reason } => write!(f, "`{value}` is not a protected resource: {reason}"),
+            Self::Route { value, reason } => write!(f, "`{value}` is not the path of a route: {reason}"),
+            Self::TokenSource { value } => write!(
+                f,
+                "`{value}` is not a place for tokens: expected one or several different ones, with names of letters, digits, `-`, `.` and `_`"
             ),
             Self::Variable { name, reason } => write!(f, "environment variable `{name}`: {reason}"),
         }

@@ -121,8 +121,9 @@ pub use error::{ConfigError, VerifyError, VerifyErrorKind};
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use extract::{OptionalClaims, WhyAnonymous};
 pub use middleware::{
-    AuthRejection, AuthRejectionKind, CognitoAuth, CognitoAuthService, Require, RequireFuture, RequireService,
-    ResponseFuture,
+    Answering, AnsweringFuture, AnsweringService, AuthRejection, AuthRejectionKind, CheckError, CheckErrorKind,
+    CognitoAuth, CognitoAuthService, GateFuture, ProtectedResource, Refused, Require, RequireService, Required,
+    RequiredService, ResponseFuture, TokenSource,
 };
 pub use pool::{ClientIds, IssuerForm, TokenUse, UserPool, UserPoolId};
 pub use verifier::{Verifier, VerifierBuilder};

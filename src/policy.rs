@@ -10,6 +10,7 @@ use std::{
 
 use crate::{
     claims::{ClaimSet, VerifiedToken},
+    clock::Clock,
     error::{ConfigError, VerifyError, VerifyErrorKind},
     keys::Signed,
     pool::{LEEWAY_MAX, TokenUse, UserPoolId},
@@ -34,6 +35,7 @@ impl Policy {
         &self,
         signed: Signed,
         pool: &Arc<UserPoolId>,
+        clock: &Arc<dyn Clock>,
         now: SystemTime,
         leeway: Duration,
     ) -> Result<VerifiedToken, VerifyError> {
@@ -46,7 +48,7 @@ impl Policy {
         self.clients.check(claims, token_use)?;
         check_subject(claims, token_use)?;
         self.check_audience(claims, token_use)?;
-        Ok(VerifiedToken::admitted(signed, token_use, pool))
+        Ok(VerifiedToken::admitted(signed, token_use, pool, clock))
     }
 
     /// Resource binding (RFC 8707): an access token for another resource is not for us.
@@ -93,14 +95,14 @@ pub(crate) fn check_times(claims: &ClaimSet, now: SystemTime, leeway: Duration) 
     };
     match (claims.nbf(), claims.iat()) {
         (Some(nbf), _) if nbf > now + leeway => Err(not_yet("nbf", now + leeway, nbf)),
-        (_, Some(iat)) if iat > now + IAT_TOLERANCE => Err(not_yet("iat", now + IAT_TOLERANCE, iat)),
+        (_, Some(iat)) if iat > now + CLOCK_TOLERANCE => Err(not_yet("iat", now + CLOCK_TOLERANCE, iat)),
         _ => Ok(()),
     }
 }
 
-/// How far `iat` may lie ahead. Fresh tokens must pass on a host whose clock is a little behind, so this is the longest
-/// leeway whatever leeway is set.
-const IAT_TOLERANCE: Duration = LEEWAY_MAX;
+/// How far a time that Cognito wrote as past may lie ahead. Fresh tokens must pass on a host whose clock is a little behind, so this
+/// is the longest leeway whatever leeway is set.
+pub(crate) const CLOCK_TOLERANCE: Duration = LEEWAY_MAX;
 
 pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())

@@ -19,8 +19,10 @@ use super::{
     payload::ClaimSet,
 };
 use crate::{
+    clock::Clock,
     json::Name,
     keys::Signed,
+    middleware::{AuthRejection, Require},
     policy::{check_times, unix_seconds},
     pool::{TokenUse, UserPoolId},
 };
@@ -32,14 +34,22 @@ pub(crate) struct VerifiedToken {
     token_use: TokenUse,
     pool: Arc<UserPoolId>,
     key_serial: u64,
+    /// The verifier's, for rules that ask how long ago something was.
+    clock: Arc<dyn Clock>,
     attributes: OnceLock<Box<Attributes>>,
 }
 
 impl VerifiedToken {
     /// For `Policy::admit`, which has read `token_use` on the way.
-    pub(crate) fn admitted(signed: Signed, token_use: TokenUse, pool: &Arc<UserPoolId>) -> Self {
+    pub(crate) fn admitted(
+        signed: Signed,
+        token_use: TokenUse,
+        pool: &Arc<UserPoolId>,
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
         let (claims, key_serial) = signed.into_parts();
-        Self { claims, token_use, pool: Arc::clone(pool), key_serial, attributes: OnceLock::new() }
+        let (pool, clock) = (Arc::clone(pool), Arc::clone(clock));
+        Self { claims, token_use, pool, key_serial, clock, attributes: OnceLock::new() }
     }
 
     /// The same token in memory of its own.
@@ -49,6 +59,7 @@ impl VerifiedToken {
             token_use: self.token_use,
             pool: Arc::clone(&self.pool),
             key_serial: self.key_serial,
+            clock: Arc::clone(&self.clock),
             attributes: OnceLock::new(),
         }
     }
@@ -111,6 +122,11 @@ impl CognitoClaims {
     pub(crate) fn new(token: Arc<VerifiedToken>) -> Self {
         Self { token, custom: Standard }
     }
+
+    /// The present time, by the clock of the verifier that admitted the token.
+    pub(crate) fn now(&self) -> SystemTime {
+        self.token.clock.now()
+    }
 }
 
 impl<T: CustomClaims> CognitoClaims<T> {
@@ -169,9 +185,10 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.groups().any(|each| each == group)
     }
 
-    /// The scopes (`scope`) of an access token, such as `orders/read`. ID tokens have none.
+    /// The scopes (`scope`) of an access token, such as `orders/read`. ID tokens have none, whatever a trigger may have added to them.
     pub fn scopes(&self) -> Scopes<'_> {
-        Scopes(self.token.claims.scope().unwrap_or_default().split(' '))
+        let granted = self.token.claims.scope().filter(|_| self.token.token_use == TokenUse::Access);
+        Scopes(granted.unwrap_or_default().split(' '))
     }
 
     /// Whether the token was granted this scope. Scopes are compared to the letter (RFC 6749 §3.3).
@@ -437,6 +454,26 @@ impl<T: CustomClaims> CognitoClaims<T> {
     pub fn with_custom<U: CustomClaims>(&self) -> Result<CognitoClaims<U>, ClaimError> {
         let custom = U::read(self.token.claims.json()).map_err(ClaimError)?;
         Ok(CognitoClaims { token: Arc::clone(&self.token), custom })
+    }
+
+    /// Applies a rule inside a handler, where it depends on more than the route.
+    ///
+    /// ```
+    /// use axum_cognito::{AuthRejection, CognitoClaims, Require};
+    ///
+    /// async fn refund(claims: CognitoClaims, cents: String) -> Result<&'static str, AuthRejection> {
+    ///     if cents.len() > 5 {
+    ///         claims.require(&Require::group("managers"))?;
+    ///     }
+    ///     Ok("refunded")
+    /// }
+    /// # let _: axum::Router = axum::Router::new().route("/", axum::routing::post(refund));
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Require::check`]: an [`AuthRejection`] that a handler can return as it is.
+    pub fn require(&self, rule: &Require) -> Result<(), AuthRejection> {
+        rule.check(&CognitoClaims::new(Arc::clone(&self.token)))
     }
 
     /// These claims as those of an access token, if they are.

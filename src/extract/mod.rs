@@ -18,10 +18,17 @@ use axum_core::response::{IntoResponse, Response};
 
 pub use optional::{OptionalClaims, WhyAnonymous};
 
-use crate::middleware::AuthRejection;
+use crate::middleware::{AuthRejection, ProtectedResource};
 
 impl IntoResponse for AuthRejection {
     fn into_response(self) -> Response {
         self.into_response_with()
+    }
+}
+
+/// So that the value itself is a handler: `get(resource)`.
+impl IntoResponse for ProtectedResource {
+    fn into_response(self) -> Response {
+        self.to_response_with()
     }
 }

@@ -29,6 +29,7 @@ pub use jwk::SkipReason;
 pub use source::{KeyDocument, KeyFuture, KeySource, KeyUpdate, StaticKeySource, Validators};
 pub use status::{KeyFailure, PoolStatus, SkippedKey, Status};
 pub(crate) use {
+    fetch::is_loopback,
     key::{Signed, VerifyingKey},
     refresh::{Look, PoolKeys},
     schedule::Schedule,

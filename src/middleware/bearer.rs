@@ -1,16 +1,16 @@
-//! The one bearer token of a request.
+//! The one bearer token of an `Authorization` header, and what one is made of.
 
 use http::{HeaderMap, header::AUTHORIZATION};
 
 /// What stands behind the scheme in `Authorization: Bearer <token>` (RFC 6750 §2.1): one token, if its [`token`](Self::token) is one.
 #[derive(Clone, Copy)]
-pub(crate) struct Credentials<'r>(&'r [u8]);
+pub(super) struct Credentials<'r>(&'r [u8]);
 
 /// Finds the credentials of a request.
 ///
 /// A request without the header, or with another scheme, presents no token: it is anonymous. What cannot be read in exactly one way is
 /// an error, with the reason for the operator: two headers, no token behind the scheme, or more than one.
-pub(crate) fn credentials(headers: &HeaderMap) -> Result<Option<Credentials<'_>>, &'static str> {
+pub(super) fn credentials(headers: &HeaderMap) -> Result<Option<Credentials<'_>>, &'static str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -32,13 +32,18 @@ pub(crate) fn credentials(headers: &HeaderMap) -> Result<Option<Credentials<'_>>
 }
 
 impl<'r> Credentials<'r> {
+    /// What stands in another place than behind the scheme.
+    pub(super) fn of(bytes: &'r [u8]) -> Self {
+        Self(bytes)
+    }
+
     /// The bytes as they came. Whether they are a token is open.
-    pub(crate) fn bytes(self) -> &'r [u8] {
+    pub(super) fn bytes(self) -> &'r [u8] {
         self.0
     }
 
     /// The token, if it is exactly one.
-    pub(crate) fn token(self) -> Result<&'r str, &'static str> {
+    pub(super) fn token(self) -> Result<&'r str, &'static str> {
         const REASON: &str = "the credentials are not one token";
         // A b64token is ASCII, so the second cannot fail.
         if is_b64token(self.0) { str::from_utf8(self.0).map_err(|_| REASON) } else { Err(REASON) }
@@ -46,7 +51,7 @@ impl<'r> Credentials<'r> {
 }
 
 /// `tchar` of RFC 9110 §5.6.2, of which a scheme's name is made.
-fn is_tchar(byte: u8) -> bool {
+pub(super) fn is_tchar(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 

@@ -1,4 +1,4 @@
-//! Waiting: for keys, then for the inner service.
+//! Waiting: for keys and own checks, then for the inner service.
 
 use std::{
     fmt,
@@ -7,17 +7,19 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response, header::WWW_AUTHENTICATE};
+use http::{
+    HeaderValue, Request, Response,
+    header::{CACHE_CONTROL, WWW_AUTHENTICATE},
+    request::Parts,
+};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{
-    rejection::{AuthRejection, Challenge},
-    service::place,
-};
-use crate::{claims::CognitoClaims, error::VerifyError};
+use super::{layer::Settings, rejection::AuthRejection, service::place};
+use crate::claims::CognitoClaims;
 
-type Verdict = Pin<Box<dyn Future<Output = Result<CognitoClaims, VerifyError>> + Send>>;
+/// The outcome, and the request's head, which own checks may have looked at in the meantime.
+pub(super) type Verdict = Pin<Box<dyn Future<Output = (Result<CognitoClaims, AuthRejection>, Parts)> + Send>>;
 
 pin_project! {
     /// The response of a [`CognitoAuthService`](super::CognitoAuthService).
@@ -27,7 +29,7 @@ pin_project! {
     {
         #[pin]
         state: State<S, B>,
-        challenge: Option<Arc<Challenge>>,
+        settings: Option<Arc<Settings>>,
     }
 }
 
@@ -39,28 +41,28 @@ pin_project! {
     {
         /// The inner service has the request. The usual case, and nothing is boxed for it.
         Forwarded { #[pin] future: S::Future },
-        /// The token's key is unknown. Boxed as a whole, so that the usual case does not carry its size.
+        /// The token's key is unknown, or an own check takes its time. Boxed as a whole, so that the usual case does not carry its size.
         Waiting { waiting: Box<Waiting<S, B>> },
     }
 }
 
-/// The ready service waits with its request.
+/// The ready service waits with the body of its request.
 struct Waiting<S, B> {
     verdict: Verdict,
-    rest: Option<(Request<B>, S)>,
+    rest: Option<(B, S)>,
 }
 
 impl<S, B> ResponseFuture<S, B>
 where
     S: Service<Request<B>>,
 {
-    pub(super) fn forwarded(future: S::Future, challenge: Option<Arc<Challenge>>) -> Self {
-        Self { state: State::Forwarded { future }, challenge }
+    pub(super) fn forwarded(future: S::Future, settings: Option<Arc<Settings>>) -> Self {
+        Self { state: State::Forwarded { future }, settings }
     }
 
-    pub(super) fn waiting(verdict: Verdict, request: Request<B>, ready: S, challenge: Option<Arc<Challenge>>) -> Self {
-        let waiting = Box::new(Waiting { verdict, rest: Some((request, ready)) });
-        Self { state: State::Waiting { waiting }, challenge }
+    pub(super) fn waiting(verdict: Verdict, body: B, ready: S, settings: Option<Arc<Settings>>) -> Self {
+        let waiting = Box::new(Waiting { verdict, rest: Some((body, ready)) });
+        Self { state: State::Waiting { waiting }, settings }
     }
 }
 
@@ -76,13 +78,14 @@ where
             let future = match this.state.as_mut().project() {
                 StateProjection::Forwarded { future } => {
                     let response = ready!(future.poll(cx))?;
-                    return Poll::Ready(Ok(complete(response, this.challenge.as_deref())));
+                    return Poll::Ready(Ok(complete(response, this.settings.as_deref())));
                 }
                 StateProjection::Waiting { waiting } => {
-                    let verdict = ready!(waiting.verdict.as_mut().poll(cx)).map_err(AuthRejection::from);
+                    let (outcome, parts) = ready!(waiting.verdict.as_mut().poll(cx));
                     // Taken once: the state changes below before anything can return.
-                    let Some((mut request, mut ready)) = waiting.rest.take() else { return Poll::Pending };
-                    place(verdict, request.extensions_mut());
+                    let Some((body, mut ready)) = waiting.rest.take() else { return Poll::Pending };
+                    let mut request = Request::from_parts(parts, body);
+                    place(outcome, request.extensions_mut());
                     ready.call(request)
                 }
             };
@@ -92,12 +95,16 @@ where
 }
 
 /// Adds what the application wants in challenges to a refusal from anywhere inside: an extractor, a rule, a handler.
-fn complete<B>(mut response: Response<B>, challenge: Option<&Challenge>) -> Response<B> {
-    if let Some(challenge) = challenge
-        && let Some(value) = response.extensions().get::<AuthRejection>().and_then(|rejection| challenge.of(rejection))
+fn complete<B>(mut response: Response<B>, settings: Option<&Settings>) -> Response<B> {
+    let Some(settings) = settings else { return response };
+    if let Some(value) = response.extensions().get::<AuthRejection>().and_then(|refused| settings.challenge.of(refused))
         && response.headers().contains_key(WWW_AUTHENTICATE)
     {
         response.headers_mut().insert(WWW_AUTHENTICATE, value);
+    }
+    if settings.reads_query() {
+        // RFC 6750 §2.3: what was asked for with a token in the URL must not be kept by a cache that others use.
+        response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("private"));
     }
     response
 }
@@ -112,28 +119,44 @@ where
 }
 
 pin_project! {
-    /// The response of a [`RequireService`](super::RequireService).
-    #[project = RequireProjection]
+    /// The response of a [`RequireService`](super::RequireService) or a [`RequiredService`](super::RequiredService).
     #[derive(Debug)]
-    pub enum RequireFuture<F, B> {
-        #[doc(hidden)]
+    pub struct GateFuture<F, B> {
+        #[pin]
+        state: Gate<F, B>,
+    }
+}
+
+pin_project! {
+    #[project = GateProjection]
+    #[derive(Debug)]
+    enum Gate<F, B> {
         Forwarded { #[pin] future: F },
-        #[doc(hidden)]
         Refused { response: Option<Response<B>> },
     }
 }
 
-impl<F, B, E> Future for RequireFuture<F, B>
+impl<F, B> GateFuture<F, B> {
+    pub(super) fn forwarded(future: F) -> Self {
+        Self { state: Gate::Forwarded { future } }
+    }
+
+    pub(super) fn refused(response: Response<B>) -> Self {
+        Self { state: Gate::Refused { response: Some(response) } }
+    }
+}
+
+impl<F, B, E> Future for GateFuture<F, B>
 where
     F: Future<Output = Result<Response<B>, E>>,
 {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
-            RequireProjection::Forwarded { future } => future.poll(cx),
+        match self.project().state.project() {
+            GateProjection::Forwarded { future } => future.poll(cx),
             // Pending for ever if polled again, as futures may.
-            RequireProjection::Refused { response } => {
+            GateProjection::Refused { response } => {
                 response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)))
             }
         }

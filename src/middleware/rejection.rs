@@ -1,19 +1,24 @@
 //! From a refusal to the wire: status, challenge and body, in one place.
 
-use std::{borrow::Cow, error::Error, fmt, fmt::Write, sync::Arc};
+use std::{borrow::Cow, error::Error, fmt, fmt::Write, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Response, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 
+use super::check::{CheckError, CheckErrorKind};
 use crate::error::{VerifyError, VerifyErrorKind};
 
 /// Why a request was refused, as far as the caller is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AuthRejectionKind {
+    /// 401: the caller is known, and should sign in again: their sign-in is too old or too weak for this ([RFC 9470]).
+    ///
+    /// [RFC 9470]: https://www.rfc-editor.org/rfc/rfc9470
+    InsufficientAuthentication,
     /// 403: the caller is known and lacks the group or scope, or the claims that the application needs.
     InsufficientScope,
     /// 400: the request carries something that is not exactly one bearer token.
@@ -24,7 +29,7 @@ pub enum AuthRejectionKind {
     MissingLayer,
     /// 401: there is no token.
     MissingToken,
-    /// 503: the keys to decide with could not be had. Not the caller's fault.
+    /// 503: what is needed to decide could not be had: the keys, or what an own check asks. Not the caller's fault.
     Unavailable,
 }
 
@@ -40,16 +45,51 @@ pub enum AuthRejectionKind {
 /// | not exactly one token | 400 | `Bearer error="invalid_request", …` |
 /// | bad token | 401 | `Bearer error="invalid_token", …` |
 /// | too little | 403 | `Bearer error="insufficient_scope", …` |
+/// | sign in again | 401 | `Bearer error="insufficient_user_authentication", …` |
 /// | keys unavailable | 503 | none, but `Retry-After` |
 /// | layer forgotten | 500 | none |
+///
+/// A request of gRPC gets the same as a gRPC status instead, where the layers of this crate answer; see [`grpc_code`](Self::grpc_code).
 ///
 /// [RFC 6750 §3]: https://www.rfc-editor.org/rfc/rfc6750#section-3
 /// [RFC 9457]: https://www.rfc-editor.org/rfc/rfc9457
 #[derive(Clone)]
 pub struct AuthRejection {
     kind: AuthRejectionKind,
-    cause: Option<VerifyError>,
-    scope: Option<Arc<str>>,
+    cause: Option<Cause>,
+    needed: Option<Arc<Needed>>,
+}
+
+/// Who has refused, where it is not the rule of a route.
+#[derive(Clone)]
+enum Cause {
+    Verifier(VerifyError),
+    Check(CheckError),
+}
+
+/// What would have sufficed, as it stands in the challenge. Only the application's own words.
+#[derive(Default)]
+pub(crate) struct Needed {
+    scope: String,
+    max_age: Option<Duration>,
+    acr_values: String,
+}
+
+impl Needed {
+    /// RFC 6749 §3.3: scopes are separated by spaces. One that no token can have would only break the header.
+    pub(crate) fn scopes(scopes: &[String]) -> Self {
+        Self { scope: listed(scopes), ..Self::default() }
+    }
+
+    /// RFC 9470 §3.
+    pub(crate) fn authentication(max_age: Option<Duration>, acr_values: &[String]) -> Self {
+        Self { max_age, acr_values: listed(acr_values), ..Self::default() }
+    }
+}
+
+fn listed(words: &[String]) -> String {
+    let fits = |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic());
+    words.iter().map(String::as_str).filter(fits).collect::<Vec<_>>().join(" ")
 }
 
 /// What clients should wait before they come back after a 503, in seconds. Keys are looked for more than once a second then.
@@ -57,7 +97,7 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 impl AuthRejection {
     fn of(kind: AuthRejectionKind) -> Self {
-        Self { kind, cause: None, scope: None }
+        Self { kind, cause: None, needed: None }
     }
 
     pub(crate) fn missing_token() -> Self {
@@ -84,9 +124,14 @@ impl AuthRejection {
         )
     }
 
-    /// The caller is known but may not. `scope` is the scope that would have sufficed, if it is one.
-    pub(crate) fn insufficient(scope: Option<Arc<str>>) -> Self {
-        Self { scope, ..Self::of(AuthRejectionKind::InsufficientScope) }
+    /// The caller is known but may not. `needed` has the scopes that would have sufficed, if it is scopes.
+    pub(crate) fn insufficient(needed: Option<Needed>) -> Self {
+        Self { needed: needed.map(Arc::new), ..Self::of(AuthRejectionKind::InsufficientScope) }
+    }
+
+    /// The caller is known and must sign in again.
+    pub(crate) fn step_up(needed: Needed) -> Self {
+        Self { needed: Some(Arc::new(needed)), ..Self::of(AuthRejectionKind::InsufficientAuthentication) }
     }
 
     /// What went wrong, as far as the caller is told.
@@ -96,7 +141,18 @@ impl AuthRejection {
 
     /// What is wrong with the token, for the operator.
     pub fn verify_error(&self) -> Option<&VerifyError> {
-        self.cause.as_ref()
+        match &self.cause {
+            Some(Cause::Verifier(error)) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// What a [check](crate::CognitoAuth::check) of the application has said, for the operator.
+    pub fn check_error(&self) -> Option<&CheckError> {
+        match &self.cause {
+            Some(Cause::Check(error)) => Some(error),
+            _ => None,
+        }
     }
 
     /// The status that this is answered with.
@@ -104,7 +160,9 @@ impl AuthRejection {
         match self.kind {
             AuthRejectionKind::InsufficientScope => StatusCode::FORBIDDEN,
             AuthRejectionKind::InvalidRequest => StatusCode::BAD_REQUEST,
-            AuthRejectionKind::InvalidToken | AuthRejectionKind::MissingToken => StatusCode::UNAUTHORIZED,
+            AuthRejectionKind::InsufficientAuthentication
+            | AuthRejectionKind::InvalidToken
+            | AuthRejectionKind::MissingToken => StatusCode::UNAUTHORIZED,
             AuthRejectionKind::MissingLayer => StatusCode::INTERNAL_SERVER_ERROR,
             AuthRejectionKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -118,6 +176,9 @@ impl AuthRejection {
     /// The body: a problem document without anything of the request.
     fn body(&self) -> &'static str {
         match self.kind {
+            AuthRejectionKind::InsufficientAuthentication => {
+                r#"{"type":"about:blank","title":"Unauthorized","status":401,"detail":"Sign in again: this needs a more recent or a stronger sign-in.","error":"insufficient_user_authentication"}"#
+            }
             AuthRejectionKind::InsufficientScope => {
                 r#"{"type":"about:blank","title":"Forbidden","status":403,"detail":"The caller is known but not allowed to do this.","error":"insufficient_scope"}"#
             }
@@ -137,13 +198,13 @@ impl AuthRejection {
                 r#"{"type":"about:blank","title":"Unauthorized","status":401,"detail":"Sign in and send `Authorization: Bearer <token>`."}"#
             }
             AuthRejectionKind::Unavailable => {
-                r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"The keys to check tokens with are not available at the moment. Try again."}"#
+                r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"The token cannot be checked at the moment. Try again."}"#
             }
         }
     }
 
     fn is_expired(&self) -> bool {
-        self.cause.as_ref().is_some_and(|cause| cause.kind() == VerifyErrorKind::Expired)
+        self.verify_error().is_some_and(|cause| cause.kind() == VerifyErrorKind::Expired)
     }
 
     /// The response on the wire. With axum, `IntoResponse` does the same.
@@ -160,6 +221,71 @@ impl AuthRejection {
         response.extensions_mut().insert(self);
         response
     }
+
+    /// The answer to this request, in its own protocol: as [`into_response_with`](Self::into_response_with), or as a gRPC status.
+    pub(crate) fn answer<R, B: From<Bytes>>(self, request: &Request<R>) -> Response<B> {
+        if Self::is_for_grpc(request.headers()) { self.into_grpc_response_with() } else { self.into_response_with() }
+    }
+
+    /// Whether the request of these headers is one of gRPC, whose clients do not understand a status of HTTP.
+    pub(crate) fn is_for_grpc(headers: &HeaderMap) -> bool {
+        headers.get(CONTENT_TYPE).is_some_and(|content_type| is_grpc(content_type.as_bytes()))
+    }
+
+    /// The code of gRPC for this: 16 `UNAUTHENTICATED`, 7 `PERMISSION_DENIED`, 14 `UNAVAILABLE`, 13 `INTERNAL` for a forgotten layer.
+    ///
+    /// For services of gRPC that apply rules inside of a method:
+    /// `tonic::Status::new(tonic::Code::from(rejection.grpc_code()), rejection.to_string())`.
+    pub fn grpc_code(&self) -> i32 {
+        match self.kind {
+            AuthRejectionKind::InsufficientScope => 7,
+            AuthRejectionKind::MissingLayer => 13,
+            AuthRejectionKind::Unavailable => 14,
+            AuthRejectionKind::InsufficientAuthentication
+            | AuthRejectionKind::InvalidRequest
+            | AuthRejectionKind::InvalidToken
+            | AuthRejectionKind::MissingToken => 16,
+        }
+    }
+
+    /// The response on the wire of gRPC: status 200, and the refusal in `grpc-status` and `grpc-message` ("Trailers-Only" of its protocol).
+    /// The challenge is there as well.
+    pub fn into_grpc_response_with<B: From<Bytes>>(self) -> Response<B> {
+        let mut response = Response::new(B::from(Bytes::new()));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        headers.insert(GRPC_STATUS, HeaderValue::from(self.grpc_code()));
+        headers.insert(GRPC_MESSAGE, HeaderValue::from_static(self.phrase()));
+        if let Some(challenge) = self.challenge() {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+
+    /// What went wrong, in a fixed phrase of plain ASCII without `%`, so that it can stand in `grpc-message` as it is.
+    fn phrase(&self) -> &'static str {
+        match self.kind {
+            AuthRejectionKind::InsufficientAuthentication => "the caller must sign in again to do this",
+            AuthRejectionKind::InsufficientScope => "the caller is known but not allowed to do this",
+            AuthRejectionKind::InvalidRequest => "the request does not carry exactly one bearer token",
+            AuthRejectionKind::InvalidToken => "the token is not valid",
+            AuthRejectionKind::MissingLayer => "the `CognitoAuth` layer is missing around the handler",
+            AuthRejectionKind::MissingToken => "there is no bearer token",
+            AuthRejectionKind::Unavailable => "the token cannot be checked at the moment",
+        }
+    }
+}
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+
+/// `application/grpc`, alone or with a format (`+proto`) or parameters. Not gRPC-Web, whose status is in the body.
+fn is_grpc(content_type: &[u8]) -> bool {
+    const GRPC: &[u8] = b"application/grpc";
+    content_type.split_at_checked(GRPC.len()).is_some_and(|(media_type, rest)| {
+        media_type.eq_ignore_ascii_case(GRPC) && matches!(rest.first(), None | Some(b'+' | b';' | b' '))
+    })
 }
 
 /// The verdict on a token: everything that is the token's fault is one answer, so that a stranger does not learn how far it came. That it
@@ -171,33 +297,41 @@ impl From<VerifyError> for AuthRejection {
             _ => AuthRejectionKind::InvalidToken,
         };
         tracing::debug!(kind = ?error.kind(), reason = %error, "refused a token");
-        Self { cause: Some(error), ..Self::of(kind) }
+        Self { cause: Some(Cause::Verifier(error)), ..Self::of(kind) }
+    }
+}
+
+/// The verdict of an own check on a token that has passed all others.
+impl From<CheckError> for AuthRejection {
+    fn from(error: CheckError) -> Self {
+        let kind = match error.kind() {
+            CheckErrorKind::Denied => AuthRejectionKind::InvalidToken,
+            CheckErrorKind::Forbidden => AuthRejectionKind::InsufficientScope,
+            CheckErrorKind::Unavailable => AuthRejectionKind::Unavailable,
+        };
+        tracing::debug!(kind = ?error.kind(), reason = %error, "a check of the application refused a token");
+        Self { cause: Some(Cause::Check(error)), ..Self::of(kind) }
     }
 }
 
 impl fmt::Display for AuthRejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reason = match self.kind {
-            AuthRejectionKind::InsufficientScope => "the caller is known but not allowed to do this",
-            AuthRejectionKind::InvalidRequest => "the request does not carry exactly one bearer token",
-            AuthRejectionKind::InvalidToken => "the token is not valid",
-            AuthRejectionKind::MissingLayer => "the `CognitoAuth` layer is missing around the handler",
-            AuthRejectionKind::MissingToken => "there is no bearer token",
-            AuthRejectionKind::Unavailable => "the keys are not available",
-        };
-        f.write_str(reason)
+        f.write_str(self.phrase())
     }
 }
 
 impl fmt::Debug for AuthRejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthRejection").field("kind", &self.kind).field("cause", &self.cause).finish_non_exhaustive()
+        f.debug_struct("AuthRejection").field("kind", &self.kind).field("cause", &self.source()).finish_non_exhaustive()
     }
 }
 
 impl Error for AuthRejection {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.cause.as_ref().map(|cause| cause as _)
+        match self.cause.as_ref()? {
+            Cause::Verifier(error) => Some(error),
+            Cause::Check(error) => Some(error),
+        }
     }
 }
 
@@ -210,7 +344,7 @@ pub(crate) struct Challenge {
 
 impl Challenge {
     /// RFC 6750 §3.1: a request without credentials learns that there is something to send and "SHOULD NOT" get an error code; the
-    /// others learn which of the three errors it is.
+    /// others learn which of the errors it is: the three of RFC 6750, or that of RFC 9470 §3.
     pub(crate) fn of(&self, rejection: &AuthRejection) -> Option<HeaderValue> {
         let (error, description) = match rejection.kind {
             AuthRejectionKind::MissingToken => ("", ""),
@@ -218,6 +352,9 @@ impl Challenge {
             AuthRejectionKind::InvalidToken if rejection.is_expired() => ("invalid_token", "the token has expired"),
             AuthRejectionKind::InvalidToken => ("invalid_token", "the token is not valid here"),
             AuthRejectionKind::InsufficientScope => ("insufficient_scope", "the caller is not allowed to do this"),
+            AuthRejectionKind::InsufficientAuthentication => {
+                ("insufficient_user_authentication", "a more recent or a stronger sign-in is required")
+            }
             AuthRejectionKind::MissingLayer | AuthRejectionKind::Unavailable => return None,
         };
         let mut value = String::from("Bearer");
@@ -233,8 +370,16 @@ impl Challenge {
             parameter("error", error);
             parameter("error_description", description);
         }
-        if let Some(scope) = &rejection.scope {
-            parameter("scope", scope);
+        if let Some(needed) = &rejection.needed {
+            if !needed.scope.is_empty() {
+                parameter("scope", &needed.scope);
+            }
+            if let Some(max_age) = needed.max_age {
+                parameter("max_age", &max_age.as_secs().to_string());
+            }
+            if !needed.acr_values.is_empty() {
+                parameter("acr_values", &needed.acr_values);
+            }
         }
         if let Some(url) = &self.resource_metadata {
             parameter("resource_metadata", url);

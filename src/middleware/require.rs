@@ -1,8 +1,14 @@
 //! [`Require`]: who may use a route.
+//!
+//! A rule is decided in two steps. [`admits`](Require::admits) answers yes or no and is all that a permitted request costs. Only after a no,
+//! [`shortfall`](Require::shortfall) works out what is missing, and so what the answer says.
 
 use std::{
+    fmt,
+    panic::Location,
     sync::Arc,
     task::{Context, Poll},
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
@@ -10,13 +16,27 @@ use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{future::RequireFuture, rejection::AuthRejection, service::outcome};
-use crate::claims::CognitoClaims;
+use super::{
+    future::GateFuture,
+    rejection::{AuthRejection, Needed},
+    service::outcome,
+};
+use crate::{claims::CognitoClaims, policy::CLOCK_TOLERANCE, pool::TokenUse};
 
-/// A rule that the claims of a caller must satisfy, as a layer for a route.
+/// A rule that the claims of a caller must satisfy: as a layer for routes, inside a handler, or without either.
 ///
-/// Goes inside of [`CognitoAuth`](super::CognitoAuth), which finds out who the caller is. Nobody gets 401, somebody without the right 403
-/// (`insufficient_scope`, with the scope where one is missing); both before the handler, its extractors and the body are touched.
+/// As a layer it goes inside of [`CognitoAuth`](super::CognitoAuth), which finds out who the caller is, and answers before the handler, its
+/// extractors and the body are touched. In a handler, [`claims.require(&rule)?`](CognitoClaims::require) does the same, and anywhere
+/// else [`rule.check(&claims)`](Self::check).
+///
+/// | who asks | answer |
+/// |---|---|
+/// | nobody | 401 |
+/// | somebody without the right | 403 `insufficient_scope`, with the scopes needed where scopes would do |
+/// | somebody whose sign-in is too old or too weak | 401 `insufficient_user_authentication` ([RFC 9470]), with `max_age` or `acr_values` |
+///
+/// Rules combine with [`and`](Self::and) and [`or`](Self::or). If several are not satisfied, `and` tells the worst shortfall (what signing in
+/// again cannot cure), `or` the mildest.
 ///
 /// ```
 /// use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
@@ -25,52 +45,409 @@ use crate::claims::CognitoClaims;
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let fake = FakeUserPool::new();
+/// let staff = Require::any_group(["support", "admins"]);
 /// let app = Router::new()
-///     .route("/admin", get(|| async { "welcome" }).route_layer(Require::group("admins")))
+///     .route("/tickets", get(async || "tickets").route_layer(staff.or(Require::scope("tickets/read"))))
 ///     .layer(CognitoAuth::new(fake.user_pool()));
 ///
 /// let status = |token: String| {
-///     let request = Request::get("/admin").header("authorization", format!("Bearer {token}"));
+///     let request = Request::get("/tickets").header("authorization", format!("Bearer {token}"));
 ///     let response = app.clone().oneshot(request.body(Body::empty()).unwrap());
 ///     async { response.await.unwrap().status() }
 /// };
 /// assert_eq!(status(fake.access_token("alice").group("admins").mint()).await, StatusCode::OK);
+/// assert_eq!(status(fake.machine_token().scope("tickets/read").mint()).await, StatusCode::OK);
 /// assert_eq!(status(fake.access_token("bob").mint()).await, StatusCode::FORBIDDEN);
 /// # });
 /// ```
-#[derive(Clone, Debug)]
-#[must_use = "a rule does nothing until it is added to a route"]
+///
+/// Names are compared to the letter. A list without a name in it lets nobody in: nothing can be granted by mistake.
+///
+/// [RFC 9470]: https://www.rfc-editor.org/rfc/rfc9470
+#[derive(Clone)]
+#[must_use = "a rule does nothing until it is added to a route or checked"]
 pub struct Require {
-    rule: Rule,
+    rule: Arc<Rule>,
 }
 
-#[derive(Clone, Debug)]
 enum Rule {
-    Group(Arc<str>),
-    Scope(Arc<str>),
+    ValidToken,
+    Groups(Quantity, Names),
+    NoGroup(Box<str>),
+    Scopes(Quantity, Names),
+    TokenUse(TokenUse),
+    User,
+    Machine,
+    MaxAge(Duration),
+    Acr(Names),
+    Client(Box<str>),
+    Pool(Box<str>),
+    That(Predicate, &'static Location<'static>),
+    Both(Require, Require),
+    Either(Require, Require),
+}
+
+type Predicate = Box<dyn Fn(&CognitoClaims) -> bool + Send + Sync>;
+
+#[derive(Clone, Copy)]
+enum Quantity {
+    Any,
+    All,
+}
+
+/// The names that a rule lists.
+struct Names(Box<[Box<str>]>);
+
+impl Names {
+    fn of<N: Into<Box<str>>>(names: impl IntoIterator<Item = N>) -> Self {
+        Self(names.into_iter().map(Into::into).collect())
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|name| &**name)
+    }
+
+    /// Whether so many of them are held. Of none, none is.
+    fn held(&self, quantity: Quantity, mut holds: impl FnMut(&str) -> bool) -> bool {
+        match quantity {
+            Quantity::Any => self.iter().any(holds),
+            Quantity::All => !self.0.is_empty() && self.iter().all(&mut holds),
+        }
+    }
+}
+
+/// What a caller lacks, the mildest first.
+enum Shortfall {
+    /// A sign-in that is more recent or stronger: signing in again helps.
+    Authentication { max_age: Option<Duration>, acr: Vec<String> },
+    /// Scopes that a client can ask for.
+    Scope(Vec<String>),
+    /// Something that the caller can do nothing about.
+    Right,
+}
+
+impl Shortfall {
+    fn severity(&self) -> u8 {
+        match self {
+            Self::Authentication { .. } => 0,
+            Self::Scope(_) => 1,
+            Self::Right => 2,
+        }
+    }
+
+    /// What lacks the one and the other lacks the worse; of two sign-ins, the one that would do for both.
+    fn worse(self, other: Self) -> Self {
+        match (self, other) {
+            (
+                Self::Authentication { max_age: one, acr: mut values },
+                Self::Authentication { max_age: other, acr: others },
+            ) => {
+                values.extend(others);
+                Self::Authentication { max_age: one.into_iter().chain(other).min(), acr: values }
+            }
+            (one, other) => {
+                if other.severity() > one.severity() {
+                    other
+                } else {
+                    one
+                }
+            }
+        }
+    }
 }
 
 impl Require {
-    /// The caller is a member of this group (`cognito:groups`), to the letter.
-    pub fn group(name: impl Into<Arc<str>>) -> Self {
-        Self { rule: Rule::Group(name.into()) }
+    fn of(rule: Rule) -> Self {
+        Self { rule: Arc::new(rule) }
     }
 
-    /// The token was granted this scope, such as `orders/read`, to the letter. ID tokens have no scopes.
-    pub fn scope(scope: impl Into<Arc<str>>) -> Self {
-        Self { rule: Rule::Scope(scope.into()) }
+    /// The caller has a valid token, whatever it says: [`CognitoClaims`] as a rule, for whole routers.
+    pub fn valid_token() -> Self {
+        Self::of(Rule::ValidToken)
     }
 
-    /// Applies the rule to claims. Pure.
+    /// The caller is a member of this group (`cognito:groups`). A token without groups has none.
+    pub fn group(name: impl Into<Box<str>>) -> Self {
+        Self::any_group([name])
+    }
+
+    /// The caller is a member of one of these groups at least.
+    pub fn any_group<N: Into<Box<str>>>(names: impl IntoIterator<Item = N>) -> Self {
+        Self::of(Rule::Groups(Quantity::Any, Names::of(names)))
+    }
+
+    /// The caller is a member of all these groups.
+    pub fn all_groups<N: Into<Box<str>>>(names: impl IntoIterator<Item = N>) -> Self {
+        Self::of(Rule::Groups(Quantity::All, Names::of(names)))
+    }
+
+    /// The caller is not a member of this group. Satisfied by tokens without groups, and by machines.
+    ///
+    /// A token says which groups its user was in when it was issued. Who joins the group later keeps the old token until it
+    /// expires; to lock somebody out at once, use a [check](crate::CognitoAuth::check) of your own.
+    pub fn no_group(name: impl Into<Box<str>>) -> Self {
+        Self::of(Rule::NoGroup(name.into()))
+    }
+
+    /// The token was granted this scope, such as `orders/read`. ID tokens have no scopes.
+    pub fn scope(scope: impl Into<Box<str>>) -> Self {
+        Self::any_scope([scope])
+    }
+
+    /// The token was granted one of these scopes at least. The challenge names the first, so that a client does not ask for more than it
+    /// needs.
+    pub fn any_scope<N: Into<Box<str>>>(scopes: impl IntoIterator<Item = N>) -> Self {
+        Self::of(Rule::Scopes(Quantity::Any, Names::of(scopes)))
+    }
+
+    /// The token was granted all these scopes. The challenge names all of them, since the next token needs them all.
+    pub fn all_scopes<N: Into<Box<str>>>(scopes: impl IntoIterator<Item = N>) -> Self {
+        Self::of(Rule::Scopes(Quantity::All, Names::of(scopes)))
+    }
+
+    /// The token is of this kind, where the pool [accepts](crate::UserPool::accept) both.
+    pub fn token_use(token_use: TokenUse) -> Self {
+        Self::of(Rule::TokenUse(token_use))
+    }
+
+    /// A person, not a machine.
+    pub fn user() -> Self {
+        Self::of(Rule::User)
+    }
+
+    /// A machine that signed in for itself (client credentials).
+    pub fn machine() -> Self {
+        Self::of(Rule::Machine)
+    }
+
+    /// The user proved who they are at most this long ago (`auth_time`): step-up for what is dangerous.
+    ///
+    /// Otherwise the answer is 401 `insufficient_user_authentication` with `max_age` in seconds (RFC 9470 §3), upon which a client sends the
+    /// user to sign in again; refreshing the token does not help, since it keeps `auth_time`. So does a token without `auth_time`.
+    /// Machines do not sign in interactively and get 403.
+    pub fn max_age(age: Duration) -> Self {
+        Self::of(Rule::MaxAge(age))
+    }
+
+    /// The user was authenticated this strongly (`acr`), such as `urn:cognito:loa:2`. Otherwise as [`max_age`](Self::max_age), with
+    /// `acr_values`.
+    pub fn acr(value: impl Into<Box<str>>) -> Self {
+        Self::any_acr([value])
+    }
+
+    /// As [`acr`](Self::acr) with several values that will do, the preferred first.
+    pub fn any_acr<N: Into<Box<str>>>(values: impl IntoIterator<Item = N>) -> Self {
+        Self::of(Rule::Acr(Names::of(values)))
+    }
+
+    /// The token was issued to this app client.
+    pub fn client(id: impl Into<Box<str>>) -> Self {
+        Self::of(Rule::Client(id.into()))
+    }
+
+    /// The token comes from this user pool, by its id.
+    pub fn pool(id: impl Into<Box<str>>) -> Self {
+        Self::of(Rule::Pool(id.into()))
+    }
+
+    /// Whatever the application decides by the claims. The log names the place in the source where the rule was written.
+    ///
+    /// For what the claims do not say (the database, the time of day), or what takes time, use a [check](crate::CognitoAuth::check).
+    ///
+    /// ```
+    /// use axum_cognito::{Require, Verifier, testing::FakeUserPool};
+    ///
+    /// let rule = Require::that(|claims| claims.get("custom:plan").is_ok_and(|plan: Option<String>| plan.as_deref() == Some("gold")));
+    ///
+    /// let fake = FakeUserPool::new();
+    /// let verifier = Verifier::new(fake.user_pool());
+    /// let claims = verifier.check(&fake.access_token("alice").claim("custom:plan", "gold").mint())?;
+    /// assert!(rule.check(&claims).is_ok());
+    /// # Ok::<(), axum_cognito::VerifyError>(())
+    /// ```
+    #[track_caller]
+    pub fn that(predicate: impl Fn(&CognitoClaims) -> bool + Send + Sync + 'static) -> Self {
+        Self::of(Rule::That(Box::new(predicate), Location::caller()))
+    }
+
+    /// Both this rule and the other.
+    pub fn and(self, other: Self) -> Self {
+        Self::of(Rule::Both(self, other))
+    }
+
+    /// This rule or the other.
+    pub fn or(self, other: Self) -> Self {
+        Self::of(Rule::Either(self, other))
+    }
+
+    /// Applies the rule to claims, at the present time of the verifier's clock.
+    ///
+    /// ```
+    /// use axum_cognito::{AuthRejectionKind, Require, Verifier, testing::FakeUserPool};
+    ///
+    /// let fake = FakeUserPool::new();
+    /// let claims = Verifier::new(fake.user_pool()).check(&fake.access_token("alice").group("users").mint())?;
+    ///
+    /// assert!(Require::group("users").check(&claims).is_ok());
+    /// let rejection = Require::group("admins").check(&claims).unwrap_err();
+    /// assert_eq!(rejection.kind(), AuthRejectionKind::InsufficientScope);
+    /// # Ok::<(), axum_cognito::VerifyError>(())
+    /// ```
     ///
     /// # Errors
-    /// An [`AuthRejection`] that answers 403.
+    /// An [`AuthRejection`] that answers 403, or 401 for step-up.
     pub fn check(&self, claims: &CognitoClaims) -> Result<(), AuthRejection> {
-        match &self.rule {
-            Rule::Group(group) if !claims.in_group(group) => Err(AuthRejection::insufficient(None)),
-            Rule::Scope(scope) if !claims.has_scope(scope) => Err(AuthRejection::insufficient(Some(Arc::clone(scope)))),
-            Rule::Group(_) | Rule::Scope(_) => Ok(()),
+        self.decide(claims, &|| claims.now())
+    }
+
+    /// As [`check`](Self::check), at this time. Pure.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn check_at(&self, claims: &CognitoClaims, now: SystemTime) -> Result<(), AuthRejection> {
+        self.decide(claims, &|| now)
+    }
+
+    fn decide(&self, claims: &CognitoClaims, now: &dyn Fn() -> SystemTime) -> Result<(), AuthRejection> {
+        if self.admits(claims, now) { Ok(()) } else { Err(self.refuse(claims, now)) }
+    }
+
+    fn admits(&self, claims: &CognitoClaims, now: &dyn Fn() -> SystemTime) -> bool {
+        match &*self.rule {
+            Rule::ValidToken => true,
+            Rule::Groups(quantity, names) => names.held(*quantity, |name| claims.in_group(name)),
+            Rule::NoGroup(name) => !claims.in_group(name),
+            Rule::Scopes(quantity, names) => names.held(*quantity, |name| claims.has_scope(name)),
+            Rule::TokenUse(token_use) => claims.token_use() == *token_use,
+            Rule::User => !claims.is_machine(),
+            Rule::Machine => claims.is_machine(),
+            // What a machine's token says of a sign-in is not that of a person.
+            Rule::MaxAge(_) | Rule::Acr(_) if claims.is_machine() => false,
+            Rule::MaxAge(max_age) => claims.auth_time().is_some_and(|then| is_within(*max_age, then, now())),
+            Rule::Acr(values) => claims.acr().is_some_and(|acr| values.iter().any(|value| value == acr)),
+            Rule::Client(id) => claims.client_id() == &**id,
+            Rule::Pool(id) => claims.pool().as_str() == &**id,
+            Rule::That(predicate, _) => predicate(claims),
+            Rule::Both(one, other) => one.admits(claims, now) && other.admits(claims, now),
+            Rule::Either(one, other) => one.admits(claims, now) || other.admits(claims, now),
         }
+    }
+
+    #[cold]
+    fn refuse(&self, claims: &CognitoClaims, now: &dyn Fn() -> SystemTime) -> AuthRejection {
+        tracing::debug!(rule = %self.rule, "refused a caller without the right");
+        match self.shortfall(claims, now) {
+            Some(Shortfall::Authentication { max_age, acr }) => {
+                AuthRejection::step_up(Needed::authentication(max_age, &acr))
+            }
+            Some(Shortfall::Scope(scopes)) => AuthRejection::insufficient(Some(Needed::scopes(&scopes))),
+            // Nothing is missing any more only if a predicate has changed its mind in between; the first answer counts.
+            Some(Shortfall::Right) | None => AuthRejection::insufficient(None),
+        }
+    }
+
+    /// What is missing; [`None`] if nothing is.
+    fn shortfall(&self, claims: &CognitoClaims, now: &dyn Fn() -> SystemTime) -> Option<Shortfall> {
+        match &*self.rule {
+            Rule::Both(one, other) => {
+                let missing = [one, other].into_iter().filter_map(|rule| rule.shortfall(claims, now));
+                Some(match missing.reduce(Shortfall::worse)? {
+                    // The next token needs the scopes of both sides, also those that this one has.
+                    Shortfall::Scope(_) => Shortfall::Scope(self.scopes_needed(claims, now)),
+                    other => other,
+                })
+            }
+            Rule::Either(one, other) => {
+                let (one, other) = (one.shortfall(claims, now)?, other.shortfall(claims, now)?);
+                Some(if other.severity() < one.severity() { other } else { one })
+            }
+            _ if self.admits(claims, now) => None,
+            Rule::Scopes(..) => Some(Shortfall::Scope(self.scopes_needed(claims, now))),
+            Rule::MaxAge(max_age) if !claims.is_machine() => {
+                Some(Shortfall::Authentication { max_age: Some(*max_age), acr: Vec::new() })
+            }
+            Rule::Acr(values) if !claims.is_machine() => {
+                Some(Shortfall::Authentication { max_age: None, acr: values.iter().map(str::to_owned).collect() })
+            }
+            _ => Some(Shortfall::Right),
+        }
+    }
+
+    /// The scopes of a token that would satisfy this rule, as few as will do.
+    fn scopes_needed(&self, claims: &CognitoClaims, now: &dyn Fn() -> SystemTime) -> Vec<String> {
+        match &*self.rule {
+            Rule::Scopes(Quantity::All, names) => names.iter().map(str::to_owned).collect(),
+            Rule::Scopes(Quantity::Any, names) => {
+                let held = names.iter().find(|name| claims.has_scope(name));
+                held.or(names.iter().next()).map(str::to_owned).into_iter().collect()
+            }
+            Rule::Both(one, other) => {
+                let mut scopes = one.scopes_needed(claims, now);
+                for scope in other.scopes_needed(claims, now) {
+                    if !scopes.contains(&scope) {
+                        scopes.push(scope);
+                    }
+                }
+                scopes
+            }
+            Rule::Either(one, other) => {
+                let severity = |rule: &Self| rule.shortfall(claims, now).map(|shortfall| shortfall.severity());
+                // No shortfall comes before the mildest.
+                let nearer = if severity(other) < severity(one) { other } else { one };
+                nearer.scopes_needed(claims, now)
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Whether `then` is at most so long ago. A time ahead counts as now as far as clocks differ; beyond that it says nothing.
+fn is_within(max_age: Duration, then: SystemTime, now: SystemTime) -> bool {
+    match now.duration_since(then) {
+        Ok(age) => age <= max_age,
+        Err(ahead) => ahead.duration() <= CLOCK_TOLERANCE,
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ValidToken => f.write_str("valid token"),
+            Self::Groups(quantity, names) => write!(f, "{quantity} of the groups {names}"),
+            Self::NoGroup(name) => write!(f, "not in the group {name:?}"),
+            Self::Scopes(quantity, names) => write!(f, "{quantity} of the scopes {names}"),
+            Self::TokenUse(token_use) => write!(f, "token use {token_use}"),
+            Self::User => f.write_str("user"),
+            Self::Machine => f.write_str("machine"),
+            Self::MaxAge(age) => write!(f, "signed in at most {} s ago", age.as_secs()),
+            Self::Acr(values) => write!(f, "any of the acr {values}"),
+            Self::Client(id) => write!(f, "client {id:?}"),
+            Self::Pool(id) => write!(f, "pool {id:?}"),
+            Self::That(_, written_at) => write!(f, "the rule at {written_at}"),
+            Self::Both(one, other) => write!(f, "({} and {})", one.rule, other.rule),
+            Self::Either(one, other) => write!(f, "({} or {})", one.rule, other.rule),
+        }
+    }
+}
+
+impl fmt::Display for Quantity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Any => "any",
+            Self::All => "all",
+        })
+    }
+}
+
+impl fmt::Display for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl fmt::Debug for Require {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Require({})", self.rule)
     }
 }
 
@@ -96,7 +473,7 @@ where
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = RequireFuture<S::Future, ResBody>;
+    type Future = GateFuture<S::Future, ResBody>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
@@ -104,8 +481,8 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         match outcome(request.extensions()).and_then(|claims| self.require.check(claims)) {
-            Ok(()) => RequireFuture::Forwarded { future: self.inner.call(request) },
-            Err(rejection) => RequireFuture::Refused { response: Some(rejection.into_response_with()) },
+            Ok(()) => GateFuture::forwarded(self.inner.call(request)),
+            Err(rejection) => GateFuture::refused(rejection.answer(&request)),
         }
     }
 }

@@ -6,13 +6,16 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Extensions, Request, Response};
+use http::{Extensions, Request, Response, request::Parts};
 use tower_service::Service;
 
 use super::{
-    bearer::credentials,
-    future::ResponseFuture,
-    rejection::{AuthRejection, Challenge},
+    bearer,
+    check::Checks,
+    future::{ResponseFuture, Verdict},
+    layer::Settings,
+    rejection::AuthRejection,
+    source,
 };
 use crate::{
     claims::CognitoClaims,
@@ -24,18 +27,16 @@ use crate::{
 pub struct CognitoAuthService<S> {
     inner: S,
     verifier: Verifier,
-    challenge: Option<Arc<Challenge>>,
+    settings: Option<Arc<Settings>>,
 }
 
 impl<S> CognitoAuthService<S> {
-    pub(super) fn new(inner: S, verifier: Verifier, challenge: Option<Arc<Challenge>>) -> Self {
-        Self { inner, verifier, challenge }
+    pub(super) fn new(inner: S, verifier: Verifier, settings: Option<Arc<Settings>>) -> Self {
+        Self { inner, verifier, settings }
     }
-}
 
-impl<S> CognitoAuthService<S> {
     fn find_out<B>(&self, request: &Request<B>) -> Outcome {
-        let credentials = match credentials(request.headers()) {
+        let credentials = match self.credentials(request) {
             Ok(Some(credentials)) => credentials,
             Ok(None) => return Outcome::Known(Err(AuthRejection::missing_token())),
             Err(reason) => return Outcome::Known(Err(AuthRejection::invalid_request(reason))),
@@ -49,6 +50,20 @@ impl<S> CognitoAuthService<S> {
             Ok((token, AtOnce::UnknownKey)) => Outcome::Ask(token.to_owned()),
             Err(reason) => Outcome::Known(Err(AuthRejection::invalid_request(reason))),
         }
+    }
+
+    fn credentials<'r, B>(&self, request: &'r Request<B>) -> Result<Option<bearer::Credentials<'r>>, &'static str> {
+        match self.settings.as_ref().and_then(|settings| settings.sources.as_deref()) {
+            None => bearer::credentials(request.headers()),
+            Some(sources) => {
+                let request = source::Places { headers: request.headers(), query: request.uri().query() };
+                source::credentials(sources, request)
+            }
+        }
+    }
+
+    fn checks(&self) -> Option<&Checks> {
+        self.settings.as_ref().map(|settings| &settings.checks).filter(|checks| !checks.is_empty())
     }
 }
 
@@ -72,24 +87,85 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         let outcome = self.find_out(&request);
-        let challenge = self.challenge.clone();
-        match outcome {
-            Outcome::Known(outcome) => {
-                place(outcome, request.extensions_mut());
-                ResponseFuture::forwarded(self.inner.call(request), challenge)
+        match (outcome, self.checks()) {
+            (Outcome::Known(Ok(claims)), Some(checks)) => {
+                let (parts, body) = request.into_parts();
+                let passed = checks.pass_at_once(&claims, &parts);
+                let waits = passed.is_ok() && checks.take_time();
+                let request = Request::from_parts(parts, body);
+                if waits {
+                    self.wait(Unfinished::Check(claims), request)
+                } else {
+                    self.forward(passed.map(|()| claims), request)
+                }
             }
-            Outcome::Ask(token) => {
-                // The service that was polled ready is the one that must be called; its clone waits for the next request.
-                // https://docs.rs/tower-service/latest/tower_service/trait.Service.html#be-careful-when-cloning-inner-services
-                let clone = self.inner.clone();
-                let ready = mem::replace(&mut self.inner, clone);
-                let verifier = self.verifier.clone();
-                let verdict = Box::pin(async move { verifier.verify(&token).await });
-                ResponseFuture::waiting(verdict, request, ready, challenge)
-            }
+            (Outcome::Known(outcome), _) => self.forward(outcome, request),
+            (Outcome::Ask(token), _) => self.wait(Unfinished::Verify(token), request),
         }
+    }
+}
+
+/// What is left to do for a verdict.
+enum Unfinished {
+    /// Everything: the token's key may have to be fetched.
+    Verify(String),
+    /// The own checks that may wait.
+    Check(CognitoClaims),
+}
+
+impl Unfinished {
+    async fn finish(
+        self,
+        verifier: &Verifier,
+        checks: Option<&Checks>,
+        request: &Parts,
+    ) -> Result<CognitoClaims, AuthRejection> {
+        let claims = match self {
+            Self::Verify(token) => {
+                let claims = verifier.verify(&token).await?;
+                checks.map_or(Ok(()), |checks| checks.pass_at_once(&claims, request))?;
+                claims
+            }
+            Self::Check(claims) => claims,
+        };
+        if let Some(checks) = checks {
+            checks.pass_in_time(&claims, request).await?;
+        }
+        Ok(claims)
+    }
+}
+
+impl<S> CognitoAuthService<S> {
+    fn forward<B, ResBody>(
+        &mut self,
+        outcome: Result<CognitoClaims, AuthRejection>,
+        mut request: Request<B>,
+    ) -> ResponseFuture<S, B>
+    where
+        S: Service<Request<B>, Response = Response<ResBody>>,
+    {
+        place(outcome, request.extensions_mut());
+        ResponseFuture::forwarded(self.inner.call(request), self.settings.clone())
+    }
+
+    fn wait<B>(&mut self, unfinished: Unfinished, request: Request<B>) -> ResponseFuture<S, B>
+    where
+        S: Service<Request<B>> + Clone,
+    {
+        // The service that was polled ready is the one that must be called; its clone waits for the next request.
+        // https://docs.rs/tower-service/latest/tower_service/trait.Service.html#be-careful-when-cloning-inner-services
+        let clone = self.inner.clone();
+        let ready = mem::replace(&mut self.inner, clone);
+        let (verifier, settings) = (self.verifier.clone(), self.settings.clone());
+        let (parts, body) = request.into_parts();
+        let verdict: Verdict = Box::pin(async move {
+            let checks = settings.as_ref().map(|settings| &settings.checks);
+            let outcome = unfinished.finish(&verifier, checks, &parts).await;
+            (outcome, parts)
+        });
+        ResponseFuture::waiting(verdict, body, ready, self.settings.clone())
     }
 }
 

@@ -207,7 +207,7 @@ impl Inner {
         pool.keys.refresh_if_due(now);
         let key = pool.keys.find(token.key_id(), now).map_err(|error| Refusal::keys(pool, &token, error))?;
         let signed = key.verify(token)?;
-        Ok(Arc::new(pool.policy.admit(signed, &pool.id, now, self.leeway)?))
+        Ok(Arc::new(pool.policy.admit(signed, &pool.id, &self.clock, now, self.leeway)?))
     }
 
     /// Whether the very key that verified a token is still in its pool's set. Starts a look for keys that is due, as every check does.

@@ -4,8 +4,14 @@
 // Pedantry is for what is shipped.
 #![allow(clippy::pedantic, clippy::type_complexity)]
 
+mod answers;
+mod checks;
 mod claims;
+mod closed;
 mod extract;
 mod middleware;
+mod resource;
+mod rules;
+mod sources;
 mod verify;
 mod wire;

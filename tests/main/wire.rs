@@ -61,7 +61,7 @@ const MALFORMED: &str = r#"{"type":"about:blank","title":"Bad Request","status":
 const INVALID: &str = r#"{"type":"about:blank","title":"Unauthorized","status":401,"detail":"The token is not valid here.","error":"invalid_token"}"#;
 const EXPIRED: &str = r#"{"type":"about:blank","title":"Unauthorized","status":401,"detail":"The token has expired.","error":"invalid_token"}"#;
 const FORBIDDEN: &str = r#"{"type":"about:blank","title":"Forbidden","status":403,"detail":"The caller is known but not allowed to do this.","error":"insufficient_scope"}"#;
-const UNAVAILABLE: &str = r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"The keys to check tokens with are not available at the moment. Try again."}"#;
+const UNAVAILABLE: &str = r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"The token cannot be checked at the moment. Try again."}"#;
 
 #[tokio::test]
 async fn every_answer_is_that_of_the_rfc() {

@@ -1,0 +1,310 @@
+//! [`Required`]: closed by default.
+
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{
+    answer::{Answering, Refused},
+    future::GateFuture,
+    layer::CognitoAuth,
+    service::{CognitoAuthService, outcome},
+};
+use crate::error::ConfigError;
+
+/// The layer of a router that is closed by default; from [`CognitoAuth::required`].
+///
+/// A request without a valid token is answered here: no handler, extractor or body is touched, also none of a route that somebody adds
+/// tomorrow, and of paths that do not exist a stranger learns nothing. Routes for everybody are opened by the path that they were added under. On
+/// them everything is as with [`CognitoAuth`]: a valid token is recognized, and handlers may ask for claims.
+///
+/// ```
+/// use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
+/// use axum_cognito::{CognitoAuth, testing::FakeUserPool};
+/// use tower::ServiceExt;
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let auth = CognitoAuth::new(FakeUserPool::new().user_pool())
+///     .required()
+///     .open("/healthz").unwrap()
+///     .open("/assets/{*path}").unwrap();
+/// let app = Router::new()
+///     .route("/healthz", get(async || "healthy"))
+///     .route("/orders", get(async || "orders"))
+///     .layer(auth);
+///
+/// let status = async |path: &str| {
+///     app.clone().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap().status()
+/// };
+/// assert_eq!(status("/healthz").await, StatusCode::OK);
+/// assert_eq!(status("/orders").await, StatusCode::UNAUTHORIZED);
+/// assert_eq!(status("/no/such/route").await, StatusCode::UNAUTHORIZED);
+/// # });
+/// ```
+///
+/// CORS preflights carry no token, so `CorsLayer` goes outside, where it answers them itself; see the guide
+/// [`routes`](crate::guide::routes).
+#[derive(Clone, Debug)]
+#[must_use = "a layer does nothing until it is added to a router"]
+pub struct Required {
+    auth: CognitoAuth,
+    open: Arc<[OpenRoute]>,
+}
+
+impl Required {
+    pub(super) fn new(auth: CognitoAuth) -> Self {
+        Self { auth, open: Arc::new([]) }
+    }
+
+    /// Opens the route of this path to everybody, whatever the method. The path is written as for axum's `Router::route`: `/healthz`,
+    /// `/users/{id}/avatar`, `/assets/{*path}`.
+    ///
+    /// It is compared with the path that this layer sees, byte for byte: inside of a nested router, that is without the prefix.
+    /// A path with dot segments (`..`, `%2e`) is never open, so that nobody behind this layer can be made to read it another way.
+    ///
+    /// # Errors
+    /// [`ConfigError::Route`] if the path does not begin with `/`, or its parameters are not of that form.
+    pub fn open(self, path: &str) -> Result<Self, ConfigError> {
+        Ok(self.also(OpenRoute { method: None, segments: segments(path)? }))
+    }
+
+    /// Opens the route of this path to everybody for one method: reading may be open where writing is not. `GET` opens `HEAD`, as axum's
+    /// routers do.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn open_method(self, method: Method, path: &str) -> Result<Self, ConfigError> {
+        Ok(self.also(OpenRoute { method: Some(method), segments: segments(path)? }))
+    }
+
+    fn also(self, route: OpenRoute) -> Self {
+        let open = self.open.iter().cloned().chain([route]).collect();
+        Self { open, ..self }
+    }
+
+    /// Builds the answers to refused requests in another form than problem documents; see [`Answering`].
+    pub fn answer_with<F, B>(self, answer: F) -> Answering<Self, F>
+    where
+        F: Fn(&Refused<'_>) -> Response<B>,
+    {
+        Answering::new(self, answer)
+    }
+
+    /// The layer that finds out who is there.
+    pub fn auth(&self) -> &CognitoAuth {
+        &self.auth
+    }
+}
+
+impl<S> Layer<S> for Required {
+    type Service = CognitoAuthService<RequiredService<S>>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        self.auth.around(RequiredService { inner, open: Arc::clone(&self.open) })
+    }
+}
+
+/// Lets requests through that have a valid token or go to an open route. Made by [`Required`].
+#[derive(Clone, Debug)]
+pub struct RequiredService<S> {
+    inner: S,
+    open: Arc<[OpenRoute]>,
+}
+
+impl<S, B, ResBody> Service<Request<B>> for RequiredService<S>
+where
+    S: Service<Request<B>, Response = Response<ResBody>>,
+    ResBody: From<Bytes>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = GateFuture<S::Future, ResBody>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        match outcome(request.extensions()) {
+            Err(rejection) if !self.open.iter().any(|route| route.is_of(request.method(), request.uri().path())) => {
+                GateFuture::refused(rejection.answer(&request))
+            }
+            _ => GateFuture::forwarded(self.inner.call(request)),
+        }
+    }
+}
+
+/// A route that needs no token.
+#[derive(Clone)]
+struct OpenRoute {
+    method: Option<Method>,
+    segments: Box<[Segment]>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+enum Segment {
+    Literal(Box<str>),
+    /// `{name}`: one segment, not empty.
+    One,
+    /// `{*name}`: the rest of the path, not empty.
+    Rest,
+}
+
+impl OpenRoute {
+    fn is_of(&self, method: &Method, path: &str) -> bool {
+        self.method.as_ref().is_none_or(|open| open == method || (open == Method::GET && method == Method::HEAD))
+            && self.is_path(path)
+    }
+
+    fn is_path(&self, path: &str) -> bool {
+        let Some(path) = path.strip_prefix('/') else { return false };
+        if path.split('/').any(is_dots) {
+            return false;
+        }
+        let mut rest = Some(path);
+        for segment in &self.segments {
+            let Some(path) = rest else { return false };
+            if *segment == Segment::Rest {
+                return !path.is_empty();
+            }
+            let (first, others) = path.split_once('/').map_or((path, None), |(first, others)| (first, Some(others)));
+            let fits = match segment {
+                Segment::Literal(literal) => **literal == *first,
+                Segment::One | Segment::Rest => !first.is_empty(),
+            };
+            if !fits {
+                return false;
+            }
+            rest = others;
+        }
+        rest.is_none()
+    }
+}
+
+/// `.` or `..`, in any spelling (RFC 3986 §3.3, §6.2.2.2).
+fn is_dots(segment: &str) -> bool {
+    let mut rest = segment.as_bytes();
+    let mut dots = 0;
+    while !rest.is_empty() {
+        rest = match rest {
+            [b'.', after @ ..] | [b'%', b'2', b'e' | b'E', after @ ..] => after,
+            _ => return false,
+        };
+        dots += 1;
+    }
+    (1..=2).contains(&dots)
+}
+
+fn segments(path: &str) -> Result<Box<[Segment]>, ConfigError> {
+    let error = |reason| ConfigError::Route { value: path.to_owned(), reason };
+    let inside = path.strip_prefix('/').ok_or_else(|| error("it does not begin with `/`"))?;
+    let segments =
+        inside.split('/').map(|segment| match segment.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
+            Some(name) if name.contains(['{', '}']) => Err(error("parameters are whole segments, as in `/users/{id}`")),
+            Some("" | "*") => Err(error("a parameter needs a name, as in `/users/{id}`")),
+            Some(name) if name.starts_with('*') => Ok(Segment::Rest),
+            Some(_) => Ok(Segment::One),
+            None if segment.contains(['{', '}']) => Err(error("parameters are whole segments, as in `/users/{id}`")),
+            None if segment.contains(['?', '#']) => Err(error("it is more than a path")),
+            None if segment.starts_with([':', '*']) => Err(error("parameters are written `{id}` and `{*rest}`")),
+            None if is_dots(segment) => Err(error("a path with dot segments is never open")),
+            None => Ok(Segment::Literal(segment.into())),
+        });
+    let segments = segments.collect::<Result<Box<[_]>, _>>()?;
+    match segments.iter().position(|segment| *segment == Segment::Rest) {
+        Some(at) if at + 1 < segments.len() => Err(error("`{*rest}` is the last segment")),
+        _ => Ok(segments),
+    }
+}
+
+impl fmt::Debug for OpenRoute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(method) = &self.method {
+            write!(f, "{method} ")?;
+        }
+        self.segments.iter().try_for_each(|segment| match segment {
+            Segment::Literal(literal) => write!(f, "/{literal}"),
+            Segment::One => f.write_str("/{}"),
+            Segment::Rest => f.write_str("/{*}"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_paths_are_those_of_the_router_and_no_others() {
+        for (route, open, closed) in [
+            ("/", &["/"][..], &["", "//", "/a", "*", "/."][..]),
+            (
+                "/healthz",
+                &["/healthz"],
+                &["/healthz/", "/Healthz", "/healthz/x", "//healthz", "/%68ealthz", "/health", "/"],
+            ),
+            ("/a/", &["/a/"], &["/a", "/a//"]),
+            (
+                "/users/{id}",
+                &["/users/1", "/users/%2F"],
+                &["/users", "/users/", "/users/1/", "/users/1/x", "/users/..", "/users/%2e"],
+            ),
+            (
+                "/users/{id}/avatar",
+                &["/users/1/avatar"],
+                &["/users//avatar", "/users/avatar", "/users/../avatar", "/users/1/avatar/x"],
+            ),
+            (
+                "/assets/{*path}",
+                &["/assets/a", "/assets/a/b/", "/assets/...", "/assets/.a", "/assets//a"],
+                &[
+                    "/assets",
+                    "/assets/",
+                    "/assets/../admin",
+                    "/assets/a/..",
+                    "/assets/%2E%2e/x",
+                    "/assets/.%2e/x",
+                    "/assets/./x",
+                    "/Assets/a",
+                ],
+            ),
+        ] {
+            let route = OpenRoute { method: None, segments: segments(route).unwrap() };
+            for path in open {
+                assert!(route.is_path(path), "{route:?} {path}");
+            }
+            for path in closed {
+                assert!(!route.is_path(path), "{route:?} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn paths_that_no_router_takes_are_refused() {
+        for path in [
+            "",
+            "a",
+            "/{",
+            "/{}",
+            "/{*}",
+            "/a{b}",
+            "/{a}b",
+            "/{*a}/b",
+            "/:id",
+            "/*rest",
+            "/a?b",
+            "/..",
+            "/a/%2e%2E",
+            "/{a{b}}",
+        ] {
+            assert!(matches!(segments(path), Err(ConfigError::Route { value, .. }) if value == path), "{path}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Where in a request a token may be.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{COOKIE, SEC_WEBSOCKET_PROTOCOL},
+};
+
+use super::bearer::{self, Credentials};
+use crate::error::ConfigError;
+
+/// A place where clients put the token; see [`CognitoAuth::token_from`](crate::CognitoAuth::token_from).
+///
+/// | source | for | beware |
+/// |---|---|---|
+/// | [`authorization`](Self::authorization) | every API; the default | |
+/// | [`cookie`](Self::cookie) | pages of the same site | requests that other sites forge carry it too (CSRF) |
+/// | [`header`](Self::header) | behind a load balancer that signs users in | |
+/// | [`websocket_protocol`](Self::websocket_protocol) | WebSockets of browsers, which cannot set headers | |
+/// | [`query_in_spite_of_logs`](Self::query_in_spite_of_logs) | where nothing else can be had | URLs end up in logs, histories and referrers |
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenSource(Source);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Source {
+    Authorization,
+    Cookie(Box<str>),
+    Header(HeaderName),
+    WebSocketProtocol(Box<str>),
+    Query(Box<str>),
+}
+
+impl TokenSource {
+    /// `Authorization: Bearer <token>` (RFC 6750 §2.1).
+    pub fn authorization() -> Self {
+        Self(Source::Authorization)
+    }
+
+    /// The cookie of this name. An empty one, as some applications leave behind at sign-out, is none.
+    ///
+    /// A browser sends cookies along with requests that other sites cause, so every route that changes something needs a defence against
+    /// forged requests (CSRF): set the cookie with `SameSite=Lax` or `Strict`, `Secure`, `HttpOnly` and a name that begins with `__Host-`,
+    /// and compare `Origin` with your own (guide [`routes`](crate::guide::routes)).
+    ///
+    /// # Errors
+    /// [`ConfigError::TokenSource`] if the name is not a token of RFC 9110 §5.6.2, as RFC 6265 §4.1.1 demands.
+    pub fn cookie(name: impl Into<Box<str>>) -> Result<Self, ConfigError> {
+        Ok(Self(Source::Cookie(token_of_http(name.into())?)))
+    }
+
+    /// The whole value of this header, without a scheme: `x-amzn-oidc-accesstoken` of an Application Load Balancer that signs users in.
+    ///
+    /// The token is verified like any other; that it came through the load balancer is not, and need not be.
+    ///
+    /// # Errors
+    /// [`ConfigError::TokenSource`] if it is not the name of a header, or has a meaning of its own (`authorization`, `cookie`,
+    /// `sec-websocket-protocol`).
+    pub fn header(name: &str) -> Result<Self, ConfigError> {
+        let other = || ConfigError::TokenSource { value: name.to_owned() };
+        let header = HeaderName::try_from(name).map_err(|_| other())?;
+        if [http::header::AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL].contains(&header) {
+            return Err(other());
+        }
+        Ok(Self(Source::Header(header)))
+    }
+
+    /// A subprotocol offered by a WebSocket client that begins with this, such as `bearer.`; the token is the rest of it.
+    ///
+    /// In the browser: `new WebSocket(url, ["chat", "bearer." + token])`. The server must choose the other one, or the browser hangs
+    /// up; with axum, `upgrade.protocols(["chat"])`.
+    ///
+    /// # Errors
+    /// [`ConfigError::TokenSource`] if the prefix is not a token of RFC 9110 §5.6.2, of which subprotocols are made.
+    pub fn websocket_protocol(prefix: impl Into<Box<str>>) -> Result<Self, ConfigError> {
+        Ok(Self(Source::WebSocketProtocol(token_of_http(prefix.into())?)))
+    }
+
+    /// The parameter of this name in the query (RFC 6750 §2.3), usually `access_token`. **Avoid it.**
+    ///
+    /// URLs are written to the logs of servers, proxies and load balancers, kept in browsers' histories and sent on as `Referer`; whoever
+    /// reads one has the token until it expires. RFC 9700 §4.3.2 forbids it to clients. Responses get `Cache-Control: private` unless
+    /// they have one.
+    ///
+    /// # Errors
+    /// [`ConfigError::TokenSource`] if the name has other characters than letters, digits, `-`, `.`, `_` and `~`.
+    pub fn query_in_spite_of_logs(name: impl Into<Box<str>>) -> Result<Self, ConfigError> {
+        let name = name.into();
+        let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        if name.is_empty() || !name.bytes().all(unreserved) {
+            return Err(ConfigError::TokenSource { value: name.into() });
+        }
+        Ok(Self(Source::Query(name)))
+    }
+
+    /// Whether responses must not be stored by caches that others use.
+    pub(super) fn is_query(&self) -> bool {
+        matches!(self.0, Source::Query(_))
+    }
+
+    fn find<'r>(&self, request: Places<'r>) -> Result<Option<Credentials<'r>>, &'static str> {
+        match &self.0 {
+            Source::Authorization => bearer::credentials(request.headers),
+            Source::Cookie(name) => {
+                the_one(cookies(request.headers, name)).map(|found| found.filter(|c| !c.bytes().is_empty()))
+            }
+            Source::Header(name) => the_one(request.headers.get_all(name).iter().map(HeaderValue::as_bytes)),
+            Source::WebSocketProtocol(prefix) => the_one(protocols(request.headers, prefix)),
+            Source::Query(name) => the_one(parameters(request.query, name)),
+        }
+    }
+}
+
+/// What of a request a source looks at.
+#[derive(Clone, Copy)]
+pub(super) struct Places<'r> {
+    pub(super) headers: &'r HeaderMap,
+    pub(super) query: Option<&'r str>,
+}
+
+/// The credentials from the one source that has some. RFC 6750 §2: clients "MUST NOT use more than one method" in a request.
+pub(super) fn credentials<'r>(
+    sources: &[TokenSource],
+    request: Places<'r>,
+) -> Result<Option<Credentials<'r>>, &'static str> {
+    let mut found = None;
+    for source in sources {
+        if let Some(credentials) = source.find(request)?
+            && found.replace(credentials).is_some()
+        {
+            return Err("tokens in more than one place");
+        }
+    }
+    Ok(found)
+}
+
+fn the_one<'r>(mut values: impl Iterator<Item = &'r [u8]>) -> Result<Option<Credentials<'r>>, &'static str> {
+    match (values.next(), values.next()) {
+        (Some(_), Some(_)) => Err("more than one token of one kind"),
+        (found, _) => Ok(found.map(Credentials::of)),
+    }
+}
+
+/// The values of the cookies of this name. RFC 6265 §5.4; HTTP/2 may split the header into several (RFC 9113 §8.2.3).
+fn cookies<'r>(headers: &'r HeaderMap, name: &str) -> impl Iterator<Item = &'r [u8]> {
+    let pairs = headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
+    pairs.filter_map(move |pair| after(pair.trim_ascii_start(), name)?.strip_prefix(b"=")).map(<[u8]>::trim_ascii_end)
+}
+
+/// What stands behind the prefix in each offered subprotocol (RFC 6455 §11.3.4: a list, which may be split into several headers).
+fn protocols<'r>(headers: &'r HeaderMap, prefix: &str) -> impl Iterator<Item = &'r [u8]> {
+    let offers =
+        headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    offers.filter_map(move |offer| after(offer.trim_ascii(), prefix))
+}
+
+/// The values of the parameters of this name, as they stand: no character of a token needs an escape.
+fn parameters<'r>(query: Option<&'r str>, name: &str) -> impl Iterator<Item = &'r [u8]> {
+    let pairs = query.unwrap_or_default().split('&').map(str::as_bytes);
+    pairs.filter_map(move |pair| after(pair, name)?.strip_prefix(b"="))
+}
+
+fn after<'r>(text: &'r [u8], prefix: &str) -> Option<&'r [u8]> {
+    text.strip_prefix(prefix.as_bytes())
+}
+
+fn token_of_http(text: Box<str>) -> Result<Box<str>, ConfigError> {
+    if !text.is_empty() && text.bytes().all(bearer::is_tchar) {
+        Ok(text)
+    } else {
+        Err(ConfigError::TokenSource { value: text.into() })
+    }
+}

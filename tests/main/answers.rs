@@ -1,0 +1,131 @@
+//! Refusals in the application's own form.
+
+use axum::{
+    Json, Router,
+    body::Body,
+    http::{HeaderMap, Request, StatusCode, header},
+    response::{Html, IntoResponse, Redirect, Response},
+    routing::get,
+};
+use axum_cognito::{
+    Answering, AuthRejection, AuthRejectionKind, CheckError, CognitoAuth, CognitoClaims, Refused, Require,
+    testing::FakeUserPool,
+};
+use http_body_util::BodyExt;
+use tower::{Layer, Service, ServiceExt};
+
+fn routes() -> Router {
+    Router::new()
+        .route("/me", get(async |_: CognitoClaims| "me"))
+        .route("/orders", get(async || "orders").route_layer(Require::scope("orders/read")))
+        .route("/missing", get(async || (StatusCode::NOT_FOUND, "nothing here")))
+}
+
+async fn ask(app: Router, path: &str, headers: &[(&str, &str)]) -> (u16, HeaderMap, String) {
+    let request = headers.iter().fold(Request::get(path), |request, (name, value)| request.header(*name, *value));
+    let (parts, body) = app.oneshot(request.body(Body::empty()).unwrap()).await.unwrap().into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    assert_eq!(
+        parts.extensions.get::<AuthRejection>().is_some(),
+        parts.headers.contains_key("www-authenticate"),
+        "outer layers find the rejection",
+    );
+    (parts.status.as_u16(), parts.headers, String::from_utf8(body.to_vec()).unwrap())
+}
+
+/// The errors of somebody's API.
+fn own(refused: &Refused<'_>) -> Response {
+    let (kind, path) = (refused.rejection().kind(), refused.uri().path());
+    if refused.headers().get(header::ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/html")) {
+        return Html(format!("<h1>{}</h1>", refused.status())).into_response();
+    }
+    let has_challenge = refused.challenge().is_some();
+    Json(serde_json::json!({ "kind": format!("{kind:?}"), "at": format!("{} {path}", refused.method()), "challenge": has_challenge }))
+        .into_response()
+}
+
+#[tokio::test]
+async fn every_refusal_has_the_applications_form_and_the_challenge() {
+    let fake = FakeUserPool::new();
+    let good = format!("Bearer {}", fake.access_token("alice").mint());
+    let app = || routes().layer(CognitoAuth::new(fake.user_pool()).realm("shop").unwrap().answer_with(own));
+    let invalid = r#"Bearer realm="shop", error="invalid_token", error_description="the token is not valid here""#;
+    let forbidden = r#"Bearer realm="shop", error="insufficient_scope", error_description="the caller is not allowed to do this", scope="orders/read""#;
+    for (path, authorization, status, challenge, kind) in [
+        ("/me", None, 401, r#"Bearer realm="shop""#, "MissingToken"),
+        ("/orders", None, 401, r#"Bearer realm="shop""#, "MissingToken"),
+        ("/me", Some("Bearer x"), 401, invalid, "InvalidToken"),
+        ("/orders", Some(&*good), 403, forbidden, "InsufficientScope"),
+    ] {
+        let headers: Vec<_> = authorization.iter().map(|value| ("authorization", *value)).collect();
+        let (got, headers, body) = ask(app(), path, &headers).await;
+        assert_eq!((got, headers["www-authenticate"].to_str().unwrap()), (status, challenge));
+        assert_eq!(headers["content-type"], "application/json");
+        assert_eq!(body, format!(r#"{{"at":"GET {path}","challenge":true,"kind":"{kind}"}}"#));
+    }
+    let (status, headers, body) = ask(app(), "/me", &[("accept", "text/html,*/*")]).await;
+    assert_eq!((status, &*body), (401, "<h1>401 Unauthorized</h1>"));
+    assert_eq!(headers["content-type"], "text/html; charset=utf-8");
+
+    let (status, _, body) = ask(app(), "/me", &[("authorization", &good)]).await;
+    assert_eq!((status, &*body), (200, "me"));
+    let (status, _, body) = ask(app(), "/missing", &[]).await;
+    assert_eq!((status, &*body), (404, "nothing here"), "only refusals of this crate are answered");
+}
+
+#[tokio::test]
+async fn what_the_function_sets_itself_counts() {
+    let fake = FakeUserPool::new();
+    let auth = || CognitoAuth::new(fake.user_pool());
+    let sign_in = |_: &Refused<'_>| Redirect::to("/sign-in").into_response();
+    let (status, headers, _) = ask(routes().layer(auth().answer_with(sign_in)), "/me", &[]).await;
+    assert_eq!(
+        (status, &headers["location"], &headers["www-authenticate"]),
+        (303, &"/sign-in".parse().unwrap(), &"Bearer".parse().unwrap())
+    );
+
+    let teapot = |_: &Refused<'_>| (StatusCode::IM_A_TEAPOT, [("www-authenticate", "Own")]).into_response();
+    let (status, headers, _) = ask(routes().layer(auth().answer_with(teapot)), "/me", &[]).await;
+    assert_eq!((status, headers.get_all("www-authenticate").iter().count()), (418, 1));
+    assert_eq!(headers["www-authenticate"], "Own");
+
+    let app = routes().layer(auth().answer_with(sign_in).without_challenge());
+    let response = app.oneshot(Request::get("/me").body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(response.status(), 303);
+    assert!(!response.headers().contains_key("www-authenticate"), "dropped on purpose");
+}
+
+#[tokio::test]
+async fn a_503_keeps_its_retry_after() {
+    let fake = FakeUserPool::new();
+    let auth = CognitoAuth::new(fake.user_pool()).check(|_, _| Err(CheckError::unavailable("down"))).answer_with(own);
+    let request = Request::get("/me").header("authorization", format!("Bearer {}", fake.access_token("a").mint()));
+    let response = routes().layer(auth).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (503, &"1".parse().unwrap()));
+    assert_eq!(response.headers()["content-type"], "application/json");
+    assert_eq!(response.extensions().get::<AuthRejection>().unwrap().kind(), AuthRejectionKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_closed_router_answers_so_too_and_grpc_does_not() {
+    let fake = FakeUserPool::new();
+    let app = || routes().layer(CognitoAuth::new(fake.user_pool()).required().answer_with(own));
+    let (status, _, body) = ask(app(), "/no/such", &[]).await;
+    assert_eq!((status, &*body), (401, r#"{"at":"GET /no/such","challenge":true,"kind":"MissingToken"}"#));
+    let (status, headers, body) = ask(app(), "/me", &[("content-type", "application/grpc")]).await;
+    assert_eq!((status, &headers["grpc-status"], &*body), (200, &"16".parse().unwrap(), ""));
+}
+
+/// A tower service of any body answers in that body.
+#[tokio::test]
+async fn the_response_may_have_any_body() {
+    let fake = FakeUserPool::new();
+    let inner = Require::valid_token().layer(tower::service_fn(async |_: Request<()>| {
+        Ok::<_, std::convert::Infallible>(Response::new(b"in".to_vec()))
+    }));
+    let answering: Answering<_, _> = CognitoAuth::new(fake.user_pool())
+        .answer_with(|refused| Response::new(refused.status().to_string().into_bytes()));
+    let mut service = answering.layer(inner);
+    let response = service.ready().await.unwrap().call(Request::new(())).await.unwrap();
+    assert_eq!((response.status().as_u16(), response.into_body()), (401, b"401 Unauthorized".to_vec()));
+}

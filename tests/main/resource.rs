@@ -1,0 +1,95 @@
+//! Discovery by RFC 9728.
+
+use axum::{Router, body::Body, http::Request, routing::post};
+use axum_cognito::{CognitoAuth, CognitoClaims, ConfigError, ProtectedResource, UserPool, testing::FakeUserPool};
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+
+#[tokio::test]
+async fn a_client_finds_the_authorization_server_from_a_refusal() {
+    let fake = FakeUserPool::new();
+    let resource = ProtectedResource::new("https://api.example.com/mcp", [&fake.user_pool()])
+        .unwrap()
+        .scopes(["tools/call", "tools/list"])
+        .name("Tools")
+        .documentation("https://api.example.com/docs");
+    let app = Router::new()
+        .route("/mcp", post(async |claims: CognitoClaims| claims.sub().to_owned()))
+        .layer(CognitoAuth::new(fake.user_pool()).protected_resource(&resource))
+        .route(resource.path(), axum::routing::get(resource.clone()));
+
+    let refused = app.clone().oneshot(Request::post("/mcp").body(Body::empty()).unwrap()).await.unwrap();
+    let challenge = refused.headers()["www-authenticate"].to_str().unwrap().to_owned();
+    assert_eq!(
+        challenge,
+        r#"Bearer resource_metadata="https://api.example.com/.well-known/oauth-protected-resource/mcp""#
+    );
+    let url = challenge.split('"').nth(1).unwrap();
+    let path = url.strip_prefix("https://api.example.com").unwrap();
+    let metadata = app.oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(
+        (metadata.status().as_u16(), &metadata.headers()["content-type"]),
+        (200, &"application/json".parse().unwrap())
+    );
+    let body = metadata.into_body().collect().await.unwrap().to_bytes();
+    let expected = format!(
+        r#"{{"resource":"https://api.example.com/mcp","authorization_servers":["{}"],"bearer_methods_supported":["header"],"scopes_supported":["tools/call","tools/list"],"resource_name":"Tools","resource_documentation":"https://api.example.com/docs"}}"#,
+        fake.issuer()
+    );
+    assert_eq!(String::from_utf8(body.to_vec()).unwrap(), expected);
+}
+
+#[test]
+fn the_metadata_is_between_host_and_path() {
+    let pool = UserPool::new("us-east-1_AbC123xyz", "client").unwrap();
+    for (resource, url, path) in [
+        (
+            "https://a.example",
+            "https://a.example/.well-known/oauth-protected-resource",
+            "/.well-known/oauth-protected-resource",
+        ),
+        (
+            "https://a.example/",
+            "https://a.example/.well-known/oauth-protected-resource",
+            "/.well-known/oauth-protected-resource",
+        ),
+        (
+            "https://a.example:8443/x/y",
+            "https://a.example:8443/.well-known/oauth-protected-resource/x/y",
+            "/.well-known/oauth-protected-resource/x/y",
+        ),
+        (
+            "http://127.0.0.1:3000/mcp",
+            "http://127.0.0.1:3000/.well-known/oauth-protected-resource/mcp",
+            "/.well-known/oauth-protected-resource/mcp",
+        ),
+    ] {
+        let metadata = ProtectedResource::new(resource, [&pool]).unwrap();
+        assert_eq!((metadata.metadata_url(), metadata.path()), (url, path));
+        assert!(metadata.to_json().starts_with(&format!(
+            r#"{{"resource":"{resource}","authorization_servers":["https://cognito-idp.us-east-1.amazonaws.com/us-east-1_AbC123xyz"],"#
+        )));
+    }
+    let proxied =
+        ProtectedResource::new("https://a.example", [&pool]).unwrap().authorization_server("https://sso.example");
+    assert!(proxied.to_json().contains(r#""authorization_servers":["https://sso.example"]"#));
+}
+
+#[test]
+fn what_cannot_be_a_resource_is_an_error_at_the_start() {
+    let pool = UserPool::new("us-east-1_AbC123xyz", "client").unwrap();
+    for url in [
+        "",
+        "/mcp",
+        "api.example.com",
+        "http://api.example.com",
+        "ftp://a.example",
+        "https://a.example/?x",
+        "https://a.example/#x",
+        "https://u:p@a.example/",
+    ] {
+        let error = ProtectedResource::new(url, [&pool]).unwrap_err();
+        assert!(matches!(&error, ConfigError::Resource { value, .. } if value == url), "{error}");
+    }
+    assert!(ProtectedResource::new("https://a.example", []).is_err(), "nobody issues tokens for it");
+}

@@ -1,0 +1,358 @@
+//! The vocabulary of `Require`: what each rule admits, what a refusal says, and what layers around it do.
+
+use std::time::Duration;
+
+use axum::{
+    Router,
+    body::Body,
+    http::{Method, Request, StatusCode, header},
+    response::Response,
+    routing::{any, get, post},
+};
+use axum_cognito::{
+    AuthRejection, CognitoAuth, CognitoClaims, Require, TokenUse, Verifier,
+    testing::{FakeUserPool, ManualClock, TokenBuilder},
+};
+use http_body_util::{BodyExt, Full};
+use tower::ServiceExt;
+use tower_http::cors::CorsLayer;
+
+const RIGHT: &str =
+    r#"403 Bearer error="insufficient_scope", error_description="the caller is not allowed to do this""#;
+const AGAIN: &str = r#"401 Bearer error="insufficient_user_authentication", error_description="a more recent or a stronger sign-in is required""#;
+
+fn scopes(scopes: &str) -> String {
+    format!(r#"{RIGHT}, scope="{scopes}""#)
+}
+
+/// The verdict of a rule: `ok`, or status and challenge.
+fn verdict(rule: &Require, claims: &CognitoClaims) -> String {
+    match rule.check(claims) {
+        Ok(()) => "ok".to_owned(),
+        Err(rejection) => {
+            format!("{} {}", rejection.status().as_u16(), rejection.challenge().unwrap().to_str().unwrap())
+        }
+    }
+}
+
+#[test]
+fn each_rule_admits_what_it_names_and_says_what_is_missing() {
+    let fake = FakeUserPool::new();
+    let verifier = Verifier::new(fake.user_pool_for([fake.client_id(), "other"]).accept(TokenUse::Id));
+    let user = || fake.access_token("alice").group("users").group("admins").scope("a/read").scope("a/write");
+    let plain = || fake.access_token("bob").without("cognito:groups").without("scope");
+    let machine = || fake.machine_token().scope("a/read");
+    let acr = |value: &str| plain().claim("acr", value);
+    let none: [&str; 0] = [];
+
+    let right = || RIGHT.to_owned();
+    let ok = || "ok".to_owned();
+    let table: Vec<(&str, Require, TokenBuilder, String)> = vec![
+        ("valid token", Require::valid_token(), plain(), ok()),
+        ("group", Require::group("admins"), user(), ok()),
+        ("group, another", Require::group("owners"), user(), right()),
+        ("group, other case", Require::group("Admins"), user(), right()),
+        ("group, part of a name", Require::group("admin"), user(), right()),
+        ("group, no groups", Require::group("admins"), plain(), right()),
+        ("group, as a scope", Require::group("a/read"), user(), right()),
+        ("group, of a machine", Require::group("admins"), machine(), right()),
+        ("any group, the second", Require::any_group(["owners", "admins"]), user(), ok()),
+        ("any group, neither", Require::any_group(["owners", "staff"]), user(), right()),
+        ("any group of none", Require::any_group(none), user(), right()),
+        ("all groups", Require::all_groups(["users", "admins"]), user(), ok()),
+        ("all groups, one missing", Require::all_groups(["users", "owners"]), user(), right()),
+        ("all groups of none", Require::all_groups(none), user(), right()),
+        ("no group", Require::no_group("suspended"), user(), ok()),
+        ("no group, no groups", Require::no_group("suspended"), plain(), ok()),
+        ("no group, but in it", Require::no_group("users"), user(), right()),
+        ("scope", Require::scope("a/write"), user(), ok()),
+        ("scope, another", Require::scope("b/read"), user(), scopes("b/read")),
+        ("scope, prefix", Require::scope("a/rea"), user(), scopes("a/rea")),
+        ("scope, none in the token", Require::scope("a/read"), plain(), scopes("a/read")),
+        ("scope, two in one name", Require::scope("a/read a/write"), user(), right()),
+        ("scope, empty", Require::scope(""), user(), right()),
+        (
+            "scope, ID token",
+            Require::scope("a/read"),
+            fake.id_token("alice").claim("scope", "a/read"),
+            scopes("a/read"),
+        ),
+        ("scope, a group of that name", Require::scope("admins"), user(), scopes("admins")),
+        ("any scope, the second", Require::any_scope(["b/read", "a/read"]), user(), ok()),
+        ("any scope, the first is named", Require::any_scope(["b/read", "b/all"]), user(), scopes("b/read")),
+        ("any scope of none", Require::any_scope(none), user(), right()),
+        ("all scopes", Require::all_scopes(["a/read", "a/write"]), user(), ok()),
+        ("all scopes, all are named", Require::all_scopes(["a/read", "b/read"]), user(), scopes("a/read b/read")),
+        ("all scopes of none", Require::all_scopes(none), user(), right()),
+        ("token use", Require::token_use(TokenUse::Id), fake.id_token("alice"), ok()),
+        ("token use, the other", Require::token_use(TokenUse::Id), user(), right()),
+        ("user", Require::user(), plain(), ok()),
+        ("user, by an ID token", Require::user(), fake.id_token("alice"), ok()),
+        ("user, but a machine", Require::user(), machine(), right()),
+        ("machine", Require::machine(), machine(), ok()),
+        ("machine, but a user", Require::machine(), plain(), right()),
+        ("client", Require::client(fake.client_id()), plain(), ok()),
+        ("client, another", Require::client("other"), plain(), right()),
+        ("client, of an ID token", Require::client("other"), fake.id_token("alice").claim("aud", "other"), ok()),
+        ("pool", Require::pool(fake.id().as_str()), plain(), ok()),
+        ("pool, another", Require::pool("us-east-1_Other"), plain(), right()),
+        ("acr", Require::acr("urn:loa:2"), acr("urn:loa:2"), ok()),
+        ("acr, another", Require::acr("urn:loa:2"), acr("urn:loa:1"), format!(r#"{AGAIN}, acr_values="urn:loa:2""#)),
+        ("acr, none", Require::acr("urn:loa:2"), plain(), format!(r#"{AGAIN}, acr_values="urn:loa:2""#)),
+        ("any acr", Require::any_acr(["urn:loa:2", "urn:loa:3"]), acr("urn:loa:3"), ok()),
+        ("any acr, all are named", Require::any_acr(["l2", "l3"]), plain(), format!(r#"{AGAIN}, acr_values="l2 l3""#)),
+        ("acr, of a machine", Require::acr("urn:loa:2"), machine(), right()),
+        ("own", Require::that(|claims| claims.username() == Some("bob")), plain(), ok()),
+        ("own, no", Require::that(|claims| claims.username() == Some("bob")), user(), right()),
+        // Combinations.
+        ("and", Require::group("users").and(Require::scope("a/read")), user(), ok()),
+        ("and, the first fails", Require::group("owners").and(Require::scope("a/read")), user(), right()),
+        ("and, the second fails", Require::group("users").and(Require::scope("b/read")), user(), scopes("b/read")),
+        (
+            "and, what scopes cannot cure comes first",
+            Require::scope("b/read").and(Require::group("owners")),
+            user(),
+            right(),
+        ),
+        (
+            "and, scopes of both sides",
+            Require::scope("a/read").and(Require::scope("b/read")),
+            user(),
+            scopes("a/read b/read"),
+        ),
+        (
+            "and, scopes once",
+            Require::scope("b/read").and(Require::all_scopes(["b/read", "c"])),
+            user(),
+            scopes("b/read c"),
+        ),
+        ("and, scope before sign-in", Require::acr("l2").and(Require::scope("b/read")), user(), scopes("b/read")),
+        (
+            "and, any scope that is held",
+            Require::any_scope(["b", "a/read"]).and(Require::scope("c")),
+            user(),
+            scopes("a/read c"),
+        ),
+        ("or, the first", Require::group("users").or(Require::machine()), user(), ok()),
+        ("or, the second", Require::group("users").or(Require::machine()), machine(), ok()),
+        ("or, neither", Require::group("owners").or(Require::machine()), user(), right()),
+        ("or, the milder is told", Require::group("owners").or(Require::scope("b/read")), user(), scopes("b/read")),
+        (
+            "or, sign-in is mildest",
+            Require::scope("b").or(Require::acr("l2")),
+            user(),
+            format!(r#"{AGAIN}, acr_values="l2""#),
+        ),
+        (
+            "or, inside and",
+            Require::scope("b").and(Require::group("owners").or(Require::scope("a/read"))),
+            user(),
+            scopes("b a/read"),
+        ),
+        ("or, the first of two scopes", Require::scope("b").or(Require::scope("c")), user(), scopes("b")),
+        ("and before or", Require::group("x").and(Require::user()).or(Require::scope("a/read")), user(), ok()),
+    ];
+    for (name, rule, token, expected) in table {
+        let claims = verifier.check(&token.mint()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(verdict(&rule, &claims), expected, "{name}");
+        assert_eq!(claims.require(&rule).is_ok(), expected == "ok", "{name}");
+    }
+}
+
+#[test]
+fn a_sign_in_grows_old() {
+    let fake = FakeUserPool::new();
+    let clock = ManualClock::starting_now();
+    let verifier = Verifier::builder().pool(fake.user_pool()).clock(clock.clone()).build().unwrap();
+    let now = axum_cognito::Clock::now(&clock).duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let rule = Require::max_age(Duration::from_secs(300));
+    let again = format!(r#"{AGAIN}, max_age="300""#);
+    let claims = |auth_time: u64| verifier.check(&fake.access_token("a").claim("auth_time", auth_time).mint()).unwrap();
+    for (name, auth_time, expected) in [
+        ("now", now, "ok"),
+        ("at the bound", now - 299, "ok"),
+        ("past the bound", now - 302, &*again),
+        ("long ago", 0, &*again),
+        ("a clock that is behind", now + 200, "ok"),
+        ("far ahead", now + 3600, &*again),
+    ] {
+        assert_eq!(verdict(&rule, &claims(auth_time)), expected, "{name}");
+    }
+    let missing = verifier.check(&fake.access_token("a").without("auth_time").mint()).unwrap();
+    assert_eq!(verdict(&rule, &missing), again);
+    let machine = verifier.check(&fake.machine_token().mint()).unwrap();
+    assert_eq!(verdict(&rule, &machine), RIGHT, "a machine cannot sign in again");
+
+    // The claims are the same; the time is not. Cached or not.
+    let token = fake.access_token("a").claim("auth_time", now).mint();
+    let before = verifier.check(&token).unwrap();
+    assert_eq!(verdict(&rule, &before), "ok");
+    clock.advance(Duration::from_secs(301));
+    assert_eq!(verdict(&rule, &before), again);
+    assert_eq!(verdict(&rule, &verifier.check(&token).unwrap()), again);
+    assert!(rule.check_at(&before, axum_cognito::Clock::now(&clock) - Duration::from_secs(200)).is_ok());
+
+    let both =
+        Require::max_age(Duration::from_secs(60)).and(Require::max_age(Duration::from_secs(5))).and(Require::acr("l2"));
+    assert_eq!(verdict(&both, &before), format!(r#"{AGAIN}, max_age="5", acr_values="l2""#));
+}
+
+#[test]
+fn rules_print_what_they_ask() {
+    let rule =
+        Require::any_group(["a", "b"]).and(Require::scope("s").or(Require::machine())).and(Require::no_group("x"));
+    assert_eq!(
+        format!("{rule:?}"),
+        r#"Require(((any of the groups ["a", "b"] and (any of the scopes ["s"] or machine)) and not in the group "x"))"#
+    );
+    assert!(format!("{:?}", Require::that(|_| true)).contains("rules.rs:"), "an own rule is found by its place");
+}
+
+async fn ask(app: &Router, method: Method, path: &str, token: Option<&str>) -> Response {
+    let request = Request::builder().method(method).uri(path);
+    let request =
+        token.into_iter().fold(request, |request, token| request.header("authorization", format!("Bearer {token}")));
+    app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+}
+
+/// What a handler does when a rule does not let it: `?`.
+async fn refund(claims: CognitoClaims) -> Result<&'static str, AuthRejection> {
+    claims.require(&Require::group("managers").or(Require::scope("refunds")))?;
+    Ok("refunded")
+}
+
+#[tokio::test]
+async fn a_rule_is_the_same_on_a_route_a_method_a_nested_router_and_in_a_handler() {
+    let fake = FakeUserPool::new();
+    let rule = || Require::group("managers").or(Require::scope("refunds"));
+    let app = Router::new()
+        .route("/handler", get(refund))
+        .route("/method", get(async || "refunded").route_layer(rule()).post(async || "open"))
+        .merge(Router::new().route("/route", get(async || "refunded")).route_layer(rule()))
+        .nest("/nest", Router::new().route("/inner", get(async || "refunded")).route_layer(rule()))
+        .layer(CognitoAuth::new(fake.user_pool()).realm("shop").unwrap());
+    let manager = fake.access_token("alice").group("managers").mint();
+    let bob = fake.access_token("bob").mint();
+    for path in ["/handler", "/method", "/route", "/nest/inner"] {
+        let answer = ask(&app, Method::GET, path, Some(&manager)).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "refunded");
+        assert_eq!(ask(&app, Method::GET, path, None).await.status(), StatusCode::UNAUTHORIZED, "{path}");
+        let refused = ask(&app, Method::GET, path, Some(&bob)).await;
+        assert_eq!(refused.status(), StatusCode::FORBIDDEN, "{path}");
+        let challenge = r#"Bearer realm="shop", error="insufficient_scope", error_description="the caller is not allowed to do this", scope="refunds""#;
+        assert_eq!(refused.headers()[header::WWW_AUTHENTICATE], challenge, "{path}");
+    }
+    assert_eq!(ask(&app, Method::POST, "/method", None).await.status(), StatusCode::OK, "the rule is GET's alone");
+}
+
+/// `layer` wraps everything that the router answers, `route_layer` only its routes, and neither what is merged later.
+#[tokio::test]
+async fn layers_fallbacks_and_merges_do_what_the_guide_says() {
+    let fake = FakeUserPool::new();
+    let rule = || Require::valid_token();
+    let of = |inner: Router| {
+        inner.merge(Router::new().route("/merged", get(async || "merged"))).layer(CognitoAuth::new(fake.user_pool()))
+    };
+    let inner = || Router::new().route("/in", get(async || "in")).fallback(async || (StatusCode::NOT_FOUND, "nothing"));
+    let layered = of(inner().layer(rule()));
+    let route_layered = of(inner().route_layer(rule()));
+    for (name, app, path, method, expected) in [
+        ("layer", &layered, "/in", Method::GET, 401),
+        ("layer, fallback", &layered, "/none", Method::GET, 401),
+        ("layer, other method", &layered, "/in", Method::POST, 401),
+        ("layer, merged later", &layered, "/merged", Method::GET, 200),
+        ("route_layer", &route_layered, "/in", Method::GET, 401),
+        ("route_layer, fallback", &route_layered, "/none", Method::GET, 404),
+        ("route_layer, other method", &route_layered, "/in", Method::POST, 401),
+        ("route_layer, merged later", &route_layered, "/merged", Method::GET, 200),
+    ] {
+        assert_eq!(ask(app, method, path, None).await.status().as_u16(), expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn preflights_pass_where_cors_is_outside() {
+    let fake = FakeUserPool::new();
+    let routes = || Router::new().route("/orders", post(async || "orders").route_layer(Require::valid_token()));
+    let preflight = async |app: Router| {
+        let request = Request::options("/orders")
+            .header(header::ORIGIN, "https://app.example.com")
+            .header(header::ACCESS_CONTROL_REQUEST_METHOD, "POST")
+            .header(header::ACCESS_CONTROL_REQUEST_HEADERS, "authorization");
+        app.oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+    };
+    let auth = || CognitoAuth::new(fake.user_pool());
+    let outside = preflight(routes().layer(auth()).layer(CorsLayer::permissive())).await;
+    assert_eq!(outside.status(), StatusCode::OK);
+    assert!(outside.headers().contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN));
+    let outside = preflight(routes().layer(auth().required()).layer(CorsLayer::permissive())).await;
+    assert_eq!(outside.status(), StatusCode::OK);
+    let inside = preflight(routes().layer(CorsLayer::permissive()).layer(auth().required())).await;
+    assert_eq!(inside.status(), StatusCode::UNAUTHORIZED, "the wrong way round");
+
+    // A refusal that a browser may read needs the headers of CORS too, and has them only this way round.
+    let app = routes().layer(auth()).layer(CorsLayer::permissive());
+    let request =
+        Request::post("/orders").header(header::ORIGIN, "https://app.example.com").body(Body::empty()).unwrap();
+    let refused = app.oneshot(request).await.unwrap();
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+    assert!(refused.headers().contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN));
+}
+
+/// The body of a refused request is not read, by a rule and by a closed router alike.
+#[tokio::test]
+async fn a_refusal_touches_no_body() {
+    let fake = FakeUserPool::new();
+    let auth = || CognitoAuth::new(fake.user_pool());
+    let handler = async |_: axum::body::Bytes| "read";
+    for app in [
+        Router::new().route("/", post(handler).route_layer(Require::valid_token())).layer(auth()),
+        Router::new().route("/", any(handler)).layer(auth().required()),
+    ] {
+        let body = Full::new(axum::body::Bytes::from("body")).map_frame(|frame| {
+            assert!(frame.is_trailers(), "the body was read");
+            frame
+        });
+        let response = app.oneshot(Request::post("/").body(Body::new(body)).unwrap()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    }
+}
+
+#[tokio::test]
+async fn grpc_hears_its_own_statuses() {
+    let fake = FakeUserPool::new();
+    let app = Router::new()
+        .route("/p.S/M", post(async || "message").route_layer(Require::group("admins")))
+        .layer(CognitoAuth::new(fake.user_pool()).required());
+    let bob = format!("Bearer {}", fake.access_token("bob").mint());
+    for (name, content_type, authorization, expected) in [
+        ("nobody", "application/grpc", "", Some(("16", "there is no bearer token"))),
+        ("garbage", "application/grpc+proto", "Bearer x", Some(("16", "the token is not valid"))),
+        (
+            "malformed",
+            "application/grpc; charset=x",
+            "Bearer",
+            Some(("16", "the request does not carry exactly one bearer token")),
+        ),
+        ("no right", "application/grpc", &bob, Some(("7", "the caller is known but not allowed to do this"))),
+        ("gRPC-Web", "application/grpc-web", &bob, None),
+        ("JSON", "application/json", "", None),
+    ] {
+        let request = Request::post("/p.S/M").header(header::CONTENT_TYPE, content_type);
+        let request = if authorization.is_empty() { request } else { request.header("authorization", authorization) };
+        let response = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        match expected {
+            None => assert!(response.status().is_client_error() && header("grpc-status").is_none(), "{name}"),
+            Some((code, message)) => {
+                assert_eq!(response.status(), StatusCode::OK, "{name}");
+                assert_eq!(header("content-type").as_deref(), Some("application/grpc"), "{name}");
+                assert_eq!(header("grpc-status").as_deref(), Some(code), "{name}");
+                assert_eq!(header("grpc-message").as_deref(), Some(message), "{name}");
+                assert!(header("www-authenticate").unwrap().starts_with("Bearer"), "{name}");
+                assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty(), "{name}");
+            }
+        }
+    }
+}

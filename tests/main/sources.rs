@@ -1,0 +1,231 @@
+//! Where tokens may be, and that exactly one counts.
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderValue, Request, Response},
+    routing::get,
+};
+use axum_cognito::{CognitoAuth, ConfigError, OptionalClaims, TokenSource, WhyAnonymous, testing::FakeUserPool};
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+
+fn app(fake: &FakeUserPool, sources: impl IntoIterator<Item = TokenSource>) -> Router {
+    let who = async |OptionalClaims(claims): OptionalClaims, WhyAnonymous(why): WhyAnonymous| match (claims, why) {
+        (Some(claims), _) => claims.username().unwrap_or("machine").to_owned(),
+        (None, why) => why.map_or_else(String::new, |why| format!("{:?}", why.kind())),
+    };
+    Router::new().route("/", get(who)).layer(CognitoAuth::new(fake.user_pool()).token_from(sources).unwrap())
+}
+
+async fn ask(app: &Router, uri: &str, headers: &[(&str, String)]) -> Response<String> {
+    let request = headers.iter().fold(Request::get(uri), |request, (name, value)| {
+        request.header(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap())
+    });
+    let (parts, body) = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap().into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Response::from_parts(parts, String::from_utf8(body.to_vec()).unwrap())
+}
+
+const NONE: &str = "MissingToken";
+const MALFORMED: &str = "InvalidRequest";
+const BAD: &str = "InvalidToken";
+
+#[tokio::test]
+async fn each_source_finds_its_one_token_and_nothing_else() {
+    let fake = FakeUserPool::new();
+    let t = fake.access_token("alice").mint();
+    let h = |name: &'static str, value: &str| (name, value.to_owned());
+    let cookie = || TokenSource::cookie("__Host-session").unwrap();
+    let header = || TokenSource::header("X-Amzn-Oidc-AccessToken").unwrap();
+    let protocol = || TokenSource::websocket_protocol("bearer.").unwrap();
+    let query = || TokenSource::query_in_spite_of_logs("access_token").unwrap();
+    let bearer = ("authorization", format!("Bearer {t}"));
+
+    for (name, source, uri, headers, expected) in [
+        ("cookie", cookie(), "/".to_owned(), vec![("cookie", format!("__Host-session={t}"))], "alice"),
+        (
+            "cookie among others",
+            cookie(),
+            "/".into(),
+            vec![("cookie", format!("a=b; __Host-session={t}; c=d"))],
+            "alice",
+        ),
+        ("cookie without spaces", cookie(), "/".into(), vec![("cookie", format!("a=b;__Host-session={t};c"))], "alice"),
+        (
+            "cookie in a second header",
+            cookie(),
+            "/".into(),
+            vec![h("cookie", "a=b"), ("cookie", format!("__Host-session={t}"))],
+            "alice",
+        ),
+        ("no cookie", cookie(), "/".into(), vec![], NONE),
+        (
+            "other cookies",
+            cookie(),
+            "/".into(),
+            vec![("cookie", format!("session={t}; __Host-session2={t}; x__Host-session={t}"))],
+            NONE,
+        ),
+        ("cookie in other case", cookie(), "/".into(), vec![("cookie", format!("__host-session={t}"))], NONE),
+        ("cookie left empty at sign-out", cookie(), "/".into(), vec![h("cookie", "__Host-session=; a=b")], NONE),
+        (
+            "cookie twice",
+            cookie(),
+            "/".into(),
+            vec![("cookie", format!("__Host-session={t}; __Host-session={t}"))],
+            MALFORMED,
+        ),
+        (
+            "cookie twice, once empty",
+            cookie(),
+            "/".into(),
+            vec![("cookie", format!("__Host-session=; __Host-session={t}"))],
+            MALFORMED,
+        ),
+        (
+            "cookie in two headers",
+            cookie(),
+            "/".into(),
+            vec![("cookie", format!("__Host-session={t}")), ("cookie", format!("__Host-session={t}"))],
+            MALFORMED,
+        ),
+        ("cookie in quotes", cookie(), "/".into(), vec![("cookie", format!("__Host-session=\"{t}\""))], MALFORMED),
+        ("cookie with a space", cookie(), "/".into(), vec![h("cookie", "__Host-session=a b")], MALFORMED),
+        ("cookie not ASCII", cookie(), "/".into(), vec![h("cookie", "__Host-session=é")], MALFORMED),
+        ("cookie of garbage", cookie(), "/".into(), vec![h("cookie", "__Host-session=abc")], BAD),
+        ("cookie wanted, header sent", cookie(), "/".into(), vec![bearer.clone()], NONE),
+        ("header", header(), "/".into(), vec![("x-amzn-oidc-accesstoken", t.clone())], "alice"),
+        (
+            "header twice",
+            header(),
+            "/".into(),
+            vec![("x-amzn-oidc-accesstoken", t.clone()), ("x-amzn-oidc-accesstoken", t.clone())],
+            MALFORMED,
+        ),
+        (
+            "header with a scheme",
+            header(),
+            "/".into(),
+            vec![("x-amzn-oidc-accesstoken", format!("Bearer {t}"))],
+            MALFORMED,
+        ),
+        ("header, empty", header(), "/".into(), vec![h("x-amzn-oidc-accesstoken", "")], MALFORMED),
+        ("another header", header(), "/".into(), vec![("x-amzn-oidc-identity", t.clone())], NONE),
+        ("subprotocol", protocol(), "/".into(), vec![("sec-websocket-protocol", format!("chat, bearer.{t}"))], "alice"),
+        (
+            "subprotocol, split",
+            protocol(),
+            "/".into(),
+            vec![h("sec-websocket-protocol", "chat"), ("sec-websocket-protocol", format!("bearer.{t}"))],
+            "alice",
+        ),
+        ("no such subprotocol", protocol(), "/".into(), vec![h("sec-websocket-protocol", "chat, bearer")], NONE),
+        (
+            "subprotocol twice",
+            protocol(),
+            "/".into(),
+            vec![("sec-websocket-protocol", format!("bearer.{t},bearer.{t}"))],
+            MALFORMED,
+        ),
+        ("subprotocol, empty", protocol(), "/".into(), vec![h("sec-websocket-protocol", "bearer.")], MALFORMED),
+        ("query", query(), format!("/?access_token={t}"), vec![], "alice"),
+        ("query among others", query(), format!("/?a=b&access_token={t}&c"), vec![], "alice"),
+        ("no such parameter", query(), format!("/?Access_token={t}&xaccess_token={t}&access_token"), vec![], NONE),
+        ("query twice", query(), format!("/?access_token={t}&access_token={t}"), vec![], MALFORMED),
+        ("query, empty", query(), "/?access_token=".into(), vec![], MALFORMED),
+        ("query, escaped", query(), format!("/?access_token={}", t.replace('.', "%2E")), vec![], MALFORMED),
+        ("query, several values", query(), format!("/?access_token={t},{t}"), vec![], MALFORMED),
+        ("the default", TokenSource::authorization(), "/".into(), vec![bearer.clone()], "alice"),
+        (
+            "the default, cookie sent",
+            TokenSource::authorization(),
+            format!("/?access_token={t}"),
+            vec![("cookie", format!("__Host-session={t}"))],
+            NONE,
+        ),
+    ] {
+        assert_eq!(ask(&app(&fake, [source]), &uri, &headers).await.body(), expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn of_several_sources_exactly_one_has_the_token() {
+    let fake = FakeUserPool::new();
+    let (alice, bob) = (fake.access_token("alice").mint(), fake.access_token("bob").mint());
+    let app = app(
+        &fake,
+        [
+            TokenSource::authorization(),
+            TokenSource::cookie("t").unwrap(),
+            TokenSource::header("x-t").unwrap(),
+            TokenSource::websocket_protocol("b.").unwrap(),
+            TokenSource::query_in_spite_of_logs("t").unwrap(),
+        ],
+    );
+    let places = |token: &str| {
+        [
+            ("authorization", format!("Bearer {token}")),
+            ("cookie", format!("t={token}")),
+            ("x-t", token.to_owned()),
+            ("sec-websocket-protocol", format!("b.{token}")),
+        ]
+    };
+    for place in places(&alice) {
+        assert_eq!(ask(&app, "/", std::slice::from_ref(&place)).await.body(), "alice", "{}", place.0);
+        assert_eq!(
+            ask(&app, &format!("/?t={bob}"), std::slice::from_ref(&place)).await.body(),
+            MALFORMED,
+            "{}",
+            place.0
+        );
+        for other in places(&alice).into_iter().chain(places(&bob)).filter(|other| other.0 != place.0) {
+            let names = (place.0, other.0);
+            assert_eq!(ask(&app, "/", &[place.clone(), other]).await.body(), MALFORMED, "{names:?}");
+        }
+    }
+    // Another scheme is not a token, so the cookie is the one.
+    let headers = [("authorization", "Basic eDp5".to_owned()), ("cookie", format!("t={alice}"))];
+    assert_eq!(ask(&app, "/", &headers).await.body(), "alice");
+    // A broken header is not made good by a cookie.
+    let headers = [("authorization", "Bearer".to_owned()), ("cookie", format!("t={alice}"))];
+    assert_eq!(ask(&app, "/", &headers).await.body(), MALFORMED);
+}
+
+#[tokio::test]
+async fn answers_to_tokens_in_urls_are_private() {
+    let fake = FakeUserPool::new();
+    let token = fake.access_token("alice").mint();
+    let query = || TokenSource::query_in_spite_of_logs("access_token").unwrap();
+    let answer = ask(&app(&fake, [query()]), &format!("/?access_token={token}"), &[]).await;
+    assert_eq!(answer.headers()["cache-control"], "private");
+    let other = ask(&app(&fake, [TokenSource::authorization()]), "/", &[]).await;
+    assert!(!other.headers().contains_key("cache-control"));
+
+    let own = Router::new()
+        .route("/", get(async || [("cache-control", "no-store")]))
+        .layer(CognitoAuth::new(fake.user_pool()).token_from([query()]).unwrap());
+    assert_eq!(ask(&own, "/", &[]).await.headers()["cache-control"], "no-store");
+}
+
+#[test]
+fn places_that_no_request_has_are_errors_at_the_start() {
+    let value = |result: Result<TokenSource, ConfigError>| match result {
+        Err(ConfigError::TokenSource { value }) => value,
+        other => panic!("{other:?}"),
+    };
+    for name in ["", "a b", "a=b", "a;b", "é", "\"a\""] {
+        assert_eq!(value(TokenSource::cookie(name)), name);
+        assert_eq!(value(TokenSource::websocket_protocol(name)), name);
+        assert_eq!(value(TokenSource::query_in_spite_of_logs(name)), name);
+        assert_eq!(value(TokenSource::header(name)), name);
+    }
+    for name in ["Authorization", "cookie", "Sec-WebSocket-Protocol"] {
+        assert_eq!(value(TokenSource::header(name)), name, "has a meaning of its own");
+    }
+    let auth = || CognitoAuth::new(FakeUserPool::new().user_pool());
+    assert!(matches!(auth().token_from([]), Err(ConfigError::TokenSource { .. })));
+    let cookie = || TokenSource::cookie("a").unwrap();
+    assert!(matches!(auth().token_from([cookie(), cookie()]), Err(ConfigError::TokenSource { .. })));
+    assert!(auth().token_from([cookie(), TokenSource::cookie("b").unwrap()]).is_ok());
+}
