@@ -37,7 +37,10 @@
 //! That verifies the signature (RS256) with the pool's keys, and `iss`, `exp`, `nbf`, `token_use` and the app client of every token; it
 //! fetches the keys on first use, refreshes them in the background, follows rotations and outlives outages. The [`guide`] has the rest:
 //!
-//! - [`guide::routes`]: who may do what; optional sign-in; errors; the order of layers
+//! - [`guide::routes`]: who may do what; optional sign-in; closed by default; your own claims; the order of layers
+//! - [`guide::requests`]: cookies, WebSockets and other places for tokens; refusals in your own form; discovery
+//! - [`guide::checks`]: what a token cannot say: revoked sessions, locked users, tenants
+//! - [`guide::elsewhere`]: without axum: tower, hyper, gRPC, Lambda, jobs
 //! - [`guide::keys`]: where keys come from, how they stay fresh, what happens when the endpoint does not answer
 //! - [`guide::security`]: every known attack on verifiers of this kind, and where it ends here
 //! - [`guide::performance`]: what a token costs, and how that was measured
@@ -58,8 +61,9 @@
 //!   |   key        RS256 signature -> the first proof                                          |
 //!   |   policy     exp, nbf, token_use, client, audience -> the second proof                   |
 //!   |   cache      <- -------------------------------------------------------------------------+
+//!   | check        the application's own, on every request
 //!   | middleware   claims into the extensions, inner service called
-//!   | require      per route: the group or scope
+//!   | require      per route: groups, scopes, what else the claims must say
 //!   v extract      the handler's argument reads the claims; it never verifies
 //! ```
 //!
@@ -67,8 +71,8 @@
 //!
 //! # Without axum
 //!
-//! [`CognitoAuth`] is a [`tower_layer::Layer`] for any service of `http::Request<B>`, and [`Verifier`] needs no service at all: for
-//! WebSockets, jobs, Lambda.
+//! [`CognitoAuth`] is a [`tower_layer::Layer`] for any service of `http::Request<B>`, and [`Verifier`] needs no service at all:
+//! [`guide::elsewhere`].
 //!
 //! # Features
 //!

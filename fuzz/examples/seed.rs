@@ -35,6 +35,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         let token = token.mint();
         write("token", name, token.as_bytes())?;
         write("header", name, format!("Bearer {token}").as_bytes())?;
+        if name == "access" {
+            for (place, value) in [("cookie", "t="), ("subprotocol", "b."), ("own", ""), ("query", "/?t=")] {
+                write("header", place, format!("{value}{token}").as_bytes())?;
+            }
+        }
     }
     for (name, payload) in [
         (

@@ -6,6 +6,15 @@
 #[doc = include_str!("routes.md")]
 pub mod routes {}
 
+#[doc = include_str!("requests.md")]
+pub mod requests {}
+
+#[doc = include_str!("checks.md")]
+pub mod checks {}
+
+#[doc = include_str!("elsewhere.md")]
+pub mod elsewhere {}
+
 #[doc = include_str!("keys.md")]
 pub mod keys {}
 

@@ -1,6 +1,6 @@
 //! The tower side: from a request to claims or a reason in its extensions, and from a refusal to the wire.
 //!
-//! Nothing here depends on axum. [`CognitoAuth`] and [`Require`] are layers for any service of [`http::Request`]; a service that is not a
+//! Nothing here depends on axum. [`CognitoAuth`], [`Required`], [`Require`] and [`Answering`] are layers for any service of [`http::Request`]; a service that is not a
 //! handler of axum finds [`CognitoClaims`](crate::CognitoClaims) or else an [`AuthRejection`] among the request's extensions.
 
 mod answer;

@@ -1,5 +1,7 @@
 //! The answers on the wire, to the byte.
 
+use std::time::Duration;
+
 use axum::{
     Router,
     body::Body,
@@ -19,6 +21,7 @@ fn app(auth: CognitoAuth) -> Router {
         .route("/me", get(async |claims: CognitoClaims| claims.username().unwrap_or("machine").to_owned()))
         .route("/admin", get(async || "admin").route_layer(Require::group("admins")))
         .route("/orders", get(async || "orders").route_layer(Require::scope("orders/read")))
+        .route("/account", get(async || "account").route_layer(Require::max_age(Duration::from_secs(60))))
         .layer(auth)
 }
 
@@ -61,6 +64,7 @@ const MALFORMED: &str = r#"{"type":"about:blank","title":"Bad Request","status":
 const INVALID: &str = r#"{"type":"about:blank","title":"Unauthorized","status":401,"detail":"The token is not valid here.","error":"invalid_token"}"#;
 const EXPIRED: &str = r#"{"type":"about:blank","title":"Unauthorized","status":401,"detail":"The token has expired.","error":"invalid_token"}"#;
 const FORBIDDEN: &str = r#"{"type":"about:blank","title":"Forbidden","status":403,"detail":"The caller is known but not allowed to do this.","error":"insufficient_scope"}"#;
+const AGAIN: &str = r#"{"type":"about:blank","title":"Unauthorized","status":401,"detail":"Sign in again: this needs a more recent or a stronger sign-in.","error":"insufficient_user_authentication"}"#;
 const UNAVAILABLE: &str = r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"The token cannot be checked at the moment. Try again."}"#;
 
 #[tokio::test]
@@ -109,6 +113,11 @@ async fn every_answer_is_that_of_the_rfc() {
     assert_eq!(ask(&app, "/admin", &[&good]).await, problem(403, Some(challenge), FORBIDDEN));
     let challenge = r#"Bearer error="insufficient_scope", error_description="the caller is not allowed to do this", scope="orders/read""#;
     assert_eq!(ask(&app, "/orders", &[&good]).await, problem(403, Some(challenge), FORBIDDEN));
+
+    let challenge = r#"Bearer error="insufficient_user_authentication", error_description="a more recent or a stronger sign-in is required", max_age="60""#;
+    let stale = token(fake.access_token("alice").claim("auth_time", 1_000_000));
+    assert_eq!(ask(&app, "/account", &[&stale]).await, problem(401, Some(challenge), AGAIN));
+    assert_eq!(ask(&app, "/account", &[]).await, missing);
 
     for (path, builder) in [
         ("/me", fake.access_token("alice")),
