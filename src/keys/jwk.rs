@@ -59,7 +59,7 @@ pub enum SkipReason {
     NoKeyId,
     /// `kty` is not `RSA`.
     NotRsa,
-    /// `use` is there and not `sig`.
+    /// `use` is there and not `sig`, or `key_ops` is there without `verify`.
     Use,
 }
 
@@ -100,6 +100,7 @@ struct Jwk {
     alg: Option<String>,
     #[serde(rename = "use")]
     key_use: Option<String>,
+    key_ops: Option<Vec<String>>,
     n: Option<String>,
     e: Option<String>,
 }
@@ -134,7 +135,10 @@ fn judge(jwk: Jwk, key_id: Option<String>) -> Result<RsaJwk, SkipReason> {
     if jwk.kty.as_deref() != Some("RSA") {
         return Err(SkipReason::NotRsa);
     }
-    if jwk.key_use.is_some_and(|key_use| key_use != "sig") {
+    // RFC 7517 §4.2 and §4.3: what the key is meant for, in either of two ways.
+    if jwk.key_use.is_some_and(|key_use| key_use != "sig")
+        || jwk.key_ops.is_some_and(|operations| !operations.iter().any(|operation| operation == "verify"))
+    {
         return Err(SkipReason::Use);
     }
     if jwk.alg.is_some_and(|alg| alg != "RS256") {
