@@ -6,6 +6,8 @@
 
 mod claims;
 mod extract;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod middleware;
 mod verify;
 mod wire;
