@@ -101,7 +101,7 @@ impl<'t> UnverifiedToken<'t> {
 
 /// The header's `kid`, after all that the header must not say has been ruled out.
 fn read_header<'t>(encoded: &str, buffer: &'t mut [u8; HEADER_MAX]) -> Result<Cow<'t, str>, VerifyError> {
-    if encoded.len() > HEADER_MAX.div_ceil(3) * 4 {
+    if encoded.len() > (HEADER_MAX * 4).div_ceil(3) {
         return Err(VerifyError::malformed("the header is too long"));
     }
     let length =

@@ -1,20 +1,30 @@
 //! What a request costs in memory, exactly: allocations cannot creep back unnoticed.
 //!
-//! A binary of its own, since the counting allocator is global; and one test, since it counts what the whole thread does.
+//! A binary of its own, since the counting allocator is global. It counts by thread, and each test has one of its own.
 // Pedantry is for what is shipped.
 #![allow(clippy::pedantic, clippy::type_complexity)]
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
+    borrow::Cow,
     cell::Cell,
     convert::Infallible,
     future::{Ready, ready},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
 
 use axum::http::{Request, Response};
-use axum_cognito::{CognitoAuth, Require, Verifier, testing::FakeUserPool};
+use axum_cognito::{
+    CognitoAuth, Require, Verifier, VerifyErrorKind,
+    keys::{KeyDocument, KeyFuture, KeySource, KeyUpdate, Validators},
+    testing::{FakeUserPool, TokioClock},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use tower::{Layer, Service};
 
 struct Counting;
@@ -128,6 +138,75 @@ fn what_tokens_cost() {
     let full = BYTES.get();
     many[512..].iter().for_each(|token| drop(small.check(token).unwrap()));
     assert!((BYTES.get() - full).abs() < 8 * 900, "{} bytes more", BYTES.get() - full);
+}
+
+/// Strangers can make up key ids for ever, and nothing remembers them: one byte for each would show.
+#[test]
+fn made_up_key_ids_leave_nothing_behind() {
+    const CHECKED: usize = 100_000;
+    const LOOKED_FOR: usize = 5_000;
+
+    let fake = FakeUserPool::new();
+    let endpoint = Endpoint { jwks: fake.jwks_json(), asked: Arc::default() };
+    let pool = fake.user_pool().key_source(endpoint.clone());
+    // The runtime is this thread, so that what its tasks keep is counted too.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let verifier = Verifier::builder().pool(pool).clock(TokioClock::starting_now()).build().unwrap();
+    runtime.block_on(verifier.ready()).unwrap();
+
+    // Only `kid` differs, in all of its 36 digits, and the signature is read after it.
+    let token = fake.access_token("mallory").mint();
+    let (_, rest) = token.split_once('.').unwrap();
+    let forged = |nth: usize| {
+        let header = format!(r#"{{"kid":"{:036}","alg":"RS256"}}"#, nth.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header))
+    };
+    let check = |nth| {
+        let error = verifier.check(&forged(nth)).unwrap_err();
+        assert_eq!(error.kind(), VerifyErrorKind::UnknownKey);
+    };
+    let look_for = |nth| {
+        runtime.block_on(async {
+            let error = verifier.verify(&forged(nth)).await.unwrap_err();
+            assert_eq!(error.kind(), VerifyErrorKind::UnknownKey);
+            tokio::time::advance(Duration::from_millis(10)).await;
+        });
+    };
+    // The first thousand bring whatever is kept once: the cool-down, timers, the log's call sites.
+    (0..1000).for_each(|nth| {
+        check(nth);
+        look_for(nth);
+    });
+    let before = BYTES.get();
+    (1000..1000 + CHECKED).for_each(check);
+    let by_checks = BYTES.get() - before;
+    assert_eq!(by_checks, 0, "bytes kept after {CHECKED} checks");
+
+    let (before, asked) = (BYTES.get(), endpoint.asked.load(Ordering::Relaxed));
+    (200_000..200_000 + LOOKED_FOR).for_each(look_for);
+    let by_looks = BYTES.get() - before;
+    assert!(by_looks.abs() < LOOKED_FOR as isize / 5, "{by_looks} bytes kept after {LOOKED_FOR} waited for keys");
+    let looks = endpoint.asked.load(Ordering::Relaxed) - asked;
+    assert!((9..=11).contains(&looks), "{looks} looks in {} ms", LOOKED_FOR * 10);
+    println!("{by_checks} and {by_looks} bytes kept, {looks} looks");
+}
+
+/// Keys that have to be fetched, and how often they were.
+#[derive(Clone)]
+struct Endpoint {
+    jwks: String,
+    asked: Arc<AtomicUsize>,
+}
+
+impl KeySource for Endpoint {
+    fn fetch<'s>(&'s self, _: &'s Validators) -> KeyFuture<'s> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        Box::pin(ready(Ok(KeyUpdate::Changed(KeyDocument::new(self.jwks.clone())))))
+    }
+
+    fn describe(&self) -> Cow<'_, str> {
+        "a test".into()
+    }
 }
 
 fn now_or_never<F: Future>(future: F) -> Option<F::Output> {

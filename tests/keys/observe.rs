@@ -2,12 +2,13 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
 };
 
 use axum_cognito::{keys::FetchErrorKind, testing::FakeUserPool};
 use serde_json::{Value, json};
 use tokio::time::sleep;
+use tracing::subscriber::NoSubscriber;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::support::*;
@@ -18,6 +19,10 @@ struct Log(Arc<Mutex<Vec<u8>>>);
 impl Log {
     /// Keeps what this thread logs, from `INFO` on, until the guard is dropped.
     fn start(&self) -> tracing::subscriber::DefaultGuard {
+        /// While there is one subscriber only, `tracing` asks that of whatever thread meets a line of the log first, and of threads of
+        /// other tests there is none: the line would be off for good. So there are two.
+        static SECOND: LazyLock<tracing::Dispatch> = LazyLock::new(|| tracing::Dispatch::new(NoSubscriber::default()));
+        LazyLock::force(&SECOND);
         let log = self.clone();
         let writer = move || log.clone();
         tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(writer).finish().set_default()

@@ -138,7 +138,11 @@ fn machines_have_a_client_and_no_user() {
 fn debug_shows_nothing_personal_and_disclosing_is_deliberate() {
     let fake = FakeUserPool::new();
     let claims = claims_of(&fake, fake.id_token("alice").claim("email", "alice@example.com"));
-    let shown = format!("{claims:?} {:?}", claims.clone().into_id());
+    let shown = format!("{claims:?}");
+    assert!(shown.starts_with("CognitoClaims { pool: ") && shown.contains("token_use: Id"), "{shown}");
+    assert_eq!(format!("{:?}", claims.clone().into_id().unwrap()), shown);
+    let access = claims_of(&fake, fake.access_token("alice"));
+    assert_eq!(format!("{:?}", access.clone().into_access().unwrap()), format!("{access:?}"));
     for secret in ["alice", "example.com", claims.sub(), claims.jti().unwrap()] {
         assert!(!shown.contains(secret), "{shown}");
     }

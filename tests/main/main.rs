@@ -9,6 +9,8 @@ mod checks;
 mod claims;
 mod closed;
 mod extract;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod middleware;
 mod resource;
 mod rules;

@@ -72,7 +72,12 @@ fn each_lie_has_its_kind() {
         ("a.b.c.d", "parts"),
         ("a.b.c.d.e", "parts"),
         ("..", "parts"),
+        (".b.c", "parts"),
+        ("a..c", "parts"),
         ("!.b.c", "base64url"),
+        (&format!("{}.b.c", "a".repeat(1366)), "base64url"),
+        (&format!("{}.b.c", "a".repeat(1367)), "the header is too long"),
+        (&format!("{}.b.c", "a".repeat(9999)), "the header is too long"),
     ] {
         let error = verifier.check(not_a_token).unwrap_err();
         assert_eq!(error.kind(), Kind::Malformed);
@@ -134,6 +139,12 @@ fn each_lie_has_its_kind() {
 
     // Token use
     refused(&verifier, &fake.id_token("alice").mint(), Kind::TokenUse, Some("token_use"), Some("access"), Some("id"));
+    for (uses, expected) in
+        [(fake.user_pool().accept(TokenUse::Id), "access or id"), (fake.user_pool().accept_only(TokenUse::Id), "id")]
+    {
+        let token = token().claim("token_use", "refresh").mint();
+        refused(&Verifier::new(uses), &token, Kind::TokenUse, Some("token_use"), Some(expected), Some("refresh"));
+    }
     refused(
         &verifier,
         &token().claim("token_use", "refresh").mint(),
@@ -171,6 +182,24 @@ fn each_lie_has_its_kind() {
 }
 
 #[test]
+fn a_header_has_at_most_a_kibibyte() {
+    let fake = FakeUserPool::new();
+    let verifier = Verifier::new(fake.user_pool());
+    let length_of = |token: &str| token.find('.').unwrap() * 3 / 4;
+    let of_length = |length: usize| {
+        let token = |pad: usize| fake.access_token("alice").header("pad", "x".repeat(pad)).mint();
+        let token = token(length - length_of(&token(0)));
+        assert_eq!(length_of(&token), length);
+        token
+    };
+    for length in 1000..=1024 {
+        assert_eq!(kind_of(&verifier, &of_length(length)), None, "{length} bytes");
+    }
+    let error = verifier.check(&of_length(1025)).unwrap_err();
+    assert_eq!((error.kind(), error.reason()), (VerifyErrorKind::Malformed, "the header is too long"));
+}
+
+#[test]
 fn a_token_ends_at_the_very_second_of_exp() {
     let fake = FakeUserPool::new();
     let clock = ManualClock::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
@@ -205,7 +234,14 @@ fn a_token_ends_at_the_very_second_of_exp() {
     let far_ahead = token("iat", 1_800_000_301);
     let verifier = Verifier::builder().pool(fake.user_pool()).clock(clock.clone()).build().unwrap();
     assert_eq!(kind_of(&verifier, &just_ahead), None);
-    assert_eq!(kind_of(&verifier, &far_ahead), Some(VerifyErrorKind::NotYetValid));
+    let latest = |error: VerifyError| error.expected().map(str::to_owned);
+    let error = verifier.check(&far_ahead).unwrap_err();
+    assert_eq!((error.kind(), error.claim()), (VerifyErrorKind::NotYetValid, Some("iat")));
+    assert_eq!(latest(error).as_deref(), Some("1800000300 or earlier"));
+    let patient =
+        Verifier::builder().pool(fake.user_pool()).clock(clock.clone()).leeway(Duration::from_secs(9)).build().unwrap();
+    let error = patient.check(&token("nbf", 1_800_000_010)).unwrap_err();
+    assert_eq!(latest(error).as_deref(), Some("1800000009 or earlier"));
 }
 
 #[test]

@@ -1,0 +1,244 @@
+//! What is counted, read through a recorder of the test's own.
+
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fmt::Write,
+    future,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, StatusCode},
+    routing::get,
+};
+use axum_cognito::{
+    CognitoAuth, CognitoClaims, Verifier,
+    keys::{FetchError, FetchErrorKind, KeyDocument, KeyFuture, KeySource, KeyUpdate, Validators},
+    testing::{FakeUserPool, ManualClock, TokioClock},
+};
+use metrics::{Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use serde_json::json;
+use tower::ServiceExt;
+
+/// Counters and gauges by name and labels, as in `name{label=value}`. Clones are the same recorder.
+#[derive(Clone, Default)]
+struct Sums(Arc<Mutex<BTreeMap<String, f64>>>);
+
+/// One counter or gauge of a recorder.
+struct Sum {
+    sums: Sums,
+    name: String,
+}
+
+impl Sums {
+    fn sum(&self, key: &Key) -> Arc<Sum> {
+        let mut name = key.name().to_owned();
+        for label in key.labels() {
+            write!(name, "{{{}={}}}", label.key(), label.value()).unwrap();
+        }
+        Arc::new(Sum { sums: self.clone(), name })
+    }
+
+    /// What changed since the last call.
+    fn news(&self) -> Vec<(String, f64)> {
+        std::mem::take(&mut *self.0.lock().unwrap()).into_iter().collect()
+    }
+}
+
+impl Sum {
+    fn change(&self, change: impl FnOnce(&mut f64)) {
+        change(self.sums.0.lock().unwrap().entry(self.name.clone()).or_default());
+    }
+}
+
+impl CounterFn for Sum {
+    fn increment(&self, by: u64) {
+        self.change(|sum| *sum += by as f64);
+    }
+
+    fn absolute(&self, _: u64) {
+        unimplemented!("counters only grow")
+    }
+}
+
+impl GaugeFn for Sum {
+    fn increment(&self, _: f64) {
+        unimplemented!("gauges are set")
+    }
+
+    fn decrement(&self, _: f64) {
+        unimplemented!("gauges are set")
+    }
+
+    fn set(&self, value: f64) {
+        self.change(|sum| *sum = value);
+    }
+}
+
+impl Recorder for Sums {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(self.sum(key))
+    }
+
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::from_arc(self.sum(key))
+    }
+
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        panic!("a histogram: {key}")
+    }
+}
+
+/// The pool's keys, which have to be fetched and sometimes cannot be.
+#[derive(Clone)]
+struct Endpoint {
+    fake: FakeUserPool,
+    down: Arc<AtomicBool>,
+}
+
+impl KeySource for Endpoint {
+    fn fetch<'s>(&'s self, _: &'s Validators) -> KeyFuture<'s> {
+        let down = self.down.load(Ordering::SeqCst);
+        let failure = || FetchError::new(FetchErrorKind::Status, "down");
+        let keys = || KeyUpdate::Changed(KeyDocument::new(self.fake.jwks_json()));
+        Box::pin(future::ready(if down { Err(failure()) } else { Ok(keys()) }))
+    }
+
+    fn describe(&self) -> Cow<'_, str> {
+        "a test".into()
+    }
+}
+
+const HITS: &str = "axum_cognito_cache_hits_total";
+const POOL: &str = "us-east-1_FakePool1";
+
+fn verdict(outcome: &str) -> String {
+    format!("axum_cognito_verifications_total{{outcome={outcome}}}")
+}
+
+fn look(outcome: &str) -> String {
+    format!("axum_cognito_key_fetches_total{{pool={POOL}}}{{outcome={outcome}}}")
+}
+
+fn age() -> String {
+    format!("axum_cognito_key_age_seconds{{pool={POOL}}}")
+}
+
+#[track_caller]
+fn changed(sums: &Sums, expected: &[(String, f64)]) {
+    let mut expected = expected.to_vec();
+    expected.sort_by(|one, other| one.0.cmp(&other.0));
+    assert_eq!(sums.news(), expected);
+}
+
+/// The life of a verifier whose keys are fetched, event by event: each counts itself once, and nothing else.
+#[tokio::test(start_paused = true)]
+async fn each_event_is_counted_once() {
+    let sums = Sums::default();
+    let _here = metrics::set_default_local_recorder(&sums);
+    let fake = FakeUserPool::new();
+    let endpoint = Endpoint { fake: fake.clone(), down: Arc::default() };
+    let pool = fake.user_pool().key_source(endpoint.clone());
+    let verifier = Verifier::builder().pool(pool).clock(TokioClock::starting_now()).build().unwrap();
+    let token = fake.access_token("alice").mint();
+    changed(&sums, &[]);
+
+    // The first token loads the keys.
+    verifier.verify(&token).await.unwrap();
+    changed(&sums, &[(look("ok"), 1.0), (age(), 0.0), (verdict("accepted"), 1.0)]);
+    // The same again is a hit.
+    verifier.verify(&token).await.unwrap();
+    verifier.check(&token).unwrap();
+    changed(&sums, &[(HITS.into(), 2.0), (verdict("accepted"), 2.0)]);
+    // Another is none.
+    verifier.verify(&fake.access_token("bob").mint()).await.unwrap();
+    changed(&sums, &[(verdict("accepted"), 1.0)]);
+    verifier.verify(&fake.access_token("alice").expired().mint()).await.unwrap_err();
+    changed(&sums, &[(verdict("expired"), 1.0)]);
+
+    // An unknown key is looked for, and its refusal counts when it is final.
+    let forged = |key_id| fake.access_token("mallory").header("kid", key_id).mint();
+    tokio::time::advance(Duration::from_secs(60)).await;
+    verifier.verify(&forged("a")).await.unwrap_err();
+    changed(&sums, &[(look("ok"), 1.0), (age(), 0.0), (verdict("unknown_key"), 1.0)]);
+    verifier.verify(&forged("b")).await.unwrap_err();
+    changed(&sums, &[(verdict("unknown_key"), 1.0)]);
+
+    // The endpoint fails. The keys are as old as the last look that brought some.
+    endpoint.down.store(true, Ordering::SeqCst);
+    tokio::time::advance(Duration::from_millis(60_250)).await;
+    verifier.verify(&forged("c")).await.unwrap_err();
+    changed(&sums, &[(look("status"), 1.0), (age(), 60.25), (verdict("keys_unavailable"), 1.0)]);
+    verifier.verify(&token).await.unwrap();
+    changed(&sums, &[(HITS.into(), 1.0), (verdict("accepted"), 1.0)]);
+}
+
+/// The layer looks at a token in several steps; it counts once.
+#[tokio::test]
+async fn a_request_counts_once() {
+    let sums = Sums::default();
+    let _here = metrics::set_default_local_recorder(&sums);
+    let fake = FakeUserPool::new();
+    let server = fake.serve_jwks().await.unwrap();
+    let pool = fake.user_pool().jwks_url(server.url()).unwrap();
+    let verifier = Verifier::builder().pool(pool).clock(ManualClock::starting_now()).build().unwrap();
+    let app = Router::new().route("/me", get(|_: CognitoClaims| async {})).layer(CognitoAuth::from(verifier));
+    let token = fake.access_token("alice").mint();
+    let forged = fake.access_token("mallory").header("kid", "made up").mint();
+    let fetched = || vec![(look("ok"), 1.0), (age(), 0.0)];
+    for (token, status, expected) in [
+        (&token, StatusCode::OK, [fetched(), vec![(verdict("accepted"), 1.0)]].concat()),
+        (&token, StatusCode::OK, vec![(HITS.into(), 1.0), (verdict("accepted"), 1.0)]),
+        (&fake.access_token("alice").expired().mint(), StatusCode::UNAUTHORIZED, vec![(verdict("expired"), 1.0)]),
+        (&forged, StatusCode::UNAUTHORIZED, [fetched(), vec![(verdict("unknown_key"), 1.0)]].concat()),
+        (&forged, StatusCode::UNAUTHORIZED, vec![(verdict("unknown_key"), 1.0)]),
+    ] {
+        let request = Request::get("/me").header("authorization", format!("Bearer {token}"));
+        let response = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), status);
+        changed(&sums, &expected);
+    }
+}
+
+#[test]
+fn each_refusal_has_its_word() {
+    let sums = Sums::default();
+    let _here = metrics::set_default_local_recorder(&sums);
+    let fake = FakeUserPool::new();
+    let verifier = Verifier::new(fake.user_pool());
+    let bound = Verifier::new(fake.user_pool().audience("https://api.example.com").unwrap());
+    let never_asked = Endpoint { fake: fake.clone(), down: Arc::default() };
+    let without_keys = Verifier::new(fake.user_pool().key_source(never_asked));
+    let token = || fake.access_token("alice");
+    for (verifier, token, word) in [
+        (&verifier, token().mint(), "accepted"),
+        (&verifier, token().header("alg", "none").mint(), "algorithm"),
+        (&bound, token().claim("aud", "https://other.example.com").mint(), "audience"),
+        (&verifier, token().client_id("other").mint(), "client"),
+        (&verifier, token().expired().mint(), "expired"),
+        (&verifier, token().claim("iss", json!(["x"])).mint(), "invalid_claim"),
+        (&verifier, token().claim("iss", "https://other.example.com").mint(), "issuer"),
+        (&without_keys, token().mint(), "keys_unavailable"),
+        (&verifier, "a.b".to_owned(), "malformed"),
+        (&verifier, token().without("exp").mint(), "missing_claim"),
+        (&verifier, token().claim("nbf", 9_999_999_999_u64).mint(), "not_yet_valid"),
+        (&verifier, token().signed_by_a_stranger().mint(), "signature"),
+        (&verifier, fake.id_token("alice").mint(), "token_use"),
+        (&verifier, "a".repeat(20_000), "too_long"),
+        (&verifier, token().header("kid", "another").mint(), "unknown_key"),
+    ] {
+        let _ = verifier.check(&token);
+        changed(&sums, &[(verdict(word), 1.0)]);
+    }
+}
