@@ -7,6 +7,8 @@
 
 use std::{error::Error, fmt, sync::Arc, time::SystemTime};
 
+use crate::check::Check;
+
 /// A setting that can never work, found before the first request.
 ///
 /// ```
@@ -214,6 +216,26 @@ pub enum VerifyErrorKind {
     UnknownKey,
 }
 
+impl VerifyErrorKind {
+    /// The check that ends in this kind; where several do, the caller of [`VerifyError::new`] says which it was.
+    fn usual_check(self) -> Check {
+        match self {
+            Self::TooLong => Check::Length,
+            Self::Malformed => Check::Parts,
+            Self::Algorithm => Check::Algorithm,
+            Self::Issuer => Check::Issuer,
+            Self::UnknownKey | Self::KeysUnavailable => Check::Key,
+            Self::Signature => Check::Signature,
+            Self::InvalidClaim | Self::MissingClaim => Check::ClaimTypes,
+            Self::Expired => Check::Expiry,
+            Self::NotYetValid => Check::NotBefore,
+            Self::TokenUse => Check::TokenUse,
+            Self::Client => Check::Client,
+            Self::Audience => Check::Audience,
+        }
+    }
+}
+
 /// A refused token.
 ///
 /// Its `Display` tells the operator the reason and what was expected, and nothing that the caller chose. What the token
@@ -236,6 +258,7 @@ pub enum VerifyErrorKind {
 #[derive(Clone)]
 pub struct VerifyError {
     kind: VerifyErrorKind,
+    check: Check,
     reason: &'static str,
     claim: Option<&'static str>,
     detail: Option<Box<Detail>>,
@@ -290,12 +313,12 @@ impl VerifyError {
 impl VerifyError {
     #[cold]
     pub(crate) fn new(kind: VerifyErrorKind, reason: &'static str) -> Self {
-        Self { kind, reason, claim: None, detail: None }
+        Self { kind, check: kind.usual_check(), reason, claim: None, detail: None }
     }
 
     #[cold]
-    pub(crate) fn malformed(reason: &'static str) -> Self {
-        Self::new(VerifyErrorKind::Malformed, reason)
+    pub(crate) fn malformed(check: Check, reason: &'static str) -> Self {
+        Self::new(VerifyErrorKind::Malformed, reason).at(check)
     }
 
     #[cold]
@@ -306,6 +329,17 @@ impl VerifyError {
     #[cold]
     pub(crate) fn invalid(claim: &'static str) -> Self {
         Self::new(VerifyErrorKind::InvalidClaim, "a claim has the wrong type or range").of(claim)
+    }
+
+    /// Says which check refuses, where the kind alone does not.
+    pub(crate) fn at(mut self, check: Check) -> Self {
+        self.check = check;
+        self
+    }
+
+    /// The check that refused the token.
+    pub(crate) fn check(&self) -> Check {
+        self.check
     }
 
     pub(crate) fn of(mut self, claim: &'static str) -> Self {

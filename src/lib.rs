@@ -95,6 +95,7 @@
 )]
 
 mod base64url;
+mod check;
 mod claims;
 mod clock;
 mod env;
@@ -114,6 +115,7 @@ mod pool;
 pub mod testing;
 mod verifier;
 
+pub use check::Check;
 pub use claims::{AccessClaims, ClaimError, CognitoClaims, CustomClaims, IdClaims, Identity, Scopes, Standard};
 pub use clock::{Clock, SystemClock};
 pub use error::{ConfigError, VerifyError, VerifyErrorKind};
@@ -125,7 +127,7 @@ pub use middleware::{
     ResponseFuture,
 };
 pub use pool::{ClientIds, IssuerForm, TokenUse, UserPool, UserPoolId};
-pub use verifier::{Verifier, VerifierBuilder};
+pub use verifier::{ExplainedStep, Explanation, StepOutcome, Verifier, VerifierBuilder};
 
 /// The examples of the README are compiled and run as well.
 #[cfg(doctest)]

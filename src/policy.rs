@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::{
+    check::Check,
     claims::{ClaimSet, VerifiedToken},
     error::{ConfigError, VerifyError, VerifyErrorKind},
     keys::Signed,
@@ -42,10 +43,10 @@ impl Policy {
             return Err(VerifyError::invalid(claim));
         }
         check_times(claims, now, leeway)?;
-        let token_use = self.uses.check(claims)?;
-        self.clients.check(claims, token_use)?;
-        check_subject(claims, token_use)?;
-        self.check_audience(claims, token_use)?;
+        let token_use = self.uses.check(claims).map_err(|error| error.at(Check::TokenUse))?;
+        self.clients.check(claims, token_use).map_err(|error| error.at(Check::Client))?;
+        check_subject(claims, token_use).map_err(|error| error.at(Check::Subject))?;
+        self.check_audience(claims, token_use).map_err(|error| error.at(Check::Audience))?;
         Ok(VerifiedToken::admitted(signed, token_use, pool))
     }
 
@@ -77,7 +78,7 @@ fn check_subject(claims: &ClaimSet, token_use: TokenUse) -> Result<(), VerifyErr
 /// Cognito always sends it. `iat` has no such meaning, but a token from the future says that this host's clock is behind,
 /// and then that of every other check too.
 pub(crate) fn check_times(claims: &ClaimSet, now: SystemTime, leeway: Duration) -> Result<(), VerifyError> {
-    let exp = claims.exp().ok_or_else(|| VerifyError::missing("exp"))?;
+    let exp = claims.exp().ok_or_else(|| VerifyError::missing("exp").at(Check::Expiry))?;
     if now >= exp + leeway {
         return Err(VerifyError::new(VerifyErrorKind::Expired, "the token has expired")
             .of("exp")
@@ -100,7 +101,7 @@ pub(crate) fn check_times(claims: &ClaimSet, now: SystemTime, leeway: Duration) 
 
 /// How far `iat` may lie ahead. Fresh tokens must pass on a host whose clock is a little behind, so this is the longest
 /// leeway whatever leeway is set.
-const IAT_TOLERANCE: Duration = LEEWAY_MAX;
+pub(crate) const IAT_TOLERANCE: Duration = LEEWAY_MAX;
 
 pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
@@ -126,6 +127,14 @@ impl TokenUses {
         self.add(token_use);
     }
 
+    pub(crate) fn as_str(self) -> &'static str {
+        match (self.access, self.id) {
+            (true, true) => "access or id",
+            (true, false) => "access",
+            _ => "id",
+        }
+    }
+
     fn check(self, claims: &ClaimSet) -> Result<TokenUse, VerifyError> {
         let stated = claims.token_use_claim().ok_or_else(|| VerifyError::missing("token_use"))?;
         match claims.token_use() {
@@ -133,11 +142,7 @@ impl TokenUses {
             Some(TokenUse::Id) if self.id => Ok(TokenUse::Id),
             _ => Err(VerifyError::new(VerifyErrorKind::TokenUse, "the token is for another use")
                 .of("token_use")
-                .expected_value(match (self.access, self.id) {
-                    (true, true) => "access or id",
-                    (true, false) => "access",
-                    _ => "id",
-                })
+                .expected_value(self.as_str())
                 .actual_value(stated)),
         }
     }
@@ -163,6 +168,14 @@ impl Clients {
             return Err(ConfigError::ClientId { value: value.clone() });
         }
         Ok(Self::Only { listed: ids.join(", ").into(), ids: ids.into_iter().map(String::into_boxed_str).collect() })
+    }
+
+    /// The ids, for messages.
+    pub(crate) fn listed(&self) -> String {
+        match self {
+            Self::Any => "any client of the pool".to_owned(),
+            Self::Only { listed, .. } => listed.to_string(),
+        }
     }
 
     /// Access tokens name their client in `client_id` (an `aud` there is a resource), ID tokens in `aud`.

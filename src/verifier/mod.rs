@@ -2,6 +2,7 @@
 
 mod builder;
 mod cache;
+mod explain;
 
 use std::{
     collections::BTreeMap,
@@ -11,6 +12,7 @@ use std::{
 };
 
 pub use builder::VerifierBuilder;
+pub use explain::{ExplainedStep, Explanation, StepOutcome};
 
 use self::cache::{Tag, TokenCache};
 use crate::{
@@ -118,17 +120,26 @@ impl Verifier {
     /// [`VerifyError`] says what is wrong with the token, or that its key could not be had
     /// ([`VerifyErrorKind::KeysUnavailable`]).
     pub async fn verify(&self, token: &str) -> Result<CognitoClaims, VerifyError> {
-        let (pool, key_id) = match self.check_at(token, self.inner.clock.now()) {
-            Ok(claims) => return counted(Ok(claims)),
-            Err(Refusal::Final(error)) => return counted(Err(error)),
+        counted(self.decide(token, |now| self.check_at(token, now)).await)
+    }
+
+    /// The verdict of `check`, which is asked a second time after a wait for keys if the first time other keys could change it.
+    async fn decide<'v, T>(
+        &'v self,
+        token: &str,
+        check: impl Fn(SystemTime) -> Result<T, Refusal<'v>>,
+    ) -> Result<T, VerifyError> {
+        let (pool, key_id) = match check(self.inner.clock.now()) {
+            Ok(accepted) => return Ok(accepted),
+            Err(Refusal::Final(error)) => return Err(error),
             Err(Refusal::Keys { pool, key_id, .. }) => (pool, key_id),
         };
         match pool.keys.look_for(&key_id, token).await {
-            Look::Decided => self.check(token),
-            Look::Unavailable => counted(Err(VerifyError::new(
+            Look::Decided => check(self.inner.clock.now()).map_err(Refusal::into_error),
+            Look::Unavailable => Err(VerifyError::new(
                 VerifyErrorKind::KeysUnavailable,
                 "the keys of the pool could not be had to decide with",
-            ))),
+            )),
         }
     }
 
