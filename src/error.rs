@@ -1,6 +1,6 @@
 //! The two populations of errors, never mixed.
 //!
-//! [`ConfigError`] happens while the program starts: it is the programmer's or operator's to fix, so it
+//! [`ConfigError`] happens while the program starts or is set anew: it is the programmer's or operator's to fix, so it
 //! is an enum that carries the offending value and its message names the fix. [`VerifyError`] happens on a
 //! request: it is the caller's doing, so it is opaque, has a [`Copy`] kind to match on, and keeps what the
 //! caller sent out of its messages.
@@ -9,7 +9,7 @@ use std::{error::Error, fmt, sync::Arc, time::SystemTime};
 
 use crate::check::Check;
 
-/// A setting that can never work, found before the first request.
+/// A setting that can never work: found before the first request, or when it is changed at run time.
 ///
 /// ```
 /// use axum_cognito::{ConfigError, UserPool};
@@ -25,6 +25,11 @@ use crate::check::Check;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
+    /// A client was to be added to or removed from a pool that accepts every client: it has no list.
+    AnyClient {
+        /// The pool's id.
+        pool_id: String,
+    },
     /// An audience is empty: no token could ever carry it.
     Audience,
     /// A client id is not of the form that Cognito gives out: one to 128 word characters or `+`.
@@ -109,6 +114,13 @@ pub enum ConfigError {
         /// The pool's id.
         pool_id: String,
     },
+    /// Not the id of one of the verifier's pools.
+    UnknownPool {
+        /// What was given.
+        value: String,
+        /// The ids of the verifier's pools.
+        configured: Vec<String>,
+    },
     /// An environment variable is missing, empty, not UTF-8, or has a value that cannot work.
     Variable {
         /// Its name.
@@ -121,6 +133,11 @@ pub enum ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::AnyClient { pool_id } => write!(
+                f,
+                "the pool `{pool_id}` accepts any app client, so there is no list to read or change: \
+                 name the clients with `UserPool::new` instead of `UserPool::accepting_any_client`"
+            ),
             Self::Audience => {
                 f.write_str("the required audience is empty: name the resource server, as in `https://api.example.com`")
             }
@@ -168,6 +185,9 @@ impl fmt::Display for ConfigError {
                 "the pool `{pool_id}` accepts only the updated issuer form, which is the same in all Regions: \
                  drop the replica Region, or accept the original form too"
             ),
+            Self::UnknownPool { value, configured } => {
+                write!(f, "`{value}` is not a pool of this verifier: configured are `{}`", configured.join("`, `"))
+            }
             Self::Variable { name, reason } => write!(f, "environment variable `{name}`: {reason}"),
         }
     }

@@ -97,6 +97,7 @@
 mod base64url;
 mod check;
 mod claims;
+mod clients;
 mod clock;
 mod env;
 mod error;

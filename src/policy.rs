@@ -1,7 +1,7 @@
 //! What a token must satisfy once its signature is known to be the pool's.
 //!
 //! [`Policy::admit`] is pure: claims, time and leeway in, verdict out. Each rule cites its source, and all of them apply to
-//! every token; none can be switched off, only [`Clients::Any`] says that every client will do.
+//! every token; none can be switched off, only [`Clients::Any`](crate::clients::Clients::Any) says that every client will do.
 
 use std::{
     sync::Arc,
@@ -11,22 +11,22 @@ use std::{
 use crate::{
     check::Check,
     claims::{ClaimSet, VerifiedToken},
-    error::{ConfigError, VerifyError, VerifyErrorKind},
+    clients::ClientsNow,
+    error::{VerifyError, VerifyErrorKind},
     keys::Signed,
     pool::{LEEWAY_MAX, TokenUse, UserPoolId},
 };
 
-/// The conditions of one user pool.
+/// The conditions of one user pool, apart from its clients, which can change.
 #[derive(Clone, Debug)]
 pub(crate) struct Policy {
-    pub(crate) clients: Clients,
     pub(crate) uses: TokenUses,
     pub(crate) audience: Option<Arc<str>>,
 }
 
 impl Policy {
-    pub(crate) fn new(clients: Clients) -> Self {
-        Self { clients, uses: TokenUses { access: true, id: false }, audience: None }
+    pub(crate) fn new() -> Self {
+        Self { uses: TokenUses { access: true, id: false }, audience: None }
     }
 
     /// Admits a signed token if it satisfies everything that is neither signature nor issuer. The only way to a
@@ -34,6 +34,7 @@ impl Policy {
     pub(crate) fn admit(
         &self,
         signed: Signed,
+        clients: &ClientsNow,
         pool: &Arc<UserPoolId>,
         now: SystemTime,
         leeway: Duration,
@@ -44,10 +45,10 @@ impl Policy {
         }
         check_times(claims, now, leeway)?;
         let token_use = self.uses.check(claims).map_err(|error| error.at(Check::TokenUse))?;
-        self.clients.check(claims, token_use).map_err(|error| error.at(Check::Client))?;
+        clients.list.check(claims, token_use).map_err(|error| error.at(Check::Client))?;
         check_subject(claims, token_use).map_err(|error| error.at(Check::Subject))?;
         self.check_audience(claims, token_use).map_err(|error| error.at(Check::Audience))?;
-        Ok(VerifiedToken::admitted(signed, token_use, pool))
+        Ok(VerifiedToken::admitted(signed, token_use, pool, clients.serial))
     }
 
     /// Resource binding (RFC 8707): an access token for another resource is not for us.
@@ -127,6 +128,13 @@ impl TokenUses {
         self.add(token_use);
     }
 
+    /// The accepted uses, one by one.
+    pub(crate) fn iter(self) -> impl Iterator<Item = TokenUse> {
+        [(self.access, TokenUse::Access), (self.id, TokenUse::Id)]
+            .into_iter()
+            .filter_map(|(yes, token_use)| yes.then_some(token_use))
+    }
+
     pub(crate) fn as_str(self) -> &'static str {
         match (self.access, self.id) {
             (true, true) => "access or id",
@@ -144,57 +152,6 @@ impl TokenUses {
                 .of("token_use")
                 .expected_value(self.as_str())
                 .actual_value(stated)),
-        }
-    }
-}
-
-/// The accepted app clients.
-#[derive(Clone, Debug)]
-pub(crate) enum Clients {
-    Any,
-    Only { ids: Arc<[Box<str>]>, listed: Arc<str> },
-}
-
-impl Clients {
-    pub(crate) fn only(pool_id: &UserPoolId, ids: Vec<String>) -> Result<Self, ConfigError> {
-        // The `ClientIdType` of Cognito's API: `[\w+]+`, 1 to 128 characters.
-        let well_formed = |id: &str| {
-            (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'+')
-        };
-        if ids.is_empty() {
-            return Err(ConfigError::NoClientId { pool_id: pool_id.to_string() });
-        }
-        if let Some(value) = ids.iter().find(|id| !well_formed(id)) {
-            return Err(ConfigError::ClientId { value: value.clone() });
-        }
-        Ok(Self::Only { listed: ids.join(", ").into(), ids: ids.into_iter().map(String::into_boxed_str).collect() })
-    }
-
-    /// The ids, for messages.
-    pub(crate) fn listed(&self) -> String {
-        match self {
-            Self::Any => "any client of the pool".to_owned(),
-            Self::Only { listed, .. } => listed.to_string(),
-        }
-    }
-
-    /// Access tokens name their client in `client_id` (an `aud` there is a resource), ID tokens in `aud`.
-    fn check(&self, claims: &ClaimSet, token_use: TokenUse) -> Result<(), VerifyError> {
-        let (claim, client) = match token_use {
-            TokenUse::Access => ("client_id", claims.client_id()),
-            TokenUse::Id => ("aud", claims.aud()),
-        };
-        let client = client.ok_or_else(|| VerifyError::missing(claim))?;
-        match self {
-            Self::Any if !client.is_empty() => Ok(()),
-            Self::Any => Err(VerifyError::invalid(claim)),
-            Self::Only { ids, .. } if ids.iter().any(|id| **id == *client) => Ok(()),
-            Self::Only { listed, .. } => {
-                Err(VerifyError::new(VerifyErrorKind::Client, "the token belongs to another app client")
-                    .of(claim)
-                    .expected_value(Arc::clone(listed))
-                    .actual_value(client))
-            }
         }
     }
 }

@@ -32,14 +32,16 @@ pub(crate) struct VerifiedToken {
     token_use: TokenUse,
     pool: Arc<UserPoolId>,
     key_serial: u64,
+    clients_serial: u64,
     attributes: OnceLock<Box<Attributes>>,
 }
 
 impl VerifiedToken {
     /// For `Policy::admit`, which has read `token_use` on the way.
-    pub(crate) fn admitted(signed: Signed, token_use: TokenUse, pool: &Arc<UserPoolId>) -> Self {
+    pub(crate) fn admitted(signed: Signed, token_use: TokenUse, pool: &Arc<UserPoolId>, clients_serial: u64) -> Self {
         let (claims, key_serial) = signed.into_parts();
-        Self { claims, token_use, pool: Arc::clone(pool), key_serial, attributes: OnceLock::new() }
+        let pool = Arc::clone(pool);
+        Self { claims, token_use, pool, key_serial, clients_serial, attributes: OnceLock::new() }
     }
 
     /// The same token in memory of its own.
@@ -49,6 +51,7 @@ impl VerifiedToken {
             token_use: self.token_use,
             pool: Arc::clone(&self.pool),
             key_serial: self.key_serial,
+            clients_serial: self.clients_serial,
             attributes: OnceLock::new(),
         }
     }
@@ -58,8 +61,9 @@ impl VerifiedToken {
         self.key_serial
     }
 
-    pub(crate) fn pool(&self) -> &UserPoolId {
-        &self.pool
+    /// The serial of the list of clients that admitted the token. No other pool of the process has the same.
+    pub(crate) fn clients_serial(&self) -> u64 {
+        self.clients_serial
     }
 
     /// Whether `exp`, `nbf` and `iat` admit the token at this time too: the clock may have been set, in either direction.

@@ -5,6 +5,7 @@
 #![allow(clippy::pedantic, clippy::type_complexity)]
 
 mod claims;
+mod clients;
 mod explain;
 mod extract;
 mod middleware;

@@ -344,7 +344,8 @@ fn on_client(error: &VerifyError, reading: &Reading<'_>) -> Advice {
     Advice::new(
         "The token belongs to another app client of the same pool: another application, or one that was set up since, such as the mobile \
          one beside that of the web.",
-        "If this API should serve that client too, name it: `UserPool::new(pool_id, [..])`. Otherwise have the client sign in with the \
+        "If this API should serve that client too, name it in `UserPool::new(pool_id, [..])`, or at run time with \
+         `Verifier::add_client`. Otherwise have the client sign in with the \
          right client id.",
     )
 }

@@ -145,7 +145,7 @@ impl<'v> Rules<'v> {
                 format!("`nbf` not after {now}{leeway}; `iat` at most {ahead} ahead")
             }
             Check::TokenUse => (*pool)?.policy.uses.as_str().to_owned(),
-            Check::Client => (*pool)?.policy.clients.listed(),
+            Check::Client => (*pool)?.clients.now().list.listed(),
             Check::Subject => "a `sub` in tokens of users".to_owned(),
             Check::Audience if reading.is_id_token() => return None,
             Check::Audience => (*pool)?.policy.audience.as_deref()?.to_owned(),
