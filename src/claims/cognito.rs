@@ -14,7 +14,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{
-    AccessClaims, IdClaims,
+    AccessClaims, ClaimError, IdClaims,
     attributes::{Attributes, Identity},
     payload::ClaimSet,
 };
@@ -395,8 +395,15 @@ impl<T: CustomClaims> CognitoClaims<T> {
     /// # Errors
     /// [`ClaimError`] if the claim is there but is not a `V`.
     pub fn get<V: DeserializeOwned>(&self, name: &str) -> Result<Option<V>, ClaimError> {
+        self.find(name).map_err(|error| {
+            let value: Option<Box<RawValue>> = self.find(name).ok().flatten();
+            ClaimError::of_claim::<V>(name, value.as_deref().map(RawValue::get), error)
+        })
+    }
+
+    fn find<V: DeserializeOwned>(&self, name: &str) -> Result<Option<V>, serde_json::Error> {
         let mut json = serde_json::Deserializer::from_str(self.token.claims.json());
-        json.deserialize_map(Find { name, found: None }).map_err(ClaimError)
+        json.deserialize_map(Find { name, found: None })
     }
 
     /// The verified payload: the JSON object exactly as Cognito signed it.
@@ -439,7 +446,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
     /// # Errors
     /// [`ClaimError`] if the payload is not a `U`.
     pub fn with_custom<U: CustomClaims>(&self) -> Result<CognitoClaims<U>, ClaimError> {
-        let custom = U::read(self.token.claims.json()).map_err(ClaimError)?;
+        let custom = U::read(self.token.claims.json())?;
         Ok(CognitoClaims { token: Arc::clone(&self.token), custom })
     }
 
@@ -483,32 +490,6 @@ impl<'c> Iterator for Scopes<'c> {
     }
 }
 
-/// A claim that is there, but not of the type that the application asked for.
-///
-/// The message is for the operator: it can contain values of the token.
-#[derive(Debug)]
-pub struct ClaimError(serde_json::Error);
-
-impl ClaimError {
-    /// What is wrong, without anything of the token.
-    #[cfg(feature = "axum")]
-    pub(crate) fn category(&self) -> serde_json::error::Category {
-        self.0.classify()
-    }
-}
-
-impl fmt::Display for ClaimError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the claims do not have the application's type: {}", self.0)
-    }
-}
-
-impl std::error::Error for ClaimError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.0)
-    }
-}
-
 /// No claims beyond those that Cognito documents: the default of [`CognitoClaims`].
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
@@ -521,7 +502,7 @@ pub trait CustomClaims: sealed::Sealed + Sized {
     type Held: Clone + Send + Sync;
 
     #[doc(hidden)]
-    fn read(payload: &str) -> Result<Self::Held, serde_json::Error>;
+    fn read(payload: &str) -> Result<Self::Held, ClaimError>;
 
     #[doc(hidden)]
     fn held(held: &Self::Held) -> &Self;
@@ -530,8 +511,8 @@ pub trait CustomClaims: sealed::Sealed + Sized {
 impl<T: DeserializeOwned + Send + Sync> CustomClaims for T {
     type Held = Arc<T>;
 
-    fn read(payload: &str) -> Result<Self::Held, serde_json::Error> {
-        serde_json::from_str(payload).map(Arc::new)
+    fn read(payload: &str) -> Result<Self::Held, ClaimError> {
+        serde_json::from_str(payload).map(Arc::new).map_err(|error| ClaimError::of_claims::<T>(payload, error))
     }
 
     fn held(held: &Self::Held) -> &Self {
@@ -542,7 +523,7 @@ impl<T: DeserializeOwned + Send + Sync> CustomClaims for T {
 impl CustomClaims for Standard {
     type Held = Self;
 
-    fn read(_: &str) -> Result<Self::Held, serde_json::Error> {
+    fn read(_: &str) -> Result<Self::Held, ClaimError> {
         Ok(Self)
     }
 

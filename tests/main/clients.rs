@@ -11,6 +11,8 @@ use axum_cognito::{
     testing::FakeUserPool,
 };
 
+use crate::log::Log;
+
 #[track_caller]
 fn accepted(verifier: &Verifier, token: &str) {
     // Often enough to be remembered, and by this thread too.
@@ -75,6 +77,31 @@ fn without_clients_nobody_is_let_in() {
     refused(&verifier, &fake.access_token("a").client_id("").mint());
     assert_eq!(verifier.add_client(fake.id(), fake.client_id()), Ok(true));
     accepted(&verifier, &token);
+}
+
+#[test]
+fn the_log_tells_of_each_change_and_warns_of_the_last_removal() {
+    let fake = FakeUserPool::new();
+    let verifier = Verifier::new(fake.user_pool_for("web"));
+    let change = |add: bool, client: &str| {
+        Log::of(|| {
+            let changed =
+                if add { verifier.add_client(fake.id(), client) } else { verifier.remove_client(fake.id(), client) };
+            assert!(changed.is_ok());
+        })
+    };
+    for (add, client, lines, warnings) in [
+        (true, "mobile", 1, 0),
+        (true, "mobile", 0, 0),
+        (false, "web", 1, 0),
+        (false, "web", 0, 0),
+        (false, "mobile", 2, 1),
+        (true, "web", 1, 0),
+    ] {
+        let log = change(add, client);
+        assert_eq!((log.lines().count(), log.matches("WARN").count()), (lines, warnings), "{client}: {log}");
+        assert!(log.lines().all(|line| line.contains("pool=us-east-1_FakePool1")), "{log}");
+    }
 }
 
 #[test]

@@ -8,6 +8,8 @@ mod claims;
 mod clients;
 mod explain;
 mod extract;
+mod log;
 mod middleware;
+mod own_claims;
 mod verify;
 mod wire;
