@@ -1,13 +1,15 @@
 //! The two populations of errors, never mixed.
 //!
-//! [`ConfigError`] happens while the program starts: it is the programmer's or operator's to fix, so it
+//! [`ConfigError`] happens while the program starts or is set anew: it is the programmer's or operator's to fix, so it
 //! is an enum that carries the offending value and its message names the fix. [`VerifyError`] happens on a
 //! request: it is the caller's doing, so it is opaque, has a [`Copy`] kind to match on, and keeps what the
 //! caller sent out of its messages.
 
 use std::{error::Error, fmt, sync::Arc, time::SystemTime};
 
-/// A setting that can never work, found before the first request.
+use crate::check::Check;
+
+/// A setting that can never work: found before the first request, or when it is changed at run time.
 ///
 /// ```
 /// use axum_cognito::{ConfigError, UserPool};
@@ -23,6 +25,11 @@ use std::{error::Error, fmt, sync::Arc, time::SystemTime};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
+    /// A client was to be added to or removed from a pool that accepts every client: it has no list.
+    AnyClient {
+        /// The pool's id.
+        pool_id: String,
+    },
     /// An audience is empty: no token could ever carry it.
     Audience,
     /// A client id is not of the form that Cognito gives out: one to 128 word characters or `+`.
@@ -126,6 +133,13 @@ pub enum ConfigError {
         /// What was given.
         value: String,
     },
+    /// Not the id of one of the verifier's pools.
+    UnknownPool {
+        /// What was given.
+        value: String,
+        /// The ids of the verifier's pools.
+        configured: Vec<String>,
+    },
     /// An environment variable is missing, empty, not UTF-8, or has a value that cannot work.
     Variable {
         /// Its name.
@@ -138,6 +152,11 @@ pub enum ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::AnyClient { pool_id } => write!(
+                f,
+                "the pool `{pool_id}` accepts any app client, so there is no list to read or change: \
+                 name the clients with `UserPool::new` instead of `UserPool::accepting_any_client`"
+            ),
             Self::Audience => {
                 f.write_str("the required audience is empty: name the resource server, as in `https://api.example.com`")
             }
@@ -191,6 +210,9 @@ impl fmt::Display for ConfigError {
                 f,
                 "`{value}` is not a place for tokens: expected one or several different ones, with names of letters, digits, `-`, `.` and `_`"
             ),
+            Self::UnknownPool { value, configured } => {
+                write!(f, "`{value}` is not a pool of this verifier: configured are `{}`", configured.join("`, `"))
+            }
             Self::Variable { name, reason } => write!(f, "environment variable `{name}`: {reason}"),
         }
     }
@@ -239,6 +261,26 @@ pub enum VerifyErrorKind {
     UnknownKey,
 }
 
+impl VerifyErrorKind {
+    /// The check that ends in this kind; where several do, the caller of [`VerifyError::new`] says which it was.
+    fn usual_check(self) -> Check {
+        match self {
+            Self::TooLong => Check::Length,
+            Self::Malformed => Check::Parts,
+            Self::Algorithm => Check::Algorithm,
+            Self::Issuer => Check::Issuer,
+            Self::UnknownKey | Self::KeysUnavailable => Check::Key,
+            Self::Signature => Check::Signature,
+            Self::InvalidClaim | Self::MissingClaim => Check::ClaimTypes,
+            Self::Expired => Check::Expiry,
+            Self::NotYetValid => Check::NotBefore,
+            Self::TokenUse => Check::TokenUse,
+            Self::Client => Check::Client,
+            Self::Audience => Check::Audience,
+        }
+    }
+}
+
 /// A refused token.
 ///
 /// Its `Display` tells the operator the reason and what was expected, and nothing that the caller chose. What the token
@@ -261,6 +303,7 @@ pub enum VerifyErrorKind {
 #[derive(Clone)]
 pub struct VerifyError {
     kind: VerifyErrorKind,
+    check: Check,
     reason: &'static str,
     claim: Option<&'static str>,
     detail: Option<Box<Detail>>,
@@ -315,12 +358,12 @@ impl VerifyError {
 impl VerifyError {
     #[cold]
     pub(crate) fn new(kind: VerifyErrorKind, reason: &'static str) -> Self {
-        Self { kind, reason, claim: None, detail: None }
+        Self { kind, check: kind.usual_check(), reason, claim: None, detail: None }
     }
 
     #[cold]
-    pub(crate) fn malformed(reason: &'static str) -> Self {
-        Self::new(VerifyErrorKind::Malformed, reason)
+    pub(crate) fn malformed(check: Check, reason: &'static str) -> Self {
+        Self::new(VerifyErrorKind::Malformed, reason).at(check)
     }
 
     #[cold]
@@ -331,6 +374,17 @@ impl VerifyError {
     #[cold]
     pub(crate) fn invalid(claim: &'static str) -> Self {
         Self::new(VerifyErrorKind::InvalidClaim, "a claim has the wrong type or range").of(claim)
+    }
+
+    /// Says which check refuses, where the kind alone does not.
+    pub(crate) fn at(mut self, check: Check) -> Self {
+        self.check = check;
+        self
+    }
+
+    /// The check that refused the token.
+    pub(crate) fn check(&self) -> Check {
+        self.check
     }
 
     pub(crate) fn of(mut self, claim: &'static str) -> Self {

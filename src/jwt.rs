@@ -10,6 +10,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
 
 use crate::{
     base64url,
+    check::Check,
     claims::ClaimSet,
     error::{VerifyError, VerifyErrorKind},
     json::{MemberNames, Name, Text, Unique},
@@ -65,7 +66,7 @@ impl<'t> Parts<'t> {
                 signature: &token[second + 1..],
                 signing_input: &token.as_bytes()[..second],
             }),
-            _ => Err(VerifyError::malformed("the token does not have three parts")),
+            _ => Err(VerifyError::malformed(Check::Parts, "the token does not have three parts")),
         }
     }
 }
@@ -93,8 +94,8 @@ impl<'t> UnverifiedToken<'t> {
     pub(crate) fn issuer(&self) -> Result<&str, VerifyError> {
         match self.claims.iss() {
             Some(issuer) => Ok(issuer),
-            None if self.claims.wrong_type() == Some("iss") => Err(VerifyError::invalid("iss")),
-            None => Err(VerifyError::missing("iss")),
+            None if self.claims.wrong_type() == Some("iss") => Err(VerifyError::invalid("iss").at(Check::Issuer)),
+            None => Err(VerifyError::missing("iss").at(Check::Issuer)),
         }
     }
 }
@@ -102,23 +103,25 @@ impl<'t> UnverifiedToken<'t> {
 /// The header's `kid`, after all that the header must not say has been ruled out.
 fn read_header<'t>(encoded: &str, buffer: &'t mut [u8; HEADER_MAX]) -> Result<Cow<'t, str>, VerifyError> {
     if encoded.len() > (HEADER_MAX * 4).div_ceil(3) {
-        return Err(VerifyError::malformed("the header is too long"));
+        return Err(VerifyError::malformed(Check::Header, "the header is too long"));
     }
-    let length =
-        base64url::decode(encoded, buffer).ok_or_else(|| VerifyError::malformed("the header is not base64url"))?;
-    let json = str::from_utf8(&buffer[..length]).map_err(|_| VerifyError::malformed("the header is not UTF-8"))?;
+    let length = base64url::decode(encoded, buffer)
+        .ok_or_else(|| VerifyError::malformed(Check::Header, "the header is not base64url"))?;
+    let json = str::from_utf8(&buffer[..length])
+        .map_err(|_| VerifyError::malformed(Check::Header, "the header is not UTF-8"))?;
     let mut reader = serde_json::Deserializer::from_str(json);
     let header = Header::default()
         .deserialize(&mut reader)
         .and_then(|header| reader.end().map(|()| header))
-        .map_err(|_| VerifyError::malformed("the header is not a JSON object with unique members"))?;
+        .map_err(|_| VerifyError::malformed(Check::Header, "the header is not a JSON object with unique members"))?;
     header.key_id()
 }
 
 fn read_payload(encoded: &str) -> Result<ClaimSet, VerifyError> {
     let mut payload = vec![0; encoded.len() / 4 * 3 + encoded.len() % 4 * 3 / 4];
-    base64url::decode(encoded, &mut payload).ok_or_else(|| VerifyError::malformed("the payload is not base64url"))?;
-    ClaimSet::parse(payload).map_err(VerifyError::malformed)
+    base64url::decode(encoded, &mut payload)
+        .ok_or_else(|| VerifyError::malformed(Check::Payload, "the payload is not base64url"))?;
+    ClaimSet::parse(payload).map_err(|reason| VerifyError::malformed(Check::Payload, reason))
 }
 
 /// What the header says, as far as it matters.
@@ -168,11 +171,12 @@ impl<'t> Header<'t> {
             }
         }
         if let Some(member) = self.forbidden {
-            return Err(VerifyError::malformed("the header has a member that is not supported").of(member));
+            return Err(VerifyError::malformed(Check::HeaderMembers, "the header has a member that is not supported")
+                .of(member));
         }
         match self.kid.string() {
             Some(kid) if !kid.is_empty() => Ok(kid),
-            _ => Err(VerifyError::malformed("the header names no key").of("kid")),
+            _ => Err(VerifyError::malformed(Check::KeyId, "the header names no key").of("kid")),
         }
     }
 }
@@ -214,4 +218,4 @@ impl<'de> Visitor<'de> for Header<'de> {
 
 /// Members that ask for something which is not done here. RFC 7515 §4.1.11 has a token with a `crit` that is not understood
 /// refused, RFC 7797 goes with `crit`, and RFC 7516 §4.1 has the other two for encrypted tokens.
-const FORBIDDEN: [&str; 4] = ["crit", "b64", "zip", "enc"];
+pub(crate) const FORBIDDEN: [&str; 4] = ["crit", "b64", "zip", "enc"];

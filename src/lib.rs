@@ -99,7 +99,9 @@
 )]
 
 mod base64url;
+mod check;
 mod claims;
+mod clients;
 mod clock;
 mod env;
 mod error;
@@ -118,6 +120,7 @@ mod pool;
 pub mod testing;
 mod verifier;
 
+pub use check::Check;
 pub use claims::{AccessClaims, ClaimError, CognitoClaims, CustomClaims, IdClaims, Identity, Scopes, Standard};
 pub use clock::{Clock, SystemClock};
 pub use error::{ConfigError, VerifyError, VerifyErrorKind};
@@ -130,7 +133,7 @@ pub use middleware::{
     RequiredService, ResponseFuture, TokenSource,
 };
 pub use pool::{ClientIds, IssuerForm, TokenUse, UserPool, UserPoolId};
-pub use verifier::{Verifier, VerifierBuilder};
+pub use verifier::{ExplainedStep, Explanation, StepOutcome, Verifier, VerifierBuilder};
 
 /// The examples of the README are compiled and run as well.
 #[cfg(doctest)]

@@ -1,7 +1,7 @@
 //! What a token must satisfy once its signature is known to be the pool's.
 //!
 //! [`Policy::admit`] is pure: claims, time and leeway in, verdict out. Each rule cites its source, and all of them apply to
-//! every token; none can be switched off, only [`Clients::Any`] says that every client will do.
+//! every token; none can be switched off, only [`Clients::Any`](crate::clients::Clients::Any) says that every client will do.
 
 use std::{
     sync::Arc,
@@ -9,24 +9,25 @@ use std::{
 };
 
 use crate::{
+    check::Check,
     claims::{ClaimSet, VerifiedToken},
+    clients::ClientsNow,
     clock::Clock,
-    error::{ConfigError, VerifyError, VerifyErrorKind},
+    error::{VerifyError, VerifyErrorKind},
     keys::Signed,
     pool::{LEEWAY_MAX, TokenUse, UserPoolId},
 };
 
-/// The conditions of one user pool.
+/// The conditions of one user pool, apart from its clients, which can change.
 #[derive(Clone, Debug)]
 pub(crate) struct Policy {
-    pub(crate) clients: Clients,
     pub(crate) uses: TokenUses,
     pub(crate) audience: Option<Arc<str>>,
 }
 
 impl Policy {
-    pub(crate) fn new(clients: Clients) -> Self {
-        Self { clients, uses: TokenUses { access: true, id: false }, audience: None }
+    pub(crate) fn new() -> Self {
+        Self { uses: TokenUses { access: true, id: false }, audience: None }
     }
 
     /// Admits a signed token if it satisfies everything that is neither signature nor issuer. The only way to a
@@ -34,6 +35,7 @@ impl Policy {
     pub(crate) fn admit(
         &self,
         signed: Signed,
+        clients: &ClientsNow,
         pool: &Arc<UserPoolId>,
         clock: &Arc<dyn Clock>,
         now: SystemTime,
@@ -44,11 +46,11 @@ impl Policy {
             return Err(VerifyError::invalid(claim));
         }
         check_times(claims, now, leeway)?;
-        let token_use = self.uses.check(claims)?;
-        self.clients.check(claims, token_use)?;
-        check_subject(claims, token_use)?;
-        self.check_audience(claims, token_use)?;
-        Ok(VerifiedToken::admitted(signed, token_use, pool, clock))
+        let token_use = self.uses.check(claims).map_err(|error| error.at(Check::TokenUse))?;
+        clients.list.check(claims, token_use).map_err(|error| error.at(Check::Client))?;
+        check_subject(claims, token_use).map_err(|error| error.at(Check::Subject))?;
+        self.check_audience(claims, token_use).map_err(|error| error.at(Check::Audience))?;
+        Ok(VerifiedToken::admitted(signed, token_use, pool, clients.serial, clock))
     }
 
     /// Resource binding (RFC 8707): an access token for another resource is not for us.
@@ -79,7 +81,7 @@ fn check_subject(claims: &ClaimSet, token_use: TokenUse) -> Result<(), VerifyErr
 /// Cognito always sends it. `iat` has no such meaning, but a token from the future says that this host's clock is behind,
 /// and then that of every other check too.
 pub(crate) fn check_times(claims: &ClaimSet, now: SystemTime, leeway: Duration) -> Result<(), VerifyError> {
-    let exp = claims.exp().ok_or_else(|| VerifyError::missing("exp"))?;
+    let exp = claims.exp().ok_or_else(|| VerifyError::missing("exp").at(Check::Expiry))?;
     if now >= exp + leeway {
         return Err(VerifyError::new(VerifyErrorKind::Expired, "the token has expired")
             .of("exp")
@@ -128,6 +130,21 @@ impl TokenUses {
         self.add(token_use);
     }
 
+    /// The accepted uses, one by one.
+    pub(crate) fn iter(self) -> impl Iterator<Item = TokenUse> {
+        [(self.access, TokenUse::Access), (self.id, TokenUse::Id)]
+            .into_iter()
+            .filter_map(|(yes, token_use)| yes.then_some(token_use))
+    }
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match (self.access, self.id) {
+            (true, true) => "access or id",
+            (true, false) => "access",
+            _ => "id",
+        }
+    }
+
     fn check(self, claims: &ClaimSet) -> Result<TokenUse, VerifyError> {
         let stated = claims.token_use_claim().ok_or_else(|| VerifyError::missing("token_use"))?;
         match claims.token_use() {
@@ -135,55 +152,8 @@ impl TokenUses {
             Some(TokenUse::Id) if self.id => Ok(TokenUse::Id),
             _ => Err(VerifyError::new(VerifyErrorKind::TokenUse, "the token is for another use")
                 .of("token_use")
-                .expected_value(match (self.access, self.id) {
-                    (true, true) => "access or id",
-                    (true, false) => "access",
-                    _ => "id",
-                })
+                .expected_value(self.as_str())
                 .actual_value(stated)),
-        }
-    }
-}
-
-/// The accepted app clients.
-#[derive(Clone, Debug)]
-pub(crate) enum Clients {
-    Any,
-    Only { ids: Arc<[Box<str>]>, listed: Arc<str> },
-}
-
-impl Clients {
-    pub(crate) fn only(pool_id: &UserPoolId, ids: Vec<String>) -> Result<Self, ConfigError> {
-        // The `ClientIdType` of Cognito's API: `[\w+]+`, 1 to 128 characters.
-        let well_formed = |id: &str| {
-            (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'+')
-        };
-        if ids.is_empty() {
-            return Err(ConfigError::NoClientId { pool_id: pool_id.to_string() });
-        }
-        if let Some(value) = ids.iter().find(|id| !well_formed(id)) {
-            return Err(ConfigError::ClientId { value: value.clone() });
-        }
-        Ok(Self::Only { listed: ids.join(", ").into(), ids: ids.into_iter().map(String::into_boxed_str).collect() })
-    }
-
-    /// Access tokens name their client in `client_id` (an `aud` there is a resource), ID tokens in `aud`.
-    fn check(&self, claims: &ClaimSet, token_use: TokenUse) -> Result<(), VerifyError> {
-        let (claim, client) = match token_use {
-            TokenUse::Access => ("client_id", claims.client_id()),
-            TokenUse::Id => ("aud", claims.aud()),
-        };
-        let client = client.ok_or_else(|| VerifyError::missing(claim))?;
-        match self {
-            Self::Any if !client.is_empty() => Ok(()),
-            Self::Any => Err(VerifyError::invalid(claim)),
-            Self::Only { ids, .. } if ids.iter().any(|id| **id == *client) => Ok(()),
-            Self::Only { listed, .. } => {
-                Err(VerifyError::new(VerifyErrorKind::Client, "the token belongs to another app client")
-                    .of(claim)
-                    .expected_value(Arc::clone(listed))
-                    .actual_value(client))
-            }
         }
     }
 }

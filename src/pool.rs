@@ -9,9 +9,10 @@ use jsonwebtoken::jwk::JwkSet;
 use reqwest::Url;
 
 use crate::{
+    clients::Clients,
     error::ConfigError,
     keys::{FileKeySource, HttpKeySource, KeySource, StaticKeySource},
-    policy::{Clients, Policy},
+    policy::Policy,
 };
 
 /// What a token is for, as its `token_use` claim says.
@@ -104,6 +105,12 @@ impl UserPoolId {
     /// The pool's Region; [`None`] for an emulator's id that names none.
     pub fn region(&self) -> Option<&str> {
         self.region.as_ref().map(Region::as_str)
+    }
+}
+
+impl AsRef<str> for UserPoolId {
+    fn as_ref(&self) -> &str {
+        &self.id
     }
 }
 
@@ -243,6 +250,7 @@ pub struct UserPool {
     issuers: Issuers,
     also_issuers: Vec<String>,
     pub(crate) keys: Arc<dyn KeySource>,
+    pub(crate) clients: Clients,
     pub(crate) policy: Policy,
 }
 
@@ -330,7 +338,8 @@ impl UserPool {
             issuers: Issuers::Aws { region, form: None, replicas: Vec::new() },
             also_issuers: Vec::new(),
             keys: Arc::new(keys),
-            policy: Policy::new(clients),
+            clients,
+            policy: Policy::new(),
             id,
         })
     }
@@ -342,8 +351,9 @@ impl UserPool {
         keys: Arc<dyn KeySource>,
     ) -> Result<Self, ConfigError> {
         let id = UserPoolId::parse_emulated(pool_id)?;
-        let policy = Policy::new(Clients::only(&id, client_ids)?);
-        Ok(Self { id, issuers: Issuers::Own(issuer), also_issuers: Vec::new(), keys, policy })
+        let clients = Clients::only(&id, client_ids)?;
+        let policy = Policy::new();
+        Ok(Self { id, issuers: Issuers::Own(issuer), also_issuers: Vec::new(), keys, clients, policy })
     }
 
     /// As [`with_issuer`](Self::with_issuer), for a caller that sets the keys itself.
@@ -489,6 +499,34 @@ impl UserPool {
         &self.id
     }
 
+    /// The app clients whose tokens are accepted; [`None`] if those of every client of the pool are.
+    ///
+    /// ```
+    /// # use axum_cognito::UserPool;
+    /// let pool = UserPool::new("us-east-1_AbC123xyz", ["1example23456789", "2example23456789"])?;
+    /// let clients: Option<Vec<&str>> = pool.client_ids().map(Iterator::collect);
+    /// assert_eq!(clients, Some(vec!["1example23456789", "2example23456789"]));
+    ///
+    /// assert!(UserPool::accepting_any_client("us-east-1_AbC123xyz")?.client_ids().is_none());
+    /// # Ok::<(), axum_cognito::ConfigError>(())
+    /// ```
+    pub fn client_ids(&self) -> Option<impl ExactSizeIterator<Item = &str>> {
+        Some(self.clients.ids()?.iter().map(|id| &**id))
+    }
+
+    /// The token uses that are accepted: one or both.
+    ///
+    /// ```
+    /// # use axum_cognito::{TokenUse, UserPool};
+    /// let pool = UserPool::new("us-east-1_AbC123xyz", "1example23456789")?;
+    /// assert_eq!(pool.token_uses().collect::<Vec<_>>(), [TokenUse::Access]);
+    /// assert_eq!(pool.accept(TokenUse::Id).token_uses().count(), 2);
+    /// # Ok::<(), axum_cognito::ConfigError>(())
+    /// ```
+    pub fn token_uses(&self) -> impl Iterator<Item = TokenUse> {
+        self.policy.uses.iter()
+    }
+
     /// Every issuer that is accepted, as it must stand in `iss`.
     pub fn issuers(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let (own, region, form, replicas) = match &self.issuers {
@@ -526,6 +564,7 @@ impl fmt::Debug for UserPool {
             .field("id", &self.id)
             .field("issuers", &self.issuers().collect::<Vec<_>>())
             .field("keys_from", &self.keys_from())
+            .field("clients", &self.clients)
             .field("policy", &self.policy)
             .finish_non_exhaustive()
     }

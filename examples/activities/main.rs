@@ -77,8 +77,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
             let pool = EmbeddedPool::new();
             (pool.auth(accepts), Page::for_embedded(&pool, accepts)?, Some(pool))
         }
-        Pool::Configured { pool, sign_in } => {
-            let page = Page::for_pool(&pool, sign_in)?;
+        Pool::Configured { pool, endpoint } => {
+            let page = Page::for_pool(&pool, endpoint)?;
             (CognitoAuth::new(*pool), page, None)
         }
     };

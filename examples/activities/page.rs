@@ -17,7 +17,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::{
     embedded_pool::{DEMO_USERS, DemoUser, EmbeddedPool},
-    settings::{Accepts, SettingsError, SignIn},
+    settings::{Accepts, Endpoint, SettingsError},
 };
 
 /// The page for one pool.
@@ -56,15 +56,15 @@ impl Page {
     }
 
     /// The page for a pool somewhere else.
-    pub(crate) fn for_pool(pool: &UserPool, sign_in: SignIn) -> Result<Self, SettingsError> {
-        let (endpoint, origin) = sign_in.endpoint.map(|endpoint| (endpoint.url, endpoint.origin)).unzip();
+    pub(crate) fn for_pool(pool: &UserPool, endpoint: Option<Endpoint>) -> Result<Self, SettingsError> {
+        let (endpoint, origin) = endpoint.map(|endpoint| (endpoint.url, endpoint.origin)).unzip();
         let config = Config {
             embedded: false,
             pool_id: pool.id().to_string(),
             issuer: pool.issuers().next().unwrap_or_default().into_owned(),
-            client_ids: sign_in.client_ids,
+            client_ids: pool.client_ids().into_iter().flatten().map(str::to_owned).collect(),
             endpoint,
-            token_use: sign_in.accepts.as_str(),
+            token_use: Accepts::of(pool).as_str(),
             users: &[],
         };
         Self::new(config, origin.as_deref())

@@ -6,7 +6,7 @@
 use std::{borrow::Cow, env, error::Error, fmt};
 
 use axum::http::Uri;
-use axum_cognito::{ConfigError, UserPool};
+use axum_cognito::{ConfigError, TokenUse, UserPool};
 use tracing::warn;
 
 const ADDR: &str = "ACTIVITIES_ADDR";
@@ -27,7 +27,11 @@ pub(crate) enum Pool {
     /// Those of a pool in this process.
     Embedded(Accepts),
     /// Those of the pool in the environment.
-    Configured { pool: Box<UserPool>, sign_in: SignIn },
+    Configured {
+        pool: Box<UserPool>,
+        /// Where the page signs in; `None` when the pool has no Region to derive it from.
+        endpoint: Option<Endpoint>,
+    },
 }
 
 /// Which tokens a pool's are accepted, as `AWS_COGNITO_TOKEN_USE` says.
@@ -36,14 +40,6 @@ pub(crate) enum Accepts {
     Access,
     Id,
     Any,
-}
-
-/// What the page needs to sign somebody in at a pool of AWS or of an emulator.
-pub(crate) struct SignIn {
-    pub(crate) client_ids: Vec<String>,
-    /// Where `InitiateAuth` goes; `None` when the pool has no Region to derive it from.
-    pub(crate) endpoint: Option<Endpoint>,
-    pub(crate) accepts: Accepts,
 }
 
 impl Settings {
@@ -69,13 +65,8 @@ impl Pool {
 
     fn configured() -> Result<Self, SettingsError> {
         let pool = UserPool::from_env()?;
-        let sign_in = SignIn {
-            // The library has checked the list; the page wants its members.
-            client_ids: variable(CLIENT_ID)?.map(|list| members(&list)).unwrap_or_default(),
-            endpoint: endpoint_of(&pool)?,
-            accepts: Accepts::from_env()?,
-        };
-        Ok(Self::Configured { pool: Box::new(pool), sign_in })
+        let endpoint = endpoint_of(&pool)?;
+        Ok(Self::Configured { pool: Box::new(pool), endpoint })
     }
 }
 
@@ -86,6 +77,16 @@ impl Accepts {
             .into_iter()
             .find(|each| each.as_str() == value)
             .ok_or(SettingsError::TokenUse { value })
+    }
+
+    /// What a configured pool accepts.
+    pub(crate) fn of(pool: &UserPool) -> Self {
+        let accepts = |token_use| pool.token_uses().any(|each| each == token_use);
+        match (accepts(TokenUse::Access), accepts(TokenUse::Id)) {
+            (true, true) => Self::Any,
+            (false, true) => Self::Id,
+            (_, false) => Self::Access,
+        }
     }
 
     /// The variable's value.
@@ -140,10 +141,6 @@ fn variable(name: &'static str) -> Result<Option<String>, SettingsError> {
         Err(env::VarError::NotPresent) => Ok(None),
         Err(env::VarError::NotUnicode(_)) => Err(SettingsError::NotUnicode { name }),
     }
-}
-
-fn members(list: &str) -> Vec<String> {
-    list.split(',').map(str::trim).filter(|member| !member.is_empty()).map(str::to_owned).collect()
 }
 
 /// The environment asks for something that cannot work. Every message names the variable.

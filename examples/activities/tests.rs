@@ -11,7 +11,7 @@ use axum::{
     body::Body,
     http::{Method, Request, Response, StatusCode, header},
 };
-use axum_cognito::{CognitoAuth, testing::FakeUserPool};
+use axum_cognito::{CognitoAuth, TokenUse, testing::FakeUserPool};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -248,6 +248,22 @@ async fn a_pool_elsewhere_brings_no_demo() {
         (request(Method::GET, "/us-east-1_FakePool1/.well-known/jwks.json", None), StatusCode::NOT_FOUND),
     ] {
         assert_eq!(app.clone().oneshot(request).await.unwrap().status(), status);
+    }
+}
+
+#[tokio::test]
+async fn the_page_of_a_pool_elsewhere_knows_its_clients_and_kinds() {
+    let pool = FakeUserPool::new();
+    for (configured, clients, kinds) in [
+        (pool.user_pool(), json!([pool.client_id()]), "access"),
+        (pool.user_pool_for(["web", "mobile"]).accept(TokenUse::Id), json!(["web", "mobile"]), "any"),
+        (pool.user_pool().accept_only(TokenUse::Id), json!([pool.client_id()]), "id"),
+    ] {
+        let page = Page::for_pool(&configured, None).unwrap();
+        let site = Site { app: app(CognitoAuth::new(configured), page, None), pool: pool.clone() };
+        let config = json_of(site.get("/config.json", None).await).await;
+        assert_eq!((&config["client_ids"], &config["token_use"]), (&clients, &json!(kinds)));
+        assert_eq!((&config["embedded"], &config["endpoint"]), (&json!(false), &Value::Null));
     }
 }
 

@@ -14,7 +14,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{
-    AccessClaims, IdClaims,
+    AccessClaims, ClaimError, IdClaims,
     attributes::{Attributes, Identity},
     payload::ClaimSet,
 };
@@ -36,6 +36,7 @@ pub(crate) struct VerifiedToken {
     key_serial: u64,
     /// The verifier's, for rules that ask how long ago something was.
     clock: Arc<dyn Clock>,
+    clients_serial: u64,
     attributes: OnceLock<Box<Attributes>>,
 }
 
@@ -45,11 +46,12 @@ impl VerifiedToken {
         signed: Signed,
         token_use: TokenUse,
         pool: &Arc<UserPoolId>,
+        clients_serial: u64,
         clock: &Arc<dyn Clock>,
     ) -> Self {
         let (claims, key_serial) = signed.into_parts();
         let (pool, clock) = (Arc::clone(pool), Arc::clone(clock));
-        Self { claims, token_use, pool, key_serial, clock, attributes: OnceLock::new() }
+        Self { claims, token_use, pool, key_serial, clients_serial, clock, attributes: OnceLock::new() }
     }
 
     /// The same token in memory of its own.
@@ -60,6 +62,7 @@ impl VerifiedToken {
             pool: Arc::clone(&self.pool),
             key_serial: self.key_serial,
             clock: Arc::clone(&self.clock),
+            clients_serial: self.clients_serial,
             attributes: OnceLock::new(),
         }
     }
@@ -69,8 +72,9 @@ impl VerifiedToken {
         self.key_serial
     }
 
-    pub(crate) fn pool(&self) -> &UserPoolId {
-        &self.pool
+    /// The serial of the list of clients that admitted the token. No other pool of the process has the same.
+    pub(crate) fn clients_serial(&self) -> u64 {
+        self.clients_serial
     }
 
     /// Whether `exp`, `nbf` and `iat` admit the token at this time too: the clock may have been set, in either direction.
@@ -408,8 +412,15 @@ impl<T: CustomClaims> CognitoClaims<T> {
     /// # Errors
     /// [`ClaimError`] if the claim is there but is not a `V`.
     pub fn get<V: DeserializeOwned>(&self, name: &str) -> Result<Option<V>, ClaimError> {
+        self.find(name).map_err(|error| {
+            let value: Option<Box<RawValue>> = self.find(name).ok().flatten();
+            ClaimError::of_claim::<V>(name, value.as_deref().map(RawValue::get), error)
+        })
+    }
+
+    fn find<V: DeserializeOwned>(&self, name: &str) -> Result<Option<V>, serde_json::Error> {
         let mut json = serde_json::Deserializer::from_str(self.token.claims.json());
-        json.deserialize_map(Find { name, found: None }).map_err(ClaimError)
+        json.deserialize_map(Find { name, found: None })
     }
 
     /// The verified payload: the JSON object exactly as Cognito signed it.
@@ -452,7 +463,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
     /// # Errors
     /// [`ClaimError`] if the payload is not a `U`.
     pub fn with_custom<U: CustomClaims>(&self) -> Result<CognitoClaims<U>, ClaimError> {
-        let custom = U::read(self.token.claims.json()).map_err(ClaimError)?;
+        let custom = U::read(self.token.claims.json())?;
         Ok(CognitoClaims { token: Arc::clone(&self.token), custom })
     }
 
@@ -516,32 +527,6 @@ impl<'c> Iterator for Scopes<'c> {
     }
 }
 
-/// A claim that is there, but not of the type that the application asked for.
-///
-/// The message is for the operator: it can contain values of the token.
-#[derive(Debug)]
-pub struct ClaimError(serde_json::Error);
-
-impl ClaimError {
-    /// What is wrong, without anything of the token.
-    #[cfg(feature = "axum")]
-    pub(crate) fn category(&self) -> serde_json::error::Category {
-        self.0.classify()
-    }
-}
-
-impl fmt::Display for ClaimError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the claims do not have the application's type: {}", self.0)
-    }
-}
-
-impl std::error::Error for ClaimError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.0)
-    }
-}
-
 /// No claims beyond those that Cognito documents: the default of [`CognitoClaims`].
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
@@ -554,7 +539,7 @@ pub trait CustomClaims: sealed::Sealed + Sized {
     type Held: Clone + Send + Sync;
 
     #[doc(hidden)]
-    fn read(payload: &str) -> Result<Self::Held, serde_json::Error>;
+    fn read(payload: &str) -> Result<Self::Held, ClaimError>;
 
     #[doc(hidden)]
     fn held(held: &Self::Held) -> &Self;
@@ -563,8 +548,8 @@ pub trait CustomClaims: sealed::Sealed + Sized {
 impl<T: DeserializeOwned + Send + Sync> CustomClaims for T {
     type Held = Arc<T>;
 
-    fn read(payload: &str) -> Result<Self::Held, serde_json::Error> {
-        serde_json::from_str(payload).map(Arc::new)
+    fn read(payload: &str) -> Result<Self::Held, ClaimError> {
+        serde_json::from_str(payload).map(Arc::new).map_err(|error| ClaimError::of_claims::<T>(payload, error))
     }
 
     fn held(held: &Self::Held) -> &Self {
@@ -575,7 +560,7 @@ impl<T: DeserializeOwned + Send + Sync> CustomClaims for T {
 impl CustomClaims for Standard {
     type Held = Self;
 
-    fn read(_: &str) -> Result<Self::Held, serde_json::Error> {
+    fn read(_: &str) -> Result<Self::Held, ClaimError> {
         Ok(Self)
     }
 

@@ -6,11 +6,14 @@
 mod access;
 mod attributes;
 mod cognito;
+mod error;
 mod id;
+mod misfit;
 mod payload;
 
 pub use access::AccessClaims;
 pub use attributes::Identity;
-pub use cognito::{ClaimError, CognitoClaims, CustomClaims, Scopes, Standard};
+pub use cognito::{CognitoClaims, CustomClaims, Scopes, Standard};
+pub use error::ClaimError;
 pub use id::IdClaims;
 pub(crate) use {cognito::VerifiedToken, payload::ClaimSet};

@@ -13,8 +13,12 @@ use crate::{
 /// A verified token without the claims that the application needs is 403: its holder is known, and cannot do this.
 pub(super) fn claims<T: CustomClaims>(extensions: &Extensions) -> Result<CognitoClaims<T>, AuthRejection> {
     outcome(extensions)?.with_custom().map_err(|error| {
-        // The message can quote the token, so only its place in the code is logged.
-        tracing::debug!(category = ?error.category(), "a verified token does not have the claims that a handler needs");
+        // The application's own name for what is wrong; serde's message can quote the token.
+        tracing::debug!(
+            field = error.field(),
+            missing = error.is_missing(),
+            "a verified token does not have the claims that a handler needs"
+        );
         AuthRejection::insufficient(None)
     })
 }

@@ -16,6 +16,7 @@ use aws_lc_rs::{
 use super::jwk::{RsaJwk, SkipReason};
 use crate::{
     base64url,
+    check::Check,
     claims::ClaimSet,
     error::{VerifyError, VerifyErrorKind},
     jwt::UnverifiedToken,
@@ -91,8 +92,8 @@ fn read_signature<'b>(encoded: &str, buffer: &'b mut [u8; SIGNATURE_MAX]) -> Res
     if encoded.len() > SIGNATURE_MAX.div_ceil(3) * 4 {
         return Err(VerifyError::new(VerifyErrorKind::Signature, "the signature is too long"));
     }
-    let length =
-        base64url::decode(encoded, buffer).ok_or_else(|| VerifyError::malformed("the signature is not base64url"))?;
+    let length = base64url::decode(encoded, buffer)
+        .ok_or_else(|| VerifyError::malformed(Check::Signature, "the signature is not base64url"))?;
     Ok(&buffer[..length])
 }
 

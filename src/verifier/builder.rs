@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use super::{Inner, Pool, Verifier, cache::TokenCache};
 use crate::{
+    clients::ClientList,
     clock::{Clock, SystemClock},
     error::ConfigError,
     keys::{PoolKeys, Schedule},
@@ -91,7 +92,7 @@ impl VerifierBuilder {
     /// Remembers the claims of so many verified tokens, rounded up to a power of two; 0 turns that off. Default: 8192.
     ///
     /// A token that was verified before costs about a sixtieth of the first time. Not the token but a keyed digest of all its bytes is kept with
-    /// the claims, up to 900 bytes for a usual token. The entry ends when the token expires or its key leaves the pool's set, and rules of
+    /// the claims, up to 900 bytes for a usual token. The entry ends when the token expires, its key leaves the pool's set or its client is removed, and rules of
     /// routes run on every request. At most 1048576.
     pub fn cached_tokens(mut self, tokens: usize) -> Self {
         self.cached_tokens = tokens;
@@ -173,7 +174,7 @@ impl VerifierBuilder {
         let pools = self.pools.into_iter().map(|pool| {
             let id = Arc::new(pool.id().clone());
             let keys = PoolKeys::new(Arc::clone(&id), pool.keys, Arc::clone(&self.clock), self.schedule);
-            Pool { id, policy: pool.policy, keys }
+            Pool { id, clients: ClientList::new(pool.clients), policy: pool.policy, keys }
         });
         Verifier {
             inner: Arc::new(Inner {

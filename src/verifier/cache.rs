@@ -17,7 +17,8 @@
 //!
 //! # What a hit still checks
 //!
-//! `exp`, `nbf` and `iat` against the clock, and that the very key which verified the token (not one of the same id) is still in a trusted set. Rules of
+//! `exp`, `nbf` and `iat` against the clock, and that the very key which verified the token (not one of the same id) is still in a trusted set, and
+//! that no app client was removed from the pool since. Rules of
 //! routes are layers of their own and run on every request.
 //!
 //! # Bounds
@@ -108,7 +109,7 @@ impl TokenCache {
     }
 
     /// The token with this tag, if it was verified before and nothing has happened since. `holds` says whether a token's key is still
-    /// trusted.
+    /// trusted and its client accepted.
     pub(super) fn get(
         &self,
         tag: Tag,

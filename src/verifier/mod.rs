@@ -2,6 +2,7 @@
 
 mod builder;
 mod cache;
+mod explain;
 
 use std::{
     collections::BTreeMap,
@@ -11,12 +12,14 @@ use std::{
 };
 
 pub use builder::VerifierBuilder;
+pub use explain::{ExplainedStep, Explanation, StepOutcome};
 
 use self::cache::{Tag, TokenCache};
 use crate::{
     claims::{CognitoClaims, VerifiedToken},
+    clients::ClientList,
     clock::Clock,
-    error::{VerifyError, VerifyErrorKind},
+    error::{ConfigError, VerifyError, VerifyErrorKind},
     jwt::{HeaderBuffer, Parts, UnverifiedToken},
     keys::{KeysError, Look, PoolKeys, Status},
     metrics,
@@ -61,6 +64,7 @@ struct Inner {
 
 struct Pool {
     id: Arc<UserPoolId>,
+    clients: ClientList,
     policy: Policy,
     keys: PoolKeys,
 }
@@ -118,17 +122,26 @@ impl Verifier {
     /// [`VerifyError`] says what is wrong with the token, or that its key could not be had
     /// ([`VerifyErrorKind::KeysUnavailable`]).
     pub async fn verify(&self, token: &str) -> Result<CognitoClaims, VerifyError> {
-        let (pool, key_id) = match self.check_at(token, self.inner.clock.now()) {
-            Ok(claims) => return counted(Ok(claims)),
-            Err(Refusal::Final(error)) => return counted(Err(error)),
+        counted(self.decide(token, |now| self.check_at(token, now)).await)
+    }
+
+    /// The verdict of `check`, which is asked a second time after a wait for keys if the first time other keys could change it.
+    async fn decide<'v, T>(
+        &'v self,
+        token: &str,
+        check: impl Fn(SystemTime) -> Result<T, Refusal<'v>>,
+    ) -> Result<T, VerifyError> {
+        let (pool, key_id) = match check(self.inner.clock.now()) {
+            Ok(accepted) => return Ok(accepted),
+            Err(Refusal::Final(error)) => return Err(error),
             Err(Refusal::Keys { pool, key_id, .. }) => (pool, key_id),
         };
         match pool.keys.look_for(&key_id, token).await {
-            Look::Decided => self.check(token),
-            Look::Unavailable => counted(Err(VerifyError::new(
+            Look::Decided => check(self.inner.clock.now()).map_err(Refusal::into_error),
+            Look::Unavailable => Err(VerifyError::new(
                 VerifyErrorKind::KeysUnavailable,
                 "the keys of the pool could not be had to decide with",
-            ))),
+            )),
         }
     }
 
@@ -172,6 +185,98 @@ impl Verifier {
     }
 }
 
+/// App clients at run time.
+impl Verifier {
+    /// Accepts the tokens of one more app client of this pool from now on. Whether it was not accepted before.
+    ///
+    /// All clones of the verifier, and layers made from it, share the change. It lasts as long as they do: write it into the configuration
+    /// too, which is read at the next start.
+    ///
+    /// ```
+    /// use axum_cognito::{Verifier, testing::FakeUserPool};
+    ///
+    /// let fake = FakeUserPool::new();
+    /// let verifier = Verifier::new(fake.user_pool());
+    /// let token = fake.access_token("alice").client_id("2partner3456789").mint();
+    /// assert!(verifier.check(&token).is_err());
+    ///
+    /// assert!(verifier.add_client(fake.id(), "2partner3456789")?);
+    /// assert!(verifier.check(&token).is_ok());
+    ///
+    /// assert!(verifier.remove_client(fake.id(), "2partner3456789")?);
+    /// assert!(verifier.check(&token).is_err());
+    /// # Ok::<(), axum_cognito::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConfigError::UnknownPool`] if the verifier has no such pool, [`ConfigError::AnyClient`] if that pool accepts every client,
+    /// [`ConfigError::ClientId`] if the id is not of the form that Cognito gives out.
+    pub fn add_client(&self, pool_id: impl AsRef<str>, client_id: impl AsRef<str>) -> Result<bool, ConfigError> {
+        let mut added = false;
+        for pool in self.listing_clients(pool_id.as_ref())? {
+            added |= pool.clients.add(client_id.as_ref())? == Some(true);
+        }
+        if added {
+            tracing::info!(pool = %pool_id.as_ref(), client = client_id.as_ref(), "an app client was added");
+        }
+        Ok(added)
+    }
+
+    /// Accepts the tokens of this app client no longer. Whether it was accepted before.
+    ///
+    /// When this returns, no token of the client passes any more, remembered or not; only a check that began before may still be under
+    /// way. What else is remembered of the pool's tokens is verified once more. Handlers that have their claims already keep them.
+    ///
+    /// Removing the last client lets nobody in. At the start that is an error, since an empty list there is a mistake; here somebody has
+    /// asked for it, and it is logged as a warning.
+    ///
+    /// # Errors
+    /// [`ConfigError::UnknownPool`] if the verifier has no such pool, [`ConfigError::AnyClient`] if that pool accepts every client, so
+    /// that removing one would change nothing.
+    pub fn remove_client(&self, pool_id: impl AsRef<str>, client_id: impl AsRef<str>) -> Result<bool, ConfigError> {
+        let left: Vec<_> = self
+            .listing_clients(pool_id.as_ref())?
+            .into_iter()
+            .filter_map(|pool| pool.clients.remove(client_id.as_ref()))
+            .collect();
+        if !left.is_empty() {
+            tracing::info!(pool = %pool_id.as_ref(), client = client_id.as_ref(), "an app client was removed");
+        }
+        if left.contains(&0) {
+            tracing::warn!(pool = %pool_id.as_ref(), "the last app client was removed: no token of the pool is accepted");
+        }
+        Ok(!left.is_empty())
+    }
+
+    /// The app clients of this pool whose tokens are accepted at the moment, sorted.
+    ///
+    /// # Errors
+    /// [`ConfigError::UnknownPool`] if the verifier has no such pool, [`ConfigError::AnyClient`] if that pool accepts every client.
+    pub fn client_ids(&self, pool_id: impl AsRef<str>) -> Result<Vec<String>, ConfigError> {
+        let mut all = Vec::new();
+        for pool in self.listing_clients(pool_id.as_ref())? {
+            all.extend(pool.clients.now().list.ids().into_iter().flatten().map(ToString::to_string));
+        }
+        all.sort_unstable();
+        all.dedup();
+        Ok(all)
+    }
+
+    /// The pools of this id that have a list of clients. Usually one: a pool can be configured twice, with different issuers.
+    fn listing_clients(&self, pool_id: &str) -> Result<Vec<&Pool>, ConfigError> {
+        let pools = &self.inner.pools;
+        let named: Vec<_> = pools.iter().filter(|pool| pool.id.as_str() == pool_id).collect();
+        if named.is_empty() {
+            let configured = pools.iter().map(|pool| pool.id.to_string()).collect();
+            return Err(ConfigError::UnknownPool { value: pool_id.to_owned(), configured });
+        }
+        if named.iter().any(|pool| pool.clients.now().list.ids().is_none()) {
+            return Err(ConfigError::AnyClient { pool_id: pool_id.to_owned() });
+        }
+        Ok(named)
+    }
+}
+
 /// Each verdict that leaves the verifier passes here once.
 fn counted(verdict: Result<CognitoClaims, VerifyError>) -> Result<CognitoClaims, VerifyError> {
     metrics::verification(&verdict);
@@ -207,12 +312,13 @@ impl Inner {
         pool.keys.refresh_if_due(now);
         let key = pool.keys.find(token.key_id(), now).map_err(|error| Refusal::keys(pool, &token, error))?;
         let signed = key.verify(token)?;
-        Ok(Arc::new(pool.policy.admit(signed, &pool.id, &self.clock, now, self.leeway)?))
+        let clients = pool.clients.now();
+        Ok(Arc::new(pool.policy.admit(signed, &clients, &pool.id, &self.clock, now, self.leeway)?))
     }
 
-    /// Whether the very key that verified a token is still in its pool's set. Starts a look for keys that is due, as every check does.
+    /// Whether the very key that verified a token is still in its pool's set, and no client was removed from that pool since. Starts a look for keys that is due, as every check does.
     fn still_holds(&self, known: &VerifiedToken, now: SystemTime) -> bool {
-        self.pools.iter().filter(|pool| *pool.id == *known.pool()).any(|pool| {
+        self.pools.iter().filter(|pool| pool.clients.serial() == known.clients_serial()).any(|pool| {
             pool.keys.refresh_if_due(now);
             pool.keys.holds(known.key_serial(), now)
         })

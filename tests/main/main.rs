@@ -7,11 +7,15 @@
 mod answers;
 mod checks;
 mod claims;
+mod clients;
 mod closed;
+mod explain;
 mod extract;
+mod log;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod middleware;
+mod own_claims;
 mod resource;
 mod rules;
 mod sources;

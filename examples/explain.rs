@@ -1,0 +1,247 @@
+//! Why was this token refused? For whoever runs a service, at a terminal.
+//!
+//! ```console
+//! $ cargo run --example explain -- --demo                                     # tokens to try it with, no set-up
+//!
+//! $ export AWS_COGNITO_USER_POOL_ID=us-east-1_AbC123xyz AWS_COGNITO_USER_POOL_CLIENT_ID=1example23456789
+//! $ cargo run --example explain < token.txt                                   # keeps the token out of the shell's history
+//! $ cargo run --example explain -- --json "$TOKEN" | jq .kind
+//! ```
+//!
+//! The status is 0 if the token is accepted, 1 if it is refused, and 2 if nothing could be found out: a wrong argument, no pool in the
+//! environment, nothing to read.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    env,
+    error::Error,
+    io::{self, IsTerminal, Read, Write},
+    process::ExitCode,
+    time::Duration,
+};
+
+use axum_cognito::{ConfigError, Explanation, StepOutcome, UserPool, Verifier, testing::FakeUserPool};
+
+const USAGE: &str = "\
+usage: explain [--json] [TOKEN | -]
+       explain [--json] --demo
+
+Says why an Amazon Cognito token is refused, or that it is accepted. Without a token, or with `-`, it is read from standard input.
+The pool is the one in the environment: AWS_COGNITO_USER_POOL_ID, AWS_COGNITO_USER_POOL_CLIENT_ID and the others of `from_env`.
+
+  --json   for programs
+  --demo   a pool in this process, and some of its tokens
+";
+
+const ACCEPTED: u8 = 0;
+const REFUSED: u8 = 1;
+const TROUBLE: u8 = 2;
+
+/// More than any token: what is longer is no token, and need not be read to its end.
+const INPUT_MAX: u64 = 1024 * 1024;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let stdout = io::stdout();
+    let colour = stdout.is_terminal() && env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+    let arguments = env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
+    let status = run(arguments, io::stdin(), UserPool::from_env, colour, &mut stdout.lock()).await;
+    ExitCode::from(status.unwrap_or_else(|error| {
+        // A failed write has nobody left to tell.
+        let _ = writeln!(io::stderr(), "explain: {error}");
+        TROUBLE
+    }))
+}
+
+/// What the arguments ask for.
+struct Request {
+    token: Option<String>,
+    json: bool,
+    demo: bool,
+}
+
+impl Request {
+    /// [`None`] where they ask for help, or for what does not exist.
+    fn read(arguments: impl Iterator<Item = String>) -> Option<Self> {
+        let mut request = Self { token: None, json: false, demo: false };
+        for argument in arguments {
+            match argument.as_str() {
+                "--json" => request.json = true,
+                "--demo" => request.demo = true,
+                option if option.starts_with("--") => return None,
+                _ if request.token.is_none() => request.token = Some(argument),
+                _ => return None,
+            }
+        }
+        let either = !(request.demo && request.token.is_some());
+        either.then_some(request)
+    }
+}
+
+/// The program, apart from its surroundings.
+async fn run(
+    arguments: impl Iterator<Item = String>,
+    input: impl Read,
+    pool: impl FnOnce() -> Result<UserPool, ConfigError>,
+    colour: bool,
+    out: &mut impl Write,
+) -> Result<u8, Box<dyn Error>> {
+    let Some(request) = Request::read(arguments) else { return Err(USAGE.into()) };
+    if request.demo {
+        demo(request.json, colour, out).await?;
+        return Ok(ACCEPTED);
+    }
+    // Before the token is asked for: who has set nothing up should not have to type one first.
+    let verifier = Verifier::new(pool()?);
+    let token = match request.token.as_deref() {
+        None | Some("-") => read_line(input)?,
+        Some(token) => token.to_owned(),
+    };
+    let explanation = verifier.explain(&token).await;
+    show(&explanation, request.json, colour, out)?;
+    Ok(if explanation.is_accepted() { ACCEPTED } else { REFUSED })
+}
+
+/// All of the input without the line break at its end, which every editor writes.
+fn read_line(input: impl Read) -> Result<String, Box<dyn Error>> {
+    let mut text = String::new();
+    input.take(INPUT_MAX).read_to_string(&mut text)?;
+    if text.trim().is_empty() {
+        return Err("no token came through standard input".into());
+    }
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// A pool in this process, and what becomes of some tokens.
+async fn demo(json: bool, colour: bool, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
+    let (pool, other) = (FakeUserPool::new(), FakeUserPool::with_ids("eu-west-1_Staging7", "2fakeclient23456789"));
+    let verifier = Verifier::new(pool.user_pool());
+    let honest = pool.access_token("andrew").group("admins");
+    let tokens = [
+        ("a good access token", honest.clone().mint()),
+        ("the same an hour after its end", honest.clone().expired().mint()),
+        ("the ID token instead", pool.id_token("andrew").mint()),
+        ("a token of another pool", other.access_token("andrew").mint()),
+        ("one of another app client", honest.clone().client_id("3mobile3456789").mint()),
+        ("one that was edited", honest.expires_in(Duration::from_secs(86_400)).signed_by_a_stranger().mint()),
+        ("with `Bearer` in front", format!("Bearer {}", pool.access_token("andrew").mint())),
+    ];
+    for (what, token) in tokens {
+        if !json {
+            writeln!(out, "{}", painted(colour, "1", &format!("# {what}")))?;
+        }
+        show(&verifier.explain(&token).await, json, colour, out)?;
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn show(explanation: &Explanation, json: bool, colour: bool, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
+    if json {
+        serde_json::to_writer_pretty(&mut *out, explanation)?;
+        writeln!(out)?;
+        return Ok(());
+    }
+    let text = explanation.to_string();
+    for line in text.lines() {
+        writeln!(out, "{}", in_colour(colour, line))?;
+    }
+    Ok(())
+}
+
+/// A line of the table, its first word in the colour of the outcome.
+fn in_colour(colour: bool, line: &str) -> String {
+    let outcomes = [
+        (StepOutcome::Passed.as_str(), "32"),
+        (StepOutcome::Failed.as_str(), "31;1"),
+        (StepOutcome::NotReached.as_str(), "2"),
+        ("accepted", "32;1"),
+        ("refused", "31;1"),
+    ];
+    let word = line.trim_start();
+    let indent = &line[..line.len() - word.len()];
+    // Deeper lines are a failed check's own text, which may begin with any word.
+    match outcomes.into_iter().find(|(outcome, _)| indent.len() <= 2 && word.starts_with(outcome)) {
+        Some((outcome, code)) => format!("{indent}{}{}", painted(colour, code, outcome), &word[outcome.len()..]),
+        None => line.to_owned(),
+    }
+}
+
+fn painted(colour: bool, code: &str, text: &str) -> String {
+    if colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs the program for a pool. What it wrote, and its status; [`Err`] for its message.
+    async fn program(
+        pool: &FakeUserPool,
+        arguments: &[&str],
+        input: &str,
+        colour: bool,
+    ) -> Result<(u8, String), String> {
+        let mut out = Vec::new();
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned());
+        let status = run(arguments, input.as_bytes(), || Ok(pool.user_pool()), colour, &mut out).await;
+        status.map(|status| (status, String::from_utf8(out).unwrap())).map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn the_status_is_the_verdict() {
+        let pool = FakeUserPool::new();
+        let (good, id) = (pool.access_token("a").mint(), pool.id_token("a").mint());
+        for (arguments, input, status) in [
+            (&[good.as_str()][..], "", ACCEPTED),
+            (&[id.as_str()], "", REFUSED),
+            (&[], good.as_str(), ACCEPTED),
+            (&[], &format!("{good}\r\n"), ACCEPTED),
+            (&["-"], &format!("{id}\n"), REFUSED),
+            (&["--json", "-"], &good, ACCEPTED),
+            (&["--json", &id], "", REFUSED),
+            (&["garbage"], &good, REFUSED),
+            (&[""], &good, REFUSED),
+            (&[], &format!(" {good}"), REFUSED),
+        ] {
+            let (actual, shown) = program(&pool, arguments, input, false).await.unwrap();
+            assert_eq!(actual, status, "{arguments:?}: {shown}");
+            assert!(!shown.contains('\u{1b}'));
+        }
+        for (arguments, input) in
+            [(&["--help"][..], ""), (&["--jason"], ""), (&["a", "b"], ""), (&["--demo", "a"], ""), (&[], " \n")]
+        {
+            assert!(program(&pool, arguments, input, false).await.is_err(), "{arguments:?}");
+        }
+        let unset = || Err(ConfigError::NoPool);
+        assert!(run([good].into_iter(), io::empty(), unset, false, &mut io::sink()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn people_see_colours_and_programs_json() {
+        let pool = FakeUserPool::new();
+        let id = pool.id_token("a").mint();
+        let (_, plain) = program(&pool, &[&id], "", false).await.unwrap();
+        let (_, coloured) = program(&pool, &[&id], "", true).await.unwrap();
+        assert!(coloured.contains("\u{1b}[31;1mfailed\u{1b}[0m") && coloured.contains("\u{1b}[32mpassed\u{1b}[0m"));
+        let stripped = ["32", "31;1", "2", "32;1", "0"]
+            .iter()
+            .fold(coloured, |text, code| text.replace(&format!("\u{1b}[{code}m"), ""));
+        assert_eq!(stripped, plain);
+
+        let (_, json) = program(&pool, &["--json", &id], "", true).await.unwrap();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["kind"], "TokenUse");
+    }
+
+    #[tokio::test]
+    async fn the_demo_shows_one_good_token_and_six_bad_ones() {
+        let mut out = Vec::new();
+        let nothing = || -> Result<UserPool, ConfigError> { Err(ConfigError::NoPool) };
+        let status = run(["--demo".to_owned()].into_iter(), io::empty(), nothing, false, &mut out).await.unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        assert_eq!(status, ACCEPTED);
+        assert_eq!((shown.matches("\naccepted: ").count(), shown.matches("\nrefused: ").count()), (1, 6), "{shown}");
+    }
+}

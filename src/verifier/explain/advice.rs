@@ -1,0 +1,351 @@
+//! What usually causes a refusal, and what to do about it.
+//!
+//! Guesses by the looks of the token, so they say "usually" where they guess. Nothing that the caller wrote is repeated here except times.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::reading::{Reading, Rules, span};
+use crate::{
+    check::Check,
+    error::{VerifyError, VerifyErrorKind as Kind},
+    policy::unix_seconds,
+    pool::LEEWAY_MAX,
+};
+
+/// A cause and what to do about it, in full sentences.
+pub(super) struct Advice {
+    pub(super) cause: Cow<'static, str>,
+    pub(super) fix: Cow<'static, str>,
+}
+
+/// An age below which a token that is over, or not yet valid, more likely speaks of a wrong clock: ten minutes.
+const SUSPICIOUSLY_FRESH: u64 = 600;
+
+impl Advice {
+    fn new(cause: impl Into<Cow<'static, str>>, fix: impl Into<Cow<'static, str>>) -> Self {
+        Self { cause: cause.into(), fix: fix.into() }
+    }
+
+    pub(super) fn on(error: &VerifyError, reading: &Reading<'_>, rules: &Rules<'_>) -> Self {
+        match error.check() {
+            Check::Length => on_length(rules),
+            Check::Parts | Check::Header => {
+                on_wrapping(reading.token).or_else(|| on_other_things(reading)).unwrap_or_else(|| on_form(error))
+            }
+            Check::Algorithm => on_algorithm(reading),
+            Check::HeaderMembers => Self::new(
+                "The header asks for a treatment that Cognito's tokens never need, such as encryption, compression or an extension.",
+                "Send a token of the user pool as it is; one made elsewhere is not accepted.",
+            ),
+            Check::KeyId => Self::new(
+                "The header names no key. Cognito names one in every token, so this one was made or changed elsewhere.",
+                "Send a token of the user pool as it is. An emulator has to put `kid` into the header.",
+            ),
+            Check::Payload => Self::new(
+                "The middle part is cut off or was edited: it no longer decodes to one JSON object with unique members.",
+                "Get the token again, and copy all of it.",
+            ),
+            Check::Issuer => on_issuer(reading, rules),
+            Check::Key if error.kind() == Kind::KeysUnavailable => Self::new(
+                "The keys could not be fetched, so nothing is known about the token. Usually this host cannot reach the key endpoint \
+                 (no route out of a private subnet, a proxy, a firewall, DNS), or the pool id or the URL is wrong.",
+                "Fetch the URL above from this very host, for example with curl. Let HTTPS to it through, or bring the keys with \
+                 `UserPool::jwks_url`, `jwks_file` or `key_source`.",
+            ),
+            Check::Key => Self::new(
+                "The pool publishes no key with the id that the header names. Usually the token comes from another pool or emulator \
+                 under this pool's issuer, the keys are taken from the wrong place, or they are static and the pool has rotated since.",
+                "Decode the header of a fresh token and compare its `kid` with the pool's `jwks.json`; then see that \
+                 `UserPool::keys_from` is the place that you expect. With static keys, deploy the new ones.",
+            ),
+            Check::Signature => on_wrapping(reading.token).unwrap_or_else(on_signature),
+            Check::ClaimTypes => on_type(error, reading),
+            Check::Expiry => on_expiry(error, reading, rules),
+            Check::NotBefore => on_not_before(error, reading, rules),
+            Check::TokenUse => on_token_use(reading),
+            Check::Client => on_client(error, reading),
+            Check::Subject => Self::new(
+                "A user's token has no `sub`. Cognito always writes one, so this is an emulator's token or a made-up one.",
+                "Let the emulator give its users a `sub`. Tokens of machines need none.",
+            ),
+            Check::Audience => Self::new(
+                "The configuration demands access tokens that are bound to this API (`UserPool::audience`), and this one is bound to \
+                 nothing or to something else. Cognito binds a token only when the client asks for it at sign-in.",
+                "Have the client send `resource=<the expected value>` to the authorize endpoint, or do not demand an audience.",
+            ),
+        }
+    }
+}
+
+fn on_length(rules: &Rules<'_>) -> Advice {
+    let fix = format!(
+        "Keep claims small: store lists elsewhere and look them up by `sub`. Or raise the bound of {} bytes with \
+         `Verifier::builder().max_token_bytes(..)`, and that of proxies in front.",
+        rules.inner.max_token_bytes
+    );
+    Advice::new(
+        "It is longer than any token that Cognito usually issues: many groups, large claims of a pre token generation trigger, or not a \
+         token at all.",
+        fix,
+    )
+}
+
+/// Something around the token that does not belong to it.
+fn on_wrapping(token: &str) -> Option<Advice> {
+    let starts_with_scheme = token.trim_start().get(..6).is_some_and(|start| start.eq_ignore_ascii_case("bearer"));
+    if starts_with_scheme {
+        return Some(Advice::new(
+            "The word `Bearer` is still in front of the token: it names the scheme in the header and is no part of the token.",
+            "Hand over only what follows `Bearer `. In a header, write `Authorization: Bearer <token>` with the word once.",
+        ));
+    }
+    if token.trim_start().starts_with(['{', '[']) {
+        return Some(Advice::new(
+            "This is a piece of JSON, usually the whole answer of the token endpoint or of `InitiateAuth`.",
+            "Send the value of its member `access_token` or `AccessToken`, without the quotes.",
+        ));
+    }
+    let wraps = |char: char| char.is_whitespace() || matches!(char, '"' | '\'' | '`' | ',' | ';' | '<' | '>');
+    let (first, last) = (token.chars().next(), token.chars().next_back());
+    if token.contains(char::is_whitespace) || first.is_some_and(wraps) || last.is_some_and(wraps) {
+        return Some(Advice::new(
+            "There are quotes, brackets or white space in or around the token; a line break at the end or in the middle counts too.",
+            "Send the bare token in one piece. Shells: `curl -H \"Authorization: Bearer $TOKEN\"`, and `tr -d '\\n'` for wrapped lines.",
+        ));
+    }
+    None
+}
+
+/// Something else than an access or ID token.
+fn on_other_things(Reading { token, parts, header, .. }: &Reading<'_>) -> Option<Advice> {
+    let is_uuid = token.len() == 36
+        && token.char_indices().all(|(at, char)| match at {
+            8 | 13 | 18 | 23 => char == '-',
+            _ => char.is_ascii_hexdigit(),
+        });
+    Some(match (*token, *parts) {
+        ("" | "null" | "undefined" | "None" | "nil" | "[object Object]", _) => Advice::new(
+            "There is no token here: the client sends a variable that is empty or was never set.",
+            "See that the client is signed in and reads the token from where it was stored, before it sends the request.",
+        ),
+        (_, 5) => Advice::new(
+            if header.as_ref().is_some_and(|header| header.contains_key("enc")) {
+                "This is an encrypted token, as Cognito's refresh tokens are: five parts instead of three. Only Cognito can read it, and it \
+                 never goes to an API."
+            } else {
+                "It has five parts, as encrypted tokens do. Cognito's refresh tokens are encrypted; its access and ID tokens have three \
+                 parts."
+            },
+            "Send the access token that came with it. The refresh token is for Cognito alone, to get new ones.",
+        ),
+        (_, 1) if is_uuid => Advice::new(
+            "This looks like the authorization code (or another id) of a sign-in and not like a token.",
+            "Exchange the code at the pool's token endpoint, and send the access token of the answer.",
+        ),
+        (_, 1) => Advice::new(
+            "It has no dots, so it is no JWT: usually a session id, an API key, or a token of another service.",
+            "Send the access token of the user pool: three parts with dots between them, the first beginning with `eyJ`.",
+        ),
+        (_, 2) => Advice::new(
+            "The end is missing: the token was cut off, or it was never signed.",
+            "Get the token again and copy all of it, the part after the second dot included.",
+        ),
+        _ => return None,
+    })
+}
+
+fn on_form(error: &VerifyError) -> Advice {
+    let cause = if error.check() == Check::Parts {
+        "It is not the three parts of a signed token."
+    } else {
+        "The part before the first dot is not the header of a signed token: it was cut off or edited, or this is something else with dots."
+    };
+    Advice::new(
+        cause,
+        "Send the access token of the user pool: three parts with dots between them, the first beginning with `eyJ`.",
+    )
+}
+
+fn on_algorithm(reading: &Reading<'_>) -> Advice {
+    let header = reading.header.as_ref();
+    let alg = header.and_then(|header| header.get("alg")).and_then(Value::as_str).unwrap_or_default();
+    if alg == "ES256" && header.is_some_and(|header| header.contains_key("signer")) {
+        return Advice::new(
+            "This is `x-amzn-oidc-data`, which an Application Load Balancer signs itself.",
+            "Use the header `x-amzn-oidc-accesstoken`, in which the load balancer passes the access token of the user pool on.",
+        );
+    }
+    let cause = match alg {
+        _ if alg.eq_ignore_ascii_case("none") => {
+            "The token says that it is not signed. Somebody made it by hand, perhaps to see whether you would believe it."
+        }
+        "HS256" | "HS384" | "HS512" => {
+            "The token is signed with a shared secret: it comes from another service or a test, or somebody tries a well-known attack. \
+             User pools sign with RS256."
+        }
+        _ => {
+            "User pools sign with RS256, so the token comes from somewhere else: another identity provider, or an emulator's own way."
+        }
+    };
+    Advice::new(cause, "Send a token that the user pool issued.")
+}
+
+fn on_issuer(reading: &Reading<'_>, rules: &Rules<'_>) -> Advice {
+    const SEND_OURS: &str = "Send a token that the user pool issued.";
+    let Some(issuer) = reading.claim("iss").and_then(Value::as_str) else {
+        return Advice::new("Cognito names itself in `iss` of every token; this one was made elsewhere.", SEND_OURS);
+    };
+    let plain = |issuer: &str| issuer.trim().trim_end_matches('/').to_ascii_lowercase();
+    let pool_id = issuer.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let host = issuer.split("//").nth(1).and_then(|rest| rest.split(['/', ':']).next()).unwrap_or_default();
+    if rules.inner.issuers.keys().any(|known| plain(known) == plain(issuer)) {
+        return Advice::new(
+            "The issuer differs from a configured one only in its spelling: a slash at the end, upper and lower case, or white space. \
+             Issuers are compared to the letter.",
+            "Configure it as the token has it: `UserPool::with_issuer` for an emulator, `also_issuer` for a proxy.",
+        );
+    }
+    if rules.inner.pools.iter().any(|pool| pool.id.as_str() == pool_id) {
+        return Advice::new(
+            "The pool is right and its host is not: a replica in another Region, the other one of Cognito's two issuer forms, a FIPS \
+             endpoint, or an emulator.",
+            "For a replica add `UserPool::replica_region`; see that `issuer_form` does not exclude the form; for other hosts that you \
+             trust add `also_issuer`.",
+        );
+    }
+    if host == "cognito-identity.amazonaws.com" {
+        return Advice::new(
+            "The token comes from an identity pool, which trades tokens for AWS credentials. It is no user pool.",
+            "Send the access token with which the client went to the identity pool.",
+        );
+    }
+    if host.starts_with("cognito-idp") || host.starts_with("issuer-cognito-idp") {
+        return Advice::new(
+            "The token comes from another user pool: usually that of another stage (test, production) or of another Region.",
+            "Compare the pool id at the end of both. Have the client sign in at the right pool, correct the configuration, or accept both \
+             with `Verifier::builder().pool(..).pool(..)`.",
+        );
+    }
+    if matches!(host, "localhost" | "127.0.0.1" | "[") || issuer.starts_with("http://") {
+        return Advice::new(
+            "The token comes from an emulator, and the verifier expects a pool of AWS or another emulator.",
+            "Configure the emulator with `UserPool::with_issuer`, or have the client sign in at the expected pool.",
+        );
+    }
+    Advice::new(
+        "The token comes from no user pool: usually from the identity provider behind it (Google, Microsoft, Okta, …) or another service.",
+        "Send the access token that Cognito issues after the sign-in there, not the provider's own.",
+    )
+}
+
+fn on_signature() -> Advice {
+    Advice::new(
+        "Header or payload are not those that the key signed. Usually the token was edited (in a debugger, say), cut off, or put \
+                 together from two; otherwise somebody forged it.",
+        "Get a fresh token and send it unchanged. If fresh ones fail too, an emulator or proxy signs with a key other than \
+                 the one that it publishes under this id.",
+    )
+}
+
+fn on_type(error: &VerifyError, reading: &Reading<'_>) -> Advice {
+    let kind = error.claim().and_then(|claim| reading.claim(claim)).map(|value| match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number out of range",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    });
+    let cause = format!(
+        "`{}` is {}, which Cognito never writes there. The token is signed by the pool's key all the same, so it comes from an emulator, a \
+         proxy that issues tokens, or a test.",
+        error.claim().unwrap_or("a claim"),
+        kind.unwrap_or("of another type"),
+    );
+    Advice::new(
+        cause,
+        "Correct what issues the token. Claims of your own belong under names of their own, such as `custom:…`.",
+    )
+}
+
+fn on_expiry(error: &VerifyError, reading: &Reading<'_>, rules: &Rules<'_>) -> Advice {
+    let (Kind::Expired, Some(exp)) = (error.kind(), reading.date("exp")) else {
+        return Advice::new(
+            "The token has no expiry. Cognito writes `exp` into every token, so this one comes from an emulator or a test.",
+            "Let what issues the token set `exp`; tokens that last for ever are not accepted.",
+        );
+    };
+    let ago = unix_seconds(rules.now).saturating_sub(exp);
+    let lived = reading.date("iat").map_or_else(String::new, |iat| {
+        format!(" It was good for {}, as the app client is configured.", span(exp.saturating_sub(iat)))
+    });
+    let cause = format!(
+        "The token expired {} ago.{lived} Clients keep a token too long when they do not look at `exp`.",
+        span(ago)
+    );
+    let clock =
+        if ago < SUSPICIOUSLY_FRESH { " As it is over only just, compare this host's clock first." } else { "" };
+    Advice::new(
+        cause,
+        format!(
+            "Have the client get a new one with its refresh token, some minutes before `exp`. If a token that was just issued is refused, \
+             this host's clock is ahead: correct it.{clock}"
+        ),
+    )
+}
+
+fn on_not_before(error: &VerifyError, reading: &Reading<'_>, rules: &Rules<'_>) -> Advice {
+    let claim = error.claim().unwrap_or("nbf");
+    let ahead = reading.date(claim).unwrap_or_default().saturating_sub(unix_seconds(rules.now));
+    Advice::new(
+        format!(
+            "`{claim}` is {} in the future. Usually this host's clock is behind; suspended machines and containers forget the time.",
+            span(ahead)
+        ),
+        format!(
+            "Set the clock (NTP, chrony, the container's host). `Verifier::builder().leeway(..)` allows for up to {} in `nbf`.",
+            span(LEEWAY_MAX.as_secs())
+        ),
+    )
+}
+
+fn on_token_use(reading: &Reading<'_>) -> Advice {
+    match reading.claim("token_use").and_then(Value::as_str) {
+        Some("id") => Advice::new(
+            "This is the ID token, which tells the application who signed in; only access tokens are accepted here.",
+            "In the client, send the access token, or accept ID tokens with `UserPool::accept(TokenUse::Id)`.",
+        ),
+        Some("access") => Advice::new(
+            "This is the access token; only ID tokens are accepted here.",
+            "In the client, send the ID token, or accept access tokens with `UserPool::accept(TokenUse::Access)`.",
+        ),
+        Some(_) => Advice::new(
+            "It is neither an access token nor an ID token.",
+            "Send the access token. No other kind goes to an API.",
+        ),
+        None => Advice::new(
+            "The token does not say what it is for. Cognito always does, so it comes from an emulator or another issuer.",
+            "Let what issues the token write `token_use`: `access` or `id`.",
+        ),
+    }
+}
+
+fn on_client(error: &VerifyError, reading: &Reading<'_>) -> Advice {
+    let claim = error.claim().unwrap_or("client_id");
+    if error.kind() != Kind::Client {
+        let kind = if reading.is_id_token() { "ID" } else { "access" };
+        return Advice::new(
+            format!("Cognito names the app client of {kind} tokens in `{claim}`, and here it is missing or empty."),
+            format!("Let what issues the token write the client id into `{claim}`."),
+        );
+    }
+    Advice::new(
+        "The token belongs to another app client of the same pool: another application, or one that was set up since, such as the mobile \
+         one beside that of the web.",
+        "If this API should serve that client too, name it in `UserPool::new(pool_id, [..])`, or at run time with \
+         `Verifier::add_client`. Otherwise have the client sign in with the \
+         right client id.",
+    )
+}

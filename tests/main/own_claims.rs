@@ -1,0 +1,313 @@
+//! Claims of the application's own that do not fit: which field it was, and nothing of the token.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::LazyLock,
+};
+
+use axum::{Router, body::Body, http::Request, routing::get};
+use axum_cognito::{ClaimError, CognitoAuth, CognitoClaims, CustomClaims, Verifier, testing::FakeUserPool};
+use http_body_util::BodyExt;
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, Deserializer, Error, MapAccess, Visitor},
+};
+use serde_json::{Value, json, value::RawValue};
+use tower::ServiceExt;
+
+use crate::log::Log;
+
+/// In every value and key that the token chooses below.
+const SECRET: &str = "s3cret";
+
+#[derive(Deserialize)]
+#[allow(dead_code)]
+struct Member {
+    #[serde(rename = "custom:tenant")]
+    tenant: String,
+    seats: Option<u32>,
+    address: Option<Address>,
+    #[serde(default)]
+    desks: Vec<Desk>,
+    #[serde(default)]
+    limits: HashMap<String, Limit>,
+    plan: Option<Plan>,
+    #[serde(default, alias = "colour")]
+    color: Option<Rgb>,
+    raw: Option<Box<RawValue>>,
+    #[serde(default)]
+    by_number: BTreeMap<u32, u32>,
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code)]
+struct Address {
+    street: String,
+    lines: Option<(u8, u8)>,
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code)]
+struct Desk {
+    row: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct Limit {
+    per_day: u32,
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code)]
+enum Plan {
+    Free,
+    Paid { euros: u32 },
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code)]
+struct Rgb(u8, u8, u8);
+
+#[derive(Deserialize)]
+#[allow(dead_code)]
+struct Flat {
+    tenant: String,
+    #[serde(flatten)]
+    rest: HashMap<String, u32>,
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code)]
+struct Alike {
+    seat: Option<u32>,
+    seats: u32,
+}
+
+/// Gives up on one field and goes on with the next.
+#[derive(Deserialize)]
+#[allow(dead_code)]
+struct Forgiving {
+    #[serde(default, deserialize_with = "or_none")]
+    desk: Option<Desk>,
+    zzz: u32,
+}
+
+fn or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Desk>, D::Error> {
+    Ok(Desk::deserialize(deserializer).ok())
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code)]
+struct Whole(Member);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+#[allow(dead_code)]
+enum Either {
+    One { seats: u32 },
+    Other { rows: u32 },
+}
+
+/// A type whose messages imitate serde's, with what the token says in the place of a name.
+struct Imitator;
+
+impl<'de> Deserialize<'de> for Imitator {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = String::deserialize(deserializer)?;
+        Err(D::Error::custom(format_args!("missing field `{value}`")))
+    }
+}
+
+/// The same as a struct, whose message comes out where serde's own would.
+struct ImitatorByHand;
+
+impl<'de> Deserialize<'de> for ImitatorByHand {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ByHand;
+
+        impl<'de> Visitor<'de> for ByHand {
+            type Value = ImitatorByHand;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a struct")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut last = Value::Null;
+                while let Some((_, value)) = map.next_entry::<String, Value>()? {
+                    last = if value == json!(SECRET) { value } else { last };
+                }
+                Err(A::Error::custom(format_args!("missing field `{}`", last.as_str().unwrap_or_default())))
+            }
+        }
+
+        deserializer.deserialize_struct("ImitatorByHand", &["name", "other"], ByHand)
+    }
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code)]
+struct Imitated {
+    name: Imitator,
+}
+
+fn claims(extra: Value) -> CognitoClaims {
+    static FAKE: LazyLock<FakeUserPool> = LazyLock::new(FakeUserPool::new);
+    let fake = &*FAKE;
+    let token = fake.access_token("alice");
+    let token = extra.as_object().unwrap().iter().fold(token, |token, (name, value)| token.claim(name, value.clone()));
+    Verifier::new(fake.user_pool()).check(&token.mint()).unwrap()
+}
+
+#[track_caller]
+fn says_nothing_of_the_token(error: &ClaimError) {
+    let source = std::error::Error::source(error).map(ToString::to_string);
+    let shown = format!("{error} {error:?} {error:#?} {source:?}");
+    assert!(!shown.contains(SECRET), "{shown}");
+    assert!(shown.len() < 600, "{shown}");
+}
+
+#[track_caller]
+fn misfit<T: CustomClaims>(extra: Value, field: Option<&str>, is_missing: bool) {
+    let error = claims(extra).with_custom::<T>().err().expect("does not fit");
+    says_nothing_of_the_token(&error);
+    assert_eq!((error.field(), error.is_missing()), (field, is_missing), "{error}: {}", error.detail());
+    assert_eq!(error.to_string().contains("missing"), is_missing);
+    assert!(field.is_none_or(|field| error.to_string().contains(&format!("`{field}`"))));
+}
+
+#[test]
+fn the_field_that_does_not_fit_is_named() {
+    let with = |name: &str, value: Value| json!({ "custom:tenant": "blue", name: value });
+    // Missing, by the name that the token would have it under.
+    misfit::<Member>(json!({}), Some("custom:tenant"), true);
+    misfit::<Whole>(json!({}), Some("custom:tenant"), true);
+    misfit::<Alike>(json!({}), Some("seats"), true);
+    misfit::<Member>(with("address", json!({})), Some("address.street"), true);
+    misfit::<Member>(with("desks", json!([{"row": 1}, {}])), Some("desks[1].row"), true);
+    misfit::<Member>(with("limits", json!({ SECRET: {} })), Some("limits.*.per_day"), true);
+    // Of another type.
+    misfit::<Member>(json!({ "custom:tenant": 7 }), Some("custom:tenant"), false);
+    misfit::<Member>(json!({ "custom:tenant": [SECRET] }), Some("custom:tenant"), false);
+    misfit::<Member>(with("seats", json!(SECRET)), Some("seats"), false);
+    misfit::<Member>(with("seats", json!(-1)), Some("seats"), false);
+    misfit::<Member>(with("address", json!(SECRET)), Some("address"), false);
+    misfit::<Member>(with("address", json!({ "street": { SECRET: SECRET } })), Some("address.street"), false);
+    misfit::<Member>(with("address", json!({"street": "a", "lines": [1, SECRET]})), Some("address.lines[1]"), false);
+    misfit::<Member>(with("address", json!({"street": "a", "lines": [1]})), Some("address.lines"), false);
+    misfit::<Member>(with("desks", json!([{"row": 1}, {"row": SECRET}])), Some("desks[1].row"), false);
+    misfit::<Member>(with("color", json!([1, 2, 300])), Some("color[2]"), false);
+    misfit::<Member>(with("colour", json!([1, 2, SECRET])), Some("colour[2]"), false);
+    // Keys that the token chooses.
+    misfit::<Member>(with("limits", json!({ SECRET: {"per_day": SECRET} })), Some("limits.*.per_day"), false);
+    misfit::<Member>(with("limits", json!({ SECRET: 1 })), Some("limits.*"), false);
+    misfit::<Member>(with("limits", json!({ "a": {"per_day": 1, SECRET: 1} })), Some("limits.*"), false);
+    misfit::<Member>(with("by_number", json!({ SECRET: 1 })), Some("by_number"), false);
+    misfit::<Member>(with("plan", json!(SECRET)), Some("plan"), false);
+    misfit::<Member>(with("plan", json!({ SECRET: 1 })), Some("plan"), false);
+    misfit::<Member>(with("plan", json!({"Paid": {"euros": SECRET}})), Some("plan"), false);
+    misfit::<Imitated>(json!({ "name": SECRET }), Some("name"), false);
+    misfit::<ImitatorByHand>(json!({ "name": SECRET }), None, false);
+    // A key that looks like a field of the type, somewhere else.
+    misfit::<Member>(with("limits", json!({ "custom:tenant": SECRET })), Some("limits.*"), false);
+    misfit::<BTreeMap<String, Desk>>(json!({ "sub": SECRET }), None, false);
+    misfit::<HashMap<String, BTreeMap<String, Value>>>(json!({ SECRET: SECRET }), None, false);
+    // What a type has got over is forgotten.
+    misfit::<Forgiving>(json!({ "desk": {}, "zzz": SECRET }), Some("zzz"), false);
+    misfit::<Forgiving>(json!({ "desk": {} }), Some("zzz"), true);
+    // No field is to blame, or serde does not say which.
+    misfit::<u32>(json!({}), None, false);
+    misfit::<Vec<String>>(json!({}), None, false);
+    misfit::<Flat>(json!({ SECRET: SECRET }), None, false);
+    misfit::<Either>(json!({ "seats": SECRET, "rows": SECRET }), None, false);
+}
+
+/// What is watched is read as it is without: nothing that fits gets lost on the way to what does not.
+#[test]
+fn everything_before_the_misfit_is_read_as_usual() {
+    #[derive(Deserialize)]
+    #[allow(dead_code)]
+    struct Many {
+        a_bool: bool,
+        a_char: char,
+        bytes: Vec<u8>,
+        by_number: BTreeMap<u32, BTreeMap<bool, i8>>,
+        color: Rgb,
+        float: f64,
+        large: u128,
+        nothing: (),
+        option: Option<Option<i64>>,
+        plan: Plan,
+        plans: Vec<Plan>,
+        raw: Box<RawValue>,
+        tree: Value,
+        tuple: (u8, String),
+        unit: Unit,
+        zzz: u32,
+    }
+    #[derive(Deserialize)]
+    struct Unit;
+
+    let fits = json!({
+        "a_bool": true, "a_char": "ä", "bytes": [1, 2], "by_number": {"7": {"true": -1}}, "color": [1, 2, 3], "float": 1.5,
+        "large": 18_446_744_073_709_551_615_u64, "nothing": null, "option": null, "plan": {"Paid": {"euros": 3}},
+        "plans": ["Free", {"Paid": {"euros": 1}}], "raw": {"x": [1]}, "tree": {"y": [null, 1.5, "\u{1F600}"]}, "tuple": [1, "a"],
+        "unit": null, "zzz": 1,
+    });
+    assert!(claims(fits.clone()).with_custom::<Many>().is_ok());
+    for (name, value, field) in [
+        ("zzz", json!(SECRET), "zzz"),
+        ("tuple", json!([1, 2]), "tuple[1]"),
+        ("plans", json!(["Free", SECRET]), "plans[1]"),
+        ("by_number", json!({"7": {"true": 200}}), "by_number.*.*"),
+    ] {
+        let mut lie = fits.clone();
+        lie[name] = value;
+        misfit::<Many>(lie, Some(field), false);
+    }
+}
+
+#[test]
+fn one_claim_is_named_by_whoever_asked_for_it() {
+    fn named<V: DeserializeOwned>(claims: &CognitoClaims, name: &str, field: &str, is_missing: bool) {
+        let error = claims.get::<V>(name).err().expect("does not fit");
+        says_nothing_of_the_token(&error);
+        assert_eq!((error.field(), error.is_missing()), (Some(field), is_missing));
+    }
+    let claims = claims(json!({ "tenant": SECRET, "address": {"street": 1}, "desks": [{"row": SECRET}], "half": {} }));
+    named::<u32>(&claims, "tenant", "tenant", false);
+    named::<Address>(&claims, "address", "address.street", false);
+    named::<Address>(&claims, "half", "half.street", true);
+    named::<Vec<Desk>>(&claims, "desks", "desks[0].row", false);
+    assert!(claims.get::<Vec<Desk>>("tenant").err().unwrap().detail().to_string().contains(SECRET), "for who asks");
+    assert_eq!(claims.get::<u32>("absent").unwrap(), None);
+}
+
+#[test]
+fn the_log_names_the_field_and_the_answer_does_not() {
+    let fake = FakeUserPool::new();
+    let app = Router::new()
+        .route("/", get(async |_: CognitoClaims<Member>| "a member"))
+        .layer(CognitoAuth::new(fake.user_pool()));
+    let token = fake.access_token("alice").claim("custom:tenant", json!([SECRET])).mint();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut answer = None;
+    let log = Log::of(|| {
+        let request = Request::get("/").header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap();
+        answer = Some(runtime.block_on(async {
+            let response = app.oneshot(request).await.unwrap();
+            let status = response.status();
+            let headers = format!("{:?}", response.headers());
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            (status, headers + &String::from_utf8(body.to_vec()).unwrap())
+        }));
+    });
+    let (status, answer) = answer.unwrap();
+    assert_eq!(status, 403);
+    assert!(!answer.contains("custom:tenant") && !answer.contains(SECRET), "{answer}");
+    assert!(log.contains("does not have the claims that a handler needs"), "{log}");
+    assert!(log.contains("field=\"custom:tenant\" missing=false") && !log.contains(SECRET), "{log}");
+}
