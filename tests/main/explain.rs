@@ -186,7 +186,7 @@ fn of_two_lies_the_earlier_check_finds_its_own() {
         (VerifyStep::Payload, |token| token.payload_json("[]"), |minted| minted),
         (VerifyStep::Issuer, |token| token.claim("iss", "https://elsewhere.test"), |minted| minted),
         (VerifyStep::Key, |token| token.header("kid", "another"), |minted| minted),
-        (VerifyStep::Signature, |token| token.signed_by_a_stranger(), |minted| minted),
+        (VerifyStep::Signature, |token| token, without_its_signature),
         (VerifyStep::ClaimTypes, |token| token.claim("cognito:groups", "admins"), |minted| minted),
         (VerifyStep::Expiry, |token| token.expired(), |minted| minted),
         (VerifyStep::NotBefore, |token| token.claim("nbf", 4_000_000_000_u64), |minted| minted),
@@ -197,6 +197,10 @@ fn of_two_lies_the_earlier_check_finds_its_own() {
     ];
     assert_eq!(LIES.map(|lie| lie.0), VerifyStep::ALL);
     let fake = FakeUserPool::new();
+    fn without_its_signature(minted: String) -> String {
+        let (signed, signature) = minted.rsplit_once('.').unwrap();
+        format!("{signed}.{}", "A".repeat(signature.len()))
+    }
     let pool = fake.user_pool().audience("https://api.example.com").unwrap();
     let verifier = Verifier::new(pool);
     let runtime = runtime();
