@@ -7,7 +7,7 @@
 
 use std::{error::Error, fmt, sync::Arc, time::SystemTime};
 
-use crate::check::Check;
+use crate::step::VerifyStep;
 
 /// A setting that can never work: found before the first request, or when it is changed at run time.
 ///
@@ -262,21 +262,21 @@ pub enum VerifyErrorKind {
 }
 
 impl VerifyErrorKind {
-    /// The check that ends in this kind; where several do, the caller of [`VerifyError::new`] says which it was.
-    fn usual_check(self) -> Check {
+    /// The step that ends in this kind; where several do, the caller of [`VerifyError::new`] says which it was.
+    fn usual_step(self) -> VerifyStep {
         match self {
-            Self::TooLong => Check::Length,
-            Self::Malformed => Check::Parts,
-            Self::Algorithm => Check::Algorithm,
-            Self::Issuer => Check::Issuer,
-            Self::UnknownKey | Self::KeysUnavailable => Check::Key,
-            Self::Signature => Check::Signature,
-            Self::InvalidClaim | Self::MissingClaim => Check::ClaimTypes,
-            Self::Expired => Check::Expiry,
-            Self::NotYetValid => Check::NotBefore,
-            Self::TokenUse => Check::TokenUse,
-            Self::Client => Check::Client,
-            Self::Audience => Check::Audience,
+            Self::TooLong => VerifyStep::Length,
+            Self::Malformed => VerifyStep::Parts,
+            Self::Algorithm => VerifyStep::Algorithm,
+            Self::Issuer => VerifyStep::Issuer,
+            Self::UnknownKey | Self::KeysUnavailable => VerifyStep::Key,
+            Self::Signature => VerifyStep::Signature,
+            Self::InvalidClaim | Self::MissingClaim => VerifyStep::ClaimTypes,
+            Self::Expired => VerifyStep::Expiry,
+            Self::NotYetValid => VerifyStep::NotBefore,
+            Self::TokenUse => VerifyStep::TokenUse,
+            Self::Client => VerifyStep::Client,
+            Self::Audience => VerifyStep::Audience,
         }
     }
 }
@@ -303,7 +303,7 @@ impl VerifyErrorKind {
 #[derive(Clone)]
 pub struct VerifyError {
     kind: VerifyErrorKind,
-    check: Check,
+    step: VerifyStep,
     reason: &'static str,
     claim: Option<&'static str>,
     detail: Option<Box<Detail>>,
@@ -358,12 +358,12 @@ impl VerifyError {
 impl VerifyError {
     #[cold]
     pub(crate) fn new(kind: VerifyErrorKind, reason: &'static str) -> Self {
-        Self { kind, check: kind.usual_check(), reason, claim: None, detail: None }
+        Self { kind, step: kind.usual_step(), reason, claim: None, detail: None }
     }
 
     #[cold]
-    pub(crate) fn malformed(check: Check, reason: &'static str) -> Self {
-        Self::new(VerifyErrorKind::Malformed, reason).at(check)
+    pub(crate) fn malformed(step: VerifyStep, reason: &'static str) -> Self {
+        Self::new(VerifyErrorKind::Malformed, reason).at(step)
     }
 
     #[cold]
@@ -376,15 +376,15 @@ impl VerifyError {
         Self::new(VerifyErrorKind::InvalidClaim, "a claim has the wrong type or range").of(claim)
     }
 
-    /// Says which check refuses, where the kind alone does not.
-    pub(crate) fn at(mut self, check: Check) -> Self {
-        self.check = check;
+    /// Says which step refuses, where the kind alone does not.
+    pub(crate) fn at(mut self, step: VerifyStep) -> Self {
+        self.step = step;
         self
     }
 
-    /// The check that refused the token.
-    pub(crate) fn check(&self) -> Check {
-        self.check
+    /// The step that refused the token.
+    pub(crate) fn step(&self) -> VerifyStep {
+        self.step
     }
 
     pub(crate) fn of(mut self, claim: &'static str) -> Self {

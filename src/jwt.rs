@@ -10,11 +10,11 @@ use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
 
 use crate::{
     base64url,
-    check::Check,
     claims::ClaimSet,
     error::{VerifyError, VerifyErrorKind},
     json::{MemberNames, Name, Text, Unique},
     keys::VerifyingKey,
+    step::VerifyStep,
 };
 
 /// The longest header, decoded, in bytes. Cognito's has `kid` and `alg` and less than 100; a certificate chain, which has no
@@ -66,7 +66,7 @@ impl<'t> Parts<'t> {
                 signature: &token[second + 1..],
                 signing_input: &token.as_bytes()[..second],
             }),
-            _ => Err(VerifyError::malformed(Check::Parts, "the token does not have three parts")),
+            _ => Err(VerifyError::malformed(VerifyStep::Parts, "the token does not have three parts")),
         }
     }
 }
@@ -94,8 +94,8 @@ impl<'t> UnverifiedToken<'t> {
     pub(crate) fn issuer(&self) -> Result<&str, VerifyError> {
         match self.claims.iss() {
             Some(issuer) => Ok(issuer),
-            None if self.claims.wrong_type() == Some("iss") => Err(VerifyError::invalid("iss").at(Check::Issuer)),
-            None => Err(VerifyError::missing("iss").at(Check::Issuer)),
+            None if self.claims.wrong_type() == Some("iss") => Err(VerifyError::invalid("iss").at(VerifyStep::Issuer)),
+            None => Err(VerifyError::missing("iss").at(VerifyStep::Issuer)),
         }
     }
 }
@@ -103,25 +103,25 @@ impl<'t> UnverifiedToken<'t> {
 /// The header's `kid`, after all that the header must not say has been ruled out.
 fn read_header<'t>(encoded: &str, buffer: &'t mut [u8; HEADER_MAX]) -> Result<Cow<'t, str>, VerifyError> {
     if encoded.len() > (HEADER_MAX * 4).div_ceil(3) {
-        return Err(VerifyError::malformed(Check::Header, "the header is too long"));
+        return Err(VerifyError::malformed(VerifyStep::Header, "the header is too long"));
     }
     let length = base64url::decode(encoded, buffer)
-        .ok_or_else(|| VerifyError::malformed(Check::Header, "the header is not base64url"))?;
+        .ok_or_else(|| VerifyError::malformed(VerifyStep::Header, "the header is not base64url"))?;
     let json = str::from_utf8(&buffer[..length])
-        .map_err(|_| VerifyError::malformed(Check::Header, "the header is not UTF-8"))?;
+        .map_err(|_| VerifyError::malformed(VerifyStep::Header, "the header is not UTF-8"))?;
     let mut reader = serde_json::Deserializer::from_str(json);
-    let header = Header::default()
-        .deserialize(&mut reader)
-        .and_then(|header| reader.end().map(|()| header))
-        .map_err(|_| VerifyError::malformed(Check::Header, "the header is not a JSON object with unique members"))?;
+    let header =
+        Header::default().deserialize(&mut reader).and_then(|header| reader.end().map(|()| header)).map_err(|_| {
+            VerifyError::malformed(VerifyStep::Header, "the header is not a JSON object with unique members")
+        })?;
     header.key_id()
 }
 
 fn read_payload(encoded: &str) -> Result<ClaimSet, VerifyError> {
     let mut payload = vec![0; encoded.len() / 4 * 3 + encoded.len() % 4 * 3 / 4];
     base64url::decode(encoded, &mut payload)
-        .ok_or_else(|| VerifyError::malformed(Check::Payload, "the payload is not base64url"))?;
-    ClaimSet::parse(payload).map_err(|reason| VerifyError::malformed(Check::Payload, reason))
+        .ok_or_else(|| VerifyError::malformed(VerifyStep::Payload, "the payload is not base64url"))?;
+    ClaimSet::parse(payload).map_err(|reason| VerifyError::malformed(VerifyStep::Payload, reason))
 }
 
 /// What the header says, as far as it matters.
@@ -171,12 +171,15 @@ impl<'t> Header<'t> {
             }
         }
         if let Some(member) = self.forbidden {
-            return Err(VerifyError::malformed(Check::HeaderMembers, "the header has a member that is not supported")
-                .of(member));
+            return Err(VerifyError::malformed(
+                VerifyStep::HeaderMembers,
+                "the header has a member that is not supported",
+            )
+            .of(member));
         }
         match self.kid.string() {
             Some(kid) if !kid.is_empty() => Ok(kid),
-            _ => Err(VerifyError::malformed(Check::KeyId, "the header names no key").of("kid")),
+            _ => Err(VerifyError::malformed(VerifyStep::KeyId, "the header names no key").of("kid")),
         }
     }
 }

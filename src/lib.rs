@@ -99,7 +99,6 @@
 )]
 
 mod base64url;
-mod check;
 mod claims;
 mod clients;
 mod clock;
@@ -115,12 +114,12 @@ mod metrics;
 mod middleware;
 mod policy;
 mod pool;
+mod step;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 mod verifier;
 
-pub use check::Check;
 pub use claims::{AccessClaims, ClaimError, CognitoClaims, CustomClaims, IdClaims, Identity, Scopes, Standard};
 pub use clock::{Clock, SystemClock};
 pub use error::{ConfigError, VerifyError, VerifyErrorKind};
@@ -133,6 +132,7 @@ pub use middleware::{
     RequiredService, ResponseFuture, TokenSource,
 };
 pub use pool::{ClientIds, IssuerForm, TokenUse, UserPool, UserPoolId};
+pub use step::VerifyStep;
 pub use verifier::{ExplainedStep, Explanation, StepOutcome, Verifier, VerifierBuilder};
 
 /// The examples of the README are compiled and run as well.

@@ -9,13 +9,13 @@ use std::{
 };
 
 use crate::{
-    check::Check,
     claims::{ClaimSet, VerifiedToken},
     clients::ClientsNow,
     clock::Clock,
     error::{VerifyError, VerifyErrorKind},
     keys::Signed,
     pool::{LEEWAY_MAX, TokenUse, UserPoolId},
+    step::VerifyStep,
 };
 
 /// The conditions of one user pool, apart from its clients, which can change.
@@ -46,10 +46,10 @@ impl Policy {
             return Err(VerifyError::invalid(claim));
         }
         check_times(claims, now, leeway)?;
-        let token_use = self.uses.check(claims).map_err(|error| error.at(Check::TokenUse))?;
-        clients.list.check(claims, token_use).map_err(|error| error.at(Check::Client))?;
-        check_subject(claims, token_use).map_err(|error| error.at(Check::Subject))?;
-        self.check_audience(claims, token_use).map_err(|error| error.at(Check::Audience))?;
+        let token_use = self.uses.check(claims).map_err(|error| error.at(VerifyStep::TokenUse))?;
+        clients.list.check(claims, token_use).map_err(|error| error.at(VerifyStep::Client))?;
+        check_subject(claims, token_use).map_err(|error| error.at(VerifyStep::Subject))?;
+        self.check_audience(claims, token_use).map_err(|error| error.at(VerifyStep::Audience))?;
         Ok(VerifiedToken::admitted(signed, token_use, pool, clients.serial, clock))
     }
 
@@ -81,7 +81,7 @@ fn check_subject(claims: &ClaimSet, token_use: TokenUse) -> Result<(), VerifyErr
 /// Cognito always sends it. `iat` has no such meaning, but a token from the future says that this host's clock is behind,
 /// and then that of every other check too.
 pub(crate) fn check_times(claims: &ClaimSet, now: SystemTime, leeway: Duration) -> Result<(), VerifyError> {
-    let exp = claims.exp().ok_or_else(|| VerifyError::missing("exp").at(Check::Expiry))?;
+    let exp = claims.exp().ok_or_else(|| VerifyError::missing("exp").at(VerifyStep::Expiry))?;
     if now >= exp + leeway {
         return Err(VerifyError::new(VerifyErrorKind::Expired, "the token has expired")
             .of("exp")

@@ -16,10 +16,10 @@ use aws_lc_rs::{
 use super::jwk::{RsaJwk, SkipReason};
 use crate::{
     base64url,
-    check::Check,
     claims::ClaimSet,
     error::{VerifyError, VerifyErrorKind},
     jwt::UnverifiedToken,
+    step::VerifyStep,
 };
 
 /// The longest signature in bytes: that of an RSA key of 4096 bits, the largest that is accepted.
@@ -93,7 +93,7 @@ fn read_signature<'b>(encoded: &str, buffer: &'b mut [u8; SIGNATURE_MAX]) -> Res
         return Err(VerifyError::new(VerifyErrorKind::Signature, "the signature is too long"));
     }
     let length = base64url::decode(encoded, buffer)
-        .ok_or_else(|| VerifyError::malformed(Check::Signature, "the signature is not base64url"))?;
+        .ok_or_else(|| VerifyError::malformed(VerifyStep::Signature, "the signature is not base64url"))?;
     Ok(&buffer[..length])
 }
 

@@ -159,7 +159,7 @@ fn pools_have_lists_of_their_own() {
 /// the client is added again, must refuse, whatever was under way when the removal came.
 #[test]
 fn no_check_that_begins_after_a_removal_accepts() {
-    const ROUNDS: u64 = 300;
+    const ROUNDS: u64 = 150;
     const DONE: u64 = ROUNDS * 4;
     let fake = FakeUserPool::new();
     let verifier = Verifier::new(fake.user_pool_for(["stays", "passing"]));

@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use axum_cognito::{
-    Check, Clock, CognitoClaims, Explanation, IssuerForm, StepOutcome, TokenUse, UserPool, Verifier, VerifyError,
-    VerifyErrorKind,
+    Clock, CognitoClaims, Explanation, IssuerForm, StepOutcome, TokenUse, UserPool, Verifier, VerifyError,
+    VerifyErrorKind, VerifyStep,
     testing::{FakeUserPool, ManualClock, TokenBuilder},
 };
 use serde_json::{Value, json};
@@ -24,13 +24,13 @@ fn explained(runtime: &tokio::runtime::Runtime, verifier: &Verifier, token: &str
         verdict.as_ref().map(payload).map_err(whole),
         "explain and verify agree"
     );
-    let in_order = explanation.steps().windows(2).all(|pair| pair[0].check < pair[1].check);
+    let in_order = explanation.steps().windows(2).all(|pair| pair[0].step < pair[1].step);
     assert!(in_order, "{explanation}");
-    let failed = explanation.failed().map(|step| step.check);
+    let failed = explanation.failed().map(|step| step.step);
     for step in explanation.steps() {
         let outcome = match failed {
-            Some(failed) if step.check == failed => StepOutcome::Failed,
-            Some(failed) if step.check > failed => StepOutcome::NotReached,
+            Some(failed) if step.step == failed => StepOutcome::Failed,
+            Some(failed) if step.step > failed => StepOutcome::NotReached,
             _ => StepOutcome::Passed,
         };
         assert_eq!(step.outcome, outcome, "{explanation}");
@@ -73,118 +73,134 @@ fn each_lie_fails_its_check_and_passes_those_before() {
     for (what, token) in accepted {
         let explanation = explained(&runtime, &verifier, &token);
         assert!(explanation.is_accepted(), "{what}: {explanation}");
-        assert_eq!(explanation.steps().iter().map(|step| step.check).collect::<Vec<_>>(), Check::ALL);
+        assert_eq!(explanation.steps().iter().map(|step| step.step).collect::<Vec<_>>(), VerifyStep::ALL);
     }
 
-    let lies: Vec<(String, Check, &str)> = vec![
-        ("a".repeat(16_385), Check::Length, "max_token_bytes"),
-        (String::new(), Check::Parts, "no token here"),
-        ("undefined".into(), Check::Parts, "no token here"),
-        ("opaque".into(), Check::Parts, "no dots"),
-        ("0b8c2f1e-3d4a-4c5b-8f60-123456789abc".into(), Check::Parts, "authorization code"),
-        (format!("Bearer {header}"), Check::Parts, "`Bearer`"),
-        (format!("{header}.{payload}"), Check::Parts, "cut off"),
-        (format!("{header}.{payload}.{signature}.x"), Check::Parts, "three parts"),
-        ("..".into(), Check::Parts, "three parts"),
-        (jwe.into(), Check::Parts, "refresh token"),
-        ("a.b.c.d.e".into(), Check::Parts, "refresh token"),
-        (format!("{{\"access_token\":\"{minted}\"}}"), Check::Header, "JSON"),
-        (format!("{{\"access_token\":\"{header}\"}}"), Check::Parts, "JSON"),
-        (format!("Bearer {minted}"), Check::Header, "`Bearer`"),
-        (format!("bearer {minted}"), Check::Header, "`Bearer`"),
-        (format!("\"{minted}\""), Check::Header, "quotes"),
-        (format!("'{minted}'"), Check::Header, "quotes"),
-        ("!.b.c".into(), Check::Header, "not the header"),
-        (format!("{}.{payload}.{signature}", &header[..8]), Check::Header, "not the header"),
-        (format!("{}.{payload}.{signature}", "A".repeat(1400)), Check::Header, "not the header"),
-        (token().header("alg", "none").mint(), Check::Algorithm, "not signed"),
-        (token().header("alg", "HS256").mint(), Check::Algorithm, "shared secret"),
-        (token().header("alg", "ES256").mint(), Check::Algorithm, "somewhere else"),
-        (token().header("alg", "ES256").header("signer", "arn").mint(), Check::Algorithm, "x-amzn-oidc-accesstoken"),
-        (token().without_header("alg").mint(), Check::Algorithm, "RS256"),
-        (token().header("crit", json!(["exp"])).mint(), Check::HeaderMembers, "extension"),
-        (token().header("b64", false).mint(), Check::HeaderMembers, "extension"),
-        (token().without_header("kid").mint(), Check::KeyId, "names no key"),
-        (format!("{header}.{}.{signature}", &payload[..40]), Check::Payload, "cut off"),
-        (format!("{header}.!.{signature}"), Check::Payload, "cut off"),
-        (token().payload_json("[]").mint(), Check::Payload, "JSON object"),
-        (token().without("iss").mint(), Check::Issuer, "made elsewhere"),
-        (token().claim("iss", json!([fake.issuer()])).mint(), Check::Issuer, "made elsewhere"),
-        (token().claim("iss", format!("{}/", fake.issuer())).mint(), Check::Issuer, "spelling"),
-        (token().claim("iss", regional).mint(), Check::Issuer, "another Region"),
-        (other.access_token("alice").mint(), Check::Issuer, "another user pool"),
-        (token().claim("iss", "https://cognito-identity.amazonaws.com").mint(), Check::Issuer, "identity pool"),
-        (token().claim("iss", "http://localhost:9229/local_1").mint(), Check::Issuer, "emulator"),
-        (token().claim("iss", "https://accounts.google.com").mint(), Check::Issuer, "identity provider"),
-        (token().claim("iss", "").mint(), Check::Issuer, "no user pool"),
-        (token().header("kid", "another").mint(), Check::Key, "publishes no key"),
-        (other.access_token("alice").claim("iss", fake.issuer()).mint(), Check::Key, "another pool"),
-        (token().signed_by_a_stranger().mint(), Check::Signature, "edited"),
-        (token().signed_by_the_other_key_of(&fake).mint(), Check::Signature, "edited"),
-        (format!("{header}.{payload}."), Check::Signature, "cut off"),
-        (format!("{header}.{payload}.!"), Check::Signature, "cut off"),
-        (format!("{header}.{payload}.{}", "A".repeat(700)), Check::Signature, "cut off"),
-        (format!("{minted}\n"), Check::Signature, "white space"),
-        (token().claim("exp", "9999999999").mint(), Check::ClaimTypes, "`exp` is a string"),
-        (token().claim("exp", -1).mint(), Check::ClaimTypes, "`exp` is a number out of range"),
-        (token().claim("client_id", 7).mint(), Check::ClaimTypes, "`client_id` is"),
-        (token().claim("sub", json!(null)).mint(), Check::ClaimTypes, "`sub` is null"),
-        (token().claim("aud", json!(["a"])).mint(), Check::ClaimTypes, "`aud` is an array"),
-        (token().claim("cognito:groups", "admins").mint(), Check::ClaimTypes, "`cognito:groups` is a string"),
-        (token().without("exp").mint(), Check::Expiry, "no expiry"),
-        (token().expired().mint(), Check::Expiry, "good for 1 h"),
-        (token().expires_in(Duration::ZERO).mint(), Check::Expiry, "clock"),
-        (token().claim("nbf", 4_000_000_000_u64).claim("exp", 5_000_000_000_u64).mint(), Check::NotBefore, "`nbf`"),
-        (token().claim("iat", 4_000_000_000_u64).claim("exp", 5_000_000_000_u64).mint(), Check::NotBefore, "`iat`"),
-        (token().without("token_use").mint(), Check::TokenUse, "does not say"),
-        (token().claim("token_use", "refresh").mint(), Check::TokenUse, "neither"),
-        (token().client_id("other").mint(), Check::Client, "another app client"),
-        (token().without("client_id").mint(), Check::Client, "`client_id`"),
-        (fake.id_token("alice").client_id("other").mint(), Check::Client, "another app client"),
-        (fake.id_token("alice").without("aud").mint(), Check::Client, "`aud`"),
-        (token().without("sub").mint(), Check::Subject, "no `sub`"),
-        (token().claim("sub", "").mint(), Check::Subject, "no `sub`"),
-        (fake.access_token("alice").mint(), Check::Audience, "resource="),
-        (token().claim("aud", "https://elsewhere").mint(), Check::Audience, "resource="),
+    let lies: Vec<(String, VerifyStep, &str)> = vec![
+        ("a".repeat(16_385), VerifyStep::Length, "max_token_bytes"),
+        (String::new(), VerifyStep::Parts, "no token here"),
+        ("undefined".into(), VerifyStep::Parts, "no token here"),
+        ("opaque".into(), VerifyStep::Parts, "no dots"),
+        ("0b8c2f1e-3d4a-4c5b-8f60-123456789abc".into(), VerifyStep::Parts, "authorization code"),
+        (format!("Bearer {header}"), VerifyStep::Parts, "`Bearer`"),
+        (format!("{header}.{payload}"), VerifyStep::Parts, "cut off"),
+        (format!("{header}.{payload}.{signature}.x"), VerifyStep::Parts, "three parts"),
+        ("..".into(), VerifyStep::Parts, "three parts"),
+        (jwe.into(), VerifyStep::Parts, "refresh token"),
+        ("a.b.c.d.e".into(), VerifyStep::Parts, "refresh token"),
+        (format!("{{\"access_token\":\"{minted}\"}}"), VerifyStep::Header, "JSON"),
+        (format!("{{\"access_token\":\"{header}\"}}"), VerifyStep::Parts, "JSON"),
+        (format!("Bearer {minted}"), VerifyStep::Header, "`Bearer`"),
+        (format!("bearer {minted}"), VerifyStep::Header, "`Bearer`"),
+        (format!("\"{minted}\""), VerifyStep::Header, "quotes"),
+        (format!("'{minted}'"), VerifyStep::Header, "quotes"),
+        ("!.b.c".into(), VerifyStep::Header, "not the header"),
+        (format!("{}.{payload}.{signature}", &header[..8]), VerifyStep::Header, "not the header"),
+        (format!("{}.{payload}.{signature}", "A".repeat(1400)), VerifyStep::Header, "not the header"),
+        (token().header("alg", "none").mint(), VerifyStep::Algorithm, "not signed"),
+        (token().header("alg", "HS256").mint(), VerifyStep::Algorithm, "shared secret"),
+        (token().header("alg", "ES256").mint(), VerifyStep::Algorithm, "somewhere else"),
+        (
+            token().header("alg", "ES256").header("signer", "arn").mint(),
+            VerifyStep::Algorithm,
+            "x-amzn-oidc-accesstoken",
+        ),
+        (token().without_header("alg").mint(), VerifyStep::Algorithm, "RS256"),
+        (token().header("crit", json!(["exp"])).mint(), VerifyStep::HeaderMembers, "extension"),
+        (token().header("b64", false).mint(), VerifyStep::HeaderMembers, "extension"),
+        (token().without_header("kid").mint(), VerifyStep::KeyId, "names no key"),
+        (format!("{header}.{}.{signature}", &payload[..40]), VerifyStep::Payload, "cut off"),
+        (format!("{header}.!.{signature}"), VerifyStep::Payload, "cut off"),
+        (token().payload_json("[]").mint(), VerifyStep::Payload, "JSON object"),
+        (token().without("iss").mint(), VerifyStep::Issuer, "made elsewhere"),
+        (token().claim("iss", json!([fake.issuer()])).mint(), VerifyStep::Issuer, "made elsewhere"),
+        (token().claim("iss", format!("{}/", fake.issuer())).mint(), VerifyStep::Issuer, "spelling"),
+        (token().claim("iss", regional).mint(), VerifyStep::Issuer, "another Region"),
+        (other.access_token("alice").mint(), VerifyStep::Issuer, "another user pool"),
+        (token().claim("iss", "https://cognito-identity.amazonaws.com").mint(), VerifyStep::Issuer, "identity pool"),
+        (token().claim("iss", "http://localhost:9229/local_1").mint(), VerifyStep::Issuer, "emulator"),
+        (token().claim("iss", "https://accounts.google.com").mint(), VerifyStep::Issuer, "identity provider"),
+        (token().claim("iss", "").mint(), VerifyStep::Issuer, "no user pool"),
+        (token().header("kid", "another").mint(), VerifyStep::Key, "publishes no key"),
+        (other.access_token("alice").claim("iss", fake.issuer()).mint(), VerifyStep::Key, "another pool"),
+        (token().signed_by_a_stranger().mint(), VerifyStep::Signature, "edited"),
+        (token().signed_by_the_other_key_of(&fake).mint(), VerifyStep::Signature, "edited"),
+        (format!("{header}.{payload}."), VerifyStep::Signature, "cut off"),
+        (format!("{header}.{payload}.!"), VerifyStep::Signature, "cut off"),
+        (format!("{header}.{payload}.{}", "A".repeat(700)), VerifyStep::Signature, "cut off"),
+        (format!("{minted}\n"), VerifyStep::Signature, "white space"),
+        (token().claim("exp", "9999999999").mint(), VerifyStep::ClaimTypes, "`exp` is a string"),
+        (token().claim("exp", -1).mint(), VerifyStep::ClaimTypes, "`exp` is a number out of range"),
+        (token().claim("client_id", 7).mint(), VerifyStep::ClaimTypes, "`client_id` is"),
+        (token().claim("sub", json!(null)).mint(), VerifyStep::ClaimTypes, "`sub` is null"),
+        (token().claim("aud", json!(["a"])).mint(), VerifyStep::ClaimTypes, "`aud` is an array"),
+        (token().claim("cognito:groups", "admins").mint(), VerifyStep::ClaimTypes, "`cognito:groups` is a string"),
+        (token().without("exp").mint(), VerifyStep::Expiry, "no expiry"),
+        (token().expired().mint(), VerifyStep::Expiry, "good for 1 h"),
+        (token().expires_in(Duration::ZERO).mint(), VerifyStep::Expiry, "clock"),
+        (
+            token().claim("nbf", 4_000_000_000_u64).claim("exp", 5_000_000_000_u64).mint(),
+            VerifyStep::NotBefore,
+            "`nbf`",
+        ),
+        (
+            token().claim("iat", 4_000_000_000_u64).claim("exp", 5_000_000_000_u64).mint(),
+            VerifyStep::NotBefore,
+            "`iat`",
+        ),
+        (token().without("token_use").mint(), VerifyStep::TokenUse, "does not say"),
+        (token().claim("token_use", "refresh").mint(), VerifyStep::TokenUse, "neither"),
+        (token().client_id("other").mint(), VerifyStep::Client, "another app client"),
+        (token().without("client_id").mint(), VerifyStep::Client, "`client_id`"),
+        (fake.id_token("alice").client_id("other").mint(), VerifyStep::Client, "another app client"),
+        (fake.id_token("alice").without("aud").mint(), VerifyStep::Client, "`aud`"),
+        (token().without("sub").mint(), VerifyStep::Subject, "no `sub`"),
+        (token().claim("sub", "").mint(), VerifyStep::Subject, "no `sub`"),
+        (fake.access_token("alice").mint(), VerifyStep::Audience, "resource="),
+        (token().claim("aud", "https://elsewhere").mint(), VerifyStep::Audience, "resource="),
     ];
     for (token, check, advice) in &lies {
         let explanation = explained(&runtime, &verifier, token);
         let failed = explanation.failed().expect("a lie");
-        assert_eq!(failed.check, *check, "{explanation}");
+        assert_eq!(failed.step, *check, "{explanation}");
         let text = format!("{} {}", failed.cause.as_deref().unwrap(), failed.fix.as_deref().unwrap());
         assert!(text.contains(advice), "{advice}: {explanation}");
         assert!(explanation.to_string().contains(failed.fix.as_deref().unwrap()));
     }
-    let missing: Vec<_> = Check::ALL.into_iter().filter(|check| lies.iter().all(|lie| lie.1 != *check)).collect();
+    let missing: Vec<_> = VerifyStep::ALL.into_iter().filter(|check| lies.iter().all(|lie| lie.1 != *check)).collect();
     assert_eq!(missing, [], "every check has a lie");
 }
 
-/// That a check before the failed one has passed is read off the order of [`Check`]. So that must be the order of the path: of any two lies
+/// That a check before the failed one has passed is read off the order of [`VerifyStep`]. So that must be the order of the path: of any two lies
 /// together, the first is the one that is found.
 #[test]
 fn of_two_lies_the_earlier_check_finds_its_own() {
-    type Lie = (Check, fn(TokenBuilder) -> TokenBuilder, fn(String) -> String);
+    type Lie = (VerifyStep, fn(TokenBuilder) -> TokenBuilder, fn(String) -> String);
     const LIES: [Lie; 17] = [
-        (Check::Length, |token| token, |minted| minted + &"A".repeat(20_000)),
-        (Check::Parts, |token| token, |minted| minted + ".x"),
-        (Check::Header, |token| token, |minted| format!("!{minted}")),
-        (Check::Algorithm, |token| token.header("alg", "HS256"), |minted| minted),
-        (Check::HeaderMembers, |token| token.header("crit", json!(["exp"])), |minted| minted),
-        (Check::KeyId, |token| token.header("kid", ""), |minted| minted),
-        (Check::Payload, |token| token.payload_json("[]"), |minted| minted),
-        (Check::Issuer, |token| token.claim("iss", "https://elsewhere.test"), |minted| minted),
-        (Check::Key, |token| token.header("kid", "another"), |minted| minted),
-        (Check::Signature, |token| token.signed_by_a_stranger(), |minted| minted),
-        (Check::ClaimTypes, |token| token.claim("cognito:groups", "admins"), |minted| minted),
-        (Check::Expiry, |token| token.expired(), |minted| minted),
-        (Check::NotBefore, |token| token.claim("nbf", 4_000_000_000_u64), |minted| minted),
-        (Check::TokenUse, |token| token.claim("token_use", "refresh"), |minted| minted),
-        (Check::Client, |token| token.claim("client_id", "other"), |minted| minted),
-        (Check::Subject, |token| token.claim("sub", ""), |minted| minted),
-        (Check::Audience, |token| token.claim("aud", "https://elsewhere.test"), |minted| minted),
+        (VerifyStep::Length, |token| token, |minted| minted + &"A".repeat(20_000)),
+        (VerifyStep::Parts, |token| token, |minted| minted + ".x"),
+        (VerifyStep::Header, |token| token, |minted| format!("!{minted}")),
+        (VerifyStep::Algorithm, |token| token.header("alg", "HS256"), |minted| minted),
+        (VerifyStep::HeaderMembers, |token| token.header("crit", json!(["exp"])), |minted| minted),
+        (VerifyStep::KeyId, |token| token.header("kid", ""), |minted| minted),
+        (VerifyStep::Payload, |token| token.payload_json("[]"), |minted| minted),
+        (VerifyStep::Issuer, |token| token.claim("iss", "https://elsewhere.test"), |minted| minted),
+        (VerifyStep::Key, |token| token.header("kid", "another"), |minted| minted),
+        (VerifyStep::Signature, |token| token, without_its_signature),
+        (VerifyStep::ClaimTypes, |token| token.claim("cognito:groups", "admins"), |minted| minted),
+        (VerifyStep::Expiry, |token| token.expired(), |minted| minted),
+        (VerifyStep::NotBefore, |token| token.claim("nbf", 4_000_000_000_u64), |minted| minted),
+        (VerifyStep::TokenUse, |token| token.claim("token_use", "refresh"), |minted| minted),
+        (VerifyStep::Client, |token| token.claim("client_id", "other"), |minted| minted),
+        (VerifyStep::Subject, |token| token.claim("sub", ""), |minted| minted),
+        (VerifyStep::Audience, |token| token.claim("aud", "https://elsewhere.test"), |minted| minted),
     ];
-    assert_eq!(LIES.map(|lie| lie.0), Check::ALL);
+    assert_eq!(LIES.map(|lie| lie.0), VerifyStep::ALL);
     let fake = FakeUserPool::new();
+    fn without_its_signature(minted: String) -> String {
+        let (signed, signature) = minted.rsplit_once('.').unwrap();
+        format!("{signed}.{}", "A".repeat(signature.len()))
+    }
     let pool = fake.user_pool().audience("https://api.example.com").unwrap();
     let verifier = Verifier::new(pool);
     let runtime = runtime();
@@ -194,7 +210,7 @@ fn of_two_lies_the_earlier_check_finds_its_own() {
             let token = fake.access_token("alice").claim("aud", "https://api.example.com");
             let minted = wrap(wrap_second(one(two(token)).mint()));
             let explanation = runtime.block_on(verifier.explain(&minted));
-            assert_eq!(explanation.failed().map(|step| step.check), Some(*first), "before {second}: {explanation}");
+            assert_eq!(explanation.failed().map(|step| step.step), Some(*first), "before {second}: {explanation}");
         }
     }
 }
@@ -209,47 +225,52 @@ fn what_was_expected_and_what_came_stand_beside_each_other() {
     let runtime = runtime();
     let elsewhere = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Else";
     for (token, check, expected, actual) in [
-        (token(), Check::Algorithm, Some("RS256"), Some("RS256")),
-        (token(), Check::Issuer, Some(fake.issuer()), Some(fake.issuer())),
-        (token(), Check::Client, Some("web, mobile"), Some("web")),
-        (token(), Check::TokenUse, Some("access"), Some("access")),
-        (token(), Check::HeaderMembers, Some("none of crit, b64, zip, enc"), Some("none of these")),
+        (token(), VerifyStep::Algorithm, Some("RS256"), Some("RS256")),
+        (token(), VerifyStep::Issuer, Some(fake.issuer()), Some(fake.issuer())),
+        (token(), VerifyStep::Client, Some("web, mobile"), Some("web")),
+        (token(), VerifyStep::TokenUse, Some("access"), Some("access")),
+        (token(), VerifyStep::HeaderMembers, Some("none of crit, b64, zip, enc"), Some("none of these")),
         (
             token(),
-            Check::Expiry,
+            VerifyStep::Expiry,
             Some("later than 2027-01-15 08:00:00 UTC, with a leeway of 10 s"),
             Some("2027-01-15 09:00:00 UTC"),
         ),
         (
             token().expired(),
-            Check::Expiry,
+            VerifyStep::Expiry,
             Some("later than 2027-01-15 08:00:00 UTC, with a leeway of 10 s"),
             Some("2027-01-15 07:00:00 UTC"),
         ),
         (
             token().claim("nbf", 1_800_000_060),
-            Check::NotBefore,
+            VerifyStep::NotBefore,
             Some("`nbf` not after 2027-01-15 08:00:00 UTC, with a leeway of 10 s; `iat` at most 5 min ahead"),
             Some("nbf 2027-01-15 08:01:00 UTC, iat 2027-01-15 08:00:00 UTC"),
         ),
-        (token().client_id("desktop"), Check::Client, Some("web, mobile"), Some("desktop")),
-        (token().without("client_id"), Check::Client, Some("web, mobile"), None),
-        (token().claim("iss", elsewhere), Check::Issuer, Some(fake.issuer()), Some(elsewhere)),
-        (token().claim("iss", elsewhere), Check::Client, None, None),
-        (token().header("crit", json!(["x"])), Check::HeaderMembers, Some("none of crit, b64, zip, enc"), Some("crit")),
-        (token().header("alg", json!({"a": 1})), Check::Algorithm, Some("RS256"), Some("not a string")),
+        (token().client_id("desktop"), VerifyStep::Client, Some("web, mobile"), Some("desktop")),
+        (token().without("client_id"), VerifyStep::Client, Some("web, mobile"), None),
+        (token().claim("iss", elsewhere), VerifyStep::Issuer, Some(fake.issuer()), Some(elsewhere)),
+        (token().claim("iss", elsewhere), VerifyStep::Client, None, None),
+        (
+            token().header("crit", json!(["x"])),
+            VerifyStep::HeaderMembers,
+            Some("none of crit, b64, zip, enc"),
+            Some("crit"),
+        ),
+        (token().header("alg", json!({"a": 1})), VerifyStep::Algorithm, Some("RS256"), Some("not a string")),
     ] {
         let explanation = explained(&runtime, &verifier, &token.mint());
         let step = explanation.step(check).expect("a check");
         assert_eq!((step.expected.as_deref(), step.actual.as_deref()), (expected, actual), "{explanation}");
     }
     let explanation = explained(&runtime, &verifier, &token().mint());
-    assert!(explanation.step(Check::Audience).is_none(), "none is demanded");
+    assert!(explanation.step(VerifyStep::Audience).is_none(), "none is demanded");
 
     let any = UserPool::accepting_any_client(fake.id().as_str()).unwrap().jwks(&fake.jwks()).unwrap();
     let explanation = explained(&runtime, &Verifier::new(any), &fake.access_token("a").client_id("").mint());
     let failed = explanation.failed().unwrap();
-    assert_eq!((failed.check, failed.expected.as_deref()), (Check::Client, Some("any client of the pool")));
+    assert_eq!((failed.step, failed.expected.as_deref()), (VerifyStep::Client, Some("any client of the pool")));
 }
 
 #[test]
@@ -260,7 +281,7 @@ fn keys_that_cannot_be_had_are_not_the_callers_fault() {
     let explanation = explained(&runtime(), &verifier, &fake.access_token("alice").mint());
     assert_eq!(explanation.verdict().unwrap_err().kind(), VerifyErrorKind::KeysUnavailable);
     let failed = explanation.failed().unwrap();
-    assert_eq!(failed.check, Check::Key);
+    assert_eq!(failed.step, VerifyStep::Key);
     assert_eq!(failed.expected.as_deref(), Some("keys from a fake user pool"));
     assert!(failed.actual.as_ref().unwrap().contains("dark"), "{explanation}");
     assert!(failed.fix.as_ref().unwrap().contains("curl"), "{explanation}");
@@ -307,14 +328,14 @@ async fn programs_read_the_same_as_people() {
     );
     let steps = read["steps"].as_array().unwrap();
     assert_eq!(steps.len(), explanation.steps().len());
-    assert_eq!(steps[0]["check"], "length");
+    assert_eq!(steps[0]["step"], "length");
     assert_eq!(steps[0]["outcome"], "passed");
-    assert_eq!((&steps[13]["check"], &steps[13]["outcome"]), (&json!("token use"), &json!("failed")));
+    assert_eq!((&steps[13]["step"], &steps[13]["outcome"]), (&json!("token use"), &json!("failed")));
     assert_eq!((&steps[13]["expected"], &steps[13]["actual"]), (&json!("access"), &json!("id")));
     assert!(steps[13]["fix"].as_str().unwrap().contains("UserPool::accept(TokenUse::Id)"));
     assert_eq!(
         steps[14],
-        json!({"check": "client", "outcome": "not_reached", "expected": null, "actual": null, "cause": null, "fix": null})
+        json!({"step": "client", "outcome": "not_reached", "expected": null, "actual": null, "cause": null, "fix": null})
     );
 
     let accepted = serde_json::to_value(verifier.explain(&fake.access_token("alice").mint()).await).unwrap();

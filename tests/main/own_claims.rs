@@ -172,7 +172,7 @@ fn says_nothing_of_the_token(error: &ClaimError) {
 
 #[track_caller]
 fn misfit<T: CustomClaims>(extra: Value, field: Option<&str>, is_missing: bool) {
-    let error = claims(extra).with_custom::<T>().err().expect("does not fit");
+    let error = claims(extra).with_custom::<T>().expect_err("does not fit");
     says_nothing_of_the_token(&error);
     assert_eq!((error.field(), error.is_missing()), (field, is_missing), "{error}: {}", error.detail());
     assert_eq!(error.to_string().contains("missing"), is_missing);
@@ -302,7 +302,7 @@ fn the_log_names_the_field_and_the_answer_does_not() {
             let status = response.status();
             let headers = format!("{:?}", response.headers());
             let body = response.into_body().collect().await.unwrap().to_bytes();
-            (status, headers + &String::from_utf8(body.to_vec()).unwrap())
+            (status, headers + str::from_utf8(&body).unwrap())
         }));
     });
     let (status, answer) = answer.unwrap();

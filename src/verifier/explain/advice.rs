@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use super::reading::{Reading, Rules, span};
 use crate::{
-    check::Check,
     error::{VerifyError, VerifyErrorKind as Kind},
     policy::unix_seconds,
     pool::LEEWAY_MAX,
+    step::VerifyStep,
 };
 
 /// A cause and what to do about it, in full sentences.
@@ -29,48 +29,48 @@ impl Advice {
     }
 
     pub(super) fn on(error: &VerifyError, reading: &Reading<'_>, rules: &Rules<'_>) -> Self {
-        match error.check() {
-            Check::Length => on_length(rules),
-            Check::Parts | Check::Header => {
+        match error.step() {
+            VerifyStep::Length => on_length(rules),
+            VerifyStep::Parts | VerifyStep::Header => {
                 on_wrapping(reading.token).or_else(|| on_other_things(reading)).unwrap_or_else(|| on_form(error))
             }
-            Check::Algorithm => on_algorithm(reading),
-            Check::HeaderMembers => Self::new(
+            VerifyStep::Algorithm => on_algorithm(reading),
+            VerifyStep::HeaderMembers => Self::new(
                 "The header asks for a treatment that Cognito's tokens never need, such as encryption, compression or an extension.",
                 "Send a token of the user pool as it is; one made elsewhere is not accepted.",
             ),
-            Check::KeyId => Self::new(
+            VerifyStep::KeyId => Self::new(
                 "The header names no key. Cognito names one in every token, so this one was made or changed elsewhere.",
                 "Send a token of the user pool as it is. An emulator has to put `kid` into the header.",
             ),
-            Check::Payload => Self::new(
+            VerifyStep::Payload => Self::new(
                 "The middle part is cut off or was edited: it no longer decodes to one JSON object with unique members.",
                 "Get the token again, and copy all of it.",
             ),
-            Check::Issuer => on_issuer(reading, rules),
-            Check::Key if error.kind() == Kind::KeysUnavailable => Self::new(
+            VerifyStep::Issuer => on_issuer(reading, rules),
+            VerifyStep::Key if error.kind() == Kind::KeysUnavailable => Self::new(
                 "The keys could not be fetched, so nothing is known about the token. Usually this host cannot reach the key endpoint \
                  (no route out of a private subnet, a proxy, a firewall, DNS), or the pool id or the URL is wrong.",
                 "Fetch the URL above from this very host, for example with curl. Let HTTPS to it through, or bring the keys with \
                  `UserPool::jwks_url`, `jwks_file` or `key_source`.",
             ),
-            Check::Key => Self::new(
+            VerifyStep::Key => Self::new(
                 "The pool publishes no key with the id that the header names. Usually the token comes from another pool or emulator \
                  under this pool's issuer, the keys are taken from the wrong place, or they are static and the pool has rotated since.",
                 "Decode the header of a fresh token and compare its `kid` with the pool's `jwks.json`; then see that \
                  `UserPool::keys_from` is the place that you expect. With static keys, deploy the new ones.",
             ),
-            Check::Signature => on_wrapping(reading.token).unwrap_or_else(on_signature),
-            Check::ClaimTypes => on_type(error, reading),
-            Check::Expiry => on_expiry(error, reading, rules),
-            Check::NotBefore => on_not_before(error, reading, rules),
-            Check::TokenUse => on_token_use(reading),
-            Check::Client => on_client(error, reading),
-            Check::Subject => Self::new(
+            VerifyStep::Signature => on_wrapping(reading.token).unwrap_or_else(on_signature),
+            VerifyStep::ClaimTypes => on_type(error, reading),
+            VerifyStep::Expiry => on_expiry(error, reading, rules),
+            VerifyStep::NotBefore => on_not_before(error, reading, rules),
+            VerifyStep::TokenUse => on_token_use(reading),
+            VerifyStep::Client => on_client(error, reading),
+            VerifyStep::Subject => Self::new(
                 "A user's token has no `sub`. Cognito always writes one, so this is an emulator's token or a made-up one.",
                 "Let the emulator give its users a `sub`. Tokens of machines need none.",
             ),
-            Check::Audience => Self::new(
+            VerifyStep::Audience => Self::new(
                 "The configuration demands access tokens that are bound to this API (`UserPool::audience`), and this one is bound to \
                  nothing or to something else. Cognito binds a token only when the client asks for it at sign-in.",
                 "Have the client send `resource=<the expected value>` to the authorize endpoint, or do not demand an audience.",
@@ -157,7 +157,7 @@ fn on_other_things(Reading { token, parts, header, .. }: &Reading<'_>) -> Option
 }
 
 fn on_form(error: &VerifyError) -> Advice {
-    let cause = if error.check() == Check::Parts {
+    let cause = if error.step() == VerifyStep::Parts {
         "It is not the three parts of a signed token."
     } else {
         "The part before the first dot is not the header of a signed token: it was cut off or edited, or this is something else with dots."

@@ -16,7 +16,7 @@ use self::{
     reading::{Reading, Rules},
 };
 use super::Verifier;
-use crate::{check::Check, claims::CognitoClaims, error::VerifyError, policy::unix_seconds};
+use crate::{claims::CognitoClaims, error::VerifyError, policy::unix_seconds, step::VerifyStep};
 
 impl Verifier {
     /// Says why a token is refused, or that it is accepted: every check of its path with what was expected, what the token says, the usual
@@ -30,7 +30,7 @@ impl Verifier {
     /// `Bearer ` in the header.
     ///
     /// ```
-    /// use axum_cognito::{Check, StepOutcome, TokenUse, Verifier, testing::FakeUserPool};
+    /// use axum_cognito::{VerifyStep, StepOutcome, TokenUse, Verifier, testing::FakeUserPool};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
     /// let fake = FakeUserPool::new();
@@ -38,13 +38,13 @@ impl Verifier {
     ///
     /// let explanation = verifier.explain(&fake.id_token("alice").mint()).await;
     /// let failed = explanation.failed().unwrap();
-    /// assert_eq!(failed.check, Check::TokenUse);
+    /// assert_eq!(failed.step, VerifyStep::TokenUse);
     /// assert_eq!((failed.expected.as_deref(), failed.actual.as_deref()), (Some("access"), Some("id")));
     /// assert!(failed.fix.as_ref().unwrap().contains("send the access token"));
     ///
     /// // The checks before it have passed, the others were not reached.
-    /// assert_eq!(explanation.step(Check::Signature).unwrap().outcome, StepOutcome::Passed);
-    /// assert_eq!(explanation.step(Check::Client).unwrap().outcome, StepOutcome::NotReached);
+    /// assert_eq!(explanation.step(VerifyStep::Signature).unwrap().outcome, StepOutcome::Passed);
+    /// assert_eq!(explanation.step(VerifyStep::Client).unwrap().outcome, StepOutcome::NotReached);
     ///
     /// println!("{explanation}");
     /// # });
@@ -70,33 +70,33 @@ pub struct Explanation {
     steps: Vec<ExplainedStep>,
 }
 
-/// One check, and how a token fared.
+/// One step of the path, and how a token fared.
 #[derive(Clone, Serialize)]
 #[non_exhaustive]
 pub struct ExplainedStep {
-    /// Which check.
-    pub check: Check,
+    /// Which step.
+    pub step: VerifyStep,
     /// Whether the token passed it.
     pub outcome: StepOutcome,
-    /// What the configuration, the keys or the clock ask for. [`None`] where the check was not reached.
+    /// What the configuration, the keys or the clock ask for. [`None`] where the step was not reached.
     pub expected: Option<String>,
-    /// What the token says, cut off after 256 characters. **The caller wrote this.** [`None`] where the check was not reached, or where
+    /// What the token says, cut off after 256 characters. **The caller wrote this.** [`None`] where the step was not reached, or where
     /// there is nothing to show.
     pub actual: Option<String>,
-    /// What usually causes this, in a sentence or two; only where the check failed.
+    /// What usually causes this, in a sentence or two; only where the step failed.
     pub cause: Option<String>,
-    /// What to do about it; only where the check failed.
+    /// What to do about it; only where the step failed.
     pub fix: Option<String>,
 }
 
-/// How a token fared in one check.
+/// How a token fared in one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum StepOutcome {
     /// The token passed.
     Passed,
-    /// The token was refused here. That is one check at most, and the last that happened.
+    /// The token was refused here. That is one step at most, and the last that happened.
     Failed,
     /// The token was refused before.
     NotReached,
@@ -116,11 +116,11 @@ impl StepOutcome {
 impl Explanation {
     fn new(verdict: Result<CognitoClaims, VerifyError>, reading: &Reading<'_>, rules: &Rules<'_>) -> Self {
         let error = verdict.as_ref().err();
-        let applies = |check: &Check| *check != Check::Audience || rules.has_audience();
-        let steps = Check::ALL.into_iter().filter(applies).map(|check| match error {
-            Some(error) if check > error.check() => ExplainedStep::not_reached(check),
-            Some(error) if check == error.check() => ExplainedStep::failed(error, reading, rules),
-            _ => ExplainedStep::passed(check, reading, rules),
+        let applies = |step: &VerifyStep| *step != VerifyStep::Audience || rules.has_audience();
+        let steps = VerifyStep::ALL.into_iter().filter(applies).map(|step| match error {
+            Some(error) if step > error.step() => ExplainedStep::not_reached(step),
+            Some(error) if step == error.step() => ExplainedStep::failed(error, reading, rules),
+            _ => ExplainedStep::passed(step, reading, rules),
         });
         Self { steps: steps.collect(), verdict }
     }
@@ -138,36 +138,36 @@ impl Explanation {
         self.verdict.is_ok()
     }
 
-    /// Every check in the order of the path: those that passed, the one that failed if one did, those that were not reached.
+    /// Every step in the order of the path: those that passed, the one that failed if one did, those that were not reached.
     ///
-    /// [`Check::Audience`] is among them only where the configuration demands an audience.
+    /// [`VerifyStep::Audience`] is among them only where the configuration demands an audience.
     pub fn steps(&self) -> &[ExplainedStep] {
         &self.steps
     }
 
-    /// How the token fared in this check.
-    pub fn step(&self, check: Check) -> Option<&ExplainedStep> {
-        self.steps.iter().find(|step| step.check == check)
+    /// How the token fared in this step.
+    pub fn step(&self, step: VerifyStep) -> Option<&ExplainedStep> {
+        self.steps.iter().find(|explained| explained.step == step)
     }
 
-    /// The check that refused the token; [`None`] for one that is accepted.
+    /// The step that refused the token; [`None`] for one that is accepted.
     pub fn failed(&self) -> Option<&ExplainedStep> {
         self.steps.iter().find(|step| step.outcome == StepOutcome::Failed)
     }
 }
 
 impl ExplainedStep {
-    fn passed(check: Check, reading: &Reading<'_>, rules: &Rules<'_>) -> Self {
-        let (expected, actual) = (rules.expected(check, reading), reading.actual(check));
-        Self { check, outcome: StepOutcome::Passed, expected, actual, cause: None, fix: None }
+    fn passed(step: VerifyStep, reading: &Reading<'_>, rules: &Rules<'_>) -> Self {
+        let (expected, actual) = (rules.expected(step, reading), reading.actual(step));
+        Self { step, outcome: StepOutcome::Passed, expected, actual, cause: None, fix: None }
     }
 
     fn failed(error: &VerifyError, reading: &Reading<'_>, rules: &Rules<'_>) -> Self {
-        let check = error.check();
-        let (expected, actual) = (rules.expected(check, reading), reading.actual(check));
+        let step = error.step();
+        let (expected, actual) = (rules.expected(step, reading), reading.actual(step));
         // The error's own words, except where it counts in Unix seconds, which nobody reads.
-        let (expected, actual) = match check {
-            Check::Expiry | Check::NotBefore => (expected, actual),
+        let (expected, actual) = match step {
+            VerifyStep::Expiry | VerifyStep::NotBefore => (expected, actual),
             _ => (error.expected().map(str::to_owned).or(expected), error.actual().map(str::to_owned).or(actual)),
         };
         let (expected, actual) = match rules.trouble_with_keys(error) {
@@ -176,11 +176,11 @@ impl ExplainedStep {
         };
         let Advice { cause, fix } = Advice::on(error, reading, rules);
         let (cause, fix) = (Some(cause.into_owned()), Some(fix.into_owned()));
-        Self { check, outcome: StepOutcome::Failed, expected, actual, cause, fix }
+        Self { step, outcome: StepOutcome::Failed, expected, actual, cause, fix }
     }
 
-    fn not_reached(check: Check) -> Self {
-        Self { check, outcome: StepOutcome::NotReached, expected: None, actual: None, cause: None, fix: None }
+    fn not_reached(step: VerifyStep) -> Self {
+        Self { step, outcome: StepOutcome::NotReached, expected: None, actual: None, cause: None, fix: None }
     }
 }
 
@@ -201,13 +201,13 @@ impl fmt::Display for Explanation {
     }
 }
 
-/// A line, or a paragraph where the check failed.
+/// A line, or a paragraph where the step failed.
 impl fmt::Display for ExplainedStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "  {:<13}", self.outcome.as_str())?;
         match &self.actual {
-            Some(actual) if self.outcome != StepOutcome::Failed => writeln!(f, "{:<16}{}", self.check, Shown(actual))?,
-            _ => writeln!(f, "{}", self.check)?,
+            Some(actual) if self.outcome != StepOutcome::Failed => writeln!(f, "{:<16}{}", self.step, Shown(actual))?,
+            _ => writeln!(f, "{}", self.step)?,
         }
         if self.outcome != StepOutcome::Failed {
             return Ok(());
@@ -265,7 +265,7 @@ impl fmt::Debug for Explanation {
 impl fmt::Debug for ExplainedStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ExplainedStep")
-            .field("check", &self.check)
+            .field("step", &self.step)
             .field("outcome", &self.outcome)
             .finish_non_exhaustive()
     }

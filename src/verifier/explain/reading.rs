@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 use super::super::{Inner, Pool};
 use crate::{
     base64url,
-    check::Check,
     error::{VerifyError, VerifyErrorKind},
     policy::{CLOCK_TOLERANCE, unix_seconds},
     pool::TokenUse,
+    step::VerifyStep,
 };
 
 /// The most characters of a value that are shown, as in [`VerifyError::actual`].
@@ -60,38 +60,38 @@ impl<'t> Reading<'t> {
         self.claim("token_use").and_then(Value::as_str) == Some(TokenUse::Id.as_str())
     }
 
-    /// What the token has to show for a check.
-    pub(super) fn actual(&self, check: Check) -> Option<String> {
-        match check {
-            Check::Length => Some(format!("{} bytes", self.token.len())),
-            Check::Parts if self.token.is_empty() => Some("nothing".to_owned()),
-            Check::Parts if self.parts == 1 => Some("1 part".to_owned()),
-            Check::Parts => Some(format!("{} parts", self.parts)),
-            Check::Header => {
+    /// What the token has to show for a step.
+    pub(super) fn actual(&self, step: VerifyStep) -> Option<String> {
+        match step {
+            VerifyStep::Length => Some(format!("{} bytes", self.token.len())),
+            VerifyStep::Parts if self.token.is_empty() => Some("nothing".to_owned()),
+            VerifyStep::Parts if self.parts == 1 => Some("1 part".to_owned()),
+            VerifyStep::Parts => Some(format!("{} parts", self.parts)),
+            VerifyStep::Header => {
                 Some(cut(&self.header.as_ref()?.keys().map(String::as_str).collect::<Vec<_>>().join(", ")))
             }
-            Check::Algorithm => self.header_text("alg"),
-            Check::HeaderMembers => {
+            VerifyStep::Algorithm => self.header_text("alg"),
+            VerifyStep::HeaderMembers => {
                 let header = self.header.as_ref()?;
                 let there: Vec<_> =
                     crate::jwt::FORBIDDEN.into_iter().filter(|name| header.contains_key(*name)).collect();
                 Some(if there.is_empty() { "none of these".to_owned() } else { there.join(", ") })
             }
-            Check::KeyId | Check::Key => self.header_text("kid"),
-            Check::Payload => Some(format!("{} claims", self.payload.as_ref()?.len())),
-            Check::Issuer => self.claim_text("iss"),
-            Check::Signature | Check::ClaimTypes => None,
-            Check::Expiry => self.date_text("exp"),
-            Check::NotBefore => {
+            VerifyStep::KeyId | VerifyStep::Key => self.header_text("kid"),
+            VerifyStep::Payload => Some(format!("{} claims", self.payload.as_ref()?.len())),
+            VerifyStep::Issuer => self.claim_text("iss"),
+            VerifyStep::Signature | VerifyStep::ClaimTypes => None,
+            VerifyStep::Expiry => self.date_text("exp"),
+            VerifyStep::NotBefore => {
                 let begins = ["nbf", "iat"].map(|claim| Some(format!("{claim} {}", self.date_text(claim)?)));
                 let begins: Vec<_> = begins.into_iter().flatten().collect();
                 (!begins.is_empty()).then(|| begins.join(", "))
             }
-            Check::TokenUse => self.claim_text("token_use"),
-            Check::Client => self.claim_text(if self.is_id_token() { "aud" } else { "client_id" }),
-            Check::Subject => self.claim_text("sub"),
-            Check::Audience if self.is_id_token() => Some("not asked of ID tokens".to_owned()),
-            Check::Audience => self.claim_text("aud"),
+            VerifyStep::TokenUse => self.claim_text("token_use"),
+            VerifyStep::Client => self.claim_text(if self.is_id_token() { "aud" } else { "client_id" }),
+            VerifyStep::Subject => self.claim_text("sub"),
+            VerifyStep::Audience if self.is_id_token() => Some("not asked of ID tokens".to_owned()),
+            VerifyStep::Audience => self.claim_text("aud"),
         }
     }
 }
@@ -120,35 +120,35 @@ impl<'v> Rules<'v> {
         }
     }
 
-    /// What a check asks for.
-    pub(super) fn expected(&self, check: Check, reading: &Reading<'_>) -> Option<String> {
+    /// What a step asks for.
+    pub(super) fn expected(&self, step: VerifyStep, reading: &Reading<'_>) -> Option<String> {
         let Self { inner, pool, now } = self;
         let leeway = if inner.leeway.is_zero() {
             String::new()
         } else {
             format!(", with a leeway of {}", span(inner.leeway.as_secs()))
         };
-        Some(match check {
-            Check::Length => format!("at most {} bytes", inner.max_token_bytes),
-            Check::Parts => "three parts: header, payload and signature".to_owned(),
-            Check::Header | Check::Payload => "base64url of a JSON object".to_owned(),
-            Check::Algorithm => "RS256".to_owned(),
-            Check::HeaderMembers => format!("none of {}", crate::jwt::FORBIDDEN.join(", ")),
-            Check::KeyId => "a `kid`".to_owned(),
-            Check::Issuer => inner.issuers_listed.to_string(),
-            Check::Key => cut(&(*pool)?.keys.status().key_ids.join(", ")),
-            Check::Signature => "RS256 by the key that the header names".to_owned(),
-            Check::ClaimTypes => "the JSON types that Cognito documents".to_owned(),
-            Check::Expiry => format!("later than {}{leeway}", utc(unix_seconds(*now))),
-            Check::NotBefore => {
+        Some(match step {
+            VerifyStep::Length => format!("at most {} bytes", inner.max_token_bytes),
+            VerifyStep::Parts => "three parts: header, payload and signature".to_owned(),
+            VerifyStep::Header | VerifyStep::Payload => "base64url of a JSON object".to_owned(),
+            VerifyStep::Algorithm => "RS256".to_owned(),
+            VerifyStep::HeaderMembers => format!("none of {}", crate::jwt::FORBIDDEN.join(", ")),
+            VerifyStep::KeyId => "a `kid`".to_owned(),
+            VerifyStep::Issuer => inner.issuers_listed.to_string(),
+            VerifyStep::Key => cut(&(*pool)?.keys.status().key_ids.join(", ")),
+            VerifyStep::Signature => "RS256 by the key that the header names".to_owned(),
+            VerifyStep::ClaimTypes => "the JSON types that Cognito documents".to_owned(),
+            VerifyStep::Expiry => format!("later than {}{leeway}", utc(unix_seconds(*now))),
+            VerifyStep::NotBefore => {
                 let (now, ahead) = (utc(unix_seconds(*now)), span(CLOCK_TOLERANCE.as_secs()));
                 format!("`nbf` not after {now}{leeway}; `iat` at most {ahead} ahead")
             }
-            Check::TokenUse => (*pool)?.policy.uses.as_str().to_owned(),
-            Check::Client => (*pool)?.clients.now().list.listed(),
-            Check::Subject => "a `sub` in tokens of users".to_owned(),
-            Check::Audience if reading.is_id_token() => return None,
-            Check::Audience => (*pool)?.policy.audience.as_deref()?.to_owned(),
+            VerifyStep::TokenUse => (*pool)?.policy.uses.as_str().to_owned(),
+            VerifyStep::Client => (*pool)?.clients.now().list.listed(),
+            VerifyStep::Subject => "a `sub` in tokens of users".to_owned(),
+            VerifyStep::Audience if reading.is_id_token() => return None,
+            VerifyStep::Audience => (*pool)?.policy.audience.as_deref()?.to_owned(),
         })
     }
 

@@ -1,16 +1,17 @@
-//! The checks of a token by name, in the order of its path.
+//! The steps of a token's path by name, each a check that it must pass.
 
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// A check of a token. `Ord` is the order in which a token meets them; one that is refused has passed all that come before.
+/// A step of the path of a token: a check that it must pass. `Ord` is the order in which a token meets them; one that is refused has passed
+/// all that come before.
 ///
-/// From [`Explanation::steps`](crate::Explanation::steps). Several checks can end in the same
-/// [`VerifyErrorKind`](crate::VerifyErrorKind), which says what to answer; a check says where on the path that was.
+/// From [`Explanation::steps`](crate::Explanation::steps). Several steps can end in the same
+/// [`VerifyErrorKind`](crate::VerifyErrorKind), which says what to answer; a step says where on the path that was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-pub enum Check {
+pub enum VerifyStep {
     /// No longer than the verifier's bound.
     Length,
     /// Three parts with two dots between them, none of the first two empty.
@@ -47,8 +48,8 @@ pub enum Check {
     Audience,
 }
 
-impl Check {
-    /// All checks in order.
+impl VerifyStep {
+    /// All steps in order.
     pub const ALL: [Self; 17] = [
         Self::Length,
         Self::Parts,
@@ -93,14 +94,14 @@ impl Check {
     }
 }
 
-impl fmt::Display for Check {
+impl fmt::Display for VerifyStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
 }
 
 /// As its name.
-impl Serialize for Check {
+impl Serialize for VerifyStep {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.as_str().serialize(serializer)
     }
