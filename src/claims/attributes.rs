@@ -1,7 +1,7 @@
 //! The claims that few handlers ask for, read from the payload when the first of them is.
 //!
-//! None of them decides anything in this crate, so they are read kindly: one of another type than documented counts as absent
-//! instead of costing the whole token ("parse user pool tokens safely": ignore what you do not know).
+//! None of them decides whether a token is accepted, so they are read kindly: one of another type than documented counts as absent
+//! (and so satisfies no rule, as `acr`) instead of costing the whole token ("parse user pool tokens safely": ignore what you do not know).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

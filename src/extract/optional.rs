@@ -11,7 +11,8 @@ use crate::{
 
 /// The claims of whoever is signed in, or [`None`] for everybody else: for routes that serve both.
 ///
-/// A token that is expired, forged or malformed makes the caller anonymous, as one that is missing does. Where a bad token should rather be
+/// A token that is expired, forged or malformed makes the caller anonymous, as one that is missing does; so does a valid one without the claims
+/// that `T` needs, of which [`WhyAnonymous`] knows nothing. Where a bad token should rather be
 /// refused, take `Option<CognitoClaims>`; to learn why somebody is anonymous, take [`WhyAnonymous`] as well.
 ///
 /// ```
@@ -41,7 +42,7 @@ impl<T: CustomClaims, S: Sync> FromRequestParts<S> for OptionalClaims<T> {
     }
 }
 
-/// Why the caller counts as anonymous, or [`None`] if somebody is signed in; beside [`OptionalClaims`].
+/// Why the caller has no valid token, or [`None`] if they have one; beside [`OptionalClaims`].
 ///
 /// ```
 /// use axum_cognito::{AuthRejectionKind, OptionalClaims, WhyAnonymous};

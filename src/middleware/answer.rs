@@ -7,26 +7,26 @@ use std::{
 };
 
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
-    header::{RETRY_AFTER, WWW_AUTHENTICATE},
+    Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
+    header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::rejection::AuthRejection;
+use super::rejection::{AuthRejection, is_of_grpc};
 
 /// A layer whose refusals are answered by a function of the application; from [`CognitoAuth::answer_with`](crate::CognitoAuth::answer_with).
 ///
 /// The function gets what was refused and the head of the request, and builds the response. It is called for every refusal from inside,
 /// whoever refused: this layer, a rule of a route, an extractor, a handler. What it leaves open stays right:
 ///
-/// - the challenge (`WWW-Authenticate`) and `Retry-After` are kept, unless the response has its own, or
+/// - the challenge (`WWW-Authenticate`), `Retry-After` and `Cache-Control` are kept, unless the response has its own, or
 ///   [`without_challenge`](Self::without_challenge) says so;
-/// - a status of success becomes that of the refusal, so that a forgotten status does not turn a refusal into a success. Redirections
+/// - a status below 300 becomes that of the refusal, so that a forgotten status does not turn a refusal into a success. Redirections
 ///   and errors stay as they are.
 ///
-/// Requests of gRPC are answered in its own form, without the function.
+/// A refusal in the form of gRPC stays one, without the function.
 ///
 /// ```
 /// use axum::{Json, Router, body::Body, http::Request, response::IntoResponse, routing::get};
@@ -121,6 +121,11 @@ impl Refused<'_> {
         &self.request.uri
     }
 
+    /// The request's extensions, as they were outside of this layer: the caller's address, an id of the request, the matched path.
+    pub fn extensions(&self) -> &Extensions {
+        &self.request.extensions
+    }
+
     /// The request's headers, the credentials among them: `Accept` and `Accept-Language` tell which answer the caller can read.
     pub fn headers(&self) -> &HeaderMap {
         &self.request.headers
@@ -137,6 +142,7 @@ struct Head {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
+    extensions: Extensions,
 }
 
 #[derive(Clone)]
@@ -146,26 +152,30 @@ struct Answer<F> {
 }
 
 impl<F> Answer<F> {
-    fn to<B>(&self, refused: Response<B>, request: &Head) -> Response<B>
+    fn to<B>(&self, mut refused: Response<B>, request: &Head) -> Response<B>
     where
         F: Fn(&Refused<'_>) -> Response<B>,
     {
-        let Some(rejection) = refused.extensions().get::<AuthRejection>() else { return refused };
-        if AuthRejection::is_for_grpc(&request.headers) {
+        let Some(rejection) = refused.extensions().get::<AuthRejection>().cloned() else { return refused };
+        if !self.keep_challenge {
+            refused.headers_mut().remove(WWW_AUTHENTICATE);
+        }
+        if is_of_grpc(refused.headers()) {
             return refused;
         }
-        let challenge = refused.headers().get(WWW_AUTHENTICATE).filter(|_| self.keep_challenge);
-        let mut response = (self.function)(&Refused { rejection, challenge, request });
-        if response.status().is_success() {
+        let challenge = refused.headers().get(WWW_AUTHENTICATE);
+        let mut response = (self.function)(&Refused { rejection: &rejection, challenge, request });
+        if response.status() < StatusCode::MULTIPLE_CHOICES {
             *response.status_mut() = rejection.status();
         }
-        let kept = [(WWW_AUTHENTICATE, challenge), (RETRY_AFTER, refused.headers().get(RETRY_AFTER))];
-        for (name, value) in kept {
-            if let Some(value) = value {
-                response.headers_mut().entry(name).or_insert_with(|| value.clone());
+        for name in [WWW_AUTHENTICATE, RETRY_AFTER, CACHE_CONTROL] {
+            if !response.headers().contains_key(&name) {
+                for value in refused.headers().get_all(&name) {
+                    response.headers_mut().append(&name, value.clone());
+                }
             }
         }
-        response.extensions_mut().insert(rejection.clone());
+        response.extensions_mut().insert(rejection);
         response
     }
 }
@@ -191,8 +201,12 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let head =
-            Head { method: request.method().clone(), uri: request.uri().clone(), headers: request.headers().clone() };
+        let head = Head {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            headers: request.headers().clone(),
+            extensions: request.extensions().clone(),
+        };
         AnsweringFuture { future: self.inner.call(request), answer: self.answer.clone(), request: Box::new(head) }
     }
 }

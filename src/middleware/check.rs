@@ -20,7 +20,7 @@ pub enum CheckErrorKind {
     Unavailable,
 }
 
-/// The verdict of an own check against a caller; see [`CognitoAuth::check`](crate::CognitoAuth::check).
+/// The verdict of an own check against a caller; see [`CognitoAuth::own_check`](crate::CognitoAuth::own_check).
 ///
 /// The reason is for the operator: it is logged, and never sent to the caller.
 ///

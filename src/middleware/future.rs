@@ -9,7 +9,7 @@ use std::{
 
 use http::{
     HeaderValue, Request, Response,
-    header::{CACHE_CONTROL, WWW_AUTHENTICATE},
+    header::{CACHE_CONTROL, Entry, WWW_AUTHENTICATE},
     request::Parts,
 };
 use pin_project_lite::pin_project;
@@ -97,10 +97,15 @@ where
 /// Adds what the application wants in challenges to a refusal from anywhere inside: an extractor, a rule, a handler.
 fn complete<B>(mut response: Response<B>, settings: Option<&Settings>) -> Response<B> {
     let Some(settings) = settings else { return response };
-    if let Some(value) = response.extensions().get::<AuthRejection>().and_then(|refused| settings.challenge.of(refused))
-        && response.headers().contains_key(WWW_AUTHENTICATE)
+    if !settings.challenge.is_empty()
+        && let Some(refused) = response.extensions().get::<AuthRejection>()
+        && let (plain, Some(full)) = (refused.challenge(), settings.challenge.of(refused))
+        && let Entry::Occupied(mut challenges) = response.headers_mut().entry(WWW_AUTHENTICATE)
     {
-        response.headers_mut().insert(WWW_AUTHENTICATE, value);
+        // Only the crate's own challenge, and only once: those of the application, and of an inner layer, are theirs.
+        for challenge in challenges.iter_mut().filter(|challenge| plain.as_ref() == Some(&**challenge)) {
+            *challenge = full.clone();
+        }
     }
     if settings.reads_query() {
         // RFC 6750 §2.3: what was asked for with a token in the URL must not be kept by a cache that others use.

@@ -144,10 +144,11 @@ impl CognitoAuth {
     /// ```
     ///
     /// # Errors
-    /// [`ConfigError::TokenSource`] if there is none, or one twice.
+    /// [`ConfigError::TokenSource`] if there is none, one twice, or two whose tokens would always be found in both.
     pub fn token_from(self, sources: impl IntoIterator<Item = TokenSource>) -> Result<Self, ConfigError> {
         let sources: Box<[TokenSource]> = sources.into_iter().collect();
-        let twice = sources.iter().enumerate().find(|(index, source)| sources[..*index].contains(source));
+        let overlaps = |index: usize, source: &TokenSource| sources[..index].iter().any(|other| source.overlaps(other));
+        let twice = sources.iter().enumerate().find(|(index, source)| overlaps(*index, source));
         if sources.is_empty() || twice.is_some() {
             let value = twice.map_or_else(String::new, |(_, source)| format!("{source:?}"));
             return Err(ConfigError::TokenSource { value });
@@ -156,36 +157,37 @@ impl CognitoAuth {
     }
 
     /// Adds a check of the application's own, which runs after all built-in ones, on every request with a valid token, whether it was seen
-    /// before or not. What it says against a caller counts as the verdict on the token.
+    /// before or not. What it says against a caller counts as the verdict on the token, and no layer further inside overrules it.
     ///
     /// It is given the claims and the request's head, where extensions of outer layers are too, such as axum's `ConnectInfo` for the
-    /// caller's address. It must not block; what takes time is an [asynchronous check](Self::check_async).
+    /// caller's address. It must not block; what takes time is an [asynchronous check](Self::own_check_async).
     ///
     /// ```
     /// use axum_cognito::{CheckError, CognitoAuth, testing::FakeUserPool};
     ///
-    /// let auth = CognitoAuth::new(FakeUserPool::new().user_pool()).check(|claims, request| {
+    /// let auth = CognitoAuth::new(FakeUserPool::new().user_pool()).own_check(|claims, request| {
     ///     let tenant = claims.get::<String>("custom:tenant").ok().flatten();
-    ///     match request.headers.get("x-tenant").and_then(|header| header.to_str().ok()) {
-    ///         Some(asked) if tenant.as_deref() != Some(asked) => Err(CheckError::forbidden("another tenant")),
-    ///         _ => Ok(()),
+    ///     let mut asked = request.headers.get_all("x-tenant").iter();
+    ///     match (tenant, asked.next(), asked.next()) {
+    ///         (Some(tenant), Some(asked), None) if asked.as_bytes() == tenant.as_bytes() => Ok(()),
+    ///         _ => Err(CheckError::forbidden("not exactly the caller's own tenant")),
     ///     }
     /// });
     /// # let _ = auth;
     /// ```
-    pub fn check(
+    pub fn own_check(
         self,
         check: impl Fn(&CognitoClaims, &Parts) -> Result<(), CheckError> + Send + Sync + 'static,
     ) -> Self {
         self.set(|settings| settings.checks.add(check))
     }
 
-    /// As [`check`](Self::check), for what has to be asked elsewhere: whether a session was revoked, a tenant is in good standing.
+    /// As [`own_check`](Self::own_check), for what has to be asked elsewhere: whether a session was revoked, a tenant is in good standing.
     ///
     /// The function takes what it needs from the claims and the head at once, and gives a future that owns it. Checks of this kind run after
     /// those that answer at once, one after the other. One that takes longer than a second is 503, so that whatever it asks cannot hold up
-    /// requests for ever; [`check_async_within`](Self::check_async_within) sets another bound. Each request with a token boxes a
-    /// future then, which it does not without such a check.
+    /// requests for ever; [`own_check_async_within`](Self::own_check_async_within) sets another bound. Each request with a token boxes a
+    /// future then, which it does not without such a check. Needs a Tokio runtime with a timer, as `#[tokio::main]` and `enable_all` make it.
     ///
     /// ```
     /// use std::{collections::HashSet, sync::Arc};
@@ -193,7 +195,7 @@ impl CognitoAuth {
     /// use tokio::sync::RwLock;
     ///
     /// let signed_out: Arc<RwLock<HashSet<String>>> = Arc::default();
-    /// let auth = CognitoAuth::new(FakeUserPool::new().user_pool()).check_async(move |claims, _| {
+    /// let auth = CognitoAuth::new(FakeUserPool::new().user_pool()).own_check_async(move |claims, _| {
     ///     let (signed_out, session) = (signed_out.clone(), claims.origin_jti().map(str::to_owned));
     ///     async move {
     ///         match session {
@@ -204,15 +206,15 @@ impl CognitoAuth {
     /// });
     /// # let _ = auth;
     /// ```
-    pub fn check_async<F>(self, check: impl Fn(&CognitoClaims, &Parts) -> F + Send + Sync + 'static) -> Self
+    pub fn own_check_async<F>(self, check: impl Fn(&CognitoClaims, &Parts) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<(), CheckError>> + Send + 'static,
     {
-        self.check_async_within(CHECK_BOUND, check)
+        self.own_check_async_within(CHECK_BOUND, check)
     }
 
-    /// As [`check_async`](Self::check_async), with another bound on its duration than one second.
-    pub fn check_async_within<F>(
+    /// As [`own_check_async`](Self::own_check_async), with another bound on its duration than one second.
+    pub fn own_check_async_within<F>(
         self,
         bound: Duration,
         check: impl Fn(&CognitoClaims, &Parts) -> F + Send + Sync + 'static,

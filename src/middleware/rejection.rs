@@ -4,11 +4,14 @@ use std::{borrow::Cow, error::Error, fmt, fmt::Write, sync::Arc, time::Duration}
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 
-use super::check::{CheckError, CheckErrorKind};
+use super::{
+    check::{CheckError, CheckErrorKind},
+    require::SignIn,
+};
 use crate::error::{VerifyError, VerifyErrorKind};
 
 /// Why a request was refused, as far as the caller is told.
@@ -49,7 +52,7 @@ pub enum AuthRejectionKind {
 /// | keys unavailable | 503 | none, but `Retry-After` |
 /// | layer forgotten | 500 | none |
 ///
-/// A request of gRPC gets the same as a gRPC status instead, where the layers of this crate answer; see [`grpc_code`](Self::grpc_code).
+/// Where a layer of this crate answers, a request of gRPC gets a status of gRPC instead; see [`grpc_code`](Self::grpc_code).
 ///
 /// [RFC 6750 §3]: https://www.rfc-editor.org/rfc/rfc6750#section-3
 /// [RFC 9457]: https://www.rfc-editor.org/rfc/rfc9457
@@ -76,20 +79,31 @@ pub(crate) struct Needed {
 }
 
 impl Needed {
-    /// RFC 6749 §3.3: scopes are separated by spaces. One that no token can have would only break the header.
-    pub(crate) fn scopes(scopes: &[String]) -> Self {
-        Self { scope: listed(scopes), ..Self::default() }
+    /// RFC 6749 §3.3: scopes are separated by spaces. [`None`] if no token could have one of them.
+    pub(super) fn scopes(scopes: &[&str]) -> Option<Self> {
+        Some(Self { scope: listed(scopes)?, ..Self::default() })
     }
 
-    /// RFC 9470 §3.
-    pub(crate) fn authentication(max_age: Option<Duration>, acr_values: &[String]) -> Self {
-        Self { max_age, acr_values: listed(acr_values), ..Self::default() }
+    /// RFC 9470 §3. [`None`] if no sign-in would do.
+    pub(super) fn authentication(sign_in: &SignIn<'_>) -> Option<Self> {
+        let acr_values = match &sign_in.acr_values {
+            Some(values) => listed(values)?,
+            None => String::new(),
+        };
+        Some(Self { max_age: sign_in.max_age, acr_values, ..Self::default() })
     }
 }
 
-fn listed(words: &[String]) -> String {
+/// The words, each once; [`None`] if there is none, or one that cannot stand in a list or in a header.
+fn listed(words: &[&str]) -> Option<String> {
     let fits = |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic());
-    words.iter().map(String::as_str).filter(fits).collect::<Vec<_>>().join(" ")
+    let mut list: Vec<&str> = Vec::new();
+    for word in words {
+        if !list.contains(word) {
+            list.push(word);
+        }
+    }
+    (!list.is_empty() && list.iter().all(fits)).then(|| list.join(" "))
 }
 
 /// What clients should wait before they come back after a 503, in seconds. Keys are looked for more than once a second then.
@@ -130,7 +144,7 @@ impl AuthRejection {
     }
 
     /// The caller is known and must sign in again.
-    pub(crate) fn step_up(needed: Needed) -> Self {
+    pub(super) fn step_up(needed: Needed) -> Self {
         Self { needed: Some(Arc::new(needed)), ..Self::of(AuthRejectionKind::InsufficientAuthentication) }
     }
 
@@ -147,12 +161,17 @@ impl AuthRejection {
         }
     }
 
-    /// What a [check](crate::CognitoAuth::check) of the application has said, for the operator.
+    /// What a [check](crate::CognitoAuth::own_check) of the application has said, for the operator.
     pub fn check_error(&self) -> Option<&CheckError> {
         match &self.cause {
             Some(Cause::Check(error)) => Some(error),
             _ => None,
         }
+    }
+
+    /// Whether an own check of the application has refused.
+    pub(super) fn is_of_check(&self) -> bool {
+        matches!(self.cause, Some(Cause::Check(_)))
     }
 
     /// The status that this is answered with.
@@ -183,7 +202,7 @@ impl AuthRejection {
                 r#"{"type":"about:blank","title":"Forbidden","status":403,"detail":"The caller is known but not allowed to do this.","error":"insufficient_scope"}"#
             }
             AuthRejectionKind::InvalidRequest => {
-                r#"{"type":"about:blank","title":"Bad Request","status":400,"detail":"Send exactly one token, as in `Authorization: Bearer <token>`.","error":"invalid_request"}"#
+                r#"{"type":"about:blank","title":"Bad Request","status":400,"detail":"Send exactly one bearer token.","error":"invalid_request"}"#
             }
             AuthRejectionKind::InvalidToken if self.is_expired() => {
                 r#"{"type":"about:blank","title":"Unauthorized","status":401,"detail":"The token has expired.","error":"invalid_token"}"#
@@ -195,7 +214,7 @@ impl AuthRejection {
                 r#"{"type":"about:blank","title":"Internal Server Error","status":500,"detail":"The `CognitoAuth` layer is missing around this handler: add `.layer(CognitoAuth::new(..))` to its router."}"#
             }
             AuthRejectionKind::MissingToken => {
-                r#"{"type":"about:blank","title":"Unauthorized","status":401,"detail":"Sign in and send `Authorization: Bearer <token>`."}"#
+                r#"{"type":"about:blank","title":"Unauthorized","status":401,"detail":"Sign in and send a bearer token."}"#
             }
             AuthRejectionKind::Unavailable => {
                 r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"The token cannot be checked at the moment. Try again."}"#
@@ -224,12 +243,9 @@ impl AuthRejection {
 
     /// The answer to this request, in its own protocol: as [`into_response_with`](Self::into_response_with), or as a gRPC status.
     pub(crate) fn answer<R, B: From<Bytes>>(self, request: &Request<R>) -> Response<B> {
-        if Self::is_for_grpc(request.headers()) { self.into_grpc_response_with() } else { self.into_response_with() }
-    }
-
-    /// Whether the request of these headers is one of gRPC, whose clients do not understand a status of HTTP.
-    pub(crate) fn is_for_grpc(headers: &HeaderMap) -> bool {
-        headers.get(CONTENT_TYPE).is_some_and(|content_type| is_grpc(content_type.as_bytes()))
+        // The protocol of gRPC knows no other method: what else claims to be gRPC is answered so that every proxy understands it.
+        let of_grpc = request.method() == Method::POST && is_of_grpc(request.headers());
+        if of_grpc { self.into_grpc_response_with() } else { self.into_response_with() }
     }
 
     /// The code of gRPC for this: 16 `UNAUTHENTICATED`, 7 `PERMISSION_DENIED`, 14 `UNAVAILABLE`, 13 `INTERNAL` for a forgotten layer.
@@ -279,6 +295,11 @@ impl AuthRejection {
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+
+/// Whether these are the headers of a message of gRPC.
+pub(super) fn is_of_grpc(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|content_type| is_grpc(content_type.as_bytes()))
+}
 
 /// `application/grpc`, alone or with a format (`+proto`) or parameters. Not gRPC-Web, whose status is in the body.
 fn is_grpc(content_type: &[u8]) -> bool {
@@ -343,6 +364,11 @@ pub(crate) struct Challenge {
 }
 
 impl Challenge {
+    /// Whether it has anything to add.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.realm.is_none() && self.resource_metadata.is_none()
+    }
+
     /// RFC 6750 §3.1: a request without credentials learns that there is something to send and "SHOULD NOT" get an error code; the
     /// others learn which of the errors it is: the three of RFC 6750, or that of RFC 9470 §3.
     pub(crate) fn of(&self, rejection: &AuthRejection) -> Option<HeaderValue> {

@@ -61,7 +61,7 @@ use crate::{claims::CognitoClaims, policy::CLOCK_TOLERANCE, pool::TokenUse};
 /// # });
 /// ```
 ///
-/// Names are compared to the letter. A list without a name in it lets nobody in: nothing can be granted by mistake.
+/// Names are compared to the letter. A list without a name in it lets nobody in.
 ///
 /// [RFC 9470]: https://www.rfc-editor.org/rfc/rfc9470
 #[derive(Clone)]
@@ -116,44 +116,15 @@ impl Names {
     }
 }
 
-/// What a caller lacks, the mildest first.
+/// What a caller lacks, the mildest first; as an [`Option`], whose [`None`] comes before all of them, nothing.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Shortfall {
     /// A sign-in that is more recent or stronger: signing in again helps.
-    Authentication { max_age: Option<Duration>, acr: Vec<String> },
+    Authentication,
     /// Scopes that a client can ask for.
-    Scope(Vec<String>),
+    Scope,
     /// Something that the caller can do nothing about.
     Right,
-}
-
-impl Shortfall {
-    fn severity(&self) -> u8 {
-        match self {
-            Self::Authentication { .. } => 0,
-            Self::Scope(_) => 1,
-            Self::Right => 2,
-        }
-    }
-
-    /// What lacks the one and the other lacks the worse; of two sign-ins, the one that would do for both.
-    fn worse(self, other: Self) -> Self {
-        match (self, other) {
-            (
-                Self::Authentication { max_age: one, acr: mut values },
-                Self::Authentication { max_age: other, acr: others },
-            ) => {
-                values.extend(others);
-                Self::Authentication { max_age: one.into_iter().chain(other).min(), acr: values }
-            }
-            (one, other) => {
-                if other.severity() > one.severity() {
-                    other
-                } else {
-                    one
-                }
-            }
-        }
-    }
 }
 
 impl Require {
@@ -181,10 +152,11 @@ impl Require {
         Self::of(Rule::Groups(Quantity::All, Names::of(names)))
     }
 
-    /// The caller is not a member of this group. Satisfied by tokens without groups, and by machines.
+    /// The caller is not a member of this group. Satisfied by tokens without groups, and by machines; and by everybody if the name is
+    /// misspelled, so prefer to name who may.
     ///
     /// A token says which groups its user was in when it was issued. Who joins the group later keeps the old token until it
-    /// expires; to lock somebody out at once, use a [check](crate::CognitoAuth::check) of your own.
+    /// expires; to lock somebody out at once, use an [own check](crate::CognitoAuth::own_check).
     pub fn no_group(name: impl Into<Box<str>>) -> Self {
         Self::of(Rule::NoGroup(name.into()))
     }
@@ -252,7 +224,8 @@ impl Require {
 
     /// Whatever the application decides by the claims. The log names the place in the source where the rule was written.
     ///
-    /// For what the claims do not say (the database, the time of day), or what takes time, use a [check](crate::CognitoAuth::check).
+    /// For what the claims do not say (the database, the time of day), or what takes time, use an [own check](crate::CognitoAuth::own_check).
+    /// It may be asked more than once for a caller who is refused.
     ///
     /// ```
     /// use axum_cognito::{Require, Verifier, testing::FakeUserPool};
@@ -337,67 +310,82 @@ impl Require {
     fn refuse(&self, claims: &CognitoClaims, now: &dyn Fn() -> SystemTime) -> AuthRejection {
         tracing::debug!(rule = %self.rule, "refused a caller without the right");
         match self.shortfall(claims, now) {
-            Some(Shortfall::Authentication { max_age, acr }) => {
-                AuthRejection::step_up(Needed::authentication(max_age, &acr))
-            }
-            Some(Shortfall::Scope(scopes)) => AuthRejection::insufficient(Some(Needed::scopes(&scopes))),
+            Some(Shortfall::Authentication) => match Needed::authentication(&self.sign_in(claims, now)) {
+                Some(needed) => AuthRejection::step_up(needed),
+                None => AuthRejection::insufficient(None),
+            },
+            Some(Shortfall::Scope) => AuthRejection::insufficient(Needed::scopes(&self.scopes(claims, now))),
             // Nothing is missing any more only if a predicate has changed its mind in between; the first answer counts.
             Some(Shortfall::Right) | None => AuthRejection::insufficient(None),
         }
     }
 
-    /// What is missing; [`None`] if nothing is.
+    /// What is missing.
     fn shortfall(&self, claims: &CognitoClaims, now: &dyn Fn() -> SystemTime) -> Option<Shortfall> {
         match &*self.rule {
-            Rule::Both(one, other) => {
-                let missing = [one, other].into_iter().filter_map(|rule| rule.shortfall(claims, now));
-                Some(match missing.reduce(Shortfall::worse)? {
-                    // The next token needs the scopes of both sides, also those that this one has.
-                    Shortfall::Scope(_) => Shortfall::Scope(self.scopes_needed(claims, now)),
-                    other => other,
-                })
-            }
-            Rule::Either(one, other) => {
-                let (one, other) = (one.shortfall(claims, now)?, other.shortfall(claims, now)?);
-                Some(if other.severity() < one.severity() { other } else { one })
-            }
+            Rule::Both(one, other) => one.shortfall(claims, now).max(other.shortfall(claims, now)),
+            Rule::Either(one, other) => one.shortfall(claims, now).min(other.shortfall(claims, now)),
             _ if self.admits(claims, now) => None,
-            Rule::Scopes(..) => Some(Shortfall::Scope(self.scopes_needed(claims, now))),
-            Rule::MaxAge(max_age) if !claims.is_machine() => {
-                Some(Shortfall::Authentication { max_age: Some(*max_age), acr: Vec::new() })
-            }
-            Rule::Acr(values) if !claims.is_machine() => {
-                Some(Shortfall::Authentication { max_age: None, acr: values.iter().map(str::to_owned).collect() })
-            }
+            Rule::Scopes(_, names) if !names.0.is_empty() => Some(Shortfall::Scope),
+            Rule::MaxAge(_) if !claims.is_machine() => Some(Shortfall::Authentication),
+            Rule::Acr(values) if !claims.is_machine() && !values.0.is_empty() => Some(Shortfall::Authentication),
             _ => Some(Shortfall::Right),
         }
     }
 
-    /// The scopes of a token that would satisfy this rule, as few as will do.
-    fn scopes_needed(&self, claims: &CognitoClaims, now: &dyn Fn() -> SystemTime) -> Vec<String> {
+    /// The scopes of a token that would do, as few as possible. The next token needs also those that this one has.
+    fn scopes(&self, claims: &CognitoClaims, now: &dyn Fn() -> SystemTime) -> Vec<&str> {
         match &*self.rule {
-            Rule::Scopes(Quantity::All, names) => names.iter().map(str::to_owned).collect(),
+            Rule::Scopes(Quantity::All, names) => names.iter().collect(),
             Rule::Scopes(Quantity::Any, names) => {
                 let held = names.iter().find(|name| claims.has_scope(name));
-                held.or(names.iter().next()).map(str::to_owned).into_iter().collect()
+                held.or(names.iter().next()).into_iter().collect()
             }
             Rule::Both(one, other) => {
-                let mut scopes = one.scopes_needed(claims, now);
-                for scope in other.scopes_needed(claims, now) {
-                    if !scopes.contains(&scope) {
-                        scopes.push(scope);
-                    }
-                }
+                let mut scopes = one.scopes(claims, now);
+                scopes.extend(other.scopes(claims, now));
                 scopes
             }
-            Rule::Either(one, other) => {
-                let severity = |rule: &Self| rule.shortfall(claims, now).map(|shortfall| shortfall.severity());
-                // No shortfall comes before the mildest.
-                let nearer = if severity(other) < severity(one) { other } else { one };
-                nearer.scopes_needed(claims, now)
-            }
+            Rule::Either(one, other) => Self::nearer(one, other, claims, now).scopes(claims, now),
             _ => Vec::new(),
         }
+    }
+
+    /// The sign-in that would do. The next one has to satisfy also what this one does.
+    fn sign_in(&self, claims: &CognitoClaims, now: &dyn Fn() -> SystemTime) -> SignIn<'_> {
+        match &*self.rule {
+            Rule::MaxAge(age) => SignIn { max_age: Some(*age), acr_values: None },
+            Rule::Acr(values) => SignIn { max_age: None, acr_values: Some(values.iter().collect()) },
+            Rule::Both(one, other) => one.sign_in(claims, now).and(other.sign_in(claims, now)),
+            Rule::Either(one, other) => Self::nearer(one, other, claims, now).sign_in(claims, now),
+            _ => SignIn::default(),
+        }
+    }
+
+    /// The side of an alternative that the caller lacks less for.
+    fn nearer<'r>(one: &'r Self, other: &'r Self, claims: &CognitoClaims, now: &dyn Fn() -> SystemTime) -> &'r Self {
+        if other.shortfall(claims, now) < one.shortfall(claims, now) { other } else { one }
+    }
+}
+
+/// What a sign-in must be like; [`None`] where it does not matter.
+#[derive(Default)]
+pub(super) struct SignIn<'r> {
+    pub(super) max_age: Option<Duration>,
+    /// One of these.
+    pub(super) acr_values: Option<Vec<&'r str>>,
+}
+
+impl SignIn<'_> {
+    fn and(self, other: Self) -> Self {
+        let acr_values = match (self.acr_values, other.acr_values) {
+            (Some(mut one), Some(other)) => {
+                one.retain(|value| other.contains(value));
+                Some(one)
+            }
+            (one, other) => one.or(other),
+        };
+        Self { max_age: self.max_age.into_iter().chain(other.max_age).min(), acr_values }
     }
 }
 

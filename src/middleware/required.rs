@@ -21,9 +21,12 @@ use crate::error::ConfigError;
 
 /// The layer of a router that is closed by default; from [`CognitoAuth::required`].
 ///
-/// A request without a valid token is answered here: no handler, extractor or body is touched, also none of a route that somebody adds
-/// tomorrow, and of paths that do not exist a stranger learns nothing. Routes for everybody are opened by the path that they were added under. On
-/// them everything is as with [`CognitoAuth`]: a valid token is recognized, and handlers may ask for claims.
+/// A request without a valid token is answered here: no handler, extractor or body is touched, also none of a route that somebody adds to the
+/// router tomorrow, and of paths that do not exist a stranger learns nothing. Routes for everybody are opened by the path that they were added
+/// under. On them everything is as with [`CognitoAuth`]: a valid token is recognized, and handlers may ask for claims.
+///
+/// Put it around the outermost router, after all its routes; what is added after a layer is outside of it. See the guide
+/// [`routes`](crate::guide::routes) for nested and merged routers.
 ///
 /// ```
 /// use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
@@ -55,38 +58,57 @@ use crate::error::ConfigError;
 #[must_use = "a layer does nothing until it is added to a router"]
 pub struct Required {
     auth: CognitoAuth,
-    open: Arc<[OpenRoute]>,
+    named: Arc<[NamedRoute]>,
 }
 
 impl Required {
     pub(super) fn new(auth: CognitoAuth) -> Self {
-        Self { auth, open: Arc::new([]) }
+        Self { auth, named: Arc::new([]) }
     }
 
-    /// Opens the route of this path to everybody, whatever the method. The path is written as for axum's `Router::route`: `/healthz`,
+    /// Opens the paths of this form to everybody, whatever the method. They are written as for axum's `Router::route`: `/healthz`,
     /// `/users/{id}/avatar`, `/assets/{*path}`.
     ///
-    /// It is compared with the path that this layer sees, byte for byte: inside of a nested router, that is without the prefix.
-    /// A path with dot segments (`..`, `%2e`) is never open, so that nobody behind this layer can be made to read it another way.
+    /// **A parameter opens every path of that form**, also one that the router gives to a more specific route: `/posts/{id}` opens
+    /// `/posts/export` too. Keep such a route shut with [`keep_closed`](Self::keep_closed).
+    ///
+    /// Paths are compared as this layer sees them, byte for byte: inside of a nested router, that is without the prefix. A path with dot
+    /// segments, or with a backslash or an escaped `.`, `/`, `\` or `%`, is never open, so that nobody behind this layer can be made to read it
+    /// another way.
     ///
     /// # Errors
     /// [`ConfigError::Route`] if the path does not begin with `/`, or its parameters are not of that form.
     pub fn open(self, path: &str) -> Result<Self, ConfigError> {
-        Ok(self.also(OpenRoute { method: None, segments: segments(path)? }))
+        Ok(self.also(NamedRoute { is_open: true, method: None, segments: segments(path)? }))
     }
 
-    /// Opens the route of this path to everybody for one method: reading may be open where writing is not. `GET` opens `HEAD`, as axum's
-    /// routers do.
+    /// Opens the paths of this form to everybody for one method: reading may be open where writing is not. `GET` opens `HEAD`, as axum's
+    /// routers do. Otherwise as [`open`](Self::open).
     ///
     /// # Errors
     /// As for [`open`](Self::open).
     pub fn open_method(self, method: Method, path: &str) -> Result<Self, ConfigError> {
-        Ok(self.also(OpenRoute { method: Some(method), segments: segments(path)? }))
+        Ok(self.also(NamedRoute { is_open: true, method: Some(method), segments: segments(path)? }))
     }
 
-    fn also(self, route: OpenRoute) -> Self {
-        let open = self.open.iter().cloned().chain([route]).collect();
-        Self { open, ..self }
+    /// Keeps the paths of this form closed, whatever else opens them.
+    ///
+    /// ```
+    /// # use axum_cognito::{CognitoAuth, testing::FakeUserPool};
+    /// # let auth = CognitoAuth::new(FakeUserPool::new().user_pool());
+    /// let auth = auth.required().open("/posts/{id}")?.keep_closed("/posts/export")?;
+    /// # Ok::<(), axum_cognito::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn keep_closed(self, path: &str) -> Result<Self, ConfigError> {
+        Ok(self.also(NamedRoute { is_open: false, method: None, segments: segments(path)? }))
+    }
+
+    fn also(self, route: NamedRoute) -> Self {
+        let named = self.named.iter().cloned().chain([route]).collect();
+        Self { named, ..self }
     }
 
     /// Builds the answers to refused requests in another form than problem documents; see [`Answering`].
@@ -107,7 +129,7 @@ impl<S> Layer<S> for Required {
     type Service = CognitoAuthService<RequiredService<S>>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        self.auth.around(RequiredService { inner, open: Arc::clone(&self.open) })
+        self.auth.around(RequiredService { inner, named: Arc::clone(&self.named) })
     }
 }
 
@@ -115,7 +137,7 @@ impl<S> Layer<S> for Required {
 #[derive(Clone, Debug)]
 pub struct RequiredService<S> {
     inner: S,
-    open: Arc<[OpenRoute]>,
+    named: Arc<[NamedRoute]>,
 }
 
 impl<S, B, ResBody> Service<Request<B>> for RequiredService<S>
@@ -133,7 +155,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         match outcome(request.extensions()) {
-            Err(rejection) if !self.open.iter().any(|route| route.is_of(request.method(), request.uri().path())) => {
+            Err(rejection) if !is_open(&self.named, request.method(), request.uri().path()) => {
                 GateFuture::refused(rejection.answer(&request))
             }
             _ => GateFuture::forwarded(self.inner.call(request)),
@@ -141,9 +163,10 @@ where
     }
 }
 
-/// A route that needs no token.
+/// A route that has been opened, or kept closed, by name.
 #[derive(Clone)]
-struct OpenRoute {
+struct NamedRoute {
+    is_open: bool,
     method: Option<Method>,
     segments: Box<[Segment]>,
 }
@@ -157,17 +180,20 @@ enum Segment {
     Rest,
 }
 
-impl OpenRoute {
+/// Whether some name opens the path and none keeps it closed.
+fn is_open(named: &[NamedRoute], method: &Method, path: &str) -> bool {
+    let mut of_it = named.iter().filter(|route| route.is_of(method, path)).peekable();
+    of_it.peek().is_some() && of_it.all(|route| route.is_open)
+}
+
+impl NamedRoute {
     fn is_of(&self, method: &Method, path: &str) -> bool {
-        self.method.as_ref().is_none_or(|open| open == method || (open == Method::GET && method == Method::HEAD))
-            && self.is_path(path)
+        let is_method = |open: &Method| open == method || (open == Method::GET && method == Method::HEAD);
+        self.method.as_ref().is_none_or(is_method) && (!self.is_open || is_plain(path)) && self.is_path(path)
     }
 
     fn is_path(&self, path: &str) -> bool {
         let Some(path) = path.strip_prefix('/') else { return false };
-        if path.split('/').any(is_dots) {
-            return false;
-        }
         let mut rest = Some(path);
         for segment in &self.segments {
             let Some(path) = rest else { return false };
@@ -188,18 +214,16 @@ impl OpenRoute {
     }
 }
 
-/// `.` or `..`, in any spelling (RFC 3986 §3.3, §6.2.2.2).
-fn is_dots(segment: &str) -> bool {
-    let mut rest = segment.as_bytes();
-    let mut dots = 0;
-    while !rest.is_empty() {
-        rest = match rest {
-            [b'.', after @ ..] | [b'%', b'2', b'e' | b'E', after @ ..] => after,
-            _ => return false,
-        };
-        dots += 1;
-    }
-    (1..=2).contains(&dots)
+/// Whether a path can be read in one way only: by a router, a file service or a proxy that removes dot segments (RFC 3986 §5.2.4), decodes
+/// escapes once or twice, takes `\` for `/`, or cuts off parameters (`;`).
+fn is_plain(path: &str) -> bool {
+    let escapes = |path: &str| {
+        path.as_bytes().windows(3).any(|escape| {
+            matches!(escape.to_ascii_lowercase().as_slice(), b"%2e" | b"%2f" | b"%5c" | b"%25" | b"%00" | b"%3b")
+        })
+    };
+    let is_dots = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
+    !path.contains('\\') && !escapes(path) && !path.split('/').any(is_dots)
 }
 
 fn segments(path: &str) -> Result<Box<[Segment]>, ConfigError> {
@@ -214,7 +238,9 @@ fn segments(path: &str) -> Result<Box<[Segment]>, ConfigError> {
             None if segment.contains(['{', '}']) => Err(error("parameters are whole segments, as in `/users/{id}`")),
             None if segment.contains(['?', '#']) => Err(error("it is more than a path")),
             None if segment.starts_with([':', '*']) => Err(error("parameters are written `{id}` and `{*rest}`")),
-            None if is_dots(segment) => Err(error("a path with dot segments is never open")),
+            None if !is_plain(segment) => {
+                Err(error("a path with dot segments, `\\` or escaped `.`, `/`, `%` is never open"))
+            }
             None => Ok(Segment::Literal(segment.into())),
         });
     let segments = segments.collect::<Result<Box<[_]>, _>>()?;
@@ -224,7 +250,7 @@ fn segments(path: &str) -> Result<Box<[Segment]>, ConfigError> {
     }
 }
 
-impl fmt::Debug for OpenRoute {
+impl fmt::Debug for NamedRoute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(method) = &self.method {
             write!(f, "{method} ")?;
@@ -242,19 +268,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn open_paths_are_those_of_the_router_and_no_others() {
+    fn open_paths_are_those_of_the_form_and_no_others() {
         for (route, open, closed) in [
             ("/", &["/"][..], &["", "//", "/a", "*", "/."][..]),
             (
                 "/healthz",
                 &["/healthz"],
-                &["/healthz/", "/Healthz", "/healthz/x", "//healthz", "/%68ealthz", "/health", "/"],
+                &["/healthz/", "/Healthz", "/healthz/x", "//healthz", "/%68ealthz", "/health", "/", "/healthz;x"],
             ),
             ("/a/", &["/a/"], &["/a", "/a//"]),
             (
                 "/users/{id}",
-                &["/users/1", "/users/%2F"],
-                &["/users", "/users/", "/users/1/", "/users/1/x", "/users/..", "/users/%2e"],
+                &["/users/1", "/users/a%20b", "/users/..a", "/users/a;b"],
+                &[
+                    "/users",
+                    "/users/",
+                    "/users/1/",
+                    "/users/1/x",
+                    "/users/..",
+                    "/users/%2e",
+                    "/users/%2F",
+                    "/users/a%2fb",
+                ],
             ),
             (
                 "/users/{id}/avatar",
@@ -263,25 +298,34 @@ mod tests {
             ),
             (
                 "/assets/{*path}",
-                &["/assets/a", "/assets/a/b/", "/assets/...", "/assets/.a", "/assets//a"],
+                &["/assets/a", "/assets/a/b/", "/assets/...", "/assets/.a", "/assets//a", "/assets/a%20b"],
                 &[
                     "/assets",
                     "/assets/",
+                    "/Assets/a",
                     "/assets/../admin",
                     "/assets/a/..",
+                    "/assets/./x",
                     "/assets/%2E%2e/x",
                     "/assets/.%2e/x",
-                    "/assets/./x",
-                    "/Assets/a",
+                    "/assets/..%2fadmin",
+                    "/assets/a/..%2F..%2Fadmin",
+                    "/assets/..%5cadmin",
+                    "/assets/..\\admin",
+                    "/assets/..;/admin",
+                    "/assets/..;a=b/admin",
+                    "/assets/..%3b/admin",
+                    "/assets/%252e%252e/admin",
+                    "/assets/a%00.css",
                 ],
             ),
         ] {
-            let route = OpenRoute { method: None, segments: segments(route).unwrap() };
+            let named = [NamedRoute { is_open: true, method: None, segments: segments(route).unwrap() }];
             for path in open {
-                assert!(route.is_path(path), "{route:?} {path}");
+                assert!(is_open(&named, &Method::GET, path), "{named:?} {path}");
             }
             for path in closed {
-                assert!(!route.is_path(path), "{route:?} {path}");
+                assert!(!is_open(&named, &Method::GET, path), "{named:?} {path}");
             }
         }
     }
@@ -300,9 +344,12 @@ mod tests {
             "/:id",
             "/*rest",
             "/a?b",
+            "/a#b",
             "/..",
             "/a/%2e%2E",
             "/{a{b}}",
+            "/a\\b",
+            "/a%2fb",
         ] {
             assert!(matches!(segments(path), Err(ConfigError::Route { value, .. }) if value == path), "{path}");
         }

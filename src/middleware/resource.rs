@@ -52,7 +52,7 @@ pub struct ProtectedResource {
 struct Metadata {
     resource: String,
     authorization_servers: Vec<String>,
-    bearer_methods_supported: Vec<&'static str>,
+    bearer_methods_supported: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     scopes_supported: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,8 +68,9 @@ impl ProtectedResource {
     /// The URL is the one that clients use, and the one to which tokens are [bound](UserPool::audience) if they are.
     ///
     /// # Errors
-    /// [`ConfigError::Resource`] if it is not an `https` URL (or an `http` one of this host) without query, fragment and user name, or if no
-    /// pool is given.
+    /// [`ConfigError::Resource`] if it is not an `https` URL (or an `http` one of this host) without query, fragment and user name, if it is not
+    /// written as URLs are normalized (RFC 3986 §6.2.2), since clients compare it byte for byte (RFC 9728 §3.3), if axum's routers do not take
+    /// its path, or if no pool is given.
     pub fn new<'p>(resource: &str, pools: impl IntoIterator<Item = &'p UserPool>) -> Result<Self, ConfigError> {
         let error = |reason| ConfigError::Resource { value: resource.to_owned(), reason };
         let url = Url::parse(resource).map_err(|_| error("it is not an absolute URL"))?;
@@ -80,6 +81,12 @@ impl ProtectedResource {
         }
         if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
             return Err(error("it has a query, a fragment or a user name"));
+        }
+        if resource != url.as_str() && format!("{resource}/") != url.as_str() {
+            return Err(error("it is not in normal form, by which clients compare it"));
+        }
+        if url.path().split('/').any(|segment| segment.starts_with([':', '*']) || segment.contains(['{', '}'])) {
+            return Err(error("its path looks like a pattern of a router"));
         }
         let authorization_servers: Vec<_> =
             pools.into_iter().filter_map(|pool| pool.issuers().next().map(Into::into)).collect();
@@ -96,7 +103,7 @@ impl ProtectedResource {
         let metadata = Metadata {
             resource: resource.to_owned(),
             authorization_servers,
-            bearer_methods_supported: vec!["header"],
+            bearer_methods_supported: vec!["header".to_owned()],
             scopes_supported: Vec::new(),
             resource_name: None,
             resource_documentation: None,
@@ -104,11 +111,32 @@ impl ProtectedResource {
         Ok(Self { metadata, metadata_url, path })
     }
 
-    /// Another authorization server than the pools themselves, instead of them: a proxy in front of Cognito that registers clients, which
-    /// Cognito does not do (RFC 7591).
+    /// Other authorization servers than the pools themselves, instead of them, by their issuers: a proxy in front of Cognito that registers
+    /// clients, which Cognito does not do (RFC 7591).
+    ///
+    /// # Errors
+    /// [`ConfigError::Resource`] if one is not an `https` URL (or an `http` one of this host), or if none is given.
+    pub fn authorization_servers<S: Into<String>>(
+        mut self,
+        issuers: impl IntoIterator<Item = S>,
+    ) -> Result<Self, ConfigError> {
+        let issuers: Vec<String> = issuers.into_iter().map(Into::into).collect();
+        let is_issuer = |issuer: &String| {
+            Url::parse(issuer).is_ok_and(|url| url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url)))
+        };
+        if issuers.is_empty() || !issuers.iter().all(is_issuer) {
+            let value = issuers.into_iter().find(|issuer| !is_issuer(issuer)).unwrap_or_default();
+            return Err(ConfigError::Resource { value, reason: "an authorization server is named by its `https` URL" });
+        }
+        self.metadata.authorization_servers = issuers;
+        Ok(self)
+    }
+
+    /// Where tokens may be (`bearer_methods_supported`): `header`, `query`. Default: `header`. With cookies alone there is nothing to tell:
+    /// give an empty list.
     #[must_use]
-    pub fn authorization_server(mut self, issuer: impl Into<String>) -> Self {
-        self.metadata.authorization_servers = vec![issuer.into()];
+    pub fn bearer_methods<S: Into<String>>(mut self, methods: impl IntoIterator<Item = S>) -> Self {
+        self.metadata.bearer_methods_supported = methods.into_iter().map(Into::into).collect();
         self
     }
 

@@ -169,10 +169,11 @@ impl<S> CognitoAuthService<S> {
     }
 }
 
-/// Leaves the outcome where extractors and [`Require`](super::Require) find it. Claims of an outer layer do not survive the refusal by an
-/// inner one.
+/// Leaves the outcome where extractors and [`Require`](super::Require) find it: claims, or else a rejection. The innermost layer decides, so
+/// that claims of an outer one do not survive its refusal; but what a check of the application has refused stays refused.
 pub(super) fn place(outcome: Result<CognitoClaims, AuthRejection>, extensions: &mut Extensions) {
-    match outcome {
+    let outer = extensions.remove::<AuthRejection>().filter(AuthRejection::is_of_check);
+    match outer.map_or(outcome, Err) {
         Ok(claims) => drop(extensions.insert(claims)),
         Err(rejection) => {
             extensions.remove::<CognitoClaims>();

@@ -91,6 +91,16 @@ impl TokenSource {
         Ok(Self(Source::Query(name)))
     }
 
+    /// Whether a token in the one is always found in the other too, or a part of it.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Source::WebSocketProtocol(one), Source::WebSocketProtocol(other)) => {
+                one.starts_with(&**other) || other.starts_with(&**one)
+            }
+            (one, other) => one == other,
+        }
+    }
+
     /// Whether responses must not be stored by caches that others use.
     pub(super) fn is_query(&self) -> bool {
         matches!(self.0, Source::Query(_))

@@ -1,10 +1,12 @@
 //! Refusals in the application's own form.
 
+use std::time::Duration;
+
 use axum::{
     Json, Router,
     body::Body,
     http::{HeaderMap, Request, StatusCode, header},
-    response::{Html, IntoResponse, Redirect, Response},
+    response::{AppendHeaders, Html, IntoResponse, Redirect, Response},
     routing::get,
 };
 use axum_cognito::{
@@ -16,6 +18,8 @@ use tower::{Layer, Service, ServiceExt};
 
 fn routes() -> Router {
     Router::new()
+        .route("/fresh", get(async || "fresh").route_layer(Require::max_age(Duration::ZERO)))
+        .route("/handler", get(async |claims: CognitoClaims| claims.require(&Require::group("admins")).map(|()| "in")))
         .route("/me", get(async |_: CognitoClaims| "me"))
         .route("/orders", get(async || "orders").route_layer(Require::scope("orders/read")))
         .route("/missing", get(async || (StatusCode::NOT_FOUND, "nothing here")))
@@ -47,15 +51,21 @@ fn own(refused: &Refused<'_>) -> Response {
 #[tokio::test]
 async fn every_refusal_has_the_applications_form_and_the_challenge() {
     let fake = FakeUserPool::new();
-    let good = format!("Bearer {}", fake.access_token("alice").mint());
+    let good = format!("Bearer {}", fake.access_token("alice").claim("auth_time", 1_000_000).mint());
     let app = || routes().layer(CognitoAuth::new(fake.user_pool()).realm("shop").unwrap().answer_with(own));
     let invalid = r#"Bearer realm="shop", error="invalid_token", error_description="the token is not valid here""#;
     let forbidden = r#"Bearer realm="shop", error="insufficient_scope", error_description="the caller is not allowed to do this", scope="orders/read""#;
+    let again = r#"Bearer realm="shop", error="insufficient_user_authentication", error_description="a more recent or a stronger sign-in is required", max_age="0""#;
+    let malformed =
+        r#"Bearer realm="shop", error="invalid_request", error_description="send exactly one bearer token""#;
     for (path, authorization, status, challenge, kind) in [
         ("/me", None, 401, r#"Bearer realm="shop""#, "MissingToken"),
         ("/orders", None, 401, r#"Bearer realm="shop""#, "MissingToken"),
         ("/me", Some("Bearer x"), 401, invalid, "InvalidToken"),
         ("/orders", Some(&*good), 403, forbidden, "InsufficientScope"),
+        ("/handler", Some(&*good), 403, forbidden.split(", scope").next().unwrap(), "InsufficientScope"),
+        ("/fresh", Some(&*good), 401, again, "InsufficientAuthentication"),
+        ("/me", Some("Bearer a b"), 400, malformed, "InvalidRequest"),
     ] {
         let headers: Vec<_> = authorization.iter().map(|value| ("authorization", *value)).collect();
         let (got, headers, body) = ask(app(), path, &headers).await;
@@ -98,7 +108,8 @@ async fn what_the_function_sets_itself_counts() {
 #[tokio::test]
 async fn a_503_keeps_its_retry_after() {
     let fake = FakeUserPool::new();
-    let auth = CognitoAuth::new(fake.user_pool()).check(|_, _| Err(CheckError::unavailable("down"))).answer_with(own);
+    let auth =
+        CognitoAuth::new(fake.user_pool()).own_check(|_, _| Err(CheckError::unavailable("down"))).answer_with(own);
     let request = Request::get("/me").header("authorization", format!("Bearer {}", fake.access_token("a").mint()));
     let response = routes().layer(auth).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (503, &"1".parse().unwrap()));
@@ -112,8 +123,81 @@ async fn a_closed_router_answers_so_too_and_grpc_does_not() {
     let app = || routes().layer(CognitoAuth::new(fake.user_pool()).required().answer_with(own));
     let (status, _, body) = ask(app(), "/no/such", &[]).await;
     assert_eq!((status, &*body), (401, r#"{"at":"GET /no/such","challenge":true,"kind":"MissingToken"}"#));
-    let (status, headers, body) = ask(app(), "/me", &[("content-type", "application/grpc")]).await;
-    assert_eq!((status, &headers["grpc-status"], &*body), (200, &"16".parse().unwrap(), ""));
+    let request = Request::post("/me").header("content-type", "application/grpc").body(Body::empty()).unwrap();
+    let response = app().oneshot(request).await.unwrap();
+    assert_eq!((response.status().as_u16(), &response.headers()["grpc-status"]), (200, &"16".parse().unwrap()));
+    assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty());
+}
+
+/// A refusal by an extractor is one of HTTP, whatever the request calls itself, and so in the application's form.
+#[tokio::test]
+async fn a_content_type_does_not_get_around_the_function() {
+    let fake = FakeUserPool::new();
+    let app = Router::new()
+        .route("/me", axum::routing::post(async |_: CognitoClaims| "me"))
+        .layer(CognitoAuth::new(fake.user_pool()).answer_with(own));
+    let request = Request::post("/me").header("content-type", "application/grpc").body(Body::empty()).unwrap();
+    let response = app.oneshot(request).await.unwrap();
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()["content-type"]),
+        (401, &"application/json".parse().unwrap())
+    );
+}
+
+#[tokio::test]
+async fn what_the_response_must_say_is_kept() {
+    let fake = FakeUserPool::new();
+    let auth = || CognitoAuth::new(fake.user_pool());
+    // A token in the URL: the refusal is private too.
+    let query = axum_cognito::TokenSource::query_in_spite_of_logs("t").unwrap();
+    let (_, headers, _) =
+        ask(routes().layer(auth().token_from([query]).unwrap().answer_with(own)), "/me?t=x", &[]).await;
+    assert_eq!(headers["cache-control"], "private");
+    // What the request carried in from outside is there to answer by.
+    let app =
+        routes().layer(auth().answer_with(|refused| Json(refused.extensions().get::<u32>().copied()).into_response()));
+    let response = app.oneshot(Request::get("/me").extension(7_u32).body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "7");
+    // An interim status is no answer.
+    let app = routes().layer(auth().answer_with(|_| StatusCode::SWITCHING_PROTOCOLS.into_response()));
+    assert_eq!(ask(app, "/me", &[]).await.0, 401);
+}
+
+/// Challenges of the application's own, and those of an inner layer, stay as they are.
+#[tokio::test]
+async fn only_the_crates_own_challenge_is_completed() {
+    let fake = FakeUserPool::new();
+    let auth = || CognitoAuth::new(fake.user_pool());
+    let two = async |claims: Result<CognitoClaims, AuthRejection>| match claims {
+        Ok(_) => "in".into_response(),
+        Err(rejection) => (AppendHeaders([("www-authenticate", "Basic realm=\"old\"")]), rejection).into_response(),
+    };
+    let challenges = async |app: Router| {
+        let response = app.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
+        let all = response.headers().get_all("www-authenticate").iter();
+        all.map(|value| value.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let routes = || Router::new().route("/", get(two));
+    let (basic, shop) = (r#"Basic realm="old""#, r#"Bearer realm="shop""#);
+    let json = |_: &Refused<'_>| Json("no").into_response();
+    for (name, app, expected) in [
+        ("no settings", routes().layer(auth()), ["Bearer", basic]),
+        ("a check", routes().layer(auth().own_check(|_, _| Ok(()))), ["Bearer", basic]),
+        ("a realm", routes().layer(auth().realm("shop").unwrap()), [shop, basic]),
+        (
+            "an inner realm",
+            routes().layer(auth().realm("shop").unwrap()).layer(auth().realm("outer").unwrap()),
+            [shop, basic],
+        ),
+        ("answered", routes().layer(auth().realm("shop").unwrap().answer_with(json)), [shop, basic]),
+    ] {
+        let mut got = challenges(app).await;
+        got.sort_unstable_by_key(|value| value.starts_with("Basic"));
+        assert_eq!(got, expected, "{name}");
+    }
+    // One that was dropped on purpose does not come back.
+    let app = routes().layer(auth().answer_with(json).without_challenge()).layer(auth().realm("outer").unwrap());
+    assert_eq!(challenges(app).await, Vec::<String>::new());
 }
 
 /// A tower service of any body answers in that body.

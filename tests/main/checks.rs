@@ -49,8 +49,8 @@ async fn a_check_can_deny_forbid_and_be_unavailable() {
         (CheckErrorKind::Forbidden, 403, forbidden, ""),
         (CheckErrorKind::Unavailable, 503, "", "1"),
     ] {
-        let at_once = CognitoAuth::new(fake.user_pool()).check(move |_, _| Err(refusal(kind)));
-        let in_time = CognitoAuth::new(fake.user_pool()).check_async(move |_, _| async move {
+        let at_once = CognitoAuth::new(fake.user_pool()).own_check(move |_, _| Err(refusal(kind)));
+        let in_time = CognitoAuth::new(fake.user_pool()).own_check_async(move |_, _| async move {
             tokio::task::yield_now().await;
             Err(refusal(kind))
         });
@@ -73,11 +73,11 @@ async fn checks_run_last_and_every_time() {
     };
     let (at_once, in_time) = (counted(&calls), counted(&calls));
     let auth = CognitoAuth::new(fake.user_pool())
-        .check(move |_, _| {
+        .own_check(move |_, _| {
             at_once();
             Ok(())
         })
-        .check_async(move |_, _| {
+        .own_check_async(move |_, _| {
             in_time();
             async { Ok(()) }
         });
@@ -96,9 +96,55 @@ async fn checks_run_last_and_every_time() {
     assert_eq!(ask(&auth, Some(&fake.access_token("alice").mint())).await.0, 200);
     assert_eq!((fake.fetches(), calls.load(Ordering::SeqCst)), (1, 8));
     fake.rotate();
-    let strict = CognitoAuth::new(fake.user_pool()).check(|_, _| Err(CheckError::forbidden("no")));
+    let strict = CognitoAuth::new(fake.user_pool()).own_check(|_, _| Err(CheckError::forbidden("no")));
     fake.rotate();
     assert_eq!(ask(&strict, Some(&fake.access_token("alice").mint())).await.0, 403);
+    let strict = CognitoAuth::new(fake.user_pool()).own_check_async(|_, _| async { Err(CheckError::forbidden("no")) });
+    fake.rotate();
+    let (before, token) = (fake.fetches(), fake.access_token("alice").mint());
+    assert_eq!(ask(&strict, Some(&token)).await.0, 403);
+    assert_eq!(fake.fetches(), before + 1, "after a wait for keys");
+}
+
+/// The innermost layer decides about tokens, but nobody overrules a check.
+#[tokio::test]
+async fn an_inner_layer_does_not_undo_a_check() {
+    let fake = FakeUserPool::new();
+    let token = fake.access_token("alice").mint();
+    let plain = || CognitoAuth::new(fake.user_pool());
+    let checked = || plain().own_check(|_, _| Err(CheckError::forbidden("no")));
+    for (name, inner, outer) in [("outside", plain(), checked()), ("inside", checked(), plain())] {
+        let app = Router::new().route("/", get(async |_: CognitoClaims| "in")).layer(inner).layer(outer);
+        let request = Request::get("/").header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap();
+        assert_eq!(app.oneshot(request).await.unwrap().status(), 403, "{name}");
+    }
+}
+
+/// Where somebody is let in, nothing is left of what an outer layer had against them.
+#[tokio::test]
+async fn claims_or_else_a_rejection() {
+    let (fake, other) = (FakeUserPool::new(), FakeUserPool::with_ids("us-east-1_Other", "other"));
+    let app = Router::new()
+        .route(
+            "/",
+            get(async |request: Request<Body>| {
+                let extensions = request.extensions();
+                let both = (
+                    extensions.get::<CognitoClaims>().is_some(),
+                    extensions.get::<axum_cognito::AuthRejection>().is_some(),
+                );
+                format!("{both:?}")
+            }),
+        )
+        .layer(CognitoAuth::new(fake.user_pool()))
+        .layer(CognitoAuth::new(other.user_pool()));
+    for (token, expected) in
+        [(fake.access_token("a").mint(), "(true, false)"), (other.access_token("a").mint(), "(false, true)")]
+    {
+        let request = Request::get("/").header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap();
+        let body = app.clone().oneshot(request).await.unwrap().into_body();
+        assert_eq!(axum::body::to_bytes(body, 100).await.unwrap(), expected);
+    }
 }
 
 #[tokio::test]
@@ -119,10 +165,10 @@ async fn the_first_that_refuses_ends_it() {
         note("four", || Ok(())),
     );
     let auth = CognitoAuth::new(fake.user_pool())
-        .check_async(move |_, _| std::future::ready(two()))
-        .check(move |_, _| one())
-        .check_async(move |_, _| std::future::ready(three()))
-        .check_async(move |_, _| std::future::ready(four()));
+        .own_check_async(move |_, _| std::future::ready(two()))
+        .own_check(move |_, _| one())
+        .own_check_async(move |_, _| std::future::ready(three()))
+        .own_check_async(move |_, _| std::future::ready(four()));
     assert_eq!(ask(&auth, Some(&fake.access_token("alice").mint())).await.0, 401);
     assert_eq!(*asked.lock().unwrap(), ["one", "two", "three"], "those that never wait come first");
 }
@@ -133,9 +179,9 @@ async fn a_check_that_hangs_is_unavailable_after_its_bound() {
     let token = fake.access_token("alice").mint();
     let hangs = |_: &CognitoClaims, _: &http::request::Parts| std::future::pending();
     for (auth, bound) in [
-        (CognitoAuth::new(fake.user_pool()).check_async(hangs), Duration::from_secs(1)),
+        (CognitoAuth::new(fake.user_pool()).own_check_async(hangs), Duration::from_secs(1)),
         (
-            CognitoAuth::new(fake.user_pool()).check_async_within(Duration::from_millis(50), hangs),
+            CognitoAuth::new(fake.user_pool()).own_check_async_within(Duration::from_millis(50), hangs),
             Duration::from_millis(50),
         ),
     ] {
@@ -152,7 +198,7 @@ async fn a_revoked_session_ends_with_the_next_request() {
     let fake = FakeUserPool::new();
     let revoked: Arc<Mutex<HashSet<String>>> = Arc::default();
     let look = Arc::clone(&revoked);
-    let auth = CognitoAuth::new(fake.user_pool()).check(move |claims, _| {
+    let auth = CognitoAuth::new(fake.user_pool()).own_check(move |claims, _| {
         let revoked = look.lock().map_err(|_| CheckError::unavailable("poisoned"))?;
         match claims.origin_jti() {
             Some(session) if revoked.contains(session) => Err(CheckError::denied("signed out")),
@@ -185,7 +231,7 @@ async fn a_revoked_session_ends_with_the_next_request() {
 #[tokio::test]
 async fn a_check_sees_the_request() {
     let fake = FakeUserPool::new();
-    let auth = CognitoAuth::new(fake.user_pool()).check(|claims, request| {
+    let auth = CognitoAuth::new(fake.user_pool()).own_check(|claims, request| {
         let bound: Option<IpAddr> = claims.get("custom:ip").map_err(|_| CheckError::denied("not an address"))?;
         let from = request.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
         if bound.is_none() || bound == from { Ok(()) } else { Err(CheckError::forbidden("another address")) }

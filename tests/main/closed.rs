@@ -68,6 +68,39 @@ async fn only_what_was_opened_is_open() {
     assert_eq!(ask(&app, Method::GET, "/healthz", Some(&expired)).await.1, "anonymous");
 }
 
+/// A parameter opens a form of paths, not a route; what is kept closed is closed all the same.
+#[tokio::test]
+async fn a_parameter_opens_every_path_of_its_form() {
+    let fake = FakeUserPool::new();
+    let routes = || {
+        Router::new()
+            .route("/posts/{id}", any(who))
+            .route("/posts/export", any(who))
+            .route("/assets/{*path}", any(who))
+            .route("/assets/keys", any(who))
+    };
+    let auth = || CognitoAuth::new(fake.user_pool()).required();
+    let open = |auth: axum_cognito::Required| auth.open("/posts/{id}").unwrap().open("/assets/{*path}").unwrap();
+    let keep =
+        |auth: axum_cognito::Required| auth.keep_closed("/posts/export").unwrap().keep_closed("/assets/keys").unwrap();
+    for (name, auth, shut) in [
+        ("open", open(auth()), 200),
+        ("kept closed", keep(open(auth())), 401),
+        ("in the other order", open(keep(auth())), 401),
+    ] {
+        let app = routes().layer(auth);
+        for (path, expected) in [
+            ("/posts/1", 200),
+            ("/assets/a.css", 200),
+            ("/posts/export", shut),
+            ("/assets/keys", shut),
+            ("/other", 401),
+        ] {
+            assert_eq!(ask(&app, Method::GET, path, None).await.0, expected, "{name}: {path}");
+        }
+    }
+}
+
 /// Inside of a nested router the layer sees paths without the prefix; outside, with it.
 #[tokio::test]
 async fn paths_are_those_that_the_layer_sees() {

@@ -70,9 +70,14 @@ fn the_metadata_is_between_host_and_path() {
             r#"{{"resource":"{resource}","authorization_servers":["https://cognito-idp.us-east-1.amazonaws.com/us-east-1_AbC123xyz"],"#
         )));
     }
+    let resource = || ProtectedResource::new("https://a.example", [&pool]).unwrap();
     let proxied =
-        ProtectedResource::new("https://a.example", [&pool]).unwrap().authorization_server("https://sso.example");
-    assert!(proxied.to_json().contains(r#""authorization_servers":["https://sso.example"]"#));
+        resource().authorization_servers(["https://sso.example"]).unwrap().bearer_methods(["header", "query"]);
+    let expected = r#""authorization_servers":["https://sso.example"],"bearer_methods_supported":["header","query"]"#;
+    assert!(proxied.to_json().contains(expected), "{}", proxied.to_json());
+    for servers in [&[][..], &["sso"], &["http://sso.example"], &["https://sso.example", "ftp://x"]] {
+        assert!(resource().authorization_servers(servers.iter().copied()).is_err(), "{servers:?}");
+    }
 }
 
 #[test]
@@ -87,9 +92,28 @@ fn what_cannot_be_a_resource_is_an_error_at_the_start() {
         "https://a.example/?x",
         "https://a.example/#x",
         "https://u:p@a.example/",
+        " https://a.example/mcp",
+        "https://A.example/mcp",
+        "https://a.example:443/mcp",
+        "https://a.example/x/../mcp",
+        "https://a.example/:x",
+        "https://a.example/*x",
+        "https://a.example/{x}",
     ] {
         let error = ProtectedResource::new(url, [&pool]).unwrap_err();
         assert!(matches!(&error, ConfigError::Resource { value, .. } if value == url), "{error}");
     }
     assert!(ProtectedResource::new("https://a.example", []).is_err(), "nobody issues tokens for it");
+}
+
+/// A closed router opens the metadata by its path.
+#[tokio::test]
+async fn the_metadata_of_a_closed_router_can_be_read() {
+    let fake = FakeUserPool::new();
+    let resource = ProtectedResource::new("https://api.example.com/mcp", [&fake.user_pool()]).unwrap();
+    let app = Router::new().route(resource.path(), axum::routing::get(resource.clone())).layer(
+        CognitoAuth::new(fake.user_pool()).protected_resource(&resource).required().open(resource.path()).unwrap(),
+    );
+    let metadata = app.oneshot(Request::get(resource.path()).body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(metadata.status(), 200);
 }

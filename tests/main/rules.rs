@@ -101,6 +101,8 @@ fn each_rule_admits_what_it_names_and_says_what_is_missing() {
         ("acr, none", Require::acr("urn:loa:2"), plain(), format!(r#"{AGAIN}, acr_values="urn:loa:2""#)),
         ("any acr", Require::any_acr(["urn:loa:2", "urn:loa:3"]), acr("urn:loa:3"), ok()),
         ("any acr, all are named", Require::any_acr(["l2", "l3"]), plain(), format!(r#"{AGAIN}, acr_values="l2 l3""#)),
+        ("any acr of none", Require::any_acr(none), plain(), right()),
+        ("acr, two in one name", Require::acr("l2 l3"), plain(), right()),
         ("acr, of a machine", Require::acr("urn:loa:2"), machine(), right()),
         ("own", Require::that(|claims| claims.username() == Some("bob")), plain(), ok()),
         ("own, no", Require::that(|claims| claims.username() == Some("bob")), user(), right()),
@@ -132,6 +134,19 @@ fn each_rule_admits_what_it_names_and_says_what_is_missing() {
             Require::any_scope(["b", "a/read"]).and(Require::scope("c")),
             user(),
             scopes("a/read c"),
+        ),
+        (
+            "and, the acr that does for both",
+            Require::any_acr(["l2", "l3"]).and(Require::any_acr(["l3", "l4"])),
+            acr("l2"),
+            format!(r#"{AGAIN}, acr_values="l3""#),
+        ),
+        ("and, no acr does for both", Require::acr("l2").and(Require::acr("l3")), acr("l2"), right()),
+        (
+            "and, the sign-in that is needed next time too",
+            Require::max_age(Duration::ZERO).and(Require::acr("l2")),
+            acr("l2").claim("auth_time", 1_000_000),
+            format!(r#"{AGAIN}, max_age="0", acr_values="l2""#),
         ),
         ("or, the first", Require::group("users").or(Require::machine()), user(), ok()),
         ("or, the second", Require::group("users").or(Require::machine()), machine(), ok()),
@@ -177,6 +192,17 @@ fn a_sign_in_grows_old() {
         ("far ahead", now + 3600, &*again),
     ] {
         assert_eq!(verdict(&rule, &claims(auth_time)), expected, "{name}");
+    }
+    // To the second, at both ends.
+    let at = |seconds: u64| std::time::UNIX_EPOCH + Duration::from_secs(seconds);
+    let known = claims(now);
+    for (name, moment, admitted) in [
+        ("the last moment", at(now + 300), true),
+        ("a moment later", at(now + 300) + Duration::from_millis(1), false),
+        ("as far ahead as clocks differ", at(now - 300), true),
+        ("further", at(now - 301), false),
+    ] {
+        assert_eq!(rule.check_at(&known, moment).is_ok(), admitted, "{name}");
     }
     let missing = verifier.check(&fake.access_token("a").without("auth_time").mint()).unwrap();
     assert_eq!(verdict(&rule, &missing), again);
@@ -246,28 +272,63 @@ async fn a_rule_is_the_same_on_a_route_a_method_a_nested_router_and_in_a_handler
     assert_eq!(ask(&app, Method::POST, "/method", None).await.status(), StatusCode::OK, "the rule is GET's alone");
 }
 
-/// `layer` wraps everything that the router answers, `route_layer` only its routes, and neither what is merged later.
+/// What the table of the guide says about where a rule, or a closed router, applies.
 #[tokio::test]
 async fn layers_fallbacks_and_merges_do_what_the_guide_says() {
     let fake = FakeUserPool::new();
+    let auth = || CognitoAuth::new(fake.user_pool());
     let rule = || Require::valid_token();
-    let of = |inner: Router| {
-        inner.merge(Router::new().route("/merged", get(async || "merged"))).layer(CognitoAuth::new(fake.user_pool()))
-    };
-    let inner = || Router::new().route("/in", get(async || "in")).fallback(async || (StatusCode::NOT_FOUND, "nothing"));
-    let layered = of(inner().layer(rule()));
-    let route_layered = of(inner().route_layer(rule()));
-    for (name, app, path, method, expected) in [
-        ("layer", &layered, "/in", Method::GET, 401),
-        ("layer, fallback", &layered, "/none", Method::GET, 401),
-        ("layer, other method", &layered, "/in", Method::POST, 401),
-        ("layer, merged later", &layered, "/merged", Method::GET, 200),
-        ("route_layer", &route_layered, "/in", Method::GET, 401),
-        ("route_layer, fallback", &route_layered, "/none", Method::GET, 404),
-        ("route_layer, other method", &route_layered, "/in", Method::POST, 401),
-        ("route_layer, merged later", &route_layered, "/merged", Method::GET, 200),
+    let routes = || Router::new().route("/in", get(async || "in"));
+    let own_fallback = || routes().fallback(async || (StatusCode::NOT_FOUND, "nothing"));
+    let other = || Router::new().route("/other", get(async || "other"));
+    let (ok, unknown, refused, method) = (200, 404, 401, 405);
+    for (name, app, route, other_method, fallback, later) in [
+        (
+            "MethodRouter::route_layer",
+            Router::new().route("/in", get(async || "in").route_layer(rule())).merge(other()).layer(auth()),
+            refused,
+            method,
+            unknown,
+            ok,
+        ),
+        (
+            "Router::route_layer",
+            routes().route_layer(rule()).merge(other()).layer(auth()),
+            refused,
+            refused,
+            unknown,
+            ok,
+        ),
+        ("Router::layer", routes().layer(rule()).merge(other()).layer(auth()), refused, refused, unknown, ok),
+        (
+            "Router::layer, own fallback",
+            own_fallback().layer(rule()).merge(other()).layer(auth()),
+            refused,
+            refused,
+            refused,
+            ok,
+        ),
+        ("merged into another", other().merge(routes().layer(rule())).layer(auth()), refused, refused, refused, ok),
+        ("closed", routes().merge(other()).layer(auth().required()), refused, refused, refused, refused),
+        (
+            "closed, and then another merged",
+            routes().layer(auth().required()).merge(other()),
+            refused,
+            refused,
+            unknown,
+            ok,
+        ),
     ] {
-        assert_eq!(ask(app, method, path, None).await.status().as_u16(), expected, "{name}");
+        assert_eq!(ask(&app, Method::GET, "/in", None).await.status(), route, "{name}, a route");
+        assert_eq!(ask(&app, Method::POST, "/in", None).await.status(), other_method, "{name}, another method");
+        assert_eq!(ask(&app, Method::GET, "/none", None).await.status(), fallback, "{name}, the fallback");
+        assert_eq!(ask(&app, Method::GET, "/other", None).await.status(), later, "{name}, merged later");
+    }
+    // A nested router without a fallback of its own has none that could be closed.
+    for (name, inner, fallback) in [("default", routes(), unknown), ("own", own_fallback(), refused)] {
+        let app = Router::new().nest("/api", inner.layer(auth().required()));
+        assert_eq!(ask(&app, Method::GET, "/api/in", None).await.status(), refused, "{name}");
+        assert_eq!(ask(&app, Method::GET, "/api/none", None).await.status(), fallback, "{name} fallback");
     }
 }
 
@@ -290,6 +351,14 @@ async fn preflights_pass_where_cors_is_outside() {
     assert_eq!(outside.status(), StatusCode::OK);
     let inside = preflight(routes().layer(CorsLayer::permissive()).layer(auth().required())).await;
     assert_eq!(inside.status(), StatusCode::UNAUTHORIZED, "the wrong way round");
+
+    // A script reads the challenge only where it is exposed.
+    let cors = CorsLayer::permissive().expose_headers([header::WWW_AUTHENTICATE]);
+    let app = routes().layer(auth()).layer(cors);
+    let request =
+        Request::post("/orders").header(header::ORIGIN, "https://app.example.com").body(Body::empty()).unwrap();
+    let refused = app.oneshot(request).await.unwrap();
+    assert_eq!(refused.headers()[header::ACCESS_CONTROL_EXPOSE_HEADERS], "www-authenticate");
 
     // A refusal that a browser may read needs the headers of CORS too, and has them only this way round.
     let app = routes().layer(auth()).layer(CorsLayer::permissive());
@@ -337,6 +406,7 @@ async fn grpc_hears_its_own_statuses() {
         ),
         ("no right", "application/grpc", &bob, Some(("7", "the caller is known but not allowed to do this"))),
         ("gRPC-Web", "application/grpc-web", &bob, None),
+        ("a name that only begins so", "application/grpcx", &bob, None),
         ("JSON", "application/json", "", None),
     ] {
         let request = Request::post("/p.S/M").header(header::CONTENT_TYPE, content_type);
@@ -355,4 +425,13 @@ async fn grpc_hears_its_own_statuses() {
             }
         }
     }
+}
+
+/// The protocol knows only `POST`: nobody makes a 200 of a refusal by a header alone.
+#[tokio::test]
+async fn other_methods_are_not_grpc() {
+    let fake = FakeUserPool::new();
+    let app = Router::new().route("/me", get(async || "me")).layer(CognitoAuth::new(fake.user_pool()).required());
+    let request = Request::get("/me").header(header::CONTENT_TYPE, "application/grpc").body(Body::empty()).unwrap();
+    assert_eq!(app.oneshot(request).await.unwrap().status(), StatusCode::UNAUTHORIZED);
 }

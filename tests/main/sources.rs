@@ -10,6 +10,8 @@ use axum_cognito::{CognitoAuth, ConfigError, OptionalClaims, TokenSource, WhyAno
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
+use crate::log::Log;
+
 fn app(fake: &FakeUserPool, sources: impl IntoIterator<Item = TokenSource>) -> Router {
     let who = async |OptionalClaims(claims): OptionalClaims, WhyAnonymous(why): WhyAnonymous| match (claims, why) {
         (Some(claims), _) => claims.username().unwrap_or("machine").to_owned(),
@@ -209,6 +211,43 @@ async fn answers_to_tokens_in_urls_are_private() {
 }
 
 #[test]
+fn nothing_of_a_token_is_logged_wherever_it_was() {
+    let fake = FakeUserPool::new();
+    let app = app(
+        &fake,
+        [
+            TokenSource::cookie("t").unwrap(),
+            TokenSource::header("x-t").unwrap(),
+            TokenSource::websocket_protocol("b.").unwrap(),
+            TokenSource::query_in_spite_of_logs("t").unwrap(),
+        ],
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    for (name, token) in [
+        ("good", fake.access_token("alice").mint()),
+        ("expired", fake.access_token("alice").expired().mint()),
+        ("of an unknown key", fake.access_token("alice").header("kid", "kid-of-nobody").mint()),
+        ("for another client", fake.access_token("alice").client_id("client-of-somebody").mint()),
+        ("garbage", "secret-garbage".to_owned()),
+        ("malformed", "secret garbage".to_owned()),
+    ] {
+        let log = Log::of(|| {
+            let ask = |uri: &str, headers: &[(&str, String)]| runtime.block_on(ask(&app, uri, headers)).status();
+            let (cookie, own) = (("cookie", format!("t={token}")), ("x-t", token.clone()));
+            ask("/", std::slice::from_ref(&cookie));
+            ask("/", std::slice::from_ref(&own));
+            ask("/", &[("sec-websocket-protocol", format!("b.{token}"))]);
+            ask(&format!("/?t={}", token.replace(' ', "+")), &[]);
+            ask("/", &[cookie, own]);
+        });
+        assert!(log.contains("tokens in more than one place"), "{name}: something is logged: {log}");
+        for secret in token.split(['.', ' ']).chain(["alice", "kid-of-nobody", "client-of-somebody"]) {
+            assert!(!log.contains(secret), "{name}: `{secret}` in {log}");
+        }
+    }
+}
+
+#[test]
 fn places_that_no_request_has_are_errors_at_the_start() {
     let value = |result: Result<TokenSource, ConfigError>| match result {
         Err(ConfigError::TokenSource { value }) => value,
@@ -228,4 +267,11 @@ fn places_that_no_request_has_are_errors_at_the_start() {
     let cookie = || TokenSource::cookie("a").unwrap();
     assert!(matches!(auth().token_from([cookie(), cookie()]), Err(ConfigError::TokenSource { .. })));
     assert!(auth().token_from([cookie(), TokenSource::cookie("b").unwrap()]).is_ok());
+    let protocol = |prefix: &str| TokenSource::websocket_protocol(prefix).unwrap();
+    assert!(
+        auth().token_from([protocol("b."), protocol("b.x.")]).is_err(),
+        "the second is always found by the first too"
+    );
+    assert!(auth().token_from([protocol("b.x."), protocol("b.")]).is_err());
+    assert!(auth().token_from([protocol("b."), protocol("c.")]).is_ok());
 }

@@ -59,8 +59,9 @@ fn problem(status: u16, challenge: Option<&str>, body: &str) -> Answer {
     }
 }
 
-const MISSING: &str = r#"{"type":"about:blank","title":"Unauthorized","status":401,"detail":"Sign in and send `Authorization: Bearer <token>`."}"#;
-const MALFORMED: &str = r#"{"type":"about:blank","title":"Bad Request","status":400,"detail":"Send exactly one token, as in `Authorization: Bearer <token>`.","error":"invalid_request"}"#;
+const MISSING: &str =
+    r#"{"type":"about:blank","title":"Unauthorized","status":401,"detail":"Sign in and send a bearer token."}"#;
+const MALFORMED: &str = r#"{"type":"about:blank","title":"Bad Request","status":400,"detail":"Send exactly one bearer token.","error":"invalid_request"}"#;
 const INVALID: &str = r#"{"type":"about:blank","title":"Unauthorized","status":401,"detail":"The token is not valid here.","error":"invalid_token"}"#;
 const EXPIRED: &str = r#"{"type":"about:blank","title":"Unauthorized","status":401,"detail":"The token has expired.","error":"invalid_token"}"#;
 const FORBIDDEN: &str = r#"{"type":"about:blank","title":"Forbidden","status":403,"detail":"The caller is known but not allowed to do this.","error":"insufficient_scope"}"#;
