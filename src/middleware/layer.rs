@@ -25,7 +25,7 @@ use crate::{
 /// The layer: finds the bearer token of each request, verifies it, and puts the claims into the request's extensions.
 ///
 /// It never answers for the application, unless it is told to ([`required`](Self::required)). A request without a valid token goes on with the reason in its extensions, and whoever asks
-/// for claims ([`CognitoClaims`](crate::CognitoClaims), [`Require`](crate::Require)) turns that into the answer. So routes for everybody and
+/// for claims ([`CognitoClaims`], [`Require`](crate::Require)) turns that into the answer. So routes for everybody and
 /// routes for some stand side by side in one router.
 ///
 /// All clones share the verifier, its keys and its background task; the task ends with the last of them.
