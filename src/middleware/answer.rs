@@ -160,9 +160,12 @@ impl<F> Answer<F> {
             *response.status_mut() = rejection.status();
         }
         let kept = [(WWW_AUTHENTICATE, challenge), (RETRY_AFTER, refused.headers().get(RETRY_AFTER))];
+        // The function may leave a refusal to the usual answer, whose challenge knows nothing of a realm or the metadata: it is not its own.
+        let usual = rejection.challenge();
         for (name, value) in kept {
-            if let Some(value) = value {
-                response.headers_mut().entry(name).or_insert_with(|| value.clone());
+            let has_own = response.headers().get(&name).is_some_and(|own| Some(own) != usual.as_ref());
+            if let Some(value) = value.filter(|_| !has_own) {
+                response.headers_mut().insert(name, value.clone());
             }
         }
         response.extensions_mut().insert(rejection.clone());
