@@ -64,7 +64,8 @@ fn app(pool: UserPool, origin: &'static str) -> Result<Router, ConfigError> {
 }
 
 /// Lets only pages of this very origin change something. Browsers send `Origin` with every such request, and no page can change what it
-/// says. `SameSite` alone does not do: to it, every subdomain is the same site.
+/// says. `SameSite` alone does not do: to it, every subdomain is the same site. (With `Referrer-Policy: no-referrer` a page's own forms say
+/// `null`, and are refused: `same-origin` is the policy that goes with this.)
 ///
 /// **Holds as long as `GET` changes nothing.** A WebSocket begins with a `GET`, and needs the check as well.
 async fn own_origin(State(own): State<&'static str>, request: Request, next: Next) -> Response {

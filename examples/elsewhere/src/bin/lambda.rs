@@ -1,12 +1,12 @@
 //! How does an axum application with Cognito tokens run on AWS Lambda?
 //!
 //! ```console
-//! $ cargo run --bin lambda
+//! $ cargo run --bin lambda -- demo
 //! ```
 //!
-//! outside of Lambda serves the same router on 127.0.0.1, with a user pool inside the process, and prints a token and `curl` commands.
-//! On Lambda, behind an HTTP API or a function URL, the pool comes from the environment (`AWS_COGNITO_USER_POOL_ID`,
-//! `AWS_COGNITO_USER_POOL_CLIENT_ID`).
+//! serves the router on 127.0.0.1, with a user pool inside the process, and prints a token and `curl` commands. **Leave that out of what you
+//! deploy**, and the `testing` feature with it. On Lambda, behind an HTTP API, the pool comes from the environment
+//! (`AWS_COGNITO_USER_POOL_ID`, `AWS_COGNITO_USER_POOL_CLIENT_ID`).
 //!
 //! - The keys are loaded in the init phase, which is not part of any request.
 //! - Between requests Lambda freezes the process, timers and all, so nothing here counts on a background refresh to run on time: keys that
@@ -36,8 +36,8 @@ async fn me(claims: CognitoClaims) -> String {
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     tracing_subscriber::fmt().json().init(); // one line of JSON each, as CloudWatch reads them
-    if env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
-        return serve_here().await;
+    if env::args().nth(1).as_deref() == Some("demo") {
+        return demo().await;
     }
     let auth = CognitoAuth::from_env()?;
     if let Err(error) = auth.ready().await {
@@ -47,7 +47,8 @@ async fn main() -> Result<(), Error> {
     lambda_http::run(app(auth)).await
 }
 
-async fn serve_here() -> Result<(), Error> {
+/// Asked for by name: a program that takes to it where a variable is missing would one day trust a pool whose tokens it prints.
+async fn demo() -> Result<(), Error> {
     let pool = FakeUserPool::new();
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
     let token = pool.access_token("alice").mint();

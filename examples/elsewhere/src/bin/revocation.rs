@@ -19,8 +19,9 @@
 //! **Redis away is 503** for every route that needs a user: who cannot be checked does not get in. A request waits for Redis
 //! [`PATIENCE`] at most, and then none does until it is back; see [`Revocations`]. Routes with `OptionalClaims` go on, anonymously.
 //!
-//! Redis must not forget: `appendonly yes` (a restart would let everybody in again) and `maxmemory-policy noeviction`. Who can write to it can
-//! sign everybody out, so it has a password (`rediss://:password@…`) and is reached by servers only.
+//! Redis must not forget: `appendonly yes` (a restart would let everybody in again) and `maxmemory-policy noeviction`; a failover to a replica
+//! can lose the last moments all the same. Who can write to it decides who gets in, so it has a password and TLS
+//! (`rediss://:password@…`, with a TLS feature of redis-rs).
 #![forbid(unsafe_code)]
 
 use std::{
@@ -213,6 +214,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 mod tests {
     use std::{fs, path::PathBuf, process::Stdio};
 
+    use axum_cognito::CheckErrorKind;
     use tokio::{
         net::TcpStream,
         process::{Child, Command},
@@ -361,24 +363,26 @@ mod tests {
         let token = site.pool.access_token("alice").mint();
         assert_eq!(site.me_in_the_end(&token).await, 200);
 
-        // Redis hangs: it takes commands, and answers none for two seconds.
+        // Redis hangs: it takes commands, and answers none for three seconds.
         let mut connection = redis.client().get_multiplexed_async_connection().await.unwrap();
-        let () = redis::cmd("CLIENT").arg("PAUSE").arg(2000).query_async(&mut connection).await.unwrap();
+        let () = redis::cmd("CLIENT").arg("PAUSE").arg(3000).query_async(&mut connection).await.unwrap();
         let started = Instant::now();
         let all: Vec<_> = (0..50).map(|_| site.me(&token)).collect();
         for status in futures_util::future::join_all(all).await {
             assert_eq!(status, 503);
         }
-        assert!(started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
+        assert!(started.elapsed() < 10 * PATIENCE, "{:?}", started.elapsed());
         let started = Instant::now();
-        for _ in 0..20 {
+        for _ in 0..5 {
             assert_eq!(site.me(&token).await, 503);
         }
-        assert!(started.elapsed() < PATIENCE, "nobody waits any more: {:?}", started.elapsed());
+        assert!(started.elapsed() < 4 * PATIENCE, "nobody waits any more: {:?}", started.elapsed());
         assert_eq!(site.me_in_the_end(&token).await, 200);
 
         redis.go_away().await;
-        assert_eq!(site.send("POST", "/signout-everywhere", &token).await, 503, "no promise that is not kept");
+        assert_eq!(site.send("POST", "/signout-everywhere", &token).await, 503);
+        let promise = Revocations::connecting(redis.client()).revoke(user_key("alice"), 1).await;
+        assert_eq!(promise.unwrap_err().kind(), CheckErrorKind::Unavailable, "nor if Redis goes after the check");
         redis.come_back().await;
         assert_eq!(site.me_in_the_end(&token).await, 200);
     }

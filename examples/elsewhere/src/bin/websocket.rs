@@ -14,7 +14,7 @@
 //! ```
 //!
 //! A page cannot set headers of a WebSocket; the subprotocols are what it can set, and other than the URL they do not end up in logs.
-//! Programs use `Authorization`, as does `curl` in what is printed.
+//! Programs may use `Authorization`. The `curl` command that is printed shows the handshake: `chat` comes back, the token does not.
 //!
 //! No check of `Origin` is needed: a page of another site has no token to offer. **With the token in a cookie it is needed**, since browsers
 //! send cookies along with every handshake; see the example `cookie`.
@@ -33,6 +33,8 @@ use axum_cognito::{
 };
 use tokio::{net::TcpListener, time::timeout};
 
+/// The largest message, in bytes. Frames need a limit of their own: theirs is 16 MiB otherwise, and each is kept until it is complete.
+const LARGEST: usize = 64 * 1024;
 /// How long a peer has for its part of the closing handshake (RFC 6455 §7.1.1).
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -44,10 +46,12 @@ fn app(pool: UserPool) -> Result<Router, ConfigError> {
 
 /// Chooses `chat` of the offered subprotocols: the server's choice is sent back, and must not be the one with the token.
 async fn chat(claims: CognitoClaims, upgrade: WebSocketUpgrade) -> Response {
-    upgrade.protocols(["chat"]).max_message_size(64 * 1024).on_upgrade(|socket| converse(socket, claims))
+    let upgrade = upgrade.protocols(["chat"]).max_message_size(LARGEST).max_frame_size(LARGEST);
+    upgrade.on_upgrade(|socket| converse(socket, claims))
 }
 
-/// The layer sees the handshake only. From there on, nothing but this function ends what began with a valid token.
+/// The layer sees the handshake only, own checks as well. From there on, nothing but this function ends what began with a valid token: a
+/// sign-out elsewhere is not noticed until then, so these tokens should be short-lived.
 async fn converse(mut socket: WebSocket, claims: CognitoClaims) {
     let left = claims.expires_at().duration_since(SystemClock.now()).unwrap_or_default();
     // Around everything, sending as well: a peer that does not read cannot stay either.
@@ -81,8 +85,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let token = || pool.access_token("alice").expires_in(Duration::from_secs(60)).mint();
     println!("let token = {:?};", token());
     println!(
-        "curl -i -N --http1.1 http://127.0.0.1:3000/chat -H 'connection: upgrade' -H 'upgrade: websocket' \
-         -H 'sec-websocket-version: 13' -H 'sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==' -H 'authorization: Bearer {}'",
+        "curl -i -N --http1.1 --max-time 1 http://127.0.0.1:3000/chat -H 'connection: upgrade' -H 'upgrade: websocket' \
+         -H 'sec-websocket-version: 13' -H 'sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==' -H 'sec-websocket-protocol: chat, bearer.{}'",
         token()
     );
     Ok(axum::serve(listener, app(pool.user_pool())?).await?)
@@ -131,7 +135,7 @@ mod tests {
     async fn a_connection_ends_with_its_token_and_comes_back_with_a_fresh_one() {
         let pool = FakeUserPool::new();
         let address = serve(&pool).await;
-        let short = pool.access_token("alice").expires_in(Duration::from_secs(2)).mint();
+        let short = pool.access_token("alice").expires_in(Duration::from_secs(3)).mint();
         let ends = CognitoAuth::new(pool.user_pool()).verifier().check(&short).unwrap().expires_at();
         let offer = format!("chat, bearer.{short}");
 
@@ -158,7 +162,7 @@ mod tests {
     async fn a_peer_that_does_not_read_ends_as_well() {
         let pool = FakeUserPool::new();
         let address = serve(&pool).await;
-        let short = pool.access_token("alice").expires_in(Duration::from_secs(2)).mint();
+        let short = pool.access_token("alice").expires_in(Duration::from_secs(3)).mint();
         let (mut socket, _) = connect(address, "authorization", &format!("Bearer {short}")).await.unwrap();
         let flood = async {
             loop {
@@ -167,7 +171,7 @@ mod tests {
                 }
             }
         };
-        timeout(Duration::from_secs(2) + GOODBYE + Duration::from_secs(2), flood).await.expect("dropped by the server");
+        timeout(Duration::from_secs(3) + GOODBYE + Duration::from_secs(2), flood).await.expect("dropped by the server");
     }
 
     #[tokio::test]
