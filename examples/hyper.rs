@@ -137,7 +137,7 @@ mod tests {
             ("/none", Some(&alice), 404, "nothing here\n"),
         ] {
             let request = http.get(format!("http://{address}{path}"));
-            let request = token.into_iter().fold(request, |request, token| request.bearer_auth(token));
+            let request = token.into_iter().fold(request, reqwest::RequestBuilder::bearer_auth);
             let response = request.send().await.unwrap();
             let refused = [401, 403].contains(&status);
             assert_eq!(response.status(), status, "{path}");

@@ -187,6 +187,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 #[cfg(test)]
 mod tests {
+    use axum_cognito::testing::TokenBuilder;
+
     use super::*;
 
     struct Client {
@@ -207,7 +209,7 @@ mod tests {
 
         fn token(&self, scope: Option<&str>) -> String {
             let token = self.pool.access_token("alice").claim("aud", &*self.url);
-            scope.into_iter().fold(token, |token, scope| token.scope(scope)).mint()
+            scope.into_iter().fold(token, TokenBuilder::scope).mint()
         }
 
         /// Status, challenge and body.
