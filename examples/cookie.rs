@@ -15,9 +15,9 @@
 //! $ curl -i http://localhost:3000/orders -X POST -H "cookie: __Host-token=$TOKEN" -H 'origin: http://localhost:3000'
 //! ```
 //!
-//! The cookie is `Secure` on `http://localhost` too: Chromium keeps it there (tried with 156). A browser that does not treat this host as it
-//! does HTTPS, as Safari, needs HTTPS for development as well. There is no setting without `Secure`: `__Host-` demands it, and such a setting
-//! would be forgotten one day.
+//! The cookie is `Secure` on `http://localhost` too: Chromium keeps it there (tried with 156). A browser that does not treat this host as
+//! it does HTTPS, as Safari, needs HTTPS for development as well. There is no setting without `Secure`: `__Host-` demands it, and such a
+//! setting would be forgotten one day.
 #![forbid(unsafe_code)]
 
 use std::error::Error;

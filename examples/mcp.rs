@@ -11,11 +11,11 @@
 //! 3. the sign-in there with `resource=<URL of this server>`, which binds the token to this server (its `aud`);
 //! 4. `POST /mcp` with the token, and 403 `insufficient_scope` with the `scope` to ask for where a tool needs more.
 //!
-//! It speaks the [specification]'s revision 2026-07-28 and, for clients that begin with `initialize`, 2025-11-25; without sessions, and with
-//! plain JSON for answers. What both say of authorization is the same. "MCP" in comments is the newer one.
+//! It speaks the [specification]'s revision 2026-07-28 and, for clients that begin with `initialize`, 2025-11-25; without sessions, and
+//! with plain JSON for answers. What they ask of a server about authorization is the same. "MCP" in comments is the newer one.
 //!
-//! A real pool takes the place of the fake one in `main`. Clients demand things of an authorization server that Cognito has not got, such as
-//! their own registration: [`ProtectedResource::authorization_server`] names a proxy that has.
+//! A real pool takes the place of the fake one in `main`. Clients demand things of an authorization server that Cognito has not got, such
+//! as their own registration: [`ProtectedResource::authorization_server`] names a proxy that has.
 //!
 //! [specification]: https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization
 #![forbid(unsafe_code)]
@@ -135,7 +135,8 @@ fn whoami(claims: &CognitoClaims) -> Result<Value, AuthRejection> {
 fn is_modern(headers: &HeaderMap, method: &str, params: &Value) -> Result<bool, Refusal> {
     let header = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
     match header("mcp-protocol-version") {
-        None | Some(b"2025-11-25") => return Ok(false), // `initialize` has no header yet
+        None => return Ok(false), // `initialize` has no header yet
+        Some(version) if version == LEGACY.as_bytes() => return Ok(false),
         Some(version) if version == MODERN.as_bytes() => {}
         Some(_) => return Err(Refusal::Protocol(StatusCode::BAD_REQUEST, -32022, "unsupported protocol version")),
     }

@@ -4,8 +4,8 @@
 //! $ cargo run --bin grpc
 //! ```
 //!
-//! prints a token and `curl` commands: gRPC is HTTP/2, and a refusal is all in the headers, so `curl` shows it. What clients see is the status
-//! of gRPC, since theirs do not look at that of HTTP:
+//! prints a token and `curl` commands: gRPC is HTTP/2, and a refusal is all in the headers, so `curl` shows it. What clients see is the
+//! status of gRPC, since theirs do not look at that of HTTP:
 //!
 //! | request | status |
 //! |---|---|
@@ -13,8 +13,9 @@
 //! | a valid token without the group or scope | `PERMISSION_DENIED` |
 //! | the keys cannot be had | `UNAVAILABLE` |
 //!
-//! The services are put into an axum router. The layers make the body of a refusal from `Bytes`: tonic's body cannot be made so, axum's can;
-//! and a rule can stand around one service of several. Without axum, `tower_http::map_response_body` inside of the layers does the same.
+//! The services are put into an axum router. The layers make the body of a refusal from `Bytes`: tonic's body cannot be made so, axum's
+//! can; and a rule can stand around one service of several. Without axum, `tower_http::map_response_body` inside of the layers does the
+//! same.
 #![forbid(unsafe_code)]
 
 use std::error::Error;

@@ -4,8 +4,8 @@
 //! $ cargo run --bin lambda -- demo
 //! ```
 //!
-//! serves the router on 127.0.0.1, with a user pool inside the process, and prints a token and `curl` commands. **Leave that out of what you
-//! deploy**, and the `testing` feature with it. On Lambda, behind an HTTP API, the pool comes from the environment
+//! serves the router on 127.0.0.1, with a user pool inside the process, and prints a token and `curl` commands. **Leave that out of what
+//! you deploy**, and the `testing` feature with it. On Lambda, behind an HTTP API, the pool comes from the environment
 //! (`AWS_COGNITO_USER_POOL_ID`, `AWS_COGNITO_USER_POOL_CLIENT_ID`).
 //!
 //! - The keys are loaded in the init phase, which is not part of any request.

@@ -12,15 +12,15 @@
 //! | `revoked:session:<origin_jti>` | the time, in Unix seconds | `POST /signout`: this sign-in, on all its tokens |
 //! | `revoked:user:<sub>` | the time, in Unix seconds | `POST /signout-everywhere`: every sign-in until now |
 //!
-//! The time of a sign-in is `auth_time`, which a token got by refreshing keeps; `iat` would let those in. Entries last as long as any token
-//! can that is out. **First have Cognito revoke the refresh tokens** (`GlobalSignOut`, or `RevokeToken` for one session): without them there
-//! are no new tokens, and these entries end the old ones.
+//! The time of a sign-in is `auth_time`, which a token got by refreshing keeps; `iat` would let those in. Entries last as long as any
+//! token can that is out. **First have Cognito revoke the refresh tokens** (`GlobalSignOut`, or `RevokeToken` for one session): without
+//! them there are no new tokens, and these entries end the old ones.
 //!
 //! **Redis away is 503** for every route that needs a user: who cannot be checked does not get in. A request waits for Redis
 //! [`PATIENCE`] at most, and then none does until it is back; see [`Revocations`]. Routes with `OptionalClaims` go on, anonymously.
 //!
-//! Redis must not forget: `appendonly yes` (a restart would let everybody in again) and `maxmemory-policy noeviction`; a failover to a replica
-//! can lose the last moments all the same. Who can write to it decides who gets in, so it has a password and TLS
+//! Redis must not forget: `appendonly yes` (a restart would let everybody in again) and `maxmemory-policy noeviction`; a failover to a
+//! replica can lose the last moments all the same. Who can write to it decides who gets in, so it has a password and TLS
 //! (`rediss://:password@…`, with a TLS feature of redis-rs).
 #![forbid(unsafe_code)]
 
@@ -55,8 +55,8 @@ const LONGEST: u64 = 24 * 60 * 60;
 ///
 /// There is one connection, or none. The first question that fails takes it away and has a task look for a new one; until that is found,
 /// every question is answered at once, and nothing is sent. So a Redis that hangs holds up the requests of one [`PATIENCE`], and neither
-/// requests nor commands pile up. redis-rs' `ConnectionManager` is for less: it replaces a connection that was closed, but keeps one on which
-/// nobody answers, and lets commands wait while it connects.
+/// requests nor commands pile up. redis-rs' `ConnectionManager` is for less: it replaces a connection that was closed, but keeps one on
+/// which nobody answers, and lets commands wait while it connects.
 #[derive(Clone)]
 struct Revocations {
     client: Client,

@@ -16,8 +16,8 @@
 //! A page cannot set headers of a WebSocket; the subprotocols are what it can set, and other than the URL they do not end up in logs.
 //! Programs may use `Authorization`. The `curl` command that is printed shows the handshake: `chat` comes back, the token does not.
 //!
-//! No check of `Origin` is needed: a page of another site has no token to offer. **With the token in a cookie it is needed**, since browsers
-//! send cookies along with every handshake; see the example `cookie`.
+//! No check of `Origin` is needed: a page of another site has no token to offer. **With the token in a cookie it is needed**, since
+//! browsers send cookies along with every handshake; see the example `cookie`.
 #![forbid(unsafe_code)]
 
 use std::{error::Error, time::Duration};
