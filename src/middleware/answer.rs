@@ -168,6 +168,10 @@ impl<F> Answer<F> {
         if response.status() < StatusCode::MULTIPLE_CHOICES {
             *response.status_mut() = rejection.status();
         }
+        // The function may leave a refusal to the usual answer, whose challenge knows nothing of a realm or the metadata: it is not its own.
+        if response.headers().get_all(WWW_AUTHENTICATE).iter().eq(rejection.challenge().iter()) {
+            response.headers_mut().remove(WWW_AUTHENTICATE);
+        }
         for name in [WWW_AUTHENTICATE, RETRY_AFTER, CACHE_CONTROL] {
             if !response.headers().contains_key(&name) {
                 for value in refused.headers().get_all(&name) {

@@ -105,6 +105,19 @@ async fn what_the_function_sets_itself_counts() {
     assert!(!response.headers().contains_key("www-authenticate"), "dropped on purpose");
 }
 
+/// Who answers some refusals in their own form leaves the others as they are.
+#[tokio::test]
+async fn the_usual_answer_keeps_the_whole_challenge() {
+    let auth = CognitoAuth::new(FakeUserPool::new().user_pool()).realm("shop").unwrap();
+    let auth = auth.resource_metadata("https://api.example.com/meta").unwrap();
+    let usual = |refused: &Refused<'_>| refused.rejection().clone().into_response();
+    let (status, headers, body) = ask(routes().layer(auth.clone().answer_with(usual)), "/me", &[]).await;
+    let challenge = r#"Bearer realm="shop", resource_metadata="https://api.example.com/meta""#;
+    assert_eq!((status, headers["www-authenticate"].to_str().unwrap()), (401, challenge));
+    assert_eq!(headers.get_all("www-authenticate").iter().count(), 1);
+    assert_eq!((status, headers, body), ask(routes().layer(auth), "/me", &[]).await, "as without the function");
+}
+
 #[tokio::test]
 async fn a_503_keeps_its_retry_after() {
     let fake = FakeUserPool::new();

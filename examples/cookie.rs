@@ -1,0 +1,249 @@
+//! How does a web site keep the token in a cookie, where scripts cannot read it, and stay safe from other sites (CSRF)?
+//!
+//! ```console
+//! $ cargo run --example cookie
+//! ```
+//!
+//! and open <http://localhost:3000/>: the browser is sent to the sign-in, which takes a token that the program has printed. (With a real
+//! pool, this is where the managed login sends the user back and the code is exchanged for the token.) With `curl`:
+//!
+//! ```console
+//! $ curl -i http://localhost:3000/me                                    # 401, a problem document
+//! $ curl -i http://localhost:3000/me -H 'accept: text/html'             # 303 to the sign-in
+//! $ curl -i http://localhost:3000/me -H "cookie: __Host-token=$TOKEN"
+//! $ curl -i http://localhost:3000/orders -X POST -H "cookie: __Host-token=$TOKEN"                               # 403
+//! $ curl -i http://localhost:3000/orders -X POST -H "cookie: __Host-token=$TOKEN" -H 'origin: http://localhost:3000'
+//! ```
+//!
+//! The cookie is `Secure` on `http://localhost` too: Chromium keeps it there (tried with 156). A browser that does not treat this host as
+//! it does HTTPS, as Safari, needs HTTPS for development as well. There is no setting without `Secure`: `__Host-` demands it, and such a
+//! setting would be forgotten one day.
+#![forbid(unsafe_code)]
+
+use std::error::Error;
+
+use axum::{
+    Form, Json, Router,
+    extract::{Request, State},
+    http::{HeaderValue, Method, StatusCode, header},
+    middleware::{Next, from_fn_with_state},
+    response::{Html, IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+use axum_cognito::{
+    AuthRejection, Clock, CognitoAuth, CognitoClaims, ConfigError, Refused, SystemClock, TokenSource, UserPool,
+    testing::FakeUserPool,
+};
+use serde::Deserialize;
+use tokio::net::TcpListener;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+/// `__Host-`: browsers take it from this very host only, over HTTPS, for all paths. A subdomain cannot plant one.
+const COOKIE: &str = "__Host-token";
+/// RFC 6265 §6.1: browsers need not keep a larger cookie, and drop it without a word. A user in many groups has a large token.
+const LARGEST_COOKIE: usize = 4096;
+
+/// The site of this origin, as browsers write it: `https://www.example.com`.
+fn app(pool: UserPool, origin: &'static str) -> Result<Router, ConfigError> {
+    let auth = CognitoAuth::new(pool).token_from([TokenSource::cookie(COOKIE)?])?;
+    let closed = auth.clone().required().open("/sign-in")?.open("/sign-out")?.answer_with(answer);
+    Ok(Router::new()
+        .route(
+            "/",
+            get(async || Html("<h1>Signed in</h1><form method=post action=/sign-out><button>Sign out</button></form>")),
+        )
+        .route("/me", get(me))
+        .route("/orders", post(async || (StatusCode::CREATED, "ordered\n")))
+        .route("/sign-in", get(sign_in_page).post(sign_in))
+        .route("/sign-out", post(sign_out))
+        .with_state(auth)
+        .layer(closed)
+        .layer(from_fn_with_state(origin, own_origin))
+        // What a user saw is not for the back button of the next one.
+        .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))))
+}
+
+/// Lets only pages of this very origin change something. Browsers send `Origin` with every such request, and no page can change what it
+/// says. `SameSite` alone does not do: to it, every subdomain is the same site. (With `Referrer-Policy: no-referrer` a page's own forms say
+/// `null`, and are refused: `same-origin` is the policy that goes with this.)
+///
+/// **Holds as long as `GET` changes nothing.** A WebSocket begins with a `GET`, and needs the check as well.
+async fn own_origin(State(own): State<&'static str>, request: Request, next: Next) -> Response {
+    let changes = ![Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
+    if changes && request.headers().get(header::ORIGIN).is_none_or(|origin| origin != own) {
+        return (StatusCode::FORBIDDEN, "this request does not come from a page of this site\n").into_response();
+    }
+    next.run(request).await
+}
+
+/// Sends people to the sign-in, and tells programs what is the matter.
+fn answer(refused: &Refused<'_>) -> Response {
+    let accept = refused.headers().get(header::ACCEPT).map_or(&b""[..], HeaderValue::as_bytes);
+    let is_page =
+        accept.split(|byte| *byte == b',').any(|media_type| media_type.trim_ascii().starts_with(b"text/html"));
+    match refused.status() {
+        // Not for 403: who is signed in already would go round in circles.
+        StatusCode::UNAUTHORIZED if is_page => Redirect::to("/sign-in").into_response(),
+        status if is_page => (status, Html(format!("<h1>{status}</h1>"))).into_response(),
+        _ => refused.rejection().clone().into_response(),
+    }
+}
+
+async fn me(claims: CognitoClaims) -> Json<serde_json::Value> {
+    Json(serde_json::json!({ "username": claims.username() }))
+}
+
+async fn sign_in_page() -> Html<&'static str> {
+    Html("<h1>Sign in</h1><form method=post><input name=token autocomplete=off><button>Sign in</button></form>")
+}
+
+#[derive(Deserialize)]
+struct SignIn {
+    token: String,
+}
+
+/// Only a token that is valid becomes a cookie, for as long as it is. The path to return to is fixed: a parameter for it would have to be
+/// kept from leading to other sites.
+async fn sign_in(State(auth): State<CognitoAuth>, Form(form): Form<SignIn>) -> Result<Response, AuthRejection> {
+    let claims = auth.verifier().verify(&form.token).await?;
+    let seconds = claims.expires_at().duration_since(SystemClock.now()).unwrap_or_default().as_secs();
+    let cookie = set_cookie(&form.token, seconds);
+    if cookie.len() > LARGEST_COOKIE {
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, "the token is too large for a cookie\n").into_response());
+    }
+    Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response())
+}
+
+/// Takes the cookie from this browser. The token itself is valid until it expires, for whoever has a copy; `elsewhere/revocation` ends it.
+async fn sign_out() -> impl IntoResponse {
+    ([(header::SET_COOKIE, set_cookie("", 0))], Redirect::to("/sign-in"))
+}
+
+/// `Lax`: a link on another site leads to a page that knows its reader. What changes something is guarded by [`own_origin`].
+fn set_cookie(token: &str, seconds: u64) -> String {
+    format!("{COOKIE}={token}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax")
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let pool = FakeUserPool::new(); // in production: UserPool::from_env()?
+    let listener = TcpListener::bind("127.0.0.1:3000").await?;
+    println!("http://localhost:3000/\nTOKEN={}", pool.access_token("alice").mint());
+    Ok(axum::serve(listener, app(pool.user_pool(), "http://localhost:3000")?).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const ORIGIN: &str = "https://www.example.com";
+
+    struct Site {
+        url: String,
+        pool: FakeUserPool,
+        http: reqwest::Client,
+    }
+
+    impl Site {
+        async fn new() -> Self {
+            let pool = FakeUserPool::new();
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}", listener.local_addr().unwrap());
+            let app = app(pool.user_pool(), ORIGIN).unwrap();
+            tokio::spawn(async { axum::serve(listener, app).await });
+            let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+            Self { url, pool, http }
+        }
+
+        async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: String) -> reqwest::Response {
+            let request = self.http.request(method, format!("{}{path}", self.url)).body(body);
+            let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+            request.send().await.unwrap()
+        }
+
+        async fn sign_in(&self, origin: &str, token: &str) -> reqwest::Response {
+            let headers = [("origin", origin), ("content-type", "application/x-www-form-urlencoded")];
+            self.send(Method::POST, "/sign-in", &headers, format!("token={token}")).await
+        }
+    }
+
+    fn cookie_of(response: &reqwest::Response) -> &str {
+        response.headers().get("set-cookie").map_or("", |cookie| cookie.to_str().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_sign_in_sets_the_cookie_and_a_sign_out_takes_it() {
+        let site = Site::new().await;
+        let token = site.pool.access_token("alice").expires_in(Duration::from_secs(600)).mint();
+        let signed_in = site.sign_in(ORIGIN, &token).await;
+        assert_eq!((signed_in.status().as_u16(), &signed_in.headers()["location"]), (303, &"/".parse().unwrap()));
+        let (pair, attributes) = cookie_of(&signed_in).split_once("; ").unwrap();
+        assert_eq!(pair, format!("__Host-token={token}"));
+        let seconds: u64 = attributes.split(['=', ';']).nth(3).unwrap().parse().unwrap();
+        assert!((590..=600).contains(&seconds), "{attributes}");
+        assert!(attributes.starts_with("Path=/; ") && attributes.ends_with("; Secure; HttpOnly; SameSite=Lax"));
+
+        let me = site.send(Method::GET, "/me", &[("cookie", pair)], String::new()).await;
+        assert_eq!((me.status().as_u16(), &me.headers()["cache-control"]), (200, &"no-store".parse().unwrap()));
+        assert_eq!(me.text().await.unwrap(), r#"{"username":"alice"}"#);
+
+        let signed_out = site.send(Method::POST, "/sign-out", &[("origin", ORIGIN)], String::new()).await;
+        assert_eq!(signed_out.status(), 303);
+        assert!(cookie_of(&signed_out).starts_with("__Host-token=; Path=/; Max-Age=0; Secure;"));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_valid_or_does_not_fit_never_becomes_a_cookie() {
+        let site = Site::new().await;
+        let expired = site.pool.access_token("alice").expired().mint();
+        let forged = site.pool.access_token("alice").signed_by_a_stranger().mint();
+        let large =
+            (0..100).fold(site.pool.access_token("alice"), |token, _| token.group("a-group-with-a-long-name")).mint();
+        for (token, status) in [(&*expired, 401), (&forged, 401), ("x", 401), ("x%0d%0aa:b", 401), (&large, 422)] {
+            let refused = site.sign_in(ORIGIN, token).await;
+            assert_eq!((refused.status().as_u16(), cookie_of(&refused)), (status, ""));
+        }
+    }
+
+    #[tokio::test]
+    async fn other_sites_change_nothing() {
+        let site = Site::new().await;
+        let token = site.pool.access_token("alice").mint();
+        let cookie = format!("__Host-token={token}");
+        for (origin, status) in [
+            (Some(ORIGIN), 201),
+            (Some("https://evil.example"), 403),
+            (Some("https://sub.www.example.com"), 403),
+            (Some("http://www.example.com"), 403),
+            (Some("null"), 403),
+            (None, 403),
+        ] {
+            let headers: Vec<_> =
+                [("cookie", &*cookie)].into_iter().chain(origin.map(|origin| ("origin", origin))).collect();
+            let response = site.send(Method::POST, "/orders", &headers, String::new()).await;
+            assert_eq!(response.status(), status, "{origin:?}");
+        }
+        assert_eq!(site.sign_in("https://evil.example", &token).await.status(), 403, "nor who is signed in");
+    }
+
+    #[tokio::test]
+    async fn people_are_sent_to_the_sign_in_and_programs_are_told() {
+        let site = Site::new().await;
+        let browser = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+        for (headers, status, location, content_type) in [
+            (vec![browser], 303, "/sign-in", ""),
+            (vec![browser, ("cookie", "__Host-token=stale")], 303, "/sign-in", ""),
+            (vec![], 401, "", "application/problem+json"),
+            (vec![("accept", "application/json")], 401, "", "application/problem+json"),
+            (vec![("accept", "application/json"), ("authorization", "Bearer x")], 401, "", "application/problem+json"),
+        ] {
+            let response = site.send(Method::GET, "/me", &headers, String::new()).await;
+            let header = |name: &str| response.headers().get(name).map_or("", |value| value.to_str().unwrap());
+            assert_eq!((response.status().as_u16(), header("location")), (status, location), "{headers:?}");
+            assert_eq!(header("content-type"), content_type);
+        }
+        assert_eq!(site.send(Method::GET, "/sign-in", &[browser], String::new()).await.status(), 200);
+    }
+}

@@ -1,0 +1,151 @@
+//! The program `lambda` as Lambda runs it: its runtime API, played on 127.0.0.1, hands out one event after the other.
+
+use std::{
+    collections::VecDeque,
+    process::Stdio,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use axum_cognito::testing::FakeUserPool;
+use serde_json::{Value, json};
+use tokio::{
+    net::TcpListener,
+    process::{Child, Command},
+    sync::{Notify, mpsc},
+    time::timeout,
+};
+
+/// What Lambda has for the function, and what it got.
+struct Api {
+    events: Mutex<VecDeque<(String, Value)>>,
+    came: Notify,
+    answers: mpsc::UnboundedSender<(String, Value)>,
+}
+
+/// `GET /2018-06-01/runtime/invocation/next`: waits until there is an event.
+async fn next(State(api): State<Arc<Api>>) -> Response {
+    loop {
+        let event = api.events.lock().unwrap().pop_front();
+        let Some((id, event)) = event else {
+            api.came.notified().await;
+            continue;
+        };
+        let headers = [
+            ("lambda-runtime-aws-request-id", id.as_str()),
+            ("lambda-runtime-deadline-ms", "4102444800000"),
+            ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:123456789012:function:demo"),
+        ];
+        return (headers, Json(event)).into_response();
+    }
+}
+
+/// `POST /2018-06-01/runtime/invocation/{id}/response`
+async fn respond(State(api): State<Arc<Api>>, Path(id): Path<String>, answer: String) -> StatusCode {
+    api.answers.send((id, serde_json::from_str(&answer).unwrap())).unwrap();
+    StatusCode::ACCEPTED
+}
+
+/// `POST …/error`, of the init phase or an invocation.
+async fn failed(State(api): State<Arc<Api>>, error: String) -> StatusCode {
+    api.answers.send(("an error".to_owned(), Value::String(error))).unwrap();
+    StatusCode::ACCEPTED
+}
+
+/// The function, its keys fetched over HTTP, and Lambda around it.
+struct Function {
+    api: Arc<Api>,
+    answers: mpsc::UnboundedReceiver<(String, Value)>,
+    process: Child,
+    sent: u32,
+}
+
+impl Function {
+    async fn start(pool: &FakeUserPool, jwks_url: &str) -> Self {
+        let (sender, answers) = mpsc::unbounded_channel();
+        let api = Arc::new(Api { events: Mutex::default(), came: Notify::new(), answers: sender });
+        let routes = Router::new()
+            .route("/2018-06-01/runtime/invocation/next", get(next))
+            .route("/2018-06-01/runtime/invocation/{id}/response", post(respond))
+            .route("/2018-06-01/runtime/invocation/{id}/error", post(failed))
+            .route("/2018-06-01/runtime/init/error", post(failed))
+            .with_state(Arc::clone(&api));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async { axum::serve(listener, routes).await });
+        let process = Command::new(env!("CARGO_BIN_EXE_lambda"))
+            .env_clear()
+            .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
+            .env("AWS_LAMBDA_FUNCTION_NAME", "demo")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
+            .env("AWS_COGNITO_USER_POOL_ID", pool.id().as_str())
+            .env("AWS_COGNITO_USER_POOL_CLIENT_ID", pool.client_id())
+            .env("AWS_COGNITO_JWKS_PATH", jwks_url)
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        Self { api, answers, process, sent: 0 }
+    }
+
+    /// Invokes the function with a request, and returns its response.
+    async fn invoke(&mut self, path: &str, token: Option<&str>) -> Value {
+        self.sent += 1;
+        let id = format!("request-{}", self.sent);
+        let mut headers = json!({ "accept": "*/*" });
+        if let Some(token) = token {
+            headers["authorization"] = json!(format!("Bearer {token}"));
+        }
+        let event = json!({
+            "version": "2.0",
+            "routeKey": "$default",
+            "rawPath": path,
+            "rawQueryString": "",
+            "headers": headers,
+            "requestContext": { "http": { "method": "GET", "path": path }, "stage": "$default" },
+            "isBase64Encoded": false,
+        });
+        self.api.events.lock().unwrap().push_back((id.clone(), event));
+        self.api.came.notify_one();
+        let (answered, answer) = timeout(Duration::from_secs(10), self.answers.recv()).await.unwrap().unwrap();
+        assert_eq!(answered, id, "{answer}");
+        answer
+    }
+
+    /// Stops the process between invocations, as Lambda does, or lets it go on.
+    async fn signal(&self, signal: &str) {
+        let id = self.process.id().unwrap().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().await.unwrap().success());
+    }
+}
+
+#[tokio::test]
+async fn the_runtime_loop_answers_and_survives_a_freeze() {
+    let pool = FakeUserPool::new();
+    let jwks = pool.serve_jwks().await.unwrap();
+    let mut function = Function::start(&pool, &jwks.url()).await;
+
+    let alice = pool.access_token("alice").mint();
+    let me = function.invoke("/me", Some(&alice)).await;
+    assert_eq!((&me["statusCode"], &me["body"]), (&json!(200), &json!("alice\n")));
+    let anonymous = function.invoke("/me", None).await;
+    assert_eq!((&anonymous["statusCode"], &anonymous["headers"]["www-authenticate"]), (&json!(401), &json!("Bearer")));
+    assert_eq!(function.invoke("/admin", Some(&alice)).await["statusCode"], 403);
+
+    // The pool rotates its keys while the function is frozen: the first token with the new key brings it.
+    function.signal("-STOP").await;
+    pool.rotate();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    function.signal("-CONT").await;
+    let fresh = pool.access_token("alice").group("admins").mint();
+    assert_eq!(function.invoke("/admin", Some(&fresh)).await["statusCode"], 200);
+    assert_eq!(function.invoke("/me", Some(&alice)).await["statusCode"], 200, "the old key is still published");
+}
