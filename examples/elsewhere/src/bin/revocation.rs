@@ -169,7 +169,7 @@ fn app(pool: UserPool, revocations: Revocations) -> Router {
     let checked = revocations.clone();
     let auth = CognitoAuth::new(pool)
         // `ask` has a bound of its own, and must see it pass; this one is for what is added to it some day.
-        .check_async_within(2 * PATIENCE, move |claims, _| checked.clone().check(Caller::of(claims)));
+        .own_check_async_within(2 * PATIENCE, move |claims, _| checked.clone().check(Caller::of(claims)));
     Router::new()
         .route("/me", get(async |claims: CognitoClaims| claims.username().unwrap_or("a machine").to_owned()))
         .route("/signout", post(sign_out))
