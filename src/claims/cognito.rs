@@ -205,6 +205,11 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.expires_at()
     }
 
+    /// How long the token is valid still, by the verifier's clock; zero from `exp` on. How long to keep a connection or a session of one's own.
+    pub fn expires_in(&self) -> Duration {
+        self.expires_at().duration_since(self.token.clock.now()).unwrap_or_default()
+    }
+
     /// `exp` in whole seconds since 1970.
     pub fn exp(&self) -> u64 {
         unix_seconds(self.token.expires_at())

@@ -148,6 +148,14 @@ impl AuthRejection {
         Self { needed: Some(Arc::new(needed)), ..Self::of(AuthRejectionKind::InsufficientAuthentication) }
     }
 
+    /// The same with what would suffice, for somebody who has no token yet.
+    pub(super) fn needing(mut self, needed: impl FnOnce() -> Option<Needed>) -> Self {
+        if self.kind == AuthRejectionKind::MissingToken {
+            self.needed = needed().map(Arc::new);
+        }
+        self
+    }
+
     /// What went wrong, as far as the caller is told.
     pub fn kind(&self) -> AuthRejectionKind {
         self.kind

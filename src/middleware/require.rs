@@ -31,7 +31,7 @@ use crate::{claims::CognitoClaims, policy::CLOCK_TOLERANCE, pool::TokenUse};
 ///
 /// | who asks | answer |
 /// |---|---|
-/// | nobody | 401 |
+/// | nobody | 401, with the scopes to ask for where the rule is about scopes |
 /// | somebody without the right | 403 `insufficient_scope`, with the scopes needed where scopes would do |
 /// | somebody whose sign-in is too old or too weak | 401 `insufficient_user_authentication` ([RFC 9470]), with `max_age` or `acr_values` |
 ///
@@ -351,6 +351,20 @@ impl Require {
         }
     }
 
+    /// The scopes that would do for somebody of whom nothing is known; of alternatives, the first that is about scopes.
+    fn scopes_of_anybody(&self) -> Vec<&str> {
+        match &*self.rule {
+            Rule::Scopes(Quantity::All, names) => names.iter().collect(),
+            Rule::Scopes(Quantity::Any, names) => names.iter().take(1).collect(),
+            Rule::Both(one, other) => [one.scopes_of_anybody(), other.scopes_of_anybody()].concat(),
+            Rule::Either(one, other) => {
+                let scopes = one.scopes_of_anybody();
+                if scopes.is_empty() { other.scopes_of_anybody() } else { scopes }
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// The sign-in that would do. The next one has to satisfy also what this one does.
     fn sign_in(&self, claims: &CognitoClaims, now: &dyn Fn() -> SystemTime) -> SignIn<'_> {
         match &*self.rule {
@@ -468,7 +482,12 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        match outcome(request.extensions()).and_then(|claims| self.require.check(claims)) {
+        let verdict = match outcome(request.extensions()) {
+            Ok(claims) => self.require.check(claims),
+            // Who has no token yet learns which scopes to ask for (RFC 6750 §3), and so does not have to come twice.
+            Err(rejection) => Err(rejection.needing(|| Needed::scopes(&self.require.scopes_of_anybody()))),
+        };
+        match verdict {
             Ok(()) => GateFuture::forwarded(self.inner.call(request)),
             Err(rejection) => GateFuture::refused(rejection.answer(&request)),
         }

@@ -182,6 +182,26 @@ pub(super) fn place(outcome: Result<CognitoClaims, AuthRejection>, extensions: &
     }
 }
 
+impl CognitoClaims {
+    /// The claims that [`CognitoAuth`](super::CognitoAuth) has left in a request, for services that are not handlers of axum.
+    ///
+    /// ```
+    /// use axum_cognito::{AuthRejection, CognitoClaims};
+    ///
+    /// fn whose<B>(request: &http::Request<B>) -> Result<&str, AuthRejection> {
+    ///     Ok(CognitoClaims::of_request(request.extensions())?.sub())
+    /// }
+    /// // Without the layer around it, that is the application's fault:
+    /// assert_eq!(whose(&http::Request::new(())).unwrap_err().status(), 500);
+    /// ```
+    ///
+    /// # Errors
+    /// [`AuthRejection`] says why there are none, and [answers](AuthRejection::into_response_with) the caller.
+    pub fn of_request(extensions: &Extensions) -> Result<&Self, AuthRejection> {
+        outcome(extensions)
+    }
+}
+
 /// What the layer has found out about a request.
 pub(crate) fn outcome(extensions: &Extensions) -> Result<&CognitoClaims, AuthRejection> {
     match extensions.get::<CognitoClaims>() {

@@ -60,7 +60,7 @@ async fn every_refusal_has_the_applications_form_and_the_challenge() {
         r#"Bearer realm="shop", error="invalid_request", error_description="send exactly one bearer token""#;
     for (path, authorization, status, challenge, kind) in [
         ("/me", None, 401, r#"Bearer realm="shop""#, "MissingToken"),
-        ("/orders", None, 401, r#"Bearer realm="shop""#, "MissingToken"),
+        ("/orders", None, 401, r#"Bearer realm="shop", scope="orders/read""#, "MissingToken"),
         ("/me", Some("Bearer x"), 401, invalid, "InvalidToken"),
         ("/orders", Some(&*good), 403, forbidden, "InsufficientScope"),
         ("/handler", Some(&*good), 403, forbidden.split(", scope").next().unwrap(), "InsufficientScope"),

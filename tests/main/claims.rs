@@ -166,3 +166,17 @@ fn escaped_values_read_as_others_do() {
     assert!(claims.has_scope("x/y"));
     assert_eq!(claims.payload(), payload);
 }
+
+#[test]
+fn the_time_that_is_left_is_that_of_the_verifiers_clock() {
+    let fake = FakeUserPool::new();
+    let clock = axum_cognito::testing::ManualClock::starting_now();
+    let verifier = Verifier::builder().pool(fake.user_pool()).clock(clock.clone()).build().unwrap();
+    let claims = verifier.check(&fake.access_token("alice").mint()).unwrap();
+    let left = claims.expires_in();
+    assert!(left > Duration::from_secs(60));
+    clock.advance(Duration::from_secs(60));
+    assert_eq!(claims.expires_in(), left - Duration::from_secs(60));
+    clock.advance(left);
+    assert_eq!(claims.expires_in(), Duration::ZERO);
+}

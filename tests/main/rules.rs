@@ -435,3 +435,25 @@ async fn other_methods_are_not_grpc() {
     let request = Request::get("/me").header(header::CONTENT_TYPE, "application/grpc").body(Body::empty()).unwrap();
     assert_eq!(app.oneshot(request).await.unwrap().status(), StatusCode::UNAUTHORIZED);
 }
+
+/// Who has no token yet learns which scopes to ask for; who has a bad one has asked before.
+#[tokio::test]
+async fn a_first_challenge_names_the_scopes() {
+    let fake = FakeUserPool::new();
+    for (rule, expected) in [
+        (Require::scope("a"), r#"Bearer scope="a""#),
+        (Require::all_scopes(["a", "b"]), r#"Bearer scope="a b""#),
+        (Require::any_scope(["a", "b"]), r#"Bearer scope="a""#),
+        (Require::scope("a").and(Require::scope("b")).and(Require::scope("a")), r#"Bearer scope="a b""#),
+        (Require::group("g").or(Require::scope("b")).or(Require::scope("c")), r#"Bearer scope="b""#),
+        (Require::group("g").and(Require::max_age(Duration::ZERO)), "Bearer"),
+    ] {
+        let name = format!("{rule:?}");
+        let app =
+            Router::new().route("/", get(async || "in").route_layer(rule)).layer(CognitoAuth::new(fake.user_pool()));
+        let challenge = |response: Response| response.headers()[header::WWW_AUTHENTICATE].to_str().unwrap().to_owned();
+        assert_eq!(challenge(ask(&app, Method::GET, "/", None).await), expected, "{name}");
+        let bad = challenge(ask(&app, Method::GET, "/", Some("x")).await);
+        assert!(bad.contains("invalid_token") && !bad.contains("scope"), "{name}: {bad}");
+    }
+}
