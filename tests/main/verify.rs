@@ -85,6 +85,8 @@ fn each_lie_has_its_kind() {
     }
     refused(&verifier, &"a".repeat(16_385), Kind::TooLong, None, Some("at most 16384 bytes"), Some("16385"));
 
+    assert_eq!(kind_of(&verifier, &"a".repeat(16_384)), Some(Kind::Malformed));
+
     // Header
     refused(
         &verifier,
@@ -111,6 +113,7 @@ fn each_lie_has_its_kind() {
         Some("not a string"),
     );
     refused(&verifier, &token().without_header("kid").mint(), Kind::Malformed, Some("kid"), None, None);
+    refused(&verifier, &token().header("kid", "").mint(), Kind::Malformed, Some("kid"), None, None);
     refused(&verifier, &token().header("crit", json!(["exp"])).mint(), Kind::Malformed, Some("crit"), None, None);
     refused(&verifier, &token().header("b64", false).mint(), Kind::Malformed, Some("b64"), None, None);
     let (mut access_key, mut id_key) = fake.key_ids();
@@ -171,6 +174,8 @@ fn each_lie_has_its_kind() {
 
     // Subject
     refused(&verifier, &token().without("sub").mint(), Kind::MissingClaim, Some("sub"), None, None);
+    refused(&verifier, &token().claim("sub", "").mint(), Kind::InvalidClaim, Some("sub"), None, None);
+    refused(&verifier, &fake.machine_token().claim("sub", "").mint(), Kind::InvalidClaim, Some("sub"), None, None);
     refused(
         &verifier,
         &token().claim("cognito:groups", "admins").mint(),
