@@ -85,7 +85,7 @@ impl VerifyingKey {
 }
 
 fn read_signature<'b>(encoded: &str, buffer: &'b mut [u8; SIGNATURE_MAX]) -> Result<&'b [u8], VerifyError> {
-    if encoded.len() > SIGNATURE_MAX.div_ceil(3) * 4 {
+    if encoded.len() > (SIGNATURE_MAX * 4).div_ceil(3) {
         return Err(VerifyError::new(VerifyErrorKind::Signature, "the signature is too long"));
     }
     let length =

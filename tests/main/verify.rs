@@ -133,6 +133,14 @@ fn each_lie_has_its_kind() {
     // Signature
     refused(&verifier, &token().signed_by_a_stranger().mint(), Kind::Signature, None, None, None);
     refused(&verifier, &token().signed_by_the_other_key_of(&fake).mint(), Kind::Signature, None, None, None);
+    for (letters, reason) in [
+        (683, "the signature is not the key's"),
+        (684, "the signature is too long"),
+        (9999, "the signature is too long"),
+    ] {
+        let error = verifier.check(&format!("{}.{}", token().signing_input(), "A".repeat(letters))).unwrap_err();
+        assert_eq!((error.kind(), error.reason()), (Kind::Signature, reason), "{letters}");
+    }
 
     // Issuer
     let other = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Other";
