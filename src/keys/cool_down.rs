@@ -175,6 +175,21 @@ mod tests {
     }
 
     #[test]
+    fn unknown_keys_are_remembered_beside_each_other() {
+        let (mut cool_down, start) = (CoolDown::default(), Instant::now());
+        cool_down.start(start, SECOND * 5);
+        let keys = 1..=SEEN_MAX as u64;
+        for key in keys.clone() {
+            assert!(!cool_down.has_seen(Suspect { key, token: 1 }));
+            assert_eq!(cool_down.judge(Suspect { key, token: 1 }, start), Verdict::Refuse);
+        }
+        for key in keys {
+            assert!(cool_down.has_seen(Suspect { key, token: 2 }));
+            assert_ne!(cool_down.judge(Suspect { key, token: 2 }, start), Verdict::Refuse, "{key}");
+        }
+    }
+
+    #[test]
     fn a_short_cool_down_has_no_later_second_look() {
         let (suspects, mut cool_down, start) = (Suspects::default(), CoolDown::default(), Instant::now());
         cool_down.start(start, SECOND / 10);

@@ -140,3 +140,23 @@ impl Error for KeysError {
         self.pools.first().map(|(_, _, error)| error as _)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_tell_the_whole_chain() {
+        let error = |message: &'static str| FetchError::new(FetchErrorKind::Connect, message).caused_by("refused");
+        assert_eq!(error("no answer").to_string(), "no answer: refused");
+        assert_eq!(
+            format!("{:?}", error("no answer")),
+            "FetchError { kind: Connect, message: no answer: refused, .. }"
+        );
+        let pools = ["one", "two"].map(|pool| (pool.to_owned(), "there".to_owned(), error(pool)));
+        let error = KeysError { pools: pools.into() };
+        let told = |pool| format!("no keys for the user pool `{pool}` from `there`: {pool}: refused");
+        assert_eq!(error.to_string(), format!("{}; {}", told("one"), told("two")));
+        assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("one: refused"));
+    }
+}

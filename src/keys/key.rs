@@ -1,11 +1,8 @@
 //! One public key, and what it proves.
 
-use std::{
-    fmt,
-    sync::{
-        OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicU64, Ordering},
 };
 
 use aws_lc_rs::{
@@ -89,21 +86,12 @@ impl VerifyingKey {
 }
 
 fn read_signature<'b>(encoded: &str, buffer: &'b mut [u8; SIGNATURE_MAX]) -> Result<&'b [u8], VerifyError> {
-    if encoded.len() > SIGNATURE_MAX.div_ceil(3) * 4 {
+    if encoded.len() > (SIGNATURE_MAX * 4).div_ceil(3) {
         return Err(VerifyError::new(VerifyErrorKind::Signature, "the signature is too long"));
     }
     let length = base64url::decode(encoded, buffer)
         .ok_or_else(|| VerifyError::malformed(VerifyStep::Signature, "the signature is not base64url"))?;
     Ok(&buffer[..length])
-}
-
-impl fmt::Debug for VerifyingKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VerifyingKey")
-            .field("key_id", &self.key_id())
-            .field("serial", &self.serial)
-            .finish_non_exhaustive()
-    }
 }
 
 /// The first proof: the claims of a token whose signature was verified. Only [`VerifyingKey::verify`] makes one.

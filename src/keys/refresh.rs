@@ -28,7 +28,6 @@
 //! force.
 
 use std::{
-    fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -230,12 +229,6 @@ impl Drop for PoolKeys {
         if let Some(flight) = flight {
             flight.task.abort();
         }
-    }
-}
-
-impl fmt::Debug for PoolKeys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PoolKeys").field("pool", &self.shared.pool).finish_non_exhaustive()
     }
 }
 

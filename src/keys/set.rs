@@ -9,7 +9,6 @@ use super::{
 };
 
 /// A set of parsed keys, in the order of their ids, and what was skipped on the way.
-#[derive(Debug)]
 pub(crate) struct KeySet {
     keys: Box<[Arc<VerifyingKey>]>,
     skipped: Vec<SkippedKey>,

@@ -117,6 +117,18 @@ mod tests {
     }
 
     #[test]
+    fn the_reason_says_what_is_missing() {
+        for (value, reason) in [
+            ("Bearer", "no token after the scheme"),
+            ("Bearer  ", "no token after the scheme"),
+            ("Bearer\ta", "the credentials are not one token"),
+        ] {
+            let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static(value))]);
+            assert_eq!(credentials(&headers).err(), Some(reason), "{value:?}");
+        }
+    }
+
+    #[test]
     fn what_is_not_exactly_one_token_is_malformed() {
         for value in [
             &b"Bearer"[..],

@@ -327,18 +327,20 @@ mod tests {
     #[test]
     fn a_full_set_gives_up_the_token_that_expires_first() {
         let fake = FakeUserPool::new();
-        let cache = TokenCache::new(WAYS, NO_LEEWAY).unwrap();
         let now = SystemClock.now();
         let tokens = tokens(&fake, 5);
-        let tags: Vec<_> = tokens.iter().map(|(string, _)| cache.tag(string.as_bytes()).unwrap()).collect();
-        for ((_, token), tag) in tokens.iter().zip(&tags).rev() {
-            cache.insert(*tag, token, now, |_| true);
-            cache.insert(*tag, token, now, |_| true);
+        for order in [[4, 3, 2, 1, 0], [1, 2, 3, 4, 0], [2, 1, 4, 3, 0], [3, 4, 1, 2, 0], [2, 3, 4, 1, 0]] {
+            let cache = TokenCache::new(WAYS, NO_LEEWAY).unwrap();
+            let tags: Vec<_> = tokens.iter().map(|(string, _)| cache.tag(string.as_bytes()).unwrap()).collect();
+            for index in order {
+                cache.insert(tags[index], &tokens[index].1, now, |_| true);
+                cache.insert(tags[index], &tokens[index].1, now, |_| true);
+            }
+            let there: Vec<_> = tags.iter().map(|tag| cache.get(*tag, now, |_| true).is_some()).collect();
+            // The last one came into a full set and made room for itself at the cost of the first to expire.
+            assert_eq!(there, [true, false, true, true, true], "{order:?}");
+            assert_eq!(cache.len(), WAYS);
         }
-        let there: Vec<_> = tags.iter().map(|tag| cache.get(*tag, now, |_| true).is_some()).collect();
-        // The last one came into a full set and made room for itself at the cost of the first to expire.
-        assert_eq!(there, [true, false, true, true, true]);
-        assert_eq!(cache.len(), WAYS);
     }
 
     #[test]
@@ -357,6 +359,23 @@ mod tests {
             cache.insert(cache.tag(last.0.as_bytes()).unwrap(), &last.1, later, |_| true);
         }
         assert_eq!(cache.len(), 1);
+    }
+
+    #[test]
+    fn a_thread_has_copies_of_several_tokens() {
+        let (_, token) = tokens(&FakeUserPool::new(), 1).remove(0);
+        let tags = [0, 1, 2, 15].map(|place| Tag(place << 96));
+        for tag in tags {
+            (0..recent::EVERY).for_each(|_| recent::keep(0, tag, &token));
+        }
+        assert!(tags.iter().all(|tag| recent::get(0, *tag).is_some()));
+    }
+
+    #[test]
+    fn a_hint_is_half_of_the_tag() {
+        assert_eq!(low_half(Tag(u128::MAX - 5)), u64::MAX - 5);
+        assert_eq!(low_half(Tag(7 << 64 | 3)), 3);
+        assert_eq!(format!("{:?}", TokenCache::new(16, NO_LEEWAY).unwrap()), "TokenCache { places: 16, .. }");
     }
 
     #[test]

@@ -193,7 +193,7 @@ async fn a_handshake_that_hangs() {
 #[tokio::test]
 async fn nothing_stays_open_after_a_look() {
     let keep = text(Mode::good(&fake().jwks_json())).replace("connection: close\r\n", "");
-    let endpoint = Endpoint::start(Mode::Raw(keep.into_bytes())).await;
+    let endpoint = Endpoint::start(Mode::Keep(keep.into_bytes())).await;
     let source = HttpKeySource::new(endpoint.url()).unwrap();
     let verifier = Verifier::new(fake().user_pool().key_source(source));
     verifier.ready().await.unwrap();

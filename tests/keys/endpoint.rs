@@ -22,6 +22,8 @@ use tokio::{
 pub enum Mode {
     /// Sends these bytes and closes.
     Raw(Vec<u8>),
+    /// Sends these bytes and leaves the connection to the client.
+    Keep(Vec<u8>),
     /// Sends these bytes after this long.
     Slow(Duration, Vec<u8>),
     /// Sends this document with an `ETag`, or 304 to whoever has it already.
@@ -193,6 +195,10 @@ async fn serve(mut connection: TcpStream, inner: &Inner) -> io::Result<()> {
     let mode = inner.mode.lock().unwrap().clone();
     match mode {
         Mode::Raw(bytes) => send(&mut connection, &bytes).await,
+        Mode::Keep(bytes) => {
+            connection.write_all(&bytes).await?;
+            until_closed(&mut connection).await
+        }
         Mode::Slow(time, bytes) => {
             tokio::select! {
                 () = sleep(time) => send(&mut connection, &bytes).await,

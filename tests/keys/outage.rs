@@ -135,6 +135,20 @@ async fn a_hanging_endpoint_that_comes_back_is_noticed_on_sockets() {
     eventually("the old connections' end", || endpoint.open_connections() == 0).await;
 }
 
+/// Somebody who waits for keys does not wait for the next look that is due.
+#[tokio::test(start_paused = true)]
+async fn ready_looks_at_once() {
+    let fake = fake();
+    let script = Script::starting_with(&fake, Line::Fail(FetchErrorKind::Connect));
+    let verifier = script.builder().build().unwrap();
+    verifier.ready().await.unwrap_err();
+    sleep(MINUTE).await;
+    script.set(Line::Keys);
+    let start = Instant::now();
+    verifier.ready().await.unwrap();
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
 #[tokio::test(start_paused = true)]
 async fn ready_gives_up_with_the_look_and_says_so() {
     let fake = fake();

@@ -2,7 +2,10 @@
 
 use std::{thread, time::Duration};
 
-use axum_cognito::{CognitoAuth, Verifier, VerifyErrorKind, testing::ManualClock};
+use axum_cognito::{
+    CognitoAuth, Verifier, VerifyErrorKind,
+    testing::{FakeUserPool, ManualClock},
+};
 use tokio::{
     runtime::{Builder, Handle, Runtime},
     time::{Instant, sleep},
@@ -212,4 +215,25 @@ fn without_tokio_a_verdict_comes_at_once() {
     current_thread().block_on(verifier.ready()).unwrap();
     assert_eq!(verify(&genuine(&fake())), Ok(()));
     assert_eq!(verify(&forged(&fake(), "x")), Err(VerifyErrorKind::UnknownKey));
+}
+
+/// A load whose runtime ended is made up for by whoever comes next, and is nobody's look: a stranger who comes takes none away.
+#[test]
+fn a_load_after_one_cut_short_begins_no_cool_down() {
+    let fake = FakeUserPool::new();
+    let script = Script::starting_with(&fake, Line::Hang);
+    let verifier = Verifier::builder().pool(script.pool()).clock(ManualClock::starting_now()).build().unwrap();
+    current_thread().block_on(async {
+        let (verifier, token) = (verifier.clone(), genuine(&fake));
+        tokio::spawn(async move { verifier.verify(&token).await });
+        settle().await;
+    });
+    script.set(Line::Keys);
+    current_thread().block_on(async {
+        let error = verifier.verify(&forged(&fake, "a")).await.unwrap_err();
+        assert_eq!((error.kind(), script.fetches()), (VerifyErrorKind::UnknownKey, 2));
+        fake.rotate();
+        assert!(verifier.verify(&genuine(&fake)).await.is_ok());
+        assert_eq!(script.fetches(), 3);
+    });
 }

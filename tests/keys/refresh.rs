@@ -1,6 +1,6 @@
 //! The background: when looks come, what they ask with, and what clocks and frozen timers do to them.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum_cognito::{
     Clock, Verifier, VerifyErrorKind,
@@ -199,6 +199,23 @@ async fn the_time_of_day_may_jump() {
     clock.advance(DAY * 2);
     assert!(verifier.verify(&token).await.is_ok());
     assert_eq!((script.fetches(), start.elapsed()), (6, Duration::ZERO));
+}
+
+/// Corrections of the clock are no reason to look, up to the next look being twice the longest wait away, to the millisecond.
+#[tokio::test(start_paused = true)]
+async fn a_clock_set_back_a_little_causes_no_look() {
+    let script = Script::new(&fake());
+    let clock = ManualClock::new(UNIX_EPOCH + DAY * 20_000);
+    let verifier = Verifier::builder().pool(script.pool()).clock(clock.clone()).build().unwrap();
+    verifier.ready().await.unwrap();
+    let due = clock.now() + status(&verifier).next_refresh_in.unwrap();
+    let due = UNIX_EPOCH + Duration::from_millis(due.duration_since(UNIX_EPOCH).unwrap().as_millis() as u64);
+    for (before, looks) in [(HOUR * 2, 1), (HOUR * 2 + Duration::from_millis(1), 2)] {
+        clock.set(due - before);
+        drop(verifier.check(&genuine(&fake())));
+        settle().await;
+        assert_eq!(script.fetches(), looks, "{before:?} before the next look");
+    }
 }
 
 /// Set back for good, the time of day would let old keys live for ever. The other clock does not.

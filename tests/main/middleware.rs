@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    error::Error,
     future::{Ready, ready},
     sync::{
         Arc,
@@ -16,7 +17,9 @@ use axum::{
     http::{Request, Response, StatusCode},
     routing::get,
 };
-use axum_cognito::{AuthRejection, AuthRejectionKind, CognitoAuth, CognitoClaims, Require, testing::FakeUserPool};
+use axum_cognito::{
+    AuthRejection, AuthRejectionKind, CognitoAuth, CognitoClaims, Require, Verifier, testing::FakeUserPool,
+};
 use bytes::Bytes;
 use http_body_util::Full;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, limit::ConcurrencyLimitLayer, service_fn};
@@ -35,6 +38,19 @@ async fn plain(request: Request<()>) -> Result<Response<Full<Bytes>>, Infallible
         None => format!("{:?}", request.extensions().get::<AuthRejection>().map(AuthRejection::kind)),
     };
     Ok(Response::new(name.into()))
+}
+
+#[test]
+fn a_rejection_tells_the_operator_why() {
+    let fake = FakeUserPool::new();
+    let verifier = Verifier::new(fake.user_pool());
+    let error = verifier.check(&fake.access_token("alice").expired().mint()).unwrap_err();
+    let why = error.to_string();
+    let rejection = AuthRejection::from(error);
+    assert_eq!(rejection.to_string(), "the token is not valid");
+    assert_eq!(rejection.source().map(ToString::to_string), Some(why));
+    let shown = format!("{rejection:?}");
+    assert!(shown.starts_with("AuthRejection { kind: InvalidToken, cause: Some("), "{shown}");
 }
 
 #[tokio::test]
@@ -151,12 +167,12 @@ fn types_are_send_sync_and_static() {
     check::<CognitoClaims>();
     check::<axum_cognito::AccessClaims>();
     check::<AuthRejection>();
-    check::<axum_cognito::Verifier>();
+    check::<Verifier>();
     check::<axum_cognito::UserPool>();
     check::<Require>();
     fn future<T: Send>(_: T) {}
     let fake = FakeUserPool::new();
-    let verifier = axum_cognito::Verifier::new(fake.user_pool());
+    let verifier = Verifier::new(fake.user_pool());
     future(verifier.verify("x"));
     future(verifier.ready());
 }

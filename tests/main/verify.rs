@@ -85,6 +85,8 @@ fn each_lie_has_its_kind() {
     }
     refused(&verifier, &"a".repeat(16_385), Kind::TooLong, None, Some("at most 16384 bytes"), Some("16385"));
 
+    assert_eq!(kind_of(&verifier, &"a".repeat(16_384)), Some(Kind::Malformed));
+
     // Header
     refused(
         &verifier,
@@ -111,6 +113,7 @@ fn each_lie_has_its_kind() {
         Some("not a string"),
     );
     refused(&verifier, &token().without_header("kid").mint(), Kind::Malformed, Some("kid"), None, None);
+    refused(&verifier, &token().header("kid", "").mint(), Kind::Malformed, Some("kid"), None, None);
     refused(&verifier, &token().header("crit", json!(["exp"])).mint(), Kind::Malformed, Some("crit"), None, None);
     refused(&verifier, &token().header("b64", false).mint(), Kind::Malformed, Some("b64"), None, None);
     let (mut access_key, mut id_key) = fake.key_ids();
@@ -130,6 +133,14 @@ fn each_lie_has_its_kind() {
     // Signature
     refused(&verifier, &token().signed_by_a_stranger().mint(), Kind::Signature, None, None, None);
     refused(&verifier, &token().signed_by_the_other_key_of(&fake).mint(), Kind::Signature, None, None, None);
+    for (letters, reason) in [
+        (683, "the signature is not the key's"),
+        (684, "the signature is too long"),
+        (9999, "the signature is too long"),
+    ] {
+        let error = verifier.check(&format!("{}.{}", token().signing_input(), "A".repeat(letters))).unwrap_err();
+        assert_eq!((error.kind(), error.reason()), (Kind::Signature, reason), "{letters}");
+    }
 
     // Issuer
     let other = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Other";
@@ -171,6 +182,8 @@ fn each_lie_has_its_kind() {
 
     // Subject
     refused(&verifier, &token().without("sub").mint(), Kind::MissingClaim, Some("sub"), None, None);
+    refused(&verifier, &token().claim("sub", "").mint(), Kind::InvalidClaim, Some("sub"), None, None);
+    refused(&verifier, &fake.machine_token().claim("sub", "").mint(), Kind::InvalidClaim, Some("sub"), None, None);
     refused(
         &verifier,
         &token().claim("cognito:groups", "admins").mint(),

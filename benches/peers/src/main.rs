@@ -7,6 +7,10 @@ mod cases;
 mod chart;
 mod count;
 mod endpoint;
+mod faults;
+#[allow(dead_code, reason = "made for the tests of the crate")]
+#[path = "../../../tests/keys/endpoint.rs"]
+mod hostile;
 mod material;
 mod report;
 mod results;
@@ -26,6 +30,7 @@ static ALLOCATOR: count::Counting = count::Counting;
 
 const USAGE: &str = "\
 usage: peers [--quick] [--rounds N] [--no-sockets] [--from FILE] [--json FILE] [--chart FILE]
+       peers faults [requests a second = 50] [seconds a mode = 8]
 
   --quick       a few rounds: shows that all works, its figures mean little
   --rounds N    rounds in process (default 200)
@@ -42,6 +47,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         match argument.as_str() {
             "measure" => return Ok(worker::run(Purpose::Measure, backend(&value()?)?)?),
             "serve" => return Ok(worker::run(Purpose::Serve, backend(&value()?)?)?),
+            "faults" => {
+                let mut number = |default| arguments.next().map_or(Ok(default), |number| number.parse());
+                return faults::run(number(50)?, number(8)?);
+            }
             "--quick" => effort = Effort::quick(),
             "--rounds" => effort.rounds = value()?.parse()?,
             "--no-sockets" => effort.socket_rounds = 0,

@@ -1,6 +1,6 @@
 //! The same small application in front of every verifier, to be called in process or served on a socket.
 
-use std::{convert::Infallible, future::ready as now, sync::Arc, task};
+use std::{convert::Infallible, future::ready as now, pin::Pin, sync::Arc, task};
 
 use axum::{
     Extension, Router,
@@ -12,14 +12,20 @@ use axum::{
     routing::{MethodRouter, get},
 };
 use tokio::net::TcpListener;
-use tower::{Layer, Service, make::Shared};
+use tower::{Layer, Service, ServiceExt, make::Shared};
 
 use super::{Bare, ready};
+
+/// What an application will say.
+pub type Answer = Pin<Box<dyn Future<Output = StatusCode> + Send>>;
 
 /// A guarded application.
 pub trait App {
     /// One request in process, its response dropped.
     fn call(&mut self, request: Parts) -> StatusCode;
+
+    /// The same, for an application that may wait for keys.
+    fn start(&self, request: Parts) -> Answer;
 
     /// Serves it from a task of the runtime that is entered.
     fn serve(self: Box<Self>, listener: TcpListener);
@@ -31,12 +37,20 @@ pub struct Axum<S>(pub S);
 impl<S> App for Axum<S>
 where
     S: Service<Request<Body>, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
-    S::Future: Send,
+    S::Future: Send + 'static,
 {
     fn call(&mut self, request: Parts) -> StatusCode {
         let Ok(()) = ready(std::future::poll_fn(|cx| self.0.poll_ready(cx)));
         let Ok(response) = ready(self.0.call(Request::from_parts(request, Body::empty())));
         response.status()
+    }
+
+    fn start(&self, request: Parts) -> Answer {
+        let answer = self.0.clone().oneshot(Request::from_parts(request, Body::empty()));
+        Box::pin(async move {
+            let Ok(response) = answer.await;
+            response.status()
+        })
     }
 
     fn serve(self: Box<Self>, listener: TcpListener) {
@@ -52,6 +66,14 @@ impl App for Axum07 {
         let request = Request::from_parts(request, axum_07::body::Body::empty());
         let Ok(response) = ready(self.0.call(request));
         response.status()
+    }
+
+    fn start(&self, request: Parts) -> Answer {
+        let answer = self.0.clone().oneshot(Request::from_parts(request, axum_07::body::Body::empty()));
+        Box::pin(async move {
+            let Ok(response) = answer.await;
+            response.status()
+        })
     }
 
     fn serve(self: Box<Self>, listener: TcpListener) {

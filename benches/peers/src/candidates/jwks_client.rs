@@ -1,5 +1,7 @@
 //! jwks_client_rs: a client for the keys that also decodes; the middleware is one's own.
 
+use std::time::Duration;
+
 use jwks_client_rs::{JwksClient, source::WebSource};
 
 use super::{
@@ -17,12 +19,23 @@ pub struct Client {
 
 impl Client {
     pub async fn new(material: &Material) -> Self {
-        let url = material.jwks_url.parse().expect("a URL");
-        let source = WebSource::builder().build(url).expect("an HTTP client");
-        let client = Self { client: JwksClient::builder().build(source) };
+        Self::of(JwksClient::builder().build(source(material)), material).await
+    }
+
+    pub async fn with_keys_for(time_to_live: Duration, material: &Material) -> Self {
+        Self::of(JwksClient::builder().time_to_live(time_to_live).build(source(material)), material).await
+    }
+
+    async fn of(client: JwksClient<WebSource>, material: &Material) -> Self {
+        let client = Self { client };
         assert!(client.check(&material.good).await.is_some(), "the first token fetches the keys");
         client
     }
+}
+
+fn source(material: &Material) -> WebSource {
+    let url = material.jwks_url.parse().expect("a URL");
+    WebSource::builder().build(url).expect("an HTTP client")
 }
 
 impl Check for Client {

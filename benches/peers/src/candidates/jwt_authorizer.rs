@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum_07::{http::StatusCode, routing::get};
-use jwt_authorizer::{Authorizer as Inner, AuthorizerBuilder, IntoLayer, JwtClaims, Validation};
+use jwt_authorizer::{Authorizer as Inner, AuthorizerBuilder, IntoLayer, JwtClaims, Refresh, Validation};
 
 use super::{
     App, Candidate, Token,
@@ -19,7 +19,12 @@ pub struct Authorizer {
 
 impl Authorizer {
     pub async fn new(material: &Material) -> Self {
+        Self::refreshing(material, Refresh::default()).await
+    }
+
+    pub async fn refreshing(material: &Material, refresh: Refresh) -> Self {
         let inner = AuthorizerBuilder::<Claims>::from_jwks_url(&material.jwks_url)
+            .refresh(refresh)
             .validation(Validation::new().iss(&[ISSUER]))
             .check(Claims::fit)
             .build()

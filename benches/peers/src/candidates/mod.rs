@@ -6,6 +6,7 @@ mod axum_jwt_auth;
 mod bare;
 mod by_hand;
 mod claims;
+mod fetching;
 mod jwks_client;
 mod jwt_authorizer;
 mod jwt_verify;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     apps::{App, PATH, idle, plain, plain_07, request, signature_only},
     bare::Bare,
+    fetching::Fetching,
     ours::{builder, cold, layer_around},
 };
 use crate::material::Material;

@@ -1,5 +1,7 @@
 //! axum-cognito, with its cache and without.
 
+use std::time::Duration;
+
 use axum::routing::get;
 use axum_cognito::{CognitoAuth, CognitoClaims, UserPool, Verifier, VerifierBuilder};
 use tower::Layer;
@@ -32,6 +34,10 @@ impl Ours {
 
     pub async fn cold(material: &Material) -> Self {
         Self::new(cold(builder(material))).await
+    }
+
+    pub async fn cold_with_keys_for(interval: Duration, material: &Material) -> Self {
+        Self::new(cold(builder(material)).refresh_interval(interval)).await
     }
 
     async fn new(builder: VerifierBuilder) -> Self {
