@@ -156,6 +156,15 @@ mod tests {
     }
 
     #[test]
+    fn waits_have_room_for_a_second_look() {
+        let schedule = Schedule { refresh_interval: secs(1), fetch_timeout: secs(60), ..Schedule::default() };
+        assert_eq!(Schedule::default().patience(), Duration::from_millis(4250));
+        assert_eq!(schedule.patience(), Duration::from_millis(61_250));
+        assert_eq!(Schedule::default().longest_wait(), secs(3600));
+        assert_eq!(schedule.longest_wait(), Duration::from_millis(62_250));
+    }
+
+    #[test]
     fn there_is_a_look_before_the_keys_are_too_old() {
         let careful = Schedule { trust_for: secs(60), ..Schedule::default() };
         for max_age in [None, Some(secs(0)), Some(secs(86_400))] {

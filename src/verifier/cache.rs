@@ -366,7 +366,9 @@ mod tests {
         let (_, token) = tokens(&FakeUserPool::new(), 1).remove(0);
         let tags = [0, 1, 2, 15].map(|place| Tag(place << 96));
         for tag in tags {
-            (0..recent::EVERY).for_each(|_| recent::keep(0, tag, &token));
+            (1..recent::EVERY).for_each(|_| recent::keep(0, tag, &token));
+            assert!(recent::get(0, tag).is_none(), "a copy is for what is seen often");
+            recent::keep(0, tag, &token);
         }
         assert!(tags.iter().all(|tag| recent::get(0, *tag).is_some()));
     }

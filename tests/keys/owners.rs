@@ -195,6 +195,10 @@ fn a_shutdown_in_the_midst_of_a_look() {
         }
         drop(runtime);
         assert!(waiting.is_finished());
+        // Nobody's failure, and the next look is due soon.
+        let after = status(&verifier);
+        assert_eq!((after.failures_in_a_row, after.last_failure.is_some()), (0, false));
+        assert!(after.next_refresh_in.is_some_and(|next| next <= SECOND), "{after:?}");
         assert_eq!(verifier.check(&genuine(&fake())).unwrap_err().kind(), VerifyErrorKind::KeysUnavailable);
     }
 }

@@ -201,6 +201,21 @@ async fn the_time_of_day_may_jump() {
     assert_eq!((script.fetches(), start.elapsed()), (6, Duration::ZERO));
 }
 
+#[tokio::test]
+async fn on_the_wire_cache_control_sets_the_next_look() {
+    for (headers, longest) in [
+        ("", 3600.0),
+        ("cache-control: public, max-age=600\r\n", 600.0),
+        ("cache-control: max-age=600\r\nage: 200\r\n", 400.0),
+    ] {
+        let endpoint = Endpoint::start(Mode::answer("200 OK", headers, &fake().jwks_json())).await;
+        let verifier = Verifier::new(fake().user_pool().jwks_url(endpoint.url()).unwrap());
+        verifier.ready().await.unwrap();
+        let next = status(&verifier).next_refresh_in.unwrap().as_secs_f64();
+        assert!((longest * 0.89..=longest).contains(&next), "{headers:?}: {next}");
+    }
+}
+
 /// Corrections of the clock are no reason to look, up to the next look being twice the longest wait away, to the millisecond.
 #[tokio::test(start_paused = true)]
 async fn a_clock_set_back_a_little_causes_no_look() {

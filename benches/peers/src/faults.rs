@@ -53,9 +53,8 @@ pub fn run(rate: u32, seconds: u32) -> Result<(), Box<dyn Error>> {
         ("hangs", Mode::Hang),
         ("status 500", Mode::answer("500 Internal Server Error", "", "")),
     ];
-    let mut table =
-        "| endpoint | verifier | answered | refused | given up | p50, ms | p99, ms | fetches |\n".to_owned();
-    table += "|---|---|---|---|---|---|---|---|\n";
+    println!("| endpoint | verifier | answered | refused | given up | p50, ms | p99, ms | fetches |");
+    println!("|---|---|---|---|---|---|---|---|");
     for (name, mode) in modes {
         for fetching in Fetching::ALL {
             let row = measure(&pool, fetching, &good, &mode, rate, seconds)?;
