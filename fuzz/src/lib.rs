@@ -85,7 +85,7 @@ pub fn check(verifier: &Verifier, token: &str) {
         Err(error) => {
             let (shown, debug) = (error.to_string(), format!("{error:?}"));
             // What the caller wrote stays out of messages, unless it is a part of what is configured.
-            let expected = error.expected().unwrap_or_default();
+            let expected = format!("; expected {}", error.expected().unwrap_or_default());
             if let Some(actual) = error.actual().filter(|actual| actual.len() > 60 && !expected.contains(actual)) {
                 assert!(!shown.contains(actual) && !debug.contains(actual));
             }
