@@ -31,8 +31,7 @@ use axum::{
     routing::{get, post},
 };
 use axum_cognito::{
-    AuthRejection, Clock, CognitoAuth, CognitoClaims, ConfigError, Refused, SystemClock, TokenSource, UserPool,
-    testing::FakeUserPool,
+    AuthRejection, CognitoAuth, CognitoClaims, ConfigError, Refused, TokenSource, UserPool, testing::FakeUserPool,
 };
 use serde::Deserialize;
 use tokio::net::TcpListener;
@@ -106,7 +105,7 @@ struct SignIn {
 /// kept from leading to other sites.
 async fn sign_in(State(auth): State<CognitoAuth>, Form(form): Form<SignIn>) -> Result<Response, AuthRejection> {
     let claims = auth.verifier().verify(&form.token).await?;
-    let seconds = claims.expires_at().duration_since(SystemClock.now()).unwrap_or_default().as_secs();
+    let seconds = claims.expires_in().as_secs();
     let cookie = set_cookie(&form.token, seconds);
     if cookie.len() > LARGEST_COOKIE {
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, "the token is too large for a cookie\n").into_response());

@@ -56,9 +56,9 @@ async fn routes(
 
 /// The claims are in the request's extensions; behind `required` always, unless somebody opens the route.
 fn me(request: &Request<Incoming>) -> Answer {
-    match request.extensions().get::<CognitoClaims>() {
-        Some(claims) => text(StatusCode::OK, format!("{}\n", claims.username().unwrap_or("a machine"))),
-        None => text(StatusCode::INTERNAL_SERVER_ERROR, ""),
+    match CognitoClaims::of_request(request.extensions()) {
+        Ok(claims) => text(StatusCode::OK, format!("{}\n", claims.username().unwrap_or("a machine"))),
+        Err(rejection) => rejection.into_response_with(),
     }
 }
 

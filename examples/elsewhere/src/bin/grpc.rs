@@ -77,7 +77,7 @@ impl Admin for Demo {
 
 /// The claims that the layer has left in the request's extensions.
 fn claims(request: &Request<Text>) -> Result<&CognitoClaims, Status> {
-    request.extensions().get().ok_or_else(|| Status::internal("the `CognitoAuth` layer is missing"))
+    CognitoClaims::of_request(request.extensions()).map_err(|rejection| status(&rejection))
 }
 
 /// A refusal from inside of a method. Its text is fixed: nothing of the token is in it.

@@ -28,9 +28,7 @@ use axum::{
     response::Response,
     routing::any,
 };
-use axum_cognito::{
-    Clock, CognitoAuth, CognitoClaims, ConfigError, SystemClock, TokenSource, UserPool, testing::FakeUserPool,
-};
+use axum_cognito::{CognitoAuth, CognitoClaims, ConfigError, TokenSource, UserPool, testing::FakeUserPool};
 use tokio::{net::TcpListener, time::timeout};
 
 /// The largest message, in bytes. Frames need a limit of their own: theirs is 16 MiB otherwise, and each is kept until it is complete.
@@ -53,7 +51,7 @@ async fn chat(claims: CognitoClaims, upgrade: WebSocketUpgrade) -> Response {
 /// The layer sees the handshake only, own checks as well. From there on, nothing but this function ends what began with a valid token: a
 /// sign-out elsewhere is not noticed until then, so these tokens should be short-lived.
 async fn converse(mut socket: WebSocket, claims: CognitoClaims) {
-    let left = claims.expires_at().duration_since(SystemClock.now()).unwrap_or_default();
+    let left = claims.expires_in();
     // Around everything, sending as well: a peer that does not read cannot stay either.
     if timeout(left, answer(&mut socket, &claims)).await.is_err() {
         // RFC 6455 §7.4.1: 1008 is "policy violation". The client comes back with a fresh token.
@@ -96,6 +94,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 mod tests {
     use std::{net::SocketAddr, time::SystemTime};
 
+    use axum_cognito::{Clock, SystemClock};
     use futures_util::{SinkExt, StreamExt};
     use tokio::net::TcpStream;
     use tokio_tungstenite::{
