@@ -97,8 +97,7 @@ where
 /// Adds what the application wants in challenges to a refusal from anywhere inside: an extractor, a rule, a handler.
 fn complete<B>(mut response: Response<B>, settings: Option<&Settings>) -> Response<B> {
     let Some(settings) = settings else { return response };
-    if !settings.challenge.is_empty()
-        && let Some(refused) = response.extensions().get::<AuthRejection>()
+    if let Some(refused) = response.extensions().get::<AuthRejection>()
         && let (plain, Some(full)) = (refused.challenge(), settings.challenge.of(refused))
         && let Entry::Occupied(mut challenges) = response.headers_mut().entry(WWW_AUTHENTICATE)
     {

@@ -372,11 +372,6 @@ pub(crate) struct Challenge {
 }
 
 impl Challenge {
-    /// Whether it has anything to add.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.realm.is_none() && self.resource_metadata.is_none()
-    }
-
     /// RFC 6750 §3.1: a request without credentials learns that there is something to send and "SHOULD NOT" get an error code; the
     /// others learn which of the errors it is: the three of RFC 6750, or that of RFC 9470 §3.
     pub(crate) fn of(&self, rejection: &AuthRejection) -> Option<HeaderValue> {
