@@ -158,6 +158,8 @@ fn each_rule_admits_what_it_names_and_says_what_is_missing() {
             user(),
             format!(r#"{AGAIN}, acr_values="l2""#),
         ),
+        ("or, of nothing and a scope", Require::any_scope(none).or(Require::scope("b")), user(), scopes("b")),
+        ("or, of no acr and a scope", Require::any_acr(none).or(Require::scope("b")), user(), scopes("b")),
         (
             "or, inside and",
             Require::scope("b").and(Require::group("owners").or(Require::scope("a/read"))),
