@@ -24,6 +24,18 @@ async fn the_first_token_under_a_new_key_is_accepted() {
     assert_eq!(script.fetches(), 2);
 }
 
+/// The first load begins no cool-down, though a token has asked for it: the pool may have rotated in the meantime.
+#[tokio::test(start_paused = true)]
+async fn also_right_after_a_first_load_that_a_token_asked_for() {
+    let fake = FakeUserPool::new();
+    let script = Script::new(&fake);
+    let app = app(&script.builder().build().unwrap());
+    assert_eq!(call(&app, &genuine(&fake)).await.0, StatusCode::OK);
+    fake.rotate();
+    assert_eq!(call(&app, &genuine(&fake)).await.0, StatusCode::OK);
+    assert_eq!(script.fetches(), 2);
+}
+
 #[tokio::test(start_paused = true)]
 async fn also_when_a_thousand_arrive_at_once() {
     let fake = FakeUserPool::new();

@@ -88,9 +88,9 @@ impl Clone for Strict {
 }
 
 impl Service<Request<()>> for Strict {
-    type Response = Response<()>;
+    type Response = Response<Vec<u8>>;
     type Error = Infallible;
-    type Future = Ready<Result<Response<()>, Infallible>>;
+    type Future = Ready<Result<Response<Vec<u8>>, Infallible>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.ready = true;
@@ -100,7 +100,7 @@ impl Service<Request<()>> for Strict {
     fn call(&mut self, _: Request<()>) -> Self::Future {
         assert!(std::mem::take(&mut self.ready), "called without having been ready");
         self.calls.fetch_add(1, Ordering::SeqCst);
-        ready(Ok(Response::new(())))
+        ready(Ok(Response::default()))
     }
 }
 
@@ -117,6 +117,36 @@ async fn the_ready_service_is_the_one_that_is_called() {
     }
     assert_eq!(fake.fetches(), 1, "the slow path was taken");
     assert_eq!(strict.calls.load(Ordering::SeqCst), 3);
+}
+
+/// Each layer asks the one inside whether it is ready, and calls that very one: at once, and after an own check that takes its time.
+#[tokio::test]
+async fn every_layer_passes_readiness_on() {
+    let fake = FakeUserPool::new();
+    let token = fake.access_token("alice").mint();
+    let auth = || CognitoAuth::new(fake.user_pool());
+    let waits = || {
+        auth().own_check_async(|_, _| async {
+            tokio::task::yield_now().await;
+            Ok(())
+        })
+    };
+    let strict = Strict::default();
+    let rule = Require::valid_token();
+    let answer = |_: &axum_cognito::Refused<'_>| Response::default();
+    for mut service in [
+        auth().layer(rule.layer(strict.clone())).boxed_clone(),
+        waits().layer(rule.layer(strict.clone())).boxed_clone(),
+        auth().required().layer(strict.clone()).boxed_clone(),
+        waits().required().layer(strict.clone()).boxed_clone(),
+        auth().answer_with(answer).layer(strict.clone()).boxed_clone(),
+        waits().required().answer_with(answer).layer(rule.layer(strict.clone())).boxed_clone(),
+    ] {
+        for _ in 0..2 {
+            service.ready().await.unwrap().call(request(Some(&token))).await.unwrap();
+        }
+    }
+    assert_eq!(strict.calls.load(Ordering::SeqCst), 12);
 }
 
 #[tokio::test]
