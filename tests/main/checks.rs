@@ -54,7 +54,10 @@ async fn a_check_can_deny_forbid_and_be_unavailable() {
             tokio::task::yield_now().await;
             Err(refusal(kind))
         });
-        for auth in [at_once, in_time] {
+        let either = CognitoAuth::new(fake.user_pool())
+            .own_check(move |_, _| Err(refusal(kind)))
+            .own_check_async(|_, _| std::future::ready(Ok(())));
+        for auth in [at_once, in_time, either] {
             let expected = (status, challenge.to_owned(), retry_after.to_owned());
             assert_eq!(ask(&auth, Some(&token)).await, expected, "{kind:?}");
             assert_eq!(ask(&auth, Some(&token)).await, expected, "{kind:?}, seen before");
