@@ -93,12 +93,12 @@ where
             (Outcome::Known(Ok(claims)), Some(checks)) => {
                 let (parts, body) = request.into_parts();
                 let passed = checks.pass_at_once(&claims, &parts);
-                let waits = passed.is_ok() && checks.take_time();
+                let take_time = checks.take_time();
                 let request = Request::from_parts(parts, body);
-                if waits {
-                    self.wait(Unfinished::Check(claims), request)
-                } else {
-                    self.forward(passed.map(|()| claims), request)
+                match passed {
+                    Ok(()) if take_time => self.wait(Unfinished::Check(claims), request),
+                    Ok(()) => self.forward(Ok(claims), request),
+                    Err(rejection) => self.forward(Err(rejection), request),
                 }
             }
             (Outcome::Known(outcome), _) => self.forward(outcome, request),
