@@ -155,6 +155,8 @@ async fn a_content_type_does_not_get_around_the_function() {
         (response.status().as_u16(), &response.headers()["content-type"]),
         (401, &"application/json".parse().unwrap())
     );
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, r#"{"at":"POST /me","challenge":true,"kind":"MissingToken"}"#);
 }
 
 #[tokio::test]
@@ -171,6 +173,9 @@ async fn what_the_response_must_say_is_kept() {
         routes().layer(auth().answer_with(|refused| Json(refused.extensions().get::<u32>().copied()).into_response()));
     let response = app.oneshot(Request::get("/me").extension(7_u32).body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "7");
+    // What is not a success stays, from 300 on.
+    let app = routes().layer(auth().answer_with(|_| StatusCode::MULTIPLE_CHOICES.into_response()));
+    assert_eq!(ask(app, "/me", &[]).await.0, 300);
     // An interim status is no answer.
     let app = routes().layer(auth().answer_with(|_| StatusCode::SWITCHING_PROTOCOLS.into_response()));
     assert_eq!(ask(app, "/me", &[]).await.0, 401);

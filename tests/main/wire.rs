@@ -150,7 +150,9 @@ impl KeySource for Down {
 async fn without_keys_the_answer_is_503() {
     let fake = FakeUserPool::new();
     let pool = UserPool::new(fake.id().as_str(), fake.client_id()).unwrap().key_source(Down);
-    let app = app(CognitoAuth::new(pool));
+    let auth = CognitoAuth::new(pool);
+    assert!(auth.ready().await.is_err() && !auth.status().is_ready());
+    let app = app(auth);
     let good = format!("Bearer {}", fake.access_token("alice").mint());
     for path in ["/me", "/admin"] {
         let expected = Answer { retry_after: Some("1".into()), ..problem(503, None, UNAVAILABLE) };
