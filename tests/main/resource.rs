@@ -75,9 +75,16 @@ fn the_metadata_is_between_host_and_path() {
         resource().authorization_servers(["https://sso.example"]).unwrap().bearer_methods(["header", "query"]);
     let expected = r#""authorization_servers":["https://sso.example"],"bearer_methods_supported":["header","query"]"#;
     assert!(proxied.to_json().contains(expected), "{}", proxied.to_json());
-    for servers in [&[][..], &["sso"], &["http://sso.example"], &["https://sso.example", "ftp://x"]] {
-        assert!(resource().authorization_servers(servers.iter().copied()).is_err(), "{servers:?}");
+    for (servers, named) in [
+        (&[][..], ""),
+        (&["sso"], "sso"),
+        (&["http://sso.example"], "http://sso.example"),
+        (&["https://sso.example", "ftp://127.0.0.1"], "ftp://127.0.0.1"),
+    ] {
+        let error = resource().authorization_servers(servers.iter().copied()).unwrap_err();
+        assert!(matches!(&error, ConfigError::Resource { value, .. } if value == named), "{error}");
     }
+    assert!(resource().authorization_servers(["http://127.0.0.1:9229/local_2hX9"]).is_ok());
 }
 
 #[test]
