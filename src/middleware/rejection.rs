@@ -44,7 +44,7 @@ pub enum AuthRejectionKind {
 ///
 /// | kind | status | `WWW-Authenticate` |
 /// |---|---|---|
-/// | no token | 401 | `Bearer` |
+/// | no token | 401 | `Bearer`, with `scope` where a rule names scopes |
 /// | not exactly one token | 400 | `Bearer error="invalid_request", …` |
 /// | bad token | 401 | `Bearer error="invalid_token", …` |
 /// | too little | 403 | `Bearer error="insufficient_scope", …` |
