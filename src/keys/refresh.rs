@@ -205,7 +205,6 @@ impl PoolKeys {
     }
 
     /// The keys that a cached token may still rely on.
-    #[allow(dead_code)]
     pub(crate) fn holds(&self, serial: u64, now: SystemTime) -> bool {
         self.shared
             .keys

@@ -316,9 +316,10 @@ impl Inner {
         Ok(Arc::new(pool.policy.admit(signed, &clients, &pool.id, &self.clock, now, self.leeway)?))
     }
 
-    /// Whether the very key that verified a token is still in its pool's set, and no client was removed from that pool since. Starts a look for keys that is due, as every check does.
+    /// Whether the very key that verified a token is still in its pool's set, and no client was removed from that pool since. Starts a look
+    /// for keys that is due, as every check does.
     fn still_holds(&self, known: &VerifiedToken, now: SystemTime) -> bool {
-        self.pools.iter().filter(|pool| pool.clients.serial() == known.clients_serial()).any(|pool| {
+        self.pools.iter().filter(|pool| pool.clients.now().serial == known.clients_serial()).any(|pool| {
             pool.keys.refresh_if_due(now);
             pool.keys.holds(known.key_serial(), now)
         })
