@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, Ordering},
 };
 
 use arc_swap::{ArcSwap, Guard};
@@ -81,13 +81,12 @@ fn is_client_id(id: &str) -> bool {
 
 /// The clients of a verifier's pool, which can change at any time.
 ///
-/// A removal has to end the remembered tokens of that client too. So each list has a serial, which is kept with every token that was
-/// verified by it, and a removal makes a list with another serial, no two of the process the same. A token is remembered for as long as the
-/// serial is still the list's: one comparison of numbers for a token that was seen before, whatever the number of clients. The tokens of
-/// the other clients are verified once more.
+/// A removal has to end the remembered tokens of that client too. So each list has a [`Standing`], which every token that was verified by
+/// it keeps, and a removal makes a list with a new one and ends the old. That is one flag to look at for a token that was seen before,
+/// whatever the number of clients. The tokens of the other clients are verified once more.
 ///
-/// List and serial stand behind one pointer, so nobody sees one without the other. A verification that began before a removal may put its
-/// token among the remembered ones after it: with the serial of the list that it was verified by, the token is dead on arrival.
+/// List and standing are behind one pointer, so nobody sees one without the other. A verification that began before a removal may put its
+/// token among the remembered ones after it: with the standing of the list that it was verified by, the token is dead on arrival.
 pub(crate) struct ClientList {
     now: ArcSwap<ClientsNow>,
     /// One change at a time.
@@ -97,12 +96,28 @@ pub(crate) struct ClientList {
 /// The clients at one moment.
 pub(crate) struct ClientsNow {
     pub(crate) list: Clients,
-    pub(crate) serial: u64,
+    pub(crate) standing: Standing,
+}
+
+/// Whether a list still stands: no client was removed from it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Standing {
+    over: Arc<AtomicBool>,
+}
+
+impl Standing {
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    fn end(&self) {
+        self.over.store(true, Ordering::Release);
+    }
 }
 
 impl ClientList {
     pub(crate) fn new(list: Clients) -> Self {
-        Self { now: ArcSwap::from_pointee(ClientsNow { list, serial: next_serial() }), change: Mutex::new(()) }
+        Self { now: ArcSwap::from_pointee(ClientsNow { list, standing: Standing::default() }), change: Mutex::new(()) }
     }
 
     pub(crate) fn now(&self) -> Guard<Arc<ClientsNow>> {
@@ -120,7 +135,7 @@ impl ClientList {
         let is_new = ids.iter().all(|each| **each != *id);
         if is_new {
             let list = Clients::of(ids.iter().cloned().chain([id.into()]));
-            self.now.store(Arc::new(ClientsNow { list, serial: now.serial }));
+            self.now.store(Arc::new(ClientsNow { list, standing: now.standing.clone() }));
         }
         Ok(Some(is_new))
     }
@@ -135,14 +150,10 @@ impl ClientList {
         if count == ids.len() {
             return None;
         }
-        self.now.store(Arc::new(ClientsNow { list: Clients::of(left.into_iter()), serial: next_serial() }));
+        self.now.store(Arc::new(ClientsNow { list: Clients::of(left.into_iter()), standing: Standing::default() }));
+        now.standing.end();
         Some(count)
     }
-}
-
-fn next_serial() -> u64 {
-    static SERIALS: AtomicU64 = AtomicU64::new(1);
-    SERIALS.fetch_add(1, Ordering::Relaxed)
 }
 
 #[cfg(test)]
@@ -151,22 +162,20 @@ mod tests {
     use crate::pool::UserPool;
 
     #[test]
-    fn only_a_removal_changes_the_serial() {
-        let pool = UserPool::new("us-east-1_AbC123xyz", ["a", "b"]).unwrap();
-        let clients = ClientList::new(pool.clients.clone());
-        let first = clients.now().serial;
+    fn only_a_removal_ends_a_list() {
+        let clients = ClientList::new(UserPool::new("us-east-1_AbC123xyz", ["a", "b"]).unwrap().clients);
+        let first = clients.now().standing.clone();
         assert_eq!(
             (clients.add("c").unwrap(), clients.add("c").unwrap(), clients.remove("d")),
             (Some(true), Some(false), None)
         );
-        assert_eq!(clients.now().serial, first);
+        assert!(!first.is_over() && !clients.now().standing.is_over());
+        let longer = clients.now().standing.clone();
         assert_eq!(clients.remove("a"), Some(2));
-        let second = clients.now().serial;
-        assert_ne!(second, first);
-        let another = ClientList::new(pool.clients.clone()).now().serial;
-        assert!(![first, second].contains(&another), "no two lists have the same");
+        assert!(first.is_over() && longer.is_over() && !clients.now().standing.is_over());
 
         let any = ClientList::new(UserPool::accepting_any_client("us-east-1_AbC123xyz").unwrap().clients);
         assert_eq!((any.add("a").unwrap(), any.remove("a")), (None, None));
+        assert!(!any.now().standing.is_over());
     }
 }

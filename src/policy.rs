@@ -50,7 +50,7 @@ impl Policy {
         clients.list.check(claims, token_use).map_err(|error| error.at(VerifyStep::Client))?;
         check_subject(claims, token_use).map_err(|error| error.at(VerifyStep::Subject))?;
         self.check_audience(claims, token_use).map_err(|error| error.at(VerifyStep::Audience))?;
-        Ok(VerifiedToken::admitted(signed, token_use, pool, clients.serial, clock))
+        Ok(VerifiedToken::admitted(signed, token_use, pool, &clients.standing, clock))
     }
 
     /// Resource binding (RFC 8707): an access token for another resource is not for us.

@@ -19,6 +19,7 @@ use super::{
     payload::ClaimSet,
 };
 use crate::{
+    clients::Standing,
     clock::Clock,
     json::Name,
     keys::Signed,
@@ -36,7 +37,8 @@ pub(crate) struct VerifiedToken {
     key_serial: u64,
     /// The verifier's, for rules that ask how long ago something was.
     clock: Arc<dyn Clock>,
-    clients_serial: u64,
+    /// The list of clients at that time.
+    admitted_by: Standing,
     attributes: OnceLock<Box<Attributes>>,
 }
 
@@ -46,12 +48,12 @@ impl VerifiedToken {
         signed: Signed,
         token_use: TokenUse,
         pool: &Arc<UserPoolId>,
-        clients_serial: u64,
+        admitted_by: &Standing,
         clock: &Arc<dyn Clock>,
     ) -> Self {
         let (claims, key_serial) = signed.into_parts();
-        let (pool, clock) = (Arc::clone(pool), Arc::clone(clock));
-        Self { claims, token_use, pool, key_serial, clients_serial, clock, attributes: OnceLock::new() }
+        let (pool, admitted_by, clock) = (Arc::clone(pool), admitted_by.clone(), Arc::clone(clock));
+        Self { claims, token_use, pool, key_serial, clock, admitted_by, attributes: OnceLock::new() }
     }
 
     /// The same token in memory of its own.
@@ -62,7 +64,7 @@ impl VerifiedToken {
             pool: Arc::clone(&self.pool),
             key_serial: self.key_serial,
             clock: Arc::clone(&self.clock),
-            clients_serial: self.clients_serial,
+            admitted_by: self.admitted_by.clone(),
             attributes: OnceLock::new(),
         }
     }
@@ -72,9 +74,9 @@ impl VerifiedToken {
         self.key_serial
     }
 
-    /// The serial of the list of clients that admitted the token. No other pool of the process has the same.
-    pub(crate) fn clients_serial(&self) -> u64 {
-        self.clients_serial
+    /// Whether a client was removed from the list that admitted the token.
+    pub(crate) fn list_is_over(&self) -> bool {
+        self.admitted_by.is_over()
     }
 
     /// Whether `exp`, `nbf` and `iat` admit the token at this time too: the clock may have been set, in either direction.

@@ -319,10 +319,9 @@ impl Inner {
     /// Whether the very key that verified a token is still in its pool's set, and no client was removed from that pool since. Starts a look
     /// for keys that is due, as every check does.
     fn still_holds(&self, known: &VerifiedToken, now: SystemTime) -> bool {
-        self.pools.iter().filter(|pool| pool.clients.now().serial == known.clients_serial()).any(|pool| {
-            pool.keys.refresh_if_due(now);
-            pool.keys.holds(known.key_serial(), now)
-        })
+        let Some(pool) = self.pools.iter().find(|pool| pool.keys.holds(known.key_serial(), now)) else { return false };
+        pool.keys.refresh_if_due(now);
+        !known.list_is_over()
     }
 
     /// Finds the pool whose issuer this is, to the letter. An issuer that is not configured ends here, before any key is looked for.
