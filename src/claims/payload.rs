@@ -122,8 +122,10 @@ impl ClaimSet {
             .and_then(|()| json.end())
             .map_err(|_| "the payload is not a JSON object with unique members")?;
         let Reader { unescaped, strings, groups, exp, iat, nbf, auth_time, wrong_type, wrong_in_access, .. } = reader;
-        let [exp, iat, nbf, auth_time] =
-            [exp, iat, nbf, auth_time].map(|date| date.into_option().map_or(Date::NONE, Date::of));
+        let date = |date: Once<Duration>| date.into_option().map_or(Date::NONE, Date::of);
+        // Milliseconds are rounded so that no token is valid too long: down, and the beginning up.
+        let nbf = nbf.into_option().map_or(Date::NONE, |nbf| Date::of(nbf + Duration::from_nanos(999_999)));
+        let [exp, iat, auth_time] = [exp, iat, auth_time].map(date);
         let groups = groups.into_option().unwrap_or_default();
         let strings = strings.map(|string| string.into_option().unwrap_or(Span::NONE));
         if !unescaped.is_empty() {
