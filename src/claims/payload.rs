@@ -85,6 +85,11 @@ enum Member {
 impl Member {
     const COUNT: usize = 10;
 
+    /// Means nothing in an ID token, where a pre token generation trigger may write what it likes under these names.
+    fn is_of_access_tokens(self) -> bool {
+        matches!(self, Self::ClientId | Self::Username | Self::Scope)
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Iss => "iss",
@@ -116,15 +121,21 @@ impl ClaimSet {
             .deserialize(&mut json)
             .and_then(|()| json.end())
             .map_err(|_| "the payload is not a JSON object with unique members")?;
-        let Reader { unescaped, strings, groups, exp, iat, nbf, auth_time, wrong_type, .. } = reader;
-        let [exp, iat, nbf, auth_time] =
-            [exp, iat, nbf, auth_time].map(|date| date.into_option().map_or(Date::NONE, Date::of));
+        let Reader { unescaped, strings, groups, exp, iat, nbf, auth_time, wrong_type, wrong_in_access, .. } = reader;
+        let date = |date: Once<Duration>| date.into_option().map_or(Date::NONE, Date::of);
+        // Milliseconds are rounded so that no token is valid too long: down, and the beginning up.
+        let nbf = nbf.into_option().map_or(Date::NONE, |nbf| Date::of(nbf + Duration::from_nanos(999_999)));
+        let [exp, iat, auth_time] = [exp, iat, auth_time].map(date);
         let groups = groups.into_option().unwrap_or_default();
         let strings = strings.map(|string| string.into_option().unwrap_or(Span::NONE));
         if !unescaped.is_empty() {
             text.push_str(&unescaped);
         }
-        Ok(Self { text, json_end, strings, groups, exp, iat, nbf, auth_time, wrong_type })
+        let mut claims = Self { text, json_end, strings, groups, exp, iat, nbf, auth_time, wrong_type };
+        if claims.token_use() != Some(TokenUse::Id) {
+            claims.wrong_type = wrong_type.or(wrong_in_access);
+        }
+        Ok(claims)
     }
 
     /// The payload as it was signed.
@@ -132,7 +143,7 @@ impl ClaimSet {
         &self.text[..self.json_end as usize]
     }
 
-    /// The first of the claims below that has another type than Cognito documents, if any.
+    /// One of the claims below that has another type than Cognito documents for this kind of token, if any.
     pub(crate) fn wrong_type(&self) -> Option<&'static str> {
         self.wrong_type
     }
@@ -252,6 +263,8 @@ struct Reader<'t> {
     nbf: Once<Duration>,
     auth_time: Once<Duration>,
     wrong_type: Option<&'static str>,
+    /// The same of what is only looked at in access tokens.
+    wrong_in_access: Option<&'static str>,
 }
 
 impl<'t> Reader<'t> {
@@ -266,6 +279,7 @@ impl<'t> Reader<'t> {
             nbf: Once::Unseen,
             auth_time: Once::Unseen,
             wrong_type: None,
+            wrong_in_access: None,
         }
     }
 
@@ -293,6 +307,10 @@ impl<'t> Reader<'t> {
         }
         self.strings[member as usize] = match map.next_value_seed(Text)? {
             Some(value) => Once::Seen(self.locate(value)?),
+            None if member.is_of_access_tokens() => {
+                self.wrong_in_access.get_or_insert(member.name());
+                Once::Wrong
+            }
             None => self.wrong(member.name()),
         };
         Ok(())

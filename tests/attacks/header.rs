@@ -3,11 +3,12 @@
 use std::net::TcpListener;
 
 use aws_lc_rs::{
+    digest::{SHA256, digest},
     hmac,
     rand::SystemRandom,
     signature::{
-        ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256,
-        RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding,
+        ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512,
+        RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding,
     },
 };
 use axum_cognito::VerifyErrorKind::{Algorithm, Malformed, Signature, UnknownKey};
@@ -17,16 +18,22 @@ use base64::{
 };
 use serde_json::{Value, json};
 
-use crate::kit::{ACCESS_KID, FORGE, ID_KID, STRICT, accepted, access, refused};
+use crate::kit::{ACCESS_KID, FORGE, ID_KID, Key, STRICT, accepted, access, refused};
 
 /// Every name that is not `RS256` to the letter, under a signature that would be good.
 #[test]
 fn the_algorithm_is_rs256_to_the_letter() {
-    for alg in [
-        "none",
-        "None",
-        "NONE",
-        "nOnE",
+    // All sixteen ways to write it in large and small letters.
+    let none = (0..16).map(|large| {
+        let letters = "none".char_indices();
+        letters.map(|(at, letter)| if large >> at & 1 == 1 { letter.to_ascii_uppercase() } else { letter }).collect()
+    });
+    let others = [
+        "none ",
+        " none",
+        "none\0",
+        "none\n",
+        "\u{ff4e}one",
         "n\u{f6}ne",
         "",
         " ",
@@ -64,12 +71,15 @@ fn the_algorithm_is_rs256_to_the_letter() {
         "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
         "\u{ff32}\u{ff33}256",
         "R\u{405}256",
-    ] {
-        let lie = access().member("alg", alg);
+    ];
+    for alg in none.chain(others.map(str::to_owned)) {
+        let lie = access().member("alg", &*alg);
         refused(&lie.mint(), Algorithm);
         refused(&lie.with_signature([]), Algorithm);
-        assert_eq!(STRICT.check(&lie.mint()).unwrap_err().actual(), Some(alg));
+        assert_eq!(STRICT.check(&lie.mint()).unwrap_err().actual(), Some(&*alg));
     }
+    // The same word after unescaping.
+    refused(&access().header(r#"{"kid":"aB+/dE1example=","alg":"\u006eon\u0065"}"#).with_signature([]), Algorithm);
 }
 
 #[test]
@@ -148,14 +158,16 @@ fn a_true_key_signs_with_rs256_only() {
 #[test]
 fn a_key_in_the_token_is_not_looked_at() {
     let stranger = &FORGE.stranger;
-    let certificate = STANDARD.encode(stranger.spki_der());
+    let certificate = certificate_of(stranger);
+    let thumbprint = URL_SAFE_NO_PAD.encode(digest(&SHA256, &certificate));
+    let certificate = STANDARD.encode(certificate);
     for kid in [Some(ACCESS_KID), None] {
         for (member, value) in [
             ("jwk", stranger.jwk()),
             ("jwks", json!({"keys": [stranger.jwk()]})),
-            ("x5c", json!([&certificate[..200]])),
-            ("x5t", json!("dGhlIHRodW1icHJpbnQ")),
-            ("x5t#S256", json!("dGhlIHRodW1icHJpbnQ")),
+            ("x5c", json!([certificate])),
+            ("x5t", json!(thumbprint)),
+            ("x5t#S256", json!(thumbprint)),
             ("epk", stranger.jwk()),
         ] {
             let lie = access().member(member, value);
@@ -163,7 +175,23 @@ fn a_key_in_the_token_is_not_looked_at() {
             refused(&lie.signed_by(stranger), if kid.is_some() { Signature } else { Malformed });
         }
     }
-    refused(&access().member("x5c", json!([certificate.repeat(5)])).signed_by(stranger), Malformed);
+    refused(&access().member("x5c", json!([certificate, certificate])).signed_by(stranger), Malformed);
+}
+
+/// A certificate of RFC 5280 §4.1, version 1, in which a key vouches for itself.
+fn certificate_of(key: &Key) -> Vec<u8> {
+    const SHA256_WITH_RSA: &[u8] = b"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b\x05\0";
+    const NOBODY: &[u8] = b"\x30\0";
+    const VALIDITY: &[u8] = b"\x30\x1e\x17\x0d260101000000Z\x17\x0d490101000000Z";
+    // All of these are between 256 and 65,535 bytes long.
+    let der = |tag, parts: &[&[u8]]| {
+        let content = parts.concat();
+        let [.., high, low] = content.len().to_be_bytes();
+        [&[tag, 0x82, high, low], &content[..]].concat()
+    };
+    let signed = der(0x30, &[b"\x02\x01\x01", SHA256_WITH_RSA, NOBODY, VALIDITY, NOBODY, &key.spki_der()]);
+    let signature = der(0x03, &[b"\0", &key.sign_with(&RSA_PKCS1_SHA256, &signed)]);
+    der(0x30, &[&signed, SHA256_WITH_RSA, &signature])
 }
 
 /// Nor is an address in it: nobody is asked for keys, on loopback or elsewhere.
@@ -261,7 +289,7 @@ fn what_must_be_understood_is_refused() {
     // RFC 7797: the payload unencoded, declared and signed so.
     let header = r#"{"kid":"aB+/dE1example=","alg":"RS256","b64":false,"crit":["b64"]}"#;
     let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), str::from_utf8(&access().payload).unwrap());
-    let signature = FORGE.access.sign_with(&aws_lc_rs::signature::RSA_PKCS1_SHA256, input.as_bytes());
+    let signature = FORGE.access.sign_with(&RSA_PKCS1_SHA256, input.as_bytes());
     refused(&format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature)), Malformed);
 }
 

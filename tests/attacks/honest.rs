@@ -143,6 +143,11 @@ fn claims_of_a_trigger_in_any_shape() {
             let claims = claims(&access().claim(name, shape.clone()).mint());
             assert_eq!(claims.get::<Value>(name).unwrap().as_ref(), Some(shape), "{index} {name}");
         }
+        // Names that are taken in access tokens only.
+        for name in ["scope", "username", "client_id"] {
+            let claims = BOTH.check(&id().claim(name, shape.clone()).signed_by(&FORGE.id)).unwrap();
+            assert_eq!((claims.username(), claims.client_id(), claims.scopes().count()), (Some("alice"), CLIENT, 0));
+        }
     }
     let many = (0..5000).fold(serde_json::Map::new(), |mut many, n| {
         many.insert(format!("custom:claim-number-{n}"), json!(format!("v{n}")));

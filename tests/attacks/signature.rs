@@ -50,8 +50,9 @@ fn the_numbers_that_prove_nothing() {
 #[test]
 fn a_signature_has_no_twin() {
     let modulus = &FORGE.access.modulus;
+    // Some moduli leave so little room below 2^2048 that a twin of the right length is rare.
     let mut twins = 0;
-    for n in 0..40 {
+    for n in 0..10_000 {
         let token = access().claim("n", n);
         let signature = FORGE.access.sign_with(&RSA_PKCS1_SHA256, token.input().as_bytes());
         let number = BigUint::from_bytes_be(&signature);
@@ -59,6 +60,9 @@ fn a_signature_has_no_twin() {
         let twin = (number + modulus).to_bytes_be();
         twins += usize::from(twin.len() == signature.len());
         refused(&token.with_signature(twin), Signature);
+        if twins > 0 && n >= 40 {
+            break;
+        }
     }
     assert!(twins > 0, "no twin of the right length came up");
 }

@@ -47,6 +47,8 @@ fn exp_is_a_number_that_is_there() {
 #[test]
 fn a_token_from_the_future_is_not_valid_yet() {
     accepted(&access().claim("nbf", NOW).mint());
+    accepted(&access().claim("nbf", json!(1_799_999_999.999_9)).mint());
+    refused(&access().claim("nbf", json!(1_800_000_000.000_1)).mint(), NotYetValid);
     for nbf in [NOW + 1, NOW + 3599, NOW * 10] {
         refused(&access().claim("nbf", nbf).mint(), NotYetValid);
     }

@@ -42,7 +42,7 @@ impl Dice {
     }
 }
 
-/// The others have no clock to set, so tokens are of today, and no time is near a border.
+/// The others have no clock to set, so tokens are of today. What is to come stays so for an hour, however busy the machine.
 fn today() -> u64 {
     SystemClock.now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
@@ -60,7 +60,7 @@ fn honest(dice: &mut Dice, now: u64) -> Token {
         json!("\u{e9}/\\"),
     ];
     let mut token = access()
-        .claim("exp", now + 600 + dice.roll() % 80_000)
+        .claim("exp", now + 7200 + dice.roll() % 70_000)
         .claim("iat", now - 60)
         .claim("auth_time", now - 60 - dice.roll() % 80_000)
         .claim("username", *dice.of(&names))
@@ -112,7 +112,7 @@ const HONEST: &[(&str, Make)] = &[
         let pretty = serde_json::to_string_pretty(&serde_json::from_slice::<Value>(&token.payload).unwrap()).unwrap();
         token.payload(pretty).mint()
     }),
-    ("a fraction of a second", |_, token, now| token.claim("exp", json!(now as f64 + 900.5)).mint()),
+    ("a fraction of a second", |_, token, now| token.claim("exp", json!(now as f64 + 9000.5)).mint()),
     ("nbf in the past", |_, token, now| token.claim("nbf", now - 100).mint()),
     ("without iat and auth_time", |_, token, _| token.without("iat").without("auth_time").mint()),
 ];
@@ -233,7 +233,7 @@ const LIES: &[(&str, Make)] = &[
     ("enc", |_, token, _| token.member("enc", "A128GCM").mint()),
     ("alg twice", |_, token, _| token.member_json("\"alg\":\"RS256\"").mint()),
     ("a header member twice", |_, token, _| token.member_json("\"x\":1,\"x\":2").mint()),
-    ("exp twice", |_, token, now| token.claim_json(&format!("\"exp\":{}", now + 900)).mint()),
+    ("exp twice", |_, token, now| token.claim_json(&format!("\"exp\":{}", now + 9000)).mint()),
     ("a claim twice", |_, token, _| token.claim_json("\"custom:x\":1,\"custom:x\":2").mint()),
     ("a member twice, deep", |_, token, _| token.claim_json("\"custom:x\":[{\"a\":1,\"a\":2}]").mint()),
     ("a BOM", |_, token, _| {
@@ -295,18 +295,18 @@ const LIES: &[(&str, Make)] = &[
     ("use missing", |_, token, _| token.without("token_use").mint()),
     ("expired", |dice, token, now| token.claim("exp", now - 1 - dice.roll() % 100_000).mint()),
     ("exp missing", |_, token, _| token.without("exp").mint()),
-    ("exp as a string", |_, token, now| token.claim("exp", (now + 900).to_string()).mint()),
+    ("exp as a string", |_, token, now| token.claim("exp", (now + 9000).to_string()).mint()),
     ("exp of another type", |dice, token, now| {
-        token.claim("exp", dice.of(&[json!(null), json!(true), json!([now + 900]), json!({})]).clone()).mint()
+        token.claim("exp", dice.of(&[json!(null), json!(true), json!([now + 9000]), json!({})]).clone()).mint()
     }),
     ("exp negative", |_, token, _| token.claim("exp", -1).mint()),
     ("exp out of range", |_, token, _| token.without("exp").claim_json("\"exp\":1e400").mint()),
     ("exp beyond all calendars", |_, token, now| token.claim("exp", now * 1000).mint()),
-    ("nbf in the future", |dice, token, now| token.claim("nbf", now + 60 + dice.roll() % 500).mint()),
+    ("nbf in the future", |dice, token, now| token.claim("nbf", now + 3600 + dice.roll() % 500).mint()),
     ("nbf of another type", |dice, token, _| {
         token.claim("nbf", dice.of(&[json!("1"), json!(true), json!([1])]).clone()).mint()
     }),
-    ("iat in the future", |dice, token, now| token.claim("iat", now + 400 + dice.roll() % 100).mint()),
+    ("iat in the future", |dice, token, now| token.claim("iat", now + 4000 + dice.roll() % 100).mint()),
     ("iat of another type", |_, token, _| token.claim("iat", "1").mint()),
     ("groups of another type", |dice, token, _| {
         token.claim("cognito:groups", dice.of(&[json!("admins"), json!([1]), json!({"admins": 1})]).clone()).mint()

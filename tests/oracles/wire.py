@@ -8,10 +8,13 @@ echoed nor logged anything of the token. Needs nothing but Python.
 """
 
 import base64
+import hmac
+import itertools
 import json
 import os
 import re
 import socket
+import string
 import subprocess
 import sys
 import tempfile
@@ -23,7 +26,8 @@ INVALID_TOKEN = 'Bearer error="invalid_token", error_description="the token is n
 
 class Server:
     def __init__(self, program):
-        self.log = tempfile.TemporaryFile()
+        # Appending, since the program writes while the log is read.
+        self.log = tempfile.TemporaryFile("a+b")
         # The program announces the address that it was given, so the port has to be known before.
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -55,7 +59,7 @@ class Server:
         """
         answer = b""
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
                 try:
                     connection.sendall(data)
                     if not data.endswith((b"\r\n\r\n", b"}")):
@@ -103,10 +107,107 @@ def status(answer):
     return int(found.group(1)) if found else 0, challenge.group(1).decode() if challenge else None
 
 
-def changed(token, part, byte):
+def changed(token, part):
     parts = [bytearray(each) for each in token.split(b".")]
-    parts[part][len(parts[part]) // 2] = byte
+    middle = len(parts[part]) // 2
+    parts[part][middle] = ord("B" if parts[part][middle] == ord("A") else "A")
     return b".".join(bytes(each) for each in parts)
+
+
+def decoded(part):
+    return base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4))
+
+
+def encoded(value):
+    return base64.urlsafe_b64encode(value if isinstance(value, bytes) else json.dumps(value).encode()).rstrip(b"=")
+
+
+def der(tag, *contents):
+    content = b"".join(contents)
+    length = len(content)
+    if length < 128:
+        return bytes([tag, length]) + content
+    size = (length.bit_length() + 7) // 8
+    return bytes([tag, 128 | size]) + length.to_bytes(size, "big") + content
+
+
+def public_keys(jwk):
+    """The public key in each form in which a careless verifier would take it for a secret."""
+    modulus, exponent = decoded(jwk["n"].encode()), decoded(jwk["e"].encode())
+    pkcs1 = der(0x30, der(2, b"\0" + modulus), der(2, exponent))
+    rsa_encryption = bytes.fromhex("300d06092a864886f70d0101010500")
+    spki = der(0x30, rsa_encryption, der(3, b"\0" + pkcs1))
+    for label, key in ("RSA PUBLIC KEY", pkcs1), ("PUBLIC KEY", spki):
+        text = base64.b64encode(key)
+        lines = b"\n".join(text[at:at + 64] for at in range(0, len(text), 64))
+        pem = b"-----BEGIN %b-----\n%b\n-----END %b-----" % (label.encode(), lines, label.encode())
+        yield f"{label} as PEM", pem + b"\n"
+        yield f"{label} as PEM without its last line break", pem
+        yield f"{label} as DER", key
+    yield "the modulus", modulus
+    yield "the modulus as text", jwk["n"].encode()
+
+
+def spellings(word):
+    return {"".join(letters) for letters in itertools.product(*((each.lower(), each.upper()) for each in word))}
+
+
+def lies(token, jwks):
+    """What can be made of an honest token without a private key."""
+    header, payload, signature = token.split(b".")
+    members, claims = json.loads(decoded(header)), json.loads(decoded(payload))
+    jwk = next(each for each in jwks["keys"] if each["kid"] == members["kid"])
+    other = next(each["kid"] for each in jwks["keys"] if each["kid"] != members["kid"])
+
+    def headed(changes, signature=signature):
+        return b".".join([encoded({name: value for name, value in (members | changes).items() if value is not Ellipsis}),
+                          payload, signature])
+
+    def claiming(text):
+        return b".".join([header, encoded(text), signature])
+
+    for none in sorted(spellings("none")):
+        yield f"alg {none}", headed({"alg": none}, b"")
+        yield f"alg {none}, signed", headed({"alg": none})
+    for alg in (..., None, ["RS256"], "rs256", "", "RS384", "RS512", "PS256", "ES256"):
+        yield f"alg {alg}", headed({"alg": alg})
+    for name, secret in public_keys(jwk):
+        for alg in "HS256", "RS256":
+            unsigned = headed({"alg": alg}, b"")
+            mac = hmac.digest(secret, unsigned[:-1], "sha256")
+            yield f"{alg} with {name}", unsigned + encoded(mac)
+    for kid in (..., None, "", ["x"], other, "x" * 600, "x" * 5000, "../../../../dev/null", "' OR '1'='1", "| sleep 10"):
+        yield f"kid {str(kid)[:20]}", headed({"kid": kid})
+    for name, value in {
+        "jwk": jwk, "jku": "http://127.0.0.1:1/jwks.json", "x5u": "file:///etc/passwd", "x5c": ["MIIB"],
+        "crit": ["exp"], "b64": False, "zip": "DEF", "enc": "A128GCM", "cty": "JWT",
+    }.items():
+        yield name, headed({name: value})
+    yield "encrypted", b".".join([encoded({"alg": "RSA-OAEP", "enc": "A256GCM"}), b"a2V5", b"aXY", b"dGV4dA", b"dGFn"])
+    yield "nested", headed({"cty": "JWT"}).replace(payload, encoded(token))
+    for part in range(3):
+        yield f"a letter of part {part}", changed(token, part)
+    unsigned = token[:-len(signature)]
+    yield "no signature", unsigned
+    yield "padding", token + b"=="
+    yield "zeros", unsigned + encoded(bytes(256))
+    yield "half a signature", unsigned + signature[:171]
+    yield "a longer signature", unsigned + signature + b"AAAA"
+    yield "the standard alphabet", unsigned + b"+/" + signature[2:]
+    letters = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+    yield "left-over bits", token[:-1] + letters[letters.index(chr(token[-1])) + 1].encode()
+    for claim, value in {
+        "iss": "https://evil.example", "client_id": "other", "token_use": "id", "exp": 4102444800, "username": "mallory",
+    }.items():
+        yield f"another {claim}", claiming(claims | {claim: value})
+    text = decoded(payload)
+    yield "a BOM", claiming(b"\xef\xbb\xbf" + text)
+    yield "not UTF-8", claiming(text.replace(b"{", b'{"x":"\xff",', 1))
+    yield "exp twice", claiming(text.replace(b"{", b'{"exp":4102444800,', 1))
+    yield "1e400", claiming(text.replace(b"{", b'{"x":1e400,', 1))
+    yield "NaN", claiming(text.replace(b"{", b'{"x":NaN,', 1))
+    yield "a thousand brackets", claiming(text.replace(b"{", b'{"x":' + b"[" * 1000, 1))
+    yield "no object", claiming([])
 
 
 def attacks(token):
@@ -115,7 +216,6 @@ def attacks(token):
     invalid = [(401, INVALID_TOKEN)]
     missing = [(401, "Bearer")]
     by_the_server = [(400, None), (431, None), (0, None)]
-    none = base64.urlsafe_b64encode(b'{"alg":"none"}').rstrip(b"=")
     yield "two headers", me(bearer, bearer), twice
     yield "two schemes", me(bearer, b"authorization: Basic YTpi"), twice
     yield "two tokens", me(bearer + b" " + token), twice
@@ -128,12 +228,6 @@ def attacks(token):
     yield "bytes", me(b"authorization: Bearer " + bytes(range(128, 256))), twice
     yield "percent", me(bearer + b"%00"), twice
     yield "quotes", me(b'authorization: Bearer "' + token + b'"'), twice
-    yield "a header changed", me(b"authorization: Bearer " + changed(token, 0, 0x41)), invalid
-    yield "a payload changed", me(b"authorization: Bearer " + changed(token, 1, 0x41)), invalid
-    yield "a signature changed", me(b"authorization: Bearer " + changed(token, 2, 0x41)), invalid
-    yield "no signature", me(b"authorization: Bearer " + token.rsplit(b".", 1)[0] + b"."), invalid
-    yield "alg none", me(b"authorization: Bearer " + none + b"." + token.split(b".")[1] + b"."), invalid
-    yield "padding", me(bearer + b"=="), invalid
     yield "dots", me(b"authorization: Bearer " + b"." * 5000), invalid
     yield "100 KB", me(b"authorization: Bearer " + b"a" * 100_000), invalid
     yield "1 MB", me(b"authorization: Bearer " + b"a" * 1_048_576), by_the_server
@@ -159,19 +253,23 @@ def main():
         good = me(b"authorization: Bearer " + token)
         assert status(server.send(good)) == (200, None), "the honest request"
         count = 0
-        for name, data, expected in attacks(token):
+        pool = json.loads(decoded(token.split(b".")[1]))["iss"].rsplit("/", 1)[1]
+        jwks = json.loads(server.send(request(f"GET /{pool}/.well-known/jwks.json HTTP/1.1")).split(b"\r\n\r\n", 1)[1])
+        false = list(lies(token, jwks))
+        assert all(lie != token for _, lie in false), "a lie is the truth"
+        invalid = [(name, me(b"authorization: Bearer " + lie), [(401, INVALID_TOKEN)]) for name, lie in false]
+        parts = {part[-40:] for each in (token, *(lie for _, lie in false)) for part in each.split(b".") if len(part) >= 40}
+        for name, data, expected in (*attacks(token), *invalid):
             answer = server.send(data)
             assert status(answer) in expected, f"{name}: {status(answer)}"
             assert server.process.poll() is None, f"the server died of {name}"
             assert status(server.send(good)) == (200, None), f"after {name}"
-            for part in token.split(b"."):
-                assert part[-40:] not in answer, f"{name}: echoed"
+            assert not any(part in answer for part in parts), f"{name}: echoed"
             count += 1
         log = server.logged()
         assert b"refused a token" in log, "the log was not captured"
-        for part in token.split(b"."):
-            assert part[-40:] not in log, "logged: a part of the token"
-        claims = json.loads(base64.urlsafe_b64decode(token.split(b".")[1] + b"=="))
+        assert not any(part in log for part in parts), "logged: a part of a token"
+        claims = json.loads(decoded(token.split(b".")[1]))
         for claim in ("sub", "jti", "origin_jti", "event_id"):
             if value := claims.get(claim):
                 assert value.encode() not in log, f"logged: {claim}"
