@@ -320,6 +320,14 @@ async fn layers_fallbacks_and_merges_do_what_the_guide_says() {
             unknown,
             ok,
         ),
+        (
+            "closed, and then a fallback",
+            routes().layer(auth().required()).fallback(async || (StatusCode::NOT_FOUND, "everybody")),
+            refused,
+            refused,
+            unknown,
+            unknown,
+        ),
     ] {
         assert_eq!(ask(&app, Method::GET, "/in", None).await.status(), route, "{name}, a route");
         assert_eq!(ask(&app, Method::POST, "/in", None).await.status(), other_method, "{name}, another method");
