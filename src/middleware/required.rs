@@ -92,7 +92,8 @@ impl Required {
     }
 
     /// Keeps the paths of this form closed, whatever else opens them, and also what something behind the router may read as one of them:
-    /// with other characters escaped, slashes doubled or added at the end, or parameters (`;`).
+    /// with other characters escaped, slashes doubled or added at the end, or parameters (`;`). As for a router, `/api/{*rest}` is not `/api`:
+    /// where both are to be shut, keep both closed.
     ///
     /// ```
     /// # use axum_cognito::{CognitoAuth, testing::FakeUserPool};

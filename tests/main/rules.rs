@@ -294,6 +294,22 @@ async fn layers_fallbacks_and_merges_do_what_the_guide_says() {
             ok,
         ),
         (
+            "MethodRouter::layer",
+            Router::new().route("/in", get(async || "in").layer(rule())).merge(other()).layer(auth()),
+            refused,
+            refused,
+            unknown,
+            ok,
+        ),
+        (
+            "MethodRouter::layer, any",
+            Router::new().route("/in", any(async || "in").layer(rule())).merge(other()).layer(auth()),
+            refused,
+            refused,
+            unknown,
+            ok,
+        ),
+        (
             "Router::route_layer",
             routes().route_layer(rule()).merge(other()).layer(auth()),
             refused,
@@ -330,6 +346,7 @@ async fn layers_fallbacks_and_merges_do_what_the_guide_says() {
         ),
     ] {
         assert_eq!(ask(&app, Method::GET, "/in", None).await.status(), route, "{name}, a route");
+        assert_eq!(ask(&app, Method::HEAD, "/in", None).await.status(), route, "{name}, its `HEAD`");
         assert_eq!(ask(&app, Method::POST, "/in", None).await.status(), other_method, "{name}, another method");
         assert_eq!(ask(&app, Method::GET, "/none", None).await.status(), fallback, "{name}, the fallback");
         assert_eq!(ask(&app, Method::GET, "/other", None).await.status(), later, "{name}, merged later");
