@@ -69,7 +69,7 @@ impl Request {
             match argument.as_str() {
                 "--json" => request.json = true,
                 "--demo" => request.demo = true,
-                option if option.starts_with("--") => return None,
+                option if option.len() > 1 && option.starts_with('-') => return None,
                 _ if request.token.is_none() => request.token = Some(argument),
                 _ => return None,
             }
@@ -209,9 +209,14 @@ mod tests {
             assert_eq!(actual, status, "{arguments:?}: {shown}");
             assert!(!shown.contains('\u{1b}'));
         }
-        for (arguments, input) in
-            [(&["--help"][..], ""), (&["--jason"], ""), (&["a", "b"], ""), (&["--demo", "a"], ""), (&[], " \n")]
-        {
+        for (arguments, input) in [
+            (&["--help"][..], ""),
+            (&["-h"], good.as_str()),
+            (&["--jason"], ""),
+            (&["a", "b"], ""),
+            (&["--demo", "a"], ""),
+            (&[], " \n"),
+        ] {
             assert!(program(&pool, arguments, input, false).await.is_err(), "{arguments:?}");
         }
         let unset = || Err(ConfigError::NoPool);

@@ -15,7 +15,7 @@
 //! with plain JSON for answers. What they ask of a server about authorization is the same. "MCP" in comments is the newer one.
 //!
 //! A real pool takes the place of the fake one in `main`. Clients demand things of an authorization server that Cognito has not got, such
-//! as their own registration: [`ProtectedResource::authorization_server`] names a proxy that has.
+//! as their own registration: [`ProtectedResource::authorization_servers`] names a proxy that has.
 //!
 //! [specification]: https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization
 #![forbid(unsafe_code)]

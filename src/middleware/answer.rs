@@ -91,6 +91,7 @@ impl<L: fmt::Debug, F> fmt::Debug for Answering<L, F> {
 /// A refused request, for the function that answers it.
 pub struct Refused<'r> {
     rejection: &'r AuthRejection,
+    status: StatusCode,
     challenge: Option<&'r HeaderValue>,
     request: &'r Head,
 }
@@ -101,9 +102,10 @@ impl Refused<'_> {
         self.rejection
     }
 
-    /// The status that it would be answered with.
+    /// The status that it would be answered with: that of the rejection, unless a handler has put another one beside it, as in
+    /// `(StatusCode::NOT_FOUND, rejection)`.
     pub fn status(&self) -> StatusCode {
-        self.rejection.status()
+        self.status
     }
 
     /// The challenge that will be sent with the answer, `realm` and all.
@@ -163,10 +165,12 @@ impl<F> Answer<F> {
         if is_of_grpc(refused.headers()) {
             return refused;
         }
+        let is_success = |status| status < StatusCode::MULTIPLE_CHOICES;
+        let status = if is_success(refused.status()) { rejection.status() } else { refused.status() };
         let challenge = refused.headers().get(WWW_AUTHENTICATE);
-        let mut response = (self.function)(&Refused { rejection: &rejection, challenge, request });
-        if response.status() < StatusCode::MULTIPLE_CHOICES {
-            *response.status_mut() = rejection.status();
+        let mut response = (self.function)(&Refused { rejection: &rejection, status, challenge, request });
+        if is_success(response.status()) {
+            *response.status_mut() = status;
         }
         // The function may leave a refusal to the usual answer, whose challenge knows nothing of a realm or the metadata: it is not its own.
         if response.headers().get_all(WWW_AUTHENTICATE).iter().eq(rejection.challenge().iter()) {

@@ -91,7 +91,9 @@ impl Required {
         Ok(self.also(NamedRoute { is_open: true, method: Some(method), segments: segments(path)? }))
     }
 
-    /// Keeps the paths of this form closed, whatever else opens them.
+    /// Keeps the paths of this form closed, whatever else opens them, and also what something behind the router may read as one of them:
+    /// with other characters escaped, slashes doubled or added at the end, or parameters (`;`). As for a router, `/api/{*rest}` is not `/api`:
+    /// where both are to be shut, keep both closed.
     ///
     /// ```
     /// # use axum_cognito::{CognitoAuth, testing::FakeUserPool};
@@ -189,7 +191,24 @@ fn is_open(named: &[NamedRoute], method: &Method, path: &str) -> bool {
 impl NamedRoute {
     fn is_of(&self, method: &Method, path: &str) -> bool {
         let is_method = |open: &Method| open == method || (open == Method::GET && method == Method::HEAD);
-        self.method.as_ref().is_none_or(is_method) && (!self.is_open || is_plain(path)) && self.is_path(path)
+        let is_path = || if self.is_open { is_plain(path) && self.is_path(path) } else { self.can_be_read_as(path) };
+        self.method.as_ref().is_none_or(is_method) && is_path()
+    }
+
+    /// Whether this is the path, to us or to a file service or a proxy behind us that decodes it, merges slashes, or cuts off parameters.
+    fn can_be_read_as(&self, path: &str) -> bool {
+        let mut named =
+            self.segments.iter().filter(|segment| !matches!(segment, Segment::Literal(literal) if literal.is_empty()));
+        let mut found = path.split('/').map(lax).filter(|segment| !segment.is_empty());
+        let is_lax = loop {
+            match (named.next(), found.next()) {
+                (None, None) | (Some(Segment::Rest), Some(_)) => break true,
+                (Some(Segment::One), Some(_)) => {}
+                (Some(Segment::Literal(literal)), Some(segment)) if lax(literal) == segment => {}
+                _ => break false,
+            }
+        };
+        is_lax || self.is_path(path)
     }
 
     fn is_path(&self, path: &str) -> bool {
@@ -224,6 +243,23 @@ fn is_plain(path: &str) -> bool {
     };
     let is_dots = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
     !path.contains('\\') && !escapes(path) && !path.split('/').any(is_dots)
+}
+
+/// A segment without its parameters (`;`), and with every escape decoded.
+fn lax(segment: &str) -> Vec<u8> {
+    let digit = |byte: Option<&u8>| char::from(*byte?).to_digit(16);
+    let mut rest = segment.split(';').next().unwrap_or_default().as_bytes();
+    let mut decoded = Vec::new();
+    while let Some((byte, after)) = rest.split_first() {
+        let escape = digit(after.first()).zip(digit(after.get(1))).filter(|_| *byte == b'%');
+        let (byte, length) = match escape.and_then(|(high, low)| u8::try_from(high * 16 + low).ok()) {
+            Some(byte) => (byte, 3),
+            None => (*byte, 1),
+        };
+        decoded.push(byte);
+        rest = &rest[length..];
+    }
+    decoded
 }
 
 fn segments(path: &str) -> Result<Box<[Segment]>, ConfigError> {

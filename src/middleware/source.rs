@@ -39,7 +39,7 @@ impl TokenSource {
     ///
     /// A browser sends cookies along with requests that other sites cause, so every route that changes something needs a defence against
     /// forged requests (CSRF): set the cookie with `SameSite=Lax` or `Strict`, `Secure`, `HttpOnly` and a name that begins with `__Host-`,
-    /// and compare `Origin` with your own (guide [`routes`](crate::guide::routes)).
+    /// and compare `Origin` with your own (guide [`requests`](crate::guide::requests)).
     ///
     /// # Errors
     /// [`ConfigError::TokenSource`] if the name is not a token of RFC 9110 §5.6.2, as RFC 6265 §4.1.1 demands.

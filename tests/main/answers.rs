@@ -181,6 +181,20 @@ async fn what_the_response_must_say_is_kept() {
     assert_eq!(ask(app, "/me", &[]).await.0, 401);
 }
 
+/// Who hides from strangers that something exists, hides it in the application's form too; and nobody makes a success of a refusal.
+#[tokio::test]
+async fn a_status_that_a_handler_has_chosen_stays() {
+    let fake = FakeUserPool::new();
+    for (chosen, expected) in [(StatusCode::NOT_FOUND, 404), (StatusCode::OK, 401)] {
+        let handler =
+            async move |claims: Result<CognitoClaims, AuthRejection>| claims.map(|_| "in").map_err(|why| (chosen, why));
+        let status = |refused: &Refused<'_>| Json(refused.status().as_u16()).into_response();
+        let app = Router::new().route("/", get(handler)).layer(CognitoAuth::new(fake.user_pool()).answer_with(status));
+        let (status, _, body) = ask(app, "/", &[]).await;
+        assert_eq!((status, body), (expected, expected.to_string()), "{chosen}");
+    }
+}
+
 /// Challenges of the application's own, and those of an inner layer, stay as they are.
 #[tokio::test]
 async fn only_the_crates_own_challenge_is_completed() {

@@ -94,6 +94,15 @@ async fn a_parameter_opens_every_path_of_its_form() {
             ("/assets/a.css", 200),
             ("/posts/export", shut),
             ("/assets/keys", shut),
+            // What a file service or a proxy behind the router takes for the same.
+            ("/posts/%65xpor%54", 200),
+            ("/posts/%65xpor%74", shut),
+            ("/posts/export;v=1", shut),
+            ("/assets/%6B%65ys", shut),
+            ("/assets//keys", shut),
+            ("/assets/keys/", shut),
+            ("/assets/keys%", 200),
+            ("/assets/keys/a.css", 200),
             ("/other", 401),
         ] {
             assert_eq!(ask(&app, Method::GET, path, None).await.0, expected, "{name}: {path}");

@@ -52,7 +52,10 @@ fn each_lie_fails_its_check_and_passes_those_before() {
     let fake = FakeUserPool::new();
     let other = FakeUserPool::with_ids("us-east-1_OtherPool", "1fakeclient23456789");
     let pool = fake.user_pool().accept(TokenUse::Id).audience("https://api.example.com").unwrap();
-    let verifier = Verifier::builder().pool(pool).cool_down(Duration::from_millis(100)).build().unwrap();
+    // One that stands still: a verdict on `exp` names the second, and two of them are compared.
+    let clock = ManualClock::starting_now();
+    let verifier =
+        Verifier::builder().pool(pool).clock(clock.clone()).cool_down(Duration::from_millis(100)).build().unwrap();
     let runtime = runtime();
     let token = || fake.access_token("alice").claim("aud", "https://api.example.com");
     let minted = token().mint();
@@ -137,7 +140,7 @@ fn each_lie_fails_its_check_and_passes_those_before() {
         (token().claim("cognito:groups", "admins").mint(), VerifyStep::ClaimTypes, "`cognito:groups` is a string"),
         (token().without("exp").mint(), VerifyStep::Expiry, "no expiry"),
         (token().expired().mint(), VerifyStep::Expiry, "good for 1 h"),
-        (token().expires_in(Duration::ZERO).mint(), VerifyStep::Expiry, "clock"),
+        (token().issued_at(clock.now()).expires_in(Duration::ZERO).mint(), VerifyStep::Expiry, "clock"),
         (
             token().claim("nbf", 4_000_000_000_u64).claim("exp", 5_000_000_000_u64).mint(),
             VerifyStep::NotBefore,

