@@ -8,6 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
+use percent_encoding::percent_decode_str;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -245,21 +246,9 @@ fn is_plain(path: &str) -> bool {
     !path.contains('\\') && !escapes(path) && !path.split('/').any(is_dots)
 }
 
-/// A segment without its parameters (`;`), and with every escape decoded.
+/// A segment with every escape decoded, and without its parameters (`;`).
 fn lax(segment: &str) -> Vec<u8> {
-    let digit = |byte: Option<&u8>| char::from(*byte?).to_digit(16);
-    let mut rest = segment.split(';').next().unwrap_or_default().as_bytes();
-    let mut decoded = Vec::new();
-    while let Some((byte, after)) = rest.split_first() {
-        let escape = digit(after.first()).zip(digit(after.get(1))).filter(|_| *byte == b'%');
-        let (byte, length) = match escape.and_then(|(high, low)| u8::try_from(high * 16 + low).ok()) {
-            Some(byte) => (byte, 3),
-            None => (*byte, 1),
-        };
-        decoded.push(byte);
-        rest = &rest[length..];
-    }
-    decoded
+    percent_decode_str(segment).take_while(|byte| *byte != b';').collect()
 }
 
 fn segments(path: &str) -> Result<Box<[Segment]>, ConfigError> {
