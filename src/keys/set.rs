@@ -66,7 +66,6 @@ impl KeySet {
     }
 
     /// Whether the key with this serial is still in the set.
-    #[allow(dead_code)]
     pub(crate) fn holds(&self, serial: u64) -> bool {
         self.keys.iter().any(|key| key.serial() == serial)
     }

@@ -203,7 +203,7 @@ fn a_shutdown_in_the_midst_of_a_look() {
     }
 }
 
-/// Tokio without timers, or no Tokio at all: nothing can be fetched, and nothing panics.
+/// Without Tokio nothing can be fetched, and nothing panics.
 #[test]
 fn without_tokio_a_verdict_comes_at_once() {
     let script = Script::new(&fake());
@@ -216,6 +216,12 @@ fn without_tokio_a_verdict_comes_at_once() {
         }
     };
     assert_eq!(verify(&genuine(&fake())), Err(VerifyErrorKind::KeysUnavailable));
+    let ready = std::pin::pin!(verifier.ready());
+    let std::task::Poll::Ready(Err(error)) = ready.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
+    else {
+        panic!("keys from nowhere")
+    };
+    assert!(error.to_string().ends_with("from `a script`: there is no Tokio runtime to fetch keys on"), "{error}");
     current_thread().block_on(verifier.ready()).unwrap();
     assert_eq!(verify(&genuine(&fake())), Ok(()));
     assert_eq!(verify(&forged(&fake(), "x")), Err(VerifyErrorKind::UnknownKey));
@@ -240,4 +246,25 @@ fn a_load_after_one_cut_short_begins_no_cool_down() {
         assert!(verifier.verify(&genuine(&fake)).await.is_ok());
         assert_eq!(script.fetches(), 3);
     });
+}
+
+/// A look that is taken for lost, because the clock has jumped over it, ends when another takes its place.
+#[tokio::test(start_paused = true)]
+async fn a_lost_look_is_not_left_behind() {
+    let script = Script::new(&fake());
+    let clock = ManualClock::starting_now();
+    let before = tasks();
+    let verifier = Verifier::builder().pool(script.pool()).clock(clock.clone()).build().unwrap();
+    verifier.ready().await.unwrap();
+    let token = genuine(&fake());
+    script.set(Line::Hang);
+    for looks in 2..6 {
+        clock.advance(HOUR * 2);
+        assert!(verifier.check(&token).is_ok());
+        settle().await;
+        assert_eq!((script.fetches(), tasks() - before), (looks, 2), "the timer, and one look");
+    }
+    drop(verifier);
+    settle().await;
+    assert_eq!(tasks() - before, 0);
 }

@@ -329,3 +329,39 @@ async fn the_clock_of_the_test_kit_goes_with_tokios() {
     advance(HOUR).await;
     assert_eq!(clock.now().duration_since(start).unwrap(), HOUR);
 }
+
+/// The clock behind timers can stand still too while a machine sleeps. The cool-down then ends by the time of day.
+#[tokio::test(start_paused = true)]
+async fn a_cool_down_does_not_outlive_a_freeze() {
+    let fake = FakeUserPool::new();
+    let script = Script::new(&fake);
+    let clock = ManualClock::starting_now();
+    let verifier = Verifier::builder().pool(script.pool()).clock(clock.clone()).build().unwrap();
+    verifier.ready().await.unwrap();
+    assert!(verifier.verify(&forged(&fake, "made up")).await.is_err());
+    fake.rotate();
+    let token = genuine(&fake);
+    clock.advance(SECOND * 5 - Duration::from_millis(1));
+    assert_eq!(verifier.verify(&token).await.unwrap_err().kind(), VerifyErrorKind::UnknownKey);
+    clock.advance(Duration::from_millis(1));
+    assert!(verifier.verify(&token).await.is_ok());
+    assert_eq!(script.fetches(), 3);
+}
+
+/// A look that failed days ago says nothing about the endpoint of today: the first request after a long sleep waits for the look.
+#[tokio::test(start_paused = true)]
+async fn a_failure_before_a_long_sleep_refuses_nobody_after_it() {
+    let script = Script::new(&fake());
+    let clock = ManualClock::starting_now();
+    let verifier = Verifier::builder().pool(script.pool()).clock(clock.clone()).build().unwrap();
+    verifier.ready().await.unwrap();
+    let token = genuine(&fake());
+    script.set(Line::Fail(FetchErrorKind::Connect));
+    clock.advance(HOUR * 2);
+    assert!(verifier.verify(&token).await.is_ok());
+    settle().await;
+    assert_eq!(status(&verifier).failures_in_a_row, 1);
+    script.set(Line::Keys);
+    clock.advance(DAY * 2);
+    assert!(verifier.verify(&token).await.is_ok());
+}
