@@ -59,6 +59,7 @@ impl Bench {
                 let failure = after.last_failure.as_ref().unwrap_or_else(|| panic!("{name}: no failure"));
                 assert!(after.failures_in_a_row >= 1, "{name}: {after:?}");
                 assert_eq!(failure.kind, kind, "{name}: {}", failure.message);
+                assert!(failure.message.len() < 200, "{name}: {}", failure.message);
                 assert_eq!(after.key_ids, self.key_ids, "{name}");
                 assert!(after.ready);
             }
@@ -115,6 +116,12 @@ async fn each_is_told_apart_and_replaces_nothing() {
         ("{}", ok("", "{}"), Some(Kind::NoKeys)),
         ("null", ok("", "null"), Some(Kind::NoKeys)),
         ("an array", ok("", "[]"), Some(Kind::NoKeys)),
+        (
+            "keys in an array",
+            ok("", &format!("[{}]", good.trim_start_matches("{\"keys\":").trim_end_matches('}'))),
+            Some(Kind::NoKeys),
+        ),
+        ("keys a long string", ok("", &format!("{{\"keys\":\"{}\"}}", "k".repeat(200_000))), Some(Kind::NoKeys)),
         ("keys null", ok("", r#"{"keys":null}"#), Some(Kind::NoKeys)),
         ("keys empty", ok("", r#"{"keys":[]}"#), Some(Kind::NoKeys)),
         ("keys an object", ok("", r#"{"keys":{}}"#), Some(Kind::NoKeys)),
