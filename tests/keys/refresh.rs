@@ -116,7 +116,7 @@ async fn on_the_wire_these_are_if_none_match_and_if_modified_since() {
     let endpoint = Endpoint::start(Mode::Tagged { document: document.clone(), etag: "W/\"a b\"".into() }).await;
     let clock = ManualClock::starting_now();
     let pool = fake.user_pool().jwks_url(endpoint.url()).unwrap();
-    let verifier = Verifier::builder().pool(pool).clock(clock.clone()).build().unwrap();
+    let verifier = patient(pool).clock(clock.clone()).build().unwrap();
     let token = genuine(&fake);
     let look = async || {
         let before = status(&verifier).looks;
@@ -126,6 +126,7 @@ async fn on_the_wire_these_are_if_none_match_and_if_modified_since() {
         (endpoint.requests().pop().unwrap().to_ascii_lowercase(), status(&verifier))
     };
     verifier.ready().await.unwrap();
+    eventually("the end of the first load", || endpoint.open_connections() == 0).await;
     let (request, after) = look().await;
     assert!(request.contains("if-none-match: w/\"a b\"\r\n"), "{request}");
     assert_eq!((after.failures_in_a_row, after.age), (0, Some(Duration::ZERO)), "304 is a success");
@@ -212,10 +213,11 @@ async fn on_the_wire_cache_control_sets_the_next_look() {
         ("cache-control: max-age=600\r\nage: 200\r\n", 400.0),
     ] {
         let endpoint = Endpoint::start(Mode::answer("200 OK", headers, &fake().jwks_json())).await;
-        let verifier = Verifier::new(fake().user_pool().jwks_url(endpoint.url()).unwrap());
+        let verifier = patient(fake().user_pool().jwks_url(endpoint.url()).unwrap()).build().unwrap();
         verifier.ready().await.unwrap();
         let next = status(&verifier).next_refresh_in.unwrap().as_secs_f64();
-        assert!((longest * 0.89..=longest).contains(&next), "{headers:?}: {next}");
+        // Up to a tenth less is left to chance, and a busy machine takes its time to ask.
+        assert!((longest * 0.8..=longest).contains(&next), "{headers:?}: {next}");
     }
 }
 

@@ -83,9 +83,8 @@ fn pool(url: &str) -> UserPool {
     fake().user_pool().jwks_url(url).unwrap()
 }
 
-/// A verifier that has time, since handshakes take some on a busy machine.
 fn verifier(pool: UserPool) -> Verifier {
-    Verifier::builder().pool(pool).fetch_timeout(MINUTE).build().unwrap()
+    patient(pool).build().unwrap()
 }
 
 #[tokio::test]
