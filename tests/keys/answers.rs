@@ -1,6 +1,11 @@
 //! Bad answers: none replaces a good set, and each is told apart.
 
-use std::{future::ready, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::ready,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum_cognito::{
     Verifier,
@@ -46,8 +51,8 @@ impl Bench {
         eventually("the look", || status(&self.verifier).looks > before).await;
     }
 
-    /// A look with this answer, then a good one.
-    async fn try_out(&self, name: &str, mode: Mode, expected: Option<Kind>) {
+    /// A look with this answer, then a good one. What is said of the first, if it failed.
+    async fn try_out(&self, name: &str, mode: Mode, expected: Option<Kind>) -> Option<String> {
         self.endpoint.set(mode);
         self.look().await;
         let after = status(&self.verifier);
@@ -67,7 +72,7 @@ impl Bench {
         for _ in 0..20 {
             self.look().await;
             if status(&self.verifier).failures_in_a_row == 0 {
-                return;
+                return expected.and_then(|_| Some(after.last_failure?.message));
             }
         }
         panic!("{name}: no recovery: {:?}", status(&self.verifier));
@@ -87,6 +92,7 @@ async fn each_is_told_apart_and_replaces_nothing() {
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n{:x}\r\n{good}\r\n0\r\n\r\n",
         good.len()
     );
+    let mut told = BTreeMap::new();
     for (name, mode, expected) in [
         ("no content type", ok("", &good), None),
         ("wrong content type", ok("content-type: text/html\r\n", &good), None),
@@ -135,9 +141,16 @@ async fn each_is_told_apart_and_replaces_nothing() {
         ("far too long", ok("", &padded(8 << 20)), Some(Kind::TooLarge)),
         ("endless", Mode::Endless, Some(Kind::TooLarge)),
     ] {
-        bench.try_out(name, mode, expected).await;
+        let message = bench.try_out(name, mode, expected).await;
+        told.extend(message.map(|message| (name, message)));
     }
     eventually("no connection is left", || bench.endpoint.open_connections() == 0).await;
+
+    // What has a kind in common is told apart by its message.
+    let names =
+        ["HTML", "empty", "cut off without a length", "two documents", "{}", "keys null", "keys empty", "403", "500"];
+    let messages: BTreeSet<_> = names.map(|name| &told[name]).into();
+    assert_eq!(messages.len(), names.len(), "{told:#?}");
 }
 
 #[tokio::test]
@@ -237,4 +250,17 @@ async fn nothing_stays_open_after_a_look() {
     sleep(Duration::from_millis(20)).await;
     eventually("the connection's end", || endpoint.open_connections() == 0).await;
     assert!(endpoint.connections() > 0);
+}
+
+/// Through a proxy, for whoever brings a client with one: the endpoint's name is the proxy's to resolve.
+#[tokio::test]
+async fn a_client_of_the_applications_brings_its_own_proxy() {
+    let proxy = Endpoint::start(Mode::good(&fake().jwks_json())).await;
+    let origin = proxy.url().replace("/.well-known/jwks.json", "");
+    let client = reqwest::Client::builder().proxy(reqwest::Proxy::http(origin).unwrap()).build().unwrap();
+    let source = HttpKeySource::over_plain_http("http://keys.test/jwks.json").unwrap().with_client(client);
+    let verifier = patient(fake().user_pool().key_source(source)).build().unwrap();
+    verifier.ready().await.unwrap();
+    assert!(verifier.check(&genuine(&fake())).is_ok());
+    assert!(proxy.requests()[0].starts_with("GET http://keys.test/jwks.json HTTP/1.1\r\n"), "{:?}", proxy.requests());
 }
