@@ -370,3 +370,19 @@ async fn a_failure_before_a_long_sleep_refuses_nobody_after_it() {
     clock.advance(DAY * 2);
     assert!(verifier.verify(&token).await.is_ok());
 }
+
+/// A load balancer sends no request to whoever is not ready, so the probe itself starts a look that is due. It does not wait either.
+#[tokio::test(start_paused = true)]
+async fn a_readiness_probe_is_enough_to_become_ready() {
+    let script = Script::new(&fake());
+    let clock = ManualClock::starting_now();
+    let verifier = Verifier::builder().pool(script.pool()).clock(clock.clone()).build().unwrap();
+    for looks in 1..4 {
+        assert!(!verifier.status().is_ready(), "never loaded, or too old");
+        settle().await;
+        assert!(verifier.status().is_ready());
+        settle().await;
+        assert_eq!(script.fetches(), looks);
+        clock.advance(DAY * 2);
+    }
+}
