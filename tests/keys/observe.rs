@@ -24,12 +24,20 @@ struct Log(Arc<Mutex<Vec<u8>>>);
 impl Log {
     /// Keeps what this thread logs, from `INFO` on, until the guard is dropped.
     fn start(&self) -> tracing::subscriber::DefaultGuard {
+        self.start_and(|| ())
+    }
+
+    /// The same, and does this before each line.
+    fn start_and(&self, before: impl Fn() + Send + Sync + 'static) -> tracing::subscriber::DefaultGuard {
         /// While there is one subscriber only, `tracing` asks that of whatever thread meets a line of the log first, and of threads of
         /// other tests there is none: the line would be off for good. So there are two.
         static SECOND: LazyLock<tracing::Dispatch> = LazyLock::new(|| tracing::Dispatch::new(NoSubscriber::default()));
         LazyLock::force(&SECOND);
         let log = self.clone();
-        let writer = move || log.clone();
+        let writer = move || {
+            before();
+            log.clone()
+        };
         tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(writer).finish().set_default()
     }
 
@@ -155,14 +163,7 @@ fn the_log_is_written_without_a_lock() {
         runtime.block_on(async {
             let verifier = script.builder().build().unwrap();
             let (log, asking) = (Log::default(), verifier.clone());
-            let writer = {
-                let log = log.clone();
-                move || {
-                    assert_eq!(asking.status().pools.len(), 1);
-                    log.clone()
-                }
-            };
-            let _guard = tracing_subscriber::fmt().with_ansi(false).with_writer(writer).finish().set_default();
+            let _guard = log.start_and(move || assert_eq!(asking.status().pools.len(), 1));
             verifier.ready().await.unwrap_err();
             script.set(Line::Keys);
             sleep(SECOND).await;

@@ -116,10 +116,20 @@ async fn a_client_of_the_applications_brings_its_own_authorities() {
 async fn a_client_that_follows_redirects_brings_no_keys_from_elsewhere() {
     let elsewhere = Endpoint::start(Mode::good(&fake().jwks_json())).await;
     let authority = reqwest::Certificate::from_der(&STANDARD.decode(AUTHORITY).unwrap()).unwrap();
-    let client = reqwest::Client::builder().no_proxy().tls_certs_only([authority]).build().unwrap();
-    for target in [elsewhere.url(), elsewhere.tls_url(), "/other".to_owned()] {
+    let client = || reqwest::Client::builder().no_proxy().tls_certs_only([authority.clone()]);
+    let targets = [elsewhere.url(), elsewhere.tls_url(), "/other".to_owned()];
+    // One that does not follow asks nobody else, not over plain HTTP either.
+    for target in &targets {
         let url = serve(Mode::answer("302 Found", &format!("location: {target}\r\n"), "").into_bytes()).await;
-        let source = HttpKeySource::new(&url).unwrap().with_client(client.clone());
+        let client = client().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let source = HttpKeySource::new(&url).unwrap().with_client(client);
+        let error = verifier(pool(&url).key_source(source)).ready().await.unwrap_err();
+        assert_eq!(error.pools().next().unwrap().2.kind(), FetchErrorKind::Redirect, "{target}: {error}");
+        assert_eq!(elsewhere.connections(), 0);
+    }
+    for target in targets {
+        let url = serve(Mode::answer("302 Found", &format!("location: {target}\r\n"), "").into_bytes()).await;
+        let source = HttpKeySource::new(&url).unwrap().with_client(client().build().unwrap());
         let error = verifier(pool(&url).key_source(source)).ready().await.unwrap_err();
         let cause = error.pools().next().unwrap().2;
         assert!(matches!(cause.kind(), FetchErrorKind::Redirect | FetchErrorKind::Tls), "{target}: {error}");
