@@ -174,7 +174,7 @@ fn the_log_is_written_without_a_lock() {
             done.send(log.lines().len()).unwrap();
         });
     });
-    assert_eq!(ended.recv_timeout(MINUTE * 3), Ok(6), "each event of an outage, a rotation and a longer outage");
+    assert_eq!(ended.recv_timeout(MINUTE * 10), Ok(6), "each event of an outage, a rotation and a longer outage");
 }
 
 /// Too old by the time of day, after a sleep of days, is too old as well.

@@ -7,8 +7,10 @@ use axum_cognito::{
     testing::{FakeUserPool, ManualClock},
 };
 use tokio::{
+    net::TcpListener,
     runtime::{Builder, Handle, Runtime},
-    time::{Instant, sleep},
+    sync::oneshot,
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{
@@ -265,4 +267,29 @@ async fn a_lost_look_is_not_left_behind() {
     drop(verifier);
     settle().await;
     assert_eq!(tasks() - before, 0);
+}
+
+/// A server that ends in its own time ends the tasks of its layer with it, here in the midst of a look.
+#[tokio::test]
+async fn a_graceful_shutdown_needs_nothing_special() {
+    let script = Script::new(&fake());
+    let clock = ManualClock::starting_now();
+    let verifier = patient(script.pool()).clock(clock.clone()).build().unwrap();
+    verifier.ready().await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/me", listener.local_addr().unwrap());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = axum::serve(listener, app(&verifier)).with_graceful_shutdown(async { drop(stopped.await) });
+    let server = tokio::spawn(server.into_future());
+    drop(verifier);
+
+    script.set(Line::Hang);
+    clock.advance(HOUR * 2);
+    let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
+    let answer = client.get(url).bearer_auth(genuine(&fake())).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    eventually("the look", || script.fetches() == 2).await;
+    stop.send(()).unwrap();
+    timeout(SECOND * 30, server).await.expect("long before the look times out").unwrap().unwrap();
+    eventually("the end of all tasks", || tasks() == 0).await;
 }
