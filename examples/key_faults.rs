@@ -14,46 +14,24 @@
 #[path = "../tests/keys/endpoint.rs"]
 mod endpoint;
 
-use std::{
-    env,
-    error::Error,
-    time::{Duration, Instant},
-};
+#[allow(unreachable_pub)]
+#[path = "../tests/keys/load.rs"]
+mod load;
 
-use axum::{
-    Router,
-    body::Body,
-    http::{Request, StatusCode, header},
-    routing::get,
-};
+use std::{env, error::Error, time::Duration};
+
 use axum_cognito::{
-    CognitoAuth, CognitoClaims, Verifier,
+    Verifier,
     testing::{FakeUserPool, ManualClock},
 };
 use endpoint::{Endpoint, Mode};
-use tokio::{
-    runtime::{Builder, Runtime},
-    task::JoinSet,
-    time::sleep_until,
-};
-use tower::ServiceExt;
-
-const HOUR: Duration = Duration::from_secs(3600);
-
-/// What the users saw in one mode.
-struct Row {
-    answered: usize,
-    refused: usize,
-    p50: Duration,
-    p99: Duration,
-    looks: u64,
-    strangers: usize,
-}
+use load::open_loop;
+use tokio::runtime::{Builder, Runtime};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = env::args().skip(1).map(|argument| argument.parse());
-    let rate: u32 = arguments.next().transpose()?.unwrap_or(1000);
-    let seconds: u32 = arguments.next().transpose()?.unwrap_or(10);
+    let mut arguments = env::args().skip(1).map(|argument| argument.parse::<u32>());
+    let rate = arguments.next().transpose()?.unwrap_or(1000);
+    let seconds = arguments.next().transpose()?.unwrap_or(10);
 
     let fake = FakeUserPool::new();
     println!("| endpoint | answered | refused | p50, us | p99, us | looks | strangers' requests |");
@@ -71,16 +49,17 @@ fn main() -> Result<(), Box<dyn Error>> {
             None => side.block_on(endpoint.go_down()),
         }
         let trouble = !name.starts_with("quiet");
-        let row = main.block_on(load(&fake, &verifier, trouble.then_some(&clock), rate, seconds));
-        let total = row.answered + row.refused;
+        let time = Duration::from_secs(seconds.into());
+        let seen = main.block_on(open_loop(&fake, &verifier, trouble.then_some(&clock), rate, time));
+        let total = seen.answered + seen.refused;
         println!(
             "| {name} | {:.2} % | {} | {} | {} | {} | {} |",
-            100.0 * row.answered as f64 / total as f64,
-            row.refused,
-            row.p50.as_micros(),
-            row.p99.as_micros(),
-            row.looks,
-            row.strangers,
+            100.0 * seen.answered as f64 / total as f64,
+            seen.refused,
+            seen.p50.as_micros(),
+            seen.p99.as_micros(),
+            seen.looks,
+            seen.strangers,
         );
     }
     Ok(())
@@ -111,47 +90,4 @@ fn modes(document: &str) -> Vec<(&'static str, Option<Mode>)> {
         ("60,000 broken keys", says(&format!(r#"{{"keys":[{}]}}"#, vec!["{}"; 60_000].join(",")))),
         ("without end", Some(Mode::Endless)),
     ]
-}
-
-/// Sends genuine requests in an open loop: each at its time, whatever became of those before. With `clock`, there is trouble.
-async fn load(fake: &FakeUserPool, verifier: &Verifier, clock: Option<&ManualClock>, rate: u32, seconds: u32) -> Row {
-    async fn me(claims: CognitoClaims) -> String {
-        claims.sub().to_owned()
-    }
-    let app = Router::new().route("/me", get(me)).layer(CognitoAuth::from(verifier.clone()));
-    let send = |token: &str| {
-        let request = Request::get("/me").header(header::AUTHORIZATION, format!("Bearer {token}")).body(Body::empty());
-        let app = app.clone();
-        async move { app.oneshot(request.unwrap()).await.unwrap().status() }
-    };
-    // More users than one, so that it is not one remembered token which is measured.
-    let tokens: Vec<_> =
-        (0..500).map(|nth| fake.access_token(&format!("user-{nth}")).expires_in(HOUR * 24 * 300).mint()).collect();
-    let looks_before = verifier.status().pools[0].looks;
-    let (mut genuine, mut strangers) = (JoinSet::new(), JoinSet::new());
-    let start = Instant::now();
-    for nth in 0..rate * seconds {
-        let due = start + Duration::from_secs(1) * nth / rate;
-        sleep_until(due.into()).await;
-        let request = send(&tokens[nth as usize % tokens.len()]);
-        genuine.spawn(async move { (request.await, due.elapsed()) });
-        let Some(clock) = clock else { continue };
-        if nth % (5 * rate) == 0 {
-            // Due by the time of day, as after a night in the freezer; so little that the keys stay trusted through the run.
-            clock.advance(HOUR + HOUR / 10);
-        }
-        if nth % 10 == 0 {
-            let token = fake.access_token("mallory").header("kid", format!("made-up-{nth}")).signing_input() + ".AAAA";
-            strangers.spawn(send(&token));
-        }
-    }
-    let mut times = Vec::new();
-    let mut refused = 0;
-    for (status, time) in genuine.join_all().await {
-        if status == StatusCode::OK { times.push(time) } else { refused += 1 }
-    }
-    times.sort_unstable();
-    let at = |share: usize| times.get(times.len() * share / 100).copied().unwrap_or_default();
-    let looks = verifier.status().pools[0].looks - looks_before;
-    Row { answered: times.len(), refused, p50: at(50), p99: at(99), looks, strangers: strangers.len() }
 }

@@ -86,19 +86,25 @@ impl CoolDown {
         }
     }
 
-    /// After a look that an unknown key has caused.
-    pub(super) fn start(&mut self, now: Instant, length: Duration) {
-        self.begin(now, length, false);
+    /// After a look that an unknown key has caused. Says how long it lasts.
+    pub(super) fn start(&mut self, now: Instant, length: Duration) -> Duration {
+        self.begin(now, length, false)
     }
 
     /// After an early second look: twice as long and without another, which makes up for it.
-    pub(super) fn start_after_second(&mut self, now: Instant, length: Duration) {
-        self.begin(now, length * 2, true);
+    pub(super) fn start_after_second(&mut self, now: Instant, length: Duration) -> Duration {
+        self.begin(now, length * 2, true)
     }
 
-    fn begin(&mut self, now: Instant, length: Duration, second_look_spent: bool) {
+    /// It is over, by another clock.
+    pub(super) fn end(&mut self) {
+        self.period = None;
+    }
+
+    fn begin(&mut self, now: Instant, length: Duration, second_look_spent: bool) -> Duration {
         self.seen.fill((0, 0));
         self.period = Some(Period { began: now, until: now + length, second_look_spent });
+        length
     }
 }
 

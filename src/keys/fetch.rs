@@ -50,7 +50,8 @@ impl HttpKeySource {
 
     /// Fetches with a client of the application's: its proxy, its certificate authorities, its name resolution.
     ///
-    /// Build it with `redirect::Policy::none()`; a client that follows redirects lets the endpoint choose who gives the keys.
+    /// Build it with `redirect::Policy::none()`. An answer that came from another URL counts as a redirect and is not taken, since the
+    /// endpoint would choose who gives the keys; but a client that follows redirects has asked there.
     #[must_use]
     pub fn with_client(self, client: Client) -> Self {
         Self { client: OnceLock::from(client), ..self }
@@ -80,6 +81,12 @@ impl HttpKeySource {
             request = request.header(IF_MODIFIED_SINCE, date);
         }
         let response = request.send().await.map_err(|error| tell_apart(error, "the endpoint could not be reached"))?;
+        if *response.url() != self.url {
+            return Err(FetchError::new(
+                FetchErrorKind::Redirect,
+                "the endpoint redirects, and the client has followed",
+            ));
+        }
         let max_age = max_age(response.headers());
         match response.status() {
             StatusCode::OK => {
@@ -150,17 +157,17 @@ async fn read(mut response: Response) -> Result<Vec<u8>, FetchError> {
 /// `max-age` of `Cache-Control`, less the `Age` that the answer has already (RFC 9111 §4.2). An answer that must not be stored or
 /// reused is as old as can be.
 fn max_age(headers: &HeaderMap) -> Option<Duration> {
-    let mut directives = headers
-        .get_all(CACHE_CONTROL)
-        .into_iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|directive| directive.trim().to_ascii_lowercase());
+    let directives = || {
+        let values = headers.get_all(CACHE_CONTROL).into_iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).map(|directive| directive.trim().to_ascii_lowercase())
+    };
+    if directives().any(|directive| matches!(&*directive, "no-store" | "no-cache")) {
+        return Some(Duration::ZERO);
+    }
     let age = headers.get(AGE).and_then(|age| age.to_str().ok()?.parse::<u64>().ok()).unwrap_or(0);
-    directives
+    directives()
         .find_map(|directive| match directive.split_once('=') {
             Some(("max-age", seconds)) => seconds.trim_matches('"').parse::<u64>().ok(),
-            None if matches!(&*directive, "no-store" | "no-cache") => Some(0),
             _ => None,
         })
         .map(|seconds| Duration::from_secs(seconds.saturating_sub(age)))
@@ -169,6 +176,8 @@ fn max_age(headers: &HeaderMap) -> Option<Duration> {
 fn tell_apart(error: reqwest::Error, message: &'static str) -> FetchError {
     let kind = if error.is_timeout() {
         FetchErrorKind::Timeout
+    } else if error.is_redirect() {
+        FetchErrorKind::Redirect
     } else if error.is_connect() {
         if is_tls(&error) { FetchErrorKind::Tls } else { FetchErrorKind::Connect }
     } else {
@@ -246,6 +255,7 @@ mod tests {
             (&[("cache-control", "max-age=60"), ("age", "99")], Some(0)),
             (&[("cache-control", "private"), ("cache-control", "max-age=\"7\"")], Some(7)),
             (&[("cache-control", "no-store")], Some(0)),
+            (&[("cache-control", "max-age=60, no-cache")], Some(0)),
             (&[("cache-control", "max-age=soon")], None),
             (&[("cache-control", "s-maxage=9")], None),
         ] {

@@ -90,7 +90,7 @@ impl fmt::Display for SkipReason {
 #[derive(Deserialize)]
 struct Document<'d> {
     #[serde(borrow)]
-    keys: Vec<&'d RawValue>,
+    keys: &'d RawValue,
 }
 
 #[derive(Deserialize)]
@@ -113,19 +113,29 @@ pub(crate) fn parse(document: &[u8]) -> Result<Vec<Judged>, FetchError> {
     let no_keys = |message| FetchError::new(FetchErrorKind::NoKeys, message);
     let json: &RawValue = serde_json::from_slice(document)
         .map_err(|error| FetchError::new(FetchErrorKind::NotJson, "the document is not JSON").caused_by(error))?;
+    // An array would do for serde, as the members in their order.
+    if !json.get().starts_with('{') {
+        return Err(no_keys("the document is not a JSON object"));
+    }
     let document: Document<'_> =
         serde_json::from_str(json.get()).map_err(|error| no_keys("the document is not a key set").caused_by(error))?;
-    if document.keys.is_empty() {
+    // Without the cause, which would tell what is there instead, all of it.
+    let keys: Vec<&RawValue> =
+        serde_json::from_str(document.keys.get()).map_err(|_| no_keys("the member `keys` is not an array"))?;
+    if keys.is_empty() {
         return Err(no_keys("the key set is empty"));
     }
-    if document.keys.len() > KEYS_MAX {
-        let message = format!("the key set has {} keys, more than {KEYS_MAX}", document.keys.len());
+    if keys.len() > KEYS_MAX {
+        let message = format!("the key set has {} keys, more than {KEYS_MAX}", keys.len());
         return Err(FetchError::new(FetchErrorKind::TooManyKeys, message));
     }
-    Ok(document.keys.into_iter().map(|key| parse_key(key.get())).collect())
+    Ok(keys.into_iter().map(|key| parse_key(key.get())).collect())
 }
 
 fn parse_key(json: &str) -> Result<RsaJwk, (Option<String>, SkipReason)> {
+    if !json.starts_with('{') {
+        return Err((None, SkipReason::Malformed));
+    }
     let Ok(jwk) = serde_json::from_str::<Jwk>(json) else { return Err((None, SkipReason::Malformed)) };
     let key_id = jwk.kid.clone().filter(|kid| (1..=KEY_ID_MAX).contains(&kid.len()));
     judge(jwk, key_id.clone()).map_err(|reason| (key_id, reason))

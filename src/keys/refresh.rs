@@ -161,6 +161,9 @@ impl PoolKeys {
                 shared.start_timer(&mut shared.state());
                 return Ok(());
             }
+            if Handle::try_current().is_err() {
+                return Err(FetchError::new(FetchErrorKind::Other, "there is no Tokio runtime to fetch keys on"));
+            }
             shared.look_unless_under_way();
             let longest = shared.schedule.lost_after(Duration::ZERO);
             if !matches!(timeout(longest, landed.wait_for(|now| *now > last)).await, Ok(Ok(_))) {
@@ -184,7 +187,10 @@ impl PoolKeys {
     pub(crate) fn status(&self) -> PoolStatus {
         let now = self.shared.clock.now();
         let loaded = self.shared.keys.load_full();
-        let state = self.shared.state();
+        let (last_failure, failures, due, looks) = {
+            let state = self.shared.state();
+            (state.last_failure.clone(), state.failures, state.due, state.looks)
+        };
         PoolStatus {
             pool: self.shared.pool.to_string(),
             keys_from: self.keys_from(),
@@ -193,14 +199,14 @@ impl PoolKeys {
             skipped: loaded.iter().flat_map(|loaded| loaded.set.skipped()).cloned().collect(),
             age: loaded.as_ref().map(|loaded| now.duration_since(loaded.at).unwrap_or_default()),
             last_success: loaded.as_ref().map(|loaded| loaded.at),
-            last_failure: state.last_failure.as_ref().map(|(at, error)| KeyFailure {
-                at: *at,
+            last_failure: last_failure.map(|(at, error)| KeyFailure {
+                at,
                 kind: error.kind(),
                 message: error.to_string(),
             }),
-            failures_in_a_row: state.failures,
-            next_refresh_in: state.due.map(|due| due.saturating_duration_since(Instant::now())),
-            looks: state.looks,
+            failures_in_a_row: failures,
+            next_refresh_in: due.map(|due| due.saturating_duration_since(Instant::now())),
+            looks,
         }
     }
 
@@ -279,8 +285,12 @@ struct State {
     tried_at: Option<Instant>,
     failures: u32,
     last_failure: Option<(SystemTime, FetchError)>,
+    /// Whether it was told that the keys in hand are too old.
+    too_old: bool,
     validators: Validators,
     cool_down: CoolDown,
+    /// When the cool-down is over by the time of day.
+    cool_down_ends: Option<SystemTime>,
 }
 
 impl State {
@@ -341,6 +351,12 @@ impl Shared {
         now >= due || due - now > self.due_within
     }
 
+    /// Whether the last look failed, and so lately that another need not be waited for. Where timers stood still, it may have been days ago.
+    fn has_just_failed(&self, state: &State, now: SystemTime) -> bool {
+        let lately = |at: SystemTime| !now.duration_since(at).is_ok_and(|ago| ago > self.schedule.failure_counts_for());
+        state.in_the_dark() && state.last_failure.as_ref().is_some_and(|(at, _)| lately(*at))
+    }
+
     fn under_way<'s>(&self, state: &'s State, now: Instant) -> Option<&'s Flight> {
         let flight = state.flight.as_ref()?;
         let lost = flight.task.is_finished() || now >= flight.lost_at || self.is_overdue(self.clock.now());
@@ -351,14 +367,15 @@ impl Shared {
     fn ask(self: &Arc<Self>, key_id: &str, suspect: Suspect) -> Ask {
         let now = Instant::now();
         let mut state = self.state();
+        let time_of_day = self.clock.now();
         let loaded = self.keys.load();
-        let trusted = loaded.as_ref().filter(|loaded| self.trusts(loaded, self.clock.now()));
+        let trusted = loaded.as_ref().filter(|loaded| self.trusts(loaded, time_of_day));
         if trusted.is_some_and(|loaded| loaded.set.find(key_id).is_some()) {
             return Ask::Answered(Look::Decided);
         }
         let cold = trusted.is_none();
         // Without keys nothing can be decided, and the first failed look has said that waiting does not help.
-        if cold && state.in_the_dark() {
+        if cold && self.has_just_failed(&state, time_of_day) {
             // The timer may have gone down with its runtime, and there must be one that notices the endpoint's return.
             self.start_timer(&mut state);
             return Ask::Answered(Look::Unavailable);
@@ -374,6 +391,10 @@ impl Shared {
             }
             state.cool_down.remember(suspect);
             return Ask::Answered(state.word());
+        }
+        // The clock that the cool-down goes by may have stood still together with the timers.
+        if state.cool_down_ends.is_some_and(|end| time_of_day >= end) {
+            state.cool_down.end();
         }
         let (cause, delay) = match state.cool_down.judge(suspect, now) {
             _ if cold => (Cause::Due, Duration::ZERO),
@@ -428,6 +449,10 @@ impl Shared {
         let time_of_day = self.clock.now();
         let cold = !self.keys.load().as_ref().is_some_and(|loaded| self.trusts(loaded, time_of_day));
         let known = if cold { Validators::default() } else { state.validators.clone() };
+        if let Some(lost) = state.flight.take().filter(|flight| !flight.task.is_finished()) {
+            // Elsewhere, since ending a task can run its destructors, and the guard's takes the lock that is held here.
+            runtime.spawn(async move { lost.task.abort() });
+        }
         state.flights += 1;
         let (shared, number) = (Arc::clone(self), state.flights);
         // The guard is made inside: a runtime that is shutting down drops the task here and now, and the guard's `drop` takes the lock
@@ -505,18 +530,20 @@ impl Shared {
     fn land(&self, number: u64, outcome: Option<Result<KeyUpdate, FetchError>>) {
         let fresh = outcome.map(|outcome| outcome.and_then(|update| self.read(update)));
         let now = Instant::now();
+        let mut report = Report::default();
         let mut state = self.state();
         let Some(flight) = state.flight.take_if(|flight| flight.number == number) else { return };
         match fresh {
             Some(fresh) => {
-                let result = fresh.map(|fresh| self.publish(fresh, &mut state, now));
-                self.note(&mut state, result, Some(flight.cause), now);
+                let result = fresh.map(|fresh| self.publish(fresh, &mut state, &mut report, now));
+                self.note(&mut state, &mut report, result, Some(flight.cause), now);
             }
             // Nobody's failure: the runtime has ended. Whoever waits elsewhere starts another.
             None => self.plan(&mut state, CUT_SHORT, now),
         }
         drop(state);
         self.landed.send_modify(|last| *last = number.max(*last));
+        self.tell(&report);
     }
 
     /// Takes what the source knows without I/O, if it does.
@@ -524,9 +551,12 @@ impl Shared {
         let Some(document) = self.source.at_once() else { return };
         let fresh = self.read(KeyUpdate::Changed(document));
         let now = Instant::now();
+        let mut report = Report::default();
         let mut state = self.state();
-        let result = fresh.map(|fresh| self.publish(fresh, &mut state, now));
-        self.note(&mut state, result, None, now);
+        let result = fresh.map(|fresh| self.publish(fresh, &mut state, &mut report, now));
+        self.note(&mut state, &mut report, result, None, now);
+        drop(state);
+        self.tell(&report);
     }
 
     /// Turns an answer into keys. Parsing takes a while, so it is done before the lock is taken.
@@ -549,13 +579,13 @@ impl Shared {
         }
     }
 
-    fn publish(&self, fresh: Fresh, state: &mut State, since: Instant) -> Option<Duration> {
+    fn publish(&self, fresh: Fresh, state: &mut State, report: &mut Report, since: Instant) -> Option<Duration> {
         let Fresh { set, validators, max_age } = fresh;
         if let Some(validators) = validators {
             state.validators = validators;
         }
-        self.report_changes(self.keys.load().as_ref().map(|previous| &*previous.set), &set);
-        self.keys.store(Some(Arc::new(Loaded { set, at: self.clock.now(), since })));
+        let loaded = Loaded { set: Arc::clone(&set), at: self.clock.now(), since };
+        report.published = Some((self.keys.swap(Some(Arc::new(loaded))), set));
         max_age
     }
 
@@ -563,6 +593,7 @@ impl Shared {
     fn note(
         &self,
         state: &mut State,
+        report: &mut Report,
         result: Result<Option<Duration>, FetchError>,
         cause: Option<Cause>,
         now: Instant,
@@ -570,17 +601,18 @@ impl Shared {
         let failure = result.as_ref().err().map(FetchError::kind);
         let wait = match result {
             Ok(max_age) => {
-                if state.in_the_dark() {
-                    tracing::info!(pool = %self.pool, failures = state.failures, "the keys of the user pool are available again");
-                }
-                state.failures = 0;
+                report.back_after = state.failures;
+                (state.failures, state.too_old) = (0, false);
                 self.schedule.after_success(max_age, chance())
             }
             Err(error) => {
                 state.failures = state.failures.saturating_add(1);
-                self.report_failure(state, &error);
+                // The first failure and when its kind changes; an outage is one event, not one a minute.
+                let news = state.failures == 1
+                    || state.last_failure.as_ref().is_none_or(|(_, last)| last.kind() != error.kind());
+                report.failure = Some(Failure { error: error.clone(), failures: state.failures, news });
                 state.last_failure = Some((self.clock.now(), error));
-                self.distrust_if_old(state, now);
+                report.too_old = self.distrust_if_old(state, now);
                 match state.due {
                     // A look that strangers can cause does not bring the next scheduled one forward.
                     Some(due) if cause != Some(Cause::Due) && due > now => due - now,
@@ -597,13 +629,14 @@ impl Shared {
         if cause.is_some() {
             state.looks += 1;
             let age = |loaded: &Arc<Loaded>| self.clock.now().duration_since(loaded.at).unwrap_or_default();
-            metrics::look(&self.pool, failure, self.keys.load().as_ref().map(age));
+            report.look = Some((failure, self.keys.load().as_ref().map(age)));
         }
-        match cause {
+        let length = match cause {
             Some(Cause::UnknownKey) => state.cool_down.start(now, self.schedule.cool_down),
             Some(Cause::SecondLook) => state.cool_down.start_after_second(now, self.schedule.cool_down),
-            Some(Cause::Due) | None => {}
-        }
+            Some(Cause::Due) | None => return,
+        };
+        state.cool_down_ends = Some(self.clock.now() + length);
     }
 
     /// Sets the next look, by both clocks.
@@ -618,13 +651,36 @@ impl Shared {
         (loaded.at + self.schedule.trust_for).duration_since(self.clock.now()).ok()
     }
 
-    /// The bound on stale keys by a clock that cannot be set back: see [`Shared::trusts`] for the one by the time of day.
-    fn distrust_if_old(&self, state: &mut State, now: Instant) {
-        let old = |loaded: &Arc<Loaded>| now.saturating_duration_since(loaded.since) > self.schedule.trust_for;
-        if self.keys.load().as_ref().is_some_and(old) {
+    /// Gives up keys that are too old by a clock that cannot be set back; the time of day, by which [`Shared::trusts`] decides, can.
+    /// Whether they are too old by either, and it was not told before.
+    fn distrust_if_old(&self, state: &mut State, now: Instant) -> bool {
+        let Some(loaded) = self.keys.load_full() else { return false };
+        let for_good = now.saturating_duration_since(loaded.since) > self.schedule.trust_for;
+        if for_good {
             self.keys.store(None);
             state.validators = Validators::default();
+        }
+        let told = state.too_old;
+        state.too_old |= for_good || !self.trusts(&loaded, self.clock.now());
+        state.too_old && !told
+    }
+
+    /// Tells the log and the metrics, which are the application's: never under the lock.
+    fn tell(&self, report: &Report) {
+        if let Some((previous, set)) = &report.published {
+            self.report_changes(previous.as_ref().map(|previous| &*previous.set), set);
+        }
+        if report.back_after > 0 {
+            tracing::info!(pool = %self.pool, failures = report.back_after, "the keys of the user pool are available again");
+        }
+        if let Some(failure) = &report.failure {
+            self.report_failure(failure);
+        }
+        if report.too_old {
             tracing::error!(pool = %self.pool, "the keys of the user pool are too old to be trusted");
+        }
+        if let Some((failure, age)) = report.look {
+            metrics::look(&self.pool, failure, age);
         }
     }
 
@@ -643,17 +699,34 @@ impl Shared {
         }
     }
 
-    /// Warns at the first failure and when its kind changes; an outage is one event, not one a minute.
-    fn report_failure(&self, state: &State, error: &FetchError) {
-        let news =
-            state.failures == 1 || state.last_failure.as_ref().is_none_or(|(_, last)| last.kind() != error.kind());
-        let (kind, from, failures) = (error.kind().as_str(), self.source.describe(), state.failures);
-        if news {
+    fn report_failure(&self, Failure { error, failures, news }: &Failure) {
+        let (kind, from) = (error.kind().as_str(), self.source.describe());
+        if *news {
             tracing::warn!(pool = %self.pool, kind, %from, failures, %error, "could not get the keys of the user pool");
         } else {
             tracing::debug!(pool = %self.pool, kind, %from, failures, %error, "still cannot get the keys of the user pool");
         }
     }
+}
+
+/// What there is to tell of the end of a look.
+#[derive(Default)]
+struct Report {
+    /// The keys before, and after.
+    published: Option<(Option<Arc<Loaded>>, Arc<KeySet>)>,
+    /// So many failures have come to their end.
+    back_after: u32,
+    failure: Option<Failure>,
+    too_old: bool,
+    /// For the metrics: how it failed, if it did, and how old the keys are.
+    look: Option<(Option<FetchErrorKind>, Option<Duration>)>,
+}
+
+struct Failure {
+    error: FetchError,
+    failures: u32,
+    /// Whether it is worth a warning.
+    news: bool,
 }
 
 /// A look, and the word that it has ended whatever ends it.

@@ -105,6 +105,11 @@ impl Schedule {
         delay + self.fetch_timeout + LOST_AFTER
     }
 
+    /// How long a failed look speaks for those to come: longer than the time between two where timers run, back-off included.
+    pub(crate) fn failure_counts_for(&self) -> Duration {
+        BACK_OFF.1 + self.lost_after(Duration::ZERO)
+    }
+
     /// The longest of all waits until the next look is due.
     pub(crate) fn longest_wait(&self) -> Duration {
         self.refresh_interval.max(BACK_OFF.1).max(self.lost_after(SECOND_LOOK_AFTER + SECOND_LOOK_JITTER))
@@ -159,6 +164,7 @@ mod tests {
     fn waits_have_room_for_a_second_look() {
         let schedule = Schedule { refresh_interval: secs(1), fetch_timeout: secs(60), ..Schedule::default() };
         assert_eq!(Schedule::default().patience(), Duration::from_millis(4250));
+        assert_eq!(Schedule::default().failure_counts_for(), secs(64));
         assert_eq!(schedule.patience(), Duration::from_millis(61_250));
         assert_eq!(Schedule::default().longest_wait(), secs(3600));
         assert_eq!(schedule.longest_wait(), Duration::from_millis(62_250));

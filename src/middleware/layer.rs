@@ -262,7 +262,7 @@ impl CognitoAuth {
         self.verifier.ready().await
     }
 
-    /// The state of the keys, for a readiness probe.
+    /// The state of the keys, for a readiness probe. Starts a look for keys that is due, without waiting for it.
     pub fn status(&self) -> Status {
         self.verifier.status()
     }

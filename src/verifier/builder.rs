@@ -125,7 +125,9 @@ impl VerifierBuilder {
 
     /// The longest duration of one look for keys, connecting included. Default: 3 seconds.
     ///
-    /// Also the longest that a request with an unknown key waits. From 100 milliseconds to one minute.
+    /// Also the longest that a request with an unknown key waits, but for 1.25 seconds more where a second look is waited for. While there are no
+    /// keys, another try starts every 0.6 seconds beside those that hang, so a long timeout means many connections. From 100 milliseconds to
+    /// one minute.
     pub fn fetch_timeout(mut self, bound: Duration) -> Self {
         self.schedule.fetch_timeout = bound;
         self

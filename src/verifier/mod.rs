@@ -72,7 +72,7 @@ struct Pool {
 impl Verifier {
     /// A verifier for one pool, with the defaults for everything else.
     ///
-    /// Nothing is fetched until the first token comes, or [`ready`](Self::ready) is called.
+    /// Nothing is fetched until the first token comes, or [`ready`](Self::ready) or [`status`](Self::status) is called.
     pub fn new(pool: UserPool) -> Self {
         VerifierBuilder::of_one(pool)
     }
@@ -179,8 +179,16 @@ impl Verifier {
     }
 
     /// The state of the keys, for a readiness probe.
+    ///
+    /// Starts a look for keys that is due, as [`check`](Self::check) does, and does not wait for it: whoever is not ready may get no
+    /// requests but the probe's.
     pub fn status(&self) -> Status {
-        let pools: Vec<_> = self.inner.pools.iter().map(|pool| pool.keys.status()).collect();
+        let now = self.inner.clock.now();
+        let state = |pool: &Pool| {
+            pool.keys.refresh_if_due(now);
+            pool.keys.status()
+        };
+        let pools: Vec<_> = self.inner.pools.iter().map(state).collect();
         Status { ready: pools.iter().all(|pool| pool.ready), pools }
     }
 }

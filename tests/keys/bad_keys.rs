@@ -33,6 +33,12 @@ fn modulus(bits: usize) -> Vec<u8> {
     bytes
 }
 
+/// A good key without the names of its members, in an order that a careless reader takes for them.
+fn as_array() -> Value {
+    let key = key(|_| {});
+    json!([key["kty"], key["kid"], key["alg"], key["use"], null, key["n"], key["e"]])
+}
+
 fn encode(bytes: &[u8]) -> Value {
     json!(URL_SAFE_NO_PAD.encode(bytes))
 }
@@ -96,6 +102,7 @@ async fn each_costs_only_itself() {
         ("a string", json!("key"), Some(Why::Malformed)),
         ("null", Value::Null, Some(Why::Malformed)),
         ("an array", json!([]), Some(Why::Malformed)),
+        ("its members as an array", as_array(), Some(Why::Malformed)),
     ] {
         // Before the good ones and behind them.
         for first in [true, false] {

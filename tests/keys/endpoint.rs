@@ -34,7 +34,7 @@ pub enum Mode {
     Drip(Duration, Vec<u8>),
     /// Sends head and body without end, as fast as they are taken.
     Endless,
-    /// Closes the connection as soon as it is there.
+    /// Resets the connection at the client's first word.
     HangUp,
 }
 
@@ -80,6 +80,8 @@ pub struct Endpoint {
     address: SocketAddr,
     inner: Arc<Inner>,
     listening: Option<AbortHandle>,
+    /// Keeps the port from others while nobody listens there.
+    kept: Option<TcpSocket>,
 }
 
 impl Endpoint {
@@ -92,7 +94,7 @@ impl Endpoint {
             open: AtomicUsize::new(0),
         };
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let mut endpoint = Self { address: any, inner: Arc::new(inner), listening: None };
+        let mut endpoint = Self { address: any, inner: Arc::new(inner), listening: None, kept: None };
         endpoint.go_up().await;
         endpoint
     }
@@ -117,14 +119,20 @@ impl Endpoint {
             while !listening.is_finished() {
                 tokio::task::yield_now().await;
             }
+            self.kept = Some(self.bind());
         }
+    }
+
+    fn bind(&self) -> TcpSocket {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(self.address).unwrap();
+        socket
     }
 
     /// Listens on the same port again.
     pub async fn go_up(&mut self) {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_reuseaddr(true).unwrap();
-        socket.bind(self.address).unwrap();
+        let socket = self.kept.take().unwrap_or_else(|| self.bind());
         let listener = socket.listen(1024).unwrap();
         self.address = listener.local_addr().unwrap();
         self.listening = Some(tokio::spawn(listen(listener, Arc::clone(&self.inner))).abort_handle());
@@ -178,7 +186,8 @@ async fn listen(listener: TcpListener, inner: Arc<Inner>) {
 
 async fn serve(mut connection: TcpStream, inner: &Inner) -> io::Result<()> {
     if matches!(*inner.mode.lock().unwrap(), Mode::HangUp) {
-        return Ok(());
+        // What was not read makes a reset of the end; before it is there, it would be an orderly one.
+        return connection.readable().await;
     }
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {

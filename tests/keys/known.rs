@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use crate::{
     endpoint::{Endpoint, Mode},
+    load::open_loop,
     support::*,
 };
 
@@ -37,7 +38,7 @@ async fn at_every_moment_of_the_cycle_and_whatever_the_endpoint_does() {
         .cool_down(Duration::from_millis(100))
         .build()
         .unwrap();
-    verifier.ready().await.unwrap();
+    eventually_ready(&verifier).await;
     let token = genuine(&fake);
     let modes = [
         ("good", Some(good.clone())),
@@ -57,24 +58,83 @@ async fn at_every_moment_of_the_cycle_and_whatever_the_endpoint_does() {
         let before = status(&verifier).looks;
         // Due, under way, failed, backing off, and strangers in between.
         clock.advance(HOUR * 2);
-        let mut checked = 0;
+        let (mut checked, mut strangers) = (0, Vec::new());
         while status(&verifier).looks < before + 2 || checked < 100 {
             verify_at_once(&verifier, &token);
             checked += 1;
             if checked % 10 == 0 {
                 let (verifier, stranger) = (verifier.clone(), forged(&fake, format!("{name}{checked}")));
-                tokio::spawn(async move { assert!(verifier.verify(&stranger).await.is_err()) });
+                strangers.push(tokio::spawn(async move { verifier.verify(&stranger).await.is_err() }));
             }
+            assert!(checked < 100_000, "{name}: no looks");
             sleep(Duration::from_millis(1)).await;
+        }
+        for refused in strangers {
+            assert!(refused.await.unwrap(), "{name}");
         }
         // Good again, so that the keys are young for the next one.
         endpoint.set(good.clone());
         endpoint.go_up_if_down().await;
+        clock.advance(HOUR * 2);
         eventually("recovery", || {
             verify_at_once(&verifier, &token);
-            clock.advance(HOUR * 2 - MINUTE * 119);
             status(&verifier).failures_in_a_row == 0
         })
         .await;
+    }
+}
+
+/// What users see of it, in small numbers: `examples/key_faults.rs` does the same in large ones.
+#[tokio::test]
+async fn an_open_loop_beside_each_fault() {
+    const RATE: u32 = 200;
+
+    let fake = fake();
+    let document = fake.jwks_json();
+    let good = Mode::good(&document);
+    let bytes = good.clone().into_bytes();
+    let says = |body: &str| Some(Mode::answer("200 OK", "", body));
+    let modes = [
+        ("slow", Some(Mode::Slow(SECOND * 20, bytes.clone()))),
+        ("hangs", Some(Mode::Hang)),
+        ("drips", Some(Mode::Drip(Duration::from_millis(50), bytes.clone()))),
+        ("refuses", None),
+        ("hangs up", Some(Mode::HangUp)),
+        ("status 500", Some(Mode::answer("500 Internal Server Error", "", ""))),
+        ("redirects", Some(Mode::answer("302 Found", "location: http://127.0.0.1:9/\r\n", ""))),
+        ("HTML", says("<html></html>")),
+        ("cut off", Some(Mode::Raw(bytes[..bytes.len() / 2].to_vec()))),
+        ("no keys", says(r#"{"keys":[]}"#)),
+        ("thousands of keys", says(&format!(r#"{{"keys":[{}]}}"#, vec!["{}"; 60_000].join(",")))),
+        ("without end", Some(Mode::Endless)),
+    ];
+    let run = async |mode: Option<Option<Mode>>| {
+        let mut endpoint = Endpoint::start(good.clone()).await;
+        let clock = ManualClock::starting_now();
+        let pool = fake.user_pool().jwks_url(endpoint.url()).unwrap();
+        let verifier = patient(pool).clock(clock.clone()).build().unwrap();
+        verifier.ready().await.unwrap();
+        let trouble = mode.is_some().then_some(&clock);
+        match mode {
+            None => {}
+            Some(Some(mode)) => endpoint.set(mode),
+            Some(None) => endpoint.go_down().await,
+        }
+        open_loop(&fake, &verifier, trouble, RATE, SECOND / 4).await
+    };
+    for (name, mode) in modes {
+        // What a look takes to end is a minute here. A second more than twice the quiet time is for busy machines, and so is to try again.
+        let mut slow = Vec::new();
+        while slow.len() < 5 {
+            let (quiet, seen) = (run(None).await, run(Some(mode.clone())).await);
+            assert_eq!((quiet.answered, quiet.refused, quiet.looks), (50, 0, 0), "{name}");
+            assert_eq!((seen.answered, seen.refused, seen.strangers), (50, 0, 5), "{name}");
+            assert!(seen.p50 <= seen.p99);
+            if seen.p99 <= quiet.p99 * 2 + SECOND {
+                break;
+            }
+            slow.push((quiet.p99, seen.p99));
+        }
+        assert!(slow.len() < 5, "{name}: {slow:?}");
     }
 }

@@ -6,6 +6,7 @@
 #![allow(clippy::pedantic, clippy::type_complexity)]
 
 mod endpoint;
+mod load;
 mod support;
 
 mod answers;

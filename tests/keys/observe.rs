@@ -2,10 +2,15 @@
 
 use std::{
     io,
-    sync::{Arc, LazyLock, Mutex},
+    sync::{Arc, LazyLock, Mutex, mpsc},
+    thread,
 };
 
-use axum_cognito::{keys::FetchErrorKind, testing::FakeUserPool};
+use axum_cognito::{
+    Verifier,
+    keys::FetchErrorKind,
+    testing::{FakeUserPool, ManualClock},
+};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 use tracing::subscriber::NoSubscriber;
@@ -19,12 +24,20 @@ struct Log(Arc<Mutex<Vec<u8>>>);
 impl Log {
     /// Keeps what this thread logs, from `INFO` on, until the guard is dropped.
     fn start(&self) -> tracing::subscriber::DefaultGuard {
+        self.start_and(|| ())
+    }
+
+    /// The same, and does this before each line.
+    fn start_and(&self, before: impl Fn() + Send + Sync + 'static) -> tracing::subscriber::DefaultGuard {
         /// While there is one subscriber only, `tracing` asks that of whatever thread meets a line of the log first, and of threads of
         /// other tests there is none: the line would be off for good. So there are two.
         static SECOND: LazyLock<tracing::Dispatch> = LazyLock::new(|| tracing::Dispatch::new(NoSubscriber::default()));
         LazyLock::force(&SECOND);
         let log = self.clone();
-        let writer = move || log.clone();
+        let writer = move || {
+            before();
+            log.clone()
+        };
         tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(writer).finish().set_default()
     }
 
@@ -114,7 +127,7 @@ async fn a_bad_key_is_one_warning_and_not_one_a_look() {
 async fn status_tells_the_story_as_json() {
     let script = Script::new(&fake());
     let verifier = script.builder().build().unwrap();
-    let json = |verifier: &axum_cognito::Verifier| serde_json::to_value(verifier.status()).unwrap();
+    let json = |verifier: &Verifier| serde_json::to_value(verifier.status()).unwrap();
     assert_eq!(
         json(&verifier),
         json!({"ready": false, "pools": [{
@@ -137,4 +150,55 @@ async fn status_tells_the_story_as_json() {
     assert_eq!(after["last_failure"]["kind"], "redirect");
     assert_eq!(after["last_failure"]["message"], "as the script says");
     assert!(after["failures_in_a_row"].as_u64().unwrap() > 3 && after["ready"] == true, "{after}");
+}
+
+/// The log is the application's: whoever writes it may ask for the state of the keys, or take his time.
+#[test]
+fn the_log_is_written_without_a_lock() {
+    let (done, ended) = mpsc::channel();
+    thread::spawn(move || {
+        let fake = FakeUserPool::new();
+        let script = Script::starting_with(&fake, Line::Fail(FetchErrorKind::Connect));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let verifier = script.builder().build().unwrap();
+            let (log, asking) = (Log::default(), verifier.clone());
+            let _guard = log.start_and(move || assert_eq!(asking.status().pools.len(), 1));
+            verifier.ready().await.unwrap_err();
+            script.set(Line::Keys);
+            sleep(SECOND).await;
+            fake.rotate();
+            sleep(HOUR * 2).await;
+            script.set(Line::Fail(FetchErrorKind::Connect));
+            sleep(DAY * 2).await;
+            done.send(log.lines().len()).unwrap();
+        });
+    });
+    assert_eq!(ended.recv_timeout(MINUTE * 10), Ok(6), "each event of an outage, a rotation and a longer outage");
+}
+
+/// Too old by the time of day, after a sleep of days, is too old as well.
+#[tokio::test(start_paused = true)]
+async fn keys_that_grew_old_in_a_sleep_are_an_event_too() {
+    let script = Script::new(&fake());
+    let clock = ManualClock::starting_now();
+    let verifier = Verifier::builder().pool(script.pool()).clock(clock.clone()).build().unwrap();
+    verifier.ready().await.unwrap();
+    let log = Log::default();
+    let _guard = log.start();
+    script.set(Line::Fail(FetchErrorKind::Connect));
+    clock.advance(DAY * 2);
+    assert!(verifier.verify(&genuine(&fake())).await.is_err());
+    sleep(MINUTE).await;
+    let errors = || log.lines().into_iter().filter(|line| line.starts_with("ERROR")).collect::<Vec<_>>();
+    assert_eq!(errors(), ["ERROR: the keys of the user pool are too old to be trusted pool=us-east-1_FakePool1"]);
+    // Once an outage.
+    script.set(Line::Keys);
+    sleep(MINUTE).await;
+    assert!(verifier.check(&genuine(&fake())).is_ok());
+    script.set(Line::Fail(FetchErrorKind::Connect));
+    clock.advance(DAY * 2);
+    assert!(verifier.verify(&genuine(&fake())).await.is_err());
+    sleep(MINUTE).await;
+    assert_eq!(errors().len(), 1);
 }

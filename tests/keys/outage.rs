@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use axum_cognito::{Verifier, keys::FetchErrorKind};
+use axum_cognito::keys::FetchErrorKind;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
@@ -97,7 +97,7 @@ async fn ready_names_the_url_and_the_cause() {
     let fake = fake();
     let mut endpoint = Endpoint::start(Mode::Hang).await;
     endpoint.go_down().await;
-    let verifier = Verifier::new(fake.user_pool().jwks_url(endpoint.url()).unwrap());
+    let verifier = patient(fake.user_pool().jwks_url(endpoint.url()).unwrap()).build().unwrap();
     let error = verifier.ready().await.unwrap_err();
     let message = error.to_string();
     let start = format!("no keys for the user pool `us-east-1_FakePool1` from `{}`: ", endpoint.url());
@@ -106,31 +106,29 @@ async fn ready_names_the_url_and_the_cause() {
     let (pool, from, cause) = error.pools().next().unwrap();
     assert_eq!((pool, from, cause.kind()), ("us-east-1_FakePool1", &*endpoint.url(), FetchErrorKind::Connect));
 
-    // The endpoint comes back, and nobody has to do anything.
+    // The endpoint comes back, and nobody has to do anything. How soon it is noticed is measured where time is exact.
     endpoint.set(Mode::good(&fake.jwks_json()));
     endpoint.go_up().await;
-    let back = Instant::now();
     eventually("recovery", || verifier.status().is_ready()).await;
-    assert!(back.elapsed() < SECOND, "{:?}", back.elapsed());
     assert!(verifier.check(&genuine(&fake)).is_ok());
     verifier.ready().await.unwrap();
 }
 
-/// Connections that hang are the worst case for noticing the return: a new try must not wait for the old to time out.
+/// Connections that hang are the worst case for noticing the return: a new try does not wait for the old to time out, which takes a minute
+/// here.
 #[tokio::test]
 async fn a_hanging_endpoint_that_comes_back_is_noticed_on_sockets() {
     let fake = fake();
     let endpoint = Endpoint::start(Mode::Hang).await;
-    let verifier = Verifier::new(fake.user_pool().jwks_url(endpoint.url()).unwrap());
+    let verifier = patient(fake.user_pool().jwks_url(endpoint.url()).unwrap()).build().unwrap();
     let app = app(&verifier);
     let waiting = tokio::spawn({
         let (app, token) = (app.clone(), genuine(&fake));
         async move { call(&app, &token).await.0 }
     });
-    sleep(SECOND).await;
-    assert_eq!(endpoint.connections(), 2, "a second try runs beside the first");
+    eventually("a second try beside the first", || endpoint.open_connections() >= 2).await;
     endpoint.set(Mode::good(&fake.jwks_json()));
-    let answer = timeout(SECOND, waiting).await.expect("within a second").unwrap();
+    let answer = timeout(SECOND * 30, waiting).await.expect("long before the first try times out").unwrap();
     assert_eq!(answer, StatusCode::OK, "the one that waited all along is served");
     eventually("the old connections' end", || endpoint.open_connections() == 0).await;
 }

@@ -7,8 +7,10 @@ use axum_cognito::{
     testing::{FakeUserPool, ManualClock},
 };
 use tokio::{
+    net::TcpListener,
     runtime::{Builder, Handle, Runtime},
-    time::{Instant, sleep},
+    sync::oneshot,
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{
@@ -57,7 +59,7 @@ async fn with_its_connections_also_in_the_midst_of_a_look() {
         let endpoint = Endpoint::start(Mode::good(&fake().jwks_json())).await;
         let clock = ManualClock::starting_now();
         let pool = fake().user_pool().jwks_url(endpoint.url()).unwrap();
-        let verifier = Verifier::builder().pool(pool).clock(clock.clone()).build().unwrap();
+        let verifier = patient(pool).clock(clock.clone()).build().unwrap();
         if !cold {
             verifier.ready().await.unwrap();
         }
@@ -67,13 +69,13 @@ async fn with_its_connections_also_in_the_midst_of_a_look() {
         drop(verifier.check(&genuine(&fake())));
         eventually("the look", || endpoint.request_count() > known).await;
         if cold {
-            eventually("a second try", || endpoint.open_connections() == 2).await;
+            eventually("a second try", || endpoint.open_connections() >= 2).await;
         }
         assert!(endpoint.open_connections() > 0);
         drop(verifier);
         let start = Instant::now();
         eventually("the connections' end", || endpoint.open_connections() == 0).await;
-        assert!(start.elapsed() < SECOND, "not only when the look times out");
+        assert!(start.elapsed() < SECOND * 30, "not only when the look times out");
         let connections = endpoint.connections();
         sleep(SECOND).await;
         assert_eq!(endpoint.connections(), connections);
@@ -98,14 +100,14 @@ fn made_outside_of_a_runtime_and_dropped_there() {
 fn several_runtimes_one_after_the_other() {
     let script = Script::starting_with(&fake(), Line::Late(Duration::from_millis(50)));
     let clock = ManualClock::starting_now();
-    let verifier = Verifier::builder().pool(script.pool()).clock(clock.clone()).build().unwrap();
+    let verifier = patient(script.pool()).clock(clock.clone()).build().unwrap();
     let token = genuine(&fake());
     // A runtime that ends in the midst of the first load has failed nobody.
     current_thread().block_on(async {
         assert!(verifier.check(&token).is_err());
         settle().await;
     });
-    assert_eq!((script.fetches(), status(&verifier).failures_in_a_row), (1, 0));
+    assert_eq!(status(&verifier).failures_in_a_row, 0);
     for make in [current_thread as fn() -> Runtime, several_threads, current_thread] {
         let runtime = make();
         let before = script.fetches();
@@ -115,7 +117,7 @@ fn several_runtimes_one_after_the_other() {
             assert!(verifier.verify(&token).await.is_ok());
             eventually("the look", || script.fetches() > before && status(&verifier).age == Some(Duration::ZERO)).await;
             // And the timer, which went down with the runtime before.
-            assert_eq!(Handle::current().metrics().num_alive_tasks(), 1);
+            eventually("the end of the look's task", || tasks() == 1).await;
         });
     }
 }
@@ -123,7 +125,7 @@ fn several_runtimes_one_after_the_other() {
 #[test]
 fn several_runtimes_side_by_side() {
     let script = Script::starting_with(&fake(), Line::Late(Duration::from_millis(50)));
-    let verifier = Verifier::builder().pool(script.pool()).build().unwrap();
+    let verifier = patient(script.pool()).build().unwrap();
     let token = genuine(&fake());
     thread::scope(|scope| {
         for nth in 0..8 {
@@ -138,37 +140,35 @@ fn several_runtimes_side_by_side() {
             });
         }
     });
-    assert!(script.fetches() <= 2, "one look, or one more if its runtime was the first to end: {}", script.fetches());
+    // One more if its runtime was the first to end, and if a busy machine made it seem to hang.
+    assert!(script.fetches() <= 4, "one look for 800 tokens, or few: {}", script.fetches());
 }
 
 /// The runtime that has the timer and a look under way is blocked; another one goes on without it.
 #[test]
 fn a_runtime_that_stands_still() {
+    // Its time is its own and exact. It begins before that of the other, so that the look is not lost yet when a token waits for it.
+    let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let stuck = current_thread();
     let script = Script::new(&fake());
     let clock = ManualClock::starting_now();
-    let verifier = Verifier::builder()
-        .pool(script.pool())
-        .clock(clock.clone())
-        .fetch_timeout(Duration::from_millis(100))
-        .build()
-        .unwrap();
+    let verifier = Verifier::builder().pool(script.pool()).clock(clock.clone()).build().unwrap();
     let token = genuine(&fake());
-    let stuck = current_thread();
     stuck.block_on(verifier.ready()).unwrap();
     clock.advance(HOUR * 2);
     // Starts a look that nobody drives from here on.
     stuck.block_on(async { assert!(verifier.check(&token).is_ok()) });
     assert_eq!(script.fetches(), 1);
 
-    let runtime = several_threads();
     runtime.block_on(async {
         assert!(verifier.verify(&token).await.is_ok());
         let start = Instant::now();
         // An unknown key waits for that look, as long as it may.
         let error = verifier.verify(&forged(&fake(), "x")).await.unwrap_err();
         assert_eq!(error.kind(), VerifyErrorKind::KeysUnavailable);
-        assert!(start.elapsed() < SECOND * 2, "{:?}", start.elapsed());
+        assert_eq!(start.elapsed().as_millis(), 4_250);
         // Then it is taken for lost.
+        sleep(MINUTE * 10).await;
         let error = verifier.verify(&forged(&fake(), "y")).await.unwrap_err();
         assert_eq!(error.kind(), VerifyErrorKind::UnknownKey);
         assert_eq!(script.fetches(), 2);
@@ -184,7 +184,7 @@ fn a_runtime_that_stands_still() {
 fn a_shutdown_in_the_midst_of_a_look() {
     for _ in 0..20 {
         let script = Script::starting_with(&fake(), Line::Hang);
-        let verifier = Verifier::builder().pool(script.pool()).build().unwrap();
+        let verifier = patient(script.pool()).build().unwrap();
         let runtime = several_threads();
         let waiting = runtime.spawn({
             let (verifier, token) = (verifier.clone(), genuine(&fake()));
@@ -203,7 +203,7 @@ fn a_shutdown_in_the_midst_of_a_look() {
     }
 }
 
-/// Tokio without timers, or no Tokio at all: nothing can be fetched, and nothing panics.
+/// Without Tokio nothing can be fetched, and nothing panics.
 #[test]
 fn without_tokio_a_verdict_comes_at_once() {
     let script = Script::new(&fake());
@@ -216,6 +216,12 @@ fn without_tokio_a_verdict_comes_at_once() {
         }
     };
     assert_eq!(verify(&genuine(&fake())), Err(VerifyErrorKind::KeysUnavailable));
+    let ready = std::pin::pin!(verifier.ready());
+    let std::task::Poll::Ready(Err(error)) = ready.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
+    else {
+        panic!("keys from nowhere")
+    };
+    assert!(error.to_string().ends_with("from `a script`: there is no Tokio runtime to fetch keys on"), "{error}");
     current_thread().block_on(verifier.ready()).unwrap();
     assert_eq!(verify(&genuine(&fake())), Ok(()));
     assert_eq!(verify(&forged(&fake(), "x")), Err(VerifyErrorKind::UnknownKey));
@@ -240,4 +246,50 @@ fn a_load_after_one_cut_short_begins_no_cool_down() {
         assert!(verifier.verify(&genuine(&fake)).await.is_ok());
         assert_eq!(script.fetches(), 3);
     });
+}
+
+/// A look that is taken for lost, because the clock has jumped over it, ends when another takes its place.
+#[tokio::test(start_paused = true)]
+async fn a_lost_look_is_not_left_behind() {
+    let script = Script::new(&fake());
+    let clock = ManualClock::starting_now();
+    let before = tasks();
+    let verifier = Verifier::builder().pool(script.pool()).clock(clock.clone()).build().unwrap();
+    verifier.ready().await.unwrap();
+    let token = genuine(&fake());
+    script.set(Line::Hang);
+    for looks in 2..6 {
+        clock.advance(HOUR * 2);
+        assert!(verifier.check(&token).is_ok());
+        settle().await;
+        assert_eq!((script.fetches(), tasks() - before), (looks, 2), "the timer, and one look");
+    }
+    drop(verifier);
+    settle().await;
+    assert_eq!(tasks() - before, 0);
+}
+
+/// A server that ends in its own time ends the tasks of its layer with it, here in the midst of a look.
+#[tokio::test]
+async fn a_graceful_shutdown_needs_nothing_special() {
+    let script = Script::new(&fake());
+    let clock = ManualClock::starting_now();
+    let verifier = patient(script.pool()).clock(clock.clone()).build().unwrap();
+    verifier.ready().await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/me", listener.local_addr().unwrap());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = axum::serve(listener, app(&verifier)).with_graceful_shutdown(async { drop(stopped.await) });
+    let server = tokio::spawn(server.into_future());
+    drop(verifier);
+
+    script.set(Line::Hang);
+    clock.advance(HOUR * 2);
+    let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
+    let answer = client.get(url).bearer_auth(genuine(&fake())).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    eventually("the look", || script.fetches() == 2).await;
+    stop.send(()).unwrap();
+    timeout(SECOND * 30, server).await.expect("long before the look times out").unwrap().unwrap();
+    eventually("the end of all tasks", || tasks() == 0).await;
 }

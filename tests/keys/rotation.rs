@@ -187,6 +187,7 @@ async fn a_key_replaced_under_its_id_is_noticed() {
     let script = Script::new(&fake);
     let verifier = script.ready().await;
     let old = genuine(&fake);
+    assert!(verifier.check(&old).is_ok(), "and remembered");
     fake.replace_access_key_silently();
     sleep(HOUR + SECOND).await;
     assert_eq!(verifier.check(&old).unwrap_err().kind(), VerifyErrorKind::Signature);
@@ -208,4 +209,66 @@ async fn a_rotation_in_an_outage_is_not_the_users_fault() {
     script.set(Line::Keys);
     advance(SECOND * 5).await;
     assert_eq!(call(&app, &new).await.0, StatusCode::OK);
+}
+
+/// The worst of a rotation in an outage: two tokens have agreed on the new key and spent the second look in vain, and the endpoint comes
+/// back right after it. The doubled cool-down, and no more.
+#[tokio::test(start_paused = true)]
+async fn a_rotation_in_an_outage_is_over_two_cool_downs_after_it_at_worst() {
+    let fake = FakeUserPool::new();
+    let script = Script::new(&fake);
+    let app = app(&script.ready().await);
+    fake.rotate();
+    script.set(Line::Fail(FetchErrorKind::Connect));
+    for token in new_tokens(&fake, 2) {
+        assert_eq!(call(&app, &token).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    assert_eq!(script.fetches(), 3, "the second look is spent");
+    script.set(Line::Keys);
+    let (start, tokens) = (Instant::now(), new_tokens(&fake, 3));
+    let mut turn = tokens.iter().cycle();
+    while call(&app, turn.next().unwrap()).await.0 != StatusCode::OK {
+        sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(start.elapsed(), SECOND * 10);
+}
+
+/// What a token learns from the first load is final, so that made-up ones cause no second: it costs one refusal where the pool rotates in
+/// the midst of it.
+#[tokio::test(start_paused = true)]
+async fn a_rotation_during_the_first_load_costs_one_refusal() {
+    let fake = FakeUserPool::new();
+    let script = Script::starting_with(&fake, Line::Late(SECOND / 2));
+    let app = app(&script.builder().build().unwrap());
+    let first = tokio::spawn({
+        let (app, token) = (app.clone(), genuine(&fake));
+        async move { call(&app, &token).await.0 }
+    });
+    eventually("the first load", || script.fetches() > 0).await;
+    fake.rotate();
+    script.set(Line::Keys);
+    let token = genuine(&fake);
+    assert_eq!(call(&app, &token).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(call(&app, &token).await.0, StatusCode::OK);
+    assert_eq!(first.await.unwrap(), StatusCode::OK);
+}
+
+/// A fleet that was sent the same tokens does not take its second looks in step.
+#[tokio::test(start_paused = true)]
+async fn second_looks_are_spread_out() {
+    let (old, new) = (fake(), FakeUserPool::new());
+    let mut waits = Vec::new();
+    for _ in 0..20 {
+        let script = Script::new(&old);
+        let app = app(&script.ready().await);
+        let _ = call(&app, &forged(&old, "made up")).await;
+        script.set(Line::Document(new.jwks_json()));
+        let start = Instant::now();
+        let mut tokens = new_tokens(&new, 2);
+        assert_eq!(call(&app, &tokens.remove(0)).await.0, StatusCode::UNAUTHORIZED);
+        assert_eq!(call(&app, &tokens.remove(0)).await.0, StatusCode::OK);
+        waits.push(start.elapsed().as_millis());
+    }
+    let (first, last) = (waits.iter().min().unwrap(), waits.iter().max().unwrap());
+    assert!(*first >= 1000 && *last <= 1251 && last - first > 50, "a quarter of a second to be spread over: {waits:?}");
 }

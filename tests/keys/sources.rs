@@ -24,8 +24,7 @@ async fn a_file_is_read_again() {
     let path = scratch("jwks.json");
     let clock = ManualClock::starting_now();
     let pool = fake.user_pool().jwks_file(&path);
-    let verifier =
-        Verifier::builder().pool(pool).clock(clock.clone()).cool_down(Duration::from_millis(100)).build().unwrap();
+    let verifier = patient(pool).clock(clock.clone()).cool_down(Duration::from_millis(100)).build().unwrap();
 
     let error = verifier.ready().await.unwrap_err();
     assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
@@ -55,11 +54,10 @@ async fn a_file_is_read_again() {
             Some(content) => fs::write(&path, content).unwrap(),
             None => fs::remove_file(&path).unwrap(),
         }
-        let before = status(&verifier).looks;
         clock.advance(HOUR * 2);
         assert!(verifier.check(&genuine(&fake)).is_ok());
-        eventually("the look", || status(&verifier).looks > before).await;
-        assert_eq!(status(&verifier).last_failure.unwrap().kind, kind);
+        // Not by the first look perhaps, where an earlier read has not ended.
+        eventually(kind.as_str(), || status(&verifier).last_failure.is_some_and(|last| last.kind == kind)).await;
         assert!(verifier.check(&genuine(&fake)).is_ok());
     }
 }
@@ -91,12 +89,13 @@ fn a_file_system_that_hangs_takes_one_thread() {
         let error = verifier.ready().await.unwrap_err();
         assert_eq!(error.pools().next().unwrap().2.kind(), FetchErrorKind::Timeout, "{error}");
         eventually("more looks", || status(&verifier).looks > 5).await;
-        assert_eq!(threads(), 1);
+        // Those of other tests come and go.
+        eventually("no thread but the one that hangs", || threads() == 1).await;
         assert_eq!(status(&verifier).last_failure.unwrap().kind, FetchErrorKind::Timeout);
     });
     let start = Instant::now();
     drop(runtime);
-    assert!(start.elapsed() < SECOND, "the runtime's end waits for nobody");
+    assert!(start.elapsed() < SECOND * 30, "the runtime's end waits for nobody");
 
     // The file is replaced, and the read that hangs comes to its end.
     let (pipe, file) = (scratch("pipe, by another name"), scratch("file"));

@@ -1,0 +1,91 @@
+//! An open loop of genuine requests, with strangers beside them: each is sent at its time, whatever became of those before.
+
+use std::time::Duration;
+
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, StatusCode, header},
+    routing::get,
+};
+use axum_cognito::{
+    CognitoAuth, CognitoClaims, Verifier,
+    testing::{FakeUserPool, ManualClock},
+};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
+use tower::ServiceExt;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// What the users saw.
+pub struct Seen {
+    pub answered: usize,
+    pub refused: usize,
+    pub p50: Duration,
+    pub p99: Duration,
+    /// Looks for keys that ended meanwhile.
+    pub looks: u64,
+    /// Requests of strangers.
+    pub strangers: usize,
+}
+
+/// Sends so many genuine requests a second for so long. With `clock` there is trouble: keys are due at once and every five seconds again, and
+/// every tenth request has one of a stranger's beside it, under a made-up key id.
+pub async fn open_loop(
+    fake: &FakeUserPool,
+    verifier: &Verifier,
+    clock: Option<&ManualClock>,
+    rate: u32,
+    time: Duration,
+) -> Seen {
+    async fn me(claims: CognitoClaims) -> String {
+        claims.sub().to_owned()
+    }
+    let app = Router::new().route("/me", get(me)).layer(CognitoAuth::from(verifier.clone()));
+    let send = |token: &str| {
+        let request = Request::get("/me").header(header::AUTHORIZATION, format!("Bearer {token}")).body(Body::empty());
+        let app = app.clone();
+        async move { app.oneshot(request.unwrap()).await.unwrap().status() }
+    };
+    // More users than one, so that it is not one remembered token which is measured.
+    let count = rate * u32::try_from(time.as_millis()).unwrap() / 1000;
+    let tokens: Vec<_> = (0..count.min(500))
+        .map(|nth| fake.access_token(&format!("user-{nth}")).expires_in(HOUR * 24 * 300).mint())
+        .collect();
+    let looks_before = verifier.status().pools[0].looks;
+    let (mut genuine, mut strangers) = (JoinSet::new(), JoinSet::new());
+    let start = Instant::now();
+    for nth in 0..count {
+        let due = start + Duration::from_secs(1) * nth / rate;
+        sleep_until(due).await;
+        let request = send(&tokens[nth as usize % tokens.len()]);
+        genuine.spawn(async move { (request.await, due.elapsed()) });
+        let Some(clock) = clock else { continue };
+        if nth % (5 * rate) == 0 {
+            // Due by the time of day, as after a night in the freezer; so little that the keys stay trusted through the run.
+            clock.advance(HOUR + HOUR / 10);
+        }
+        if nth % 10 == 0 {
+            let token = fake.access_token("mallory").header("kid", format!("made-up-{nth}")).signing_input() + ".AAAA";
+            let request = send(&token);
+            strangers.spawn(async move { assert_ne!(request.await, StatusCode::OK, "a stranger is let in") });
+        }
+    }
+    let sent_by_strangers = strangers.len();
+    let mut times = Vec::new();
+    let mut refused = 0;
+    for (status, time) in genuine.join_all().await {
+        if status == StatusCode::OK { times.push(time) } else { refused += 1 }
+    }
+    // Those that still wait for a look are left to themselves.
+    while let Some(answered) = strangers.try_join_next() {
+        answered.unwrap();
+    }
+    times.sort_unstable();
+    let at = |share: usize| times.get(times.len() * share / 100).copied().unwrap_or_default();
+    let looks = verifier.status().pools[0].looks - looks_before;
+    Seen { answered: times.len(), refused, p50: at(50), p99: at(99), looks, strangers: sent_by_strangers }
+}
