@@ -1,6 +1,6 @@
 //! An open loop of genuine requests, with strangers beside them: each is sent at its time, whatever became of those before.
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use axum::{
     Router,
@@ -13,8 +13,9 @@ use axum_cognito::{
     testing::{FakeUserPool, ManualClock},
 };
 use tokio::{
-    task::JoinSet,
-    time::{Instant, sleep_until},
+    runtime::Handle,
+    task::{JoinSet, spawn_blocking},
+    time::Instant,
 };
 use tower::ServiceExt;
 
@@ -45,7 +46,7 @@ pub async fn open_loop(
         claims.sub().to_owned()
     }
     let app = Router::new().route("/me", get(me)).layer(CognitoAuth::from(verifier.clone()));
-    let send = |token: &str| {
+    let send = move |token: &str| {
         let request = Request::get("/me").header(header::AUTHORIZATION, format!("Bearer {token}")).body(Body::empty());
         let app = app.clone();
         async move { app.oneshot(request.unwrap()).await.unwrap().status() }
@@ -56,24 +57,32 @@ pub async fn open_loop(
         .map(|nth| fake.access_token(&format!("user-{nth}")).expires_in(HOUR * 24 * 300).mint())
         .collect();
     let looks_before = verifier.status().pools[0].looks;
-    let (mut genuine, mut strangers) = (JoinSet::new(), JoinSet::new());
-    let start = Instant::now();
-    for nth in 0..count {
-        let due = start + Duration::from_secs(1) * nth / rate;
-        sleep_until(due).await;
-        let request = send(&tokens[nth as usize % tokens.len()]);
-        genuine.spawn(async move { (request.await, due.elapsed()) });
-        let Some(clock) = clock else { continue };
-        if nth % (5 * rate) == 0 {
-            // Due by the time of day, as after a night in the freezer; so little that the keys stay trusted through the run.
-            clock.advance(HOUR + HOUR / 10);
+    let (fake, clock, application) = (fake.clone(), clock.cloned(), Handle::current());
+    // Sent from a thread of its own: Tokio's timers go by milliseconds, and a whole one would be measured with each request.
+    let senders = spawn_blocking(move || {
+        let (mut genuine, mut strangers) = (JoinSet::new(), JoinSet::new());
+        let start = Instant::now();
+        for nth in 0..count {
+            let due = start + Duration::from_secs(1) * nth / rate;
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            let request = send(&tokens[nth as usize % tokens.len()]);
+            genuine.spawn_on(async move { (request.await, due.elapsed()) }, &application);
+            let Some(clock) = &clock else { continue };
+            if nth % (5 * rate) == 0 {
+                // Due by the time of day, as after a night in the freezer; so little that the keys stay trusted through the run.
+                clock.advance(HOUR + HOUR / 10);
+            }
+            if nth % 10 == 0 {
+                let token =
+                    fake.access_token("mallory").header("kid", format!("made-up-{nth}")).signing_input() + ".AAAA";
+                let request = send(&token);
+                let stranger = async move { assert_ne!(request.await, StatusCode::OK, "a stranger is let in") };
+                strangers.spawn_on(stranger, &application);
+            }
         }
-        if nth % 10 == 0 {
-            let token = fake.access_token("mallory").header("kid", format!("made-up-{nth}")).signing_input() + ".AAAA";
-            let request = send(&token);
-            strangers.spawn(async move { assert_ne!(request.await, StatusCode::OK, "a stranger is let in") });
-        }
-    }
+        (genuine, strangers)
+    });
+    let (genuine, mut strangers) = senders.await.unwrap();
     let sent_by_strangers = strangers.len();
     let mut times = Vec::new();
     let mut refused = 0;
