@@ -78,11 +78,16 @@ async fn a_parameter_opens_every_path_of_its_form() {
             .route("/posts/export", any(who))
             .route("/assets/{*path}", any(who))
             .route("/assets/keys", any(who))
+            .route("/teams/{*path}", any(who))
     };
     let auth = || CognitoAuth::new(fake.user_pool()).required();
-    let open = |auth: axum_cognito::Required| auth.open("/posts/{id}").unwrap().open("/assets/{*path}").unwrap();
-    let keep =
-        |auth: axum_cognito::Required| auth.keep_closed("/posts/export").unwrap().keep_closed("/assets/keys").unwrap();
+    let open = |auth: axum_cognito::Required| {
+        auth.open("/posts/{id}").unwrap().open("/assets/{*path}").unwrap().open("/teams/{*path}").unwrap()
+    };
+    let keep = |auth: axum_cognito::Required| {
+        let auth = auth.keep_closed("/posts/export").unwrap().keep_closed("/assets/keys").unwrap();
+        auth.keep_closed("/teams/{id}/keys").unwrap()
+    };
     for (name, auth, shut) in [
         ("open", open(auth()), 200),
         ("kept closed", keep(open(auth())), 401),
@@ -103,6 +108,9 @@ async fn a_parameter_opens_every_path_of_its_form() {
             ("/assets/keys/", shut),
             ("/assets/keys%", 200),
             ("/assets/keys/a.css", 200),
+            ("/teams/1/keys", shut),
+            ("/teams//1/%6Beys", shut),
+            ("/teams/keys", 200),
             ("/other", 401),
         ] {
             assert_eq!(ask(&app, Method::GET, path, None).await.0, expected, "{name}: {path}");
