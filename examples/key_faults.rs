@@ -26,7 +26,7 @@ use axum_cognito::{
     testing::{FakeUserPool, ManualClock},
 };
 use endpoint::{Endpoint, Mode};
-use load::{Seen, open_loop};
+use load::{Seen, faults, open_loop};
 use tokio::runtime::{Builder, Runtime};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -37,7 +37,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rounds = arguments.next().transpose()?.unwrap_or(3);
 
     let fake = FakeUserPool::new();
-    let modes = modes(&fake.jwks_json());
+    let document = fake.jwks_json();
+    let good = || Some(Mode::good(&document));
+    let modes: Vec<_> = [("quiet: good, nothing due, no strangers", good()), ("good", good())]
+        .into_iter()
+        .chain(faults(&document))
+        .collect();
     let mut seen: Vec<Vec<Seen>> = modes.iter().map(|_| Vec::new()).collect();
     for _ in 0..rounds {
         for ((name, mode), seen) in modes.iter().zip(&mut seen) {
@@ -89,27 +94,4 @@ fn run(
 
 fn one_thread() -> Result<Runtime, Box<dyn Error>> {
     Ok(Builder::new_multi_thread().worker_threads(1).enable_all().build()?)
-}
-
-/// What the endpoint does, by name; [`None`] is nothing at all.
-fn modes(document: &str) -> Vec<(&'static str, Option<Mode>)> {
-    let good = Mode::good(document);
-    let bytes = good.clone().into_bytes();
-    let says = |body: &str| Some(Mode::answer("200 OK", "", body));
-    vec![
-        ("quiet: good, nothing due, no strangers", Some(good.clone())),
-        ("good", Some(good)),
-        ("slow by 2 s", Some(Mode::Slow(Duration::from_secs(2), bytes.clone()))),
-        ("hangs", Some(Mode::Hang)),
-        ("drips a byte every 50 ms", Some(Mode::Drip(Duration::from_millis(50), bytes.clone()))),
-        ("refuses connections", None),
-        ("hangs up", Some(Mode::HangUp)),
-        ("status 500", Some(Mode::answer("500 Internal Server Error", "", ""))),
-        ("redirects", Some(Mode::answer("302 Found", "location: http://127.0.0.1:9/\r\n", ""))),
-        ("HTML with 200", says("<html></html>")),
-        ("cut off", Some(Mode::Raw(bytes[..bytes.len() / 2].to_vec()))),
-        ("`{\"keys\":[]}`", says(r#"{"keys":[]}"#)),
-        ("60,000 broken keys", says(&format!(r#"{{"keys":[{}]}}"#, vec!["{}"; 60_000].join(",")))),
-        ("without end", Some(Mode::Endless)),
-    ]
 }

@@ -11,8 +11,8 @@ use crate::error::ConfigError;
 /// Where the keys of a user pool come from.
 ///
 /// The crate asks for the document, on its own schedule and never twice at a time, except that while there are no keys it asks again every
-/// 0.6 seconds, beside those that have not answered. Everything else (parsing, keeping good keys, backing off) is done for the source. Bring one to fetch with an HTTP client, proxy or certificate authority of your own, or
-/// from a bucket or a secret store.
+/// 0.6 seconds, beside those that have not answered. Everything else (parsing, keeping good keys, backing off) is done for the source.
+/// Bring one to fetch with an HTTP client, proxy or certificate authority of your own, or from a bucket or a secret store.
 ///
 /// ```
 /// use axum_cognito::{UserPool, Verifier, keys::{KeyDocument, KeyFuture, KeySource, KeyUpdate, Validators}};

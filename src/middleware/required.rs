@@ -200,12 +200,12 @@ impl NamedRoute {
     fn can_be_read_as(&self, path: &str) -> bool {
         let mut named =
             self.segments.iter().filter(|segment| !matches!(segment, Segment::Literal(literal) if literal.is_empty()));
-        let mut found = path.split('/').map(lax).filter(|segment| !segment.is_empty());
+        let mut found = path.split('/').map(lax).filter(|segment| segment.clone().next().is_some());
         let is_lax = loop {
             match (named.next(), found.next()) {
                 (None, None) | (Some(Segment::Rest), Some(_)) => break true,
                 (Some(Segment::One), Some(_)) => {}
-                (Some(Segment::Literal(literal)), Some(segment)) if lax(literal) == segment => {}
+                (Some(Segment::Literal(literal)), Some(segment)) if lax(literal).eq(segment.clone()) => {}
                 _ => break false,
             }
         };
@@ -247,8 +247,8 @@ fn is_plain(path: &str) -> bool {
 }
 
 /// A segment with every escape decoded, and without its parameters (`;`).
-fn lax(segment: &str) -> Vec<u8> {
-    percent_decode_str(segment).take_while(|byte| *byte != b';').collect()
+fn lax(segment: &str) -> impl Iterator<Item = u8> + Clone {
+    percent_decode_str(segment).take_while(|byte| *byte != b';')
 }
 
 fn segments(path: &str) -> Result<Box<[Segment]>, ConfigError> {

@@ -17,9 +17,8 @@
 //!
 //! # What a hit still checks
 //!
-//! `exp`, `nbf` and `iat` against the clock, and that the very key which verified the token (not one of the same id) is still in a trusted set, and
-//! that no app client was removed from the pool since. Rules of
-//! routes are layers of their own and run on every request.
+//! `exp`, `nbf` and `iat` against the clock, that the very key which verified the token (not one of the same id) is still in a trusted set,
+//! and that no app client was removed from the pool since. Rules of routes are layers of their own and run on every request.
 //!
 //! # Bounds
 //!

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use crate::{
     endpoint::{Endpoint, Mode},
-    load::open_loop,
+    load::{faults, open_loop},
     support::*,
 };
 
@@ -92,22 +92,6 @@ async fn an_open_loop_beside_each_fault() {
     let fake = fake();
     let document = fake.jwks_json();
     let good = Mode::good(&document);
-    let bytes = good.clone().into_bytes();
-    let says = |body: &str| Some(Mode::answer("200 OK", "", body));
-    let modes = [
-        ("slow", Some(Mode::Slow(SECOND * 20, bytes.clone()))),
-        ("hangs", Some(Mode::Hang)),
-        ("drips", Some(Mode::Drip(Duration::from_millis(50), bytes.clone()))),
-        ("refuses", None),
-        ("hangs up", Some(Mode::HangUp)),
-        ("status 500", Some(Mode::answer("500 Internal Server Error", "", ""))),
-        ("redirects", Some(Mode::answer("302 Found", "location: http://127.0.0.1:9/\r\n", ""))),
-        ("HTML", says("<html></html>")),
-        ("cut off", Some(Mode::Raw(bytes[..bytes.len() / 2].to_vec()))),
-        ("no keys", says(r#"{"keys":[]}"#)),
-        ("thousands of keys", says(&format!(r#"{{"keys":[{}]}}"#, vec!["{}"; 60_000].join(",")))),
-        ("without end", Some(Mode::Endless)),
-    ];
     let run = async |mode: Option<Option<Mode>>| {
         let mut endpoint = Endpoint::start(good.clone()).await;
         let clock = ManualClock::starting_now();
@@ -122,7 +106,7 @@ async fn an_open_loop_beside_each_fault() {
         }
         open_loop(&fake, &verifier, trouble, RATE, SECOND / 4).await
     };
-    for (name, mode) in modes {
+    for (name, mode) in faults(&document) {
         // What a look takes to end is a minute here. A second more than twice the quiet time is for busy machines, and so is to try again.
         let mut slow = Vec::new();
         while slow.len() < 5 {

@@ -19,7 +19,29 @@ use tokio::{
 };
 use tower::ServiceExt;
 
+use crate::endpoint::Mode;
+
 const HOUR: Duration = Duration::from_secs(3600);
+
+/// What the endpoint does that it should not, by name; [`None`] is nothing at all.
+pub fn faults(document: &str) -> Vec<(&'static str, Option<Mode>)> {
+    let bytes = Mode::good(document).into_bytes();
+    let says = |body: &str| Some(Mode::answer("200 OK", "", body));
+    vec![
+        ("slow by 2 s", Some(Mode::Slow(Duration::from_secs(2), bytes.clone()))),
+        ("hangs", Some(Mode::Hang)),
+        ("drips a byte every 50 ms", Some(Mode::Drip(Duration::from_millis(50), bytes.clone()))),
+        ("refuses connections", None),
+        ("hangs up", Some(Mode::HangUp)),
+        ("status 500", Some(Mode::answer("500 Internal Server Error", "", ""))),
+        ("redirects", Some(Mode::answer("302 Found", "location: http://127.0.0.1:9/\r\n", ""))),
+        ("HTML with 200", says("<html></html>")),
+        ("cut off", Some(Mode::Raw(bytes[..bytes.len() / 2].to_vec()))),
+        ("`{\"keys\":[]}`", says(r#"{"keys":[]}"#)),
+        ("60,000 broken keys", says(&format!(r#"{{"keys":[{}]}}"#, vec!["{}"; 60_000].join(",")))),
+        ("without end", Some(Mode::Endless)),
+    ]
+}
 
 /// What the users saw.
 pub struct Seen {
