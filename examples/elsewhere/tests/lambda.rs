@@ -138,7 +138,12 @@ async fn the_runtime_loop_answers_and_survives_a_freeze() {
     assert_eq!((&me["statusCode"], &me["body"]), (&json!(200), &json!("alice\n")));
     let anonymous = function.invoke("/me", None).await;
     assert_eq!((&anonymous["statusCode"], &anonymous["headers"]["www-authenticate"]), (&json!(401), &json!("Bearer")));
-    assert_eq!(function.invoke("/admin", Some(&alice)).await["statusCode"], 403);
+    let forged = pool.access_token("alice").signed_by_a_stranger().mint();
+    for (path, token, status) in [("/admin", Some(&alice), 403), ("/me", Some(&forged), 401), ("/none", None, 401)] {
+        let refused = function.invoke(path, token.map(String::as_str)).await;
+        assert_eq!(refused["statusCode"], status, "{path}");
+        assert!(refused["headers"]["www-authenticate"].is_string(), "{path}");
+    }
 
     // The pool rotates its keys while the function is frozen: the first token with the new key brings it.
     function.signal("-STOP").await;
