@@ -7,6 +7,8 @@
 
 mod endpoint;
 mod load;
+#[path = "../main/log.rs"]
+mod log;
 mod support;
 
 mod answers;

@@ -1,10 +1,6 @@
 //! What an operator sees: `status()`, the log, and (with the feature) metrics.
 
-use std::{
-    io,
-    sync::{Arc, LazyLock, Mutex, mpsc},
-    thread,
-};
+use std::{sync::mpsc, thread};
 
 use axum_cognito::{
     Verifier,
@@ -13,51 +9,14 @@ use axum_cognito::{
 };
 use serde_json::{Value, json};
 use tokio::time::sleep;
-use tracing::subscriber::NoSubscriber;
-use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::filter::LevelFilter;
 
-use crate::support::*;
+use crate::{log::Log, support::*};
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    /// Keeps what this thread logs, from `INFO` on, until the guard is dropped.
-    fn start(&self) -> tracing::subscriber::DefaultGuard {
-        self.start_and(|| ())
-    }
-
-    /// The same, and does this before each line.
-    fn start_and(&self, before: impl Fn() + Send + Sync + 'static) -> tracing::subscriber::DefaultGuard {
-        /// While there is one subscriber only, `tracing` asks that of whatever thread meets a line of the log first, and of threads of
-        /// other tests there is none: the line would be off for good. So there are two.
-        static SECOND: LazyLock<tracing::Dispatch> = LazyLock::new(|| tracing::Dispatch::new(NoSubscriber::default()));
-        LazyLock::force(&SECOND);
-        let log = self.clone();
-        let writer = move || {
-            before();
-            log.clone()
-        };
-        tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(writer).finish().set_default()
-    }
-
-    /// The lines since the last call.
-    fn lines(&self) -> Vec<String> {
-        let bytes = std::mem::take(&mut *self.0.lock().unwrap());
-        let text = String::from_utf8(bytes).unwrap().replace(" axum_cognito::keys::refresh", "");
-        text.lines().map(|line| line.trim().to_owned()).collect()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// The lines from `INFO` on since the last call.
+fn lines(log: &Log) -> Vec<String> {
+    let text = log.take().replace(" axum_cognito::keys::refresh", "");
+    text.lines().map(|line| line.trim().to_owned()).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -65,7 +24,7 @@ async fn the_log_has_each_transition_once() {
     let fake = FakeUserPool::new();
     let script = Script::starting_with(&fake, Line::Fail(FetchErrorKind::Connect));
     let log = Log::default();
-    let _guard = log.start();
+    let _guard = log.start(LevelFilter::INFO, || ());
     let verifier = script.builder().build().unwrap();
     drop(verifier.ready().await);
     // An outage is one event.
@@ -75,31 +34,31 @@ async fn the_log_has_each_transition_once() {
         assert!(fits, "{lines:#?}");
     };
     starts(
-        &log.lines(),
+        &lines(&log),
         &["WARN: could not get the keys of the user pool pool=us-east-1_FakePool1 kind=\"connect\" from=a script"],
     );
     // Another kind of failure is another.
     script.set(Line::Fail(FetchErrorKind::Status));
     sleep(MINUTE).await;
-    starts(&log.lines(), &["WARN: could not get the keys of the user pool pool=us-east-1_FakePool1 kind=\"status\""]);
+    starts(&lines(&log), &["WARN: could not get the keys of the user pool pool=us-east-1_FakePool1 kind=\"status\""]);
     script.set(Line::Keys);
     sleep(SECOND).await;
     starts(
-        &log.lines(),
+        &lines(&log),
         &["INFO: loaded the keys of the user pool", "INFO: the keys of the user pool are available again"],
     );
     // Nothing new is no news.
     sleep(HOUR * 5).await;
-    starts(&log.lines(), &[]);
+    starts(&lines(&log), &[]);
     for change in [FakeUserPool::rotate, FakeUserPool::withdraw_old_keys, FakeUserPool::replace_access_key_silently] {
         change(&fake);
         sleep(HOUR * 2).await;
-        starts(&log.lines(), &["INFO: the keys of the user pool have changed"]);
+        starts(&lines(&log), &["INFO: the keys of the user pool have changed"]);
     }
     script.set(Line::Fail(FetchErrorKind::Timeout));
     sleep(DAY * 2).await;
     starts(
-        &log.lines(),
+        &lines(&log),
         &[
             "WARN: could not get the keys of the user pool",
             "ERROR: the keys of the user pool are too old to be trusted",
@@ -113,11 +72,11 @@ async fn a_bad_key_is_one_warning_and_not_one_a_look() {
     document["keys"].as_array_mut().unwrap().push(json!({"kty": "EC", "kid": "elliptic"}));
     let script = Script::starting_with(&fake(), Line::Document(document.to_string()));
     let log = Log::default();
-    let _guard = log.start();
+    let _guard = log.start(LevelFilter::INFO, || ());
     let _verifier = script.ready().await;
     sleep(HOUR * 10).await;
     assert!(script.fetches() >= 10);
-    let warnings: Vec<_> = log.lines().into_iter().filter(|line| line.starts_with("WARN")).collect();
+    let warnings: Vec<_> = lines(&log).into_iter().filter(|line| line.starts_with("WARN")).collect();
     let expected =
         "WARN: a key of the user pool is not usable pool=us-east-1_FakePool1 key_id=\"elliptic\" reason=not_rsa";
     assert_eq!(warnings, [expected]);
@@ -163,7 +122,7 @@ fn the_log_is_written_without_a_lock() {
         runtime.block_on(async {
             let verifier = script.builder().build().unwrap();
             let (log, asking) = (Log::default(), verifier.clone());
-            let _guard = log.start_and(move || assert_eq!(asking.status().pools.len(), 1));
+            let _guard = log.start(LevelFilter::INFO, move || assert_eq!(asking.status().pools.len(), 1));
             verifier.ready().await.unwrap_err();
             script.set(Line::Keys);
             sleep(SECOND).await;
@@ -171,7 +130,7 @@ fn the_log_is_written_without_a_lock() {
             sleep(HOUR * 2).await;
             script.set(Line::Fail(FetchErrorKind::Connect));
             sleep(DAY * 2).await;
-            done.send(log.lines().len()).unwrap();
+            done.send(lines(&log).len()).unwrap();
         });
     });
     assert_eq!(ended.recv_timeout(MINUTE * 10), Ok(6), "each event of an outage, a rotation and a longer outage");
@@ -185,12 +144,12 @@ async fn keys_that_grew_old_in_a_sleep_are_an_event_too() {
     let verifier = Verifier::builder().pool(script.pool()).clock(clock.clone()).build().unwrap();
     verifier.ready().await.unwrap();
     let log = Log::default();
-    let _guard = log.start();
+    let _guard = log.start(LevelFilter::INFO, || ());
     script.set(Line::Fail(FetchErrorKind::Connect));
     clock.advance(DAY * 2);
     assert!(verifier.verify(&genuine(&fake())).await.is_err());
     sleep(MINUTE).await;
-    let errors = || log.lines().into_iter().filter(|line| line.starts_with("ERROR")).collect::<Vec<_>>();
+    let errors = || lines(&log).into_iter().filter(|line| line.starts_with("ERROR")).collect::<Vec<_>>();
     assert_eq!(errors(), ["ERROR: the keys of the user pool are too old to be trusted pool=us-east-1_FakePool1"]);
     // Once an outage.
     script.set(Line::Keys);
