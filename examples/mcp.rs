@@ -43,10 +43,10 @@ const PROFILE: &str = "mcp/profile";
 /// The MCP server at `/mcp` of this origin, which is the one that clients see: behind a proxy, that of the proxy.
 fn app(pool: UserPool, origin: &str) -> Result<Router, ConfigError> {
     let url = format!("{origin}/mcp");
-    // MCP, "Token Handling": a server takes no token that was not issued for it.
+    // MCP, "Token Handling": a server accepts only tokens that were issued for it.
     let pool = pool.audience(&*url)?;
     let resource = ProtectedResource::new(&url, [&pool])?.scopes([PROFILE]).name("Who am I");
-    let auth = CognitoAuth::new(pool).protected_resource(&resource);
+    let auth = CognitoAuth::new(pool).protected_resource(&resource)?;
     Ok(Router::new()
         .route("/mcp", post(mcp))
         // Not `layer`, since clients also probe for well-known documents that are not here, and take 404 for an answer.

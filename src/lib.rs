@@ -46,6 +46,7 @@
 //! - [`guide::performance`]: what a token costs, and how that was measured
 //! - [`guide::testing`]: your application's tests, without AWS
 //! - [`guide::troubleshooting`]: from the answer you see to its cause
+//! - [`guide::migrating`]: coming from cognitojwt, Flask-AWSCognito, aws-jwt-verify, jwt-authorizer or hand-written code
 //! - [`guide::defaults`]: every default and its reason
 //!
 //! # The one way a token takes
@@ -98,8 +99,10 @@
     clippy::print_stderr
 )]
 
+mod audience;
 mod base64url;
 mod claims;
+mod client_ids;
 mod clients;
 mod clock;
 mod env;
@@ -107,17 +110,22 @@ mod error;
 #[cfg(feature = "axum")]
 mod extract;
 pub mod guide;
+mod issuer;
 mod json;
 mod jwt;
 pub mod keys;
 mod metrics;
 mod middleware;
+mod origin;
 mod policy;
 mod pool;
+mod pool_id;
+mod region;
 mod step;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
+mod token_use;
 mod verifier;
 
 pub use claims::{AccessClaims, ClaimError, CognitoClaims, CustomClaims, IdClaims, Identity, Scopes, Standard};

@@ -26,7 +26,7 @@ mod enabled {
     use crate::{
         error::{VerifyError, VerifyErrorKind as Kind},
         keys::FetchErrorKind,
-        pool::UserPoolId,
+        pool_id::UserPoolId,
     };
 
     /// A token has its verdict.
@@ -73,7 +73,7 @@ mod enabled {
 mod disabled {
     use std::time::Duration;
 
-    use crate::{error::VerifyError, keys::FetchErrorKind, pool::UserPoolId};
+    use crate::{error::VerifyError, keys::FetchErrorKind, pool_id::UserPoolId};
 
     #[inline]
     pub(crate) fn verification<T>(_: &Result<T, VerifyError>) {}

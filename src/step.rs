@@ -44,7 +44,7 @@ pub enum VerifyStep {
     Client,
     /// A user's token has a `sub`.
     Subject,
-    /// An access token is bound to the resource that the configuration demands. Only where it demands one.
+    /// The `aud` of an access token is absent, or names its client or a configured audience.
     Audience,
 }
 

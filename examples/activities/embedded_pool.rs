@@ -59,8 +59,8 @@ impl EmbeddedPool {
         let pool = self.0.user_pool();
         CognitoAuth::new(match accepts {
             Accepts::Access => pool,
-            Accepts::Id => pool.accept_only(TokenUse::Id),
-            Accepts::Any => pool.accept(TokenUse::Id),
+            Accepts::Id => pool.only_token_use(TokenUse::Id),
+            Accepts::Any => pool.allow_token_use(TokenUse::Id),
         })
     }
 

@@ -256,8 +256,8 @@ async fn the_page_of_a_pool_elsewhere_knows_its_clients_and_kinds() {
     let pool = FakeUserPool::new();
     for (configured, clients, kinds) in [
         (pool.user_pool(), json!([pool.client_id()]), "access"),
-        (pool.user_pool_for(["web", "mobile"]).accept(TokenUse::Id), json!(["web", "mobile"]), "any"),
-        (pool.user_pool().accept_only(TokenUse::Id), json!([pool.client_id()]), "id"),
+        (pool.user_pool_for(["web", "mobile"]).allow_token_use(TokenUse::Id), json!(["web", "mobile"]), "any"),
+        (pool.user_pool().only_token_use(TokenUse::Id), json!([pool.client_id()]), "id"),
     ] {
         let page = Page::for_pool(&configured, None).unwrap();
         let site = Site { app: app(CognitoAuth::new(configured), page, None), pool: pool.clone() };

@@ -8,7 +8,7 @@ use axum_cognito_fuzz::{CLIENT, POOL, check, verifier};
 
 static SIGNER: LazyLock<(FakeUserPool, Verifier)> = LazyLock::new(|| {
     let fake = FakeUserPool::with_ids(POOL, CLIENT);
-    let verifier = verifier(fake.user_pool().accept(TokenUse::Id));
+    let verifier = verifier(fake.user_pool().allow_token_use(TokenUse::Id));
     (fake, verifier)
 });
 

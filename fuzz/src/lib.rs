@@ -21,7 +21,7 @@ pub const POOL: &str = "us-east-1_FakePool1";
 pub const CLIENT: &str = "1fakeclient23456789";
 
 pub fn pool() -> UserPool {
-    UserPool::new(POOL, CLIENT).expect("a pool").accept(TokenUse::Id)
+    UserPool::new(POOL, CLIENT).expect("a pool").allow_token_use(TokenUse::Id)
 }
 
 /// Remembers no tokens, so that making it costs little.

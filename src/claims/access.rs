@@ -3,7 +3,7 @@
 use std::{fmt, ops::Deref};
 
 use super::cognito::{CognitoClaims, CustomClaims, Standard};
-use crate::pool::TokenUse;
+use crate::token_use::TokenUse;
 
 /// The verified claims of an access token.
 ///
@@ -13,7 +13,7 @@ use crate::pool::TokenUse;
 /// use axum_cognito::{TokenUse, Verifier, testing::FakeUserPool};
 ///
 /// let fake = FakeUserPool::new();
-/// let verifier = Verifier::new(fake.user_pool().accept(TokenUse::Id));
+/// let verifier = Verifier::new(fake.user_pool().allow_token_use(TokenUse::Id));
 ///
 /// let claims = verifier.check(&fake.access_token("alice").mint())?.into_access().expect("of this kind");
 /// assert_eq!(claims.username(), Some("alice"));

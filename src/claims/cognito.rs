@@ -25,7 +25,8 @@ use crate::{
     keys::Signed,
     middleware::{AuthRejection, Require},
     policy::{check_times, unix_seconds},
-    pool::{TokenUse, UserPoolId},
+    pool_id::UserPoolId,
+    token_use::TokenUse,
 };
 
 /// A token that passed every check. Only `Policy::admit` makes one, out of a [`Signed`] token that satisfies the policy: who holds

@@ -19,7 +19,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     json::{MemberNames, Name, Text, Unique, other_types},
-    pool::TokenUse,
+    token_use::TokenUse,
 };
 
 /// Where a value stands in [`ClaimSet::text`], in bytes.

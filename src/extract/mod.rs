@@ -29,6 +29,6 @@ impl IntoResponse for AuthRejection {
 /// So that the value itself is a handler: `get(resource)`.
 impl IntoResponse for ProtectedResource {
     fn into_response(self) -> Response {
-        self.to_response_with()
+        self.to_http_response()
     }
 }

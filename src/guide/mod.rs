@@ -30,5 +30,8 @@ pub mod testing {}
 #[doc = include_str!("troubleshooting.md")]
 pub mod troubleshooting {}
 
+#[doc = include_str!("migrating.md")]
+pub mod migrating {}
+
 #[doc = include_str!("defaults.md")]
 pub mod defaults {}

@@ -27,12 +27,12 @@ impl HttpKeySource {
     /// The endpoint at an `https` URL; plain `http` is allowed to loopback addresses, where emulators listen.
     ///
     /// # Errors
-    /// [`ConfigError::JwksUrl`] for other URLs.
+    /// [`ConfigError::InvalidJwksUrl`] for other URLs.
     pub fn new(url: impl AsRef<str>) -> Result<Self, ConfigError> {
         let parsed = parse(url.as_ref())?;
         if parsed.scheme() == "http" && !is_loopback(&parsed) {
             let reason = "plain HTTP to another host lets anybody in between forge keys: use `https`";
-            return Err(ConfigError::JwksUrl { value: url.as_ref().to_owned(), reason });
+            return Err(ConfigError::InvalidJwksUrl { value: url.as_ref().to_owned(), reason });
         }
         Ok(Self { url: parsed, client: OnceLock::new() })
     }
@@ -43,7 +43,7 @@ impl HttpKeySource {
     /// emulators in the private network of a test.
     ///
     /// # Errors
-    /// [`ConfigError::JwksUrl`] for other URLs.
+    /// [`ConfigError::InvalidJwksUrl`] for other URLs.
     pub fn over_plain_http(url: impl AsRef<str>) -> Result<Self, ConfigError> {
         Ok(Self { url: parse(url.as_ref())?, client: OnceLock::new() })
     }
@@ -120,7 +120,7 @@ impl KeySource for HttpKeySource {
 }
 
 fn parse(url: &str) -> Result<Url, ConfigError> {
-    let error = |reason| ConfigError::JwksUrl { value: url.to_owned(), reason };
+    let error = |reason| ConfigError::InvalidJwksUrl { value: url.to_owned(), reason };
     let parsed = Url::parse(url).map_err(|_| error("expected an absolute `https` URL"))?;
     if !matches!(parsed.scheme(), "http" | "https") {
         return Err(error("expected an `https` URL"));
@@ -231,7 +231,7 @@ mod tests {
             "http://[::2]/k",
         ] {
             assert!(
-                matches!(HttpKeySource::new(url), Err(ConfigError::JwksUrl { value, .. }) if value == url),
+                matches!(HttpKeySource::new(url), Err(ConfigError::InvalidJwksUrl { value, .. }) if value == url),
                 "{url}"
             );
         }

@@ -55,7 +55,7 @@ use crate::{
     clock::Clock,
     error::{VerifyError, VerifyErrorKind},
     metrics,
-    pool::UserPoolId,
+    pool_id::UserPoolId,
 };
 
 /// The keys of one pool and the tasks that keep them fresh. The one owner: dropping it ends the tasks.

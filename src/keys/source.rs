@@ -124,9 +124,9 @@ impl StaticKeySource {
     /// Takes the keys out of a set.
     ///
     /// # Errors
-    /// [`ConfigError::Jwks`] if no RSA key of it could verify a token.
+    /// [`ConfigError::InvalidJwks`] if no RSA key of it could verify a token.
     pub fn new(keys: &JwkSet) -> Result<Self, ConfigError> {
-        let error = |reason| ConfigError::Jwks { reason };
+        let error = |reason| ConfigError::InvalidJwks { reason };
         let json = serde_json::to_vec(keys).map_err(|problem| error(problem.to_string()))?;
         KeySet::parse(&json, None).map_err(|problem| error(problem.to_string()))?;
         Ok(Self(json.into()))

@@ -100,7 +100,7 @@ impl CognitoAuth {
     /// A layer for the pool that the environment names; the variables are those of [`UserPool::from_env`].
     ///
     /// # Errors
-    /// [`ConfigError::Variable`] names the variable and what is wrong with it.
+    /// [`ConfigError::InvalidVariable`] names the variable and what is wrong with it.
     pub fn from_env() -> Result<Self, ConfigError> {
         Ok(Self::new(UserPool::from_env()?))
     }
@@ -108,7 +108,7 @@ impl CognitoAuth {
     /// Names the protection space in challenges (`realm`, RFC 9110 §11.5). Default: none, as RFC 6750 allows.
     ///
     /// # Errors
-    /// [`ConfigError::HeaderText`] if it has other characters than visible ASCII and spaces.
+    /// [`ConfigError::InvalidHeaderText`] if it has other characters than visible ASCII and spaces.
     pub fn realm(self, realm: impl Into<Arc<str>>) -> Result<Self, ConfigError> {
         let realm = header_text(realm.into())?;
         Ok(self.set(|settings| settings.challenge.realm = Some(realm)))
@@ -118,16 +118,25 @@ impl CognitoAuth {
     /// Default: none. Where this application serves the metadata itself, use [`protected_resource`](Self::protected_resource).
     ///
     /// # Errors
-    /// [`ConfigError::HeaderText`] if it has other characters than visible ASCII and spaces.
+    /// [`ConfigError::InvalidHeaderText`] if it has other characters than visible ASCII and spaces.
     pub fn resource_metadata(self, url: impl Into<Arc<str>>) -> Result<Self, ConfigError> {
         let url = header_text(url.into())?;
         Ok(self.set(|settings| settings.challenge.resource_metadata = Some(url)))
     }
 
-    /// As [`resource_metadata`](Self::resource_metadata), with the URL of metadata that this application serves.
-    pub fn protected_resource(self, resource: &ProtectedResource) -> Self {
+    /// Marks the routes as this protected resource: challenges name its metadata, and every token must have been issued for it.
+    ///
+    /// The pool must already require the resource's URL with [`UserPool::audience`], and accept no ID tokens, which have no such
+    /// audience. So a token that a client obtained for another resource is never accepted here, as RFC 8707 and the authorization
+    /// specification of the Model Context Protocol demand. For challenges without this requirement, use
+    /// [`resource_metadata`](Self::resource_metadata).
+    ///
+    /// # Errors
+    /// [`ConfigError::AudienceNotRequired`] if a pool of the verifier would accept a token that was not issued for the resource.
+    pub fn protected_resource(self, resource: &ProtectedResource) -> Result<Self, ConfigError> {
+        self.verifier.require_audience(resource.url())?;
         let url = resource.metadata_url().into();
-        self.set(|settings| settings.challenge.resource_metadata = Some(url))
+        Ok(self.set(|settings| settings.challenge.resource_metadata = Some(url)))
     }
 
     /// Looks for the token in these places instead of in `Authorization` alone.
@@ -144,14 +153,14 @@ impl CognitoAuth {
     /// ```
     ///
     /// # Errors
-    /// [`ConfigError::TokenSource`] if there is none, one twice, or two whose tokens would always be found in both.
+    /// [`ConfigError::InvalidTokenSource`] if there is none, one twice, or two whose tokens would always be found in both.
     pub fn token_from(self, sources: impl IntoIterator<Item = TokenSource>) -> Result<Self, ConfigError> {
         let sources: Box<[TokenSource]> = sources.into_iter().collect();
         let overlaps = |index: usize, source: &TokenSource| sources[..index].iter().any(|other| source.overlaps(other));
         let twice = sources.iter().enumerate().find(|(index, source)| overlaps(*index, source));
         if sources.is_empty() || twice.is_some() {
             let value = twice.map_or_else(String::new, |(_, source)| format!("{source:?}"));
-            return Err(ConfigError::TokenSource { value });
+            return Err(ConfigError::InvalidTokenSource { value });
         }
         Ok(self.set(|settings| settings.sources = Some(sources)))
     }
@@ -287,6 +296,6 @@ fn header_text(text: Arc<str>) -> Result<Arc<str>, ConfigError> {
     if fits && HeaderValue::from_str(&text).is_ok() {
         Ok(text)
     } else {
-        Err(ConfigError::HeaderText { value: text.to_string() })
+        Err(ConfigError::InvalidHeaderText { value: text.to_string() })
     }
 }

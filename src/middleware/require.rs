@@ -21,7 +21,7 @@ use super::{
     rejection::{AuthRejection, Needed},
     service::outcome,
 };
-use crate::{claims::CognitoClaims, policy::CLOCK_TOLERANCE, pool::TokenUse};
+use crate::{claims::CognitoClaims, policy::CLOCK_TOLERANCE, token_use::TokenUse};
 
 /// A rule that the claims of a caller must satisfy: as a layer for routes, inside a handler, or without either.
 ///
@@ -177,7 +177,7 @@ impl Require {
         Self::of(Rule::Scopes(Quantity::All, Names::of(scopes)))
     }
 
-    /// The token is of this kind, where the pool [accepts](crate::UserPool::accept) both.
+    /// The token is of this kind, where the pool [accepts](crate::UserPool::allow_token_use) both.
     pub fn token_use(token_use: TokenUse) -> Self {
         Self::of(Rule::TokenUse(token_use))
     }

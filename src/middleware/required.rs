@@ -78,7 +78,7 @@ impl Required {
     /// another way.
     ///
     /// # Errors
-    /// [`ConfigError::Route`] if the path does not begin with `/`, or its parameters are not of that form.
+    /// [`ConfigError::InvalidRoute`] if the path does not begin with `/`, or its parameters are not of that form.
     pub fn open(self, path: &str) -> Result<Self, ConfigError> {
         Ok(self.also(NamedRoute { is_open: true, method: None, segments: segments(path)? }))
     }
@@ -252,7 +252,7 @@ fn lax(segment: &str) -> impl Iterator<Item = u8> + Clone {
 }
 
 fn segments(path: &str) -> Result<Box<[Segment]>, ConfigError> {
-    let error = |reason| ConfigError::Route { value: path.to_owned(), reason };
+    let error = |reason| ConfigError::InvalidRoute { value: path.to_owned(), reason };
     let inside = path.strip_prefix('/').ok_or_else(|| error("it does not begin with `/`"))?;
     let segments =
         inside.split('/').map(|segment| match segment.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
@@ -376,7 +376,7 @@ mod tests {
             "/a\\b",
             "/a%2fb",
         ] {
-            assert!(matches!(segments(path), Err(ConfigError::Route { value, .. }) if value == path), "{path}");
+            assert!(matches!(segments(path), Err(ConfigError::InvalidRoute { value, .. }) if value == path), "{path}");
         }
     }
 }

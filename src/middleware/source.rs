@@ -42,7 +42,7 @@ impl TokenSource {
     /// and compare `Origin` with your own (guide [`requests`](crate::guide::requests)).
     ///
     /// # Errors
-    /// [`ConfigError::TokenSource`] if the name is not a token of RFC 9110 §5.6.2, as RFC 6265 §4.1.1 demands.
+    /// [`ConfigError::InvalidTokenSource`] if the name is not a token of RFC 9110 §5.6.2, as RFC 6265 §4.1.1 demands.
     pub fn cookie(name: impl Into<Box<str>>) -> Result<Self, ConfigError> {
         Ok(Self(Source::Cookie(token_of_http(name.into())?)))
     }
@@ -52,10 +52,10 @@ impl TokenSource {
     /// The token is verified like any other; that it came through the load balancer is not, and need not be.
     ///
     /// # Errors
-    /// [`ConfigError::TokenSource`] if it is not the name of a header, or has a meaning of its own (`authorization`, `cookie`,
+    /// [`ConfigError::InvalidTokenSource`] if it is not the name of a header, or has a meaning of its own (`authorization`, `cookie`,
     /// `sec-websocket-protocol`).
     pub fn header(name: &str) -> Result<Self, ConfigError> {
-        let other = || ConfigError::TokenSource { value: name.to_owned() };
+        let other = || ConfigError::InvalidTokenSource { value: name.to_owned() };
         let header = HeaderName::try_from(name).map_err(|_| other())?;
         if [http::header::AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL].contains(&header) {
             return Err(other());
@@ -69,7 +69,7 @@ impl TokenSource {
     /// up; with axum, `upgrade.protocols(["chat"])`.
     ///
     /// # Errors
-    /// [`ConfigError::TokenSource`] if the prefix is not a token of RFC 9110 §5.6.2, of which subprotocols are made.
+    /// [`ConfigError::InvalidTokenSource`] if the prefix is not a token of RFC 9110 §5.6.2, of which subprotocols are made.
     pub fn websocket_protocol(prefix: impl Into<Box<str>>) -> Result<Self, ConfigError> {
         Ok(Self(Source::WebSocketProtocol(token_of_http(prefix.into())?)))
     }
@@ -81,12 +81,12 @@ impl TokenSource {
     /// they have one.
     ///
     /// # Errors
-    /// [`ConfigError::TokenSource`] if the name has other characters than letters, digits, `-`, `.`, `_` and `~`.
+    /// [`ConfigError::InvalidTokenSource`] if the name has other characters than letters, digits, `-`, `.`, `_` and `~`.
     pub fn query_in_spite_of_logs(name: impl Into<Box<str>>) -> Result<Self, ConfigError> {
         let name = name.into();
         let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         if name.is_empty() || !name.bytes().all(unreserved) {
-            return Err(ConfigError::TokenSource { value: name.into() });
+            return Err(ConfigError::InvalidTokenSource { value: name.into() });
         }
         Ok(Self(Source::Query(name)))
     }
@@ -176,6 +176,6 @@ fn token_of_http(text: Box<str>) -> Result<Box<str>, ConfigError> {
     if !text.is_empty() && text.bytes().all(bearer::is_tchar) {
         Ok(text)
     } else {
-        Err(ConfigError::TokenSource { value: text.into() })
+        Err(ConfigError::InvalidTokenSource { value: text.into() })
     }
 }

@@ -9,7 +9,7 @@ use super::pool::{FakeUserPool, SigningKey};
 use crate::{
     clock::{Clock, SystemClock},
     policy::unix_seconds,
-    pool::TokenUse,
+    token_use::TokenUse,
 };
 
 /// A token in the making; from [`FakeUserPool`]. Without changes it is one that Cognito could have issued this second, good for an hour.

@@ -8,7 +8,8 @@ use crate::{
     clock::{Clock, SystemClock},
     error::ConfigError,
     keys::{PoolKeys, Schedule},
-    pool::{LEEWAY_MAX, UserPool},
+    policy::LEEWAY_MAX,
+    pool::UserPool,
 };
 
 /// The longest token that is looked at, in bytes, unless set otherwise.
@@ -150,7 +151,7 @@ impl VerifierBuilder {
             return Err(ConfigError::NoPool);
         }
         if self.leeway > LEEWAY_MAX {
-            return Err(ConfigError::Leeway { seconds: self.leeway.as_secs() });
+            return Err(ConfigError::LeewayTooLong { seconds: self.leeway.as_secs() });
         }
         within("max_token_bytes", self.max_token_bytes as u64, MAX_TOKEN_BYTES_RANGE)?;
         within("cached_tokens", self.cached_tokens as u64, (0, CACHED_TOKENS_MAX))?;
@@ -176,7 +177,7 @@ impl VerifierBuilder {
         let pools = self.pools.into_iter().map(|pool| {
             let id = Arc::new(pool.id().clone());
             let keys = PoolKeys::new(Arc::clone(&id), pool.keys, Arc::clone(&self.clock), self.schedule);
-            Pool { id, clients: ClientList::new(pool.clients), policy: pool.policy, keys }
+            Pool { id, clients: ClientList::new(pool.clients), policy: pool.policy, keys, origin: pool.origin }
         });
         Verifier {
             inner: Arc::new(Inner {
@@ -193,7 +194,7 @@ impl VerifierBuilder {
 }
 
 fn within(setting: &'static str, value: u64, range: (u64, u64)) -> Result<(), ConfigError> {
-    if (range.0..=range.1).contains(&value) { Ok(()) } else { Err(ConfigError::Limit { setting, value, range }) }
+    if (range.0..=range.1).contains(&value) { Ok(()) } else { Err(ConfigError::OutOfRange { setting, value, range }) }
 }
 
 fn millis(duration: Duration) -> u64 {

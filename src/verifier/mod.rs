@@ -23,8 +23,10 @@ use crate::{
     jwt::{HeaderBuffer, Parts, UnverifiedToken},
     keys::{KeysError, Look, PoolKeys, Status},
     metrics,
+    origin::Origin,
     policy::Policy,
-    pool::{UserPool, UserPoolId},
+    pool::UserPool,
+    pool_id::UserPoolId,
 };
 
 /// Verifies the tokens of one or several user pools. Free of any web framework: for WebSockets, jobs, Lambda, gRPC.
@@ -67,6 +69,7 @@ struct Pool {
     clients: ClientList,
     policy: Policy,
     keys: PoolKeys,
+    origin: Origin,
 }
 
 impl Verifier {
@@ -193,6 +196,18 @@ impl Verifier {
     }
 }
 
+impl Verifier {
+    /// Checks that every token of every pool is for this resource, whose layer the verifier is used in.
+    pub(crate) fn require_audience(&self, audience: &str) -> Result<(), ConfigError> {
+        match self.inner.pools.iter().find(|pool| !pool.policy.requires_audience(audience)) {
+            None => Ok(()),
+            Some(pool) => {
+                Err(ConfigError::AudienceNotRequired { pool_id: pool.id.to_string(), audience: audience.to_owned() })
+            }
+        }
+    }
+}
+
 /// App clients at run time.
 impl Verifier {
     /// Accepts the tokens of one more app client of this pool from now on. Whether it was not accepted before.
@@ -217,8 +232,8 @@ impl Verifier {
     /// ```
     ///
     /// # Errors
-    /// [`ConfigError::UnknownPool`] if the verifier has no such pool, [`ConfigError::AnyClient`] if that pool accepts every client,
-    /// [`ConfigError::ClientId`] if the id is not of the form that Cognito gives out.
+    /// [`ConfigError::UnknownPool`] if the verifier has no such pool, [`ConfigError::AnyClientAllowed`] if that pool accepts every client,
+    /// [`ConfigError::InvalidClientId`] if the id is not of the form that Cognito gives out.
     pub fn add_client(&self, pool_id: impl AsRef<str>, client_id: impl AsRef<str>) -> Result<bool, ConfigError> {
         let mut added = false;
         for pool in self.listing_clients(pool_id.as_ref())? {
@@ -239,7 +254,7 @@ impl Verifier {
     /// asked for it, and it is logged as a warning.
     ///
     /// # Errors
-    /// [`ConfigError::UnknownPool`] if the verifier has no such pool, [`ConfigError::AnyClient`] if that pool accepts every client, so
+    /// [`ConfigError::UnknownPool`] if the verifier has no such pool, [`ConfigError::AnyClientAllowed`] if that pool accepts every client, so
     /// that removing one would change nothing.
     pub fn remove_client(&self, pool_id: impl AsRef<str>, client_id: impl AsRef<str>) -> Result<bool, ConfigError> {
         let left: Vec<_> = self
@@ -259,7 +274,7 @@ impl Verifier {
     /// The app clients of this pool whose tokens are accepted at the moment, sorted.
     ///
     /// # Errors
-    /// [`ConfigError::UnknownPool`] if the verifier has no such pool, [`ConfigError::AnyClient`] if that pool accepts every client.
+    /// [`ConfigError::UnknownPool`] if the verifier has no such pool, [`ConfigError::AnyClientAllowed`] if that pool accepts every client.
     pub fn client_ids(&self, pool_id: impl AsRef<str>) -> Result<Vec<String>, ConfigError> {
         let mut all = Vec::new();
         for pool in self.listing_clients(pool_id.as_ref())? {
@@ -279,7 +294,7 @@ impl Verifier {
             return Err(ConfigError::UnknownPool { value: pool_id.to_owned(), configured });
         }
         if named.iter().any(|pool| pool.clients.now().list.ids().is_none()) {
-            return Err(ConfigError::AnyClient { pool_id: pool_id.to_owned() });
+            return Err(ConfigError::AnyClientAllowed { pool_id: pool_id.to_owned() });
         }
         Ok(named)
     }

@@ -38,7 +38,7 @@ fn an_access_token_is_for_its_client_id() {
     refused(&access().without("client_id").mint(), MissingClaim);
     refused(&access().without("client_id").claim("aud", CLIENT).mint(), MissingClaim);
     refused(&access().without("client_id").claim("azp", CLIENT).mint(), MissingClaim);
-    accepted(&access().claim("aud", "https://api.example.com").mint());
+    accepted(&access().claim("aud", CLIENT).mint());
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn an_id_token_is_for_its_aud() {
 
 #[test]
 fn a_token_is_for_a_use_that_is_accepted() {
-    let only_id = verifier(FORGE.pool().accept_only(TokenUse::Id));
+    let only_id = verifier(FORGE.pool().only_token_use(TokenUse::Id));
     let id_token = id().signed_by(&FORGE.id);
     refused(&id_token, Use);
     refused_by(&only_id, &access().mint(), Use);
@@ -106,10 +106,24 @@ fn the_use_is_a_word_that_is_known() {
     }
 }
 
+/// RFC 7519 §4.1.3. Another API that receives such a token must not be able to use it here.
+#[test]
+fn access_token_for_another_resource_is_rejected() {
+    for other in ["https://api.example.com", "", " ", "2example23456789", "1EXAMPLE23456789", "null"] {
+        refused(&access().claim("aud", other).mint(), Audience);
+        refused_by(&BOTH, &access().claim("aud", other).mint(), Audience);
+    }
+    refused(&access().claim("aud", json!([CLIENT])).mint(), InvalidClaim);
+    refused(&access().claim("aud", json!([CLIENT, "https://api.example.com"])).mint(), InvalidClaim);
+    let any = verifier(FORGE.pool().dangerous_any_audience());
+    accepted_by(&any, &access().claim("aud", "https://api.example.com").mint());
+    refused_by(&any, &access().claim("client_id", "other").claim("aud", CLIENT).mint(), Client);
+}
+
 #[test]
 fn a_bound_resource_is_demanded_where_it_is_set() {
     const API: &str = "https://api.example.com";
-    let bound = verifier(FORGE.pool().audience(API).unwrap().accept(TokenUse::Id));
+    let bound = verifier(FORGE.pool().audience(API).unwrap().allow_token_use(TokenUse::Id));
     accepted_by(&bound, &access().claim("aud", API).mint());
     for other in [
         "",
@@ -131,7 +145,8 @@ fn a_bound_resource_is_demanded_where_it_is_set() {
 
 #[test]
 fn any_client_is_still_a_client() {
-    let any = verifier(with_keys(UserPool::accepting_any_client(POOL).unwrap(), &FORGE.jwks()).accept(TokenUse::Id));
+    let any =
+        verifier(with_keys(UserPool::dangerous_any_client(POOL).unwrap(), &FORGE.jwks()).allow_token_use(TokenUse::Id));
     accepted_by(&any, &access().claim("client_id", "whoever").mint());
     accepted_by(&any, &id().claim("aud", "whoever").signed_by(&FORGE.id));
     refused_by(&any, &access().claim("client_id", "").mint(), InvalidClaim);

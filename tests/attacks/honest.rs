@@ -83,7 +83,8 @@ fn tokens_without_what_is_not_promised() {
 #[test]
 fn tokens_bound_to_a_resource() {
     for resource in ["https://api.example.com", "http://localhost:3000/", "myapp://callback", CLIENT, "orders"] {
-        let claims = claims(&access().claim("aud", resource).mint());
+        let verifier = builder(FORGE.pool().audience(resource).unwrap()).build().unwrap();
+        let claims = verifier.check(&access().claim("aud", resource).mint()).unwrap();
         assert_eq!((claims.audience(), claims.client_id()), (Some(resource), CLIENT));
     }
 }
@@ -108,7 +109,7 @@ fn a_hundred_groups_of_the_longest_names() {
 }
 
 fn verifier_of(max_token_bytes: usize) -> axum_cognito::Verifier {
-    builder(FORGE.pool().accept(TokenUse::Id)).max_token_bytes(max_token_bytes).build().unwrap()
+    builder(FORGE.pool().allow_token_use(TokenUse::Id)).max_token_bytes(max_token_bytes).build().unwrap()
 }
 
 /// A trigger may write any JSON under any name that is free, up to 5,000 claims and scopes.

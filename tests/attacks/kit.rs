@@ -151,7 +151,7 @@ pub(crate) fn verifier(pool: UserPool) -> Verifier {
 pub(crate) static STRICT: LazyLock<Verifier> = LazyLock::new(|| verifier(FORGE.pool()));
 
 /// Both kinds of tokens.
-pub(crate) static BOTH: LazyLock<Verifier> = LazyLock::new(|| verifier(FORGE.pool().accept(TokenUse::Id)));
+pub(crate) static BOTH: LazyLock<Verifier> = LazyLock::new(|| verifier(FORGE.pool().allow_token_use(TokenUse::Id)));
 
 /// Header and payload as they will be signed, byte for byte.
 #[derive(Clone)]

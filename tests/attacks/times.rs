@@ -79,7 +79,7 @@ fn leeway_is_what_is_set_and_bounded() {
     assert_eq!(expected(access().claim("exp", NOW - 10)), Some(format!("a time after {NOW}")));
     for seconds in [301, 3600, u64::MAX] {
         let error = builder(FORGE.pool()).leeway(Duration::from_secs(seconds)).build().unwrap_err();
-        assert_eq!(error, ConfigError::Leeway { seconds });
+        assert_eq!(error, ConfigError::LeewayTooLong { seconds });
     }
 }
 

@@ -9,7 +9,9 @@ use axum_cognito::{
 use serde_json::{Value, json};
 
 fn claims_of(fake: &FakeUserPool, token: TokenBuilder) -> CognitoClaims {
-    Verifier::new(fake.user_pool().accept(TokenUse::Id)).check(&token.mint()).expect("an honest token")
+    Verifier::new(fake.user_pool().allow_token_use(TokenUse::Id).allow_audience("https://api.example.com").unwrap())
+        .check(&token.mint())
+        .expect("an honest token")
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn refused(verifier: &Verifier, token: &str) -> VerifyError {
 #[test]
 fn a_client_comes_and_goes_and_its_tokens_with_it() {
     let fake = FakeUserPool::new();
-    let verifier = Verifier::new(fake.user_pool_for(["web", "mobile"]).accept(TokenUse::Id));
+    let verifier = Verifier::new(fake.user_pool_for(["web", "mobile"]).allow_token_use(TokenUse::Id));
     let other = verifier.clone();
     let layer = CognitoAuth::from(verifier.clone());
     let web = [fake.access_token("a").client_id("web").mint(), fake.id_token("a").client_id("web").mint()];
@@ -72,7 +72,7 @@ fn without_clients_nobody_is_let_in() {
     let token = fake.access_token("a").mint();
     accepted(&verifier, &token);
     assert_eq!(verifier.remove_client(fake.id(), fake.client_id()), Ok(true));
-    assert_eq!(refused(&verifier, &token).expected(), Some("no client: all were removed"));
+    assert_eq!(refused(&verifier, &token).expected(), Some("no client, because all were removed"));
     assert_eq!(verifier.client_ids(fake.id()).unwrap().len(), 0);
     refused(&verifier, &fake.access_token("a").client_id("").mint());
     assert_eq!(verifier.add_client(fake.id(), fake.client_id()), Ok(true));
@@ -107,7 +107,7 @@ fn the_log_tells_of_each_change_and_warns_of_the_last_removal() {
 #[test]
 fn what_cannot_be_changed_says_why() {
     let fake = FakeUserPool::new();
-    let open = UserPool::accepting_any_client("eu-west-1_Open").unwrap().jwks(&fake.jwks()).unwrap();
+    let open = UserPool::dangerous_any_client("eu-west-1_Open").unwrap().jwks(&fake.jwks()).unwrap();
     let verifier = Verifier::builder().pool(fake.user_pool()).pool(open).build().unwrap();
     let unknown = ConfigError::UnknownPool {
         value: "us-east-1_Other".into(),
@@ -115,9 +115,9 @@ fn what_cannot_be_changed_says_why() {
     };
     assert_eq!(
         unknown.to_string(),
-        "`us-east-1_Other` is not a pool of this verifier: configured are `us-east-1_FakePool1`, `eu-west-1_Open`"
+        "`us-east-1_Other` is not a pool of this verifier: expected one of `us-east-1_FakePool1`, `eu-west-1_Open`"
     );
-    let any = ConfigError::AnyClient { pool_id: "eu-west-1_Open".into() };
+    let any = ConfigError::AnyClientAllowed { pool_id: "eu-west-1_Open".into() };
     assert!(any.to_string().contains("`eu-west-1_Open`") && any.to_string().contains("`UserPool::new`"));
     for (pool, error) in [("us-east-1_Other", unknown), ("eu-west-1_Open", any)] {
         assert_eq!(verifier.add_client(pool, "web"), Err(error.clone()));
@@ -125,7 +125,7 @@ fn what_cannot_be_changed_says_why() {
         assert_eq!(verifier.client_ids(pool), Err(error));
     }
     for value in ["", "a b", "a,b", &"x".repeat(129)] {
-        assert_eq!(verifier.add_client(fake.id(), value), Err(ConfigError::ClientId { value: value.into() }));
+        assert_eq!(verifier.add_client(fake.id(), value), Err(ConfigError::InvalidClientId { value: value.into() }));
         assert_eq!(verifier.remove_client(fake.id(), value), Ok(false), "none of that form is ever there");
     }
     assert_eq!(verifier.client_ids(fake.id()).unwrap(), [fake.client_id()]);

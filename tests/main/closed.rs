@@ -139,6 +139,6 @@ async fn paths_are_those_that_the_layer_sees() {
 fn a_path_that_no_router_takes_is_an_error_at_the_start() {
     let auth = CognitoAuth::new(FakeUserPool::new().user_pool()).required();
     let error = auth.open("healthz").unwrap_err();
-    assert!(matches!(&error, ConfigError::Route { value, .. } if value == "healthz"));
+    assert!(matches!(&error, ConfigError::InvalidRoute { value, .. } if value == "healthz"));
     assert_eq!(error.to_string(), "`healthz` is not the path of a route: it does not begin with `/`");
 }

@@ -51,7 +51,7 @@ fn runtime() -> tokio::runtime::Runtime {
 fn each_lie_fails_its_check_and_passes_those_before() {
     let fake = FakeUserPool::new();
     let other = FakeUserPool::with_ids("us-east-1_OtherPool", "1fakeclient23456789");
-    let pool = fake.user_pool().accept(TokenUse::Id).audience("https://api.example.com").unwrap();
+    let pool = fake.user_pool().allow_token_use(TokenUse::Id).audience("https://api.example.com").unwrap();
     // One that stands still: a verdict on `exp` names the second, and two of them are compared.
     let clock = ManualClock::starting_now();
     let verifier =
@@ -268,9 +268,10 @@ fn what_was_expected_and_what_came_stand_beside_each_other() {
         assert_eq!((step.expected.as_deref(), step.actual.as_deref()), (expected, actual), "{explanation}");
     }
     let explanation = explained(&runtime, &verifier, &token().mint());
-    assert!(explanation.step(VerifyStep::Audience).is_none(), "none is demanded");
+    let audience = explanation.step(VerifyStep::Audience).unwrap();
+    assert_eq!((audience.expected.as_deref(), &audience.actual), (Some("no `aud`, or the client id"), &None));
 
-    let any = UserPool::accepting_any_client(fake.id().as_str()).unwrap().jwks(&fake.jwks()).unwrap();
+    let any = UserPool::dangerous_any_client(fake.id().as_str()).unwrap().jwks(&fake.jwks()).unwrap();
     let explanation = explained(&runtime, &Verifier::new(any), &fake.access_token("a").client_id("").mint());
     let failed = explanation.failed().unwrap();
     assert_eq!((failed.step, failed.expected.as_deref()), (VerifyStep::Client, Some("any client of the pool")));
@@ -335,7 +336,7 @@ async fn programs_read_the_same_as_people() {
     assert_eq!(steps[0]["outcome"], "passed");
     assert_eq!((&steps[13]["step"], &steps[13]["outcome"]), (&json!("token use"), &json!("failed")));
     assert_eq!((&steps[13]["expected"], &steps[13]["actual"]), (&json!("access"), &json!("id")));
-    assert!(steps[13]["fix"].as_str().unwrap().contains("UserPool::accept(TokenUse::Id)"));
+    assert!(steps[13]["fix"].as_str().unwrap().contains("UserPool::allow_token_use(TokenUse::Id)"));
     assert_eq!(
         steps[14],
         json!({"step": "client", "outcome": "not_reached", "expected": null, "actual": null, "cause": null, "fix": null})

@@ -15,7 +15,7 @@ struct Tenant {
 }
 
 fn app(fake: &FakeUserPool) -> Router {
-    routes().layer(CognitoAuth::new(fake.user_pool().accept(TokenUse::Id)))
+    routes().layer(CognitoAuth::new(fake.user_pool().allow_token_use(TokenUse::Id)))
 }
 
 fn routes() -> Router {

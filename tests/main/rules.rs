@@ -38,7 +38,7 @@ fn verdict(rule: &Require, claims: &CognitoClaims) -> String {
 #[test]
 fn each_rule_admits_what_it_names_and_says_what_is_missing() {
     let fake = FakeUserPool::new();
-    let verifier = Verifier::new(fake.user_pool_for([fake.client_id(), "other"]).accept(TokenUse::Id));
+    let verifier = Verifier::new(fake.user_pool_for([fake.client_id(), "other"]).allow_token_use(TokenUse::Id));
     let user = || fake.access_token("alice").group("users").group("admins").scope("a/read").scope("a/write");
     let plain = || fake.access_token("bob").without("cognito:groups").without("scope");
     let machine = || fake.machine_token().scope("a/read");

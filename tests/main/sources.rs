@@ -250,7 +250,7 @@ fn nothing_of_a_token_is_logged_wherever_it_was() {
 #[test]
 fn places_that_no_request_has_are_errors_at_the_start() {
     let value = |result: Result<TokenSource, ConfigError>| match result {
-        Err(ConfigError::TokenSource { value }) => value,
+        Err(ConfigError::InvalidTokenSource { value }) => value,
         other => panic!("{other:?}"),
     };
     for name in ["", "a b", "a=b", "a;b", "é", "\"a\""] {
@@ -263,9 +263,9 @@ fn places_that_no_request_has_are_errors_at_the_start() {
         assert_eq!(value(TokenSource::header(name)), name, "has a meaning of its own");
     }
     let auth = || CognitoAuth::new(FakeUserPool::new().user_pool());
-    assert!(matches!(auth().token_from([]), Err(ConfigError::TokenSource { .. })));
+    assert!(matches!(auth().token_from([]), Err(ConfigError::InvalidTokenSource { .. })));
     let cookie = || TokenSource::cookie("a").unwrap();
-    assert!(matches!(auth().token_from([cookie(), cookie()]), Err(ConfigError::TokenSource { .. })));
+    assert!(matches!(auth().token_from([cookie(), cookie()]), Err(ConfigError::InvalidTokenSource { .. })));
     assert!(auth().token_from([cookie(), TokenSource::cookie("b").unwrap()]).is_ok());
     let protocol = |prefix: &str| TokenSource::websocket_protocol(prefix).unwrap();
     assert!(

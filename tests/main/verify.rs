@@ -34,7 +34,9 @@ fn kind_of(verifier: &Verifier, token: &str) -> Option<VerifyErrorKind> {
 #[test]
 fn honest_tokens_pass() {
     let fake = FakeUserPool::new();
-    let verifier = Verifier::new(fake.user_pool().accept(TokenUse::Id));
+    let verifier = Verifier::new(
+        fake.user_pool().allow_token_use(TokenUse::Id).allow_audience("https://api.example.com").unwrap(),
+    );
     let honest: [(&str, TokenBuilder); 12] = [
         ("access", fake.access_token("alice")),
         ("id", fake.id_token("alice")),
@@ -150,9 +152,10 @@ fn each_lie_has_its_kind() {
 
     // Token use
     refused(&verifier, &fake.id_token("alice").mint(), Kind::TokenUse, Some("token_use"), Some("access"), Some("id"));
-    for (uses, expected) in
-        [(fake.user_pool().accept(TokenUse::Id), "access or id"), (fake.user_pool().accept_only(TokenUse::Id), "id")]
-    {
+    for (uses, expected) in [
+        (fake.user_pool().allow_token_use(TokenUse::Id), "access or id"),
+        (fake.user_pool().only_token_use(TokenUse::Id), "id"),
+    ] {
         let token = token().claim("token_use", "refresh").mint();
         refused(&Verifier::new(uses), &token, Kind::TokenUse, Some("token_use"), Some(expected), Some("refresh"));
     }
@@ -260,7 +263,7 @@ fn a_token_ends_at_the_very_second_of_exp() {
 #[test]
 fn clients_are_checked_by_the_claim_of_the_kind() {
     let fake = FakeUserPool::new();
-    let verifier = Verifier::new(fake.user_pool_for(["web", "mobile"]).accept(TokenUse::Id));
+    let verifier = Verifier::new(fake.user_pool_for(["web", "mobile"]).allow_token_use(TokenUse::Id));
     for (token, kind) in [
         (fake.access_token("a").client_id("web"), None),
         (fake.access_token("a").client_id("mobile"), None),
@@ -279,7 +282,7 @@ fn clients_are_checked_by_the_claim_of_the_kind() {
     let error = verifier.check(&fake.access_token("a").client_id("desktop").mint()).unwrap_err();
     assert_eq!(error.expected(), Some("web, mobile"));
 
-    let any = UserPool::accepting_any_client(fake.id().as_str()).unwrap().jwks(&fake.jwks()).unwrap();
+    let any = UserPool::dangerous_any_client(fake.id().as_str()).unwrap().jwks(&fake.jwks()).unwrap();
     let any = Verifier::new(any);
     assert_eq!(kind_of(&any, &fake.access_token("a").client_id("whoever").mint()), None);
     assert_eq!(kind_of(&any, &fake.access_token("a").without("client_id").mint()), Some(VerifyErrorKind::MissingClaim));
@@ -292,31 +295,68 @@ fn token_uses_are_chosen() {
     let (access, id) = (fake.access_token("a").mint(), fake.id_token("a").mint());
     for (pool, takes_access, takes_id) in [
         (fake.user_pool(), true, false),
-        (fake.user_pool().accept(TokenUse::Id), true, true),
-        (fake.user_pool().accept_only(TokenUse::Id), false, true),
-        (fake.user_pool().accept_only(TokenUse::Id).accept_only(TokenUse::Access), true, false),
+        (fake.user_pool().allow_token_use(TokenUse::Id), true, true),
+        (fake.user_pool().only_token_use(TokenUse::Id), false, true),
+        (fake.user_pool().only_token_use(TokenUse::Id).only_token_use(TokenUse::Access), true, false),
     ] {
         let verifier = Verifier::new(pool);
         assert_eq!((verifier.check(&access).is_ok(), verifier.check(&id).is_ok()), (takes_access, takes_id));
     }
 }
 
+/// RFC 7519 §4.1.3: a token whose `aud` names somebody else must be rejected.
 #[test]
-fn access_tokens_can_be_required_to_be_bound_to_a_resource() {
+fn access_token_for_another_audience_is_rejected() {
     let fake = FakeUserPool::new();
-    let pool = fake.user_pool().accept(TokenUse::Id).audience("https://api.example.com").unwrap();
-    let verifier = Verifier::new(pool);
-    for (token, kind) in [
-        (fake.access_token("a").claim("aud", "https://api.example.com"), None),
-        (fake.access_token("a").claim("aud", "https://api.example.com/"), Some(VerifyErrorKind::Audience)),
-        (fake.access_token("a").claim("aud", fake.client_id()), Some(VerifyErrorKind::Audience)),
-        (fake.access_token("a").claim("aud", json!(["https://api.example.com"])), Some(VerifyErrorKind::InvalidClaim)),
-        (fake.access_token("a"), Some(VerifyErrorKind::MissingClaim)),
-        (fake.id_token("a"), None),
+    let access = || fake.access_token("a");
+    let api = "https://api.example.com";
+    let second = "https://second.example.com";
+    let pool = || fake.user_pool().allow_token_use(TokenUse::Id);
+    let unconfigured = Verifier::new(pool());
+    let allowed = Verifier::new(pool().allow_audience(api).unwrap().allow_audience(second).unwrap());
+    let required = Verifier::new(pool().audience(api).unwrap().allow_audience(second).unwrap());
+    let any = Verifier::new(pool().audience(api).unwrap().dangerous_any_audience());
+    for (verifier, token, kind) in [
+        (&unconfigured, access(), None),
+        (&unconfigured, access().claim("aud", fake.client_id()), None),
+        (&unconfigured, access().claim("aud", api), Some(VerifyErrorKind::Audience)),
+        (&unconfigured, access().claim("aud", "other-client"), Some(VerifyErrorKind::Audience)),
+        (&unconfigured, access().claim("aud", ""), Some(VerifyErrorKind::Audience)),
+        (&unconfigured, access().claim("aud", json!([fake.client_id()])), Some(VerifyErrorKind::InvalidClaim)),
+        (&unconfigured, fake.machine_token(), None),
+        (&unconfigured, fake.machine_token().claim("aud", api), Some(VerifyErrorKind::Audience)),
+        (&unconfigured, fake.id_token("a"), None),
+        (&allowed, access(), None),
+        (&allowed, access().claim("aud", fake.client_id()), None),
+        (&allowed, access().claim("aud", api), None),
+        (&allowed, access().claim("aud", second), None),
+        (&allowed, access().claim("aud", "https://api.example.com/"), Some(VerifyErrorKind::Audience)),
+        (&allowed, access().claim("aud", json!([api])), Some(VerifyErrorKind::InvalidClaim)),
+        (&allowed, access().client_id("other").claim("aud", "other"), Some(VerifyErrorKind::Client)),
+        (&allowed, fake.id_token("a"), None),
+        (&required, access(), Some(VerifyErrorKind::MissingClaim)),
+        (&required, access().claim("aud", fake.client_id()), Some(VerifyErrorKind::Audience)),
+        (&required, access().claim("aud", api), None),
+        (&required, access().claim("aud", second), None),
+        (&required, access().claim("aud", "https://api.example.com/"), Some(VerifyErrorKind::Audience)),
+        (&required, access().claim("aud", json!([api])), Some(VerifyErrorKind::InvalidClaim)),
+        (&required, fake.machine_token(), Some(VerifyErrorKind::MissingClaim)),
+        (&required, fake.id_token("a"), None),
+        (&required, fake.id_token("a").claim("aud", api), Some(VerifyErrorKind::Client)),
+        (&any, access(), None),
+        (&any, access().claim("aud", "https://elsewhere.example.com"), None),
+        (&any, access().claim("aud", json!([api])), Some(VerifyErrorKind::InvalidClaim)),
+        (&any, fake.id_token("a").claim("aud", api), Some(VerifyErrorKind::Client)),
     ] {
-        assert_eq!(kind_of(&verifier, &token.clone().mint()), kind, "{}", String::from_utf8_lossy(&token.payload()));
+        assert_eq!(kind_of(verifier, &token.clone().mint()), kind, "{}", String::from_utf8_lossy(&token.payload()));
     }
-    assert_eq!(fake.user_pool().audience("").unwrap_err(), ConfigError::Audience);
+}
+
+#[test]
+fn empty_audience_is_rejected() {
+    let fake = FakeUserPool::new();
+    assert_eq!(fake.user_pool().audience("").unwrap_err(), ConfigError::EmptyAudience);
+    assert_eq!(fake.user_pool().allow_audience("").unwrap_err(), ConfigError::EmptyAudience);
 }
 
 #[test]
@@ -334,7 +374,7 @@ fn issuers_are_compared_to_the_letter_and_restrictable() {
         (fake.user_pool().issuer_form(IssuerForm::Original).unwrap(), &[original]),
         (fake.user_pool().issuer_form(IssuerForm::Updated).unwrap(), &[updated]),
         (fake.user_pool().replica_region("us-west-2").unwrap(), &[original, updated, replica]),
-        (fake.user_pool().also_issuer(fips).unwrap(), &[original, updated, fips]),
+        (fake.user_pool().additional_issuer(fips).unwrap(), &[original, updated, fips]),
     ] {
         let verifier = Verifier::new(pool);
         for issuer in all {
@@ -363,7 +403,7 @@ fn pools_keep_their_own_clients_uses_and_keys() {
     let (staff, customers) =
         (FakeUserPool::with_ids("us-east-1_Staff", "web"), FakeUserPool::with_ids("eu-west-1_Customers", "shop"));
     let verifier = Verifier::builder()
-        .pool(staff.user_pool().accept_only(TokenUse::Id))
+        .pool(staff.user_pool().only_token_use(TokenUse::Id))
         .pool(customers.user_pool())
         .build()
         .unwrap();
@@ -388,11 +428,24 @@ fn pools_keep_their_own_clients_uses_and_keys() {
 }
 
 #[test]
+fn one_pool_may_name_an_issuer_twice() {
+    let fake = FakeUserPool::new();
+    for duplicate in [
+        fake.user_pool().replica_region("us-east-1"),
+        fake.user_pool().replica_region("us-west-2").and_then(|pool| pool.replica_region("us-west-2")),
+        fake.user_pool().additional_issuer(fake.issuer()),
+        fake.user_pool().issuer_form(IssuerForm::Updated).and_then(|pool| pool.replica_region("us-east-1")),
+    ] {
+        assert!(Verifier::builder().pool(duplicate.unwrap()).build().is_ok());
+    }
+}
+
+#[test]
 fn settings_out_of_range_are_refused_by_name() {
     let fake = FakeUserPool::new();
     let builder = || Verifier::builder().pool(fake.user_pool());
     let secs = Duration::from_secs;
-    assert_eq!(builder().leeway(secs(301)).build().unwrap_err(), ConfigError::Leeway { seconds: 301 });
+    assert_eq!(builder().leeway(secs(301)).build().unwrap_err(), ConfigError::LeewayTooLong { seconds: 301 });
     assert!(builder().leeway(secs(300)).build().is_ok());
     for (builder, setting) in [
         (builder().max_token_bytes(511), "max_token_bytes"),
@@ -405,7 +458,7 @@ fn settings_out_of_range_are_refused_by_name() {
         (builder().cool_down(Duration::ZERO), "cool_down"),
     ] {
         let error = builder.build().unwrap_err();
-        assert!(matches!(error, ConfigError::Limit { .. }) && error.to_string().contains(setting), "{error}");
+        assert!(matches!(error, ConfigError::OutOfRange { .. }) && error.to_string().contains(setting), "{error}");
     }
 }
 
@@ -437,7 +490,7 @@ fn static_keys_need_no_runtime() {
     assert_eq!(kind_of(&verifier, &fake.access_token("a").mint()), None);
     let none = serde_json::from_value(json!({"keys": []})).unwrap();
     let error = fake.user_pool().jwks(&none).unwrap_err();
-    assert!(matches!(error, ConfigError::Jwks { .. }), "{error}");
+    assert!(matches!(error, ConfigError::InvalidJwks { .. }), "{error}");
 }
 
 #[tokio::test]

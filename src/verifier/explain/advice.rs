@@ -1,6 +1,8 @@
-//! What usually causes a refusal, and what to do about it.
+//! What usually causes a rejection, and how to fix it.
 //!
-//! Guesses by the looks of the token, so they say "usually" where they guess. Nothing that the caller wrote is repeated here except times.
+//! The causes are guesses from the token's form, and say "usually" where they guess. A fix names each setting as it was written: as an
+//! environment variable for a pool from [`UserPool::from_env`](crate::UserPool::from_env), otherwise as a method. Nothing that the client
+//! wrote is repeated here except times.
 
 use std::borrow::Cow;
 
@@ -9,18 +11,18 @@ use serde_json::Value;
 use super::reading::{Reading, Rules, span};
 use crate::{
     error::{VerifyError, VerifyErrorKind as Kind},
-    policy::unix_seconds,
-    pool::LEEWAY_MAX,
+    origin::Origin,
+    policy::{LEEWAY_MAX, unix_seconds},
     step::VerifyStep,
 };
 
-/// A cause and what to do about it, in full sentences.
+/// A cause and a fix, in full sentences.
 pub(super) struct Advice {
     pub(super) cause: Cow<'static, str>,
     pub(super) fix: Cow<'static, str>,
 }
 
-/// An age below which a token that is over, or not yet valid, more likely speaks of a wrong clock: ten minutes.
+/// The age in seconds below which an expired token suggests a wrong clock.
 const SUSPICIOUSLY_FRESH: u64 = 600;
 
 impl Advice {
@@ -49,32 +51,36 @@ impl Advice {
             ),
             VerifyStep::Issuer => on_issuer(reading, rules),
             VerifyStep::Key if error.kind() == Kind::KeysUnavailable => Self::new(
-                "The keys could not be fetched, so nothing is known about the token. Usually this host cannot reach the key endpoint \
-                 (no route out of a private subnet, a proxy, a firewall, DNS), or the pool id or the URL is wrong.",
-                "Fetch the URL above from this very host, for example with curl. Let HTTPS to it through, or bring the keys with \
-                 `UserPool::jwks_url`, `jwks_file` or `key_source`.",
+                "The keys could not be fetched, so the signature was not checked. Usually this host cannot reach the key endpoint (no route \
+                 out of a private subnet, a proxy, a firewall, DNS), or the pool id or the URL is wrong.",
+                rules.origin().choose(
+                    "Fetch the URL above from this host, for example with curl. Allow HTTPS to it, or take the keys from elsewhere with \
+                     `UserPool::jwks_url`, `jwks_file` or `key_source`.",
+                    "Fetch the URL above from this host, for example with curl. Allow HTTPS to it, or take the keys from elsewhere: set \
+                     `AWS_COGNITO_JWKS_PATH` to a URL or a file.",
+                ),
             ),
             VerifyStep::Key => Self::new(
                 "The pool publishes no key with the id that the header names. Usually the token comes from another pool or emulator \
                  under this pool's issuer, the keys are taken from the wrong place, or they are static and the pool has rotated since.",
-                "Decode the header of a fresh token and compare its `kid` with the pool's `jwks.json`; then see that \
-                 `UserPool::keys_from` is the place that you expect. With static keys, deploy the new ones.",
+                rules.origin().choose(
+                    "Compare the `kid` in the header of a fresh token with the pool's `jwks.json`. Then check that \
+                     `UserPool::keys_from` returns the URL that you expect. With static keys, deploy the new ones.",
+                    "Compare the `kid` in the header of a fresh token with the pool's `jwks.json`. Then check \
+                     `AWS_COGNITO_USER_POOL_ID` and, if it is set, `AWS_COGNITO_JWKS_PATH`.",
+                ),
             ),
             VerifyStep::Signature => on_wrapping(reading.token).unwrap_or_else(on_signature),
             VerifyStep::ClaimTypes => on_type(error, reading),
             VerifyStep::Expiry => on_expiry(error, reading, rules),
             VerifyStep::NotBefore => on_not_before(error, reading, rules),
-            VerifyStep::TokenUse => on_token_use(reading),
-            VerifyStep::Client => on_client(error, reading),
+            VerifyStep::TokenUse => on_token_use(reading, rules.origin()),
+            VerifyStep::Client => on_client(error, reading, rules.origin()),
             VerifyStep::Subject => Self::new(
                 "A user's token has no `sub`. Cognito always writes one, so this is an emulator's token or a made-up one.",
-                "Let the emulator give its users a `sub`. Tokens of machines need none.",
+                "Have the emulator give its users a `sub`. Machine tokens need none.",
             ),
-            VerifyStep::Audience => Self::new(
-                "The configuration demands access tokens that are bound to this API (`UserPool::audience`), and this one is bound to \
-                 nothing or to something else. Cognito binds a token only when the client asks for it at sign-in.",
-                "Have the client send `resource=<the expected value>` to the authorize endpoint, or do not demand an audience.",
-            ),
+            VerifyStep::Audience => on_audience(error),
         }
     }
 }
@@ -92,7 +98,7 @@ fn on_length(rules: &Rules<'_>) -> Advice {
     )
 }
 
-/// Something around the token that does not belong to it.
+/// Text around the token that does not belong to it.
 fn on_wrapping(token: &str) -> Option<Advice> {
     let starts_with_scheme = token.trim_start().get(..6).is_some_and(|start| start.eq_ignore_ascii_case("bearer"));
     if starts_with_scheme {
@@ -118,7 +124,7 @@ fn on_wrapping(token: &str) -> Option<Advice> {
     None
 }
 
-/// Something else than an access or ID token.
+/// A text that is not an access or ID token.
 fn on_other_things(Reading { token, parts, header, .. }: &Reading<'_>) -> Option<Advice> {
     let is_uuid = token.len() == 36
         && token.char_indices().all(|(at, char)| match at {
@@ -179,10 +185,10 @@ fn on_algorithm(reading: &Reading<'_>) -> Advice {
     }
     let cause = match alg {
         _ if alg.eq_ignore_ascii_case("none") => {
-            "The token says that it is not signed. Somebody made it by hand, perhaps to see whether you would believe it."
+            "The token says that it is not signed. It was made by hand, perhaps to test whether it is accepted."
         }
         "HS256" | "HS384" | "HS512" => {
-            "The token is signed with a shared secret: it comes from another service or a test, or somebody tries a well-known attack. \
+            "The token is signed with a shared secret: it comes from another service or a test, or it is a well-known attack. \
              User pools sign with RS256."
         }
         _ => {
@@ -197,22 +203,30 @@ fn on_issuer(reading: &Reading<'_>, rules: &Rules<'_>) -> Advice {
     let Some(issuer) = reading.claim("iss").and_then(Value::as_str) else {
         return Advice::new("Cognito names itself in `iss` of every token; this one was made elsewhere.", SEND_OURS);
     };
+    let origin = rules.origin();
     let plain = |issuer: &str| issuer.trim().trim_end_matches('/').to_ascii_lowercase();
     let pool_id = issuer.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     let host = issuer.split("//").nth(1).and_then(|rest| rest.split(['/', ':']).next()).unwrap_or_default();
     if rules.inner.issuers.keys().any(|known| plain(known) == plain(issuer)) {
         return Advice::new(
             "The issuer differs from a configured one only in its spelling: a slash at the end, upper and lower case, or white space. \
-             Issuers are compared to the letter.",
-            "Configure it as the token has it: `UserPool::with_issuer` for an emulator, `also_issuer` for a proxy.",
+             Issuers are compared exactly.",
+            origin.choose(
+                "Configure the issuer exactly as the token has it: `UserPool::with_issuer` for an emulator, `additional_issuer` for a proxy.",
+                "Set `AWS_COGNITO_ISSUER` exactly as the token has it.",
+            ),
         );
     }
     if rules.inner.pools.iter().any(|pool| pool.id.as_str() == pool_id) {
         return Advice::new(
-            "The pool is right and its host is not: a replica in another Region, the other one of Cognito's two issuer forms, a FIPS \
+            "The pool id is right, but the host is not: a replica in another Region, the other one of Cognito's two issuer forms, a FIPS \
              endpoint, or an emulator.",
-            "For a replica add `UserPool::replica_region`; see that `issuer_form` does not exclude the form; for other hosts that you \
-             trust add `also_issuer`.",
+            origin.choose(
+                "For a replica, add `UserPool::replica_region`. Check that `issuer_form` does not exclude the form. For other hosts that \
+                 you trust, add `additional_issuer`.",
+                "For an emulator or a proxy, set `AWS_COGNITO_ISSUER`. No variable adds a replica: call \
+                 `UserPool::from_env()?.replica_region(..)`, or `additional_issuer` for other hosts that you trust.",
+            ),
         );
     }
     if host == "cognito-identity.amazonaws.com" {
@@ -223,19 +237,27 @@ fn on_issuer(reading: &Reading<'_>, rules: &Rules<'_>) -> Advice {
     }
     if host.starts_with("cognito-idp") || host.starts_with("issuer-cognito-idp") {
         return Advice::new(
-            "The token comes from another user pool: usually that of another stage (test, production) or of another Region.",
-            "Compare the pool id at the end of both. Have the client sign in at the right pool, correct the configuration, or accept both \
-             with `Verifier::builder().pool(..).pool(..)`.",
+            "The token comes from another user pool, usually that of another stage (test, production) or another Region.",
+            origin.choose(
+                "Compare the pool id at the end of both. Have the client sign in at the right pool, correct the pool id in `UserPool::new`, \
+                 or accept both pools with `Verifier::builder().pool(..).pool(..)`.",
+                "Compare the pool id at the end of both. Have the client sign in at the right pool, or correct \
+                 `AWS_COGNITO_USER_POOL_ID`.",
+            ),
         );
     }
     if matches!(host, "localhost" | "127.0.0.1" | "[") || issuer.starts_with("http://") {
         return Advice::new(
-            "The token comes from an emulator, and the verifier expects a pool of AWS or another emulator.",
-            "Configure the emulator with `UserPool::with_issuer`, or have the client sign in at the expected pool.",
+            "The token comes from an emulator, and the verifier expects an AWS pool or another emulator.",
+            origin.choose(
+                "Configure the emulator with `UserPool::with_issuer`, or have the client sign in at the expected pool.",
+                "Set `AWS_COGNITO_ISSUER` to the emulator's issuer, or have the client sign in at the expected pool.",
+            ),
         );
     }
     Advice::new(
-        "The token comes from no user pool: usually from the identity provider behind it (Google, Microsoft, Okta, …) or another service.",
+        "The token comes from no user pool. Usually it comes from the identity provider behind the pool (Google, Microsoft, Okta, …) \
+         or from another service.",
         "Send the access token that Cognito issues after the sign-in there, not the provider's own.",
     )
 }
@@ -243,7 +265,7 @@ fn on_issuer(reading: &Reading<'_>, rules: &Rules<'_>) -> Advice {
 fn on_signature() -> Advice {
     Advice::new(
         "Header or payload are not those that the key signed. Usually the token was edited (in a debugger, say), cut off, or put \
-                 together from two; otherwise somebody forged it.",
+                 together from two; otherwise it was forged.",
         "Get a fresh token and send it unchanged. If fresh ones fail too, an emulator or proxy signs with a key other than \
                  the one that it publishes under this id.",
     )
@@ -259,39 +281,36 @@ fn on_type(error: &VerifyError, reading: &Reading<'_>) -> Advice {
         Value::Object(_) => "an object",
     });
     let cause = format!(
-        "`{}` is {}, which Cognito never writes there. The token is signed by the pool's key all the same, so it comes from an emulator, a \
+        "`{}` is {}, which Cognito never writes there. The token has a valid signature, so it comes from an emulator, a \
          proxy that issues tokens, or a test.",
         error.claim().unwrap_or("a claim"),
         kind.unwrap_or("of another type"),
     );
-    Advice::new(
-        cause,
-        "Correct what issues the token. Claims of your own belong under names of their own, such as `custom:…`.",
-    )
+    Advice::new(cause, "Correct the issuer of the token. Custom claims need names of their own, such as `custom:…`.")
 }
 
 fn on_expiry(error: &VerifyError, reading: &Reading<'_>, rules: &Rules<'_>) -> Advice {
     let (Kind::Expired, Some(exp)) = (error.kind(), reading.date("exp")) else {
         return Advice::new(
             "The token has no expiry. Cognito writes `exp` into every token, so this one comes from an emulator or a test.",
-            "Let what issues the token set `exp`; tokens that last for ever are not accepted.",
+            "Have the issuer of the token set `exp`. Tokens that never expire are not accepted.",
         );
     };
     let ago = unix_seconds(rules.now).saturating_sub(exp);
     let lived = reading.date("iat").map_or_else(String::new, |iat| {
-        format!(" It was good for {}, as the app client is configured.", span(exp.saturating_sub(iat)))
+        format!(" It was good for {}, as configured in the app client.", span(exp.saturating_sub(iat)))
     });
     let cause = format!(
-        "The token expired {} ago.{lived} Clients keep a token too long when they do not look at `exp`.",
+        "The token expired {} ago.{lived} Clients keep a token too long if they do not check `exp`.",
         span(ago)
     );
     let clock =
-        if ago < SUSPICIOUSLY_FRESH { " As it is over only just, compare this host's clock first." } else { "" };
+        if ago < SUSPICIOUSLY_FRESH { " It expired only recently, so compare this host's clock first." } else { "" };
     Advice::new(
         cause,
         format!(
-            "Have the client get a new one with its refresh token, some minutes before `exp`. If a token that was just issued is refused, \
-             this host's clock is ahead: correct it.{clock}"
+            "Have the client get a new one with its refresh token, some minutes before `exp`. If a token that was just issued is rejected, \
+             this host's clock is ahead. Correct it.{clock}"
         ),
     )
 }
@@ -311,41 +330,139 @@ fn on_not_before(error: &VerifyError, reading: &Reading<'_>, rules: &Rules<'_>) 
     )
 }
 
-fn on_token_use(reading: &Reading<'_>) -> Advice {
+fn on_token_use(reading: &Reading<'_>, origin: Origin) -> Advice {
     match reading.claim("token_use").and_then(Value::as_str) {
         Some("id") => Advice::new(
-            "This is the ID token, which tells the application who signed in; only access tokens are accepted here.",
-            "In the client, send the access token, or accept ID tokens with `UserPool::accept(TokenUse::Id)`.",
+            "This is the ID token, which tells the application who signed in. Only access tokens are accepted here.",
+            origin.choose(
+                "In the client, send the access token, or accept ID tokens with `UserPool::allow_token_use(TokenUse::Id)`.",
+                "In the client, send the access token, or accept ID tokens with `AWS_COGNITO_TOKEN_USE=id`, or both kinds with \
+                 `AWS_COGNITO_TOKEN_USE=any`.",
+            ),
         ),
         Some("access") => Advice::new(
-            "This is the access token; only ID tokens are accepted here.",
-            "In the client, send the ID token, or accept access tokens with `UserPool::accept(TokenUse::Access)`.",
+            "This is the access token. Only ID tokens are accepted here.",
+            origin.choose(
+                "In the client, send the ID token, or accept access tokens with `UserPool::allow_token_use(TokenUse::Access)`.",
+                "In the client, send the ID token, or accept both kinds with `AWS_COGNITO_TOKEN_USE=any`.",
+            ),
         ),
         Some(_) => Advice::new(
             "It is neither an access token nor an ID token.",
             "Send the access token. No other kind goes to an API.",
         ),
         None => Advice::new(
-            "The token does not say what it is for. Cognito always does, so it comes from an emulator or another issuer.",
-            "Let what issues the token write `token_use`: `access` or `id`.",
+            "The token does not say which kind it is. Cognito always does, so it comes from an emulator or another issuer.",
+            "Have the issuer of the token set `token_use` to `access` or `id`.",
         ),
     }
 }
 
-fn on_client(error: &VerifyError, reading: &Reading<'_>) -> Advice {
+fn on_client(error: &VerifyError, reading: &Reading<'_>, origin: Origin) -> Advice {
     let claim = error.claim().unwrap_or("client_id");
     if error.kind() != Kind::Client {
         let kind = if reading.is_id_token() { "ID" } else { "access" };
         return Advice::new(
             format!("Cognito names the app client of {kind} tokens in `{claim}`, and here it is missing or empty."),
-            format!("Let what issues the token write the client id into `{claim}`."),
+            format!("Have the issuer of the token set `{claim}` to the client id."),
         );
     }
     Advice::new(
-        "The token belongs to another app client of the same pool: another application, or one that was set up since, such as the mobile \
-         one beside that of the web.",
-        "If this API should serve that client too, name it in `UserPool::new(pool_id, [..])`, or at run time with \
-         `Verifier::add_client`. Otherwise have the client sign in with the \
-         right client id.",
+        "The token belongs to another app client of the same pool, for example that of another application, or a mobile client that was \
+         added later.",
+        origin.choose(
+            "If this API should serve that client too, name it in `UserPool::new(pool_id, [..])`, or at run time with \
+             `Verifier::add_client`. Otherwise have the client sign in with the right client id.",
+            "If this API should serve that client too, add its id to the variable: `AWS_COGNITO_USER_POOL_CLIENT_ID=a,b`. Otherwise have \
+             the client sign in with the right client id.",
+        ),
     )
+}
+
+fn on_audience(error: &VerifyError) -> Advice {
+    if error.kind() == Kind::MissingClaim {
+        return Advice::new(
+            "The configuration requires an audience (`UserPool::audience`), and this token has none. Cognito binds a token to an API only \
+             if the client requests it at sign-in.",
+            "Have the client send `resource=<the expected value>` to the authorize endpoint. If clients with unbound tokens should be \
+             accepted too, use `UserPool::allow_audience` instead.",
+        );
+    }
+    Advice::new(
+        "The token is bound to another API, for which the client requested it at sign-in.",
+        "Have the client send `resource=<this API's URL>` to the authorize endpoint. If the token's `aud` is a name of this API, add it with \
+         `UserPool::audience` or `allow_audience`.",
+    )
+}
+
+#[cfg(all(test, feature = "testing"))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use crate::{
+        origin::Origin,
+        testing::FakeUserPool,
+        token_use::TokenUse,
+        verifier::{Explanation, Verifier},
+    };
+
+    async fn fix(origin: Origin, only: TokenUse, token: impl FnOnce(&FakeUserPool) -> String) -> String {
+        let fake = FakeUserPool::new();
+        let mut pool = fake.user_pool().only_token_use(only);
+        pool.origin = origin;
+        let token = token(&fake); // before the verifier loads the keys
+        let explanation: Explanation = Verifier::new(pool).explain(&token).await;
+        explanation.failed().unwrap().fix.clone().unwrap()
+    }
+
+    #[tokio::test]
+    async fn fix_names_each_setting_as_it_was_written() {
+        type Token = fn(&FakeUserPool) -> String;
+        let rows: [(TokenUse, Token, &str, &str); 6] = [
+            (
+                TokenUse::Access,
+                |fake| fake.access_token("a").client_id("other").mint(),
+                "`UserPool::new(pool_id, [..])`",
+                "`AWS_COGNITO_USER_POOL_CLIENT_ID=a,b`",
+            ),
+            (
+                TokenUse::Access,
+                |fake| fake.id_token("a").mint(),
+                "`UserPool::allow_token_use(TokenUse::Id)`",
+                "`AWS_COGNITO_TOKEN_USE=any`",
+            ),
+            (
+                TokenUse::Id,
+                |fake| fake.access_token("a").mint(),
+                "`UserPool::allow_token_use(TokenUse::Access)`",
+                "`AWS_COGNITO_TOKEN_USE=any`",
+            ),
+            (
+                TokenUse::Access,
+                |fake| fake.access_token("a").claim("iss", "http://localhost:9229/local_1").mint(),
+                "`UserPool::with_issuer`",
+                "`AWS_COGNITO_ISSUER`",
+            ),
+            (
+                TokenUse::Access,
+                |fake| fake.access_token("a").claim("iss", "https://cognito-idp.eu-west-1.amazonaws.com/x_y").mint(),
+                "`UserPool::new`",
+                "`AWS_COGNITO_USER_POOL_ID`",
+            ),
+            (
+                TokenUse::Access,
+                |fake| {
+                    fake.go_dark();
+                    fake.access_token("a").mint()
+                },
+                "`UserPool::jwks_url`",
+                "`AWS_COGNITO_JWKS_PATH`",
+            ),
+        ];
+        for (only, token, method, variable) in rows {
+            let (code, environment) =
+                (fix(Origin::Code, only, token).await, fix(Origin::Environment, only, token).await);
+            assert!(code.contains(method) && !code.contains("AWS_"), "{code}");
+            assert!(environment.contains(variable) && !environment.contains("UserPool::"), "{environment}");
+        }
+    }
 }

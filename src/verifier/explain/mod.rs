@@ -116,8 +116,7 @@ impl StepOutcome {
 impl Explanation {
     fn new(verdict: Result<CognitoClaims, VerifyError>, reading: &Reading<'_>, rules: &Rules<'_>) -> Self {
         let error = verdict.as_ref().err();
-        let applies = |step: &VerifyStep| *step != VerifyStep::Audience || rules.has_audience();
-        let steps = VerifyStep::ALL.into_iter().filter(applies).map(|step| match error {
+        let steps = VerifyStep::ALL.into_iter().map(|step| match error {
             Some(error) if step > error.step() => ExplainedStep::not_reached(step),
             Some(error) if step == error.step() => ExplainedStep::failed(error, reading, rules),
             _ => ExplainedStep::passed(step, reading, rules),
@@ -138,9 +137,7 @@ impl Explanation {
         self.verdict.is_ok()
     }
 
-    /// Every step in the order of the path: those that passed, the one that failed if one did, those that were not reached.
-    ///
-    /// [`VerifyStep::Audience`] is among them only where the configuration demands an audience.
+    /// Returns every step in the order of the path: those that passed, the one that failed, and those that were not reached.
     pub fn steps(&self) -> &[ExplainedStep] {
         &self.steps
     }

@@ -10,9 +10,10 @@ use super::super::{Inner, Pool};
 use crate::{
     base64url,
     error::{VerifyError, VerifyErrorKind},
+    origin::Origin,
     policy::{CLOCK_TOLERANCE, unix_seconds},
-    pool::TokenUse,
     step::VerifyStep,
+    token_use::TokenUse,
 };
 
 /// The most characters of a value that are shown, as in [`VerifyError::actual`].
@@ -112,12 +113,9 @@ impl<'v> Rules<'v> {
         Self { inner, pool: named.or(only), now }
     }
 
-    /// Whether the token's pool demands an audience; as long as it is open which pool that is, whether any does.
-    pub(super) fn has_audience(&self) -> bool {
-        match self.pool {
-            Some(pool) => pool.policy.audience.is_some(),
-            None => self.inner.pools.iter().any(|pool| pool.policy.audience.is_some()),
-        }
+    /// Where the settings of the token's pool came from. If it is open which pool that is, those of any.
+    pub(super) fn origin(&self) -> Origin {
+        self.pool.or(self.inner.pools.first()).map_or(Origin::Code, |pool| pool.origin)
     }
 
     /// What a step asks for.
@@ -148,7 +146,7 @@ impl<'v> Rules<'v> {
             VerifyStep::Client => (*pool)?.clients.now().list.listed(),
             VerifyStep::Subject => "a `sub` in tokens of users".to_owned(),
             VerifyStep::Audience if reading.is_id_token() => return None,
-            VerifyStep::Audience => (*pool)?.policy.audience.as_deref()?.to_owned(),
+            VerifyStep::Audience => (*pool)?.policy.audience.expected().to_string(),
         })
     }
 
