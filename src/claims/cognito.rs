@@ -2,16 +2,13 @@
 
 use std::{
     fmt,
+    marker::PhantomData,
     str::Split,
     sync::{Arc, OnceLock},
     time::{Duration, SystemTime},
 };
 
-use serde::{
-    Serialize, Serializer,
-    de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor},
-};
-use serde_json::value::RawValue;
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     AccessClaims, ClaimError, IdClaims,
@@ -21,7 +18,7 @@ use super::{
 use crate::{
     clients::Standing,
     clock::Clock,
-    json::Name,
+    json::{Member, Verbatim},
     keys::Signed,
     middleware::{AuthRejection, Require},
     policy::{check_times, unix_seconds},
@@ -419,15 +416,10 @@ impl<T: CustomClaims> CognitoClaims<T> {
     /// # Errors
     /// [`ClaimError`] if the claim is there but is not a `V`.
     pub fn get<V: DeserializeOwned>(&self, name: &str) -> Result<Option<V>, ClaimError> {
-        self.find(name).map_err(|error| {
-            let value: Option<Box<RawValue>> = self.find(name).ok().flatten();
-            ClaimError::of_claim::<V>(name, value.as_deref().map(RawValue::get), error)
-        })
-    }
-
-    fn find<V: DeserializeOwned>(&self, name: &str) -> Result<Option<V>, serde_json::Error> {
-        let mut json = serde_json::Deserializer::from_str(self.token.claims.json());
-        json.deserialize_map(Find { name, found: None })
+        let payload = self.token.claims.json();
+        Member { name, seed: PhantomData }
+            .read(payload)
+            .map_err(|error| ClaimError::of_claim::<V>(name, payload, error))
     }
 
     /// The verified payload: the JSON object exactly as Cognito signed it.
@@ -439,7 +431,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
     ///
     /// **All of them**, names and addresses included. That is why it has to be asked for.
     pub fn disclose(&self) -> impl Serialize + '_ {
-        Disclosed(self.payload())
+        Verbatim(self.payload())
     }
 
     /// The application's own claims, read from the same verified payload.
@@ -580,38 +572,4 @@ mod sealed {
     pub trait Sealed {}
     impl<T: serde::de::DeserializeOwned + Send + Sync> Sealed for T {}
     impl Sealed for super::Standard {}
-}
-
-struct Disclosed<'c>(&'c str);
-
-impl Serialize for Disclosed<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let payload: &RawValue = serde_json::from_str(self.0).map_err(serde::ser::Error::custom)?;
-        payload.serialize(serializer)
-    }
-}
-
-/// Reads one member of an object.
-struct Find<'n, V> {
-    name: &'n str,
-    found: Option<V>,
-}
-
-impl<'de, V: DeserializeOwned> Visitor<'de> for Find<'_, V> {
-    type Value = Option<V>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of claims")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self::Value, A::Error> {
-        while let Some(name) = map.next_key_seed(Name)? {
-            if *name == *self.name {
-                self.found = Some(map.next_value()?);
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(self.found)
-    }
 }
