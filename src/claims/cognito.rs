@@ -300,7 +300,10 @@ impl<T: CustomClaims> CognitoClaims<T> {
         &self.token.attributes().identities
     }
 
-    /// `email`. Not verified by itself: see [`email_verified`](Self::email_verified).
+    /// Returns `email`. It need not be verified: see [`email_verified`](Self::email_verified).
+    ///
+    /// This and the other profile attributes below are in ID tokens. An access token has them only if a pre token generation trigger
+    /// adds them, so they are [`None`] in ordinary access tokens.
     pub fn email(&self) -> Option<&str> {
         self.token.attributes().email.as_deref()
     }
@@ -395,8 +398,10 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.attributes().updated_at
     }
 
-    /// Any claim by its name, in the application's type: `custom:` attributes, claims of a pre token generation trigger, and
+    /// Returns a claim by its name, in the application's type: `custom:` attributes, claims of a pre token generation trigger, and
     /// whatever Cognito adds tomorrow.
+    ///
+    /// `custom:` attributes are in ID tokens. An access token has them only if a pre token generation trigger adds them.
     ///
     /// Reads the payload once more at every call. For several claims, or on a hot path, use a type of your own
     /// ([`custom`](Self::custom)).
@@ -405,7 +410,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
     /// # use axum_cognito::{Verifier, testing::FakeUserPool};
     /// # let fake = FakeUserPool::new();
     /// # let verifier = Verifier::new(fake.user_pool());
-    /// let token = fake.access_token("alice").claim("custom:tenant", "blue").mint();
+    /// let token = fake.access_token("alice").trigger_claim("custom:tenant", "blue").mint();
     /// let claims = verifier.check(&token)?;
     /// assert_eq!(claims.get::<String>("custom:tenant")?.as_deref(), Some("blue"));
     /// assert_eq!(claims.get::<String>("custom:colour")?, None);
@@ -427,14 +432,21 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.claims.json()
     }
 
-    /// The claims for a serializer, as Cognito signed them.
+    /// Returns a value that serializes all claims, in the order in which Cognito signed them.
     ///
-    /// **All of them**, names and addresses included. That is why it has to be asked for.
+    /// **It includes names and addresses**, so claims are serialized only on request.
     pub fn disclose(&self) -> impl Serialize + '_ {
         Verbatim(self.payload())
     }
 
-    /// The application's own claims, read from the same verified payload.
+    /// Returns the custom claims, read from the same verified payload.
+    ///
+    /// Profile attributes (`custom:…`, `email`, `name`) are in ID tokens. An access token has them only if a pre token generation trigger
+    /// adds them. Without one, a required field such as `tenant` below rejects every access token with 403.
+    ///
+    /// Do not decide by an attribute that users can write. A user changes every mutable attribute that the app client has write
+    /// permission for, with their own access token. Make an attribute such as `custom:tenant` immutable, or take it out of the write
+    /// permissions of every app client.
     ///
     /// ```
     /// use axum_cognito::{CognitoClaims, Verifier, testing::FakeUserPool};
@@ -447,7 +459,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
     ///
     /// # let fake = FakeUserPool::new();
     /// # let verifier = Verifier::new(fake.user_pool());
-    /// let token = fake.access_token("alice").claim("custom:tenant", "blue").mint();
+    /// let token = fake.access_token("alice").trigger_claim("custom:tenant", "blue").mint();
     /// let claims: CognitoClaims<Tenant> = verifier.check(&token)?.with_custom()?;
     /// assert_eq!(claims.custom().tenant, "blue");
     /// assert_eq!(claims.username(), Some("alice"));
@@ -531,7 +543,9 @@ impl<'c> Iterator for Scopes<'c> {
 #[non_exhaustive]
 pub struct Standard;
 
-/// The application's own claims: every type that serde can deserialize, and [`Standard`].
+/// Custom claims: every type that serde can deserialize, and [`Standard`].
+///
+/// Profile attributes are in ID tokens, not in ordinary access tokens: see [`CognitoClaims::custom`].
 pub trait CustomClaims: sealed::Sealed + Sized {
     /// What the claims keep: cheap to clone.
     #[doc(hidden)]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum::{Router, body::Body, http::Request, routing::get};
-use axum_cognito::{ClaimError, CognitoAuth, CognitoClaims, CustomClaims, Verifier, testing::FakeUserPool};
+use axum_cognito::{ClaimError, CognitoAuth, CognitoClaims, CustomClaims, TokenUse, Verifier, testing::FakeUserPool};
 use http_body_util::BodyExt;
 use serde::{
     Deserialize,
@@ -157,7 +157,8 @@ fn claims(extra: Value) -> CognitoClaims {
     static FAKE: LazyLock<FakeUserPool> = LazyLock::new(FakeUserPool::new);
     let fake = &*FAKE;
     let token = fake.access_token("alice");
-    let token = extra.as_object().unwrap().iter().fold(token, |token, (name, value)| token.claim(name, value.clone()));
+    let token =
+        extra.as_object().unwrap().iter().fold(token, |token, (name, value)| token.trigger_claim(name, value.clone()));
     Verifier::new(fake.user_pool()).check(&token.mint()).unwrap()
 }
 
@@ -290,7 +291,7 @@ fn the_log_names_the_field_and_the_answer_does_not() {
     let app = Router::new()
         .route("/", get(async |_: CognitoClaims<Member>| "a member"))
         .layer(CognitoAuth::new(fake.user_pool()));
-    let token = fake.access_token("alice").claim("custom:tenant", "blue").claim("seats", SECRET).mint();
+    let token = fake.access_token("alice").trigger_claim("custom:tenant", "blue").trigger_claim("seats", SECRET).mint();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut answer = None;
     let log = Log::of(|| {
@@ -308,4 +309,28 @@ fn the_log_names_the_field_and_the_answer_does_not() {
     assert_eq!(answer.unwrap(), (403, challenge.to_owned(), body.to_owned()));
     assert!(log.contains("does not have the claims that a handler needs"), "{log}");
     assert!(log.contains("field=\"seats\" missing=false") && !log.contains(SECRET), "{log}");
+    assert!(log.contains("token_use=\"access\"") && !log.contains("hint"), "{log}");
+}
+
+#[test]
+fn log_says_that_access_tokens_have_no_profile_attributes() {
+    let fake = FakeUserPool::new();
+    let app = Router::new()
+        .route("/", get(async |_: CognitoClaims<Member>| "a member"))
+        .layer(CognitoAuth::new(fake.user_pool().accept(TokenUse::Id)));
+    for (token, token_use, is_hinted) in
+        [(fake.access_token("alice"), "access", true), (fake.id_token("alice"), "id", false)]
+    {
+        let request = Request::get("/").header("authorization", format!("Bearer {}", token.mint())).body(Body::empty());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut status = 0;
+        let log = Log::of(|| {
+            status = runtime.block_on(app.clone().oneshot(request.unwrap())).unwrap().status().as_u16();
+        });
+        assert_eq!(status, 403);
+        let line = format!("field=\"custom:tenant\" missing=true token_use=\"{token_use}\"");
+        assert!(log.contains(&line), "{log}");
+        let hint = "an access token has them only through a pre token generation trigger";
+        assert_eq!(log.contains(hint), is_hinted, "{log}");
+    }
 }
