@@ -190,6 +190,14 @@ async fn demo_users_sign_in_and_are_let_in() {
     }
 }
 
+/// The name by which `serde_json` marks JSON in a string, if its feature `raw_value` is on.
+const RAW_VALUE: &str = "$serde_json::private::RawValue";
+
+/// JSON in strings within JSON, so deep that a `serde_json::Value` could overflow the stack.
+fn nested() -> Value {
+    (0..16).fold(json!(1), |inner, _| json!({ RAW_VALUE: format!("{}{inner}{}", "[".repeat(110), "]".repeat(110)) }))
+}
+
 #[tokio::test]
 async fn a_sign_in_is_refused_as_cognito_does() {
     let site = Site::new();
@@ -205,6 +213,12 @@ async fn a_sign_in_is_refused_as_cognito_does() {
         (with(&|body| body["ClientId"] = json!("another")), "ResourceNotFoundException"),
         (with(&|body| body["AuthFlow"] = json!("USER_SRP_AUTH")), "InvalidParameterException"),
         (json!({}), "InvalidParameterException"),
+        (
+            with(&|body| body["AuthParameters"]["PASSWORD"] = json!({ RAW_VALUE: "\"guess\"" })),
+            "SerializationException",
+        ),
+        (with(&|body| body["AuthParameters"] = nested()), "InvalidParameterException"),
+        (json!({ "x": nested() }), "InvalidParameterException"),
         (json!([1]), "SerializationException"),
         (json!("text"), "SerializationException"),
     ] {

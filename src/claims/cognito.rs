@@ -2,16 +2,13 @@
 
 use std::{
     fmt,
+    marker::PhantomData,
     str::Split,
     sync::{Arc, OnceLock},
     time::{Duration, SystemTime},
 };
 
-use serde::{
-    Serialize, Serializer,
-    de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor},
-};
-use serde_json::value::RawValue;
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     AccessClaims, ClaimError, IdClaims,
@@ -21,7 +18,7 @@ use super::{
 use crate::{
     clients::Standing,
     clock::Clock,
-    json::Name,
+    json::{Member, Verbatim},
     keys::Signed,
     middleware::{AuthRejection, Require},
     policy::{check_times, unix_seconds},
@@ -304,7 +301,10 @@ impl<T: CustomClaims> CognitoClaims<T> {
         &self.token.attributes().identities
     }
 
-    /// `email`. Not verified by itself: see [`email_verified`](Self::email_verified).
+    /// Returns `email`. It need not be verified: see [`email_verified`](Self::email_verified).
+    ///
+    /// This and the other profile attributes below are in ID tokens. An access token has them only if a pre token generation trigger
+    /// adds them, so they are [`None`] in ordinary access tokens.
     pub fn email(&self) -> Option<&str> {
         self.token.attributes().email.as_deref()
     }
@@ -399,8 +399,10 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.attributes().updated_at
     }
 
-    /// Any claim by its name, in the application's type: `custom:` attributes, claims of a pre token generation trigger, and
+    /// Returns a claim by its name, in the application's type: `custom:` attributes, claims of a pre token generation trigger, and
     /// whatever Cognito adds tomorrow.
+    ///
+    /// `custom:` attributes are in ID tokens. An access token has them only if a pre token generation trigger adds them.
     ///
     /// Reads the payload once more at every call. For several claims, or on a hot path, use a type of your own
     /// ([`custom`](Self::custom)).
@@ -409,7 +411,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
     /// # use axum_cognito::{Verifier, testing::FakeUserPool};
     /// # let fake = FakeUserPool::new();
     /// # let verifier = Verifier::new(fake.user_pool());
-    /// let token = fake.access_token("alice").claim("custom:tenant", "blue").mint();
+    /// let token = fake.access_token("alice").trigger_claim("custom:tenant", "blue").mint();
     /// let claims = verifier.check(&token)?;
     /// assert_eq!(claims.get::<String>("custom:tenant")?.as_deref(), Some("blue"));
     /// assert_eq!(claims.get::<String>("custom:colour")?, None);
@@ -420,15 +422,10 @@ impl<T: CustomClaims> CognitoClaims<T> {
     /// # Errors
     /// [`ClaimError`] if the claim is there but is not a `V`.
     pub fn get<V: DeserializeOwned>(&self, name: &str) -> Result<Option<V>, ClaimError> {
-        self.find(name).map_err(|error| {
-            let value: Option<Box<RawValue>> = self.find(name).ok().flatten();
-            ClaimError::of_claim::<V>(name, value.as_deref().map(RawValue::get), error)
-        })
-    }
-
-    fn find<V: DeserializeOwned>(&self, name: &str) -> Result<Option<V>, serde_json::Error> {
-        let mut json = serde_json::Deserializer::from_str(self.token.claims.json());
-        json.deserialize_map(Find { name, found: None })
+        let payload = self.token.claims.json();
+        Member { name, seed: PhantomData }
+            .read(payload)
+            .map_err(|error| ClaimError::of_claim::<V>(name, payload, error))
     }
 
     /// The verified payload: the JSON object exactly as Cognito signed it.
@@ -436,14 +433,21 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.claims.json()
     }
 
-    /// The claims for a serializer, as Cognito signed them.
+    /// Returns a value that serializes all claims, in the order in which Cognito signed them.
     ///
-    /// **All of them**, names and addresses included. That is why it has to be asked for.
+    /// **It includes names and addresses**, so claims are serialized only on request.
     pub fn disclose(&self) -> impl Serialize + '_ {
-        Disclosed(self.payload())
+        Verbatim(self.payload())
     }
 
-    /// The application's own claims, read from the same verified payload.
+    /// Returns the custom claims, read from the same verified payload.
+    ///
+    /// Profile attributes (`custom:…`, `email`, `name`) are in ID tokens. An access token has them only if a pre token generation trigger
+    /// adds them. Without one, a required field such as `tenant` below rejects every access token with 403.
+    ///
+    /// Do not decide by an attribute that users can write. A user changes every mutable attribute that the app client has write
+    /// permission for, with their own access token. Make an attribute such as `custom:tenant` immutable, or take it out of the write
+    /// permissions of every app client.
     ///
     /// ```
     /// use axum_cognito::{CognitoClaims, Verifier, testing::FakeUserPool};
@@ -456,7 +460,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
     ///
     /// # let fake = FakeUserPool::new();
     /// # let verifier = Verifier::new(fake.user_pool());
-    /// let token = fake.access_token("alice").claim("custom:tenant", "blue").mint();
+    /// let token = fake.access_token("alice").trigger_claim("custom:tenant", "blue").mint();
     /// let claims: CognitoClaims<Tenant> = verifier.check(&token)?.with_custom()?;
     /// assert_eq!(claims.custom().tenant, "blue");
     /// assert_eq!(claims.username(), Some("alice"));
@@ -540,7 +544,9 @@ impl<'c> Iterator for Scopes<'c> {
 #[non_exhaustive]
 pub struct Standard;
 
-/// The application's own claims: every type that serde can deserialize, and [`Standard`].
+/// Custom claims: every type that serde can deserialize, and [`Standard`].
+///
+/// Profile attributes are in ID tokens, not in ordinary access tokens: see [`CognitoClaims::custom`].
 pub trait CustomClaims: sealed::Sealed + Sized {
     /// What the claims keep: cheap to clone.
     #[doc(hidden)]
@@ -581,38 +587,4 @@ mod sealed {
     pub trait Sealed {}
     impl<T: serde::de::DeserializeOwned + Send + Sync> Sealed for T {}
     impl Sealed for super::Standard {}
-}
-
-struct Disclosed<'c>(&'c str);
-
-impl Serialize for Disclosed<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let payload: &RawValue = serde_json::from_str(self.0).map_err(serde::ser::Error::custom)?;
-        payload.serialize(serializer)
-    }
-}
-
-/// Reads one member of an object.
-struct Find<'n, V> {
-    name: &'n str,
-    found: Option<V>,
-}
-
-impl<'de, V: DeserializeOwned> Visitor<'de> for Find<'_, V> {
-    type Value = Option<V>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of claims")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self::Value, A::Error> {
-        while let Some(name) = map.next_key_seed(Name)? {
-            if *name == *self.name {
-                self.found = Some(map.next_value()?);
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(self.found)
-    }
 }

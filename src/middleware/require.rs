@@ -137,7 +137,24 @@ impl Require {
         Self::of(Rule::ValidToken)
     }
 
-    /// The caller is a member of this group (`cognito:groups`). A token without groups has none.
+    /// Requires membership in this group (`cognito:groups`). A token without groups has none.
+    ///
+    /// With several pools in one verifier, the rule holds for a group of this name in **any** of them, since group names and usernames are
+    /// unique only within their pool. Require the pool too:
+    ///
+    /// ```
+    /// use axum_cognito::{Require, Verifier, testing::FakeUserPool};
+    ///
+    /// let rule = Require::pool("eu-west-1_Staff33").and(Require::group("admins"));
+    ///
+    /// let staff = FakeUserPool::with_ids("eu-west-1_Staff33", "1staffweb");
+    /// let customers = FakeUserPool::with_ids("eu-west-1_Shop22", "1shopweb");
+    /// let verifier = Verifier::builder().pool(staff.user_pool()).pool(customers.user_pool()).build()?;
+    /// let of = |fake: &FakeUserPool| verifier.check(&fake.access_token("alice").group("admins").mint());
+    /// assert!(rule.check(&of(&staff)?).is_ok());
+    /// assert!(rule.check(&of(&customers)?).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn group(name: impl Into<Box<str>>) -> Self {
         Self::any_group([name])
     }
@@ -234,7 +251,7 @@ impl Require {
     ///
     /// let fake = FakeUserPool::new();
     /// let verifier = Verifier::new(fake.user_pool());
-    /// let claims = verifier.check(&fake.access_token("alice").claim("custom:plan", "gold").mint())?;
+    /// let claims = verifier.check(&fake.access_token("alice").trigger_claim("custom:plan", "gold").mint())?;
     /// assert!(rule.check(&claims).is_ok());
     /// # Ok::<(), axum_cognito::VerifyError>(())
     /// ```

@@ -19,6 +19,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Access tokens have the claims that Cognito writes into them, and no others. Profile attributes (`custom:…`, `email`, `name`) are in ID
+//! tokens; an access token has them only through a pre token generation trigger, which
+//! [`trigger_claim`](TokenBuilder::trigger_claim) stands for.
+//!
 //! For tests of your own only: a program that ships with the `testing` feature has a pool whose tokens anybody in the process can mint.
 
 // A test kit may stop the test that misuses it.

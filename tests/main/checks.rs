@@ -240,7 +240,7 @@ async fn a_check_sees_the_request() {
         if bound.is_none() || bound == from { Ok(()) } else { Err(CheckError::forbidden("another address")) }
     });
     for (address, status) in [("127.0.0.9", 200), ("127.0.0.8", 403), ("no", 401)] {
-        let token = fake.access_token("alice").claim("custom:ip", address).mint();
+        let token = fake.access_token("alice").trigger_claim("custom:ip", address).mint();
         assert_eq!(ask(&auth, Some(&token)).await.0, status, "{address}");
     }
 }

@@ -194,3 +194,23 @@ fn the_time_that_is_left_is_that_of_the_verifiers_clock() {
     clock.advance(left);
     assert_eq!(claims.expires_in(), Duration::ZERO);
 }
+
+/// What Cognito would not write into an access token, a test gets only by naming the trigger that adds it.
+#[test]
+fn profile_claim_in_an_access_token_needs_a_trigger() {
+    let fake = FakeUserPool::new();
+    for name in ["custom:tenant", "email", "email_verified", "name", "cognito:username", "cognito:roles", "identities"]
+    {
+        for token in [fake.access_token("alice"), fake.machine_token()] {
+            let refused = std::panic::catch_unwind(|| drop(token.clone().claim(name, "x").mint())).unwrap_err();
+            let message = refused.downcast_ref::<String>().unwrap();
+            assert!(message.contains(name) && message.contains("`trigger_claim`"), "{message}");
+            let claims = claims_of(&fake, token.trigger_claim(name, "x"));
+            assert_eq!(claims.get::<String>(name).unwrap().as_deref(), Some("x"));
+        }
+        let claims = claims_of(&fake, fake.id_token("alice").claim(name, "x"));
+        assert_eq!(claims.get::<String>(name).unwrap().as_deref(), Some("x"));
+    }
+    let hostile = fake.access_token("alice").claim("exp", "never").claim("cognito:groups", 7).claim("sub", json!(null));
+    assert!(Verifier::new(fake.user_pool()).check(&hostile.mint()).is_err());
+}

@@ -166,7 +166,8 @@ fn no_check_that_begins_after_a_removal_accepts() {
     let fake = FakeUserPool::new();
     let verifier = Verifier::new(fake.user_pool_for(["stays", "passing"]));
     let stays = fake.access_token("a").client_id("stays").mint();
-    let passing: Vec<_> = (0..4).map(|n| fake.access_token("a").client_id("passing").claim("n", n).mint()).collect();
+    let passing: Vec<_> =
+        (0..4).map(|n| fake.access_token("a").client_id("passing").trigger_claim("n", n).mint()).collect();
     // Four phases a round: the client is there, is being removed, is away, is being added. In the second and last, both verdicts are right.
     let phase = AtomicU64::new(0);
     let next_phase = || phase.fetch_add(1, Ordering::SeqCst);

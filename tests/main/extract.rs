@@ -81,7 +81,7 @@ async fn ask(app: &Router, path: &str, token: Option<&str>) -> (u16, String) {
 async fn each_argument_has_its_contract() {
     let fake = FakeUserPool::new();
     let app = app(&fake);
-    let access = fake.access_token("alice").claim("custom:tenant", "blue").mint();
+    let access = fake.access_token("alice").trigger_claim("custom:tenant", "blue").mint();
     let id = fake.id_token("alice").mint();
     let expired = fake.access_token("alice").expired().mint();
     let requests = [None, Some("garbage"), Some("two tokens"), Some(&*expired), Some(&*access), Some(&*id)];

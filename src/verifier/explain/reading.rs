@@ -2,14 +2,16 @@
 //!
 //! Read leniently and for display only: a duplicate member, a padded part or a wrong type changes nothing here, and no verdict depends on it.
 
-use std::time::{Duration, SystemTime};
-
-use serde_json::{Map, Value};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
 
 use super::super::{Inner, Pool};
 use crate::{
     base64url,
     error::{VerifyError, VerifyErrorKind},
+    json,
     origin::Origin,
     policy::{CLOCK_TOLERANCE, unix_seconds},
     step::VerifyStep,
@@ -19,12 +21,15 @@ use crate::{
 /// The most characters of a value that are shown, as in [`VerifyError::actual`].
 const SHOWN_MAX: usize = 256;
 
+/// The members of an object, each with its value as JSON text: values are not parsed before something of them is shown.
+pub(super) type Members = BTreeMap<String, String>;
+
 /// A token, taken apart as far as that goes.
 pub(super) struct Reading<'t> {
     pub(super) token: &'t str,
     pub(super) parts: usize,
-    pub(super) header: Option<Map<String, Value>>,
-    pub(super) payload: Option<Map<String, Value>>,
+    pub(super) header: Option<Members>,
+    pub(super) payload: Option<Members>,
 }
 
 impl<'t> Reading<'t> {
@@ -36,11 +41,22 @@ impl<'t> Reading<'t> {
     }
 
     fn header_text(&self, member: &str) -> Option<String> {
-        self.header.as_ref()?.get(member).map(text)
+        self.header.as_ref()?.get(member).map(|json| text(json))
     }
 
-    pub(super) fn claim(&self, name: &str) -> Option<&Value> {
-        self.payload.as_ref()?.get(name)
+    /// A claim as JSON text.
+    pub(super) fn claim(&self, name: &str) -> Option<&str> {
+        self.payload.as_ref()?.get(name).map(String::as_str)
+    }
+
+    /// A claim that is a string.
+    pub(super) fn claim_string(&self, name: &str) -> Option<String> {
+        self.claim(name).and_then(string)
+    }
+
+    /// A member of the header that is a string.
+    pub(super) fn header_string(&self, name: &str) -> Option<String> {
+        self.header.as_ref()?.get(name).and_then(|json| string(json))
     }
 
     fn claim_text(&self, name: &str) -> Option<String> {
@@ -50,7 +66,8 @@ impl<'t> Reading<'t> {
     /// A date in whole seconds since 1970.
     pub(super) fn date(&self, claim: &str) -> Option<u64> {
         let date = self.claim(claim)?;
-        date.as_u64().or_else(|| Duration::try_from_secs_f64(date.as_f64()?).ok().map(|date| date.as_secs()))
+        let fraction = || Duration::try_from_secs_f64(serde_json::from_str(date).ok()?).ok();
+        serde_json::from_str(date).ok().or_else(|| fraction().map(|date| date.as_secs()))
     }
 
     fn date_text(&self, claim: &str) -> Option<String> {
@@ -58,7 +75,7 @@ impl<'t> Reading<'t> {
     }
 
     pub(super) fn is_id_token(&self) -> bool {
-        self.claim("token_use").and_then(Value::as_str) == Some(TokenUse::Id.as_str())
+        self.claim_string("token_use").as_deref() == Some(TokenUse::Id.as_str())
     }
 
     /// What the token has to show for a step.
@@ -107,8 +124,8 @@ pub(super) struct Rules<'v> {
 
 impl<'v> Rules<'v> {
     pub(super) fn of(inner: &'v Inner, reading: &Reading<'_>, now: SystemTime) -> Self {
-        let issuer = reading.claim("iss").and_then(Value::as_str);
-        let named = issuer.and_then(|issuer| inner.issuers.get(issuer)).and_then(|index| inner.pools.get(*index));
+        let issuer = reading.claim_string("iss");
+        let named = issuer.and_then(|issuer| inner.issuers.get(&*issuer)).and_then(|index| inner.pools.get(*index));
         let only = inner.pools.first().filter(|_| inner.pools.len() == 1);
         Self { inner, pool: named.or(only), now }
     }
@@ -159,17 +176,19 @@ impl<'v> Rules<'v> {
     }
 }
 
-fn object(part: &str) -> Option<Map<String, Value>> {
+fn object(part: &str) -> Option<Members> {
     let mut bytes = vec![0; part.len()];
     let length = base64url::decode(part, &mut bytes)?;
-    serde_json::from_slice(&bytes[..length]).ok()
+    let members = json::members(str::from_utf8(&bytes[..length]).ok()?)?;
+    Some(members.into_iter().map(|(name, value)| (name.into_owned(), value.to_owned())).collect())
 }
 
-fn text(value: &Value) -> String {
-    match value {
-        Value::String(text) => cut(text),
-        other => cut(&other.to_string()),
-    }
+fn string(json: &str) -> Option<String> {
+    serde_json::from_str(json).ok()
+}
+
+fn text(json: &str) -> String {
+    string(json).map_or_else(|| cut(json), |text| cut(&text))
 }
 
 fn cut(text: &str) -> String {
