@@ -1,7 +1,6 @@
 //! The service that [`CognitoAuth`](super::CognitoAuth) makes.
 
 use std::{
-    mem,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -12,7 +11,7 @@ use tower_service::Service;
 use super::{
     bearer,
     check::Checks,
-    future::{ResponseFuture, Verdict},
+    future::{Decision, ResponseFuture},
     layer::Settings,
     rejection::AuthRejection,
     source,
@@ -154,18 +153,19 @@ impl<S> CognitoAuthService<S> {
     where
         S: Service<Request<B>> + Clone,
     {
-        // The service that was polled ready is the one that must be called; its clone waits for the next request.
-        // https://docs.rs/tower-service/latest/tower_service/trait.Service.html#be-careful-when-cloning-inner-services
-        let clone = self.inner.clone();
-        let ready = mem::replace(&mut self.inner, clone);
+        // `poll_ready` may have reserved a resource that other requests need, such as a permit of a concurrency limit. Replacing the ready
+        // service releases it. The waiting request makes its own clone ready after the decision, as `tower::util::Oneshot` does.
+        // https://docs.rs/tower-service/latest/tower_service/trait.Service.html#backpressure
+        self.inner = self.inner.clone();
+        let inner = self.inner.clone();
         let (verifier, settings) = (self.verifier.clone(), self.settings.clone());
         let (parts, body) = request.into_parts();
-        let verdict: Verdict = Box::pin(async move {
+        let decision: Decision = Box::pin(async move {
             let checks = settings.as_ref().map(|settings| &settings.checks);
             let outcome = unfinished.finish(&verifier, checks, &parts).await;
             (outcome, parts)
         });
-        ResponseFuture::waiting(verdict, body, ready, self.settings.clone())
+        ResponseFuture::waiting(decision, body, inner, self.settings.clone())
     }
 }
 
