@@ -77,6 +77,8 @@ pub(super) struct Settings {
     /// [`None`] is the `Authorization` header alone.
     pub(super) sources: Option<Box<[TokenSource]>>,
     pub(super) checks: Checks,
+    /// Rejections of gRPC requests are gRPC responses.
+    pub(super) grpc_responses: bool,
 }
 
 impl Settings {
@@ -223,6 +225,19 @@ impl CognitoAuth {
         F: Future<Output = Result<(), CheckError>> + Send + 'static,
     {
         self.set(|settings| settings.checks.add_async(bound, check))
+    }
+
+    /// Rejects gRPC requests with a gRPC status. Off by default, so that the HTTP status of a rejection is never 200.
+    ///
+    /// gRPC clients read `grpc-status`, which a gRPC response carries beside HTTP status 200. With this setting, rules
+    /// ([`Require`](crate::Require)) and [`required`](Self::required) respond in this form to gRPC requests, that is to `POST` requests over
+    /// HTTP/2 with `te: trailers` and content type `application/grpc`. All other requests get the HTTP status. So do rejections by axum's
+    /// extractors, which gRPC services do not use.
+    ///
+    /// Rate limiters, firewalls and forward-auth proxies that go by the HTTP status do not see rejections of gRPC requests. If such a
+    /// component protects the service, let it read `grpc-status`, or leave this setting off.
+    pub fn grpc_responses(self) -> Self {
+        self.set(|settings| settings.grpc_responses = true)
     }
 
     /// Refuses every request without a valid token right here, before any extractor, handler or body is touched, except for the routes

@@ -13,7 +13,7 @@ use super::{
     check::Checks,
     future::{Decision, ResponseFuture},
     layer::Settings,
-    rejection::AuthRejection,
+    rejection::{AuthRejection, mark_grpc_request},
     source,
 };
 use crate::{
@@ -86,7 +86,10 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        if self.settings.as_ref().is_some_and(|settings| settings.grpc_responses) {
+            mark_grpc_request(&mut request);
+        }
         let outcome = self.find_out(&request);
         match (outcome, self.checks()) {
             (Outcome::Known(Ok(claims)), Some(checks)) => {
