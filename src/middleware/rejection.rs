@@ -32,7 +32,7 @@ pub enum AuthRejectionKind {
     MissingLayer,
     /// 401: there is no token.
     MissingToken,
-    /// 503: what is needed to decide could not be had: the keys, or what an own check asks. Not the caller's fault.
+    /// 503: the keys, or what a custom check needs, are unavailable. The request itself may be valid.
     Unavailable,
 }
 
@@ -169,7 +169,7 @@ impl AuthRejection {
         }
     }
 
-    /// What a [check](crate::CognitoAuth::own_check) of the application has said, for the operator.
+    /// Returns the error of the [custom check](crate::CognitoAuth::custom_check) that rejected the request, for the operator.
     pub fn check_error(&self) -> Option<&CheckError> {
         match &self.cause {
             Some(Cause::Check(error)) => Some(error),
@@ -177,7 +177,7 @@ impl AuthRejection {
         }
     }
 
-    /// Whether an own check of the application has refused.
+    /// Returns `true` if a custom check rejected the request.
     pub(super) fn is_of_check(&self) -> bool {
         matches!(self.cause, Some(Cause::Check(_)))
     }
@@ -355,15 +355,15 @@ impl From<VerifyError> for AuthRejection {
     }
 }
 
-/// The verdict of an own check on a token that has passed all others.
+/// Converts the error of a custom check, whose token has passed all built-in checks.
 impl From<CheckError> for AuthRejection {
     fn from(error: CheckError) -> Self {
         let kind = match error.kind() {
-            CheckErrorKind::Denied => AuthRejectionKind::InvalidToken,
+            CheckErrorKind::InvalidToken => AuthRejectionKind::InvalidToken,
             CheckErrorKind::Forbidden => AuthRejectionKind::InsufficientScope,
             CheckErrorKind::Unavailable => AuthRejectionKind::Unavailable,
         };
-        tracing::debug!(kind = ?error.kind(), reason = %error, "a check of the application refused a token");
+        tracing::debug!(kind = error.kind().as_str(), reason = %error.with_causes(), "a custom check rejected a request");
         Self { cause: Some(Cause::Check(error)), ..Self::of(kind) }
     }
 }

@@ -94,11 +94,11 @@ where
         match (outcome, self.checks()) {
             (Outcome::Known(Ok(claims)), Some(checks)) => {
                 let (parts, body) = request.into_parts();
-                let passed = checks.pass_at_once(&claims, &parts);
-                let take_time = checks.take_time();
+                let passed = checks.run_sync(&claims, &parts);
+                let may_wait = checks.may_wait();
                 let request = Request::from_parts(parts, body);
                 match passed {
-                    Ok(()) if take_time => self.wait(Unfinished::Check(claims), request),
+                    Ok(()) if may_wait => self.wait(Unfinished::Check(claims), request),
                     Ok(()) => self.forward(Ok(claims), request),
                     Err(rejection) => self.forward(Err(rejection), request),
                 }
@@ -109,11 +109,11 @@ where
     }
 }
 
-/// What is left to do for a verdict.
+/// The steps that are left until a request is decided.
 enum Unfinished {
-    /// Everything: the token's key may have to be fetched.
+    /// All of them, because the token's key may have to be fetched.
     Verify(String),
-    /// The own checks that may wait.
+    /// The async checks.
     Check(CognitoClaims),
 }
 
@@ -122,18 +122,18 @@ impl Unfinished {
         self,
         verifier: &Verifier,
         checks: Option<&Checks>,
-        request: &Parts,
+        request: &Arc<Parts>,
     ) -> Result<CognitoClaims, AuthRejection> {
         let claims = match self {
             Self::Verify(token) => {
                 let claims = verifier.verify(&token).await?;
-                checks.map_or(Ok(()), |checks| checks.pass_at_once(&claims, request))?;
+                checks.map_or(Ok(()), |checks| checks.run_sync(&claims, request))?;
                 claims
             }
             Self::Check(claims) => claims,
         };
         if let Some(checks) = checks {
-            checks.pass_in_time(&claims, request).await?;
+            checks.run_async(&claims, request).await?;
         }
         Ok(claims)
     }
@@ -165,8 +165,10 @@ impl<S> CognitoAuthService<S> {
         let (parts, body) = request.into_parts();
         let decision: Decision = Box::pin(async move {
             let checks = settings.as_ref().map(|settings| &settings.checks);
-            let outcome = unfinished.finish(&verifier, checks, &parts).await;
-            (outcome, parts)
+            let request = Arc::new(parts);
+            let outcome = unfinished.finish(&verifier, checks, &request).await;
+            // Copies the head only if a check has kept it, for example in a spawned task.
+            (outcome, Arc::unwrap_or_clone(request))
         });
         ResponseFuture::waiting(decision, body, inner, self.settings.clone())
     }

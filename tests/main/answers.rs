@@ -122,7 +122,7 @@ async fn the_usual_answer_keeps_the_whole_challenge() {
 async fn a_503_keeps_its_retry_after() {
     let fake = FakeUserPool::new();
     let auth =
-        CognitoAuth::new(fake.user_pool()).own_check(|_, _| Err(CheckError::unavailable("down"))).answer_with(own);
+        CognitoAuth::new(fake.user_pool()).custom_check(|_, _| Err(CheckError::unavailable("down"))).answer_with(own);
     let request = Request::get("/me").header("authorization", format!("Bearer {}", fake.access_token("a").mint()));
     let response = routes().layer(auth).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (503, &"1".parse().unwrap()));
@@ -216,7 +216,7 @@ async fn only_the_crates_own_challenge_is_completed() {
     let json = |_: &Refused<'_>| Json("no").into_response();
     for (name, app, expected) in [
         ("no settings", routes().layer(auth()), ["Bearer", basic]),
-        ("a check", routes().layer(auth().own_check(|_, _| Ok(()))), ["Bearer", basic]),
+        ("a check", routes().layer(auth().custom_check(|_, _| Ok(()))), ["Bearer", basic]),
         ("a realm", routes().layer(auth().realm("shop").unwrap()), [shop, basic]),
         (
             "an inner realm",

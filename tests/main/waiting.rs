@@ -62,10 +62,8 @@ async fn waiting_requests_hold_no_permit_of_a_concurrency_limit() {
     let known = fake.access_token("alice").mint();
     let unknown_kid = |n: usize| fake.access_token("alice").header("kid", format!("made-up-{n}")).mint();
     let slow_user = |_: usize| fake.access_token("slow").mint();
-    let check_that_hangs_for_one_user = with_hanging_endpoint(&fake).own_check_async(|claims, _| {
-        let is_slow = claims.username() == Some("slow");
-        async move { if is_slow { pending().await } else { Ok(()) } }
-    });
+    let check_that_hangs_for_one_user = with_hanging_endpoint(&fake)
+        .custom_check_async(async |claims, _| if claims.username() == Some("slow") { pending().await } else { Ok(()) });
     let waits_for: [(&str, CognitoAuth, &dyn Fn(usize) -> String); 2] = [
         ("keys", with_hanging_endpoint(&fake), &unknown_kid),
         ("an async check", check_that_hangs_for_one_user, &slow_user),
@@ -147,12 +145,9 @@ impl Service<Request<()>> for Gated {
 /// A layer whose async check waits for the notification.
 fn checked(fake: &FakeUserPool, checked: &Arc<Notify>) -> CognitoAuth {
     let checked = Arc::clone(checked);
-    CognitoAuth::new(fake.user_pool()).own_check_async(move |_, _| {
-        let checked = Arc::clone(&checked);
-        async move {
-            checked.notified().await;
-            Ok(())
-        }
+    CognitoAuth::new(fake.user_pool()).custom_check_async(async move |_, _| {
+        checked.notified().await;
+        Ok(())
     })
 }
 
