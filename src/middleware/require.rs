@@ -470,7 +470,7 @@ pub struct RequireService<S> {
 
 impl<S, B, ResBody> Service<Request<B>> for RequireService<S>
 where
-    S: Service<Request<B>, Response = Response<ResBody>>,
+    S: Service<Request<B>, Response = Response<ResBody>> + Clone,
     ResBody: From<Bytes>,
 {
     type Response = S::Response;
@@ -489,7 +489,11 @@ where
         };
         match verdict {
             Ok(()) => GateFuture::forwarded(self.inner.call(request)),
-            Err(rejection) => GateFuture::refused(rejection.answer(&request)),
+            Err(rejection) => {
+                // Releases what `poll_ready` has reserved, such as a permit of a concurrency limit.
+                self.inner = self.inner.clone();
+                GateFuture::refused(rejection.answer(&request))
+            }
         }
     }
 }

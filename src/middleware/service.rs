@@ -66,10 +66,10 @@ impl<S> CognitoAuthService<S> {
     }
 }
 
-/// What can be said about a request at once.
+/// The result of verifying a request without waiting.
 enum Outcome {
     Known(Result<CognitoClaims, AuthRejection>),
-    /// The token's key is unknown: waiting for keys may help.
+    /// The key of this token is unknown, so the request waits for a key fetch.
     Ask(String),
 }
 
@@ -81,7 +81,7 @@ where
     type Error = S::Error;
     type Future = ResponseFuture<S, B>;
 
-    /// Ready when the inner service is: what keys may have to be fetched is known only with the token.
+    /// Returns the readiness of the inner service. Which keys must be fetched is known only once a request with a token arrives.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }
@@ -174,8 +174,9 @@ impl<S> CognitoAuthService<S> {
     }
 }
 
-/// Leaves the outcome where extractors and [`Require`](super::Require) find it: claims, or else a rejection. The innermost layer decides, so
-/// that claims of an outer one do not survive its refusal; but what a check of the application has refused stays refused.
+/// Puts the claims or the rejection into the extensions, where extractors and [`Require`](super::Require) find it.
+///
+/// The innermost layer decides, so it removes the claims or the rejection of an outer layer. Only the rejection by an outer custom check stays.
 pub(super) fn place(outcome: Result<CognitoClaims, AuthRejection>, extensions: &mut Extensions) {
     let outer = extensions.remove::<AuthRejection>().filter(AuthRejection::is_of_check);
     match outer.map_or(outcome, Err) {

@@ -14,7 +14,7 @@ use std::{
 
 use axum::http::{Request, Response, StatusCode};
 use axum_cognito::{
-    CognitoAuth, CognitoClaims,
+    CognitoAuth, CognitoClaims, Require,
     keys::{KeyDocument, KeyFuture, KeySource, Validators},
     testing::FakeUserPool,
 };
@@ -182,4 +182,24 @@ async fn a_readiness_error_after_the_wait_is_returned() {
     gate.broken.store(true, Ordering::SeqCst);
     check.notify_one();
     assert_eq!(response.await.unwrap_err(), "the service is broken");
+}
+
+/// The connection stays open after the rejection and keeps its clone of the service.
+#[tokio::test(start_paused = true)]
+async fn rejected_requests_hold_no_permit_of_a_concurrency_limit() {
+    let fake = FakeUserPool::new();
+    let auth = || CognitoAuth::new(fake.user_pool());
+    let limited = || ConcurrencyLimit::new(service_fn(status), 1);
+    for (name, service) in [
+        ("deny by default", auth().required().layer(limited()).boxed_clone()),
+        ("rule", auth().layer(Require::valid_token().layer(limited())).boxed_clone()),
+    ] {
+        let mut connection = service.clone();
+        let response = connection.ready().await.unwrap().call(request("invalid")).await.unwrap();
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{name}");
+        let valid = service.clone().oneshot(request(&fake.access_token("alice").mint()));
+        let response = tokio::time::timeout(Duration::from_secs(1), valid).await.expect(name).unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{name}");
+        drop(connection);
+    }
 }
