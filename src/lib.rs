@@ -39,7 +39,7 @@
 //!
 //! - [`guide::routes`]: who may do what; optional sign-in; closed by default; your own claims; the order of layers
 //! - [`guide::requests`]: cookies, WebSockets and other places for tokens; refusals in your own form; discovery
-//! - [`guide::checks`]: what a token cannot say: revoked sessions, locked users, tenants
+//! - [`guide::checks`]: custom checks: revoked sessions, locked users, suspended tenants
 //! - [`guide::elsewhere`]: without axum: tower, hyper, gRPC, Lambda, jobs
 //! - [`guide::keys`]: where keys come from, how they stay fresh, what happens when the endpoint does not answer
 //! - [`guide::security`]: every known attack on verifiers of this kind, and where it ends here

@@ -1,4 +1,4 @@
-//! The application's own checks, after all built-in ones and on every request, whether the token was seen before or not.
+//! Custom checks: conditions of the application that every request with a valid token must satisfy.
 
 use std::{borrow::Cow, error::Error, fmt, pin::Pin, sync::Arc, time::Duration};
 
@@ -8,54 +8,92 @@ use tokio::time::timeout;
 use super::rejection::AuthRejection;
 use crate::claims::CognitoClaims;
 
-/// What an own check decided against a caller, as far as the caller is told.
+/// The reason category of a [`CheckError`], which decides the HTTP status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CheckErrorKind {
-    /// 401 `invalid_token`: the token does not count (any more); signing in again may help.
-    Denied,
-    /// 403: the caller is known, and may not.
+    /// 401 `invalid_token`: the token no longer counts. A new sign-in may help.
+    InvalidToken,
+    /// 403 `insufficient_scope`: the caller lacks permission.
     Forbidden,
-    /// 503 with `Retry-After`: it could not be found out.
+    /// 503 with `Retry-After`: the check could not decide.
     Unavailable,
 }
 
-/// The verdict of an own check against a caller; see [`CognitoAuth::own_check`](crate::CognitoAuth::own_check).
+impl CheckErrorKind {
+    /// Returns the name in snake case, for logs and metrics: `invalid_token`, `forbidden` or `unavailable`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidToken => "invalid_token",
+            Self::Forbidden => "forbidden",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+impl fmt::Display for CheckErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The error with which a [custom check](crate::CognitoAuth::custom_check) rejects a request.
 ///
-/// The reason is for the operator: it is logged, and never sent to the caller.
+/// The reason and the [causes](Self::caused_by) are for the operator. They are logged and never sent to the caller, so do not put a token or
+/// personal data into them.
 ///
 /// ```
+/// use std::{error::Error, io};
 /// use axum_cognito::{CheckError, CheckErrorKind};
 ///
-/// let error = CheckError::denied("the session was signed out");
-/// assert_eq!(error.kind(), CheckErrorKind::Denied);
-/// assert_eq!(error.to_string(), "the session was signed out");
+/// let error = CheckError::unavailable("the session store did not respond").caused_by(io::Error::other("connection reset"));
+/// assert_eq!(error.kind(), CheckErrorKind::Unavailable);
+/// assert_eq!(error.kind().as_str(), "unavailable");
+/// assert_eq!(error.to_string(), "the session store did not respond");
+/// assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("connection reset"));
 /// ```
 #[derive(Clone, Debug)]
 pub struct CheckError {
     kind: CheckErrorKind,
     reason: Cow<'static, str>,
+    source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl CheckError {
-    /// The token does not count: it was revoked, its session ended, its user locked. Answered with 401 `invalid_token`.
-    pub fn denied(reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind: CheckErrorKind::Denied, reason: reason.into() }
+    fn new(kind: CheckErrorKind, reason: Cow<'static, str>) -> Self {
+        Self { kind, reason, source: None }
     }
 
-    /// The caller may not: the tenant has not paid, the address is a foreign one. Answered with 403.
+    /// Rejects the token with 401 `invalid_token`, for example because its session was signed out or its user is locked.
+    pub fn invalid_token(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(CheckErrorKind::InvalidToken, reason.into())
+    }
+
+    /// Rejects the caller with 403 `insufficient_scope`, for example because the tenant is suspended or the address is blocked.
     pub fn forbidden(reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind: CheckErrorKind::Forbidden, reason: reason.into() }
+        Self::new(CheckErrorKind::Forbidden, reason.into())
     }
 
-    /// What the check asks does not answer. Answered with 503 and `Retry-After`: who cannot be checked does not get in.
+    /// Rejects the request with 503 and `Retry-After`, for example because a database does not respond. The check fails closed.
     pub fn unavailable(reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind: CheckErrorKind::Unavailable, reason: reason.into() }
+        Self::new(CheckErrorKind::Unavailable, reason.into())
     }
 
-    /// What was decided.
+    /// Adds the error that led to this one, as its [`source`](Error::source).
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(Arc::from(source.into()));
+        self
+    }
+
+    /// Returns the reason category.
     pub fn kind(&self) -> CheckErrorKind {
         self.kind
+    }
+
+    /// Displays the reason and all causes, for the log.
+    pub(super) fn with_causes(&self) -> impl fmt::Display {
+        WithCauses(self)
     }
 }
 
@@ -65,17 +103,44 @@ impl fmt::Display for CheckError {
     }
 }
 
-impl Error for CheckError {}
+impl Error for CheckError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+    }
+}
 
-type AtOnce = dyn Fn(&CognitoClaims, &Parts) -> Result<(), CheckError> + Send + Sync;
-type InTime = dyn Fn(&CognitoClaims, &Parts) -> CheckFuture + Send + Sync;
+struct WithCauses<'e>(&'e CheckError);
+
+impl fmt::Display for WithCauses<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+type SyncCheck = dyn Fn(&CognitoClaims, &Parts) -> Result<(), CheckError> + Send + Sync;
+type AsyncCheck = dyn Fn(CognitoClaims, Arc<Parts>) -> CheckFuture + Send + Sync;
 type CheckFuture = Pin<Box<dyn Future<Output = Result<(), CheckError>> + Send>>;
 
-/// The checks of a layer, of each kind in the order in which they were added.
-#[derive(Clone, Default)]
+/// The custom checks of a layer, each kind in the order in which they were added.
+#[derive(Clone)]
 pub(super) struct Checks {
-    at_once: Vec<Arc<AtOnce>>,
-    in_time: Vec<(Arc<InTime>, Duration)>,
+    synchronous: Vec<Arc<SyncCheck>>,
+    asynchronous: Vec<Arc<AsyncCheck>>,
+    /// The time limit of each async check.
+    pub(super) timeout: Duration,
+}
+
+impl Default for Checks {
+    /// A second. An async check delays every request, and a backend that needs longer than a second is considered broken.
+    fn default() -> Self {
+        Self { synchronous: Vec::new(), asynchronous: Vec::new(), timeout: Duration::from_secs(1) }
+    }
 }
 
 impl Checks {
@@ -83,39 +148,37 @@ impl Checks {
         &mut self,
         check: impl Fn(&CognitoClaims, &Parts) -> Result<(), CheckError> + Send + Sync + 'static,
     ) {
-        self.at_once.push(Arc::new(check));
+        self.synchronous.push(Arc::new(check));
     }
 
-    pub(super) fn add_async<F>(
-        &mut self,
-        bound: Duration,
-        check: impl Fn(&CognitoClaims, &Parts) -> F + Send + Sync + 'static,
-    ) where
+    pub(super) fn add_async<C, F>(&mut self, check: C)
+    where
+        C: FnOnce(CognitoClaims, Arc<Parts>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Result<(), CheckError>> + Send + 'static,
     {
-        let check = move |claims: &CognitoClaims, parts: &Parts| Box::pin(check(claims, parts)) as CheckFuture;
-        self.in_time.push((Arc::new(check), bound));
+        let check = move |claims, request| Box::pin(check.clone()(claims, request)) as CheckFuture;
+        self.asynchronous.push(Arc::new(check));
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.at_once.is_empty() && self.in_time.is_empty()
+        self.synchronous.is_empty() && self.asynchronous.is_empty()
     }
 
-    /// Whether some of them may wait.
-    pub(super) fn take_time(&self) -> bool {
-        !self.in_time.is_empty()
+    /// Returns `true` if a request may have to wait for a check.
+    pub(super) fn may_wait(&self) -> bool {
+        !self.asynchronous.is_empty()
     }
 
-    /// Asks those that never wait, until one is against the caller.
-    pub(super) fn pass_at_once(&self, claims: &CognitoClaims, request: &Parts) -> Result<(), AuthRejection> {
-        Ok(self.at_once.iter().try_for_each(|check| check(claims, request))?)
+    /// Runs the sync checks until one rejects the request.
+    pub(super) fn run_sync(&self, claims: &CognitoClaims, request: &Parts) -> Result<(), AuthRejection> {
+        Ok(self.synchronous.iter().try_for_each(|check| check(claims, request))?)
     }
 
-    /// Asks those that may wait, one after the other, until one is against the caller.
-    pub(super) async fn pass_in_time(&self, claims: &CognitoClaims, request: &Parts) -> Result<(), AuthRejection> {
-        for (check, bound) in &self.in_time {
-            let verdict = timeout(*bound, check(claims, request)).await;
-            verdict.unwrap_or_else(|_| Err(CheckError::unavailable("the check did not end in time")))?;
+    /// Runs the async checks one after the other until one rejects the request or exceeds the time limit.
+    pub(super) async fn run_async(&self, claims: &CognitoClaims, request: &Arc<Parts>) -> Result<(), AuthRejection> {
+        for check in &self.asynchronous {
+            let result = timeout(self.timeout, check(claims.clone(), Arc::clone(request))).await;
+            result.unwrap_or_else(|_| Err(CheckError::unavailable("the check exceeded its time limit")))?;
         }
         Ok(())
     }
@@ -123,6 +186,10 @@ impl Checks {
 
 impl fmt::Debug for Checks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Checks({} at once, {} in time)", self.at_once.len(), self.in_time.len())
+        f.debug_struct("Checks")
+            .field("synchronous", &self.synchronous.len())
+            .field("asynchronous", &self.asynchronous.len())
+            .field("timeout", &self.timeout)
+            .finish()
     }
 }

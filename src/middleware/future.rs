@@ -1,4 +1,4 @@
-//! Waiting: for keys and own checks, then for the inner service.
+//! The response futures. A request may wait for keys or async checks, then for the inner service.
 
 use std::{
     fmt,
@@ -18,8 +18,8 @@ use tower_service::Service;
 use super::{layer::Settings, rejection::AuthRejection, service::place};
 use crate::claims::CognitoClaims;
 
-/// The outcome, and the request's head, which own checks may have looked at in the meantime.
-pub(super) type Verdict = Pin<Box<dyn Future<Output = (Result<CognitoClaims, AuthRejection>, Parts)> + Send>>;
+/// Resolves to the claims or the rejection, and to the request's head, which the custom checks have read.
+pub(super) type Decision = Pin<Box<dyn Future<Output = (Result<CognitoClaims, AuthRejection>, Parts)> + Send>>;
 
 pin_project! {
     /// The response of a [`CognitoAuthService`](super::CognitoAuthService).
@@ -39,17 +39,43 @@ pin_project! {
     where
         S: Service<Request<B>>,
     {
-        /// The inner service has the request. The usual case, and nothing is boxed for it.
+        /// The inner service has the request. This is the common case, so it allocates nothing.
         Forwarded { #[pin] future: S::Future },
-        /// The token's key is unknown, or an own check takes its time. Boxed as a whole, so that the usual case does not carry its size.
+        /// The token's key is unknown, or an async check runs. Boxed, so that the common case does not carry its size.
         Waiting { waiting: Box<Waiting<S, B>> },
     }
 }
 
-/// The ready service waits with the body of its request.
+/// A request that waits for a decision, then until the inner service is ready.
 struct Waiting<S, B> {
-    verdict: Verdict,
-    rest: Option<(B, S)>,
+    decision: Decision,
+    /// Taken when the decision is made.
+    body: Option<B>,
+    /// The decided request, until the inner service takes it.
+    request: Option<Request<B>>,
+    /// A clone that is not polled before the decision. A ready service may hold a resource that other requests need, such as a permit of a
+    /// concurrency limit, and waiting requests must not exhaust it.
+    inner: S,
+}
+
+impl<S, B> Waiting<S, B>
+where
+    S: Service<Request<B>>,
+{
+    /// Waits for the decision and for the inner service, then calls it.
+    fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<S::Future, S::Error>> {
+        if self.body.is_some() {
+            let (outcome, parts) = ready!(self.decision.as_mut().poll(cx));
+            self.request = self.body.take().map(|body| {
+                let mut request = Request::from_parts(parts, body);
+                place(outcome, request.extensions_mut());
+                request
+            });
+        }
+        ready!(self.inner.poll_ready(cx))?;
+        // INVARIANT: the request is there, since the caller leaves this state once it has the inner future.
+        self.request.take().map_or(Poll::Pending, |request| Poll::Ready(Ok(self.inner.call(request))))
+    }
 }
 
 impl<S, B> ResponseFuture<S, B>
@@ -60,8 +86,9 @@ where
         Self { state: State::Forwarded { future }, settings }
     }
 
-    pub(super) fn waiting(verdict: Verdict, body: B, ready: S, settings: Option<Arc<Settings>>) -> Self {
-        let waiting = Box::new(Waiting { verdict, rest: Some((body, ready)) });
+    /// Waits for the decision. `inner` is a clone that has not been polled ready.
+    pub(super) fn waiting(decision: Decision, body: B, inner: S, settings: Option<Arc<Settings>>) -> Self {
+        let waiting = Box::new(Waiting { decision, body: Some(body), request: None, inner });
         Self { state: State::Waiting { waiting }, settings }
     }
 }
@@ -80,14 +107,7 @@ where
                     let response = ready!(future.poll(cx))?;
                     return Poll::Ready(Ok(complete(response, this.settings.as_deref())));
                 }
-                StateProjection::Waiting { waiting } => {
-                    let (outcome, parts) = ready!(waiting.verdict.as_mut().poll(cx));
-                    // Taken once: the state changes below before anything can return.
-                    let Some((body, mut ready)) = waiting.rest.take() else { return Poll::Pending };
-                    let mut request = Request::from_parts(parts, body);
-                    place(outcome, request.extensions_mut());
-                    ready.call(request)
-                }
+                StateProjection::Waiting { waiting } => ready!(waiting.poll_call(cx))?,
             };
             this.state.set(State::Forwarded { future });
         }

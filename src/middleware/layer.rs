@@ -77,6 +77,8 @@ pub(super) struct Settings {
     /// [`None`] is the `Authorization` header alone.
     pub(super) sources: Option<Box<[TokenSource]>>,
     pub(super) checks: Checks,
+    /// Rejections of gRPC requests are gRPC responses.
+    pub(super) grpc_responses: bool,
 }
 
 impl Settings {
@@ -85,8 +87,8 @@ impl Settings {
     }
 }
 
-/// How long an own check may take. It stands before every request, and its answer is usually there within a millisecond.
-const CHECK_BOUND: Duration = Duration::from_secs(1);
+/// The longest time limit of an async check. Load balancers give up on a request after about a minute.
+const CHECK_TIMEOUT_MAX_MS: u64 = 60_000;
 
 impl CognitoAuth {
     /// A layer for the tokens of one pool, with the defaults for everything else.
@@ -165,73 +167,112 @@ impl CognitoAuth {
         Ok(self.set(|settings| settings.sources = Some(sources)))
     }
 
-    /// Adds a check of the application's own, which runs after all built-in ones, on every request with a valid token, whether it was seen
-    /// before or not. What it says against a caller counts as the verdict on the token, and no layer further inside overrules it.
+    /// Adds a custom check, which runs on every request with a valid token.
     ///
-    /// It is given the claims and the request's head, where extensions of outer layers are too, such as axum's `ConnectInfo` for the
-    /// caller's address. It must not block; what takes time is an [asynchronous check](Self::own_check_async).
+    /// Custom checks run after all built-in checks, also if the token was verified before. A rejection counts like that of an invalid token,
+    /// and no inner layer overrides it. The check gets the claims and the request's head. The head has the extensions of outer layers, such
+    /// as axum's `ConnectInfo` with the caller's address. The check must not block. Use an [async check](Self::custom_check_async) for slow work.
     ///
     /// ```
     /// use axum_cognito::{CheckError, CognitoAuth, testing::FakeUserPool};
     ///
-    /// let auth = CognitoAuth::new(FakeUserPool::new().user_pool()).own_check(|claims, request| {
+    /// let auth = CognitoAuth::new(FakeUserPool::new().user_pool()).custom_check(|claims, request| {
     ///     let tenant = claims.get::<String>("custom:tenant").ok().flatten();
-    ///     let mut asked = request.headers.get_all("x-tenant").iter();
-    ///     match (tenant, asked.next(), asked.next()) {
-    ///         (Some(tenant), Some(asked), None) if asked.as_bytes() == tenant.as_bytes() => Ok(()),
-    ///         _ => Err(CheckError::forbidden("not exactly the caller's own tenant")),
+    ///     let mut requested = request.headers.get_all("x-tenant").iter();
+    ///     match (tenant, requested.next(), requested.next()) {
+    ///         (Some(tenant), Some(requested), None) if requested.as_bytes() == tenant.as_bytes() => Ok(()),
+    ///         _ => Err(CheckError::forbidden("the request is not for exactly the caller's tenant")),
     ///     }
     /// });
     /// # let _ = auth;
     /// ```
-    pub fn own_check(
+    pub fn custom_check(
         self,
         check: impl Fn(&CognitoClaims, &Parts) -> Result<(), CheckError> + Send + Sync + 'static,
     ) -> Self {
         self.set(|settings| settings.checks.add(check))
     }
 
-    /// As [`own_check`](Self::own_check), for what has to be asked elsewhere: whether a session was revoked, a tenant is in good standing.
+    /// Adds an async custom check, for example one that asks a session store or a database.
     ///
-    /// The function takes what it needs from the claims and the head at once, and gives a future that owns it. Checks of this kind run after
-    /// those that answer at once, one after the other. One that takes longer than a second is 503, so that whatever it asks cannot hold up
-    /// requests for ever; [`own_check_async_within`](Self::own_check_async_within) sets another bound. Each request with a token boxes a
-    /// future then, which it does not without such a check. Needs a Tokio runtime with a timer, as `#[tokio::main]` and `enable_all` make it.
+    /// The check gets the claims and the request's head as owned values, so its future can keep both. It is cloned for each request, like a
+    /// handler of axum. Its captured values must be [`Clone`], and each request gets its own copies. Wrap expensive values in an [`Arc`].
     ///
     /// ```
     /// use std::{collections::HashSet, sync::Arc};
-    /// use axum_cognito::{CheckError, CognitoAuth, testing::FakeUserPool};
+    /// use axum_cognito::{CheckError, CognitoAuth, CognitoClaims, testing::FakeUserPool};
+    /// use http::request::Parts;
     /// use tokio::sync::RwLock;
     ///
-    /// let signed_out: Arc<RwLock<HashSet<String>>> = Arc::default();
-    /// let auth = CognitoAuth::new(FakeUserPool::new().user_pool()).own_check_async(move |claims, _| {
-    ///     let (signed_out, session) = (signed_out.clone(), claims.origin_jti().map(str::to_owned));
-    ///     async move {
-    ///         match session {
-    ///             Some(session) if signed_out.read().await.contains(&session) => Err(CheckError::denied("signed out")),
-    ///             _ => Ok(()),
-    ///         }
+    /// type SignedOut = Arc<RwLock<HashSet<String>>>;
+    ///
+    /// async fn is_signed_in(claims: CognitoClaims, signed_out: SignedOut) -> Result<(), CheckError> {
+    ///     match claims.origin_jti() {
+    ///         Some(session) if signed_out.read().await.contains(session) => Err(CheckError::invalid_token("signed out")),
+    ///         _ => Ok(()),
     ///     }
-    /// });
+    /// }
+    ///
+    /// async fn is_not_suspended(claims: CognitoClaims, request: Arc<Parts>) -> Result<(), CheckError> {
+    ///     # let _ = (claims, request);
+    ///     Ok(())
+    /// }
+    ///
+    /// let signed_out = SignedOut::default();
+    /// let sessions = signed_out.clone();
+    /// let auth = CognitoAuth::new(FakeUserPool::new().user_pool())
+    ///     // an async function
+    ///     .custom_check_async(is_not_suspended)
+    ///     // a closure that calls an async function
+    ///     .custom_check_async(move |claims, _| is_signed_in(claims, sessions))
+    ///     // an async closure, or `move |claims, request| async move { .. }`
+    ///     .custom_check_async(async move |claims, _| {
+    ///         let signed_out = signed_out.read().await;
+    ///         if signed_out.contains(claims.sub()) { Err(CheckError::invalid_token("locked")) } else { Ok(()) }
+    ///     });
     /// # let _ = auth;
     /// ```
-    pub fn own_check_async<F>(self, check: impl Fn(&CognitoClaims, &Parts) -> F + Send + Sync + 'static) -> Self
-    where
-        F: Future<Output = Result<(), CheckError>> + Send + 'static,
-    {
-        self.own_check_async_within(CHECK_BOUND, check)
-    }
-
-    /// As [`own_check_async`](Self::own_check_async), with another bound on its duration than one second.
-    pub fn own_check_async_within<F>(
+    ///
+    /// Async checks run after the sync checks, one after the other. Each has a [time limit](Self::custom_check_timeout). A request with a token
+    /// allocates its future on the heap, which it does not without async checks. The Tokio runtime must have a timer, which `#[tokio::main]`
+    /// and `enable_all` provide.
+    pub fn custom_check_async<F>(
         self,
-        bound: Duration,
-        check: impl Fn(&CognitoClaims, &Parts) -> F + Send + Sync + 'static,
+        check: impl FnOnce(CognitoClaims, Arc<Parts>) -> F + Clone + Send + Sync + 'static,
     ) -> Self
     where
         F: Future<Output = Result<(), CheckError>> + Send + 'static,
     {
-        self.set(|settings| settings.checks.add_async(bound, check))
+        self.set(|settings| settings.checks.add_async(check))
+    }
+
+    /// Sets the time limit of each [async check](Self::custom_check_async), whether it was added before or after this call.
+    ///
+    /// If a check exceeds the limit, its future is dropped and the response is 503, so a slow backend cannot stall requests. Default: 1 s.
+    /// Backends that respond at all usually do so within milliseconds.
+    ///
+    /// # Errors
+    /// [`ConfigError::Limit`] if the limit is below 1 ms or above 60 s.
+    pub fn custom_check_timeout(self, limit: Duration) -> Result<Self, ConfigError> {
+        let value = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        let range = (1, CHECK_TIMEOUT_MAX_MS);
+        if !(range.0..=range.1).contains(&value) {
+            return Err(ConfigError::Limit { setting: "custom_check_timeout (ms)", value, range });
+        }
+        Ok(self.set(|settings| settings.checks.timeout = limit))
+    }
+
+    /// Rejects gRPC requests with a gRPC status. Off by default, so that the HTTP status of a rejection is never 200.
+    ///
+    /// gRPC clients read `grpc-status`, which a gRPC response carries beside HTTP status 200. With this setting, rules
+    /// ([`Require`](crate::Require)) and [`required`](Self::required) respond in this form to gRPC requests, that is to `POST` requests over
+    /// HTTP/2 with `te: trailers` and content type `application/grpc`. All other requests get the HTTP status. So do rejections by axum's
+    /// extractors, which gRPC services do not use.
+    ///
+    /// Rate limiters, firewalls and forward-auth proxies that go by the HTTP status do not see rejections of gRPC requests. If such a
+    /// component protects the service, let it read `grpc-status`, or leave this setting off.
+    pub fn grpc_responses(self) -> Self {
+        self.set(|settings| settings.grpc_responses = true)
     }
 
     /// Refuses every request without a valid token right here, before any extractor, handler or body is touched, except for the routes

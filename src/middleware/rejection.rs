@@ -4,8 +4,8 @@ use std::{borrow::Cow, error::Error, fmt, fmt::Write, sync::Arc, time::Duration}
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
-    header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version,
+    header::{CONTENT_TYPE, RETRY_AFTER, TE, WWW_AUTHENTICATE},
 };
 
 use super::{
@@ -32,7 +32,7 @@ pub enum AuthRejectionKind {
     MissingLayer,
     /// 401: there is no token.
     MissingToken,
-    /// 503: what is needed to decide could not be had: the keys, or what an own check asks. Not the caller's fault.
+    /// 503: the keys, or what a custom check needs, are unavailable. The request itself may be valid.
     Unavailable,
 }
 
@@ -52,7 +52,7 @@ pub enum AuthRejectionKind {
 /// | keys unavailable | 503 | none, but `Retry-After` |
 /// | layer forgotten | 500 | none |
 ///
-/// Where a layer of this crate answers, a request of gRPC gets a status of gRPC instead; see [`grpc_code`](Self::grpc_code).
+/// With [`CognitoAuth::grpc_responses`](crate::CognitoAuth::grpc_responses), gRPC requests get a gRPC status from this crate's layers instead.
 ///
 /// [RFC 6750 §3]: https://www.rfc-editor.org/rfc/rfc6750#section-3
 /// [RFC 9457]: https://www.rfc-editor.org/rfc/rfc9457
@@ -169,7 +169,7 @@ impl AuthRejection {
         }
     }
 
-    /// What a [check](crate::CognitoAuth::own_check) of the application has said, for the operator.
+    /// Returns the error of the [custom check](crate::CognitoAuth::custom_check) that rejected the request, for the operator.
     pub fn check_error(&self) -> Option<&CheckError> {
         match &self.cause {
             Some(Cause::Check(error)) => Some(error),
@@ -177,7 +177,7 @@ impl AuthRejection {
         }
     }
 
-    /// Whether an own check of the application has refused.
+    /// Returns `true` if a custom check rejected the request.
     pub(super) fn is_of_check(&self) -> bool {
         matches!(self.cause, Some(Cause::Check(_)))
     }
@@ -249,16 +249,15 @@ impl AuthRejection {
         response
     }
 
-    /// The answer to this request, in its own protocol: as [`into_response_with`](Self::into_response_with), or as a gRPC status.
+    /// Converts the rejection into the response to this request: a gRPC status if the layer has marked the request, else an HTTP status.
     pub(crate) fn answer<R, B: From<Bytes>>(self, request: &Request<R>) -> Response<B> {
-        // The protocol of gRPC knows no other method: what else claims to be gRPC is answered so that every proxy understands it.
-        let of_grpc = request.method() == Method::POST && is_of_grpc(request.headers());
-        if of_grpc { self.into_grpc_response_with() } else { self.into_response_with() }
+        let is_grpc = request.extensions().get::<GrpcRequest>().is_some();
+        if is_grpc { self.into_grpc_response_with() } else { self.into_response_with() }
     }
 
-    /// The code of gRPC for this: 16 `UNAUTHENTICATED`, 7 `PERMISSION_DENIED`, 14 `UNAVAILABLE`, 13 `INTERNAL` for a forgotten layer.
+    /// Returns the gRPC status code: 16 `UNAUTHENTICATED`, 7 `PERMISSION_DENIED`, 14 `UNAVAILABLE`, or 13 `INTERNAL` for a missing layer.
     ///
-    /// For services of gRPC that apply rules inside of a method:
+    /// Use it in gRPC methods that apply a rule themselves:
     /// `tonic::Status::new(tonic::Code::from(rejection.grpc_code()), rejection.to_string())`.
     pub fn grpc_code(&self) -> i32 {
         match self.kind {
@@ -272,8 +271,10 @@ impl AuthRejection {
         }
     }
 
-    /// The response on the wire of gRPC: status 200, and the refusal in `grpc-status` and `grpc-message` ("Trailers-Only" of its protocol).
-    /// The challenge is there as well.
+    /// Converts the rejection into a gRPC response: HTTP status 200, with `grpc-status` and `grpc-message` in the headers.
+    ///
+    /// gRPC calls this form "Trailers-Only". The response also carries the challenge. Use it only for gRPC requests, because HTTP clients and
+    /// proxies take status 200 for success. [`CognitoAuth::grpc_responses`](crate::CognitoAuth::grpc_responses) makes that distinction.
     pub fn into_grpc_response_with<B: From<Bytes>>(self) -> Response<B> {
         let mut response = Response::new(B::from(Bytes::new()));
         let headers = response.headers_mut();
@@ -287,7 +288,7 @@ impl AuthRejection {
         response
     }
 
-    /// What went wrong, in a fixed phrase of plain ASCII without `%`, so that it can stand in `grpc-message` as it is.
+    /// Returns a fixed phrase in printable ASCII without `%`, which `grpc-message` carries without escapes.
     fn phrase(&self) -> &'static str {
         match self.kind {
             AuthRejectionKind::InsufficientAuthentication => "the caller must sign in again to do this",
@@ -304,12 +305,36 @@ impl AuthRejection {
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
-/// Whether these are the headers of a message of gRPC.
+/// Marks a request whose rejections are gRPC responses. The mark is a request extension, which no client can set.
+#[derive(Clone, Copy)]
+struct GrpcRequest;
+
+/// Marks the request if it is a gRPC request.
+///
+/// gRPC uses HTTP/2, `POST` and `te: trailers` (its document "gRPC over HTTP2"). Everyone else goes by the HTTP status, so all three and the
+/// content type are required before a rejection is sent with status 200.
+pub(super) fn mark_grpc_request<B>(request: &mut Request<B>) {
+    let is_grpc = request.version() == Version::HTTP_2
+        && request.method() == Method::POST
+        && is_of_grpc(request.headers())
+        && accepts_trailers(request.headers());
+    if is_grpc {
+        request.extensions_mut().insert(GrpcRequest);
+    }
+}
+
+/// Returns `true` for `te: trailers`, the only value that HTTP/2 allows (RFC 9113 §8.2.2).
+fn accepts_trailers(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(TE).iter();
+    values.next().is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"trailers")) && values.next().is_none()
+}
+
+/// Returns `true` if the content type is that of a gRPC message.
 pub(super) fn is_of_grpc(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|content_type| is_grpc(content_type.as_bytes()))
 }
 
-/// `application/grpc`, alone or with a format (`+proto`) or parameters. Not gRPC-Web, whose status is in the body.
+/// Matches `application/grpc`, alone or with a format (`+proto`) or parameters. gRPC-Web has its status in the body and does not match.
 fn is_grpc(content_type: &[u8]) -> bool {
     const GRPC: &[u8] = b"application/grpc";
     content_type.split_at_checked(GRPC.len()).is_some_and(|(media_type, rest)| {
@@ -330,15 +355,15 @@ impl From<VerifyError> for AuthRejection {
     }
 }
 
-/// The verdict of an own check on a token that has passed all others.
+/// Converts the error of a custom check, whose token has passed all built-in checks.
 impl From<CheckError> for AuthRejection {
     fn from(error: CheckError) -> Self {
         let kind = match error.kind() {
-            CheckErrorKind::Denied => AuthRejectionKind::InvalidToken,
+            CheckErrorKind::InvalidToken => AuthRejectionKind::InvalidToken,
             CheckErrorKind::Forbidden => AuthRejectionKind::InsufficientScope,
             CheckErrorKind::Unavailable => AuthRejectionKind::Unavailable,
         };
-        tracing::debug!(kind = ?error.kind(), reason = %error, "a check of the application refused a token");
+        tracing::debug!(kind = error.kind().as_str(), reason = %error.with_causes(), "a custom check rejected a request");
         Self { cause: Some(Cause::Check(error)), ..Self::of(kind) }
     }
 }

@@ -172,8 +172,8 @@ impl Require {
     /// The caller is not a member of this group. Satisfied by tokens without groups, and by machines; and by everybody if the name is
     /// misspelled, so prefer to name who may.
     ///
-    /// A token says which groups its user was in when it was issued. Who joins the group later keeps the old token until it
-    /// expires; to lock somebody out at once, use an [own check](crate::CognitoAuth::own_check).
+    /// A token names the groups that its user had when it was issued, so a group change takes effect with the next token. To lock a user out
+    /// immediately, add a [custom check](crate::CognitoAuth::custom_check).
     pub fn no_group(name: impl Into<Box<str>>) -> Self {
         Self::of(Rule::NoGroup(name.into()))
     }
@@ -241,7 +241,7 @@ impl Require {
 
     /// Whatever the application decides by the claims. The log names the place in the source where the rule was written.
     ///
-    /// For what the claims do not say (the database, the time of day), or what takes time, use an [own check](crate::CognitoAuth::own_check).
+    /// For conditions that need more than the claims, such as a database, use a [custom check](crate::CognitoAuth::custom_check).
     /// It may be asked more than once for a caller who is refused.
     ///
     /// ```
@@ -487,7 +487,7 @@ pub struct RequireService<S> {
 
 impl<S, B, ResBody> Service<Request<B>> for RequireService<S>
 where
-    S: Service<Request<B>, Response = Response<ResBody>>,
+    S: Service<Request<B>, Response = Response<ResBody>> + Clone,
     ResBody: From<Bytes>,
 {
     type Response = S::Response;
@@ -506,7 +506,11 @@ where
         };
         match verdict {
             Ok(()) => GateFuture::forwarded(self.inner.call(request)),
-            Err(rejection) => GateFuture::refused(rejection.answer(&request)),
+            Err(rejection) => {
+                // Releases what `poll_ready` has reserved, such as a permit of a concurrency limit.
+                self.inner = self.inner.clone();
+                GateFuture::refused(rejection.answer(&request))
+            }
         }
     }
 }

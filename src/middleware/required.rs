@@ -145,7 +145,7 @@ pub struct RequiredService<S> {
 
 impl<S, B, ResBody> Service<Request<B>> for RequiredService<S>
 where
-    S: Service<Request<B>, Response = Response<ResBody>>,
+    S: Service<Request<B>, Response = Response<ResBody>> + Clone,
     ResBody: From<Bytes>,
 {
     type Response = S::Response;
@@ -159,6 +159,8 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         match outcome(request.extensions()) {
             Err(rejection) if !is_open(&self.named, request.method(), request.uri().path()) => {
+                // Releases what `poll_ready` has reserved, such as a permit of a concurrency limit.
+                self.inner = self.inner.clone();
                 GateFuture::refused(rejection.answer(&request))
             }
             _ => GateFuture::forwarded(self.inner.call(request)),

@@ -1,7 +1,6 @@
 //! The service that [`CognitoAuth`](super::CognitoAuth) makes.
 
 use std::{
-    mem,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -12,9 +11,9 @@ use tower_service::Service;
 use super::{
     bearer,
     check::Checks,
-    future::{ResponseFuture, Verdict},
+    future::{Decision, ResponseFuture},
     layer::Settings,
-    rejection::AuthRejection,
+    rejection::{AuthRejection, mark_grpc_request},
     source,
 };
 use crate::{
@@ -67,10 +66,10 @@ impl<S> CognitoAuthService<S> {
     }
 }
 
-/// What can be said about a request at once.
+/// The result of verifying a request without waiting.
 enum Outcome {
     Known(Result<CognitoClaims, AuthRejection>),
-    /// The token's key is unknown: waiting for keys may help.
+    /// The key of this token is unknown, so the request waits for a key fetch.
     Ask(String),
 }
 
@@ -82,21 +81,24 @@ where
     type Error = S::Error;
     type Future = ResponseFuture<S, B>;
 
-    /// Ready when the inner service is: what keys may have to be fetched is known only with the token.
+    /// Returns the readiness of the inner service. Which keys must be fetched is known only once a request with a token arrives.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        if self.settings.as_ref().is_some_and(|settings| settings.grpc_responses) {
+            mark_grpc_request(&mut request);
+        }
         let outcome = self.find_out(&request);
         match (outcome, self.checks()) {
             (Outcome::Known(Ok(claims)), Some(checks)) => {
                 let (parts, body) = request.into_parts();
-                let passed = checks.pass_at_once(&claims, &parts);
-                let take_time = checks.take_time();
+                let passed = checks.run_sync(&claims, &parts);
+                let may_wait = checks.may_wait();
                 let request = Request::from_parts(parts, body);
                 match passed {
-                    Ok(()) if take_time => self.wait(Unfinished::Check(claims), request),
+                    Ok(()) if may_wait => self.wait(Unfinished::Check(claims), request),
                     Ok(()) => self.forward(Ok(claims), request),
                     Err(rejection) => self.forward(Err(rejection), request),
                 }
@@ -107,11 +109,11 @@ where
     }
 }
 
-/// What is left to do for a verdict.
+/// The steps that are left until a request is decided.
 enum Unfinished {
-    /// Everything: the token's key may have to be fetched.
+    /// All of them, because the token's key may have to be fetched.
     Verify(String),
-    /// The own checks that may wait.
+    /// The async checks.
     Check(CognitoClaims),
 }
 
@@ -120,18 +122,18 @@ impl Unfinished {
         self,
         verifier: &Verifier,
         checks: Option<&Checks>,
-        request: &Parts,
+        request: &Arc<Parts>,
     ) -> Result<CognitoClaims, AuthRejection> {
         let claims = match self {
             Self::Verify(token) => {
                 let claims = verifier.verify(&token).await?;
-                checks.map_or(Ok(()), |checks| checks.pass_at_once(&claims, request))?;
+                checks.map_or(Ok(()), |checks| checks.run_sync(&claims, request))?;
                 claims
             }
             Self::Check(claims) => claims,
         };
         if let Some(checks) = checks {
-            checks.pass_in_time(&claims, request).await?;
+            checks.run_async(&claims, request).await?;
         }
         Ok(claims)
     }
@@ -154,23 +156,27 @@ impl<S> CognitoAuthService<S> {
     where
         S: Service<Request<B>> + Clone,
     {
-        // The service that was polled ready is the one that must be called; its clone waits for the next request.
-        // https://docs.rs/tower-service/latest/tower_service/trait.Service.html#be-careful-when-cloning-inner-services
-        let clone = self.inner.clone();
-        let ready = mem::replace(&mut self.inner, clone);
+        // `poll_ready` may have reserved a resource that other requests need, such as a permit of a concurrency limit. Replacing the ready
+        // service releases it. The waiting request makes its own clone ready after the decision, as `tower::util::Oneshot` does.
+        // https://docs.rs/tower-service/latest/tower_service/trait.Service.html#backpressure
+        self.inner = self.inner.clone();
+        let inner = self.inner.clone();
         let (verifier, settings) = (self.verifier.clone(), self.settings.clone());
         let (parts, body) = request.into_parts();
-        let verdict: Verdict = Box::pin(async move {
+        let decision: Decision = Box::pin(async move {
             let checks = settings.as_ref().map(|settings| &settings.checks);
-            let outcome = unfinished.finish(&verifier, checks, &parts).await;
-            (outcome, parts)
+            let request = Arc::new(parts);
+            let outcome = unfinished.finish(&verifier, checks, &request).await;
+            // Copies the head only if a check has kept it, for example in a spawned task.
+            (outcome, Arc::unwrap_or_clone(request))
         });
-        ResponseFuture::waiting(verdict, body, ready, self.settings.clone())
+        ResponseFuture::waiting(decision, body, inner, self.settings.clone())
     }
 }
 
-/// Leaves the outcome where extractors and [`Require`](super::Require) find it: claims, or else a rejection. The innermost layer decides, so
-/// that claims of an outer one do not survive its refusal; but what a check of the application has refused stays refused.
+/// Puts the claims or the rejection into the extensions, where extractors and [`Require`](super::Require) find it.
+///
+/// The innermost layer decides, so it removes the claims or the rejection of an outer layer. Only the rejection by an outer custom check stays.
 pub(super) fn place(outcome: Result<CognitoClaims, AuthRejection>, extensions: &mut Extensions) {
     let outer = extensions.remove::<AuthRejection>().filter(AuthRejection::is_of_check);
     match outer.map_or(outcome, Err) {

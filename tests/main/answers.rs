@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::{
     Json, Router,
     body::Body,
-    http::{HeaderMap, Request, StatusCode, header},
+    http::{HeaderMap, Request, StatusCode, Version, header},
     response::{AppendHeaders, Html, IntoResponse, Redirect, Response},
     routing::get,
 };
@@ -122,7 +122,7 @@ async fn the_usual_answer_keeps_the_whole_challenge() {
 async fn a_503_keeps_its_retry_after() {
     let fake = FakeUserPool::new();
     let auth =
-        CognitoAuth::new(fake.user_pool()).own_check(|_, _| Err(CheckError::unavailable("down"))).answer_with(own);
+        CognitoAuth::new(fake.user_pool()).custom_check(|_, _| Err(CheckError::unavailable("down"))).answer_with(own);
     let request = Request::get("/me").header("authorization", format!("Bearer {}", fake.access_token("a").mint()));
     let response = routes().layer(auth).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (503, &"1".parse().unwrap()));
@@ -133,10 +133,11 @@ async fn a_503_keeps_its_retry_after() {
 #[tokio::test]
 async fn a_closed_router_answers_so_too_and_grpc_does_not() {
     let fake = FakeUserPool::new();
-    let app = || routes().layer(CognitoAuth::new(fake.user_pool()).required().answer_with(own));
+    let app = || routes().layer(CognitoAuth::new(fake.user_pool()).grpc_responses().required().answer_with(own));
     let (status, _, body) = ask(app(), "/no/such", &[]).await;
     assert_eq!((status, &*body), (401, r#"{"at":"GET /no/such","challenge":true,"kind":"MissingToken"}"#));
-    let request = Request::post("/me").header("content-type", "application/grpc").body(Body::empty()).unwrap();
+    let request = Request::post("/me").version(Version::HTTP_2).header("content-type", "application/grpc");
+    let request = request.header("te", "trailers").body(Body::empty()).unwrap();
     let response = app().oneshot(request).await.unwrap();
     assert_eq!((response.status().as_u16(), &response.headers()["grpc-status"]), (200, &"16".parse().unwrap()));
     assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty());
@@ -148,8 +149,9 @@ async fn a_content_type_does_not_get_around_the_function() {
     let fake = FakeUserPool::new();
     let app = Router::new()
         .route("/me", axum::routing::post(async |_: CognitoClaims| "me"))
-        .layer(CognitoAuth::new(fake.user_pool()).answer_with(own));
-    let request = Request::post("/me").header("content-type", "application/grpc").body(Body::empty()).unwrap();
+        .layer(CognitoAuth::new(fake.user_pool()).grpc_responses().answer_with(own));
+    let request = Request::post("/me").version(Version::HTTP_2).header("content-type", "application/grpc");
+    let request = request.header("te", "trailers").body(Body::empty()).unwrap();
     let response = app.oneshot(request).await.unwrap();
     assert_eq!(
         (response.status().as_u16(), &response.headers()["content-type"]),
@@ -214,7 +216,7 @@ async fn only_the_crates_own_challenge_is_completed() {
     let json = |_: &Refused<'_>| Json("no").into_response();
     for (name, app, expected) in [
         ("no settings", routes().layer(auth()), ["Bearer", basic]),
-        ("a check", routes().layer(auth().own_check(|_, _| Ok(()))), ["Bearer", basic]),
+        ("a check", routes().layer(auth().custom_check(|_, _| Ok(()))), ["Bearer", basic]),
         ("a realm", routes().layer(auth().realm("shop").unwrap()), [shop, basic]),
         (
             "an inner realm",

@@ -1,8 +1,11 @@
-//! The application's own checks.
+//! Custom checks.
 
 use std::{
     collections::HashSet,
+    error::Error,
+    io,
     net::{IpAddr, SocketAddr},
+    pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -10,10 +13,16 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body, extract::ConnectInfo, http::Request, routing::get};
+use axum::{
+    Router,
+    body::Body,
+    extract::ConnectInfo,
+    http::{HeaderMap, Request, request::Parts},
+    routing::get,
+};
 use axum_cognito::{
-    AuthRejectionKind, CheckError, CheckErrorKind, CognitoAuth, CognitoClaims, OptionalClaims, WhyAnonymous,
-    testing::FakeUserPool,
+    AuthRejection, AuthRejectionKind, CheckError, CheckErrorKind, CognitoAuth, CognitoClaims, ConfigError,
+    OptionalClaims, WhyAnonymous, testing::FakeUserPool,
 };
 use tower::ServiceExt;
 
@@ -30,59 +39,212 @@ async fn ask(auth: &CognitoAuth, token: Option<&str>) -> (u16, String, String) {
     (response.status().as_u16(), header("www-authenticate"), header("retry-after"))
 }
 
-fn refusal(kind: CheckErrorKind) -> CheckError {
+fn error(kind: CheckErrorKind) -> CheckError {
     match kind {
-        CheckErrorKind::Denied => CheckError::denied("why"),
+        CheckErrorKind::InvalidToken => CheckError::invalid_token("why"),
         CheckErrorKind::Forbidden => CheckError::forbidden("why"),
         _ => CheckError::unavailable("why"),
     }
 }
 
 #[tokio::test]
-async fn a_check_can_deny_forbid_and_be_unavailable() {
+async fn each_check_error_has_its_status_and_challenge() {
     let fake = FakeUserPool::new();
     let token = fake.access_token("alice").mint();
-    let denied = r#"Bearer error="invalid_token", error_description="the token is not valid here""#;
+    let invalid = r#"Bearer error="invalid_token", error_description="the token is not valid here""#;
     let forbidden = r#"Bearer error="insufficient_scope", error_description="the caller is not allowed to do this""#;
-    for (kind, status, challenge, retry_after) in [
-        (CheckErrorKind::Denied, 401, denied, ""),
-        (CheckErrorKind::Forbidden, 403, forbidden, ""),
-        (CheckErrorKind::Unavailable, 503, "", "1"),
+    for (kind, name, status, challenge, retry_after) in [
+        (CheckErrorKind::InvalidToken, "invalid_token", 401, invalid, ""),
+        (CheckErrorKind::Forbidden, "forbidden", 403, forbidden, ""),
+        (CheckErrorKind::Unavailable, "unavailable", 503, "", "1"),
     ] {
-        let at_once = CognitoAuth::new(fake.user_pool()).own_check(move |_, _| Err(refusal(kind)));
-        let in_time = CognitoAuth::new(fake.user_pool()).own_check_async(move |_, _| async move {
+        assert_eq!((error(kind).kind(), kind.as_str(), &*kind.to_string()), (kind, name, name));
+        let sync = CognitoAuth::new(fake.user_pool()).custom_check(move |_, _| Err(error(kind)));
+        let asynchronous = CognitoAuth::new(fake.user_pool()).custom_check_async(async move |_, _| {
             tokio::task::yield_now().await;
-            Err(refusal(kind))
+            Err(error(kind))
         });
-        let either = CognitoAuth::new(fake.user_pool())
-            .own_check(move |_, _| Err(refusal(kind)))
-            .own_check_async(|_, _| std::future::ready(Ok(())));
-        for auth in [at_once, in_time, either] {
+        let both = CognitoAuth::new(fake.user_pool())
+            .custom_check(move |_, _| Err(error(kind)))
+            .custom_check_async(|_, _| std::future::ready(Ok(())));
+        for auth in [sync, asynchronous, both] {
             let expected = (status, challenge.to_owned(), retry_after.to_owned());
-            assert_eq!(ask(&auth, Some(&token)).await, expected, "{kind:?}");
-            assert_eq!(ask(&auth, Some(&token)).await, expected, "{kind:?}, seen before");
-            assert_eq!(ask(&auth, None).await, (401, "Bearer".to_owned(), String::new()), "nobody is not checked");
+            assert_eq!(ask(&auth, Some(&token)).await, expected, "{name}");
+            assert_eq!(ask(&auth, Some(&token)).await, expected, "{name}, cached token");
+            assert_eq!(ask(&auth, None).await, (401, "Bearer".to_owned(), String::new()), "no token, so no check");
         }
     }
 }
 
+/// The forms that application code takes. That they compile is half of the test.
+mod forms {
+    use super::*;
+
+    #[derive(Clone)]
+    struct Sessions {
+        ended: Arc<tokio::sync::RwLock<HashSet<String>>>,
+    }
+
+    impl Sessions {
+        async fn check(&self, claims: &CognitoClaims) -> Result<(), CheckError> {
+            let ended = self.ended.read().await;
+            if ended.contains(claims.sub()) { Err(CheckError::invalid_token("signed out")) } else { Ok(()) }
+        }
+
+        async fn check_owned(self, claims: CognitoClaims) -> Result<(), CheckError> {
+            self.check(&claims).await
+        }
+
+        fn check_with_impl_future(
+            &self,
+            claims: &CognitoClaims,
+        ) -> impl Future<Output = Result<(), CheckError>> + Send {
+            self.check(claims)
+        }
+    }
+
+    async fn claims_only(claims: CognitoClaims) -> Result<(), CheckError> {
+        if claims.username() == Some("mallory") { Err(CheckError::invalid_token("locked")) } else { Ok(()) }
+    }
+
+    async fn claims_and_request(claims: CognitoClaims, request: Arc<Parts>) -> Result<(), CheckError> {
+        assert_eq!(request.uri.path(), "/");
+        claims_only(claims).await
+    }
+
+    fn impl_future(claims: CognitoClaims, _: Arc<Parts>) -> impl Future<Output = Result<(), CheckError>> {
+        claims_only(claims)
+    }
+
+    fn boxed(claims: CognitoClaims, _: Arc<Parts>) -> Pin<Box<dyn Future<Output = Result<(), CheckError>> + Send>> {
+        Box::pin(claims_only(claims))
+    }
+
+    #[tokio::test]
+    async fn every_form_of_an_async_check_compiles_and_rejects() {
+        let fake = FakeUserPool::new();
+        let sessions = Sessions { ended: Arc::default() };
+        sessions.ended.write().await.insert("mallory".to_owned());
+        let auth = || CognitoAuth::new(fake.user_pool());
+        let (a, b, c, d, e, f) = (
+            sessions.clone(),
+            sessions.clone(),
+            sessions.clone(),
+            sessions.clone(),
+            sessions.clone(),
+            Arc::clone(&sessions.ended),
+        );
+        for (form, auth) in [
+            ("async function", auth().custom_check_async(claims_and_request)),
+            ("async function of the claims", auth().custom_check_async(|claims, _| claims_only(claims))),
+            ("function that returns `impl Future`", auth().custom_check_async(impl_future)),
+            ("function that returns a boxed future", auth().custom_check_async(boxed)),
+            (
+                "async block",
+                auth().custom_check_async(|claims, request| async move {
+                    assert!(request.headers.contains_key("authorization"));
+                    claims_only(claims).await
+                }),
+            ),
+            (
+                "async block with captures",
+                auth().custom_check_async(move |claims, _| async move { a.check(&claims).await }),
+            ),
+            ("async closure", auth().custom_check_async(async |claims, _| claims_only(claims).await)),
+            ("async closure with captures", auth().custom_check_async(async move |claims, _| b.check(&claims).await)),
+            (
+                "async closure that reads the request",
+                auth().custom_check_async(async move |claims: CognitoClaims, request: Arc<Parts>| {
+                    c.check(&claims).await?;
+                    if request.method == "GET" { Ok(()) } else { Err(CheckError::forbidden("read-only")) }
+                }),
+            ),
+            ("async method", auth().custom_check_async(move |claims, _| d.check_owned(claims))),
+            (
+                "helper that borrows and returns `impl Future`",
+                auth().custom_check_async(async move |claims, _| e.check_with_impl_future(&claims).await),
+            ),
+            (
+                "guard held across an await",
+                auth().custom_check_async(async move |claims, _| {
+                    let ended = f.read().await;
+                    tokio::task::yield_now().await;
+                    if ended.contains(claims.sub()) { Err(CheckError::invalid_token("signed out")) } else { Ok(()) }
+                }),
+            ),
+        ] {
+            for (user, status) in [("alice", 200), ("mallory", 401)] {
+                let token = fake.access_token(user).claim("sub", user).mint();
+                for _ in 0..2 {
+                    assert_eq!(ask(&auth, Some(&token)).await.0, status, "{form}: {user}");
+                }
+            }
+        }
+    }
+}
+
+/// The request's head is shared with the checks, and the handler gets it back, also if a check has kept it.
 #[tokio::test]
-async fn checks_run_last_and_every_time() {
+async fn the_handler_gets_the_head_that_the_checks_have_read() {
+    let fake = FakeUserPool::new();
+    let kept: Arc<Mutex<Vec<Arc<Parts>>>> = Arc::default();
+    let keep = Arc::clone(&kept);
+    let auth = CognitoAuth::new(fake.user_pool());
+    for auth in [
+        auth.clone().custom_check_async(async |_, _| Ok(())),
+        auth.custom_check_async(async move |_, request| {
+            keep.lock().unwrap().push(request);
+            Ok(())
+        }),
+    ] {
+        let home = async |ConnectInfo(address): ConnectInfo<SocketAddr>, headers: HeaderMap, claims: CognitoClaims| {
+            format!("{address} {} {}", headers["x-tenant"].to_str().unwrap(), claims.username().unwrap_or_default())
+        };
+        let app = Router::new().route("/home", get(home)).layer(auth);
+        let request = Request::get("/home")
+            .header("x-tenant", "blue")
+            .header("authorization", format!("Bearer {}", fake.access_token("alice").mint()));
+        let request = request.extension(ConnectInfo(SocketAddr::from(([127, 0, 0, 9], 1))));
+        let body = app.oneshot(request.body(Body::empty()).unwrap()).await.unwrap().into_body();
+        assert_eq!(axum::body::to_bytes(body, 100).await.unwrap(), "127.0.0.9:1 blue alice");
+    }
+    assert_eq!(kept.lock().unwrap().len(), 1);
+}
+
+/// The cause is for the operator: outer layers and the log have it, the response does not.
+#[tokio::test]
+async fn the_cause_of_a_check_error_is_kept_and_not_sent() {
+    let fake = FakeUserPool::new();
+    let auth = CognitoAuth::new(fake.user_pool()).custom_check(|_, _| {
+        let cause = io::Error::other("connection to 10.0.0.7 refused");
+        Err(CheckError::unavailable("the session store did not respond").caused_by(cause))
+    });
+    let app = Router::new().route("/", get(async |_: CognitoClaims| "in")).layer(auth);
+    let token = fake.access_token("alice").mint();
+    let request = Request::get("/").header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap();
+    let response = app.oneshot(request).await.unwrap();
+    let error = response.extensions().get::<AuthRejection>().unwrap().check_error().unwrap().clone();
+    assert_eq!(error.to_string(), "the session store did not respond");
+    assert_eq!(error.source().unwrap().to_string(), "connection to 10.0.0.7 refused");
+    assert!(!format!("{:?}", response.headers()).contains("10.0.0.7"));
+    let body = axum::body::to_bytes(response.into_body(), 1000).await.unwrap();
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    assert!(!body.contains("10.0.0.7") && !body.contains("session store"), "{body}");
+}
+
+#[tokio::test]
+async fn checks_run_last_and_on_every_request() {
     let fake = FakeUserPool::new();
     let calls = Arc::new(AtomicUsize::new(0));
-    let counted = |calls: &Arc<AtomicUsize>| {
-        let calls = Arc::clone(calls);
-        move || calls.fetch_add(1, Ordering::SeqCst)
-    };
-    let (at_once, in_time) = (counted(&calls), counted(&calls));
+    let (sync, asynchronous) = (Arc::clone(&calls), Arc::clone(&calls));
     let auth = CognitoAuth::new(fake.user_pool())
-        .own_check(move |_, _| {
-            at_once();
+        .custom_check(move |_, _| {
+            sync.fetch_add(1, Ordering::SeqCst);
             Ok(())
         })
-        .own_check_async(move |_, _| {
-            in_time();
-            async { Ok(()) }
+        .custom_check_async(async move |_, _| {
+            asynchronous.fetch_add(1, Ordering::SeqCst);
+            Ok(())
         });
     let token = fake.access_token("alice").mint();
     for n in 1..=3 {
@@ -92,30 +254,31 @@ async fn checks_run_last_and_every_time() {
     for bad in [fake.access_token("a").expired().mint(), fake.id_token("a").mint(), "x".to_owned()] {
         assert_eq!(ask(&auth, Some(&bad)).await.0, 401);
     }
-    assert_eq!(calls.load(Ordering::SeqCst), 6, "only valid tokens come so far");
+    assert_eq!(calls.load(Ordering::SeqCst), 6, "only valid tokens reach the checks");
 
-    // The way that waits for keys goes through the checks as well.
+    // A request that waits for keys passes the checks afterwards.
     fake.rotate();
     assert_eq!(ask(&auth, Some(&fake.access_token("alice").mint())).await.0, 200);
     assert_eq!((fake.fetches(), calls.load(Ordering::SeqCst)), (1, 8));
-    fake.rotate();
-    let strict = CognitoAuth::new(fake.user_pool()).own_check(|_, _| Err(CheckError::forbidden("no")));
-    fake.rotate();
-    assert_eq!(ask(&strict, Some(&fake.access_token("alice").mint())).await.0, 403);
-    let strict = CognitoAuth::new(fake.user_pool()).own_check_async(|_, _| async { Err(CheckError::forbidden("no")) });
-    fake.rotate();
-    let (before, token) = (fake.fetches(), fake.access_token("alice").mint());
-    assert_eq!(ask(&strict, Some(&token)).await.0, 403);
-    assert_eq!(fake.fetches(), before + 1, "after a wait for keys");
+    let no = || Err(CheckError::forbidden("no"));
+    for strict in [
+        CognitoAuth::new(fake.user_pool()).custom_check(move |_, _| no()),
+        CognitoAuth::new(fake.user_pool()).custom_check_async(async move |_, _| no()),
+    ] {
+        fake.rotate();
+        let (before, token) = (fake.fetches(), fake.access_token("alice").mint());
+        assert_eq!(ask(&strict, Some(&token)).await.0, 403);
+        assert_eq!(fake.fetches(), before + 1, "the request waited for keys");
+    }
 }
 
-/// The innermost layer decides about tokens, but nobody overrules a check.
+/// The innermost layer decides about tokens, but no layer overrides a custom check.
 #[tokio::test]
-async fn an_inner_layer_does_not_undo_a_check() {
+async fn an_inner_layer_does_not_override_a_check() {
     let fake = FakeUserPool::new();
     let token = fake.access_token("alice").mint();
     let plain = || CognitoAuth::new(fake.user_pool());
-    let checked = || plain().own_check(|_, _| Err(CheckError::forbidden("no")));
+    let checked = || plain().custom_check(|_, _| Err(CheckError::forbidden("no")));
     for (name, inner, outer) in [("outside", plain(), checked()), ("inside", checked(), plain())] {
         let app = Router::new().route("/", get(async |_: CognitoClaims| "in")).layer(inner).layer(outer);
         let request = Request::get("/").header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap();
@@ -132,10 +295,7 @@ async fn claims_or_else_a_rejection() {
             "/",
             get(async |request: Request<Body>| {
                 let extensions = request.extensions();
-                let both = (
-                    extensions.get::<CognitoClaims>().is_some(),
-                    extensions.get::<axum_cognito::AuthRejection>().is_some(),
-                );
+                let both = (extensions.get::<CognitoClaims>().is_some(), extensions.get::<AuthRejection>().is_some());
                 format!("{both:?}")
             }),
         )
@@ -151,60 +311,81 @@ async fn claims_or_else_a_rejection() {
 }
 
 #[tokio::test]
-async fn the_first_that_refuses_ends_it() {
+async fn the_first_rejection_ends_the_checks() {
     let fake = FakeUserPool::new();
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let note = |name: &'static str, verdict: fn() -> Result<(), CheckError>| {
-        let asked = Arc::clone(&asked);
+    let called = Arc::new(Mutex::new(Vec::new()));
+    let note = |name: &'static str, result: fn() -> Result<(), CheckError>| {
+        let called = Arc::clone(&called);
         move || {
-            asked.lock().unwrap().push(name);
-            verdict()
+            called.lock().unwrap().push(name);
+            result()
         }
     };
     let (one, two, three, four) = (
         note("one", || Ok(())),
         note("two", || Ok(())),
-        note("three", || Err(CheckError::denied("no"))),
+        note("three", || Err(CheckError::invalid_token("no"))),
         note("four", || Ok(())),
     );
     let auth = CognitoAuth::new(fake.user_pool())
-        .own_check_async(move |_, _| std::future::ready(two()))
-        .own_check(move |_, _| one())
-        .own_check_async(move |_, _| std::future::ready(three()))
-        .own_check_async(move |_, _| std::future::ready(four()));
+        .custom_check_async(async move |_, _| two())
+        .custom_check(move |_, _| one())
+        .custom_check_async(async move |_, _| three())
+        .custom_check_async(async move |_, _| four());
     assert_eq!(ask(&auth, Some(&fake.access_token("alice").mint())).await.0, 401);
-    assert_eq!(*asked.lock().unwrap(), ["one", "two", "three"], "those that never wait come first");
+    assert_eq!(*called.lock().unwrap(), ["one", "two", "three"], "sync checks come first");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_check_that_hangs_is_unavailable_after_its_bound() {
+async fn a_check_that_exceeds_its_time_limit_is_unavailable() {
     let fake = FakeUserPool::new();
     let token = fake.access_token("alice").mint();
-    let hangs = |_: &CognitoClaims, _: &http::request::Parts| std::future::pending();
-    for (auth, bound) in [
-        (CognitoAuth::new(fake.user_pool()).own_check_async(hangs), Duration::from_secs(1)),
-        (
-            CognitoAuth::new(fake.user_pool()).own_check_async_within(Duration::from_millis(50), hangs),
-            Duration::from_millis(50),
-        ),
+    let auth = || CognitoAuth::new(fake.user_pool());
+    let limit = Duration::from_millis(50);
+    let hangs = async |_, _| std::future::pending().await;
+    for (name, auth, limit) in [
+        ("default", auth().custom_check_async(hangs), Duration::from_secs(1)),
+        ("set before", auth().custom_check_timeout(limit).unwrap().custom_check_async(hangs), limit),
+        ("set after", auth().custom_check_async(hangs).custom_check_timeout(limit).unwrap(), limit),
     ] {
         let started = tokio::time::Instant::now();
-        assert_eq!(ask(&auth, Some(&token)).await.0, 503);
-        let took = started.elapsed();
-        assert!(took >= bound && took < bound + Duration::from_millis(10), "{took:?}");
+        assert_eq!(ask(&auth, Some(&token)).await.0, 503, "{name}");
+        let elapsed = started.elapsed();
+        assert!(elapsed >= limit && elapsed < limit + Duration::from_millis(10), "{name}: {elapsed:?}");
     }
 }
 
-/// Sign-out everywhere bites at once, for tokens that were verified before too; and who is refused is anonymous on optional routes.
+#[test]
+fn the_time_limit_of_checks_has_a_range() {
+    let fake = FakeUserPool::new();
+    for (limit, value) in [
+        (Duration::ZERO, Err(0)),
+        (Duration::from_micros(999), Err(0)),
+        (Duration::from_millis(1), Ok(())),
+        (Duration::from_secs(60), Ok(())),
+        (Duration::from_millis(60_001), Err(60_001)),
+        (Duration::MAX, Err(u64::MAX)),
+    ] {
+        let set = CognitoAuth::new(fake.user_pool()).custom_check_timeout(limit).map(drop);
+        let expected = value.map_err(|value| ConfigError::Limit {
+            setting: "custom_check_timeout (ms)",
+            value,
+            range: (1, 60_000),
+        });
+        assert_eq!(set, expected, "{limit:?}");
+    }
+}
+
+/// The revocation also applies to cached tokens. Optional routes treat the rejected caller as anonymous.
 #[tokio::test]
 async fn a_revoked_session_ends_with_the_next_request() {
     let fake = FakeUserPool::new();
     let revoked: Arc<Mutex<HashSet<String>>> = Arc::default();
     let look = Arc::clone(&revoked);
-    let auth = CognitoAuth::new(fake.user_pool()).own_check(move |claims, _| {
+    let auth = CognitoAuth::new(fake.user_pool()).custom_check(move |claims, _| {
         let revoked = look.lock().map_err(|_| CheckError::unavailable("poisoned"))?;
         match claims.origin_jti() {
-            Some(session) if revoked.contains(session) => Err(CheckError::denied("signed out")),
+            Some(session) if revoked.contains(session) => Err(CheckError::invalid_token("signed out")),
             _ => Ok(()),
         }
     });
@@ -234,8 +415,8 @@ async fn a_revoked_session_ends_with_the_next_request() {
 #[tokio::test]
 async fn a_check_sees_the_request() {
     let fake = FakeUserPool::new();
-    let auth = CognitoAuth::new(fake.user_pool()).own_check(|claims, request| {
-        let bound: Option<IpAddr> = claims.get("custom:ip").map_err(|_| CheckError::denied("not an address"))?;
+    let auth = CognitoAuth::new(fake.user_pool()).custom_check(|claims, request| {
+        let bound: Option<IpAddr> = claims.get("custom:ip").map_err(|_| CheckError::invalid_token("not an address"))?;
         let from = request.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
         if bound.is_none() || bound == from { Ok(()) } else { Err(CheckError::forbidden("another address")) }
     });

@@ -20,4 +20,5 @@ mod resource;
 mod rules;
 mod sources;
 mod verify;
+mod waiting;
 mod wire;

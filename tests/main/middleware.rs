@@ -119,14 +119,14 @@ async fn the_ready_service_is_the_one_that_is_called() {
     assert_eq!(strict.calls.load(Ordering::SeqCst), 3);
 }
 
-/// Each layer asks the one inside whether it is ready, and calls that very one: at once, and after an own check that takes its time.
+/// Each layer asks the one inside whether it is ready, and calls that very one: at once, and after an async check.
 #[tokio::test]
 async fn every_layer_passes_readiness_on() {
     let fake = FakeUserPool::new();
     let token = fake.access_token("alice").mint();
     let auth = || CognitoAuth::new(fake.user_pool());
     let waits = || {
-        auth().own_check_async(|_, _| async {
+        auth().custom_check_async(async |_, _| {
             tokio::task::yield_now().await;
             Ok(())
         })

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::{
     Router,
     body::Body,
-    http::{Method, Request, StatusCode, header},
+    http::{HeaderName, HeaderValue, Method, Request, StatusCode, Version, header},
     response::Response,
     routing::{any, get, post},
 };
@@ -415,55 +415,92 @@ async fn a_refusal_touches_no_body() {
     }
 }
 
+/// A gRPC request as every gRPC client sends it.
+fn grpc_request() -> http::request::Builder {
+    Request::post("/p.S/M")
+        .version(Version::HTTP_2)
+        .header(header::CONTENT_TYPE, "application/grpc")
+        .header(header::TE, "trailers")
+}
+
 #[tokio::test]
-async fn grpc_hears_its_own_statuses() {
+async fn grpc_rejections_carry_the_grpc_status_and_the_challenge() {
     let fake = FakeUserPool::new();
     let app = Router::new()
         .route("/p.S/M", post(async || "message").route_layer(Require::group("admins")))
-        .layer(CognitoAuth::new(fake.user_pool()).required());
+        .layer(CognitoAuth::new(fake.user_pool()).grpc_responses().required());
     let bob = format!("Bearer {}", fake.access_token("bob").mint());
     let invalid = r#"Bearer error="invalid_token", error_description="the token is not valid here""#;
     let malformed = r#"Bearer error="invalid_request", error_description="send exactly one bearer token""#;
     let right = RIGHT.strip_prefix("403 ").unwrap();
-    for (name, content_type, authorization, expected) in [
-        ("nobody", "application/grpc", "", Some(("16", "there is no bearer token", "Bearer"))),
-        ("garbage", "application/grpc+proto", "Bearer x", Some(("16", "the token is not valid", invalid))),
-        (
-            "malformed",
-            "application/grpc; charset=x",
-            "Bearer",
-            Some(("16", "the request does not carry exactly one bearer token", malformed)),
-        ),
-        ("no right", "application/grpc", &bob, Some(("7", "the caller is known but not allowed to do this", right))),
-        ("gRPC-Web", "application/grpc-web", &bob, None),
-        ("a name that only begins so", "application/grpcx", &bob, None),
-        ("JSON", "application/json", "", None),
+    for (name, authorization, code, message, challenge) in [
+        ("no token", "", "16", "there is no bearer token", "Bearer"),
+        ("invalid token", "Bearer x", "16", "the token is not valid", invalid),
+        ("malformed header", "Bearer", "16", "the request does not carry exactly one bearer token", malformed),
+        ("missing group", &bob, "7", "the caller is known but not allowed to do this", right),
     ] {
-        let request = Request::post("/p.S/M").header(header::CONTENT_TYPE, content_type);
+        let request = grpc_request();
         let request = if authorization.is_empty() { request } else { request.header("authorization", authorization) };
         let response = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
-        match expected {
-            None => assert!(response.status().is_client_error() && header("grpc-status").is_none(), "{name}"),
-            Some((code, message, challenge)) => {
-                assert_eq!(response.status(), StatusCode::OK, "{name}");
-                assert_eq!(header("content-type").as_deref(), Some("application/grpc"), "{name}");
-                assert_eq!(header("grpc-status").as_deref(), Some(code), "{name}");
-                assert_eq!(header("grpc-message").as_deref(), Some(message), "{name}");
-                assert_eq!(header("www-authenticate").as_deref(), Some(challenge), "{name}");
-                assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty(), "{name}");
-            }
+        assert_eq!(response.status(), StatusCode::OK, "{name}");
+        assert_eq!(header("content-type").as_deref(), Some("application/grpc"), "{name}");
+        assert_eq!(header("grpc-status").as_deref(), Some(code), "{name}");
+        assert_eq!(header("grpc-message").as_deref(), Some(message), "{name}");
+        assert_eq!(header("www-authenticate").as_deref(), Some(challenge), "{name}");
+        assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty(), "{name}");
+    }
+}
+
+/// Rate limiters, firewalls and audit logs go by the HTTP status, so a client must not turn a rejection into a 200 by a header.
+#[tokio::test]
+async fn only_grpc_requests_of_layers_that_opt_in_get_a_rejection_with_status_200() {
+    type Change = fn(&mut Request<Body>);
+    let cases: [(&str, Change, bool); 15] = [
+        ("a gRPC request", |_| {}, true),
+        ("with a message format", |r| set_header(r, header::CONTENT_TYPE, "application/grpc+proto"), true),
+        ("with a parameter", |r| set_header(r, header::CONTENT_TYPE, "application/grpc; charset=x"), true),
+        ("with `TE` in capitals", |r| set_header(r, header::TE, "Trailers"), true),
+        ("over HTTP/1.1", |r| *r.version_mut() = Version::HTTP_11, false),
+        ("over HTTP/1.0", |r| *r.version_mut() = Version::HTTP_10, false),
+        ("over HTTP/3", |r| *r.version_mut() = Version::HTTP_3, false),
+        ("without `TE`", |r| drop(r.headers_mut().remove(header::TE)), false),
+        ("with another `TE`", |r| set_header(r, header::TE, "gzip"), false),
+        (
+            "with two `TE` headers",
+            |r| assert!(r.headers_mut().append(header::TE, HeaderValue::from_static("x"))),
+            false,
+        ),
+        ("with GET", |r| *r.method_mut() = Method::GET, false),
+        ("gRPC-Web", |r| set_header(r, header::CONTENT_TYPE, "application/grpc-web"), false),
+        ("another media type", |r| set_header(r, header::CONTENT_TYPE, "application/grpcx"), false),
+        ("JSON", |r| set_header(r, header::CONTENT_TYPE, "application/json"), false),
+        ("without a content type", |r| drop(r.headers_mut().remove(header::CONTENT_TYPE)), false),
+    ];
+    let fake = FakeUserPool::new();
+    let auth = || CognitoAuth::new(fake.user_pool());
+    let routes = || Router::new().route("/p.S/M", any(async || "message"));
+    let by_rule = || routes().route_layer(Require::valid_token());
+    for (name, app, opts_in) in [
+        ("deny by default", routes().layer(auth().required()), false),
+        ("rule", by_rule().layer(auth()), false),
+        ("deny by default, opted in", routes().layer(auth().grpc_responses().required()), true),
+        ("rule, opted in", by_rule().layer(auth().grpc_responses()), true),
+        ("rule, outer layer opted in", by_rule().layer(auth()).layer(auth().grpc_responses()), true),
+    ] {
+        for (case, change, is_grpc) in cases {
+            let mut request = grpc_request().body(Body::empty()).unwrap();
+            change(&mut request);
+            let response = app.clone().oneshot(request).await.unwrap();
+            let expected = if opts_in && is_grpc { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
+            assert_eq!(response.status(), expected, "{name}: {case}");
+            assert_eq!(response.headers().contains_key("grpc-status"), opts_in && is_grpc, "{name}: {case}");
         }
     }
 }
 
-/// The protocol knows only `POST`: nobody makes a 200 of a refusal by a header alone.
-#[tokio::test]
-async fn other_methods_are_not_grpc() {
-    let fake = FakeUserPool::new();
-    let app = Router::new().route("/me", get(async || "me")).layer(CognitoAuth::new(fake.user_pool()).required());
-    let request = Request::get("/me").header(header::CONTENT_TYPE, "application/grpc").body(Body::empty()).unwrap();
-    assert_eq!(app.oneshot(request).await.unwrap().status(), StatusCode::UNAUTHORIZED);
+fn set_header(request: &mut Request<Body>, name: HeaderName, value: &'static str) {
+    request.headers_mut().insert(name, HeaderValue::from_static(value));
 }
 
 /// Who has no token yet learns which scopes to ask for; who has a bad one has asked before.

@@ -1,21 +1,21 @@
-//! How does a gRPC service use the layers, and what do its clients get to see?
+//! How does a gRPC service use the layers, and what do its clients see?
 //!
 //! ```console
 //! $ cargo run --bin grpc
 //! ```
 //!
-//! prints a token and `curl` commands: gRPC is HTTP/2, and a refusal is all in the headers, so `curl` shows it. What clients see is the
-//! status of gRPC, since theirs do not look at that of HTTP:
+//! The program prints a token and `curl` commands. gRPC is HTTP/2, and a rejection is in the headers, so `curl` shows it. The layer opts in to
+//! gRPC responses, so clients see a gRPC status:
 //!
 //! | request | status |
 //! |---|---|
-//! | no token, or one that is not valid | `UNAUTHENTICATED` |
-//! | a valid token without the group or scope | `PERMISSION_DENIED` |
-//! | the keys cannot be had | `UNAVAILABLE` |
+//! | without a token, or with an invalid one | `UNAUTHENTICATED` |
+//! | with a valid token that lacks the group or scope | `PERMISSION_DENIED` |
+//! | while the keys are unavailable | `UNAVAILABLE` |
 //!
-//! The services are put into an axum router. The layers make the body of a refusal from `Bytes`: tonic's body cannot be made so, axum's
-//! can; and a rule can stand around one service of several. Without axum, `tower_http::map_response_body` inside of the layers does the
-//! same.
+//! The services are in an axum router for two reasons. The layers build the body of a rejection from `Bytes`, which axum's body supports and
+//! tonic's does not. And a rule can protect one service of several. Without axum, `tower_http::map_response_body` inside the layers converts
+//! the body.
 #![forbid(unsafe_code)]
 
 use std::error::Error;
@@ -43,13 +43,13 @@ struct Text {
     text: String,
 }
 
-/// All services, closed to whoever has no valid token, and `Admin` to all but admins.
+/// Returns all services. Each requires a valid token, and `Admin` requires the group `admins`.
 fn app(pool: UserPool) -> Router {
     let admin = Router::new()
         .route_service(&format!("/{}/{{*method}}", AdminServer::<Demo>::NAME), AdminServer::new(Demo))
         .route_layer(Require::group("admins"));
     let services = Routes::new(GreeterServer::new(Demo)).into_axum_router().merge(admin);
-    services.layer(CognitoAuth::new(pool).required())
+    services.layer(CognitoAuth::new(pool).grpc_responses().required())
 }
 
 struct Demo;

@@ -27,7 +27,6 @@
 use std::{
     env,
     error::Error,
-    fmt::Display,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -39,7 +38,8 @@ use axum::{
     routing::{get, post},
 };
 use axum_cognito::{
-    AuthRejection, CheckError, Clock, CognitoAuth, CognitoClaims, Require, SystemClock, UserPool, testing::FakeUserPool,
+    AuthRejection, CheckError, Clock, CognitoAuth, CognitoClaims, ConfigError, Require, SystemClock, UserPool,
+    testing::FakeUserPool,
 };
 use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, aio::MultiplexedConnection};
 use tokio::{net::TcpListener, time::sleep, time::timeout};
@@ -108,17 +108,17 @@ impl Revocations {
         let mut connection = connection.ok_or_else(|| CheckError::unavailable("not connected to Redis"))?;
         match timeout(self.patience, command.query_async(&mut connection)).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(self.lost(&error)),
-            Err(elapsed) => Err(self.lost(&elapsed)),
+            Ok(Err(error)) => Err(self.lost(error)),
+            Err(elapsed) => Err(self.lost(elapsed)),
         }
     }
 
-    fn lost(&self, why: &dyn Display) -> CheckError {
+    fn lost(&self, error: impl Error + Send + Sync + 'static) -> CheckError {
         if self.set(None).is_some() {
-            tracing::warn!(%why, "lost the connection to Redis");
+            tracing::warn!(%error, "lost the connection to Redis");
             tokio::spawn(self.clone().connect(PAUSE));
         }
-        CheckError::unavailable("Redis did not answer")
+        CheckError::unavailable("Redis did not respond").caused_by(error)
     }
 
     /// The check of every request with a token.
@@ -130,9 +130,9 @@ impl Revocations {
         let session = revoked.get(1).copied().flatten();
         // The very second counts as before, and so does a sign-in at no known time.
         if user.is_some_and(|since| caller.signed_in.is_none_or(|then| then <= since)) {
-            return Err(CheckError::denied("signed out everywhere since"));
+            return Err(CheckError::invalid_token("signed out everywhere since"));
         }
-        if session.is_some() { Err(CheckError::denied("signed out")) } else { Ok(()) }
+        if session.is_some() { Err(CheckError::invalid_token("signed out")) } else { Ok(()) }
     }
 
     async fn revoke(&self, key: String, since: u64) -> Result<(), CheckError> {
@@ -166,18 +166,18 @@ fn unix_seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-fn app(pool: UserPool, revocations: Revocations) -> Router {
+fn app(pool: UserPool, revocations: Revocations) -> Result<Router, ConfigError> {
     let checked = revocations.clone();
-    let bound = 2 * revocations.patience;
     let auth = CognitoAuth::new(pool)
-        // `ask` has a bound of its own, and must see it pass; this one is for what is added to it some day.
-        .own_check_async_within(bound, move |claims, _| checked.clone().check(Caller::of(claims)));
-    Router::new()
+        .custom_check_async(move |claims, _| checked.check(Caller::of(&claims)))
+        // `ask` has its own time limit, and must see it pass. This one covers whatever is added to the check later.
+        .custom_check_timeout(2 * revocations.patience)?;
+    Ok(Router::new()
         .route("/me", get(async |claims: CognitoClaims| claims.username().unwrap_or("a machine").to_owned()))
         .route("/signout", post(sign_out))
         .route("/signout-everywhere", post(sign_out_everywhere))
         .layer(auth.required())
-        .with_state(revocations)
+        .with_state(revocations))
 }
 
 /// 204 is a promise, so what Redis has not confirmed is 503: the caller tries again.
@@ -209,7 +209,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("TOKEN={}", pool.access_token("alice").mint());
     println!("curl -i http://127.0.0.1:3000/me -H \"authorization: Bearer $TOKEN\"");
     println!("curl -i http://127.0.0.1:3000/signout-everywhere -X POST -H \"authorization: Bearer $TOKEN\"");
-    Ok(axum::serve(listener, app(pool.user_pool(), revocations)).await?)
+    Ok(axum::serve(listener, app(pool.user_pool(), revocations)?).await?)
 }
 
 #[cfg(test)]
@@ -309,7 +309,7 @@ mod tests {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let url = format!("http://{}", listener.local_addr().unwrap());
             let revocations = Revocations::connecting(redis.client(), PATIENT);
-            let app = app(pool.user_pool(), revocations.clone());
+            let app = app(pool.user_pool(), revocations.clone()).unwrap();
             tokio::spawn(async { axum::serve(listener, app).await });
             Self { url, pool: pool.clone(), revocations, http: reqwest::Client::new() }
         }

@@ -48,7 +48,7 @@ async fn chat(claims: CognitoClaims, upgrade: WebSocketUpgrade) -> Response {
     upgrade.on_upgrade(|socket| converse(socket, claims))
 }
 
-/// The layer sees the handshake only, own checks as well. From there on, nothing but this function ends what began with a valid token: a
+/// The layer and its custom checks see the handshake only. From there on, nothing but this function ends what began with a valid token: a
 /// sign-out elsewhere is not noticed until then, so these tokens should be short-lived.
 async fn converse(mut socket: WebSocket, claims: CognitoClaims) {
     let left = claims.expires_in();
