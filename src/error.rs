@@ -7,7 +7,10 @@
 
 use std::{error::Error, fmt, sync::Arc, time::SystemTime};
 
-use crate::step::VerifyStep;
+use crate::{
+    step::VerifyStep,
+    time::{span, unix_seconds, utc},
+};
 
 /// A setting that can never work: found before the first request, or when it is changed at run time.
 ///
@@ -313,7 +316,14 @@ pub struct VerifyError {
 struct Detail {
     expected: Option<Arc<str>>,
     actual: Option<Box<str>>,
-    expired_at: Option<SystemTime>,
+    expired: Option<Expired>,
+}
+
+/// When a token expired, and when it was rejected.
+#[derive(Clone, Copy)]
+struct Expired {
+    at: SystemTime,
+    now: SystemTime,
 }
 
 /// The most characters of a caller's value that are kept for [`VerifyError::actual`].
@@ -348,9 +358,9 @@ impl VerifyError {
         self.detail.as_ref()?.actual.as_deref()
     }
 
-    /// When the token expired, for [`VerifyErrorKind::Expired`].
+    /// Returns when the token expired, for [`VerifyErrorKind::Expired`].
     pub fn expired_at(&self) -> Option<SystemTime> {
-        self.detail.as_ref()?.expired_at
+        Some(self.detail.as_ref()?.expired?.at)
     }
 }
 
@@ -403,8 +413,9 @@ impl VerifyError {
         self
     }
 
-    pub(crate) fn expired(mut self, at: SystemTime) -> Self {
-        self.detail.get_or_insert_default().expired_at = Some(at);
+    /// Records when the token expired, and the present time, so that the message says how long ago that was.
+    pub(crate) fn expired(mut self, at: SystemTime, now: SystemTime) -> Self {
+        self.detail.get_or_insert_default().expired = Some(Expired { at, now });
         self
     }
 }
@@ -415,10 +426,19 @@ impl fmt::Display for VerifyError {
         if let Some(claim) = self.claim {
             write!(f, " (`{claim}`)")?;
         }
-        if let Some(expected) = self.expected() {
-            write!(f, "; expected {expected}")?;
+        match (self.detail.as_ref().and_then(|detail| detail.expired), self.expected()) {
+            (Some(expired), _) => write!(f, ": {expired}"),
+            (None, Some(expected)) => write!(f, "; expected {expected}"),
+            (None, None) => Ok(()),
         }
-        Ok(())
+    }
+}
+
+/// The time is a number that a genuine token carries, so it is safe to log.
+impl fmt::Display for Expired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (at, now) = (unix_seconds(self.at), unix_seconds(self.now));
+        write!(f, "at {}, {} ago", utc(at), span(now.saturating_sub(at)))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime},
 };
 
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     keys::Signed,
     pool::{LEEWAY_MAX, TokenUse, UserPoolId},
     step::VerifyStep,
+    time::unix_seconds,
 };
 
 /// The conditions of one user pool, apart from its clients, which can change.
@@ -87,7 +88,7 @@ pub(crate) fn check_times(claims: &ClaimSet, now: SystemTime, leeway: Duration) 
             .of("exp")
             .expected_value(format!("a time after {}", unix_seconds(now)))
             .actual_value(&unix_seconds(exp).to_string())
-            .expired(exp));
+            .expired(exp, now));
     }
     let not_yet = |claim, latest: SystemTime, actual| {
         VerifyError::new(VerifyErrorKind::NotYetValid, "the token is not valid yet")
@@ -105,10 +106,6 @@ pub(crate) fn check_times(claims: &ClaimSet, now: SystemTime, leeway: Duration) 
 /// How far a time that Cognito wrote as past may lie ahead. Fresh tokens must pass on a host whose clock is a little behind, so this
 /// is the longest leeway whatever leeway is set.
 pub(crate) const CLOCK_TOLERANCE: Duration = LEEWAY_MAX;
-
-pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
 
 /// The accepted token uses; at least one, by construction.
 #[derive(Clone, Copy, Debug)]

@@ -24,8 +24,9 @@ use crate::{
     json::Name,
     keys::Signed,
     middleware::{AuthRejection, Require},
-    policy::{check_times, unix_seconds},
+    policy::check_times,
     pool::{TokenUse, UserPoolId},
+    time::unix_seconds,
 };
 
 /// A token that passed every check. Only `Policy::admit` makes one, out of a [`Signed`] token that satisfies the policy: who holds

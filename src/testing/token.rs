@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use super::pool::{FakeUserPool, SigningKey};
 use crate::{
     clock::{Clock, SystemClock},
-    policy::unix_seconds,
     pool::TokenUse,
+    time::unix_seconds,
 };
 
 /// A token in the making; from [`FakeUserPool`]. Without changes it is one that Cognito could have issued this second, good for an hour.

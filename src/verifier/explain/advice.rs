@@ -6,12 +6,12 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::reading::{Reading, Rules, span};
+use super::reading::{Reading, Rules};
 use crate::{
     error::{VerifyError, VerifyErrorKind as Kind},
-    policy::unix_seconds,
     pool::LEEWAY_MAX,
     step::VerifyStep,
+    time::{span, unix_seconds},
 };
 
 /// A cause and what to do about it, in full sentences.
