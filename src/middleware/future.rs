@@ -8,14 +8,14 @@ use std::{
 };
 
 use http::{
-    HeaderValue, Request, Response,
-    header::{CACHE_CONTROL, Entry, WWW_AUTHENTICATE},
+    Request, Response,
+    header::{Entry, WWW_AUTHENTICATE},
     request::Parts,
 };
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{layer::Settings, rejection::AuthRejection, service::place};
+use super::{caching, layer::Settings, rejection::AuthRejection, service::place};
 use crate::claims::CognitoClaims;
 
 /// The outcome, and the request's head, which own checks may have looked at in the meantime.
@@ -30,6 +30,7 @@ pin_project! {
         #[pin]
         state: State<S, B>,
         settings: Option<Arc<Settings>>,
+        is_anonymous: bool,
     }
 }
 
@@ -56,13 +57,14 @@ impl<S, B> ResponseFuture<S, B>
 where
     S: Service<Request<B>>,
 {
-    pub(super) fn forwarded(future: S::Future, settings: Option<Arc<Settings>>) -> Self {
-        Self { state: State::Forwarded { future }, settings }
+    pub(super) fn forwarded(future: S::Future, settings: Option<Arc<Settings>>, is_anonymous: bool) -> Self {
+        Self { state: State::Forwarded { future }, settings, is_anonymous }
     }
 
     pub(super) fn waiting(verdict: Verdict, body: B, ready: S, settings: Option<Arc<Settings>>) -> Self {
         let waiting = Box::new(Waiting { verdict, rest: Some((body, ready)) });
-        Self { state: State::Waiting { waiting }, settings }
+        // Only requests with a token wait.
+        Self { state: State::Waiting { waiting }, settings, is_anonymous: false }
     }
 }
 
@@ -77,8 +79,13 @@ where
         loop {
             let future = match this.state.as_mut().project() {
                 StateProjection::Forwarded { future } => {
-                    let response = ready!(future.poll(cx))?;
-                    return Poll::Ready(Ok(complete(response, this.settings.as_deref())));
+                    let mut response = ready!(future.poll(cx))?;
+                    let settings = this.settings.as_deref();
+                    if let Some(settings) = settings {
+                        complete_challenge(&mut response, settings);
+                    }
+                    caching::mark(response.headers_mut(), Settings::sources(settings), *this.is_anonymous);
+                    return Poll::Ready(Ok(response));
                 }
                 StateProjection::Waiting { waiting } => {
                     let (outcome, parts) = ready!(waiting.verdict.as_mut().poll(cx));
@@ -94,9 +101,8 @@ where
     }
 }
 
-/// Adds what the application wants in challenges to a refusal from anywhere inside: an extractor, a rule, a handler.
-fn complete<B>(mut response: Response<B>, settings: Option<&Settings>) -> Response<B> {
-    let Some(settings) = settings else { return response };
+/// Adds `realm` and `resource_metadata` to the challenge of a rejection from anywhere inside: an extractor, a rule, a handler.
+fn complete_challenge<B>(response: &mut Response<B>, settings: &Settings) {
     if let Some(refused) = response.extensions().get::<AuthRejection>()
         && let (plain, Some(full)) = (refused.challenge(), settings.challenge.of(refused))
         && let Entry::Occupied(mut challenges) = response.headers_mut().entry(WWW_AUTHENTICATE)
@@ -106,11 +112,6 @@ fn complete<B>(mut response: Response<B>, settings: Option<&Settings>) -> Respon
             *challenge = full.clone();
         }
     }
-    if settings.reads_query() {
-        // RFC 6750 §2.3: what was asked for with a token in the URL must not be kept by a cache that others use.
-        response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("private"));
-    }
-    response
 }
 
 impl<S, B> fmt::Debug for ResponseFuture<S, B>

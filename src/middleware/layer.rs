@@ -12,7 +12,7 @@ use super::{
     required::Required,
     resource::ProtectedResource,
     service::CognitoAuthService,
-    source::TokenSource,
+    source::{self, TokenSource},
 };
 use crate::{
     claims::CognitoClaims,
@@ -80,8 +80,9 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    pub(super) fn reads_query(&self) -> bool {
-        self.sources.as_deref().unwrap_or_default().iter().any(TokenSource::is_query)
+    /// Returns the token sources in effect.
+    pub(super) fn sources(settings: Option<&Self>) -> &[TokenSource] {
+        settings.and_then(|settings| settings.sources.as_deref()).unwrap_or(&source::DEFAULT)
     }
 }
 

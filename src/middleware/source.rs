@@ -2,7 +2,7 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{COOKIE, SEC_WEBSOCKET_PROTOCOL},
+    header::{AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL},
 };
 
 use super::bearer::{self, Credentials};
@@ -13,6 +13,7 @@ use crate::error::ConfigError;
 /// | source | for | beware |
 /// |---|---|---|
 /// | [`authorization`](Self::authorization) | every API; the default | |
+/// | [`authorization_without_scheme`](Self::authorization_without_scheme) | clients written for API Gateway | no standard describes it |
 /// | [`cookie`](Self::cookie) | pages of the same site | requests that other sites forge carry it too (CSRF) |
 /// | [`header`](Self::header) | behind a load balancer that signs users in | |
 /// | [`websocket_protocol`](Self::websocket_protocol) | WebSockets of browsers, which cannot set headers | |
@@ -20,9 +21,13 @@ use crate::error::ConfigError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenSource(Source);
 
+/// The sources of a layer that was given none.
+pub(super) static DEFAULT: [TokenSource; 1] = [TokenSource(Source::Authorization)];
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Source {
     Authorization,
+    AuthorizationWithoutScheme,
     Cookie(Box<str>),
     Header(HeaderName),
     WebSocketProtocol(Box<str>),
@@ -33,6 +38,25 @@ impl TokenSource {
     /// `Authorization: Bearer <token>` (RFC 6750 §2.1).
     pub fn authorization() -> Self {
         Self(Source::Authorization)
+    }
+
+    /// `Authorization: <token>`, without a scheme.
+    ///
+    /// Cognito authorizers of API Gateway take the token this way, so clients written for them send it so. Such a value is not valid
+    /// `Authorization` syntax (RFC 9110 §11.6.2), so it is accepted only if this source is added.
+    ///
+    /// The whole value must be one token: the characters of RFC 6750's `b64token`, with exactly two dots. Any other value has no token
+    /// for this source. It can be combined with [`authorization`](Self::authorization), because no value fits both.
+    ///
+    /// ```
+    /// use axum_cognito::{CognitoAuth, TokenSource, UserPool};
+    ///
+    /// let auth = CognitoAuth::new(UserPool::new("us-east-1_AbC123xyz", "1example23456789")?)
+    ///     .token_from([TokenSource::authorization(), TokenSource::authorization_without_scheme()])?;
+    /// # Ok::<(), axum_cognito::ConfigError>(())
+    /// ```
+    pub fn authorization_without_scheme() -> Self {
+        Self(Source::AuthorizationWithoutScheme)
     }
 
     /// The cookie of this name. An empty one, as some applications leave behind at sign-out, is none.
@@ -57,7 +81,7 @@ impl TokenSource {
     pub fn header(name: &str) -> Result<Self, ConfigError> {
         let other = || ConfigError::TokenSource { value: name.to_owned() };
         let header = HeaderName::try_from(name).map_err(|_| other())?;
-        if [http::header::AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL].contains(&header) {
+        if [AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL].contains(&header) {
             return Err(other());
         }
         Ok(Self(Source::Header(header)))
@@ -101,14 +125,21 @@ impl TokenSource {
         }
     }
 
-    /// Whether responses must not be stored by caches that others use.
-    pub(super) fn is_query(&self) -> bool {
-        matches!(self.0, Source::Query(_))
+    /// Returns the request header that this source reads; [`None`] for the URL.
+    pub(super) fn header_name(&self) -> Option<&HeaderName> {
+        match &self.0 {
+            Source::Authorization | Source::AuthorizationWithoutScheme => Some(&AUTHORIZATION),
+            Source::Cookie(_) => Some(&COOKIE),
+            Source::Header(name) => Some(name),
+            Source::WebSocketProtocol(_) => Some(&SEC_WEBSOCKET_PROTOCOL),
+            Source::Query(_) => None,
+        }
     }
 
     fn find<'r>(&self, request: Places<'r>) -> Result<Option<Credentials<'r>>, &'static str> {
         match &self.0 {
             Source::Authorization => bearer::credentials(request.headers),
+            Source::AuthorizationWithoutScheme => bearer::without_scheme(request.headers),
             Source::Cookie(name) => {
                 the_one(cookies(request.headers, name)).map(|found| found.filter(|c| !c.bytes().is_empty()))
             }
@@ -138,6 +169,9 @@ pub(super) fn credentials<'r>(
         {
             return Err("tokens in more than one place");
         }
+    }
+    if found.is_none() && sources.iter().any(|source| source.0 == Source::Authorization) {
+        bearer::log_missing_scheme(request.headers);
     }
     Ok(found)
 }

@@ -152,6 +152,86 @@ async fn each_source_finds_its_one_token_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn authorization_is_read_with_and_without_scheme_as_configured() {
+    let fake = FakeUserPool::new();
+    let t = fake.access_token("alice").mint();
+    let bearer = || app(&fake, [TokenSource::authorization()]);
+    let bare = || app(&fake, [TokenSource::authorization_without_scheme()]);
+    let both = || app(&fake, [TokenSource::authorization(), TokenSource::authorization_without_scheme()]);
+    let (bearer, bare, both) = (bearer(), bare(), both());
+
+    for (values, with_scheme, without_scheme, combined) in [
+        (vec![], NONE, NONE, NONE),
+        (vec![format!("Bearer {t}")], "alice", NONE, "alice"),
+        (vec![format!("bEARER   {t}")], "alice", NONE, "alice"),
+        (vec![t.clone()], NONE, "alice", "alice"),
+        // One token of three parts, and not a valid one.
+        (vec!["a.b.c".into()], NONE, BAD, BAD),
+        (vec!["..".into()], NONE, BAD, BAD),
+        (vec!["a.b.c==".into()], NONE, BAD, BAD),
+        (vec!["Bearer.b.c".into()], NONE, BAD, BAD),
+        (vec!["a/b.c+d.e~f".into()], NONE, BAD, BAD),
+        // Not a token of three parts: another scheme, for all that is known.
+        (vec!["".into()], NONE, NONE, NONE),
+        (vec!["abc".into()], NONE, NONE, NONE),
+        (vec!["a.b".into()], NONE, NONE, NONE),
+        (vec!["a.b.c.d".into()], NONE, NONE, NONE),
+        (vec!["a.b.c.d.e".into()], NONE, NONE, NONE),
+        (vec!["Basic eDp5".into()], NONE, NONE, NONE),
+        (vec![format!("Token {t}")], NONE, NONE, NONE),
+        (vec![format!("{t} ")], NONE, NONE, NONE),
+        (vec![format!(" {t}")], NONE, NONE, NONE),
+        (vec![format!("{t} {t}")], NONE, NONE, NONE),
+        (vec![format!("{t},{t}")], NONE, NONE, NONE),
+        (vec![format!("\"{t}\"")], NONE, NONE, NONE),
+        (vec![format!("{t}\t")], NONE, NONE, NONE),
+        (vec!["a=.b.c".into()], NONE, NONE, NONE),
+        (vec!["é.b.c".into()], NONE, NONE, NONE),
+        (vec!["%61.b.c".into()], NONE, NONE, NONE),
+        // `Bearer`, and not one token behind it.
+        (vec!["Bearer".into()], MALFORMED, NONE, MALFORMED),
+        (vec!["Bearer ".into()], MALFORMED, NONE, MALFORMED),
+        (vec![format!("Bearer\t{t}")], MALFORMED, NONE, MALFORMED),
+        (vec![format!("Bearer,{t}")], MALFORMED, NONE, MALFORMED),
+        (vec![format!("Bearer Bearer {t}")], MALFORMED, NONE, MALFORMED),
+        // Two headers, whatever is in them.
+        (vec![t.clone(), t.clone()], MALFORMED, MALFORMED, MALFORMED),
+        (vec![t.clone(), format!("Bearer {t}")], MALFORMED, MALFORMED, MALFORMED),
+        (vec![t.clone(), "Basic eDp5".into()], MALFORMED, MALFORMED, MALFORMED),
+        (vec!["".into(), t.clone()], MALFORMED, MALFORMED, MALFORMED),
+    ] {
+        let headers: Vec<_> = values.into_iter().map(|value| ("authorization", value)).collect();
+        for (name, app, expected) in
+            [("with", &bearer, with_scheme), ("without", &bare, without_scheme), ("both", &both, combined)]
+        {
+            assert_eq!(ask(app, "/", &headers).await.body(), expected, "{name}: {headers:?}");
+        }
+    }
+    let cookie = TokenSource::cookie("t").unwrap();
+    let app = app(&fake, [TokenSource::authorization_without_scheme(), cookie]);
+    let headers = [("authorization", t.clone()), ("cookie", format!("t={t}"))];
+    assert_eq!(ask(&app, "/", &headers).await.body(), MALFORMED, "tokens in two places");
+}
+
+#[test]
+fn missing_scheme_is_logged_only_if_a_scheme_was_expected() {
+    let fake = FakeUserPool::new();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let headers = [("authorization", fake.access_token("alice").mint())];
+    let cookie = || TokenSource::cookie("t").unwrap();
+    for (sources, is_logged) in [
+        (vec![TokenSource::authorization()], true),
+        (vec![TokenSource::authorization(), cookie()], true),
+        (vec![TokenSource::authorization(), TokenSource::authorization_without_scheme()], false),
+        (vec![cookie()], false),
+    ] {
+        let app = app(&fake, sources.clone());
+        let log = Log::of(|| drop(runtime.block_on(ask(&app, "/", &headers))));
+        assert_eq!(log.contains("without a scheme"), is_logged, "{sources:?}: {log}");
+    }
+}
+
+#[tokio::test]
 async fn of_several_sources_exactly_one_has_the_token() {
     let fake = FakeUserPool::new();
     let (alice, bob) = (fake.access_token("alice").mint(), fake.access_token("bob").mint());
