@@ -101,8 +101,7 @@ impl TokenSource {
     /// The parameter of this name in the query (RFC 6750 §2.3), usually `access_token`. **Avoid it.**
     ///
     /// URLs are written to the logs of servers, proxies and load balancers, kept in browsers' histories and sent on as `Referer`; whoever
-    /// reads one has the token until it expires. RFC 9700 §4.3.2 forbids it to clients. Responses get `Cache-Control: private` unless
-    /// they have one.
+    /// reads one has the token until it expires. RFC 9700 §4.3.2 forbids it to clients.
     ///
     /// # Errors
     /// [`ConfigError::TokenSource`] if the name has other characters than letters, digits, `-`, `.`, `_` and `~`.
