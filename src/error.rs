@@ -95,11 +95,6 @@ pub enum ConfigError {
         /// What was given.
         value: String,
     },
-    /// A realm or metadata URL that cannot stand inside a `WWW-Authenticate` header.
-    HeaderText {
-        /// What was given.
-        value: String,
-    },
     /// Not the name of an AWS Region.
     Region {
         /// What was given.
@@ -131,10 +126,12 @@ pub enum ConfigError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// The name of a place for tokens that no request can carry, or none, or one twice.
+    /// A token source that no request can have.
     TokenSource {
         /// What was given.
         value: String,
+        /// What is wrong with it.
+        reason: &'static str,
     },
     /// Not the id of one of the verifier's pools.
     UnknownPool {
@@ -193,7 +190,6 @@ impl fmt::Display for ConfigError {
                 f,
                 "`{value}` is not a user pool id: expected `<region>_<letters and digits>` as in `us-east-1_AbC123xyz`"
             ),
-            Self::HeaderText { value } => write!(f, "`{value}` cannot stand in a header: use visible ASCII and spaces"),
             Self::Region { value } => {
                 write!(f, "`{value}` is not an AWS Region: expected a name as in `eu-central-1`")
             }
@@ -209,10 +205,7 @@ impl fmt::Display for ConfigError {
             ),
             Self::Resource { value, reason } => write!(f, "`{value}` is not a protected resource: {reason}"),
             Self::Route { value, reason } => write!(f, "`{value}` is not the path of a route: {reason}"),
-            Self::TokenSource { value } => write!(
-                f,
-                "`{value}` is not a place for tokens: expected one or several different ones, with names of letters, digits, `-`, `.` and `_`"
-            ),
+            Self::TokenSource { value, reason } => write!(f, "`{value}` is not a token source: {reason}"),
             Self::UnknownPool { value, configured } => {
                 write!(f, "`{value}` is not a pool of this verifier: configured are `{}`", configured.join("`, `"))
             }

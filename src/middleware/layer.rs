@@ -108,53 +108,56 @@ impl CognitoAuth {
 
     /// Names the protection space in challenges (`realm`, RFC 9110 §11.5). Default: none, as RFC 6750 allows.
     ///
-    /// # Errors
-    /// [`ConfigError::HeaderText`] if it has other characters than visible ASCII and spaces.
-    pub fn realm(self, realm: impl Into<Arc<str>>) -> Result<Self, ConfigError> {
-        let realm = header_text(realm.into())?;
-        Ok(self.set(|settings| settings.challenge.realm = Some(realm)))
+    /// The challenge quotes the value, so it may have any character of a header.
+    ///
+    /// ```
+    /// use axum_cognito::{CognitoAuth, testing::FakeUserPool};
+    /// use http::HeaderValue;
+    ///
+    /// let auth = CognitoAuth::new(FakeUserPool::new().user_pool()).realm(HeaderValue::from_static("orders"));
+    /// # let _ = auth;
+    /// ```
+    pub fn realm(self, realm: HeaderValue) -> Self {
+        self.set(|settings| settings.challenge.realm = Some(realm))
     }
 
     /// Tells clients in challenges where the metadata of this protected resource is (`resource_metadata`, RFC 9728 §5.1).
-    /// Default: none. Where this application serves the metadata itself, use [`protected_resource`](Self::protected_resource).
-    ///
-    /// # Errors
-    /// [`ConfigError::HeaderText`] if it has other characters than visible ASCII and spaces.
-    pub fn resource_metadata(self, url: impl Into<Arc<str>>) -> Result<Self, ConfigError> {
-        let url = header_text(url.into())?;
-        Ok(self.set(|settings| settings.challenge.resource_metadata = Some(url)))
+    /// Default: none. If this application serves the metadata itself, use [`protected_resource`](Self::protected_resource).
+    pub fn resource_metadata(self, url: HeaderValue) -> Self {
+        self.set(|settings| settings.challenge.resource_metadata = Some(url))
     }
 
     /// As [`resource_metadata`](Self::resource_metadata), with the URL of metadata that this application serves.
     pub fn protected_resource(self, resource: &ProtectedResource) -> Self {
-        let url = resource.metadata_url().into();
-        self.set(|settings| settings.challenge.resource_metadata = Some(url))
+        self.resource_metadata(resource.metadata_header().clone())
     }
 
     /// Looks for the token in these places instead of in `Authorization` alone.
     ///
-    /// A request may have a token in one of them. Tokens in two are 400 `invalid_request` (RFC 6750 §2), even if they are the same: nobody
-    /// should have to ask which one counted.
+    /// A request may have a token in one of them. Tokens in two places are 400 `invalid_request` (RFC 6750 §2), even if both are the
+    /// same, because nothing says which of them counts.
+    ///
+    /// Sources other than `Authorization` make responses `Cache-Control: private`; see the guide [`requests`](crate::guide::requests).
     ///
     /// ```
     /// use axum_cognito::{CognitoAuth, TokenSource, UserPool};
     ///
     /// let auth = CognitoAuth::new(UserPool::new("us-east-1_AbC123xyz", "1example23456789")?)
-    ///     .token_from([TokenSource::authorization(), TokenSource::cookie("__Host-session")?])?;
+    ///     .token_sources([TokenSource::authorization(), TokenSource::cookie("__Host-session")]);
     /// # Ok::<(), axum_cognito::ConfigError>(())
     /// ```
     ///
-    /// # Errors
-    /// [`ConfigError::TokenSource`] if there is none, one twice, or two whose tokens would always be found in both.
-    pub fn token_from(self, sources: impl IntoIterator<Item = TokenSource>) -> Result<Self, ConfigError> {
+    /// # Panics
+    /// If the list is empty, contains a duplicate, or contains two sources that find the same token.
+    #[track_caller]
+    pub fn token_sources(self, sources: impl IntoIterator<Item = TokenSource>) -> Self {
         let sources: Box<[TokenSource]> = sources.into_iter().collect();
-        let overlaps = |index: usize, source: &TokenSource| sources[..index].iter().any(|other| source.overlaps(other));
-        let twice = sources.iter().enumerate().find(|(index, source)| overlaps(*index, source));
-        if sources.is_empty() || twice.is_some() {
-            let value = twice.map_or_else(String::new, |(_, source)| format!("{source:?}"));
-            return Err(ConfigError::TokenSource { value });
+        assert!(!sources.is_empty(), "no token source: name at least one");
+        for (index, source) in sources.iter().enumerate() {
+            let twice = sources[..index].iter().find(|other| source.overlaps(other));
+            assert!(twice.is_none(), "two token sources find the same token: {source:?} and {twice:?}");
         }
-        Ok(self.set(|settings| settings.sources = Some(sources)))
+        self.set(|settings| settings.sources = Some(sources))
     }
 
     /// Adds a check of the application's own, which runs after all built-in ones, on every request with a valid token, whether it was seen
@@ -280,14 +283,5 @@ impl<S> Layer<S> for CognitoAuth {
 
     fn layer(&self, inner: S) -> Self::Service {
         self.around(inner)
-    }
-}
-
-fn header_text(text: Arc<str>) -> Result<Arc<str>, ConfigError> {
-    let fits = !text.is_empty() && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
-    if fits && HeaderValue::from_str(&text).is_ok() {
-        Ok(text)
-    } else {
-        Err(ConfigError::HeaderText { value: text.to_string() })
     }
 }

@@ -44,6 +44,7 @@ const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 pub struct ProtectedResource {
     metadata: Metadata,
     metadata_url: String,
+    metadata_header: HeaderValue,
     path: String,
 }
 
@@ -97,9 +98,7 @@ impl ProtectedResource {
         let below = if url.path() == "/" { "" } else { url.path() };
         let path = format!("{WELL_KNOWN}{below}");
         let metadata_url = format!("{}{path}", url.origin().ascii_serialization());
-        if HeaderValue::from_str(&metadata_url).is_err() {
-            return Err(error("it cannot stand in a header"));
-        }
+        let metadata_header = HeaderValue::from_str(&metadata_url).map_err(|_| error("it cannot be in a header"))?;
         let metadata = Metadata {
             resource: resource.to_owned(),
             authorization_servers,
@@ -108,7 +107,7 @@ impl ProtectedResource {
             resource_name: None,
             resource_documentation: None,
         };
-        Ok(Self { metadata, metadata_url, path })
+        Ok(Self { metadata, metadata_url, metadata_header, path })
     }
 
     /// Other authorization servers than the pools themselves, instead of them, by their issuers: a proxy in front of Cognito that registers
@@ -164,6 +163,10 @@ impl ProtectedResource {
     /// The URL of the metadata, for challenges.
     pub fn metadata_url(&self) -> &str {
         &self.metadata_url
+    }
+
+    pub(super) fn metadata_header(&self) -> &HeaderValue {
+        &self.metadata_header
     }
 
     /// The path of the metadata on the resource's host, for the router.

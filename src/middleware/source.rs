@@ -1,5 +1,7 @@
 //! Where in a request a token may be.
 
+use std::str::FromStr;
+
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL},
@@ -8,7 +10,7 @@ use http::{
 use super::bearer::{self, Credentials};
 use crate::error::ConfigError;
 
-/// A place where clients put the token; see [`CognitoAuth::token_from`](crate::CognitoAuth::token_from).
+/// A place in a request where clients put the token; see [`CognitoAuth::token_sources`](crate::CognitoAuth::token_sources).
 ///
 /// | source | for | beware |
 /// |---|---|---|
@@ -17,7 +19,7 @@ use crate::error::ConfigError;
 /// | [`cookie`](Self::cookie) | pages of the same site | requests that other sites forge carry it too (CSRF) |
 /// | [`header`](Self::header) | behind a load balancer that signs users in | |
 /// | [`websocket_protocol`](Self::websocket_protocol) | WebSockets of browsers, which cannot set headers | |
-/// | [`query_in_spite_of_logs`](Self::query_in_spite_of_logs) | where nothing else can be had | URLs end up in logs, histories and referrers |
+/// | [`dangerous_query`](Self::dangerous_query) | clients that have no other way | URLs end up in logs, histories and referrers |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenSource(Source);
 
@@ -52,39 +54,44 @@ impl TokenSource {
     /// use axum_cognito::{CognitoAuth, TokenSource, UserPool};
     ///
     /// let auth = CognitoAuth::new(UserPool::new("us-east-1_AbC123xyz", "1example23456789")?)
-    ///     .token_from([TokenSource::authorization(), TokenSource::authorization_without_scheme()])?;
+    ///     .token_sources([TokenSource::authorization(), TokenSource::authorization_without_scheme()]);
     /// # Ok::<(), axum_cognito::ConfigError>(())
     /// ```
     pub fn authorization_without_scheme() -> Self {
         Self(Source::AuthorizationWithoutScheme)
     }
 
-    /// The cookie of this name. An empty one, as some applications leave behind at sign-out, is none.
+    /// The cookie of this name. An empty cookie counts as none, because some applications leave one behind at sign-out.
     ///
     /// A browser sends cookies along with requests that other sites cause, so every route that changes something needs a defence against
     /// forged requests (CSRF): set the cookie with `SameSite=Lax` or `Strict`, `Secure`, `HttpOnly` and a name that begins with `__Host-`,
     /// and compare `Origin` with your own (guide [`requests`](crate::guide::requests)).
     ///
-    /// # Errors
-    /// [`ConfigError::TokenSource`] if the name is not a token of RFC 9110 §5.6.2, as RFC 6265 §4.1.1 demands.
-    pub fn cookie(name: impl Into<Box<str>>) -> Result<Self, ConfigError> {
-        Ok(Self(Source::Cookie(token_of_http(name.into())?)))
+    /// # Panics
+    /// If the name is not a token of RFC 9110 §5.6.2, which RFC 6265 §4.1.1 requires. Parse a name that is not a literal, as in
+    /// `format!("cookie:{name}").parse::<TokenSource>()`.
+    #[track_caller]
+    pub fn cookie(name: impl Into<Box<str>>) -> Self {
+        valid(Self::new_cookie(name.into()))
     }
 
     /// The whole value of this header, without a scheme: `x-amzn-oidc-accesstoken` of an Application Load Balancer that signs users in.
     ///
-    /// The token is verified like any other; that it came through the load balancer is not, and need not be.
+    /// The token is verified as any other, so it does not matter whether the request came through the load balancer.
     ///
-    /// # Errors
-    /// [`ConfigError::TokenSource`] if it is not the name of a header, or has a meaning of its own (`authorization`, `cookie`,
-    /// `sec-websocket-protocol`).
-    pub fn header(name: &str) -> Result<Self, ConfigError> {
-        let other = || ConfigError::TokenSource { value: name.to_owned() };
-        let header = HeaderName::try_from(name).map_err(|_| other())?;
-        if [AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL].contains(&header) {
-            return Err(other());
-        }
-        Ok(Self(Source::Header(header)))
+    /// ```
+    /// use axum_cognito::TokenSource;
+    /// use http::HeaderName;
+    ///
+    /// let source = TokenSource::header(HeaderName::from_static("x-amzn-oidc-accesstoken"));
+    /// # assert_eq!(Ok(source), "header:x-amzn-oidc-accesstoken".parse());
+    /// ```
+    ///
+    /// # Panics
+    /// If the header has a source of its own: `authorization`, `cookie` or `sec-websocket-protocol`.
+    #[track_caller]
+    pub fn header(name: HeaderName) -> Self {
+        valid(Self::new_header(name))
     }
 
     /// A subprotocol offered by a WebSocket client that begins with this, such as `bearer.`; the token is the rest of it.
@@ -92,24 +99,46 @@ impl TokenSource {
     /// In the browser: `new WebSocket(url, ["chat", "bearer." + token])`. The server must choose the other one, or the browser hangs
     /// up; with axum, `upgrade.protocols(["chat"])`.
     ///
-    /// # Errors
-    /// [`ConfigError::TokenSource`] if the prefix is not a token of RFC 9110 §5.6.2, of which subprotocols are made.
-    pub fn websocket_protocol(prefix: impl Into<Box<str>>) -> Result<Self, ConfigError> {
-        Ok(Self(Source::WebSocketProtocol(token_of_http(prefix.into())?)))
+    /// # Panics
+    /// If the prefix is not a token of RFC 9110 §5.6.2, as every subprotocol is (RFC 6455 §4.1).
+    #[track_caller]
+    pub fn websocket_protocol(prefix: impl Into<Box<str>>) -> Self {
+        valid(Self::new_websocket_protocol(prefix.into()))
     }
 
-    /// The parameter of this name in the query (RFC 6750 §2.3), usually `access_token`. **Avoid it.**
+    /// The query parameter of this name (RFC 6750 §2.3), usually `access_token`. **Avoid it.**
     ///
-    /// URLs are written to the logs of servers, proxies and load balancers, kept in browsers' histories and sent on as `Referer`; whoever
-    /// reads one has the token until it expires. RFC 9700 §4.3.2 forbids it to clients.
+    /// Servers, proxies and load balancers write URLs to their logs. Browsers keep them in the history and send them as `Referer`. Everyone
+    /// who reads such a URL has the token until it expires. RFC 9700 §4.3.2 forbids clients to send tokens this way.
     ///
-    /// # Errors
-    /// [`ConfigError::TokenSource`] if the name has other characters than letters, digits, `-`, `.`, `_` and `~`.
-    pub fn query_in_spite_of_logs(name: impl Into<Box<str>>) -> Result<Self, ConfigError> {
-        let name = name.into();
+    /// # Panics
+    /// If the name is empty or has other characters than letters, digits, `-`, `.`, `_` and `~`.
+    #[track_caller]
+    pub fn dangerous_query(name: impl Into<Box<str>>) -> Self {
+        valid(Self::new_query(name.into()))
+    }
+
+    fn new_cookie(name: Box<str>) -> Result<Self, ConfigError> {
+        is_token(&name).map_err(|reason| invalid(&name, reason))?;
+        Ok(Self(Source::Cookie(name)))
+    }
+
+    fn new_header(name: HeaderName) -> Result<Self, ConfigError> {
+        if [AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL].contains(&name) {
+            return Err(invalid(name.as_str(), "this header has a token source of its own"));
+        }
+        Ok(Self(Source::Header(name)))
+    }
+
+    fn new_websocket_protocol(prefix: Box<str>) -> Result<Self, ConfigError> {
+        is_token(&prefix).map_err(|reason| invalid(&prefix, reason))?;
+        Ok(Self(Source::WebSocketProtocol(prefix)))
+    }
+
+    fn new_query(name: Box<str>) -> Result<Self, ConfigError> {
         let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         if name.is_empty() || !name.bytes().all(unreserved) {
-            return Err(ConfigError::TokenSource { value: name.into() });
+            return Err(invalid(&name, "expected letters, digits, `-`, `.`, `_` and `~`"));
         }
         Ok(Self(Source::Query(name)))
     }
@@ -205,10 +234,44 @@ fn after<'r>(text: &'r [u8], prefix: &str) -> Option<&'r [u8]> {
     text.strip_prefix(prefix.as_bytes())
 }
 
-fn token_of_http(text: Box<str>) -> Result<Box<str>, ConfigError> {
-    if !text.is_empty() && text.bytes().all(bearer::is_tchar) {
-        Ok(text)
-    } else {
-        Err(ConfigError::TokenSource { value: text.into() })
+/// RFC 9110 §5.6.2.
+fn is_token(text: &str) -> Result<(), &'static str> {
+    let is_token = !text.is_empty() && text.bytes().all(bearer::is_tchar);
+    if is_token { Ok(()) } else { Err("expected letters, digits, `-`, `.`, `_` and other characters of an HTTP token") }
+}
+
+fn invalid(value: &str, reason: &'static str) -> ConfigError {
+    ConfigError::TokenSource { value: value.to_owned(), reason }
+}
+
+/// Literals do not fail at run time: a bad one is a programming error, which the first start shows.
+#[track_caller]
+#[allow(clippy::panic)]
+fn valid(source: Result<TokenSource, ConfigError>) -> TokenSource {
+    match source {
+        Ok(source) => source,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Reads a source from configuration: `authorization`, `authorization-without-scheme`, `cookie:<name>`, `header:<name>`,
+/// `websocket-protocol:<prefix>` or `dangerous-query:<name>`.
+impl FromStr for TokenSource {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            None if text == "authorization" => Ok(Self::authorization()),
+            None if text == "authorization-without-scheme" => Ok(Self::authorization_without_scheme()),
+            Some(("cookie", name)) => Self::new_cookie(name.into()),
+            Some(("header", name)) => {
+                Self::new_header(name.parse().map_err(|_| invalid(name, "expected a header name"))?)
+            }
+            Some(("websocket-protocol", prefix)) => Self::new_websocket_protocol(prefix.into()),
+            Some(("dangerous-query", name)) => Self::new_query(name.into()),
+            _ => {
+                Err(invalid(text, "expected `authorization`, `cookie:<name>`, `header:<name>` or another known source"))
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 use axum::{
     Router,
     body::Body,
-    http::{HeaderValue, Request, Response},
+    http::{HeaderName, HeaderValue, Request, Response},
     response::{AppendHeaders, IntoResponse},
     routing::get,
 };
@@ -35,12 +35,11 @@ async fn responses_say_which_header_the_token_came_from() {
     let token = fake.access_token("alice").mint();
     let bearer = format!("Bearer {token}");
     let authorization = || vec![TokenSource::authorization()];
-    let cookie = || vec![TokenSource::cookie("t").unwrap()];
-    let header = || vec![TokenSource::header("x-token").unwrap()];
-    let protocol = || vec![TokenSource::websocket_protocol("t.").unwrap()];
-    let query = || vec![TokenSource::query_in_spite_of_logs("t").unwrap()];
-    let both =
-        || vec![TokenSource::authorization(), TokenSource::cookie("t").unwrap(), TokenSource::cookie("u").unwrap()];
+    let cookie = || vec![TokenSource::cookie("t")];
+    let header = || vec![TokenSource::header(HeaderName::from_static("x-token"))];
+    let protocol = || vec![TokenSource::websocket_protocol("t.")];
+    let query = || vec![TokenSource::dangerous_query("t")];
+    let both = || vec![TokenSource::authorization(), TokenSource::cookie("t"), TokenSource::cookie("u")];
     let (none, anonymous): (Headers, Option<(&str, &str)>) = (&[], None);
 
     for (name, sources, request, own, cache_control, vary) in [
@@ -133,7 +132,7 @@ async fn responses_say_which_header_the_token_came_from() {
         ("both, anonymous", both(), anonymous, none, &["private"], &["authorization", "cookie"]),
     ] {
         let auth = || CognitoAuth::new(fake.user_pool());
-        let response = send(app(auth().token_from(sources).unwrap(), own), "/", request).await;
+        let response = send(app(auth().token_sources(sources), own), "/", request).await;
         assert_eq!(cache_headers(&response), (cache_control.to_vec(), vary.to_vec()), "{name}");
     }
     // The default is the `Authorization` header alone.
@@ -147,7 +146,7 @@ async fn responses_say_which_header_the_token_came_from() {
 async fn nested_layers_name_each_header_once() {
     let fake = FakeUserPool::new();
     let auth = || CognitoAuth::new(fake.user_pool());
-    let cookie = || auth().token_from([TokenSource::cookie("t").unwrap()]).unwrap();
+    let cookie = || auth().token_sources([TokenSource::cookie("t")]);
     let app = app(auth(), &[]).layer(auth()).layer(cookie()).layer(cookie());
     let response = send(app, "/", None).await;
     assert_eq!(cache_headers(&response), (vec!["private"], vec!["authorization", "cookie"]));
