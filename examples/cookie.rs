@@ -44,7 +44,7 @@ const LARGEST_COOKIE: usize = 4096;
 
 /// The site of this origin, as browsers write it: `https://www.example.com`.
 fn app(pool: UserPool, origin: &'static str) -> Result<Router, ConfigError> {
-    let auth = CognitoAuth::new(pool).token_from([TokenSource::cookie(COOKIE)?])?;
+    let auth = CognitoAuth::new(pool).token_sources([TokenSource::cookie(COOKIE)]);
     let closed = auth.clone().required().open("/sign-in")?.open("/sign-out")?.answer_with(answer);
     Ok(Router::new()
         .route(

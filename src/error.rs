@@ -5,7 +5,10 @@
 
 use std::{error::Error, fmt, sync::Arc, time::SystemTime};
 
-use crate::step::VerifyStep;
+use crate::{
+    step::VerifyStep,
+    time::{span, unix_seconds, utc},
+};
 
 /// An invalid setting, found at start-up or when a setting is changed at run time.
 ///
@@ -46,11 +49,6 @@ pub enum ConfigError {
     EmptyAudience,
     /// A client id does not have Cognito's form: 1 to 128 letters, digits, `_` or `+`.
     InvalidClientId {
-        /// The rejected value.
-        value: String,
-    },
-    /// A text cannot be sent in a `WWW-Authenticate` header.
-    InvalidHeaderText {
         /// The rejected value.
         value: String,
     },
@@ -97,10 +95,12 @@ pub enum ConfigError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// A list of token sources is empty or has a duplicate, or the name of a source cannot occur in a request.
+    /// A text does not name a token source, or its name cannot occur in a request.
     InvalidTokenSource {
         /// The rejected value.
         value: String,
+        /// What was expected.
+        reason: &'static str,
     },
     /// A text is not a token use: neither `access` nor `id`.
     InvalidTokenUse {
@@ -177,9 +177,6 @@ impl fmt::Display for ConfigError {
                 f,
                 "`{value}` is not an app client id: expected 1 to 128 letters, digits, `_` or `+` as in `1example23456789`"
             ),
-            Self::InvalidHeaderText { value } => {
-                write!(f, "`{value}` cannot be sent in a header: expected visible ASCII characters and spaces")
-            }
             Self::InvalidIssuer { value, reason } => write!(f, "`{value}` is not an issuer: {reason}"),
             Self::InvalidJwks { reason } => write!(f, "the static key set cannot verify any token: {reason}"),
             Self::InvalidJwksUrl { value, reason } => write!(f, "`{value}` is not a usable JWKS URL: {reason}"),
@@ -192,10 +189,7 @@ impl fmt::Display for ConfigError {
             }
             Self::InvalidResource { value, reason } => write!(f, "`{value}` is not a protected resource: {reason}"),
             Self::InvalidRoute { value, reason } => write!(f, "`{value}` is not the path of a route: {reason}"),
-            Self::InvalidTokenSource { value } => write!(
-                f,
-                "`{value}` is not a token source: expected one or more different sources, with names of letters, digits, `-`, `.` and `_`"
-            ),
+            Self::InvalidTokenSource { value, reason } => write!(f, "`{value}` is not a token source: {reason}"),
             Self::InvalidTokenUse { value } => write!(f, "`{value}` is not a token use: expected `access` or `id`"),
             Self::InvalidVariable { name, reason } => write!(f, "environment variable `{name}`: {reason}"),
             Self::IssuerFormNotApplicable { pool_id } => write!(
@@ -321,7 +315,14 @@ pub struct VerifyError {
 struct Detail {
     expected: Option<Arc<str>>,
     actual: Option<Box<str>>,
-    expired_at: Option<SystemTime>,
+    expired: Option<Expired>,
+}
+
+/// When a token expired, and when it was rejected.
+#[derive(Clone, Copy)]
+struct Expired {
+    at: SystemTime,
+    now: SystemTime,
 }
 
 /// The most characters of a caller's value that are kept for [`VerifyError::actual`].
@@ -356,9 +357,9 @@ impl VerifyError {
         self.detail.as_ref()?.actual.as_deref()
     }
 
-    /// When the token expired, for [`VerifyErrorKind::Expired`].
+    /// Returns when the token expired, for [`VerifyErrorKind::Expired`].
     pub fn expired_at(&self) -> Option<SystemTime> {
-        self.detail.as_ref()?.expired_at
+        Some(self.detail.as_ref()?.expired?.at)
     }
 }
 
@@ -411,8 +412,9 @@ impl VerifyError {
         self
     }
 
-    pub(crate) fn expired(mut self, at: SystemTime) -> Self {
-        self.detail.get_or_insert_default().expired_at = Some(at);
+    /// Records when the token expired, and the present time, so that the message says how long ago that was.
+    pub(crate) fn expired(mut self, at: SystemTime, now: SystemTime) -> Self {
+        self.detail.get_or_insert_default().expired = Some(Expired { at, now });
         self
     }
 }
@@ -423,10 +425,19 @@ impl fmt::Display for VerifyError {
         if let Some(claim) = self.claim {
             write!(f, " (`{claim}`)")?;
         }
-        if let Some(expected) = self.expected() {
-            write!(f, "; expected {expected}")?;
+        match (self.detail.as_ref().and_then(|detail| detail.expired), self.expected()) {
+            (Some(expired), _) => write!(f, ": {expired}"),
+            (None, Some(expected)) => write!(f, "; expected {expected}"),
+            (None, None) => Ok(()),
         }
-        Ok(())
+    }
+}
+
+/// The time is a number that a genuine token carries, so it is safe to log.
+impl fmt::Display for Expired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (at, now) = (unix_seconds(self.at), unix_seconds(self.now));
+        write!(f, "at {}, {} ago", utc(at), span(now.saturating_sub(at)))
     }
 }
 

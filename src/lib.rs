@@ -125,6 +125,7 @@ mod step;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
+mod time;
 mod token_use;
 mod verifier;
 

@@ -5,7 +5,7 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime},
 };
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     keys::Signed,
     pool_id::UserPoolId,
     step::VerifyStep,
+    time::unix_seconds,
     token_use::TokenUse,
 };
 
@@ -92,7 +93,7 @@ pub(crate) fn check_times(claims: &ClaimSet, now: SystemTime, leeway: Duration) 
             .of("exp")
             .expected_value(format!("a time after {}", unix_seconds(now)))
             .actual_value(&unix_seconds(exp).to_string())
-            .expired(exp));
+            .expired(exp, now));
     }
     let not_yet = |claim, latest: SystemTime, actual| {
         VerifyError::new(VerifyErrorKind::NotYetValid, "the token is not valid yet")
@@ -110,10 +111,6 @@ pub(crate) fn check_times(claims: &ClaimSet, now: SystemTime, leeway: Duration) 
 /// How far `iat` may be in the future. Fresh tokens must pass on a host whose clock is slightly behind, so this is the longest leeway,
 /// whatever leeway is set.
 pub(crate) const CLOCK_TOLERANCE: Duration = LEEWAY_MAX;
-
-pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
 
 /// The accepted token uses, of which there is always at least one.
 #[derive(Clone, Copy, Debug)]

@@ -21,8 +21,9 @@ use crate::{
     json::{Member, Verbatim},
     keys::Signed,
     middleware::{AuthRejection, Require},
-    policy::{check_times, unix_seconds},
+    policy::check_times,
     pool_id::UserPoolId,
+    time::unix_seconds,
     token_use::TokenUse,
 };
 

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Serialize, Serializer};
 
 use super::{FetchErrorKind, jwk::SkipReason};
-use crate::policy::unix_seconds;
+use crate::time::unix_seconds;
 
 /// The state of all key sets of a verifier; from [`Verifier::status`](crate::Verifier::status).
 ///

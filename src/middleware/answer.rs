@@ -8,7 +8,7 @@ use std::{
 
 use http::{
     Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
-    header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE},
+    header::{CACHE_CONTROL, RETRY_AFTER, VARY, WWW_AUTHENTICATE},
 };
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
@@ -176,7 +176,7 @@ impl<F> Answer<F> {
         if response.headers().get_all(WWW_AUTHENTICATE).iter().eq(rejection.challenge().iter()) {
             response.headers_mut().remove(WWW_AUTHENTICATE);
         }
-        for name in [WWW_AUTHENTICATE, RETRY_AFTER, CACHE_CONTROL] {
+        for name in [WWW_AUTHENTICATE, RETRY_AFTER, CACHE_CONTROL, VARY] {
             if !response.headers().contains_key(&name) {
                 for value in refused.headers().get_all(&name) {
                     response.headers_mut().append(&name, value.clone());

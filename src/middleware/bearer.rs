@@ -1,6 +1,6 @@
 //! The one bearer token of an `Authorization` header, and what one is made of.
 
-use http::{HeaderMap, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
 /// What stands behind the scheme in `Authorization: Bearer <token>` (RFC 6750 §2.1): one token, if its [`token`](Self::token) is one.
 #[derive(Clone, Copy)]
@@ -11,12 +11,7 @@ pub(super) struct Credentials<'r>(&'r [u8]);
 /// A request without the header, or with another scheme, presents no token: it is anonymous. What cannot be read in exactly one way is
 /// an error, with the reason for the operator: two headers, no token behind the scheme, or more than one.
 pub(super) fn credentials(headers: &HeaderMap) -> Result<Option<Credentials<'_>>, &'static str> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        return Err("more than one Authorization header");
-    }
-    let value = value.as_bytes();
+    let Some(value) = the_one_value(headers)? else { return Ok(None) };
     let (scheme, rest) = value.split_at(value.iter().position(|byte| !is_tchar(*byte)).unwrap_or(value.len()));
     // RFC 9110 §11.1: schemes are case-insensitive.
     if !scheme.eq_ignore_ascii_case(b"Bearer") {
@@ -28,6 +23,33 @@ pub(super) fn credentials(headers: &HeaderMap) -> Result<Option<Credentials<'_>>
         0 => Err("no token after the scheme"),
         length if length == rest.len() => Err("the credentials are not one token"),
         _ => Ok(Some(Credentials(token))),
+    }
+}
+
+/// Finds a token that is the whole `Authorization` value: one b64token with exactly two dots, as a JWT has.
+///
+/// Every other value has no such token, so a request with a scheme is not affected: a scheme is followed by a space, which is not in a
+/// b64token, and the registered schemes have no dots.
+pub(super) fn without_scheme(headers: &HeaderMap) -> Result<Option<Credentials<'_>>, &'static str> {
+    let is_jwt = |value: &&[u8]| value.iter().filter(|byte| **byte == b'.').count() == 2 && is_b64token(value);
+    Ok(the_one_value(headers)?.filter(is_jwt).map(Credentials))
+}
+
+/// Tells the operator why a request is anonymous although it has a token. The client is not told.
+pub(super) fn log_missing_scheme(headers: &HeaderMap) {
+    if matches!(without_scheme(headers), Ok(Some(_))) {
+        tracing::debug!(
+            "the request counts as anonymous because it has a token in an Authorization header without a scheme: \
+             send `Authorization: Bearer <token>`, or add `TokenSource::authorization_without_scheme()`"
+        );
+    }
+}
+
+fn the_one_value(headers: &HeaderMap) -> Result<Option<&[u8]>, &'static str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    match (values.next(), values.next()) {
+        (Some(_), Some(_)) => Err("more than one Authorization header"),
+        (value, _) => Ok(value.map(HeaderValue::as_bytes)),
     }
 }
 
@@ -83,8 +105,6 @@ const B64TOKEN: [bool; 256] = {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn of(values: &[&[u8]]) -> Result<Option<String>, &'static str> {

@@ -8,14 +8,14 @@ use std::{
 };
 
 use http::{
-    HeaderValue, Request, Response,
-    header::{CACHE_CONTROL, Entry, WWW_AUTHENTICATE},
+    Request, Response,
+    header::{Entry, WWW_AUTHENTICATE},
     request::Parts,
 };
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{layer::Settings, rejection::AuthRejection, service::place};
+use super::{caching, layer::Settings, rejection::AuthRejection, service::place};
 use crate::claims::CognitoClaims;
 
 /// Resolves to the claims or the rejection, and to the request's head, which the custom checks have read.
@@ -30,6 +30,7 @@ pin_project! {
         #[pin]
         state: State<S, B>,
         settings: Option<Arc<Settings>>,
+        is_anonymous: bool,
     }
 }
 
@@ -82,14 +83,15 @@ impl<S, B> ResponseFuture<S, B>
 where
     S: Service<Request<B>>,
 {
-    pub(super) fn forwarded(future: S::Future, settings: Option<Arc<Settings>>) -> Self {
-        Self { state: State::Forwarded { future }, settings }
+    pub(super) fn forwarded(future: S::Future, settings: Option<Arc<Settings>>, is_anonymous: bool) -> Self {
+        Self { state: State::Forwarded { future }, settings, is_anonymous }
     }
 
     /// Waits for the decision. `inner` is a clone that has not been polled ready.
     pub(super) fn waiting(decision: Decision, body: B, inner: S, settings: Option<Arc<Settings>>) -> Self {
         let waiting = Box::new(Waiting { decision, body: Some(body), request: None, inner });
-        Self { state: State::Waiting { waiting }, settings }
+        // Only requests with a token wait.
+        Self { state: State::Waiting { waiting }, settings, is_anonymous: false }
     }
 }
 
@@ -104,8 +106,13 @@ where
         loop {
             let future = match this.state.as_mut().project() {
                 StateProjection::Forwarded { future } => {
-                    let response = ready!(future.poll(cx))?;
-                    return Poll::Ready(Ok(complete(response, this.settings.as_deref())));
+                    let mut response = ready!(future.poll(cx))?;
+                    let settings = this.settings.as_deref();
+                    if let Some(settings) = settings {
+                        complete_challenge(&mut response, settings);
+                    }
+                    caching::mark(response.headers_mut(), Settings::sources(settings), *this.is_anonymous);
+                    return Poll::Ready(Ok(response));
                 }
                 StateProjection::Waiting { waiting } => ready!(waiting.poll_call(cx))?,
             };
@@ -114,9 +121,8 @@ where
     }
 }
 
-/// Adds what the application wants in challenges to a refusal from anywhere inside: an extractor, a rule, a handler.
-fn complete<B>(mut response: Response<B>, settings: Option<&Settings>) -> Response<B> {
-    let Some(settings) = settings else { return response };
+/// Adds `realm` and `resource_metadata` to the challenge of a rejection from anywhere inside: an extractor, a rule, a handler.
+fn complete_challenge<B>(response: &mut Response<B>, settings: &Settings) {
     if let Some(refused) = response.extensions().get::<AuthRejection>()
         && let (plain, Some(full)) = (refused.challenge(), settings.challenge.of(refused))
         && let Entry::Occupied(mut challenges) = response.headers_mut().entry(WWW_AUTHENTICATE)
@@ -126,11 +132,6 @@ fn complete<B>(mut response: Response<B>, settings: Option<&Settings>) -> Respon
             *challenge = full.clone();
         }
     }
-    if settings.reads_query() {
-        // RFC 6750 §2.3: what was asked for with a token in the URL must not be kept by a cache that others use.
-        response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("private"));
-    }
-    response
 }
 
 impl<S, B> fmt::Debug for ResponseFuture<S, B>

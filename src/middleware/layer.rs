@@ -12,7 +12,7 @@ use super::{
     required::Required,
     resource::ProtectedResource,
     service::CognitoAuthService,
-    source::TokenSource,
+    source::{self, TokenSource},
 };
 use crate::{
     claims::CognitoClaims,
@@ -82,8 +82,9 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    pub(super) fn reads_query(&self) -> bool {
-        self.sources.as_deref().unwrap_or_default().iter().any(TokenSource::is_query)
+    /// Returns the token sources in effect.
+    pub(super) fn sources(settings: Option<&Self>) -> &[TokenSource] {
+        settings.and_then(|settings| settings.sources.as_deref()).unwrap_or(&source::DEFAULT)
     }
 }
 
@@ -109,21 +110,23 @@ impl CognitoAuth {
 
     /// Names the protection space in challenges (`realm`, RFC 9110 §11.5). Default: none, as RFC 6750 allows.
     ///
-    /// # Errors
-    /// [`ConfigError::InvalidHeaderText`] if it has other characters than visible ASCII and spaces.
-    pub fn realm(self, realm: impl Into<Arc<str>>) -> Result<Self, ConfigError> {
-        let realm = header_text(realm.into())?;
-        Ok(self.set(|settings| settings.challenge.realm = Some(realm)))
+    /// The challenge quotes the value, so it may have any character of a header.
+    ///
+    /// ```
+    /// use axum_cognito::{CognitoAuth, testing::FakeUserPool};
+    /// use http::HeaderValue;
+    ///
+    /// let auth = CognitoAuth::new(FakeUserPool::new().user_pool()).realm(HeaderValue::from_static("orders"));
+    /// # let _ = auth;
+    /// ```
+    pub fn realm(self, realm: HeaderValue) -> Self {
+        self.set(|settings| settings.challenge.realm = Some(realm))
     }
 
     /// Tells clients in challenges where the metadata of this protected resource is (`resource_metadata`, RFC 9728 §5.1).
-    /// Default: none. Where this application serves the metadata itself, use [`protected_resource`](Self::protected_resource).
-    ///
-    /// # Errors
-    /// [`ConfigError::InvalidHeaderText`] if it has other characters than visible ASCII and spaces.
-    pub fn resource_metadata(self, url: impl Into<Arc<str>>) -> Result<Self, ConfigError> {
-        let url = header_text(url.into())?;
-        Ok(self.set(|settings| settings.challenge.resource_metadata = Some(url)))
+    /// Default: none. If this application serves the metadata itself, use [`protected_resource`](Self::protected_resource).
+    pub fn resource_metadata(self, url: HeaderValue) -> Self {
+        self.set(|settings| settings.challenge.resource_metadata = Some(url))
     }
 
     /// Marks the routes as this protected resource: challenges name its metadata, and every token must have been issued for it.
@@ -137,34 +140,35 @@ impl CognitoAuth {
     /// [`ConfigError::AudienceNotRequired`] if a pool of the verifier would accept a token that was not issued for the resource.
     pub fn protected_resource(self, resource: &ProtectedResource) -> Result<Self, ConfigError> {
         self.verifier.require_audience(resource.url())?;
-        let url = resource.metadata_url().into();
-        Ok(self.set(|settings| settings.challenge.resource_metadata = Some(url)))
+        Ok(self.resource_metadata(resource.metadata_header().clone()))
     }
 
     /// Looks for the token in these places instead of in `Authorization` alone.
     ///
-    /// A request may have a token in one of them. Tokens in two are 400 `invalid_request` (RFC 6750 §2), even if they are the same: nobody
-    /// should have to ask which one counted.
+    /// A request may have a token in one of them. Tokens in two places are 400 `invalid_request` (RFC 6750 §2), even if both are the
+    /// same, because nothing says which of them counts.
+    ///
+    /// Sources other than `Authorization` make responses `Cache-Control: private`; see the guide [`requests`](crate::guide::requests).
     ///
     /// ```
     /// use axum_cognito::{CognitoAuth, TokenSource, UserPool};
     ///
     /// let auth = CognitoAuth::new(UserPool::new("us-east-1_AbC123xyz", "1example23456789")?)
-    ///     .token_from([TokenSource::authorization(), TokenSource::cookie("__Host-session")?])?;
+    ///     .token_sources([TokenSource::authorization(), TokenSource::cookie("__Host-session")]);
     /// # Ok::<(), axum_cognito::ConfigError>(())
     /// ```
     ///
-    /// # Errors
-    /// [`ConfigError::InvalidTokenSource`] if there is none, one twice, or two whose tokens would always be found in both.
-    pub fn token_from(self, sources: impl IntoIterator<Item = TokenSource>) -> Result<Self, ConfigError> {
+    /// # Panics
+    /// If the list is empty, contains a duplicate, or contains two sources that find the same token.
+    #[track_caller]
+    pub fn token_sources(self, sources: impl IntoIterator<Item = TokenSource>) -> Self {
         let sources: Box<[TokenSource]> = sources.into_iter().collect();
-        let overlaps = |index: usize, source: &TokenSource| sources[..index].iter().any(|other| source.overlaps(other));
-        let twice = sources.iter().enumerate().find(|(index, source)| overlaps(*index, source));
-        if sources.is_empty() || twice.is_some() {
-            let value = twice.map_or_else(String::new, |(_, source)| format!("{source:?}"));
-            return Err(ConfigError::InvalidTokenSource { value });
+        assert!(!sources.is_empty(), "no token source: name at least one");
+        for (index, source) in sources.iter().enumerate() {
+            let twice = sources[..index].iter().find(|other| source.overlaps(other));
+            assert!(twice.is_none(), "two token sources find the same token: {source:?} and {twice:?}");
         }
-        Ok(self.set(|settings| settings.sources = Some(sources)))
+        self.set(|settings| settings.sources = Some(sources))
     }
 
     /// Adds a custom check, which runs on every request with a valid token.
@@ -252,12 +256,12 @@ impl CognitoAuth {
     /// Backends that respond at all usually do so within milliseconds.
     ///
     /// # Errors
-    /// [`ConfigError::Limit`] if the limit is below 1 ms or above 60 s.
+    /// [`ConfigError::OutOfRange`] if the limit is below 1 ms or above 60 s.
     pub fn custom_check_timeout(self, limit: Duration) -> Result<Self, ConfigError> {
         let value = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
         let range = (1, CHECK_TIMEOUT_MAX_MS);
         if !(range.0..=range.1).contains(&value) {
-            return Err(ConfigError::Limit { setting: "custom_check_timeout (ms)", value, range });
+            return Err(ConfigError::OutOfRange { setting: "custom_check_timeout (ms)", value, range });
         }
         Ok(self.set(|settings| settings.checks.timeout = limit))
     }
@@ -329,14 +333,5 @@ impl<S> Layer<S> for CognitoAuth {
 
     fn layer(&self, inner: S) -> Self::Service {
         self.around(inner)
-    }
-}
-
-fn header_text(text: Arc<str>) -> Result<Arc<str>, ConfigError> {
-    let fits = !text.is_empty() && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
-    if fits && HeaderValue::from_str(&text).is_ok() {
-        Ok(text)
-    } else {
-        Err(ConfigError::InvalidHeaderText { value: text.to_string() })
     }
 }

@@ -5,6 +5,7 @@
 
 mod answer;
 mod bearer;
+mod caching;
 mod check;
 mod future;
 mod layer;

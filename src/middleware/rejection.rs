@@ -1,6 +1,6 @@
 //! From a refusal to the wire: status, challenge and body, in one place.
 
-use std::{borrow::Cow, error::Error, fmt, fmt::Write, sync::Arc, time::Duration};
+use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
@@ -392,8 +392,8 @@ impl Error for AuthRejection {
 /// The parameters of a challenge that are the application's: `realm` (RFC 9110 §11.5) and `resource_metadata` (RFC 9728 §5.1).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Challenge {
-    pub(crate) realm: Option<Arc<str>>,
-    pub(crate) resource_metadata: Option<Arc<str>>,
+    pub(crate) realm: Option<HeaderValue>,
+    pub(crate) resource_metadata: Option<HeaderValue>,
 }
 
 impl Challenge {
@@ -411,42 +411,48 @@ impl Challenge {
             }
             AuthRejectionKind::MissingLayer | AuthRejectionKind::Unavailable => return None,
         };
-        let mut value = String::from("Bearer");
+        let mut value = b"Bearer".to_vec();
         let mut separator = " ";
-        let mut parameter = |name: &str, text: &str| {
-            let _ = write!(value, "{separator}{name}=\"{}\"", quoted(text)); // a string takes everything
+        let mut parameter = |name: &str, text: &[u8]| {
+            value.extend_from_slice(separator.as_bytes());
+            value.extend_from_slice(name.as_bytes());
+            value.push(b'=');
+            push_quoted(&mut value, text);
             separator = ", ";
         };
         if let Some(realm) = &self.realm {
-            parameter("realm", realm);
+            parameter("realm", realm.as_bytes());
         }
         if !error.is_empty() {
-            parameter("error", error);
-            parameter("error_description", description);
+            parameter("error", error.as_bytes());
+            parameter("error_description", description.as_bytes());
         }
         if let Some(needed) = &rejection.needed {
             if !needed.scope.is_empty() {
-                parameter("scope", &needed.scope);
+                parameter("scope", needed.scope.as_bytes());
             }
             if let Some(max_age) = needed.max_age {
-                parameter("max_age", &max_age.as_secs().to_string());
+                parameter("max_age", max_age.as_secs().to_string().as_bytes());
             }
             if !needed.acr_values.is_empty() {
-                parameter("acr_values", &needed.acr_values);
+                parameter("acr_values", needed.acr_values.as_bytes());
             }
         }
         if let Some(url) = &self.resource_metadata {
-            parameter("resource_metadata", url);
+            parameter("resource_metadata", url.as_bytes());
         }
-        HeaderValue::from_str(&value).ok()
+        HeaderValue::from_maybe_shared(Bytes::from(value)).ok()
     }
 }
 
-/// The inside of a `quoted-string` (RFC 9110 §5.6.4).
-fn quoted(text: &str) -> Cow<'_, str> {
-    if text.contains(['"', '\\']) {
-        Cow::Owned(text.replace('\\', "\\\\").replace('"', "\\\""))
-    } else {
-        Cow::Borrowed(text)
+/// Appends a `quoted-string` (RFC 9110 §5.6.4): `"` and `\` are escaped, every other byte of a header value may be in it as it is.
+fn push_quoted(value: &mut Vec<u8>, text: &[u8]) {
+    value.push(b'"');
+    for byte in text {
+        if matches!(byte, b'"' | b'\\') {
+            value.push(b'\\');
+        }
+        value.push(*byte);
     }
+    value.push(b'"');
 }

@@ -47,6 +47,7 @@ const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 pub struct ProtectedResource {
     metadata: Metadata,
     metadata_url: String,
+    metadata_header: HeaderValue,
     path: String,
 }
 
@@ -102,9 +103,8 @@ impl ProtectedResource {
         let below = if url.path() == "/" { "" } else { url.path() };
         let path = format!("{WELL_KNOWN}{below}");
         let metadata_url = format!("{}{path}", url.origin().ascii_serialization());
-        if HeaderValue::from_str(&metadata_url).is_err() {
-            return Err(error("it cannot be sent in a header"));
-        }
+        let metadata_header =
+            HeaderValue::from_str(&metadata_url).map_err(|_| error("it cannot be sent in a header"))?;
         let metadata = Metadata {
             resource: resource.to_owned(),
             authorization_servers,
@@ -113,7 +113,7 @@ impl ProtectedResource {
             resource_name: None,
             resource_documentation: None,
         };
-        Ok(Self { metadata, metadata_url, path })
+        Ok(Self { metadata, metadata_url, metadata_header, path })
     }
 
     /// Replaces the authorization servers by these issuers, for example by a proxy that registers clients (RFC 7591), which Cognito does
@@ -178,6 +178,10 @@ impl ProtectedResource {
     /// Returns the URL of the metadata, which challenges name.
     pub fn metadata_url(&self) -> &str {
         &self.metadata_url
+    }
+
+    pub(super) fn metadata_header(&self) -> &HeaderValue {
+        &self.metadata_header
     }
 
     /// Returns the path of the metadata on the resource's host, for the router.

@@ -13,7 +13,7 @@ use super::{
     check::Checks,
     future::{Decision, ResponseFuture},
     layer::Settings,
-    rejection::{AuthRejection, mark_grpc_request},
+    rejection::{AuthRejection, AuthRejectionKind, mark_grpc_request},
     source,
 };
 use crate::{
@@ -52,13 +52,8 @@ impl<S> CognitoAuthService<S> {
     }
 
     fn credentials<'r, B>(&self, request: &'r Request<B>) -> Result<Option<bearer::Credentials<'r>>, &'static str> {
-        match self.settings.as_ref().and_then(|settings| settings.sources.as_deref()) {
-            None => bearer::credentials(request.headers()),
-            Some(sources) => {
-                let request = source::Places { headers: request.headers(), query: request.uri().query() };
-                source::credentials(sources, request)
-            }
-        }
+        let sources = Settings::sources(self.settings.as_deref());
+        source::credentials(sources, source::Places { headers: request.headers(), query: request.uri().query() })
     }
 
     fn checks(&self) -> Option<&Checks> {
@@ -148,8 +143,9 @@ impl<S> CognitoAuthService<S> {
     where
         S: Service<Request<B>, Response = Response<ResBody>>,
     {
+        let is_anonymous = outcome.as_ref().is_err_and(|rejection| rejection.kind() == AuthRejectionKind::MissingToken);
         place(outcome, request.extensions_mut());
-        ResponseFuture::forwarded(self.inner.call(request), self.settings.clone())
+        ResponseFuture::forwarded(self.inner.call(request), self.settings.clone(), is_anonymous)
     }
 
     fn wait<B>(&mut self, unfinished: Unfinished, request: Request<B>) -> ResponseFuture<S, B>

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::pool::{FakeUserPool, SigningKey};
 use crate::{
     clock::{Clock, SystemClock},
-    policy::unix_seconds,
+    time::unix_seconds,
     token_use::TokenUse,
 };
 

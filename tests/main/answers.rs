@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::{
     Json, Router,
     body::Body,
-    http::{HeaderMap, Request, StatusCode, Version, header},
+    http::{HeaderMap, HeaderValue, Request, StatusCode, Version, header},
     response::{AppendHeaders, Html, IntoResponse, Redirect, Response},
     routing::get,
 };
@@ -52,7 +52,8 @@ fn own(refused: &Refused<'_>) -> Response {
 async fn every_refusal_has_the_applications_form_and_the_challenge() {
     let fake = FakeUserPool::new();
     let good = format!("Bearer {}", fake.access_token("alice").claim("auth_time", 1_000_000).mint());
-    let app = || routes().layer(CognitoAuth::new(fake.user_pool()).realm("shop").unwrap().answer_with(own));
+    let app =
+        || routes().layer(CognitoAuth::new(fake.user_pool()).realm(HeaderValue::from_static("shop")).answer_with(own));
     let invalid = r#"Bearer realm="shop", error="invalid_token", error_description="the token is not valid here""#;
     let forbidden = r#"Bearer realm="shop", error="insufficient_scope", error_description="the caller is not allowed to do this", scope="orders/read""#;
     let again = r#"Bearer realm="shop", error="insufficient_user_authentication", error_description="a more recent or a stronger sign-in is required", max_age="0""#;
@@ -108,8 +109,8 @@ async fn what_the_function_sets_itself_counts() {
 /// Who answers some refusals in their own form leaves the others as they are.
 #[tokio::test]
 async fn the_usual_answer_keeps_the_whole_challenge() {
-    let auth = CognitoAuth::new(FakeUserPool::new().user_pool()).realm("shop").unwrap();
-    let auth = auth.resource_metadata("https://api.example.com/meta").unwrap();
+    let auth = CognitoAuth::new(FakeUserPool::new().user_pool()).realm(HeaderValue::from_static("shop"));
+    let auth = auth.resource_metadata(HeaderValue::from_static("https://api.example.com/meta"));
     let usual = |refused: &Refused<'_>| refused.rejection().clone().into_response();
     let (status, headers, body) = ask(routes().layer(auth.clone().answer_with(usual)), "/me", &[]).await;
     let challenge = r#"Bearer realm="shop", resource_metadata="https://api.example.com/meta""#;
@@ -166,9 +167,8 @@ async fn what_the_response_must_say_is_kept() {
     let fake = FakeUserPool::new();
     let auth = || CognitoAuth::new(fake.user_pool());
     // A token in the URL: the refusal is private too.
-    let query = axum_cognito::TokenSource::query_in_spite_of_logs("t").unwrap();
-    let (_, headers, _) =
-        ask(routes().layer(auth().token_from([query]).unwrap().answer_with(own)), "/me?t=x", &[]).await;
+    let query = axum_cognito::TokenSource::dangerous_query("t");
+    let (_, headers, _) = ask(routes().layer(auth().token_sources([query]).answer_with(own)), "/me?t=x", &[]).await;
     assert_eq!(headers["cache-control"], "private");
     // What the request carried in from outside is there to answer by.
     let app =
@@ -217,20 +217,24 @@ async fn only_the_crates_own_challenge_is_completed() {
     for (name, app, expected) in [
         ("no settings", routes().layer(auth()), ["Bearer", basic]),
         ("a check", routes().layer(auth().custom_check(|_, _| Ok(()))), ["Bearer", basic]),
-        ("a realm", routes().layer(auth().realm("shop").unwrap()), [shop, basic]),
+        ("a realm", routes().layer(auth().realm(HeaderValue::from_static("shop"))), [shop, basic]),
         (
             "an inner realm",
-            routes().layer(auth().realm("shop").unwrap()).layer(auth().realm("outer").unwrap()),
+            routes()
+                .layer(auth().realm(HeaderValue::from_static("shop")))
+                .layer(auth().realm(HeaderValue::from_static("outer"))),
             [shop, basic],
         ),
-        ("answered", routes().layer(auth().realm("shop").unwrap().answer_with(json)), [shop, basic]),
+        ("answered", routes().layer(auth().realm(HeaderValue::from_static("shop")).answer_with(json)), [shop, basic]),
     ] {
         let mut got = challenges(app).await;
         got.sort_unstable_by_key(|value| value.starts_with("Basic"));
         assert_eq!(got, expected, "{name}");
     }
     // One that was dropped on purpose does not come back.
-    let app = routes().layer(auth().answer_with(json).without_challenge()).layer(auth().realm("outer").unwrap());
+    let app = routes()
+        .layer(auth().answer_with(json).without_challenge())
+        .layer(auth().realm(HeaderValue::from_static("outer")));
     assert_eq!(challenges(app).await, Vec::<String>::new());
 }
 

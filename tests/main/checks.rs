@@ -367,7 +367,7 @@ fn the_time_limit_of_checks_has_a_range() {
         (Duration::MAX, Err(u64::MAX)),
     ] {
         let set = CognitoAuth::new(fake.user_pool()).custom_check_timeout(limit).map(drop);
-        let expected = value.map_err(|value| ConfigError::Limit {
+        let expected = value.map_err(|value| ConfigError::OutOfRange {
             setting: "custom_check_timeout (ms)",
             value,
             range: (1, 60_000),

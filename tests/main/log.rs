@@ -6,7 +6,7 @@ use std::{
 };
 
 use tracing::{Dispatch, subscriber::DefaultGuard, subscriber::NoSubscriber};
-use tracing_subscriber::{filter::LevelFilter, util::SubscriberInitExt};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter, util::SubscriberInitExt};
 
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
@@ -17,6 +17,19 @@ impl Log {
     pub(crate) fn of(work: impl FnOnce()) -> String {
         let log = Self::default();
         let guard = log.start(LevelFilter::DEBUG, || ());
+        work();
+        drop(guard);
+        log.take()
+    }
+
+    /// Runs `work` and returns what its thread logs, filtered by these directives of `RUST_LOG`.
+    #[allow(dead_code)]
+    pub(crate) fn filtered(directives: &str, work: impl FnOnce()) -> String {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).without_time();
+        let subscriber = subscriber.with_env_filter(EnvFilter::new(directives)).with_writer(move || writer.clone());
+        let guard = subscriber.finish().set_default();
         work();
         drop(guard);
         log.take()

@@ -5,6 +5,7 @@
 #![allow(clippy::pedantic, clippy::type_complexity)]
 
 mod answers;
+mod caching;
 mod checks;
 mod claims;
 mod clients;
@@ -12,6 +13,7 @@ mod closed;
 mod explain;
 mod extract;
 mod log;
+mod logged;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod middleware;

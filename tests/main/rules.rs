@@ -258,7 +258,7 @@ async fn a_rule_is_the_same_on_a_route_a_method_a_nested_router_and_in_a_handler
         .route("/method", get(async || "refunded").route_layer(rule()).post(async || "open"))
         .merge(Router::new().route("/route", get(async || "refunded")).route_layer(rule()))
         .nest("/nest", Router::new().route("/inner", get(async || "refunded")).route_layer(rule()))
-        .layer(CognitoAuth::new(fake.user_pool()).realm("shop").unwrap());
+        .layer(CognitoAuth::new(fake.user_pool()).realm(HeaderValue::from_static("shop")));
     let manager = fake.access_token("alice").group("managers").mint();
     let bob = fake.access_token("bob").mint();
     for path in ["/handler", "/method", "/route", "/nest/inner"] {

@@ -3,7 +3,7 @@
 use axum::{
     Router,
     body::Body,
-    http::{HeaderValue, Request, Response},
+    http::{HeaderName, HeaderValue, Request, Response},
     routing::get,
 };
 use axum_cognito::{CognitoAuth, ConfigError, OptionalClaims, TokenSource, WhyAnonymous, testing::FakeUserPool};
@@ -17,7 +17,7 @@ fn app(fake: &FakeUserPool, sources: impl IntoIterator<Item = TokenSource>) -> R
         (Some(claims), _) => claims.username().unwrap_or("machine").to_owned(),
         (None, why) => why.map_or_else(String::new, |why| format!("{:?}", why.kind())),
     };
-    Router::new().route("/", get(who)).layer(CognitoAuth::new(fake.user_pool()).token_from(sources).unwrap())
+    Router::new().route("/", get(who)).layer(CognitoAuth::new(fake.user_pool()).token_sources(sources))
 }
 
 async fn ask(app: &Router, uri: &str, headers: &[(&str, String)]) -> Response<String> {
@@ -38,10 +38,10 @@ async fn each_source_finds_its_one_token_and_nothing_else() {
     let fake = FakeUserPool::new();
     let t = fake.access_token("alice").mint();
     let h = |name: &'static str, value: &str| (name, value.to_owned());
-    let cookie = || TokenSource::cookie("__Host-session").unwrap();
-    let header = || TokenSource::header("X-Amzn-Oidc-AccessToken").unwrap();
-    let protocol = || TokenSource::websocket_protocol("bearer.").unwrap();
-    let query = || TokenSource::query_in_spite_of_logs("access_token").unwrap();
+    let cookie = || TokenSource::cookie("__Host-session");
+    let header = || TokenSource::header(HeaderName::from_static("x-amzn-oidc-accesstoken"));
+    let protocol = || TokenSource::websocket_protocol("bearer.");
+    let query = || TokenSource::dangerous_query("access_token");
     let bearer = ("authorization", format!("Bearer {t}"));
 
     for (name, source, uri, headers, expected) in [
@@ -152,6 +152,86 @@ async fn each_source_finds_its_one_token_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn authorization_is_read_with_and_without_scheme_as_configured() {
+    let fake = FakeUserPool::new();
+    let t = fake.access_token("alice").mint();
+    let bearer = || app(&fake, [TokenSource::authorization()]);
+    let bare = || app(&fake, [TokenSource::authorization_without_scheme()]);
+    let both = || app(&fake, [TokenSource::authorization(), TokenSource::authorization_without_scheme()]);
+    let (bearer, bare, both) = (bearer(), bare(), both());
+
+    for (values, with_scheme, without_scheme, combined) in [
+        (vec![], NONE, NONE, NONE),
+        (vec![format!("Bearer {t}")], "alice", NONE, "alice"),
+        (vec![format!("bEARER   {t}")], "alice", NONE, "alice"),
+        (vec![t.clone()], NONE, "alice", "alice"),
+        // One token of three parts, and not a valid one.
+        (vec!["a.b.c".into()], NONE, BAD, BAD),
+        (vec!["..".into()], NONE, BAD, BAD),
+        (vec!["a.b.c==".into()], NONE, BAD, BAD),
+        (vec!["Bearer.b.c".into()], NONE, BAD, BAD),
+        (vec!["a/b.c+d.e~f".into()], NONE, BAD, BAD),
+        // Not a token of three parts: another scheme, for all that is known.
+        (vec!["".into()], NONE, NONE, NONE),
+        (vec!["abc".into()], NONE, NONE, NONE),
+        (vec!["a.b".into()], NONE, NONE, NONE),
+        (vec!["a.b.c.d".into()], NONE, NONE, NONE),
+        (vec!["a.b.c.d.e".into()], NONE, NONE, NONE),
+        (vec!["Basic eDp5".into()], NONE, NONE, NONE),
+        (vec![format!("Token {t}")], NONE, NONE, NONE),
+        (vec![format!("{t} ")], NONE, NONE, NONE),
+        (vec![format!(" {t}")], NONE, NONE, NONE),
+        (vec![format!("{t} {t}")], NONE, NONE, NONE),
+        (vec![format!("{t},{t}")], NONE, NONE, NONE),
+        (vec![format!("\"{t}\"")], NONE, NONE, NONE),
+        (vec![format!("{t}\t")], NONE, NONE, NONE),
+        (vec!["a=.b.c".into()], NONE, NONE, NONE),
+        (vec!["é.b.c".into()], NONE, NONE, NONE),
+        (vec!["%61.b.c".into()], NONE, NONE, NONE),
+        // `Bearer`, and not one token behind it.
+        (vec!["Bearer".into()], MALFORMED, NONE, MALFORMED),
+        (vec!["Bearer ".into()], MALFORMED, NONE, MALFORMED),
+        (vec![format!("Bearer\t{t}")], MALFORMED, NONE, MALFORMED),
+        (vec![format!("Bearer,{t}")], MALFORMED, NONE, MALFORMED),
+        (vec![format!("Bearer Bearer {t}")], MALFORMED, NONE, MALFORMED),
+        // Two headers, whatever is in them.
+        (vec![t.clone(), t.clone()], MALFORMED, MALFORMED, MALFORMED),
+        (vec![t.clone(), format!("Bearer {t}")], MALFORMED, MALFORMED, MALFORMED),
+        (vec![t.clone(), "Basic eDp5".into()], MALFORMED, MALFORMED, MALFORMED),
+        (vec!["".into(), t.clone()], MALFORMED, MALFORMED, MALFORMED),
+    ] {
+        let headers: Vec<_> = values.into_iter().map(|value| ("authorization", value)).collect();
+        for (name, app, expected) in
+            [("with", &bearer, with_scheme), ("without", &bare, without_scheme), ("both", &both, combined)]
+        {
+            assert_eq!(ask(app, "/", &headers).await.body(), expected, "{name}: {headers:?}");
+        }
+    }
+    let cookie = TokenSource::cookie("t");
+    let app = app(&fake, [TokenSource::authorization_without_scheme(), cookie]);
+    let headers = [("authorization", t.clone()), ("cookie", format!("t={t}"))];
+    assert_eq!(ask(&app, "/", &headers).await.body(), MALFORMED, "tokens in two places");
+}
+
+#[test]
+fn missing_scheme_is_logged_only_if_a_scheme_was_expected() {
+    let fake = FakeUserPool::new();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let headers = [("authorization", fake.access_token("alice").mint())];
+    let cookie = || TokenSource::cookie("t");
+    for (sources, is_logged) in [
+        (vec![TokenSource::authorization()], true),
+        (vec![TokenSource::authorization(), cookie()], true),
+        (vec![TokenSource::authorization(), TokenSource::authorization_without_scheme()], false),
+        (vec![cookie()], false),
+    ] {
+        let app = app(&fake, sources.clone());
+        let log = Log::of(|| drop(runtime.block_on(ask(&app, "/", &headers))));
+        assert_eq!(log.contains("without a scheme"), is_logged, "{sources:?}: {log}");
+    }
+}
+
+#[tokio::test]
 async fn of_several_sources_exactly_one_has_the_token() {
     let fake = FakeUserPool::new();
     let (alice, bob) = (fake.access_token("alice").mint(), fake.access_token("bob").mint());
@@ -159,10 +239,10 @@ async fn of_several_sources_exactly_one_has_the_token() {
         &fake,
         [
             TokenSource::authorization(),
-            TokenSource::cookie("t").unwrap(),
-            TokenSource::header("x-t").unwrap(),
-            TokenSource::websocket_protocol("b.").unwrap(),
-            TokenSource::query_in_spite_of_logs("t").unwrap(),
+            TokenSource::cookie("t"),
+            TokenSource::header(HeaderName::from_static("x-t")),
+            TokenSource::websocket_protocol("b."),
+            TokenSource::dangerous_query("t"),
         ],
     );
     let places = |token: &str| {
@@ -198,7 +278,7 @@ async fn of_several_sources_exactly_one_has_the_token() {
 async fn answers_to_tokens_in_urls_are_private() {
     let fake = FakeUserPool::new();
     let token = fake.access_token("alice").mint();
-    let query = || TokenSource::query_in_spite_of_logs("access_token").unwrap();
+    let query = || TokenSource::dangerous_query("access_token");
     let answer = ask(&app(&fake, [query()]), &format!("/?access_token={token}"), &[]).await;
     assert_eq!(answer.headers()["cache-control"], "private");
     let other = ask(&app(&fake, [TokenSource::authorization()]), "/", &[]).await;
@@ -206,7 +286,7 @@ async fn answers_to_tokens_in_urls_are_private() {
 
     let own = Router::new()
         .route("/", get(async || [("cache-control", "no-store")]))
-        .layer(CognitoAuth::new(fake.user_pool()).token_from([query()]).unwrap());
+        .layer(CognitoAuth::new(fake.user_pool()).token_sources([query()]));
     assert_eq!(ask(&own, "/", &[]).await.headers()["cache-control"], "no-store");
 }
 
@@ -216,10 +296,10 @@ fn nothing_of_a_token_is_logged_wherever_it_was() {
     let app = app(
         &fake,
         [
-            TokenSource::cookie("t").unwrap(),
-            TokenSource::header("x-t").unwrap(),
-            TokenSource::websocket_protocol("b.").unwrap(),
-            TokenSource::query_in_spite_of_logs("t").unwrap(),
+            TokenSource::cookie("t"),
+            TokenSource::header(HeaderName::from_static("x-t")),
+            TokenSource::websocket_protocol("b."),
+            TokenSource::dangerous_query("t"),
         ],
     );
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
@@ -248,30 +328,61 @@ fn nothing_of_a_token_is_logged_wherever_it_was() {
 }
 
 #[test]
-fn places_that_no_request_has_are_errors_at_the_start() {
-    let value = |result: Result<TokenSource, ConfigError>| match result {
-        Err(ConfigError::InvalidTokenSource { value }) => value,
-        other => panic!("{other:?}"),
+fn parsed_source_is_the_one_of_its_constructor() {
+    for (text, source) in [
+        ("authorization", TokenSource::authorization()),
+        ("authorization-without-scheme", TokenSource::authorization_without_scheme()),
+        ("cookie:__Host-session", TokenSource::cookie("__Host-session")),
+        ("header:X-Token", TokenSource::header(HeaderName::from_static("x-token"))),
+        ("websocket-protocol:bearer.", TokenSource::websocket_protocol("bearer.")),
+        ("dangerous-query:access_token", TokenSource::dangerous_query("access_token")),
+    ] {
+        assert_eq!(text.parse(), Ok(source));
+    }
+}
+
+#[test]
+fn source_that_no_request_can_have_is_rejected() {
+    let value = |text: &str| match text.parse::<TokenSource>() {
+        Err(ConfigError::InvalidTokenSource { value, .. }) => value,
+        other => panic!("{text}: {other:?}"),
     };
-    for name in ["", "a b", "a=b", "a;b", "é", "\"a\""] {
-        assert_eq!(value(TokenSource::cookie(name)), name);
-        assert_eq!(value(TokenSource::websocket_protocol(name)), name);
-        assert_eq!(value(TokenSource::query_in_spite_of_logs(name)), name);
-        assert_eq!(value(TokenSource::header(name)), name);
+    for name in ["", "a b", "a=b", "a;b", "é", "\"a\"", "a:b"] {
+        for kind in ["cookie", "websocket-protocol", "dangerous-query", "header"] {
+            assert_eq!(value(&format!("{kind}:{name}")), name);
+        }
+        assert!(panics(|| drop(TokenSource::cookie(name))));
+        assert!(panics(|| drop(TokenSource::websocket_protocol(name))));
+        assert!(panics(|| drop(TokenSource::dangerous_query(name))));
     }
-    for name in ["Authorization", "cookie", "Sec-WebSocket-Protocol"] {
-        assert_eq!(value(TokenSource::header(name)), name, "has a meaning of its own");
+    for name in ["authorization", "cookie", "sec-websocket-protocol"] {
+        assert_eq!(value(&format!("header:{name}")), name, "it has a source of its own");
+        assert!(panics(|| drop(TokenSource::header(HeaderName::from_static(name)))));
     }
-    let auth = || CognitoAuth::new(FakeUserPool::new().user_pool());
-    assert!(matches!(auth().token_from([]), Err(ConfigError::InvalidTokenSource { .. })));
-    let cookie = || TokenSource::cookie("a").unwrap();
-    assert!(matches!(auth().token_from([cookie(), cookie()]), Err(ConfigError::InvalidTokenSource { .. })));
-    assert!(auth().token_from([cookie(), TokenSource::cookie("b").unwrap()]).is_ok());
-    let protocol = |prefix: &str| TokenSource::websocket_protocol(prefix).unwrap();
-    assert!(
-        auth().token_from([protocol("b."), protocol("b.x.")]).is_err(),
-        "the second is always found by the first too"
-    );
-    assert!(auth().token_from([protocol("b.x."), protocol("b.")]).is_err());
-    assert!(auth().token_from([protocol("b."), protocol("c.")]).is_ok());
+    for text in ["", "Authorization", "authorization:", "cookie", "query:t", " cookie:t", "cookie:t,header:u"] {
+        value(text);
+    }
+}
+
+#[test]
+fn sources_that_find_the_same_token_are_rejected() {
+    let cookie = TokenSource::cookie;
+    let protocol = TokenSource::websocket_protocol;
+    for (sources, is_rejected) in [
+        (vec![], true),
+        (vec![cookie("a"), cookie("a")], true),
+        (vec![cookie("a"), cookie("b")], false),
+        (vec![TokenSource::authorization(), cookie("a"), TokenSource::authorization()], true),
+        (vec![TokenSource::authorization(), TokenSource::authorization_without_scheme()], false),
+        (vec![protocol("b."), protocol("b.x.")], true),
+        (vec![protocol("b.x."), protocol("b.")], true),
+        (vec![protocol("b."), protocol("c.")], false),
+    ] {
+        let auth = CognitoAuth::new(FakeUserPool::new().user_pool());
+        assert_eq!(panics(|| drop(auth.token_sources(sources.clone()))), is_rejected, "{sources:?}");
+    }
+}
+
+fn panics(work: impl FnOnce()) -> bool {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err()
 }

@@ -127,6 +127,25 @@ impl Function {
     }
 }
 
+/// Without keys and without a Lambda around it, the program logs one warning and ends.
+#[tokio::test]
+async fn rust_log_filters_the_log() {
+    let pool = FakeUserPool::new();
+    for (filter, warns) in [(None, true), (Some("warn"), true), (Some("error"), false), (Some("off"), false)] {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_lambda"));
+        program.env_clear().envs(filter.map(|filter| ("RUST_LOG", filter)));
+        let output = program
+            .env("AWS_COGNITO_USER_POOL_ID", pool.id().as_str())
+            .env("AWS_COGNITO_USER_POOL_CLIENT_ID", pool.client_id())
+            .env("AWS_COGNITO_JWKS_PATH", "http://127.0.0.1:9/no-such-endpoint")
+            .kill_on_drop(true)
+            .output();
+        let output = timeout(Duration::from_secs(60), output).await.unwrap().unwrap();
+        let log = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(log.contains("no keys yet"), warns, "{filter:?}: {log}");
+    }
+}
+
 #[tokio::test]
 async fn the_runtime_loop_answers_and_survives_a_freeze() {
     let pool = FakeUserPool::new();

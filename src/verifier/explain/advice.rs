@@ -6,12 +6,13 @@
 
 use std::borrow::Cow;
 
-use super::reading::{Reading, Rules, span};
+use super::reading::{Reading, Rules};
 use crate::{
     error::{VerifyError, VerifyErrorKind as Kind},
     origin::Origin,
-    policy::{LEEWAY_MAX, unix_seconds},
+    policy::LEEWAY_MAX,
     step::VerifyStep,
+    time::{span, unix_seconds},
 };
 
 /// A cause and a fix, in full sentences.

@@ -16,7 +16,12 @@ use self::{
     reading::{Reading, Rules},
 };
 use super::Verifier;
-use crate::{claims::CognitoClaims, error::VerifyError, policy::unix_seconds, step::VerifyStep};
+use crate::{
+    claims::CognitoClaims,
+    error::VerifyError,
+    step::VerifyStep,
+    time::{unix_seconds, utc},
+};
 
 impl Verifier {
     /// Says why a token is refused, or that it is accepted: every check of its path with what was expected, what the token says, the usual
@@ -186,7 +191,7 @@ impl fmt::Display for Explanation {
         match &self.verdict {
             Ok(claims) => {
                 let (token_use, pool) = (claims.token_use(), claims.pool());
-                let until = reading::utc(unix_seconds(claims.expires_at()));
+                let until = utc(unix_seconds(claims.expires_at()));
                 writeln!(f, "accepted: the {token_use} token of the pool {pool} is good until {until}\n")?;
             }
             Err(error) => writeln!(f, "refused: {}\n", error.reason())?,

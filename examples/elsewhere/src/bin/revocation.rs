@@ -43,6 +43,7 @@ use axum_cognito::{
 };
 use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, aio::MultiplexedConnection};
 use tokio::{net::TcpListener, time::sleep, time::timeout};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// How long a request waits for Redis, which answers within a millisecond when it is well.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -199,9 +200,15 @@ async fn sign_out_everywhere(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Returns the filter in `RUST_LOG`. By default it includes the library's `debug` lines, which say why a token was rejected.
+fn log_filter() -> EnvFilter {
+    let directives = env::var("RUST_LOG").unwrap_or_else(|_| "info,axum_cognito=debug".to_owned());
+    EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse_lossy(directives)
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    tracing_subscriber::fmt().init();
+    tracing_subscriber::fmt().with_env_filter(log_filter()).init();
     let pool = FakeUserPool::new(); // in production: UserPool::from_env()?
     let redis = env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".to_owned());
     let revocations = Revocations::connecting(Client::open(redis)?, PATIENCE);

@@ -37,8 +37,8 @@ const LARGEST: usize = 64 * 1024;
 const GOODBYE: Duration = Duration::from_secs(2);
 
 fn app(pool: UserPool) -> Result<Router, ConfigError> {
-    let sources = [TokenSource::authorization(), TokenSource::websocket_protocol("bearer.")?];
-    let auth = CognitoAuth::new(pool).token_from(sources)?;
+    let sources = [TokenSource::authorization(), TokenSource::websocket_protocol("bearer.")];
+    let auth = CognitoAuth::new(pool).token_sources(sources);
     Ok(Router::new().route("/chat", any(chat)).layer(auth.required()))
 }
 
