@@ -34,7 +34,7 @@ type App = BoxCloneSyncService<Request<Incoming>, Answer, Infallible>;
 
 /// The whole application, closed by default: a route that somebody adds to [`routes`] tomorrow needs a token.
 fn app(pool: UserPool) -> Result<App, ConfigError> {
-    let auth = CognitoAuth::new(pool).required().open("/healthz")?;
+    let auth = CognitoAuth::new(pool).deny_by_default().public("/healthz");
     // A rule is a layer for any service: here for the one behind a single path.
     let admin = Require::group("admins").layer(service_fn(admin));
     let routes = service_fn(move |request| routes(request, admin.clone()));

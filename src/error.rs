@@ -121,13 +121,6 @@ pub enum ConfigError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// The path of an open route that is not of the form that axum's routers take.
-    Route {
-        /// What was given.
-        value: String,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
     /// The name of a place for tokens that no request can carry, or none, or one twice.
     TokenSource {
         /// What was given.
@@ -205,7 +198,6 @@ impl fmt::Display for ConfigError {
                  drop the replica Region, or accept the original form too"
             ),
             Self::Resource { value, reason } => write!(f, "`{value}` is not a protected resource: {reason}"),
-            Self::Route { value, reason } => write!(f, "`{value}` is not the path of a route: {reason}"),
             Self::TokenSource { value } => write!(
                 f,
                 "`{value}` is not a place for tokens: expected one or several different ones, with names of letters, digits, `-`, `.` and `_`"

@@ -11,13 +11,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use bytes::Bytes;
 use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
-    future::GateFuture,
+    body::ResponseBody,
+    gate::GateFuture,
     rejection::{AuthRejection, Needed},
     service::outcome,
 };
@@ -471,11 +471,10 @@ pub struct RequireService<S> {
 impl<S, B, ResBody> Service<Request<B>> for RequireService<S>
 where
     S: Service<Request<B>, Response = Response<ResBody>>,
-    ResBody: From<Bytes>,
 {
-    type Response = S::Response;
+    type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
-    type Future = GateFuture<S::Future, ResBody>;
+    type Future = GateFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
@@ -489,7 +488,7 @@ where
         };
         match verdict {
             Ok(()) => GateFuture::forwarded(self.inner.call(request)),
-            Err(rejection) => GateFuture::refused(rejection.answer(&request)),
+            Err(rejection) => GateFuture::rejected(rejection.answer(&request)),
         }
     }
 }

@@ -4,17 +4,17 @@
 // Pedantry is for what is shipped.
 #![allow(clippy::pedantic, clippy::type_complexity)]
 
-mod answers;
 mod checks;
 mod claims;
 mod clients;
-mod closed;
+mod deny_by_default;
 mod explain;
 mod extract;
 mod log;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod middleware;
+mod on_rejection;
 mod own_claims;
 mod resource;
 mod rules;

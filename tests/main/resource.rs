@@ -119,7 +119,7 @@ async fn the_metadata_of_a_closed_router_can_be_read() {
     let fake = FakeUserPool::new();
     let resource = ProtectedResource::new("https://api.example.com/mcp", [&fake.user_pool()]).unwrap();
     let app = Router::new().route(resource.path(), axum::routing::get(resource.clone())).layer(
-        CognitoAuth::new(fake.user_pool()).protected_resource(&resource).required().open(resource.path()).unwrap(),
+        CognitoAuth::new(fake.user_pool()).protected_resource(&resource).deny_by_default().public(resource.path()),
     );
     let metadata = app.oneshot(Request::get(resource.path()).body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!(metadata.status(), 200);
