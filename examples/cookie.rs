@@ -31,7 +31,8 @@ use axum::{
     routing::{get, post},
 };
 use axum_cognito::{
-    AuthRejection, CognitoAuth, CognitoClaims, ConfigError, Refused, TokenSource, UserPool, testing::FakeUserPool,
+    AuthRejection, CognitoAuth, CognitoClaims, ConfigError, RejectedRequest, TokenSource, UserPool,
+    testing::FakeUserPool,
 };
 use serde::Deserialize;
 use tokio::net::TcpListener;
@@ -45,7 +46,7 @@ const LARGEST_COOKIE: usize = 4096;
 /// The site of this origin, as browsers write it: `https://www.example.com`.
 fn app(pool: UserPool, origin: &'static str) -> Result<Router, ConfigError> {
     let auth = CognitoAuth::new(pool).token_sources([TokenSource::cookie(COOKIE)]);
-    let closed = auth.clone().required().open("/sign-in")?.open("/sign-out")?.answer_with(answer);
+    let protected = auth.clone().deny_by_default().public("/sign-in").public("/sign-out").on_rejection(respond);
     Ok(Router::new()
         .route(
             "/",
@@ -56,7 +57,7 @@ fn app(pool: UserPool, origin: &'static str) -> Result<Router, ConfigError> {
         .route("/sign-in", get(sign_in_page).post(sign_in))
         .route("/sign-out", post(sign_out))
         .with_state(auth)
-        .layer(closed)
+        .layer(protected)
         .layer(from_fn_with_state(origin, own_origin))
         // What a user saw is not for the back button of the next one.
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))))
@@ -75,16 +76,16 @@ async fn own_origin(State(own): State<&'static str>, request: Request, next: Nex
     next.run(request).await
 }
 
-/// Sends people to the sign-in, and tells programs what is the matter.
-fn answer(refused: &Refused<'_>) -> Response {
-    let accept = refused.headers().get(header::ACCEPT).map_or(&b""[..], HeaderValue::as_bytes);
+/// Redirects browsers to the sign-in page, and sends the default rejection to other clients.
+fn respond(rejected: &RejectedRequest<'_>) -> Response {
+    let accept = rejected.headers().get(header::ACCEPT).map_or(&b""[..], HeaderValue::as_bytes);
     let is_page =
         accept.split(|byte| *byte == b',').any(|media_type| media_type.trim_ascii().starts_with(b"text/html"));
-    match refused.status() {
+    match rejected.status() {
         // Not for 403: who is signed in already would go round in circles.
         StatusCode::UNAUTHORIZED if is_page => Redirect::to("/sign-in").into_response(),
         status if is_page => (status, Html(format!("<h1>{status}</h1>"))).into_response(),
-        _ => refused.rejection().clone().into_response(),
+        _ => rejected.rejection().clone().into_response(),
     }
 }
 

@@ -4,8 +4,8 @@
 //! $ cargo run --example hyper
 //! ```
 //!
-//! prints tokens of a user pool inside the process, and `curl` commands. The service is hyper's own, of `Request<Incoming>` and
-//! `Response<Full<Bytes>>`; the layers of this crate work with every request body, and every response body that can be made of `Bytes`.
+//! prints `curl` commands with tokens of a user pool inside the process. The layers of this crate work with every request body and every
+//! response body.
 //!
 //! | route | who may |
 //! |---|---|
@@ -20,7 +20,7 @@ use std::{convert::Infallible, error::Error, time::Duration};
 use axum_cognito::{CognitoAuth, CognitoClaims, ConfigError, Require, UserPool, testing::FakeUserPool};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -29,16 +29,19 @@ use hyper_util::{
 use tokio::{net::TcpListener, time::sleep};
 use tower::{Layer, Service, ServiceExt, service_fn, util::BoxCloneSyncService};
 
-type Answer = Response<Full<Bytes>>;
+type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 type App = BoxCloneSyncService<Request<Incoming>, Answer, Infallible>;
 
 /// The whole application, closed by default: a route that somebody adds to [`routes`] tomorrow needs a token.
 fn app(pool: UserPool) -> Result<App, ConfigError> {
-    let auth = CognitoAuth::new(pool).required().open("/healthz")?;
+    let auth = CognitoAuth::new(pool).deny_by_default().public("/healthz");
     // A rule is a layer for any service: here for the one behind a single path.
-    let admin = Require::group("admins").layer(service_fn(admin));
+    // Layers that reject requests wrap the response body, so the two kinds of body are boxed into one type.
+    let boxed = |response: Response<_>| response.map(BodyExt::boxed_unsync);
+    let admin = Require::group("admins").layer(service_fn(admin)).map_response(boxed);
     let routes = service_fn(move |request| routes(request, admin.clone()));
-    Ok(BoxCloneSyncService::new(auth.layer(routes)))
+    let boxed = |response: Response<_>| response.map(BodyExt::boxed_unsync);
+    Ok(BoxCloneSyncService::new(auth.layer(routes).map_response(boxed)))
 }
 
 /// What a router would do.
@@ -54,11 +57,11 @@ async fn routes(
     })
 }
 
-/// The claims are in the request's extensions; behind `required` always, unless somebody opens the route.
+/// The claims are in the request's extensions; always there behind `deny_by_default`, unless somebody opens the route.
 fn me(request: &Request<Incoming>) -> Answer {
     match CognitoClaims::of_request(request.extensions()) {
         Ok(claims) => text(StatusCode::OK, format!("{}\n", claims.username().unwrap_or("a machine"))),
-        Err(rejection) => rejection.into_response_with(),
+        Err(rejection) => rejection.into_response_with::<Full<Bytes>>().map(BodyExt::boxed_unsync),
     }
 }
 
@@ -67,7 +70,7 @@ async fn admin(_: Request<Incoming>) -> Result<Answer, Infallible> {
 }
 
 fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
-    let mut response = Response::new(Full::new(body.into()));
+    let mut response = Response::new(Full::new(body.into()).boxed_unsync());
     *response.status_mut() = status;
     response
 }

@@ -51,7 +51,7 @@ fn app(pool: UserPool, origin: &str) -> Result<Router, ConfigError> {
     Ok(Router::new()
         .route("/mcp", post(mcp))
         // Not `layer`, since clients also probe for well-known documents that are not here, and take 404 for an answer.
-        .route_layer(auth.required())
+        .route_layer(auth.deny_by_default())
         // Outside of it: who reads the metadata has no token yet.
         .route(resource.path(), get(resource.clone()))
         .layer(from_fn_with_state(origin.to_owned(), own_origin)))

@@ -136,9 +136,9 @@ pub use error::{ConfigError, VerifyError, VerifyErrorKind};
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use extract::{OptionalClaims, WhyAnonymous};
 pub use middleware::{
-    Answering, AnsweringFuture, AnsweringService, AuthRejection, AuthRejectionKind, CheckError, CheckErrorKind,
-    CognitoAuth, CognitoAuthService, GateFuture, ProtectedResource, Refused, Require, RequireService, Required,
-    RequiredService, ResponseFuture, TokenSource,
+    AuthRejection, AuthRejectionKind, CheckError, CheckErrorKind, CognitoAuth, CognitoAuthService, DenyByDefault,
+    DenyByDefaultService, GateFuture, OnRejection, OnRejectionBody, OnRejectionFuture, OnRejectionService,
+    ProtectedResource, RejectedRequest, Require, RequireService, ResponseBody, ResponseFuture, TokenSource,
 };
 pub use pool::{ClientIds, IssuerForm, TokenUse, UserPool, UserPoolId};
 pub use step::VerifyStep;

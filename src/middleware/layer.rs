@@ -2,14 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderValue, Response, request::Parts};
+use http::{HeaderValue, request::Parts};
 use tower_layer::Layer;
 
 use super::{
-    answer::{Answering, Refused},
     check::{CheckError, Checks},
     rejection::Challenge,
-    required::Required,
     resource::ProtectedResource,
     service::CognitoAuthService,
     source::{self, TokenSource},
@@ -24,7 +22,7 @@ use crate::{
 
 /// The layer: finds the bearer token of each request, verifies it, and puts the claims into the request's extensions.
 ///
-/// It never answers for the application, unless it is told to ([`required`](Self::required)). A request without a valid token goes on with the reason in its extensions, and whoever asks
+/// It never answers for the application, unless it is told to ([`deny_by_default`](Self::deny_by_default)). A request without a valid token goes on with the reason in its extensions, and whoever asks
 /// for claims ([`CognitoClaims`], [`Require`](crate::Require)) turns that into the answer. So routes for everybody and
 /// routes for some stand side by side in one router.
 ///
@@ -279,28 +277,9 @@ impl CognitoAuth {
         self.set(|settings| settings.grpc_responses = true)
     }
 
-    /// Refuses every request without a valid token right here, before any extractor, handler or body is touched, except for the routes
-    /// that are [opened](Required::open) by name.
-    pub fn required(self) -> Required {
-        Required::new(self)
-    }
-
-    /// Builds the answers to refused requests in another form than problem documents; see [`Answering`].
-    pub fn answer_with<F, B>(self, answer: F) -> Answering<Self, F>
-    where
-        F: Fn(&Refused<'_>) -> Response<B>,
-    {
-        Answering::new(self, answer)
-    }
-
     fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(Arc::make_mut(self.settings.get_or_insert_default()));
         self
-    }
-
-    /// The service around `inner`.
-    pub(super) fn around<S>(&self, inner: S) -> CognitoAuthService<S> {
-        CognitoAuthService::new(inner, self.verifier.clone(), self.settings.clone())
     }
 
     /// The verifier behind the layer, for tokens that come another way: WebSockets, jobs.
@@ -332,6 +311,6 @@ impl<S> Layer<S> for CognitoAuth {
     type Service = CognitoAuthService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        self.around(inner)
+        CognitoAuthService::new(inner, self.verifier.clone(), self.settings.clone())
     }
 }

@@ -11,13 +11,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use bytes::Bytes;
 use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
-    future::GateFuture,
+    body::ResponseBody,
+    gate::GateFuture,
     rejection::{AuthRejection, Needed},
     service::outcome,
 };
@@ -488,11 +488,10 @@ pub struct RequireService<S> {
 impl<S, B, ResBody> Service<Request<B>> for RequireService<S>
 where
     S: Service<Request<B>, Response = Response<ResBody>> + Clone,
-    ResBody: From<Bytes>,
 {
-    type Response = S::Response;
+    type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
-    type Future = GateFuture<S::Future, ResBody>;
+    type Future = GateFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
@@ -509,7 +508,7 @@ where
             Err(rejection) => {
                 // Releases what `poll_ready` has reserved, such as a permit of a concurrency limit.
                 self.inner = self.inner.clone();
-                GateFuture::refused(rejection.answer(&request))
+                GateFuture::rejected(rejection.answer(&request))
             }
         }
     }

@@ -121,6 +121,12 @@ fn what_tokens_cost() {
     let ready_made = request();
     assert_eq!(allocations(|| answer(ready_made)), 1, "through the layer and a rule");
 
+    // The same with routes that are protected by default.
+    let mut service = CognitoAuth::from(cached.clone()).deny_by_default().public("/healthz").layer(Nothing);
+    let ready_made = request();
+    let count = allocations(|| drop(now_or_never(service.call(ready_made)).expect("does not wait").unwrap()));
+    assert_eq!(count, 1, "through the layer, protected by default");
+
     // Memory: what a thousand remembered tokens hold on to.
     let many: Vec<_> = (0..1024).map(|n| usual(&fake).expires_in(Duration::from_secs(3600 + n)).mint()).collect();
     let roomy = Verifier::builder().pool(fake.user_pool()).cached_tokens(1 << 14).build().unwrap();
@@ -138,6 +144,45 @@ fn what_tokens_cost() {
     let full = BYTES.get();
     many[512..].iter().for_each(|token| drop(small.check(token).unwrap()));
     assert!((BYTES.get() - full).abs() < 8 * 900, "{} bytes more", BYTES.get() - full);
+}
+
+/// The path is checked once per request and in place, however long it is and however many routes are public.
+#[test]
+fn deciding_whether_a_route_is_public_allocates_nothing() {
+    let fake = FakeUserPool::new();
+    let layer = CognitoAuth::new(fake.user_pool())
+        .deny_by_default()
+        .public_subtree("/assets")
+        .public("/posts/{id}")
+        .protected("/posts/export")
+        .protected("/assets/keys");
+    let layer = (0..100).fold(layer, |layer, nth| layer.public(&format!("/public/{nth}")));
+    let mut service = layer.layer(Nothing);
+    let mut allocations_of = |path: &str, expected: u16| {
+        let mut send = || {
+            let mut request = Request::builder().uri(path).body(()).unwrap();
+            request.extensions_mut().insert(7_u8);
+            let mut status = 0;
+            let count = allocations(|| {
+                let response = now_or_never(service.call(request)).expect("does not wait").unwrap();
+                status = response.status().as_u16();
+            });
+            assert_eq!(status, expected, "{} bytes", path.len());
+            count
+        };
+        send(); // the log's call sites
+        send()
+    };
+    let short = allocations_of("/assets/a", 200);
+    let long = |segment: &str| format!("/assets/{}", segment.repeat(60_000 / segment.len()));
+    for path in ["/assets", "/posts/1", "/public/7", &long("a"), &long("/"), &long("%20a"), &long("a/"), &long("a;b/")]
+    {
+        assert_eq!(allocations_of(path, 200), short, "{} bytes", path.len());
+    }
+    let rejected = allocations_of("/other", 401);
+    for path in ["/assets/%6beys", "/assets/.%09./a", &format!("{}/..", long("a")), &format!("{}%3f", long("/a"))] {
+        assert_eq!(allocations_of(path, 401), rejected, "{} bytes", path.len());
+    }
 }
 
 /// Strangers can make up key ids for ever, and nothing remembers them: one byte for each would show.

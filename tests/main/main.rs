@@ -4,12 +4,11 @@
 // Pedantry is for what is shipped.
 #![allow(clippy::pedantic, clippy::type_complexity)]
 
-mod answers;
 mod caching;
 mod checks;
 mod claims;
 mod clients;
-mod closed;
+mod deny_by_default;
 mod explain;
 mod extract;
 mod log;
@@ -17,6 +16,7 @@ mod logged;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod middleware;
+mod on_rejection;
 mod own_claims;
 mod resource;
 mod rules;

@@ -133,14 +133,19 @@ async fn every_layer_passes_readiness_on() {
     };
     let strict = Strict::default();
     let rule = Require::valid_token();
-    let answer = |_: &axum_cognito::Refused<'_>| Response::default();
+    let respond = |_: &axum_cognito::RejectedRequest<'_>| Response::<()>::default();
     for mut service in [
-        auth().layer(rule.layer(strict.clone())).boxed_clone(),
-        waits().layer(rule.layer(strict.clone())).boxed_clone(),
-        auth().required().layer(strict.clone()).boxed_clone(),
-        waits().required().layer(strict.clone()).boxed_clone(),
-        auth().answer_with(answer).layer(strict.clone()).boxed_clone(),
-        waits().required().answer_with(answer).layer(rule.layer(strict.clone())).boxed_clone(),
+        auth().layer(rule.layer(strict.clone())).map_response(drop).boxed_clone(),
+        waits().layer(rule.layer(strict.clone())).map_response(drop).boxed_clone(),
+        auth().deny_by_default().layer(strict.clone()).map_response(drop).boxed_clone(),
+        waits().deny_by_default().layer(strict.clone()).map_response(drop).boxed_clone(),
+        auth().on_rejection(respond).layer(strict.clone()).map_response(drop).boxed_clone(),
+        waits()
+            .deny_by_default()
+            .on_rejection(respond)
+            .layer(rule.layer(strict.clone()))
+            .map_response(drop)
+            .boxed_clone(),
     ] {
         for _ in 0..2 {
             service.ready().await.unwrap().call(request(Some(&token))).await.unwrap();

@@ -163,9 +163,10 @@ async fn the_metadata_of_a_closed_router_can_be_read() {
     let fake = FakeUserPool::new();
     let pool = fake.user_pool().audience("https://api.example.com/mcp").unwrap();
     let resource = ProtectedResource::new("https://api.example.com/mcp", [&pool]).unwrap();
+    let auth = CognitoAuth::new(pool).protected_resource(&resource).unwrap();
     let app = Router::new()
         .route(resource.path(), axum::routing::get(resource.clone()))
-        .layer(CognitoAuth::new(pool).protected_resource(&resource).unwrap().required().open(resource.path()).unwrap());
+        .layer(auth.deny_by_default().public(resource.path()));
     let metadata = app.oneshot(Request::get(resource.path()).body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!(metadata.status(), 200);
 }

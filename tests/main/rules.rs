@@ -327,10 +327,10 @@ async fn layers_fallbacks_and_merges_do_what_the_guide_says() {
             ok,
         ),
         ("merged into another", other().merge(routes().layer(rule())).layer(auth()), refused, refused, refused, ok),
-        ("closed", routes().merge(other()).layer(auth().required()), refused, refused, refused, refused),
+        ("closed", routes().merge(other()).layer(auth().deny_by_default()), refused, refused, refused, refused),
         (
             "closed, and then another merged",
-            routes().layer(auth().required()).merge(other()),
+            routes().layer(auth().deny_by_default()).merge(other()),
             refused,
             refused,
             unknown,
@@ -338,7 +338,7 @@ async fn layers_fallbacks_and_merges_do_what_the_guide_says() {
         ),
         (
             "closed, and then a fallback",
-            routes().layer(auth().required()).fallback(async || (StatusCode::NOT_FOUND, "everybody")),
+            routes().layer(auth().deny_by_default()).fallback(async || (StatusCode::NOT_FOUND, "everybody")),
             refused,
             refused,
             unknown,
@@ -353,7 +353,7 @@ async fn layers_fallbacks_and_merges_do_what_the_guide_says() {
     }
     // A nested router without a fallback of its own has none that could be closed.
     for (name, inner, fallback) in [("default", routes(), unknown), ("own", own_fallback(), refused)] {
-        let app = Router::new().nest("/api", inner.layer(auth().required()));
+        let app = Router::new().nest("/api", inner.layer(auth().deny_by_default()));
         assert_eq!(ask(&app, Method::GET, "/api/in", None).await.status(), refused, "{name}");
         assert_eq!(ask(&app, Method::GET, "/api/none", None).await.status(), fallback, "{name} fallback");
     }
@@ -374,9 +374,9 @@ async fn preflights_pass_where_cors_is_outside() {
     let outside = preflight(routes().layer(auth()).layer(CorsLayer::permissive())).await;
     assert_eq!(outside.status(), StatusCode::OK);
     assert!(outside.headers().contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN));
-    let outside = preflight(routes().layer(auth().required()).layer(CorsLayer::permissive())).await;
+    let outside = preflight(routes().layer(auth().deny_by_default()).layer(CorsLayer::permissive())).await;
     assert_eq!(outside.status(), StatusCode::OK);
-    let inside = preflight(routes().layer(CorsLayer::permissive()).layer(auth().required())).await;
+    let inside = preflight(routes().layer(CorsLayer::permissive()).layer(auth().deny_by_default())).await;
     assert_eq!(inside.status(), StatusCode::UNAUTHORIZED, "the wrong way round");
 
     // A script reads the challenge only where it is exposed.
@@ -404,7 +404,7 @@ async fn a_refusal_touches_no_body() {
     let handler = async |_: axum::body::Bytes| "read";
     for app in [
         Router::new().route("/", post(handler).route_layer(Require::valid_token())).layer(auth()),
-        Router::new().route("/", any(handler)).layer(auth().required()),
+        Router::new().route("/", any(handler)).layer(auth().deny_by_default()),
     ] {
         let body = Full::new(axum::body::Bytes::from("body")).map_frame(|frame| {
             assert!(frame.is_trailers(), "the body was read");
@@ -428,7 +428,7 @@ async fn grpc_rejections_carry_the_grpc_status_and_the_challenge() {
     let fake = FakeUserPool::new();
     let app = Router::new()
         .route("/p.S/M", post(async || "message").route_layer(Require::group("admins")))
-        .layer(CognitoAuth::new(fake.user_pool()).grpc_responses().required());
+        .layer(CognitoAuth::new(fake.user_pool()).grpc_responses().deny_by_default());
     let bob = format!("Bearer {}", fake.access_token("bob").mint());
     let invalid = r#"Bearer error="invalid_token", error_description="the token is not valid here""#;
     let malformed = r#"Bearer error="invalid_request", error_description="send exactly one bearer token""#;
@@ -482,9 +482,9 @@ async fn only_grpc_requests_of_layers_that_opt_in_get_a_rejection_with_status_20
     let routes = || Router::new().route("/p.S/M", any(async || "message"));
     let by_rule = || routes().route_layer(Require::valid_token());
     for (name, app, opts_in) in [
-        ("deny by default", routes().layer(auth().required()), false),
+        ("deny by default", routes().layer(auth().deny_by_default()), false),
         ("rule", by_rule().layer(auth()), false),
-        ("deny by default, opted in", routes().layer(auth().grpc_responses().required()), true),
+        ("deny by default, opted in", routes().layer(auth().grpc_responses().deny_by_default()), true),
         ("rule, opted in", by_rule().layer(auth().grpc_responses()), true),
         ("rule, outer layer opted in", by_rule().layer(auth()).layer(auth().grpc_responses()), true),
     ] {

@@ -191,7 +191,7 @@ async fn rejected_requests_hold_no_permit_of_a_concurrency_limit() {
     let auth = || CognitoAuth::new(fake.user_pool());
     let limited = || ConcurrencyLimit::new(service_fn(status), 1);
     for (name, service) in [
-        ("deny by default", auth().required().layer(limited()).boxed_clone()),
+        ("deny by default", auth().deny_by_default().layer(limited()).boxed_clone()),
         ("rule", auth().layer(Require::valid_token().layer(limited())).boxed_clone()),
     ] {
         let mut connection = service.clone();

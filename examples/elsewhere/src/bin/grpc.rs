@@ -49,7 +49,7 @@ fn app(pool: UserPool) -> Router {
         .route_service(&format!("/{}/{{*method}}", AdminServer::<Demo>::NAME), AdminServer::new(Demo))
         .route_layer(Require::group("admins"));
     let services = Routes::new(GreeterServer::new(Demo)).into_axum_router().merge(admin);
-    services.layer(CognitoAuth::new(pool).grpc_responses().required())
+    services.layer(CognitoAuth::new(pool).grpc_responses().deny_by_default())
 }
 
 struct Demo;

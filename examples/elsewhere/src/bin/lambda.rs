@@ -27,7 +27,7 @@ fn app(auth: CognitoAuth) -> Router {
     Router::new()
         .route("/me", get(me))
         .route("/admin", get(async || "for admins\n").route_layer(Require::group("admins")))
-        .layer(auth.required())
+        .layer(auth.deny_by_default())
 }
 
 async fn me(claims: CognitoClaims) -> String {

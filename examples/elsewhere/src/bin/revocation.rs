@@ -177,7 +177,7 @@ fn app(pool: UserPool, revocations: Revocations) -> Result<Router, ConfigError> 
         .route("/me", get(async |claims: CognitoClaims| claims.username().unwrap_or("a machine").to_owned()))
         .route("/signout", post(sign_out))
         .route("/signout-everywhere", post(sign_out_everywhere))
-        .layer(auth.required())
+        .layer(auth.deny_by_default())
         .with_state(revocations))
 }
 

@@ -39,7 +39,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 fn app(pool: UserPool) -> Result<Router, ConfigError> {
     let sources = [TokenSource::authorization(), TokenSource::websocket_protocol("bearer.")];
     let auth = CognitoAuth::new(pool).token_sources(sources);
-    Ok(Router::new().route("/chat", any(chat)).layer(auth.required()))
+    Ok(Router::new().route("/chat", any(chat)).layer(auth.deny_by_default()))
 }
 
 /// Chooses `chat` of the offered subprotocols: the server's choice is sent back, and must not be the one with the token.
