@@ -65,7 +65,7 @@ impl Clients {
             Self::Any => Err(VerifyError::invalid(claim)),
             Self::Only { ids, .. } if ids.iter().any(|id| **id == *client) => Ok(()),
             Self::Only { listed, .. } => {
-                Err(VerifyError::new(VerifyErrorKind::Client, "the token belongs to another app client")
+                Err(VerifyError::new(VerifyErrorKind::WrongClient, "the token belongs to another app client")
                     .of(claim)
                     .expected_value(Arc::clone(listed))
                     .actual_value(client))

@@ -15,7 +15,7 @@ use crate::{
     error::{VerifyError, VerifyErrorKind},
     keys::Signed,
     pool::{LEEWAY_MAX, TokenUse, UserPoolId},
-    step::VerifyStep,
+    step::VerificationStep,
 };
 
 /// The conditions of one user pool, apart from its clients, which can change.
@@ -46,10 +46,10 @@ impl Policy {
             return Err(VerifyError::invalid(claim));
         }
         check_times(claims, now, leeway)?;
-        let token_use = self.uses.check(claims).map_err(|error| error.at(VerifyStep::TokenUse))?;
-        clients.list.check(claims, token_use).map_err(|error| error.at(VerifyStep::Client))?;
-        check_subject(claims, token_use).map_err(|error| error.at(VerifyStep::Subject))?;
-        self.check_audience(claims, token_use).map_err(|error| error.at(VerifyStep::Audience))?;
+        let token_use = self.uses.check(claims).map_err(|error| error.at(VerificationStep::TokenUse))?;
+        clients.list.check(claims, token_use).map_err(|error| error.at(VerificationStep::Client))?;
+        check_subject(claims, token_use).map_err(|error| error.at(VerificationStep::Subject))?;
+        self.check_audience(claims, token_use).map_err(|error| error.at(VerificationStep::Audience))?;
         Ok(VerifiedToken::admitted(signed, token_use, pool, &clients.standing, clock))
     }
 
@@ -59,10 +59,12 @@ impl Policy {
         match claims.aud() {
             None => Err(VerifyError::missing("aud").expected_value(Arc::clone(required))),
             Some(aud) if aud == &**required => Ok(()),
-            Some(aud) => Err(VerifyError::new(VerifyErrorKind::Audience, "the token is bound to another resource")
-                .of("aud")
-                .expected_value(Arc::clone(required))
-                .actual_value(aud)),
+            Some(aud) => {
+                Err(VerifyError::new(VerifyErrorKind::WrongAudience, "the token is bound to another resource")
+                    .of("aud")
+                    .expected_value(Arc::clone(required))
+                    .actual_value(aud))
+            }
         }
     }
 }
@@ -81,7 +83,7 @@ fn check_subject(claims: &ClaimSet, token_use: TokenUse) -> Result<(), VerifyErr
 /// Cognito always sends it. `iat` has no such meaning, but a token from the future says that this host's clock is behind,
 /// and then that of every other check too.
 pub(crate) fn check_times(claims: &ClaimSet, now: SystemTime, leeway: Duration) -> Result<(), VerifyError> {
-    let exp = claims.exp().ok_or_else(|| VerifyError::missing("exp").at(VerifyStep::Expiry))?;
+    let exp = claims.exp().ok_or_else(|| VerifyError::missing("exp").at(VerificationStep::Expiry))?;
     if now >= exp + leeway {
         return Err(VerifyError::new(VerifyErrorKind::Expired, "the token has expired")
             .of("exp")
@@ -150,7 +152,7 @@ impl TokenUses {
         match claims.token_use() {
             Some(TokenUse::Access) if self.access => Ok(TokenUse::Access),
             Some(TokenUse::Id) if self.id => Ok(TokenUse::Id),
-            _ => Err(VerifyError::new(VerifyErrorKind::TokenUse, "the token is for another use")
+            _ => Err(VerifyError::new(VerifyErrorKind::WrongTokenUse, "the token is for another use")
                 .of("token_use")
                 .expected_value(self.as_str())
                 .actual_value(stated)),

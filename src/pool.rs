@@ -325,7 +325,7 @@ impl UserPool {
         issuer: impl Into<String>,
     ) -> Result<Self, ConfigError> {
         let issuer = parse_issuer(issuer.into())?;
-        let keys = HttpKeySource::over_plain_http(jwks_url_of(&issuer))?;
+        let keys = HttpKeySource::dangerous_http(jwks_url_of(&issuer))?;
         Self::with_own(pool_id.as_ref(), client_ids.into_client_ids(), issuer, Arc::new(keys))
     }
 
@@ -485,6 +485,16 @@ impl UserPool {
     /// [`ConfigError::Jwks`] if the set holds no RSA key that could verify a token.
     pub fn jwks(self, keys: &JwkSet) -> Result<Self, ConfigError> {
         Ok(self.key_source(StaticKeySource::new(keys)?))
+    }
+
+    /// Verifies with the keys of this JWKS document and no others, without any I/O. `json` is the text of a `jwks.json`.
+    ///
+    /// When the pool rotates its keys, the program must be given new ones.
+    ///
+    /// # Errors
+    /// [`ConfigError::Jwks`] if the document is not a key set, or contains no RSA key that could verify a token.
+    pub fn jwks_json(self, json: &str) -> Result<Self, ConfigError> {
+        Ok(self.key_source(StaticKeySource::from_json(json.to_owned())?))
     }
 
     /// Takes the keys from a source of the application's: its own HTTP client, a secret store, a shared cache.

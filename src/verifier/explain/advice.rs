@@ -11,7 +11,7 @@ use crate::{
     error::{VerifyError, VerifyErrorKind as Kind},
     policy::unix_seconds,
     pool::LEEWAY_MAX,
-    step::VerifyStep,
+    step::VerificationStep,
 };
 
 /// A cause and what to do about it, in full sentences.
@@ -30,47 +30,47 @@ impl Advice {
 
     pub(super) fn on(error: &VerifyError, reading: &Reading<'_>, rules: &Rules<'_>) -> Self {
         match error.step() {
-            VerifyStep::Length => on_length(rules),
-            VerifyStep::Parts | VerifyStep::Header => {
+            VerificationStep::Length => on_length(rules),
+            VerificationStep::Parts | VerificationStep::Header => {
                 on_wrapping(reading.token).or_else(|| on_other_things(reading)).unwrap_or_else(|| on_form(error))
             }
-            VerifyStep::Algorithm => on_algorithm(reading),
-            VerifyStep::HeaderMembers => Self::new(
+            VerificationStep::Algorithm => on_algorithm(reading),
+            VerificationStep::HeaderMembers => Self::new(
                 "The header asks for a treatment that Cognito's tokens never need, such as encryption, compression or an extension.",
                 "Send a token of the user pool as it is; one made elsewhere is not accepted.",
             ),
-            VerifyStep::KeyId => Self::new(
+            VerificationStep::KeyId => Self::new(
                 "The header names no key. Cognito names one in every token, so this one was made or changed elsewhere.",
                 "Send a token of the user pool as it is. An emulator has to put `kid` into the header.",
             ),
-            VerifyStep::Payload => Self::new(
+            VerificationStep::Payload => Self::new(
                 "The middle part is cut off or was edited: it no longer decodes to one JSON object with unique members.",
                 "Get the token again, and copy all of it.",
             ),
-            VerifyStep::Issuer => on_issuer(reading, rules),
-            VerifyStep::Key if error.kind() == Kind::KeysUnavailable => Self::new(
+            VerificationStep::Issuer => on_issuer(reading, rules),
+            VerificationStep::Key if error.kind() == Kind::KeysUnavailable => Self::new(
                 "The keys could not be fetched, so nothing is known about the token. Usually this host cannot reach the key endpoint \
                  (no route out of a private subnet, a proxy, a firewall, DNS), or the pool id or the URL is wrong.",
                 "Fetch the URL above from this very host, for example with curl. Let HTTPS to it through, or bring the keys with \
                  `UserPool::jwks_url`, `jwks_file` or `key_source`.",
             ),
-            VerifyStep::Key => Self::new(
+            VerificationStep::Key => Self::new(
                 "The pool publishes no key with the id that the header names. Usually the token comes from another pool or emulator \
                  under this pool's issuer, the keys are taken from the wrong place, or they are static and the pool has rotated since.",
                 "Decode the header of a fresh token and compare its `kid` with the pool's `jwks.json`; then see that \
                  `UserPool::keys_from` is the place that you expect. With static keys, deploy the new ones.",
             ),
-            VerifyStep::Signature => on_wrapping(reading.token).unwrap_or_else(on_signature),
-            VerifyStep::ClaimTypes => on_type(error, reading),
-            VerifyStep::Expiry => on_expiry(error, reading, rules),
-            VerifyStep::NotBefore => on_not_before(error, reading, rules),
-            VerifyStep::TokenUse => on_token_use(reading),
-            VerifyStep::Client => on_client(error, reading),
-            VerifyStep::Subject => Self::new(
+            VerificationStep::Signature => on_wrapping(reading.token).unwrap_or_else(on_signature),
+            VerificationStep::ClaimTypes => on_type(error, reading),
+            VerificationStep::Expiry => on_expiry(error, reading, rules),
+            VerificationStep::NotBefore => on_not_before(error, reading, rules),
+            VerificationStep::TokenUse => on_token_use(reading),
+            VerificationStep::Client => on_client(error, reading),
+            VerificationStep::Subject => Self::new(
                 "A user's token has no `sub`. Cognito always writes one, so this is an emulator's token or a made-up one.",
                 "Let the emulator give its users a `sub`. Tokens of machines need none.",
             ),
-            VerifyStep::Audience => Self::new(
+            VerificationStep::Audience => Self::new(
                 "The configuration demands access tokens that are bound to this API (`UserPool::audience`), and this one is bound to \
                  nothing or to something else. Cognito binds a token only when the client asks for it at sign-in.",
                 "Have the client send `resource=<the expected value>` to the authorize endpoint, or do not demand an audience.",
@@ -157,7 +157,7 @@ fn on_other_things(Reading { token, parts, header, .. }: &Reading<'_>) -> Option
 }
 
 fn on_form(error: &VerifyError) -> Advice {
-    let cause = if error.step() == VerifyStep::Parts {
+    let cause = if error.step() == VerificationStep::Parts {
         "It is not the three parts of a signed token."
     } else {
         "The part before the first dot is not the header of a signed token: it was cut off or edited, or this is something else with dots."
@@ -334,7 +334,7 @@ fn on_token_use(reading: &Reading<'_>) -> Advice {
 
 fn on_client(error: &VerifyError, reading: &Reading<'_>) -> Advice {
     let claim = error.claim().unwrap_or("client_id");
-    if error.kind() != Kind::Client {
+    if error.kind() != Kind::WrongClient {
         let kind = if reading.is_id_token() { "ID" } else { "access" };
         return Advice::new(
             format!("Cognito names the app client of {kind} tokens in `{claim}`, and here it is missing or empty."),
