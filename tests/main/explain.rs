@@ -336,7 +336,7 @@ async fn programs_read_the_same_as_people() {
     let read: Value = serde_json::to_value(&explanation).unwrap();
     assert_eq!(
         (&read["accepted"], &read["kind"], &read["claim"]),
-        (&json!(false), &json!("TokenUse"), &json!("token_use"))
+        (&json!(false), &json!("wrong_token_use"), &json!("token_use"))
     );
     let steps = read["steps"].as_array().unwrap();
     assert_eq!(steps.len(), explanation.steps().len());
