@@ -43,8 +43,9 @@ fn main() {
 
 static FAKE: LazyLock<FakeUserPool> = LazyLock::new(FakeUserPool::new);
 static CACHED: LazyLock<Verifier> = LazyLock::new(|| Verifier::new(FAKE.user_pool()));
-static UNCACHED: LazyLock<Verifier> =
-    LazyLock::new(|| Verifier::builder().pool(FAKE.user_pool()).cached_tokens(0).build().expect("settings in range"));
+static UNCACHED: LazyLock<Verifier> = LazyLock::new(|| {
+    Verifier::builder().pool(FAKE.user_pool()).token_cache_capacity(0).build().expect("settings in range")
+});
 static TOKEN: LazyLock<String> = LazyLock::new(|| usual().mint());
 static THOUSAND: LazyLock<Vec<String>> =
     LazyLock::new(|| (0..1000).map(|n| usual().expires_in(Duration::from_secs(3600 + n)).mint()).collect());
@@ -85,8 +86,8 @@ fn seen_before(bencher: Bencher<'_, '_>) {
 fn refused(bencher: Bencher<'_, '_>, what: &str) {
     let (token, kind) = match what {
         "wrong kid" => (usual().header("kid", "another").mint(), VerifyErrorKind::UnknownKey),
-        "wrong issuer" => (usual().claim("iss", "https://elsewhere.test").mint(), VerifyErrorKind::Issuer),
-        "wrong alg" => (usual().header("alg", "HS256").mint(), VerifyErrorKind::Algorithm),
+        "wrong issuer" => (usual().claim("iss", "https://elsewhere.test").mint(), VerifyErrorKind::UnknownIssuer),
+        "wrong alg" => (usual().header("alg", "HS256").mint(), VerifyErrorKind::UnsupportedAlgorithm),
         "too long" => ("a".repeat(20_000), VerifyErrorKind::TooLong),
         _ => ("garbage".to_owned(), VerifyErrorKind::Malformed),
     };

@@ -238,7 +238,7 @@ mod tests {
 
         let (_, json) = program(&pool, &["--json", &id], "", true).await.unwrap();
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-        assert_eq!(json["kind"], "TokenUse");
+        assert_eq!(json["kind"], "wrong_token_use");
     }
 
     #[tokio::test]

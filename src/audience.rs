@@ -76,7 +76,7 @@ impl AudienceRule {
                 Err(VerifyError::missing("aud").expected_value(Arc::clone(&audiences.listed)))
             }
             (_, Some(aud)) => {
-                Err(VerifyError::new(VerifyErrorKind::Audience, "the token is bound to another resource")
+                Err(VerifyError::new(VerifyErrorKind::WrongAudience, "the token is bound to another resource")
                     .of("aud")
                     .expected_value(self.expected())
                     .actual_value(aud))

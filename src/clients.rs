@@ -60,7 +60,7 @@ impl Clients {
             Self::Any => Err(VerifyError::invalid(claim)),
             Self::Only { ids, .. } if ids.iter().any(|id| **id == *client) => Ok(()),
             Self::Only { listed, .. } => {
-                Err(VerifyError::new(VerifyErrorKind::Client, "the token was issued to another app client")
+                Err(VerifyError::new(VerifyErrorKind::WrongClient, "the token was issued to another app client")
                     .of(claim)
                     .expected_value(Arc::clone(listed))
                     .actual_value(client))

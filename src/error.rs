@@ -6,7 +6,7 @@
 use std::{error::Error, fmt, sync::Arc, time::SystemTime};
 
 use crate::{
-    step::VerifyStep,
+    step::VerificationStep,
     time::{span, unix_seconds, utc},
 };
 
@@ -51,6 +51,16 @@ pub enum ConfigError {
     InvalidClientId {
         /// The rejected value.
         value: String,
+    },
+    /// A proxy URL is not an absolute `http` or `https` URL.
+    InvalidProxyUrl {
+        /// The given URL, without credentials and query.
+        value: String,
+    },
+    /// The PEM text of root certificates is unusable.
+    InvalidRootCertificates {
+        /// What is wrong with it.
+        reason: &'static str,
     },
     /// An issuer is not an absolute `https` or `http` URL without query and fragment.
     InvalidIssuer {
@@ -177,6 +187,18 @@ impl fmt::Display for ConfigError {
                 f,
                 "`{value}` is not an app client id: expected 1 to 128 letters, digits, `_` or `+` as in `1example23456789`"
             ),
+            Self::InvalidProxyUrl { value } => {
+                write!(
+                    f,
+                    "`{value}` is not a proxy URL: expected an `http` or `https` URL as in `http://proxy.example.com:3128`"
+                )
+            }
+            Self::InvalidRootCertificates { reason } => {
+                write!(
+                    f,
+                    "the root certificates are unusable: {reason}; expected the PEM text of at least one certificate"
+                )
+            }
             Self::InvalidIssuer { value, reason } => write!(f, "`{value}` is not an issuer: {reason}"),
             Self::InvalidJwks { reason } => write!(f, "the static key set cannot verify any token: {reason}"),
             Self::InvalidJwksUrl { value, reason } => write!(f, "`{value}` is not a usable JWKS URL: {reason}"),
@@ -222,63 +244,101 @@ impl fmt::Display for ConfigError {
 
 impl Error for ConfigError {}
 
-/// Why a token was refused: what to count, to match on, and to choose an answer by.
+/// The reason why a token was rejected.
 ///
-/// The order of the checks is the order of the design: form, issuer, key, signature, claims. A token that has several
-/// faults gets the kind of the first.
+/// The checks run in this order: form, issuer, key, signature, claims. If a token fails several checks, the kind is that of the first
+/// failed check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum VerifyErrorKind {
-    /// The header names another algorithm than RS256, or none ([RFC 8725 §3.1]).
+    /// The header's `alg` is not RS256 ([RFC 8725 §3.1]).
     ///
     /// [RFC 8725 §3.1]: https://www.rfc-editor.org/rfc/rfc8725#section-3.1
-    Algorithm,
-    /// The access token is not bound to the required resource (`aud`).
-    Audience,
-    /// The token belongs to an app client that is not accepted.
-    Client,
-    /// `exp` has passed, or is this very second ([RFC 7519 §4.1.4]).
+    UnsupportedAlgorithm,
+    /// The access token's `aud` is not an expected audience.
+    WrongAudience,
+    /// The token was issued to an app client that is not configured.
+    WrongClient,
+    /// The token has expired: the time is `exp` or later ([RFC 7519 §4.1.4]).
     ///
     /// [RFC 7519 §4.1.4]: https://www.rfc-editor.org/rfc/rfc7519#section-4.1.4
     Expired,
-    /// A claim has another JSON type than Cognito gives it, or a value out of range.
+    /// A claim has the wrong JSON type or a value out of range.
     InvalidClaim,
-    /// The token comes from an issuer that is not configured.
-    Issuer,
-    /// The keys to decide with could not be had. Not the caller's fault: the answer is 503.
+    /// The token's `iss` is not a configured issuer.
+    UnknownIssuer,
+    /// The pool's keys are unavailable. It is not the caller's fault, so the response is 503.
     KeysUnavailable,
-    /// Not a signed JWT in compact form: parts, base64url, JSON or header are broken.
+    /// The token is not a signed JWT in compact form: its parts, base64url, JSON or header are malformed.
     Malformed,
-    /// A claim without which nothing can be decided is not there.
+    /// A required claim is missing.
     MissingClaim,
-    /// `nbf` has not come yet.
+    /// The token is not valid yet: the time is before `nbf`.
     NotYetValid,
-    /// The signature is not one of the key that the token names.
-    Signature,
-    /// An ID token where access tokens are accepted, the reverse, or a refresh token.
-    TokenUse,
-    /// Longer than the configured bound.
+    /// The signature was not made with the key that `kid` names.
+    InvalidSignature,
+    /// The token's use is not accepted, for example an ID token where access tokens are expected.
+    WrongTokenUse,
+    /// The token is longer than the configured limit.
     TooLong,
-    /// No key of the pool has the token's `kid`.
+    /// No key in the pool matches the token's `kid`.
     UnknownKey,
 }
 
 impl VerifyErrorKind {
-    /// The step that ends in this kind; where several do, the caller of [`VerifyError::new`] says which it was.
-    fn usual_step(self) -> VerifyStep {
+    /// All kinds, in the order of their declaration.
+    pub(crate) const ALL: [Self; 14] = [
+        Self::UnsupportedAlgorithm,
+        Self::WrongAudience,
+        Self::WrongClient,
+        Self::Expired,
+        Self::InvalidClaim,
+        Self::UnknownIssuer,
+        Self::KeysUnavailable,
+        Self::Malformed,
+        Self::MissingClaim,
+        Self::NotYetValid,
+        Self::InvalidSignature,
+        Self::WrongTokenUse,
+        Self::TooLong,
+        Self::UnknownKey,
+    ];
+
+    /// Returns the kind in `snake_case`, as in logs, metrics and `status()`.
+    pub fn as_str(self) -> &'static str {
         match self {
-            Self::TooLong => VerifyStep::Length,
-            Self::Malformed => VerifyStep::Parts,
-            Self::Algorithm => VerifyStep::Algorithm,
-            Self::Issuer => VerifyStep::Issuer,
-            Self::UnknownKey | Self::KeysUnavailable => VerifyStep::Key,
-            Self::Signature => VerifyStep::Signature,
-            Self::InvalidClaim | Self::MissingClaim => VerifyStep::ClaimTypes,
-            Self::Expired => VerifyStep::Expiry,
-            Self::NotYetValid => VerifyStep::NotBefore,
-            Self::TokenUse => VerifyStep::TokenUse,
-            Self::Client => VerifyStep::Client,
-            Self::Audience => VerifyStep::Audience,
+            Self::UnsupportedAlgorithm => "unsupported_algorithm",
+            Self::WrongAudience => "wrong_audience",
+            Self::WrongClient => "wrong_client",
+            Self::Expired => "expired",
+            Self::InvalidClaim => "invalid_claim",
+            Self::UnknownIssuer => "unknown_issuer",
+            Self::KeysUnavailable => "keys_unavailable",
+            Self::Malformed => "malformed",
+            Self::MissingClaim => "missing_claim",
+            Self::NotYetValid => "not_yet_valid",
+            Self::InvalidSignature => "invalid_signature",
+            Self::WrongTokenUse => "wrong_token_use",
+            Self::TooLong => "too_long",
+            Self::UnknownKey => "unknown_key",
+        }
+    }
+
+    /// Returns the step that ends in this kind. If several do, the caller of [`VerifyError::new`] sets the step.
+    fn usual_step(self) -> VerificationStep {
+        match self {
+            Self::TooLong => VerificationStep::Length,
+            Self::Malformed => VerificationStep::Parts,
+            Self::UnsupportedAlgorithm => VerificationStep::Algorithm,
+            Self::UnknownIssuer => VerificationStep::Issuer,
+            Self::UnknownKey | Self::KeysUnavailable => VerificationStep::Key,
+            Self::InvalidSignature => VerificationStep::Signature,
+            Self::InvalidClaim | Self::MissingClaim => VerificationStep::ClaimTypes,
+            Self::Expired => VerificationStep::Expiry,
+            Self::NotYetValid => VerificationStep::NotBefore,
+            Self::WrongTokenUse => VerificationStep::TokenUse,
+            Self::WrongClient => VerificationStep::Client,
+            Self::WrongAudience => VerificationStep::Audience,
         }
     }
 }
@@ -296,7 +356,7 @@ impl VerifyErrorKind {
 /// let token = fake.access_token("alice").client_id("somebody-elses").mint();
 ///
 /// let error = verifier.check(&token).unwrap_err();
-/// assert_eq!(error.kind(), VerifyErrorKind::Client);
+/// assert_eq!(error.kind(), VerifyErrorKind::WrongClient);
 /// assert_eq!(error.claim(), Some("client_id"));
 /// assert_eq!(error.expected(), Some(fake.client_id()));
 /// assert_eq!(error.actual(), Some("somebody-elses"));
@@ -305,7 +365,7 @@ impl VerifyErrorKind {
 #[derive(Clone)]
 pub struct VerifyError {
     kind: VerifyErrorKind,
-    step: VerifyStep,
+    step: VerificationStep,
     reason: &'static str,
     claim: Option<&'static str>,
     detail: Option<Box<Detail>>,
@@ -371,7 +431,7 @@ impl VerifyError {
     }
 
     #[cold]
-    pub(crate) fn malformed(step: VerifyStep, reason: &'static str) -> Self {
+    pub(crate) fn malformed(step: VerificationStep, reason: &'static str) -> Self {
         Self::new(VerifyErrorKind::Malformed, reason).at(step)
     }
 
@@ -386,13 +446,13 @@ impl VerifyError {
     }
 
     /// Says which step refuses, where the kind alone does not.
-    pub(crate) fn at(mut self, step: VerifyStep) -> Self {
+    pub(crate) fn at(mut self, step: VerificationStep) -> Self {
         self.step = step;
         self
     }
 
     /// The step that refused the token.
-    pub(crate) fn step(&self) -> VerifyStep {
+    pub(crate) fn step(&self) -> VerificationStep {
         self.step
     }
 
@@ -459,7 +519,7 @@ mod tests {
 
     #[test]
     fn what_the_caller_sent_is_kept_short_and_out_of_messages() {
-        let error = VerifyError::new(VerifyErrorKind::Issuer, "unknown issuer")
+        let error = VerifyError::new(VerifyErrorKind::UnknownIssuer, "unknown issuer")
             .of("iss")
             .expected_value("https://expected")
             .actual_value(&"é".repeat(1000));

@@ -141,7 +141,7 @@ pub use middleware::{
     ProtectedResource, RejectedRequest, Require, RequireService, ResponseBody, ResponseFuture, TokenSource,
 };
 pub use pool::{ClientIds, IssuerForm, TokenUse, UserPool, UserPoolId};
-pub use step::VerifyStep;
+pub use step::VerificationStep;
 pub use verifier::{ExplainedStep, Explanation, StepOutcome, Verifier, VerifierBuilder};
 
 /// The examples of the README are compiled and run as well.

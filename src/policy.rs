@@ -16,7 +16,7 @@ use crate::{
     error::{VerifyError, VerifyErrorKind},
     keys::Signed,
     pool_id::UserPoolId,
-    step::VerifyStep,
+    step::VerificationStep,
     time::unix_seconds,
     token_use::TokenUse,
 };
@@ -47,13 +47,13 @@ impl Policy {
             return Err(VerifyError::invalid(claim));
         }
         check_times(claims, now, leeway)?;
-        let token_use = self.uses.check(claims).map_err(|error| error.at(VerifyStep::TokenUse))?;
+        let token_use = self.uses.check(claims).map_err(|error| error.at(VerificationStep::TokenUse))?;
         let (claim, client) = client_of(claims, token_use);
-        clients.list.check(claim, client).map_err(|error| error.at(VerifyStep::Client))?;
-        check_subject(claims, token_use).map_err(|error| error.at(VerifyStep::Subject))?;
+        clients.list.check(claim, client).map_err(|error| error.at(VerificationStep::Client))?;
+        check_subject(claims, token_use).map_err(|error| error.at(VerificationStep::Subject))?;
         if token_use == TokenUse::Access {
             let checked = self.audience.check(claims.aud(), claims.client_id());
-            checked.map_err(|error| error.at(VerifyStep::Audience))?;
+            checked.map_err(|error| error.at(VerificationStep::Audience))?;
         }
         Ok(VerifiedToken::admitted(signed, token_use, pool, &clients.standing, clock))
     }
@@ -87,7 +87,7 @@ fn check_subject(claims: &ClaimSet, token_use: TokenUse) -> Result<(), VerifyErr
 /// required, because Cognito always sends it. An `iat` in the future means that this host's clock is behind, so that no check of a time
 /// can be trusted.
 pub(crate) fn check_times(claims: &ClaimSet, now: SystemTime, leeway: Duration) -> Result<(), VerifyError> {
-    let exp = claims.exp().ok_or_else(|| VerifyError::missing("exp").at(VerifyStep::Expiry))?;
+    let exp = claims.exp().ok_or_else(|| VerifyError::missing("exp").at(VerificationStep::Expiry))?;
     if now >= exp + leeway {
         return Err(VerifyError::new(VerifyErrorKind::Expired, "the token has expired")
             .of("exp")
@@ -158,7 +158,7 @@ impl TokenUses {
         match claims.token_use() {
             Some(TokenUse::Access) if self.access => Ok(TokenUse::Access),
             Some(TokenUse::Id) if self.id => Ok(TokenUse::Id),
-            _ => Err(VerifyError::new(VerifyErrorKind::TokenUse, "the token is for another use")
+            _ => Err(VerifyError::new(VerifyErrorKind::WrongTokenUse, "the token is for another use")
                 .of("token_use")
                 .expected_value(self.as_str())
                 .actual_value(stated)),

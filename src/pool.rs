@@ -118,7 +118,7 @@ impl UserPool {
         issuer: impl Into<String>,
     ) -> Result<Self, ConfigError> {
         let issuer = parse_issuer(issuer.into())?;
-        let keys = HttpKeySource::over_plain_http(jwks_url_of(&issuer))?;
+        let keys = HttpKeySource::dangerous_http(jwks_url_of(&issuer))?;
         Self::custom(pool_id.as_ref(), client_ids.into_client_ids(), issuer, Arc::new(keys))
     }
 
@@ -279,6 +279,16 @@ impl UserPool {
     /// [`ConfigError::InvalidJwks`] if the set contains no RSA key that can verify a token.
     pub fn jwks(self, keys: &JwkSet) -> Result<Self, ConfigError> {
         Ok(self.key_source(StaticKeySource::new(keys)?))
+    }
+
+    /// Verifies with the keys of this JWKS document only, without any I/O. `json` is the text of a `jwks.json`.
+    ///
+    /// If the pool rotates its keys, the program must be given the new ones.
+    ///
+    /// # Errors
+    /// [`ConfigError::InvalidJwks`] if the document is not a key set, or contains no RSA key that could verify a token.
+    pub fn jwks_json(self, json: &str) -> Result<Self, ConfigError> {
+        Ok(self.key_source(StaticKeySource::from_json(json.to_owned())?))
     }
 
     /// Uses a key source of the application, for example its own HTTP client, a secret store or a shared cache.

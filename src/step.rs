@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 /// [`VerifyErrorKind`](crate::VerifyErrorKind), which says what to answer; a step says where on the path that was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-pub enum VerifyStep {
+pub enum VerificationStep {
     /// No longer than the verifier's bound.
     Length,
     /// Three parts with two dots between them, none of the first two empty.
@@ -48,7 +48,7 @@ pub enum VerifyStep {
     Audience,
 }
 
-impl VerifyStep {
+impl VerificationStep {
     /// All steps in order.
     pub const ALL: [Self; 17] = [
         Self::Length,
@@ -94,14 +94,14 @@ impl VerifyStep {
     }
 }
 
-impl fmt::Display for VerifyStep {
+impl fmt::Display for VerificationStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
 }
 
 /// As its name.
-impl Serialize for VerifyStep {
+impl Serialize for VerificationStep {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.as_str().serialize(serializer)
     }

@@ -16,7 +16,7 @@ use crate::{
     claims::ClaimSet,
     error::{VerifyError, VerifyErrorKind},
     jwt::UnverifiedToken,
-    step::VerifyStep,
+    step::VerificationStep,
 };
 
 /// The longest signature in bytes: that of an RSA key of 4096 bits, the largest that is accepted.
@@ -80,17 +80,17 @@ impl VerifyingKey {
                 self.header.get_or_init(|| token.header.into());
                 Ok(Signed { claims: token.claims, key_serial: self.serial })
             }
-            Err(_) => Err(VerifyError::new(VerifyErrorKind::Signature, "the signature is not the key's")),
+            Err(_) => Err(VerifyError::new(VerifyErrorKind::InvalidSignature, "the signature is not the key's")),
         }
     }
 }
 
 fn read_signature<'b>(encoded: &str, buffer: &'b mut [u8; SIGNATURE_MAX]) -> Result<&'b [u8], VerifyError> {
     if encoded.len() > (SIGNATURE_MAX * 4).div_ceil(3) {
-        return Err(VerifyError::new(VerifyErrorKind::Signature, "the signature is too long"));
+        return Err(VerifyError::new(VerifyErrorKind::InvalidSignature, "the signature is too long"));
     }
     let length = base64url::decode(encoded, buffer)
-        .ok_or_else(|| VerifyError::malformed(VerifyStep::Signature, "the signature is not base64url"))?;
+        .ok_or_else(|| VerifyError::malformed(VerificationStep::Signature, "the signature is not base64url"))?;
     Ok(&buffer[..length])
 }
 

@@ -193,7 +193,7 @@ impl PoolKeys {
         };
         PoolStatus {
             pool: self.shared.pool.to_string(),
-            keys_from: self.keys_from(),
+            key_source: self.keys_from(),
             ready: loaded.as_ref().is_some_and(|loaded| self.shared.trusts(loaded, now)),
             key_ids: loaded.iter().flat_map(|loaded| loaded.set.key_ids()).map(str::to_owned).collect(),
             skipped: loaded.iter().flat_map(|loaded| loaded.set.skipped()).cloned().collect(),
@@ -204,9 +204,9 @@ impl PoolKeys {
                 kind: error.kind(),
                 message: error.to_string(),
             }),
-            failures_in_a_row: failures,
+            consecutive_failures: failures,
             next_refresh_in: due.map(|due| due.saturating_duration_since(Instant::now())),
-            looks,
+            fetches: looks,
         }
     }
 
@@ -548,7 +548,7 @@ impl Shared {
 
     /// Takes what the source knows without I/O, if it does.
     fn take_at_once(&self) {
-        let Some(document) = self.source.at_once() else { return };
+        let Some(document) = self.source.preloaded() else { return };
         let fresh = self.read(KeyUpdate::Changed(document));
         let now = Instant::now();
         let mut report = Report::default();

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     claims::CognitoClaims,
     error::ConfigError,
-    keys::{KeysError, Status},
+    keys::{KeyStatus, KeysError},
     pool::UserPool,
     verifier::Verifier,
 };
@@ -296,7 +296,7 @@ impl CognitoAuth {
     }
 
     /// The state of the keys, for a readiness probe. Starts a look for keys that is due, without waiting for it.
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> KeyStatus {
         self.verifier.status()
     }
 }

@@ -36,6 +36,21 @@ pub enum AuthRejectionKind {
     Unavailable,
 }
 
+impl AuthRejectionKind {
+    /// Returns the kind in `snake_case`, for logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InsufficientAuthentication => "insufficient_authentication",
+            Self::InsufficientScope => "insufficient_scope",
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidToken => "invalid_token",
+            Self::MissingLayer => "missing_layer",
+            Self::MissingToken => "missing_token",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
 /// A refused request: what extractors reject with, and what the layer leaves in the extensions of a request without valid claims.
 ///
 /// As a response it is what [RFC 6750 §3] asks for, with a body of `application/problem+json` ([RFC 9457]). Everything in it is fixed
@@ -132,7 +147,7 @@ impl AuthRejection {
     #[cfg(feature = "axum")]
     pub(crate) fn other_kind(expected: &'static str) -> Self {
         Self::from(
-            VerifyError::new(VerifyErrorKind::TokenUse, "the token is for another use")
+            VerifyError::new(VerifyErrorKind::WrongTokenUse, "the token is for another use")
                 .of("token_use")
                 .expected_value(expected),
         )
@@ -350,7 +365,7 @@ impl From<VerifyError> for AuthRejection {
             VerifyErrorKind::KeysUnavailable => AuthRejectionKind::Unavailable,
             _ => AuthRejectionKind::InvalidToken,
         };
-        tracing::debug!(kind = ?error.kind(), reason = %error, "refused a token");
+        tracing::debug!(kind = error.kind().as_str(), reason = %error, "rejected a token");
         Self { cause: Some(Cause::Verifier(error)), ..Self::of(kind) }
     }
 }

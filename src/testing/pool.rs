@@ -264,7 +264,7 @@ impl KeySource for FakeKeySource {
         "a fake user pool".into()
     }
 
-    fn at_once(&self) -> Option<KeyDocument> {
+    fn preloaded(&self) -> Option<KeyDocument> {
         let dark = self.0.keys().dark; // the lock is taken again below
         (!dark).then(|| KeyDocument::new(self.0.jwks_json()))
     }

@@ -3,6 +3,7 @@
 mod builder;
 mod cache;
 mod explain;
+mod outcomes;
 
 use std::{
     collections::BTreeMap,
@@ -14,14 +15,17 @@ use std::{
 pub use builder::VerifierBuilder;
 pub use explain::{ExplainedStep, Explanation, StepOutcome};
 
-use self::cache::{Tag, TokenCache};
+use self::{
+    cache::{Tag, TokenCache},
+    outcomes::Outcomes,
+};
 use crate::{
     claims::{CognitoClaims, VerifiedToken},
     clients::ClientList,
     clock::Clock,
     error::{ConfigError, VerifyError, VerifyErrorKind},
     jwt::{HeaderBuffer, Parts, UnverifiedToken},
-    keys::{KeysError, Look, PoolKeys, Status},
+    keys::{KeyStatus, KeysError, Look, PoolKeys},
     metrics,
     origin::Origin,
     policy::Policy,
@@ -62,6 +66,7 @@ struct Inner {
     leeway: Duration,
     max_token_bytes: usize,
     cache: Option<TokenCache>,
+    outcomes: Outcomes,
 }
 
 struct Pool {
@@ -94,7 +99,7 @@ impl Verifier {
     /// [`VerifyError`] says what is wrong with the token. [`VerifyErrorKind::UnknownKey`] and
     /// [`VerifyErrorKind::KeysUnavailable`] mean that [`verify`](Self::verify) might know more.
     pub fn check(&self, token: &str) -> Result<CognitoClaims, VerifyError> {
-        counted(self.check_at(token, self.inner.clock.now()).map_err(Refusal::into_error))
+        self.inner.counted(self.check_at(token, self.inner.clock.now()).map_err(Refusal::into_error))
     }
 
     /// The claims of a token that was verified before, from its bytes alone. For the middleware: bytes that have been verified need no
@@ -110,8 +115,8 @@ impl Verifier {
     /// which must not wait unless it has to.
     pub(crate) fn check_or_ask(&self, token: &str, Unknown { tag, now }: Unknown) -> AtOnce {
         match self.inner.check_unknown(token, tag, now) {
-            Ok(claims) => AtOnce::Verdict(counted(Ok(claims))),
-            Err(Refusal::Final(error)) => AtOnce::Verdict(counted(Err(error))),
+            Ok(claims) => AtOnce::Verdict(self.inner.counted(Ok(claims))),
+            Err(Refusal::Final(error)) => AtOnce::Verdict(self.inner.counted(Err(error))),
             Err(Refusal::Keys { .. }) => AtOnce::UnknownKey,
         }
     }
@@ -125,7 +130,7 @@ impl Verifier {
     /// [`VerifyError`] says what is wrong with the token, or that its key could not be had
     /// ([`VerifyErrorKind::KeysUnavailable`]).
     pub async fn verify(&self, token: &str) -> Result<CognitoClaims, VerifyError> {
-        counted(self.decide(token, |now| self.check_at(token, now)).await)
+        self.inner.counted(self.decide(token, |now| self.check_at(token, now)).await)
     }
 
     /// The verdict of `check`, which is asked a second time after a wait for keys if the first time other keys could change it.
@@ -181,18 +186,18 @@ impl Verifier {
         if without.is_empty() { Ok(()) } else { Err(KeysError { pools: without }) }
     }
 
-    /// The state of the keys, for a readiness probe.
+    /// Returns the state of the keys and the number of rejected tokens, for a readiness probe.
     ///
-    /// Starts a look for keys that is due, as [`check`](Self::check) does, and does not wait for it: whoever is not ready may get no
-    /// requests but the probe's.
-    pub fn status(&self) -> Status {
+    /// Starts a key fetch that is due, as [`check`](Self::check) does, because a service that is not ready may get no requests except
+    /// probes. It does not wait for the fetch.
+    pub fn status(&self) -> KeyStatus {
         let now = self.inner.clock.now();
         let state = |pool: &Pool| {
             pool.keys.refresh_if_due(now);
             pool.keys.status()
         };
         let pools: Vec<_> = self.inner.pools.iter().map(state).collect();
-        Status { ready: pools.iter().all(|pool| pool.ready), pools }
+        KeyStatus { ready: pools.iter().all(|pool| pool.ready), pools, tokens: self.inner.outcomes.status() }
     }
 }
 
@@ -300,13 +305,17 @@ impl Verifier {
     }
 }
 
-/// Each verdict that leaves the verifier passes here once.
-fn counted(verdict: Result<CognitoClaims, VerifyError>) -> Result<CognitoClaims, VerifyError> {
-    metrics::verification(&verdict);
-    verdict
-}
-
 impl Inner {
+    /// Counts a result of the verifier. Each result passes here once, except for the cache hits of `recall`.
+    fn counted(&self, result: Result<CognitoClaims, VerifyError>) -> Result<CognitoClaims, VerifyError> {
+        metrics::verification(&result);
+        match &result {
+            Ok(_) => self.outcomes.accepted(),
+            Err(error) => self.outcomes.rejected(error),
+        }
+        result
+    }
+
     /// The short cut: the claims of a token that has gone the whole path before, or the tag to remember it under.
     fn recall(&self, token: &[u8], now: SystemTime) -> Result<CognitoClaims, Option<Tag>> {
         let Some(cache) = self.cache.as_ref().filter(|_| token.len() <= self.max_token_bytes) else { return Err(None) };
@@ -350,7 +359,7 @@ impl Inner {
     /// Finds the pool whose issuer this is, to the letter. An issuer that is not configured ends here, before any key is looked for.
     fn pool_of(&self, issuer: &str) -> Result<&Pool, VerifyError> {
         self.issuers.get(issuer).and_then(|index| self.pools.get(*index)).ok_or_else(|| {
-            VerifyError::new(VerifyErrorKind::Issuer, "the token comes from another issuer")
+            VerifyError::new(VerifyErrorKind::UnknownIssuer, "the token comes from another issuer")
                 .of("iss")
                 .expected_value(Arc::clone(&self.issuers_listed))
                 .actual_value(issuer)

@@ -20,7 +20,7 @@ use std::{
 
 use axum::http::{Request, Response};
 use axum_cognito::{
-    CognitoAuth, Require, Verifier, VerifyErrorKind,
+    CognitoAuth, Require, TokenUse, Verifier, VerifyErrorKind,
     keys::{KeyDocument, KeyFuture, KeySource, KeyUpdate, Validators},
     testing::{FakeUserPool, TokioClock},
 };
@@ -88,11 +88,29 @@ fn usual(fake: &FakeUserPool) -> axum_cognito::testing::TokenBuilder {
     fake.access_token("alice").group("admins").group("users")
 }
 
+/// The documented bound of an entry with default settings, in bytes.
+const ENTRY_MAX: isize = 16 * 1024;
+
+/// A claim that makes a token longer with a number.
+type Claim = fn(usize) -> (&'static str, serde_json::Value);
+
+fn groups_of_one_letter() -> Claim {
+    |length| ("cognito:groups", vec!["a"; length].into())
+}
+
+fn one_long_attribute() -> Claim {
+    |length| ("email", "a".repeat(length).into())
+}
+
+fn one_escaped_attribute() -> Claim {
+    |length| ("sub", "\n".repeat(length).into())
+}
+
 #[test]
 fn what_tokens_cost() {
     let fake = FakeUserPool::new();
     let cached = Verifier::new(fake.user_pool());
-    let uncached = Verifier::builder().pool(fake.user_pool()).cached_tokens(0).build().unwrap();
+    let uncached = Verifier::builder().pool(fake.user_pool()).token_cache_capacity(0).build().unwrap();
 
     // A key remembers the header of the first token that it verifies.
     uncached.check(&usual(&fake).mint()).unwrap();
@@ -129,7 +147,8 @@ fn what_tokens_cost() {
 
     // Memory: what a thousand remembered tokens hold on to.
     let many: Vec<_> = (0..1024).map(|n| usual(&fake).expires_in(Duration::from_secs(3600 + n)).mint()).collect();
-    let roomy = Verifier::builder().pool(fake.user_pool()).cached_tokens(1 << 14).build().unwrap();
+    let roomy = Verifier::builder().pool(fake.user_pool()).token_cache_capacity(1 << 14).build().unwrap();
+    roomy.check(&usual(&fake).mint()).unwrap(); // allocates the table
     let before = BYTES.get();
     for token in &many {
         roomy.check(token).unwrap();
@@ -138,8 +157,33 @@ fn what_tokens_cost() {
     println!("{per_token} bytes per remembered token of {} bytes", many[0].len());
     assert!((400..=900).contains(&per_token), "{per_token} bytes per remembered token");
 
+    // The largest entries: the longest tokens, all attributes read, in the shapes that take the most memory.
+    for claims in [groups_of_one_letter(), one_long_attribute(), one_escaped_attribute()] {
+        let verifier = Verifier::builder().pool(fake.user_pool().allow_token_use(TokenUse::Id)).build().unwrap();
+        verifier.check(&usual(&fake).mint()).unwrap(); // allocates the table
+        let mint = |length: usize| {
+            let (name, value) = claims(length);
+            fake.id_token("alice").claim(name, value).mint()
+        };
+        let length = (0..3000).step_by(16).take_while(|length| mint(*length).len() <= 4096).last().unwrap();
+        let token = mint(length);
+        let before = BYTES.get();
+        verifier.check(&token).unwrap().email();
+        let bytes = BYTES.get() - before;
+        println!("{bytes} bytes for a cached token of {} bytes", token.len());
+        assert!((2000..ENTRY_MAX).contains(&bytes), "{bytes} bytes for a cached token of {} bytes", token.len());
+    }
+
+    // A longer token leaves nothing behind.
+    let verifier = Verifier::new(fake.user_pool());
+    verifier.check(&usual(&fake).mint()).unwrap();
+    let long = usual(&fake).claim("long", "a".repeat(3000)).mint();
+    let before = BYTES.get();
+    verifier.check(&long).unwrap();
+    assert_eq!((long.len() > 4096, BYTES.get() - before), (true, 0), "tokens above the limit are not cached");
+
     // A full cache does not grow.
-    let small = Verifier::builder().pool(fake.user_pool()).cached_tokens(64).build().unwrap();
+    let small = Verifier::builder().pool(fake.user_pool()).token_cache_capacity(64).build().unwrap();
     many[..512].iter().for_each(|token| drop(small.check(token).unwrap()));
     let full = BYTES.get();
     many[512..].iter().for_each(|token| drop(small.check(token).unwrap()));

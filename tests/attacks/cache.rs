@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::{Router, body::Body, http::Request, routing::get};
 use axum_cognito::{
     CognitoAuth, Require, Verifier,
-    VerifyErrorKind::{Client, Expired, KeysUnavailable, Signature, UnknownKey},
+    VerifyErrorKind::{Expired, InvalidSignature, KeysUnavailable, UnknownKey, WrongClient},
     testing::{FakeUserPool, ManualClock},
 };
 use tower::ServiceExt;
@@ -105,7 +105,7 @@ async fn a_known_token_ends_when_another_key_takes_the_id_of_its_own() {
     fake.replace_access_key_silently();
     let unknown = fake.access_token("mallory").header("kid", "unknown").mint();
     assert_eq!(verifier.verify(&unknown).await.unwrap_err().kind(), UnknownKey); // one look
-    refused_by(&verifier, &old, Signature);
+    refused_by(&verifier, &old, InvalidSignature);
     accepted_by(&verifier, &fake.access_token("alice").mint());
 }
 
@@ -130,7 +130,7 @@ fn verifiers_do_not_share_their_verdicts() {
     let token = access().mint();
     for _ in 0..5 {
         accepted_by(&STRICT, &token);
-        refused_by(&other, &token, Client);
+        refused_by(&other, &token, WrongClient);
     }
 }
 

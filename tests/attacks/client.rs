@@ -2,7 +2,7 @@
 
 use axum_cognito::{
     TokenUse, UserPool,
-    VerifyErrorKind::{Audience, Client, InvalidClaim, MissingClaim, TokenUse as Use},
+    VerifyErrorKind::{InvalidClaim, MissingClaim, WrongAudience, WrongClient, WrongTokenUse as Use},
 };
 use serde_json::json;
 
@@ -28,9 +28,9 @@ const FOREIGN: [&str; 12] = [
 #[test]
 fn an_access_token_is_for_its_client_id() {
     for client in FOREIGN {
-        refused(&access().claim("client_id", client).mint(), Client);
+        refused(&access().claim("client_id", client).mint(), WrongClient);
         // An `aud` of the right client is worth nothing: in access tokens it is a resource.
-        refused(&access().claim("client_id", client).claim("aud", CLIENT).mint(), Client);
+        refused(&access().claim("client_id", client).claim("aud", CLIENT).mint(), WrongClient);
     }
     for client in [json!(null), json!([CLIENT]), json!({"a": CLIENT}), json!(1), json!(true)] {
         refused(&access().claim("client_id", client).mint(), InvalidClaim);
@@ -45,8 +45,8 @@ fn an_access_token_is_for_its_client_id() {
 fn an_id_token_is_for_its_aud() {
     let sign = |token: crate::kit::Token| token.signed_by(&FORGE.id);
     for client in FOREIGN {
-        refused_by(&BOTH, &sign(id().claim("aud", client)), Client);
-        refused_by(&BOTH, &sign(id().claim("aud", client).claim("client_id", CLIENT)), Client);
+        refused_by(&BOTH, &sign(id().claim("aud", client)), WrongClient);
+        refused_by(&BOTH, &sign(id().claim("aud", client).claim("client_id", CLIENT)), WrongClient);
     }
     for client in [json!(null), json!([CLIENT]), json!([CLIENT, "x"]), json!([]), json!({"a": CLIENT}), json!(1)] {
         refused_by(&BOTH, &sign(id().claim("aud", client)), InvalidClaim);
@@ -110,14 +110,14 @@ fn the_use_is_a_word_that_is_known() {
 #[test]
 fn access_token_for_another_resource_is_rejected() {
     for other in ["https://api.example.com", "", " ", "2example23456789", "1EXAMPLE23456789", "null"] {
-        refused(&access().claim("aud", other).mint(), Audience);
-        refused_by(&BOTH, &access().claim("aud", other).mint(), Audience);
+        refused(&access().claim("aud", other).mint(), WrongAudience);
+        refused_by(&BOTH, &access().claim("aud", other).mint(), WrongAudience);
     }
     refused(&access().claim("aud", json!([CLIENT])).mint(), InvalidClaim);
     refused(&access().claim("aud", json!([CLIENT, "https://api.example.com"])).mint(), InvalidClaim);
     let any = verifier(FORGE.pool().dangerous_any_audience());
     accepted_by(&any, &access().claim("aud", "https://api.example.com").mint());
-    refused_by(&any, &access().claim("client_id", "other").claim("aud", CLIENT).mint(), Client);
+    refused_by(&any, &access().claim("client_id", "other").claim("aud", CLIENT).mint(), WrongClient);
 }
 
 #[test]
@@ -133,14 +133,14 @@ fn a_bound_resource_is_demanded_where_it_is_set() {
         "http://api.example.com",
         CLIENT,
     ] {
-        refused_by(&bound, &access().claim("aud", other).mint(), Audience);
+        refused_by(&bound, &access().claim("aud", other).mint(), WrongAudience);
     }
     refused_by(&bound, &access().mint(), MissingClaim);
     refused_by(&bound, &access().claim("aud", json!([API])).mint(), InvalidClaim);
-    refused_by(&bound, &access().claim("client_id", "other").claim("aud", API).mint(), Client);
+    refused_by(&bound, &access().claim("client_id", "other").claim("aud", API).mint(), WrongClient);
     // An ID token's `aud` is its client.
     accepted_by(&bound, &id().signed_by(&FORGE.id));
-    refused_by(&bound, &id().claim("aud", API).signed_by(&FORGE.id), Client);
+    refused_by(&bound, &id().claim("aud", API).signed_by(&FORGE.id), WrongClient);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use axum_cognito::{
     IssuerForm, UserPool, Verifier, VerifyErrorKind,
-    VerifyErrorKind::{Expired, InvalidClaim, Issuer, MissingClaim, Signature, UnknownKey},
+    VerifyErrorKind::{Expired, InvalidClaim, InvalidSignature, MissingClaim, UnknownIssuer, UnknownKey},
     testing::{FakeUserPool, ManualClock},
 };
 use serde_json::json;
@@ -63,7 +63,7 @@ fn an_issuer_is_the_pool_s_to_the_letter() {
         "accounts.google.com",
         "null",
     ] {
-        refused(&access().claim("iss", issuer).mint(), Issuer);
+        refused(&access().claim("iss", issuer).mint(), UnknownIssuer);
     }
     accepted(&access().claim("iss", ISSUER).mint());
     accepted(&access().claim("iss", UPDATED_ISSUER).mint());
@@ -85,7 +85,7 @@ fn a_form_that_is_not_wanted_is_another_issuer() {
     {
         let restricted = verifier(FORGE.pool().issuer_form(form).unwrap());
         accepted_by(&restricted, &access().claim("iss", good).mint());
-        refused_by(&restricted, &access().claim("iss", other).mint(), Issuer);
+        refused_by(&restricted, &access().claim("iss", other).mint(), UnknownIssuer);
     }
 }
 
@@ -99,17 +99,17 @@ fn pools_do_not_vouch_for_each_other() {
     let theirs = access().claim("iss", OTHER).claim("client_id", "2example23456789");
     accepted_by(&both, &access().mint());
     accepted_by(&both, &theirs.signed_by(&FORGE.stranger));
-    refused_by(&both, &theirs.mint(), Signature);
-    refused_by(&both, &access().signed_by(&FORGE.stranger), Signature);
+    refused_by(&both, &theirs.mint(), InvalidSignature);
+    refused_by(&both, &access().signed_by(&FORGE.stranger), InvalidSignature);
     refused_by(&both, &theirs.member("kid", crate::kit::ID_KID).signed_by(&FORGE.id), UnknownKey);
     for (token, key) in [
         (access().claim("client_id", "2example23456789"), &FORGE.access),
         (access().claim("iss", OTHER), &FORGE.stranger),
     ] {
-        refused_by(&both, &token.signed_by(key), VerifyErrorKind::Client);
+        refused_by(&both, &token.signed_by(key), VerifyErrorKind::WrongClient);
     }
     // The other pool's client written like ours.
-    refused_by(&both, &access().claim("iss", OTHER).mint(), Signature);
+    refused_by(&both, &access().claim("iss", OTHER).mint(), InvalidSignature);
 }
 
 /// A forged issuer or a broken token causes no fetch: only an unknown key under a configured issuer does.
@@ -123,7 +123,7 @@ async fn a_forged_issuer_causes_no_fetch() {
             .access_token("mallory")
             .header("kid", format!("k{n}"))
             .claim("iss", format!("https://evil{n}.example"));
-        assert_eq!(verifier.verify(&token.signed_by_a_stranger_of(&fake)).await.unwrap_err().kind(), Issuer);
+        assert_eq!(verifier.verify(&token.signed_by_a_stranger_of(&fake)).await.unwrap_err().kind(), UnknownIssuer);
     }
     let expired = fake.access_token("alice").issued_at(now() - std::time::Duration::from_secs(90_000)).mint();
     assert_eq!(verifier.verify(&expired).await.unwrap_err().kind(), Expired);

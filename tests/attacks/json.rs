@@ -1,6 +1,6 @@
 //! JSON that two parsers would read in two ways, or one would choke on. All of it under good signatures: the check must not hang on those.
 
-use axum_cognito::VerifyErrorKind::{Algorithm, Expired, InvalidClaim, Malformed};
+use axum_cognito::VerifyErrorKind::{Expired, InvalidClaim, Malformed, UnsupportedAlgorithm};
 
 use crate::kit::{FORGE, NOW, STRICT, accepted, access, builder, refused, refused_by};
 
@@ -150,7 +150,7 @@ fn a_name_is_compared_to_the_letter() {
     }
     refused(
         &access().header(r#"{"kid":"aB+/dE1example=","ALG":"RS256","Alg":"RS256","alg":"none"}"#).mint(),
-        Algorithm,
+        UnsupportedAlgorithm,
     );
 }
 

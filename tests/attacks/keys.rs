@@ -3,7 +3,7 @@
 use aws_lc_rs::rsa::KeySize;
 use axum_cognito::{
     UserPool,
-    VerifyErrorKind::{Signature, UnknownKey},
+    VerifyErrorKind::{InvalidSignature, UnknownKey},
 };
 use base64::{
     Engine,
@@ -91,7 +91,7 @@ fn keys_have_2048_to_4096_bits() {
         let verifier = verifier(with_keys(pool(), &json!({"keys": [key.jwk()]})));
         assert!(fits);
         accepted_by(&verifier, &access().signed_by(&key));
-        refused_by(&verifier, &access().mint(), Signature);
+        refused_by(&verifier, &access().mint(), InvalidSignature);
     }
 }
 
@@ -113,6 +113,6 @@ fn a_second_key_under_a_known_id_is_nobody() {
     ] {
         let verifier = verifier(with_keys(pool(), &json!({"keys": keys})));
         accepted_by(&verifier, &access().mint());
-        refused_by(&verifier, &access().signed_by(&FORGE.stranger), Signature);
+        refused_by(&verifier, &access().signed_by(&FORGE.stranger), InvalidSignature);
     }
 }

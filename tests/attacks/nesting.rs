@@ -46,7 +46,7 @@ impl KeySource for Document {
         "a text".into()
     }
 
-    fn at_once(&self) -> Option<KeyDocument> {
+    fn preloaded(&self) -> Option<KeyDocument> {
         Some(KeyDocument::new(self.0.clone()))
     }
 }

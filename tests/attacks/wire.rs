@@ -236,7 +236,7 @@ async fn attacks_through_a_socket() {
         server.expect("a lie", &attack, &lie, &[(401, Some(INVALID_TOKEN))]).await;
     }
     let log = log.0.lock().unwrap();
-    assert!(contains(&log, b"refused a token"), "the log was not captured");
+    assert!(contains(&log, b"rejected a token"), "the log was not captured");
     for secret in [&b"a-secret-"[..], b"mallory", b"eyJ"] {
         assert!(!contains(&log, secret), "logged: {}", secret.escape_ascii());
     }

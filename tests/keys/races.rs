@@ -39,7 +39,7 @@ fn load_verify_drop() {
     for round in 0..2_000 {
         let line = if round % 2 == 0 { Line::Keys } else { Line::Late(Duration::from_micros(50)) };
         let script = Script::starting_with(&fake(), line);
-        let verifier = patient(script.pool()).cached_tokens(64).build().unwrap();
+        let verifier = patient(script.pool()).token_cache_capacity(64).build().unwrap();
         let start = Instant::now();
         let calls: Vec<_> = (0..4)
             .map(|_| {
@@ -81,7 +81,7 @@ fn rotate_verify_withdraw() {
     let clock = ManualClock::starting_now();
     // However often a look that a busy machine holds up is taken for lost, the keys do not grow too old.
     let patient = patient(script.pool()).trust_keys_for(DAY * 30);
-    let verifier = patient.cached_tokens(64).clock(clock.clone()).build().unwrap();
+    let verifier = patient.token_cache_capacity(64).clock(clock.clone()).build().unwrap();
     let runtime = runtime(3);
     runtime.block_on(verifier.ready()).unwrap();
     let (stop, verified, looks) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
@@ -111,10 +111,10 @@ fn rotate_verify_withdraw() {
                 });
                 // One look may have begun before; a second has begun after.
                 for _ in 0..2 {
-                    let before = status(&verifier).looks;
+                    let before = status(&verifier).fetches;
                     let start = Instant::now();
                     let mut advanced = 0;
-                    while status(&verifier).looks == before {
+                    while status(&verifier).fetches == before {
                         // Once, and again where a look that was under way has taken the first for itself.
                         if advanced < 60 && start.elapsed() >= SECOND * advanced {
                             clock.advance(HOUR * 2);
@@ -147,7 +147,7 @@ fn rotate_as_a_look_lands() {
     for round in 0..1_500u32 {
         let script = Script::starting_with(&old, Line::Document(old.jwks_json()));
         let clock = ManualClock::starting_now();
-        let verifier = patient(script.pool()).cached_tokens(64).clock(clock.clone()).build().unwrap();
+        let verifier = patient(script.pool()).token_cache_capacity(64).clock(clock.clone()).build().unwrap();
         runtime.block_on(verifier.ready()).unwrap();
         clock.advance(HOUR * 2);
         let line_up = Barrier::new(2);
@@ -177,7 +177,7 @@ fn drop_at_any_moment() {
     let runtime = runtime(3);
     for round in 0..3_000u32 {
         let script = Script::starting_with(&fake(), if round % 2 == 0 { Line::Keys } else { Line::Hang });
-        let verifier = Verifier::builder().cached_tokens(64).pool(script.pool()).build().unwrap();
+        let verifier = Verifier::builder().token_cache_capacity(64).pool(script.pool()).build().unwrap();
         let call = {
             let (verifier, known, unknown) = (verifier.clone(), known.clone(), unknown.clone());
             runtime.spawn(async move {

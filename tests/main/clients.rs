@@ -24,7 +24,7 @@ fn accepted(verifier: &Verifier, token: &str) {
 #[track_caller]
 fn refused(verifier: &Verifier, token: &str) -> VerifyError {
     let error = verifier.check(token).unwrap_err();
-    assert_eq!(error.kind(), VerifyErrorKind::Client);
+    assert_eq!(error.kind(), VerifyErrorKind::WrongClient);
     error
 }
 

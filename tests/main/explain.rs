@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use axum_cognito::{
-    Clock, CognitoClaims, Explanation, IssuerForm, StepOutcome, TokenUse, UserPool, Verifier, VerifyError,
-    VerifyErrorKind, VerifyStep,
+    Clock, CognitoClaims, Explanation, IssuerForm, StepOutcome, TokenUse, UserPool, VerificationStep, Verifier,
+    VerifyError, VerifyErrorKind,
     testing::{FakeUserPool, ManualClock, TokenBuilder},
 };
 use serde_json::{Value, json};
@@ -76,91 +76,99 @@ fn each_lie_fails_its_check_and_passes_those_before() {
     for (what, token) in accepted {
         let explanation = explained(&runtime, &verifier, &token);
         assert!(explanation.is_accepted(), "{what}: {explanation}");
-        assert_eq!(explanation.steps().iter().map(|step| step.step).collect::<Vec<_>>(), VerifyStep::ALL);
+        assert_eq!(explanation.steps().iter().map(|step| step.step).collect::<Vec<_>>(), VerificationStep::ALL);
     }
 
-    let lies: Vec<(String, VerifyStep, &str)> = vec![
-        ("a".repeat(16_385), VerifyStep::Length, "max_token_bytes"),
-        (String::new(), VerifyStep::Parts, "no token here"),
-        ("undefined".into(), VerifyStep::Parts, "no token here"),
-        ("opaque".into(), VerifyStep::Parts, "no dots"),
-        ("0b8c2f1e-3d4a-4c5b-8f60-123456789abc".into(), VerifyStep::Parts, "authorization code"),
-        (format!("Bearer {header}"), VerifyStep::Parts, "`Bearer`"),
-        (format!("{header}.{payload}"), VerifyStep::Parts, "cut off"),
-        (format!("{header}.{payload}.{signature}.x"), VerifyStep::Parts, "three parts"),
-        ("..".into(), VerifyStep::Parts, "three parts"),
-        (jwe.into(), VerifyStep::Parts, "refresh token"),
-        ("a.b.c.d.e".into(), VerifyStep::Parts, "refresh token"),
-        (format!("{{\"access_token\":\"{minted}\"}}"), VerifyStep::Header, "JSON"),
-        (format!("{{\"access_token\":\"{header}\"}}"), VerifyStep::Parts, "JSON"),
-        (format!("Bearer {minted}"), VerifyStep::Header, "`Bearer`"),
-        (format!("bearer {minted}"), VerifyStep::Header, "`Bearer`"),
-        (format!("\"{minted}\""), VerifyStep::Header, "quotes"),
-        (format!("'{minted}'"), VerifyStep::Header, "quotes"),
-        ("!.b.c".into(), VerifyStep::Header, "not the header"),
-        (format!("{}.{payload}.{signature}", &header[..8]), VerifyStep::Header, "not the header"),
-        (format!("{}.{payload}.{signature}", "A".repeat(1400)), VerifyStep::Header, "not the header"),
-        (token().header("alg", "none").mint(), VerifyStep::Algorithm, "not signed"),
-        (token().header("alg", "HS256").mint(), VerifyStep::Algorithm, "shared secret"),
-        (token().header("alg", "ES256").mint(), VerifyStep::Algorithm, "somewhere else"),
+    let lies: Vec<(String, VerificationStep, &str)> = vec![
+        ("a".repeat(16_385), VerificationStep::Length, "max_token_bytes"),
+        (String::new(), VerificationStep::Parts, "no token here"),
+        ("undefined".into(), VerificationStep::Parts, "no token here"),
+        ("opaque".into(), VerificationStep::Parts, "no dots"),
+        ("0b8c2f1e-3d4a-4c5b-8f60-123456789abc".into(), VerificationStep::Parts, "authorization code"),
+        (format!("Bearer {header}"), VerificationStep::Parts, "`Bearer`"),
+        (format!("{header}.{payload}"), VerificationStep::Parts, "cut off"),
+        (format!("{header}.{payload}.{signature}.x"), VerificationStep::Parts, "three parts"),
+        ("..".into(), VerificationStep::Parts, "three parts"),
+        (jwe.into(), VerificationStep::Parts, "refresh token"),
+        ("a.b.c.d.e".into(), VerificationStep::Parts, "refresh token"),
+        (format!("{{\"access_token\":\"{minted}\"}}"), VerificationStep::Header, "JSON"),
+        (format!("{{\"access_token\":\"{header}\"}}"), VerificationStep::Parts, "JSON"),
+        (format!("Bearer {minted}"), VerificationStep::Header, "`Bearer`"),
+        (format!("bearer {minted}"), VerificationStep::Header, "`Bearer`"),
+        (format!("\"{minted}\""), VerificationStep::Header, "quotes"),
+        (format!("'{minted}'"), VerificationStep::Header, "quotes"),
+        ("!.b.c".into(), VerificationStep::Header, "not the header"),
+        (format!("{}.{payload}.{signature}", &header[..8]), VerificationStep::Header, "not the header"),
+        (format!("{}.{payload}.{signature}", "A".repeat(1400)), VerificationStep::Header, "not the header"),
+        (token().header("alg", "none").mint(), VerificationStep::Algorithm, "not signed"),
+        (token().header("alg", "HS256").mint(), VerificationStep::Algorithm, "shared secret"),
+        (token().header("alg", "ES256").mint(), VerificationStep::Algorithm, "somewhere else"),
         (
             token().header("alg", "ES256").header("signer", "arn").mint(),
-            VerifyStep::Algorithm,
+            VerificationStep::Algorithm,
             "x-amzn-oidc-accesstoken",
         ),
-        (token().without_header("alg").mint(), VerifyStep::Algorithm, "RS256"),
-        (token().header("crit", json!(["exp"])).mint(), VerifyStep::HeaderMembers, "extension"),
-        (token().header("b64", false).mint(), VerifyStep::HeaderMembers, "extension"),
-        (token().without_header("kid").mint(), VerifyStep::KeyId, "names no key"),
-        (format!("{header}.{}.{signature}", &payload[..40]), VerifyStep::Payload, "cut off"),
-        (format!("{header}.!.{signature}"), VerifyStep::Payload, "cut off"),
-        (token().payload_json("[]").mint(), VerifyStep::Payload, "JSON object"),
-        (token().without("iss").mint(), VerifyStep::Issuer, "made elsewhere"),
-        (token().claim("iss", json!([fake.issuer()])).mint(), VerifyStep::Issuer, "made elsewhere"),
-        (token().claim("iss", format!("{}/", fake.issuer())).mint(), VerifyStep::Issuer, "spelling"),
-        (token().claim("iss", regional).mint(), VerifyStep::Issuer, "another Region"),
-        (other.access_token("alice").mint(), VerifyStep::Issuer, "another user pool"),
-        (token().claim("iss", "https://cognito-identity.amazonaws.com").mint(), VerifyStep::Issuer, "identity pool"),
-        (token().claim("iss", "http://localhost:9229/local_1").mint(), VerifyStep::Issuer, "emulator"),
-        (token().claim("iss", "https://accounts.google.com").mint(), VerifyStep::Issuer, "identity provider"),
-        (token().claim("iss", "").mint(), VerifyStep::Issuer, "no user pool"),
-        (token().header("kid", "another").mint(), VerifyStep::Key, "publishes no key"),
-        (other.access_token("alice").claim("iss", fake.issuer()).mint(), VerifyStep::Key, "another pool"),
-        (token().signed_by_a_stranger().mint(), VerifyStep::Signature, "edited"),
-        (token().signed_by_the_other_key_of(&fake).mint(), VerifyStep::Signature, "edited"),
-        (format!("{header}.{payload}."), VerifyStep::Signature, "cut off"),
-        (format!("{header}.{payload}.!"), VerifyStep::Signature, "cut off"),
-        (format!("{header}.{payload}.{}", "A".repeat(700)), VerifyStep::Signature, "cut off"),
-        (format!("{minted}\n"), VerifyStep::Signature, "white space"),
-        (token().claim("exp", "9999999999").mint(), VerifyStep::ClaimTypes, "`exp` is a string"),
-        (token().claim("exp", -1).mint(), VerifyStep::ClaimTypes, "`exp` is a number out of range"),
-        (token().claim("client_id", 7).mint(), VerifyStep::ClaimTypes, "`client_id` is"),
-        (token().claim("sub", json!(null)).mint(), VerifyStep::ClaimTypes, "`sub` is null"),
-        (token().claim("aud", json!(["a"])).mint(), VerifyStep::ClaimTypes, "`aud` is an array"),
-        (token().claim("cognito:groups", "admins").mint(), VerifyStep::ClaimTypes, "`cognito:groups` is a string"),
-        (token().without("exp").mint(), VerifyStep::Expiry, "no expiry"),
-        (token().expired().mint(), VerifyStep::Expiry, "good for 1 h"),
-        (token().issued_at(clock.now()).expires_in(Duration::ZERO).mint(), VerifyStep::Expiry, "clock"),
+        (token().without_header("alg").mint(), VerificationStep::Algorithm, "RS256"),
+        (token().header("crit", json!(["exp"])).mint(), VerificationStep::HeaderMembers, "extension"),
+        (token().header("b64", false).mint(), VerificationStep::HeaderMembers, "extension"),
+        (token().without_header("kid").mint(), VerificationStep::KeyId, "names no key"),
+        (format!("{header}.{}.{signature}", &payload[..40]), VerificationStep::Payload, "cut off"),
+        (format!("{header}.!.{signature}"), VerificationStep::Payload, "cut off"),
+        (token().payload_json("[]").mint(), VerificationStep::Payload, "JSON object"),
+        (token().without("iss").mint(), VerificationStep::Issuer, "made elsewhere"),
+        (token().claim("iss", json!([fake.issuer()])).mint(), VerificationStep::Issuer, "made elsewhere"),
+        (token().claim("iss", format!("{}/", fake.issuer())).mint(), VerificationStep::Issuer, "spelling"),
+        (token().claim("iss", regional).mint(), VerificationStep::Issuer, "another Region"),
+        (other.access_token("alice").mint(), VerificationStep::Issuer, "another user pool"),
+        (
+            token().claim("iss", "https://cognito-identity.amazonaws.com").mint(),
+            VerificationStep::Issuer,
+            "identity pool",
+        ),
+        (token().claim("iss", "http://localhost:9229/local_1").mint(), VerificationStep::Issuer, "emulator"),
+        (token().claim("iss", "https://accounts.google.com").mint(), VerificationStep::Issuer, "identity provider"),
+        (token().claim("iss", "").mint(), VerificationStep::Issuer, "no user pool"),
+        (token().header("kid", "another").mint(), VerificationStep::Key, "publishes no key"),
+        (other.access_token("alice").claim("iss", fake.issuer()).mint(), VerificationStep::Key, "another pool"),
+        (token().signed_by_a_stranger().mint(), VerificationStep::Signature, "edited"),
+        (token().signed_by_the_other_key_of(&fake).mint(), VerificationStep::Signature, "edited"),
+        (format!("{header}.{payload}."), VerificationStep::Signature, "cut off"),
+        (format!("{header}.{payload}.!"), VerificationStep::Signature, "cut off"),
+        (format!("{header}.{payload}.{}", "A".repeat(700)), VerificationStep::Signature, "cut off"),
+        (format!("{minted}\n"), VerificationStep::Signature, "white space"),
+        (token().claim("exp", "9999999999").mint(), VerificationStep::ClaimTypes, "`exp` is a string"),
+        (token().claim("exp", -1).mint(), VerificationStep::ClaimTypes, "`exp` is a number out of range"),
+        (token().claim("client_id", 7).mint(), VerificationStep::ClaimTypes, "`client_id` is"),
+        (token().claim("sub", json!(null)).mint(), VerificationStep::ClaimTypes, "`sub` is null"),
+        (token().claim("aud", json!(["a"])).mint(), VerificationStep::ClaimTypes, "`aud` is an array"),
+        (
+            token().claim("cognito:groups", "admins").mint(),
+            VerificationStep::ClaimTypes,
+            "`cognito:groups` is a string",
+        ),
+        (token().without("exp").mint(), VerificationStep::Expiry, "no expiry"),
+        (token().expired().mint(), VerificationStep::Expiry, "good for 1 h"),
+        (token().issued_at(clock.now()).expires_in(Duration::ZERO).mint(), VerificationStep::Expiry, "clock"),
         (
             token().claim("nbf", 4_000_000_000_u64).claim("exp", 5_000_000_000_u64).mint(),
-            VerifyStep::NotBefore,
+            VerificationStep::NotBefore,
             "`nbf`",
         ),
         (
             token().claim("iat", 4_000_000_000_u64).claim("exp", 5_000_000_000_u64).mint(),
-            VerifyStep::NotBefore,
+            VerificationStep::NotBefore,
             "`iat`",
         ),
-        (token().without("token_use").mint(), VerifyStep::TokenUse, "does not say"),
-        (token().claim("token_use", "refresh").mint(), VerifyStep::TokenUse, "neither"),
-        (token().client_id("other").mint(), VerifyStep::Client, "another app client"),
-        (token().without("client_id").mint(), VerifyStep::Client, "`client_id`"),
-        (fake.id_token("alice").client_id("other").mint(), VerifyStep::Client, "another app client"),
-        (fake.id_token("alice").without("aud").mint(), VerifyStep::Client, "`aud`"),
-        (token().without("sub").mint(), VerifyStep::Subject, "no `sub`"),
-        (token().claim("sub", "").mint(), VerifyStep::Subject, "no `sub`"),
-        (fake.access_token("alice").mint(), VerifyStep::Audience, "resource="),
-        (token().claim("aud", "https://elsewhere").mint(), VerifyStep::Audience, "resource="),
+        (token().without("token_use").mint(), VerificationStep::TokenUse, "does not say"),
+        (token().claim("token_use", "refresh").mint(), VerificationStep::TokenUse, "neither"),
+        (token().client_id("other").mint(), VerificationStep::Client, "another app client"),
+        (token().without("client_id").mint(), VerificationStep::Client, "`client_id`"),
+        (fake.id_token("alice").client_id("other").mint(), VerificationStep::Client, "another app client"),
+        (fake.id_token("alice").without("aud").mint(), VerificationStep::Client, "`aud`"),
+        (token().without("sub").mint(), VerificationStep::Subject, "no `sub`"),
+        (token().claim("sub", "").mint(), VerificationStep::Subject, "no `sub`"),
+        (fake.access_token("alice").mint(), VerificationStep::Audience, "resource="),
+        (token().claim("aud", "https://elsewhere").mint(), VerificationStep::Audience, "resource="),
     ];
     for (token, check, advice) in &lies {
         let explanation = explained(&runtime, &verifier, token);
@@ -170,35 +178,36 @@ fn each_lie_fails_its_check_and_passes_those_before() {
         assert!(text.contains(advice), "{advice}: {explanation}");
         assert!(explanation.to_string().contains(failed.fix.as_deref().unwrap()));
     }
-    let missing: Vec<_> = VerifyStep::ALL.into_iter().filter(|check| lies.iter().all(|lie| lie.1 != *check)).collect();
+    let missing: Vec<_> =
+        VerificationStep::ALL.into_iter().filter(|check| lies.iter().all(|lie| lie.1 != *check)).collect();
     assert_eq!(missing, [], "every check has a lie");
 }
 
-/// That a check before the failed one has passed is read off the order of [`VerifyStep`]. So that must be the order of the path: of any two lies
+/// That a check before the failed one has passed is read off the order of [`VerificationStep`]. So that must be the order of the path: of any two lies
 /// together, the first is the one that is found.
 #[test]
 fn of_two_lies_the_earlier_check_finds_its_own() {
-    type Lie = (VerifyStep, fn(TokenBuilder) -> TokenBuilder, fn(String) -> String);
+    type Lie = (VerificationStep, fn(TokenBuilder) -> TokenBuilder, fn(String) -> String);
     const LIES: [Lie; 17] = [
-        (VerifyStep::Length, |token| token, |minted| minted + &"A".repeat(20_000)),
-        (VerifyStep::Parts, |token| token, |minted| minted + ".x"),
-        (VerifyStep::Header, |token| token, |minted| format!("!{minted}")),
-        (VerifyStep::Algorithm, |token| token.header("alg", "HS256"), |minted| minted),
-        (VerifyStep::HeaderMembers, |token| token.header("crit", json!(["exp"])), |minted| minted),
-        (VerifyStep::KeyId, |token| token.header("kid", ""), |minted| minted),
-        (VerifyStep::Payload, |token| token.payload_json("[]"), |minted| minted),
-        (VerifyStep::Issuer, |token| token.claim("iss", "https://elsewhere.test"), |minted| minted),
-        (VerifyStep::Key, |token| token.header("kid", "another"), |minted| minted),
-        (VerifyStep::Signature, |token| token, without_its_signature),
-        (VerifyStep::ClaimTypes, |token| token.claim("cognito:groups", "admins"), |minted| minted),
-        (VerifyStep::Expiry, |token| token.expired(), |minted| minted),
-        (VerifyStep::NotBefore, |token| token.claim("nbf", 4_000_000_000_u64), |minted| minted),
-        (VerifyStep::TokenUse, |token| token.claim("token_use", "refresh"), |minted| minted),
-        (VerifyStep::Client, |token| token.claim("client_id", "other"), |minted| minted),
-        (VerifyStep::Subject, |token| token.claim("sub", ""), |minted| minted),
-        (VerifyStep::Audience, |token| token.claim("aud", "https://elsewhere.test"), |minted| minted),
+        (VerificationStep::Length, |token| token, |minted| minted + &"A".repeat(20_000)),
+        (VerificationStep::Parts, |token| token, |minted| minted + ".x"),
+        (VerificationStep::Header, |token| token, |minted| format!("!{minted}")),
+        (VerificationStep::Algorithm, |token| token.header("alg", "HS256"), |minted| minted),
+        (VerificationStep::HeaderMembers, |token| token.header("crit", json!(["exp"])), |minted| minted),
+        (VerificationStep::KeyId, |token| token.header("kid", ""), |minted| minted),
+        (VerificationStep::Payload, |token| token.payload_json("[]"), |minted| minted),
+        (VerificationStep::Issuer, |token| token.claim("iss", "https://elsewhere.test"), |minted| minted),
+        (VerificationStep::Key, |token| token.header("kid", "another"), |minted| minted),
+        (VerificationStep::Signature, |token| token, without_its_signature),
+        (VerificationStep::ClaimTypes, |token| token.claim("cognito:groups", "admins"), |minted| minted),
+        (VerificationStep::Expiry, |token| token.expired(), |minted| minted),
+        (VerificationStep::NotBefore, |token| token.claim("nbf", 4_000_000_000_u64), |minted| minted),
+        (VerificationStep::TokenUse, |token| token.claim("token_use", "refresh"), |minted| minted),
+        (VerificationStep::Client, |token| token.claim("client_id", "other"), |minted| minted),
+        (VerificationStep::Subject, |token| token.claim("sub", ""), |minted| minted),
+        (VerificationStep::Audience, |token| token.claim("aud", "https://elsewhere.test"), |minted| minted),
     ];
-    assert_eq!(LIES.map(|lie| lie.0), VerifyStep::ALL);
+    assert_eq!(LIES.map(|lie| lie.0), VerificationStep::ALL);
     let fake = FakeUserPool::new();
     fn without_its_signature(minted: String) -> String {
         let (signed, signature) = minted.rsplit_once('.').unwrap();
@@ -228,53 +237,53 @@ fn what_was_expected_and_what_came_stand_beside_each_other() {
     let runtime = runtime();
     let elsewhere = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Else";
     for (token, check, expected, actual) in [
-        (token(), VerifyStep::Algorithm, Some("RS256"), Some("RS256")),
-        (token(), VerifyStep::Issuer, Some(fake.issuer()), Some(fake.issuer())),
-        (token(), VerifyStep::Client, Some("web, mobile"), Some("web")),
-        (token(), VerifyStep::TokenUse, Some("access"), Some("access")),
-        (token(), VerifyStep::HeaderMembers, Some("none of crit, b64, zip, enc"), Some("none of these")),
+        (token(), VerificationStep::Algorithm, Some("RS256"), Some("RS256")),
+        (token(), VerificationStep::Issuer, Some(fake.issuer()), Some(fake.issuer())),
+        (token(), VerificationStep::Client, Some("web, mobile"), Some("web")),
+        (token(), VerificationStep::TokenUse, Some("access"), Some("access")),
+        (token(), VerificationStep::HeaderMembers, Some("none of crit, b64, zip, enc"), Some("none of these")),
         (
             token(),
-            VerifyStep::Expiry,
+            VerificationStep::Expiry,
             Some("later than 2027-01-15 08:00:00 UTC, with a leeway of 10 s"),
             Some("2027-01-15 09:00:00 UTC"),
         ),
         (
             token().expired(),
-            VerifyStep::Expiry,
+            VerificationStep::Expiry,
             Some("later than 2027-01-15 08:00:00 UTC, with a leeway of 10 s"),
             Some("2027-01-15 07:00:00 UTC"),
         ),
         (
             token().claim("nbf", 1_800_000_060),
-            VerifyStep::NotBefore,
+            VerificationStep::NotBefore,
             Some("`nbf` not after 2027-01-15 08:00:00 UTC, with a leeway of 10 s; `iat` at most 5 min ahead"),
             Some("nbf 2027-01-15 08:01:00 UTC, iat 2027-01-15 08:00:00 UTC"),
         ),
-        (token().client_id("desktop"), VerifyStep::Client, Some("web, mobile"), Some("desktop")),
-        (token().without("client_id"), VerifyStep::Client, Some("web, mobile"), None),
-        (token().claim("iss", elsewhere), VerifyStep::Issuer, Some(fake.issuer()), Some(elsewhere)),
-        (token().claim("iss", elsewhere), VerifyStep::Client, None, None),
+        (token().client_id("desktop"), VerificationStep::Client, Some("web, mobile"), Some("desktop")),
+        (token().without("client_id"), VerificationStep::Client, Some("web, mobile"), None),
+        (token().claim("iss", elsewhere), VerificationStep::Issuer, Some(fake.issuer()), Some(elsewhere)),
+        (token().claim("iss", elsewhere), VerificationStep::Client, None, None),
         (
             token().header("crit", json!(["x"])),
-            VerifyStep::HeaderMembers,
+            VerificationStep::HeaderMembers,
             Some("none of crit, b64, zip, enc"),
             Some("crit"),
         ),
-        (token().header("alg", json!({"a": 1})), VerifyStep::Algorithm, Some("RS256"), Some("not a string")),
+        (token().header("alg", json!({"a": 1})), VerificationStep::Algorithm, Some("RS256"), Some("not a string")),
     ] {
         let explanation = explained(&runtime, &verifier, &token.mint());
         let step = explanation.step(check).expect("a check");
         assert_eq!((step.expected.as_deref(), step.actual.as_deref()), (expected, actual), "{explanation}");
     }
     let explanation = explained(&runtime, &verifier, &token().mint());
-    let audience = explanation.step(VerifyStep::Audience).unwrap();
+    let audience = explanation.step(VerificationStep::Audience).unwrap();
     assert_eq!((audience.expected.as_deref(), &audience.actual), (Some("no `aud`, or the client id"), &None));
 
     let any = UserPool::dangerous_any_client(fake.id().as_str()).unwrap().jwks(&fake.jwks()).unwrap();
     let explanation = explained(&runtime, &Verifier::new(any), &fake.access_token("a").client_id("").mint());
     let failed = explanation.failed().unwrap();
-    assert_eq!((failed.step, failed.expected.as_deref()), (VerifyStep::Client, Some("any client of the pool")));
+    assert_eq!((failed.step, failed.expected.as_deref()), (VerificationStep::Client, Some("any client of the pool")));
 }
 
 #[test]
@@ -285,7 +294,7 @@ fn keys_that_cannot_be_had_are_not_the_callers_fault() {
     let explanation = explained(&runtime(), &verifier, &fake.access_token("alice").mint());
     assert_eq!(explanation.verdict().unwrap_err().kind(), VerifyErrorKind::KeysUnavailable);
     let failed = explanation.failed().unwrap();
-    assert_eq!(failed.step, VerifyStep::Key);
+    assert_eq!(failed.step, VerificationStep::Key);
     assert_eq!(failed.expected.as_deref(), Some("keys from a fake user pool"));
     assert!(failed.actual.as_ref().unwrap().contains("dark"), "{explanation}");
     assert!(failed.fix.as_ref().unwrap().contains("curl"), "{explanation}");
@@ -328,7 +337,7 @@ async fn programs_read_the_same_as_people() {
     let read: Value = serde_json::to_value(&explanation).unwrap();
     assert_eq!(
         (&read["accepted"], &read["kind"], &read["claim"]),
-        (&json!(false), &json!("TokenUse"), &json!("token_use"))
+        (&json!(false), &json!("wrong_token_use"), &json!("token_use"))
     );
     let steps = read["steps"].as_array().unwrap();
     assert_eq!(steps.len(), explanation.steps().len());

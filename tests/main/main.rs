@@ -17,6 +17,7 @@ mod logged;
 mod metrics;
 mod middleware;
 mod on_rejection;
+mod outcomes;
 mod own_claims;
 mod resource;
 mod rules;

@@ -93,7 +93,7 @@ fn each_lie_has_its_kind() {
     refused(
         &verifier,
         &token().header("alg", "none").mint(),
-        Kind::Algorithm,
+        Kind::UnsupportedAlgorithm,
         Some("alg"),
         Some("RS256"),
         Some("none"),
@@ -101,7 +101,7 @@ fn each_lie_has_its_kind() {
     refused(
         &verifier,
         &token().header("alg", "HS256").mint(),
-        Kind::Algorithm,
+        Kind::UnsupportedAlgorithm,
         Some("alg"),
         Some("RS256"),
         Some("HS256"),
@@ -109,7 +109,7 @@ fn each_lie_has_its_kind() {
     refused(
         &verifier,
         &token().without_header("alg").mint(),
-        Kind::Algorithm,
+        Kind::UnsupportedAlgorithm,
         Some("alg"),
         Some("RS256"),
         Some("not a string"),
@@ -133,36 +133,50 @@ fn each_lie_has_its_kind() {
     );
 
     // Signature
-    refused(&verifier, &token().signed_by_a_stranger().mint(), Kind::Signature, None, None, None);
-    refused(&verifier, &token().signed_by_the_other_key_of(&fake).mint(), Kind::Signature, None, None, None);
+    refused(&verifier, &token().signed_by_a_stranger().mint(), Kind::InvalidSignature, None, None, None);
+    refused(&verifier, &token().signed_by_the_other_key_of(&fake).mint(), Kind::InvalidSignature, None, None, None);
     for (letters, reason) in [
         (683, "the signature is not the key's"),
         (684, "the signature is too long"),
         (9999, "the signature is too long"),
     ] {
         let error = verifier.check(&format!("{}.{}", token().signing_input(), "A".repeat(letters))).unwrap_err();
-        assert_eq!((error.kind(), error.reason()), (Kind::Signature, reason), "{letters}");
+        assert_eq!((error.kind(), error.reason()), (Kind::InvalidSignature, reason), "{letters}");
     }
 
     // Issuer
     let other = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Other";
-    refused(&verifier, &token().claim("iss", other).mint(), Kind::Issuer, Some("iss"), Some(&issuers), Some(other));
+    refused(
+        &verifier,
+        &token().claim("iss", other).mint(),
+        Kind::UnknownIssuer,
+        Some("iss"),
+        Some(&issuers),
+        Some(other),
+    );
     refused(&verifier, &token().without("iss").mint(), Kind::MissingClaim, Some("iss"), None, None);
     refused(&verifier, &token().claim("iss", json!([other])).mint(), Kind::InvalidClaim, Some("iss"), None, None);
 
     // Token use
-    refused(&verifier, &fake.id_token("alice").mint(), Kind::TokenUse, Some("token_use"), Some("access"), Some("id"));
+    refused(
+        &verifier,
+        &fake.id_token("alice").mint(),
+        Kind::WrongTokenUse,
+        Some("token_use"),
+        Some("access"),
+        Some("id"),
+    );
     for (uses, expected) in [
         (fake.user_pool().allow_token_use(TokenUse::Id), "access or id"),
         (fake.user_pool().only_token_use(TokenUse::Id), "id"),
     ] {
         let token = token().claim("token_use", "refresh").mint();
-        refused(&Verifier::new(uses), &token, Kind::TokenUse, Some("token_use"), Some(expected), Some("refresh"));
+        refused(&Verifier::new(uses), &token, Kind::WrongTokenUse, Some("token_use"), Some(expected), Some("refresh"));
     }
     refused(
         &verifier,
         &token().claim("token_use", "refresh").mint(),
-        Kind::TokenUse,
+        Kind::WrongTokenUse,
         Some("token_use"),
         Some("access"),
         Some("refresh"),
@@ -170,7 +184,7 @@ fn each_lie_has_its_kind() {
     refused(&verifier, &token().without("token_use").mint(), Kind::MissingClaim, Some("token_use"), None, None);
 
     // Client
-    refused(&verifier, &token().client_id("other").mint(), Kind::Client, Some("client_id"), client, Some("other"));
+    refused(&verifier, &token().client_id("other").mint(), Kind::WrongClient, Some("client_id"), client, Some("other"));
     refused(&verifier, &token().without("client_id").mint(), Kind::MissingClaim, Some("client_id"), None, None);
     let in_aud_instead = token().without("client_id").claim("aud", fake.client_id());
     refused(&verifier, &in_aud_instead.mint(), Kind::MissingClaim, Some("client_id"), None, None);
@@ -267,13 +281,13 @@ fn clients_are_checked_by_the_claim_of_the_kind() {
     for (token, kind) in [
         (fake.access_token("a").client_id("web"), None),
         (fake.access_token("a").client_id("mobile"), None),
-        (fake.access_token("a").client_id("desktop"), Some(VerifyErrorKind::Client)),
-        (fake.access_token("a").client_id("web,mobile"), Some(VerifyErrorKind::Client)),
-        (fake.access_token("a").client_id("WEB"), Some(VerifyErrorKind::Client)),
-        (fake.access_token("a").client_id("desktop").claim("aud", "web"), Some(VerifyErrorKind::Client)),
+        (fake.access_token("a").client_id("desktop"), Some(VerifyErrorKind::WrongClient)),
+        (fake.access_token("a").client_id("web,mobile"), Some(VerifyErrorKind::WrongClient)),
+        (fake.access_token("a").client_id("WEB"), Some(VerifyErrorKind::WrongClient)),
+        (fake.access_token("a").client_id("desktop").claim("aud", "web"), Some(VerifyErrorKind::WrongClient)),
         (fake.id_token("a").client_id("web"), None),
-        (fake.id_token("a").client_id("desktop"), Some(VerifyErrorKind::Client)),
-        (fake.id_token("a").client_id("desktop").claim("client_id", "web"), Some(VerifyErrorKind::Client)),
+        (fake.id_token("a").client_id("desktop"), Some(VerifyErrorKind::WrongClient)),
+        (fake.id_token("a").client_id("desktop").claim("client_id", "web"), Some(VerifyErrorKind::WrongClient)),
         (fake.id_token("a").without("aud").claim("client_id", "web"), Some(VerifyErrorKind::MissingClaim)),
         (fake.id_token("a").claim("aud", json!(["web"])), Some(VerifyErrorKind::InvalidClaim)),
     ] {
@@ -319,34 +333,34 @@ fn access_token_for_another_audience_is_rejected() {
     for (verifier, token, kind) in [
         (&unconfigured, access(), None),
         (&unconfigured, access().claim("aud", fake.client_id()), None),
-        (&unconfigured, access().claim("aud", api), Some(VerifyErrorKind::Audience)),
-        (&unconfigured, access().claim("aud", "other-client"), Some(VerifyErrorKind::Audience)),
-        (&unconfigured, access().claim("aud", ""), Some(VerifyErrorKind::Audience)),
+        (&unconfigured, access().claim("aud", api), Some(VerifyErrorKind::WrongAudience)),
+        (&unconfigured, access().claim("aud", "other-client"), Some(VerifyErrorKind::WrongAudience)),
+        (&unconfigured, access().claim("aud", ""), Some(VerifyErrorKind::WrongAudience)),
         (&unconfigured, access().claim("aud", json!([fake.client_id()])), Some(VerifyErrorKind::InvalidClaim)),
         (&unconfigured, fake.machine_token(), None),
-        (&unconfigured, fake.machine_token().claim("aud", api), Some(VerifyErrorKind::Audience)),
+        (&unconfigured, fake.machine_token().claim("aud", api), Some(VerifyErrorKind::WrongAudience)),
         (&unconfigured, fake.id_token("a"), None),
         (&allowed, access(), None),
         (&allowed, access().claim("aud", fake.client_id()), None),
         (&allowed, access().claim("aud", api), None),
         (&allowed, access().claim("aud", second), None),
-        (&allowed, access().claim("aud", "https://api.example.com/"), Some(VerifyErrorKind::Audience)),
+        (&allowed, access().claim("aud", "https://api.example.com/"), Some(VerifyErrorKind::WrongAudience)),
         (&allowed, access().claim("aud", json!([api])), Some(VerifyErrorKind::InvalidClaim)),
-        (&allowed, access().client_id("other").claim("aud", "other"), Some(VerifyErrorKind::Client)),
+        (&allowed, access().client_id("other").claim("aud", "other"), Some(VerifyErrorKind::WrongClient)),
         (&allowed, fake.id_token("a"), None),
         (&required, access(), Some(VerifyErrorKind::MissingClaim)),
-        (&required, access().claim("aud", fake.client_id()), Some(VerifyErrorKind::Audience)),
+        (&required, access().claim("aud", fake.client_id()), Some(VerifyErrorKind::WrongAudience)),
         (&required, access().claim("aud", api), None),
         (&required, access().claim("aud", second), None),
-        (&required, access().claim("aud", "https://api.example.com/"), Some(VerifyErrorKind::Audience)),
+        (&required, access().claim("aud", "https://api.example.com/"), Some(VerifyErrorKind::WrongAudience)),
         (&required, access().claim("aud", json!([api])), Some(VerifyErrorKind::InvalidClaim)),
         (&required, fake.machine_token(), Some(VerifyErrorKind::MissingClaim)),
         (&required, fake.id_token("a"), None),
-        (&required, fake.id_token("a").claim("aud", api), Some(VerifyErrorKind::Client)),
+        (&required, fake.id_token("a").claim("aud", api), Some(VerifyErrorKind::WrongClient)),
         (&any, access(), None),
         (&any, access().claim("aud", "https://elsewhere.example.com"), None),
         (&any, access().claim("aud", json!([api])), Some(VerifyErrorKind::InvalidClaim)),
-        (&any, fake.id_token("a").claim("aud", api), Some(VerifyErrorKind::Client)),
+        (&any, fake.id_token("a").claim("aud", api), Some(VerifyErrorKind::WrongClient)),
     ] {
         assert_eq!(kind_of(verifier, &token.clone().mint()), kind, "{}", String::from_utf8_lossy(&token.payload()));
     }
@@ -393,7 +407,7 @@ fn issuers_are_compared_to_the_letter_and_restrictable() {
             original.replace("us-east-1.", "us-east-2."),
         ] {
             let error = verifier.check(&fake.access_token("a").claim("iss", variant.as_str()).mint()).unwrap_err();
-            assert_eq!(error.kind(), VerifyErrorKind::Issuer, "{variant}");
+            assert_eq!(error.kind(), VerifyErrorKind::UnknownIssuer, "{variant}");
         }
     }
 }
@@ -410,10 +424,10 @@ fn pools_keep_their_own_clients_uses_and_keys() {
     for (token, kind) in [
         (staff.id_token("a"), None),
         (customers.access_token("a"), None),
-        (staff.access_token("a"), Some(VerifyErrorKind::TokenUse)),
-        (customers.id_token("a"), Some(VerifyErrorKind::TokenUse)),
-        (staff.id_token("a").client_id("shop"), Some(VerifyErrorKind::Client)),
-        (customers.access_token("a").client_id("web"), Some(VerifyErrorKind::Client)),
+        (staff.access_token("a"), Some(VerifyErrorKind::WrongTokenUse)),
+        (customers.id_token("a"), Some(VerifyErrorKind::WrongTokenUse)),
+        (staff.id_token("a").client_id("shop"), Some(VerifyErrorKind::WrongClient)),
+        (customers.access_token("a").client_id("web"), Some(VerifyErrorKind::WrongClient)),
         // A token of one pool that claims to be the other's: its key is not there.
         (staff.access_token("a").claim("iss", customers.issuer()).client_id("shop"), Some(VerifyErrorKind::UnknownKey)),
     ] {
@@ -508,6 +522,6 @@ async fn verify_waits_for_keys_once() {
     assert_eq!(verifier.verify(&forged).await.unwrap_err().kind(), VerifyErrorKind::UnknownKey);
     let stranger = fake.access_token("alice").claim("iss", "https://elsewhere.test").header("kid", "forged").mint();
     let before = fake.fetches();
-    assert_eq!(verifier.verify(&stranger).await.unwrap_err().kind(), VerifyErrorKind::Issuer);
+    assert_eq!(verifier.verify(&stranger).await.unwrap_err().kind(), VerifyErrorKind::UnknownIssuer);
     assert_eq!(fake.fetches(), before, "a forged issuer causes no fetch");
 }

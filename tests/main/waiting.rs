@@ -33,7 +33,7 @@ impl KeySource for HangingEndpoint {
         "a hanging endpoint".into()
     }
 
-    fn at_once(&self) -> Option<KeyDocument> {
+    fn preloaded(&self) -> Option<KeyDocument> {
         Some(self.0.clone())
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     error::{VerifyError, VerifyErrorKind as Kind},
     origin::Origin,
     policy::LEEWAY_MAX,
-    step::VerifyStep,
+    step::VerificationStep,
     time::{span, unix_seconds},
 };
 
@@ -31,25 +31,25 @@ impl Advice {
 
     pub(super) fn on(error: &VerifyError, reading: &Reading<'_>, rules: &Rules<'_>) -> Self {
         match error.step() {
-            VerifyStep::Length => on_length(rules),
-            VerifyStep::Parts | VerifyStep::Header => {
+            VerificationStep::Length => on_length(rules),
+            VerificationStep::Parts | VerificationStep::Header => {
                 on_wrapping(reading.token).or_else(|| on_other_things(reading)).unwrap_or_else(|| on_form(error))
             }
-            VerifyStep::Algorithm => on_algorithm(reading),
-            VerifyStep::HeaderMembers => Self::new(
+            VerificationStep::Algorithm => on_algorithm(reading),
+            VerificationStep::HeaderMembers => Self::new(
                 "The header asks for a treatment that Cognito's tokens never need, such as encryption, compression or an extension.",
                 "Send a token of the user pool as it is; one made elsewhere is not accepted.",
             ),
-            VerifyStep::KeyId => Self::new(
+            VerificationStep::KeyId => Self::new(
                 "The header names no key. Cognito names one in every token, so this one was made or changed elsewhere.",
                 "Send a token of the user pool as it is. An emulator has to put `kid` into the header.",
             ),
-            VerifyStep::Payload => Self::new(
+            VerificationStep::Payload => Self::new(
                 "The middle part is cut off or was edited: it no longer decodes to one JSON object with unique members.",
                 "Get the token again, and copy all of it.",
             ),
-            VerifyStep::Issuer => on_issuer(reading, rules),
-            VerifyStep::Key if error.kind() == Kind::KeysUnavailable => Self::new(
+            VerificationStep::Issuer => on_issuer(reading, rules),
+            VerificationStep::Key if error.kind() == Kind::KeysUnavailable => Self::new(
                 "The keys could not be fetched, so the signature was not checked. Usually this host cannot reach the key endpoint (no route \
                  out of a private subnet, a proxy, a firewall, DNS), or the pool id or the URL is wrong.",
                 rules.origin().choose(
@@ -59,7 +59,7 @@ impl Advice {
                      `AWS_COGNITO_JWKS_PATH` to a URL or a file.",
                 ),
             ),
-            VerifyStep::Key => Self::new(
+            VerificationStep::Key => Self::new(
                 "The pool publishes no key with the id that the header names. Usually the token comes from another pool or emulator \
                  under this pool's issuer, the keys are taken from the wrong place, or they are static and the pool has rotated since.",
                 rules.origin().choose(
@@ -69,17 +69,17 @@ impl Advice {
                      `AWS_COGNITO_USER_POOL_ID` and, if it is set, `AWS_COGNITO_JWKS_PATH`.",
                 ),
             ),
-            VerifyStep::Signature => on_wrapping(reading.token).unwrap_or_else(on_signature),
-            VerifyStep::ClaimTypes => on_type(error, reading),
-            VerifyStep::Expiry => on_expiry(error, reading, rules),
-            VerifyStep::NotBefore => on_not_before(error, reading, rules),
-            VerifyStep::TokenUse => on_token_use(reading, rules.origin()),
-            VerifyStep::Client => on_client(error, reading, rules.origin()),
-            VerifyStep::Subject => Self::new(
+            VerificationStep::Signature => on_wrapping(reading.token).unwrap_or_else(on_signature),
+            VerificationStep::ClaimTypes => on_type(error, reading),
+            VerificationStep::Expiry => on_expiry(error, reading, rules),
+            VerificationStep::NotBefore => on_not_before(error, reading, rules),
+            VerificationStep::TokenUse => on_token_use(reading, rules.origin()),
+            VerificationStep::Client => on_client(error, reading, rules.origin()),
+            VerificationStep::Subject => Self::new(
                 "A user's token has no `sub`. Cognito always writes one, so this is an emulator's token or a made-up one.",
                 "Have the emulator give its users a `sub`. Machine tokens need none.",
             ),
-            VerifyStep::Audience => on_audience(error),
+            VerificationStep::Audience => on_audience(error),
         }
     }
 }
@@ -162,7 +162,7 @@ fn on_other_things(Reading { token, parts, header, .. }: &Reading<'_>) -> Option
 }
 
 fn on_form(error: &VerifyError) -> Advice {
-    let cause = if error.step() == VerifyStep::Parts {
+    let cause = if error.step() == VerificationStep::Parts {
         "It is not the three parts of a signed token."
     } else {
         "The part before the first dot is not the header of a signed token: it was cut off or edited, or this is something else with dots."
@@ -358,7 +358,7 @@ fn on_token_use(reading: &Reading<'_>, origin: Origin) -> Advice {
 
 fn on_client(error: &VerifyError, reading: &Reading<'_>, origin: Origin) -> Advice {
     let claim = error.claim().unwrap_or("client_id");
-    if error.kind() != Kind::Client {
+    if error.kind() != Kind::WrongClient {
         let kind = if reading.is_id_token() { "ID" } else { "access" };
         return Advice::new(
             format!("Cognito names the app client of {kind} tokens in `{claim}`, and here it is missing or empty."),

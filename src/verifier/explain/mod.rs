@@ -19,7 +19,7 @@ use super::Verifier;
 use crate::{
     claims::CognitoClaims,
     error::VerifyError,
-    step::VerifyStep,
+    step::VerificationStep,
     time::{unix_seconds, utc},
 };
 
@@ -35,7 +35,7 @@ impl Verifier {
     /// `Bearer ` in the header.
     ///
     /// ```
-    /// use axum_cognito::{VerifyStep, StepOutcome, TokenUse, Verifier, testing::FakeUserPool};
+    /// use axum_cognito::{VerificationStep, StepOutcome, TokenUse, Verifier, testing::FakeUserPool};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
     /// let fake = FakeUserPool::new();
@@ -43,13 +43,13 @@ impl Verifier {
     ///
     /// let explanation = verifier.explain(&fake.id_token("alice").mint()).await;
     /// let failed = explanation.failed().unwrap();
-    /// assert_eq!(failed.step, VerifyStep::TokenUse);
+    /// assert_eq!(failed.step, VerificationStep::TokenUse);
     /// assert_eq!((failed.expected.as_deref(), failed.actual.as_deref()), (Some("access"), Some("id")));
     /// assert!(failed.fix.as_ref().unwrap().contains("send the access token"));
     ///
     /// // The checks before it have passed, the others were not reached.
-    /// assert_eq!(explanation.step(VerifyStep::Signature).unwrap().outcome, StepOutcome::Passed);
-    /// assert_eq!(explanation.step(VerifyStep::Client).unwrap().outcome, StepOutcome::NotReached);
+    /// assert_eq!(explanation.step(VerificationStep::Signature).unwrap().outcome, StepOutcome::Passed);
+    /// assert_eq!(explanation.step(VerificationStep::Client).unwrap().outcome, StepOutcome::NotReached);
     ///
     /// println!("{explanation}");
     /// # });
@@ -80,7 +80,7 @@ pub struct Explanation {
 #[non_exhaustive]
 pub struct ExplainedStep {
     /// Which step.
-    pub step: VerifyStep,
+    pub step: VerificationStep,
     /// Whether the token passed it.
     pub outcome: StepOutcome,
     /// What the configuration, the keys or the clock ask for. [`None`] where the step was not reached.
@@ -121,7 +121,7 @@ impl StepOutcome {
 impl Explanation {
     fn new(verdict: Result<CognitoClaims, VerifyError>, reading: &Reading<'_>, rules: &Rules<'_>) -> Self {
         let error = verdict.as_ref().err();
-        let steps = VerifyStep::ALL.into_iter().map(|step| match error {
+        let steps = VerificationStep::ALL.into_iter().map(|step| match error {
             Some(error) if step > error.step() => ExplainedStep::not_reached(step),
             Some(error) if step == error.step() => ExplainedStep::failed(error, reading, rules),
             _ => ExplainedStep::passed(step, reading, rules),
@@ -148,7 +148,7 @@ impl Explanation {
     }
 
     /// How the token fared in this step.
-    pub fn step(&self, step: VerifyStep) -> Option<&ExplainedStep> {
+    pub fn step(&self, step: VerificationStep) -> Option<&ExplainedStep> {
         self.steps.iter().find(|explained| explained.step == step)
     }
 
@@ -159,7 +159,7 @@ impl Explanation {
 }
 
 impl ExplainedStep {
-    fn passed(step: VerifyStep, reading: &Reading<'_>, rules: &Rules<'_>) -> Self {
+    fn passed(step: VerificationStep, reading: &Reading<'_>, rules: &Rules<'_>) -> Self {
         let (expected, actual) = (rules.expected(step, reading), reading.actual(step));
         Self { step, outcome: StepOutcome::Passed, expected, actual, cause: None, fix: None }
     }
@@ -169,7 +169,7 @@ impl ExplainedStep {
         let (expected, actual) = (rules.expected(step, reading), reading.actual(step));
         // The error's own words, except where it counts in Unix seconds, which nobody reads.
         let (expected, actual) = match step {
-            VerifyStep::Expiry | VerifyStep::NotBefore => (expected, actual),
+            VerificationStep::Expiry | VerificationStep::NotBefore => (expected, actual),
             _ => (error.expected().map(str::to_owned).or(expected), error.actual().map(str::to_owned).or(actual)),
         };
         let (expected, actual) = match rules.trouble_with_keys(error) {
@@ -181,7 +181,7 @@ impl ExplainedStep {
         Self { step, outcome: StepOutcome::Failed, expected, actual, cause, fix }
     }
 
-    fn not_reached(step: VerifyStep) -> Self {
+    fn not_reached(step: VerificationStep) -> Self {
         Self { step, outcome: StepOutcome::NotReached, expected: None, actual: None, cause: None, fix: None }
     }
 }
@@ -249,7 +249,7 @@ impl Serialize for Explanation {
         let error = self.verdict.as_ref().err();
         let mut object = serializer.serialize_struct("Explanation", 5)?;
         object.serialize_field("accepted", &self.is_accepted())?;
-        object.serialize_field("kind", &error.map(|error| format!("{:?}", error.kind())))?;
+        object.serialize_field("kind", &error.map(|error| error.kind().as_str()))?;
         object.serialize_field("reason", &error.map(VerifyError::reason))?;
         object.serialize_field("claim", &error.and_then(VerifyError::claim))?;
         object.serialize_field("steps", &self.steps)?;

@@ -14,7 +14,7 @@ use crate::{
     json,
     origin::Origin,
     policy::CLOCK_TOLERANCE,
-    step::VerifyStep,
+    step::VerificationStep,
     time::{span, unix_seconds, utc},
     token_use::TokenUse,
 };
@@ -80,37 +80,37 @@ impl<'t> Reading<'t> {
     }
 
     /// What the token has to show for a step.
-    pub(super) fn actual(&self, step: VerifyStep) -> Option<String> {
+    pub(super) fn actual(&self, step: VerificationStep) -> Option<String> {
         match step {
-            VerifyStep::Length => Some(format!("{} bytes", self.token.len())),
-            VerifyStep::Parts if self.token.is_empty() => Some("nothing".to_owned()),
-            VerifyStep::Parts if self.parts == 1 => Some("1 part".to_owned()),
-            VerifyStep::Parts => Some(format!("{} parts", self.parts)),
-            VerifyStep::Header => {
+            VerificationStep::Length => Some(format!("{} bytes", self.token.len())),
+            VerificationStep::Parts if self.token.is_empty() => Some("nothing".to_owned()),
+            VerificationStep::Parts if self.parts == 1 => Some("1 part".to_owned()),
+            VerificationStep::Parts => Some(format!("{} parts", self.parts)),
+            VerificationStep::Header => {
                 Some(cut(&self.header.as_ref()?.keys().map(String::as_str).collect::<Vec<_>>().join(", ")))
             }
-            VerifyStep::Algorithm => self.header_text("alg"),
-            VerifyStep::HeaderMembers => {
+            VerificationStep::Algorithm => self.header_text("alg"),
+            VerificationStep::HeaderMembers => {
                 let header = self.header.as_ref()?;
                 let there: Vec<_> =
                     crate::jwt::FORBIDDEN.into_iter().filter(|name| header.contains_key(*name)).collect();
                 Some(if there.is_empty() { "none of these".to_owned() } else { there.join(", ") })
             }
-            VerifyStep::KeyId | VerifyStep::Key => self.header_text("kid"),
-            VerifyStep::Payload => Some(format!("{} claims", self.payload.as_ref()?.len())),
-            VerifyStep::Issuer => self.claim_text("iss"),
-            VerifyStep::Signature | VerifyStep::ClaimTypes => None,
-            VerifyStep::Expiry => self.date_text("exp"),
-            VerifyStep::NotBefore => {
+            VerificationStep::KeyId | VerificationStep::Key => self.header_text("kid"),
+            VerificationStep::Payload => Some(format!("{} claims", self.payload.as_ref()?.len())),
+            VerificationStep::Issuer => self.claim_text("iss"),
+            VerificationStep::Signature | VerificationStep::ClaimTypes => None,
+            VerificationStep::Expiry => self.date_text("exp"),
+            VerificationStep::NotBefore => {
                 let begins = ["nbf", "iat"].map(|claim| Some(format!("{claim} {}", self.date_text(claim)?)));
                 let begins: Vec<_> = begins.into_iter().flatten().collect();
                 (!begins.is_empty()).then(|| begins.join(", "))
             }
-            VerifyStep::TokenUse => self.claim_text("token_use"),
-            VerifyStep::Client => self.claim_text(if self.is_id_token() { "aud" } else { "client_id" }),
-            VerifyStep::Subject => self.claim_text("sub"),
-            VerifyStep::Audience if self.is_id_token() => Some("not asked of ID tokens".to_owned()),
-            VerifyStep::Audience => self.claim_text("aud"),
+            VerificationStep::TokenUse => self.claim_text("token_use"),
+            VerificationStep::Client => self.claim_text(if self.is_id_token() { "aud" } else { "client_id" }),
+            VerificationStep::Subject => self.claim_text("sub"),
+            VerificationStep::Audience if self.is_id_token() => Some("not asked of ID tokens".to_owned()),
+            VerificationStep::Audience => self.claim_text("aud"),
         }
     }
 }
@@ -137,7 +137,7 @@ impl<'v> Rules<'v> {
     }
 
     /// What a step asks for.
-    pub(super) fn expected(&self, step: VerifyStep, reading: &Reading<'_>) -> Option<String> {
+    pub(super) fn expected(&self, step: VerificationStep, reading: &Reading<'_>) -> Option<String> {
         let Self { inner, pool, now } = self;
         let leeway = if inner.leeway.is_zero() {
             String::new()
@@ -145,26 +145,26 @@ impl<'v> Rules<'v> {
             format!(", with a leeway of {}", span(inner.leeway.as_secs()))
         };
         Some(match step {
-            VerifyStep::Length => format!("at most {} bytes", inner.max_token_bytes),
-            VerifyStep::Parts => "three parts: header, payload and signature".to_owned(),
-            VerifyStep::Header | VerifyStep::Payload => "base64url of a JSON object".to_owned(),
-            VerifyStep::Algorithm => "RS256".to_owned(),
-            VerifyStep::HeaderMembers => format!("none of {}", crate::jwt::FORBIDDEN.join(", ")),
-            VerifyStep::KeyId => "a `kid`".to_owned(),
-            VerifyStep::Issuer => inner.issuers_listed.to_string(),
-            VerifyStep::Key => cut(&(*pool)?.keys.status().key_ids.join(", ")),
-            VerifyStep::Signature => "RS256 by the key that the header names".to_owned(),
-            VerifyStep::ClaimTypes => "the JSON types that Cognito documents".to_owned(),
-            VerifyStep::Expiry => format!("later than {}{leeway}", utc(unix_seconds(*now))),
-            VerifyStep::NotBefore => {
+            VerificationStep::Length => format!("at most {} bytes", inner.max_token_bytes),
+            VerificationStep::Parts => "three parts: header, payload and signature".to_owned(),
+            VerificationStep::Header | VerificationStep::Payload => "base64url of a JSON object".to_owned(),
+            VerificationStep::Algorithm => "RS256".to_owned(),
+            VerificationStep::HeaderMembers => format!("none of {}", crate::jwt::FORBIDDEN.join(", ")),
+            VerificationStep::KeyId => "a `kid`".to_owned(),
+            VerificationStep::Issuer => inner.issuers_listed.to_string(),
+            VerificationStep::Key => cut(&(*pool)?.keys.status().key_ids.join(", ")),
+            VerificationStep::Signature => "RS256 by the key that the header names".to_owned(),
+            VerificationStep::ClaimTypes => "the JSON types that Cognito documents".to_owned(),
+            VerificationStep::Expiry => format!("later than {}{leeway}", utc(unix_seconds(*now))),
+            VerificationStep::NotBefore => {
                 let (now, ahead) = (utc(unix_seconds(*now)), span(CLOCK_TOLERANCE.as_secs()));
                 format!("`nbf` not after {now}{leeway}; `iat` at most {ahead} ahead")
             }
-            VerifyStep::TokenUse => (*pool)?.policy.uses.as_str().to_owned(),
-            VerifyStep::Client => (*pool)?.clients.now().list.listed(),
-            VerifyStep::Subject => "a `sub` in tokens of users".to_owned(),
-            VerifyStep::Audience if reading.is_id_token() => return None,
-            VerifyStep::Audience => (*pool)?.policy.audience.expected().to_string(),
+            VerificationStep::TokenUse => (*pool)?.policy.uses.as_str().to_owned(),
+            VerificationStep::Client => (*pool)?.clients.now().list.listed(),
+            VerificationStep::Subject => "a `sub` in tokens of users".to_owned(),
+            VerificationStep::Audience if reading.is_id_token() => return None,
+            VerificationStep::Audience => (*pool)?.policy.audience.expected().to_string(),
         })
     }
 
@@ -173,7 +173,7 @@ impl<'v> Rules<'v> {
         let status = self.pool.filter(|_| error.kind() == VerifyErrorKind::KeysUnavailable)?.keys.status();
         let trouble =
             status.last_failure.map_or_else(|| "no look for keys has ended yet".to_owned(), |last| last.message);
-        Some((format!("keys from {}", status.keys_from), trouble))
+        Some((format!("keys from {}", status.key_source), trouble))
     }
 }
 

@@ -174,14 +174,14 @@ mod tests {
         let denied = (Code::PermissionDenied, "the caller is known but not allowed to do this");
         for (method, token, (code, text), reason) in [
             ("hello", None, no_token, ""),
-            ("hello", Some("abc"), not_valid, "refused a token"),
-            ("hello", Some(&*expired), not_valid, "kind=Expired"),
-            ("hello", Some(&forged), not_valid, "kind=Signature"),
+            ("hello", Some("abc"), not_valid, "rejected a token"),
+            ("hello", Some(&*expired), not_valid, "kind=\"expired\""),
+            ("hello", Some(&forged), not_valid, "kind=\"invalid_signature\""),
             ("hello", Some(&alice), (Code::Ok, "good morning, alice"), ""),
             ("forget", Some(&alice), denied, r#"rule=any of the scopes ["greetings/delete"]"#),
             ("forget", Some(&right), (Code::Ok, "forgotten"), ""),
             ("report", None, no_token, ""),
-            ("report", Some(&forged), not_valid, "kind=Signature"),
+            ("report", Some(&forged), not_valid, "kind=\"invalid_signature\""),
             ("report", Some(&alice), denied, r#"rule=any of the groups ["admins"]"#),
             ("report", Some(&right), (Code::Ok, "all is well"), ""),
         ] {
