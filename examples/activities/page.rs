@@ -98,17 +98,20 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 /// The files of the page: path, media type and text.
-pub(crate) const FILES: [(&str, &str, &str); 11] = [
+pub(crate) const FILES: [(&str, &str, &str); 14] = [
     ("/", HTML, include_str!("page/index.html")),
     ("/style.css", CSS, include_str!("page/style.css")),
     ("/icon.svg", SVG, include_str!("page/icon.svg")),
     ("/app.js", SCRIPT, include_str!("page/app.js")),
-    ("/answer.js", SCRIPT, include_str!("page/answer.js")),
     ("/claims.js", SCRIPT, include_str!("page/claims.js")),
     ("/cognito.js", SCRIPT, include_str!("page/cognito.js")),
     ("/dom.js", SCRIPT, include_str!("page/dom.js")),
+    ("/expired.js", SCRIPT, include_str!("page/expired.js")),
     ("/feed.js", SCRIPT, include_str!("page/feed.js")),
-    ("/memory.js", SCRIPT, include_str!("page/memory.js")),
+    ("/matrix.js", SCRIPT, include_str!("page/matrix.js")),
+    ("/response.js", SCRIPT, include_str!("page/response.js")),
+    ("/session.js", SCRIPT, include_str!("page/session.js")),
+    ("/storage.js", SCRIPT, include_str!("page/storage.js")),
     ("/token.js", SCRIPT, include_str!("page/token.js")),
 ];
 
