@@ -130,7 +130,7 @@ fn set_cookie(token: &str, seconds: u64) -> String {
 async fn main() -> Result<(), Box<dyn Error>> {
     let pool = FakeUserPool::new(); // in production: UserPool::from_env()?
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
-    println!("http://localhost:3000/\nTOKEN={}", pool.access_token("alice").mint());
+    println!("http://localhost:3000/\nTOKEN={}", pool.access_token("alice").sign());
     Ok(axum::serve(listener, app(pool.user_pool(), "http://localhost:3000")?).await?)
 }
 
@@ -178,7 +178,7 @@ mod tests {
     #[tokio::test]
     async fn the_sign_in_sets_the_cookie_and_the_sign_out_deletes_it() {
         let site = Site::new().await;
-        let token = site.pool.access_token("alice").expires_in(Duration::from_secs(600)).mint();
+        let token = site.pool.access_token("alice").expires_in(Duration::from_secs(600)).sign();
         let signed_in = site.sign_in(ORIGIN, &token).await;
         assert_eq!((signed_in.status().as_u16(), &signed_in.headers()["location"]), (303, &"/".parse().unwrap()));
         let (pair, attributes) = cookie_of(&signed_in).split_once("; ").unwrap();
@@ -199,10 +199,10 @@ mod tests {
     #[tokio::test]
     async fn invalid_and_oversized_tokens_are_not_stored() {
         let site = Site::new().await;
-        let expired = site.pool.access_token("alice").expired().mint();
-        let forged = site.pool.access_token("alice").signed_by_a_stranger().mint();
+        let expired = site.pool.access_token("alice").expired().sign();
+        let forged = site.pool.access_token("alice").signed_with_wrong_key().sign();
         let large =
-            (0..100).fold(site.pool.access_token("alice"), |token, _| token.group("a-group-with-a-long-name")).mint();
+            (0..100).fold(site.pool.access_token("alice"), |token, _| token.group("a-group-with-a-long-name")).sign();
         for (token, status) in [(&*expired, 401), (&forged, 401), ("x", 401), ("x%0d%0aa:b", 401), (&large, 422)] {
             let response = site.sign_in(ORIGIN, token).await;
             assert_eq!((response.status().as_u16(), cookie_of(&response)), (status, ""));
@@ -212,7 +212,7 @@ mod tests {
     #[tokio::test]
     async fn cross_site_requests_are_rejected() {
         let site = Site::new().await;
-        let token = site.pool.access_token("alice").mint();
+        let token = site.pool.access_token("alice").sign();
         let cookie = format!("__Host-token={token}");
         for (origin, status) in [
             (Some(ORIGIN), 201),

@@ -21,7 +21,11 @@ use std::{
     time::Duration,
 };
 
-use axum_cognito::{ConfigError, Explanation, StepOutcome, UserPool, Verifier, testing::FakeUserPool};
+use axum_cognito::{
+    ConfigError, UserPool, Verifier,
+    explain::{Explanation, StepOutcome},
+    testing::FakeUserPool,
+};
 
 const USAGE: &str = "\
 usage: explain [--json] [TOKEN | -]
@@ -120,13 +124,13 @@ async fn demo(json: bool, colour: bool, out: &mut impl Write) -> Result<(), Box<
     let verifier = Verifier::new(pool.user_pool());
     let valid = pool.access_token("andrew").group("admins");
     let tokens = [
-        ("a good access token", valid.clone().mint()),
-        ("the same token an hour after it expired", valid.clone().expired().mint()),
-        ("an ID token", pool.id_token("andrew").mint()),
-        ("a token of another pool", other.access_token("andrew").mint()),
-        ("a token of another app client", valid.clone().client_id("3mobile3456789").mint()),
-        ("a token that was edited", valid.expires_in(Duration::from_secs(86_400)).signed_by_a_stranger().mint()),
-        ("a token with `Bearer` in front", format!("Bearer {}", pool.access_token("andrew").mint())),
+        ("a good access token", valid.clone().sign()),
+        ("the same token an hour after it expired", valid.clone().expired().sign()),
+        ("an ID token", pool.id_token("andrew").sign()),
+        ("a token of another pool", other.access_token("andrew").sign()),
+        ("a token of another app client", valid.clone().client_id("3mobile3456789").sign()),
+        ("a token that was edited", valid.expires_in(Duration::from_secs(86_400)).signed_with_wrong_key().sign()),
+        ("a token with `Bearer` in front", format!("Bearer {}", pool.access_token("andrew").sign())),
     ];
     for (what, token) in tokens {
         if !json {
@@ -193,7 +197,7 @@ mod tests {
     #[tokio::test]
     async fn exit_status_is_the_decision() {
         let pool = FakeUserPool::new();
-        let (good, id) = (pool.access_token("a").mint(), pool.id_token("a").mint());
+        let (good, id) = (pool.access_token("a").sign(), pool.id_token("a").sign());
         for (arguments, input, status) in [
             (&[good.as_str()][..], "", ACCEPTED),
             (&[id.as_str()], "", REJECTED),
@@ -227,7 +231,7 @@ mod tests {
     #[tokio::test]
     async fn output_is_coloured_or_json() {
         let pool = FakeUserPool::new();
-        let id = pool.id_token("a").mint();
+        let id = pool.id_token("a").sign();
         let (_, plain) = program(&pool, &[&id], "", false).await.unwrap();
         let (_, coloured) = program(&pool, &[&id], "", true).await.unwrap();
         assert!(coloured.contains("\u{1b}[31;1mfailed\u{1b}[0m") && coloured.contains("\u{1b}[32mpassed\u{1b}[0m"));

@@ -59,9 +59,9 @@ async fn routes(
 
 /// Returns the username. The layer has put the claims into the request extensions.
 fn me(request: &Request<Incoming>) -> HttpResponse {
-    match CognitoClaims::of_request(request.extensions()) {
+    match CognitoClaims::from_extensions(request.extensions()) {
         Ok(claims) => text(StatusCode::OK, format!("{}\n", claims.username().unwrap_or("a machine"))),
-        Err(rejection) => rejection.into_response_with::<Full<Bytes>>().map(BodyExt::boxed_unsync),
+        Err(rejection) => rejection.into_http_response::<Full<Bytes>>().map(BodyExt::boxed_unsync),
     }
 }
 
@@ -105,8 +105,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
     let address = listener.local_addr()?;
     println!("curl -i http://{address}/healthz\ncurl -i http://{address}/me");
-    println!("curl -i http://{address}/me -H 'authorization: Bearer {}'", pool.access_token("alice").mint());
-    let admin = pool.access_token("alice").group("admins").mint();
+    println!("curl -i http://{address}/me -H 'authorization: Bearer {}'", pool.access_token("alice").sign());
+    let admin = pool.access_token("alice").group("admins").sign();
     println!("curl -i http://{address}/admin -H 'authorization: Bearer {admin}'");
     serve(listener, app(pool.user_pool())?).await;
     Ok(())
@@ -124,9 +124,9 @@ mod tests {
         tokio::spawn(serve(listener, app(pool.user_pool()).unwrap()));
         let http = reqwest::Client::new();
 
-        let alice = pool.access_token("alice").mint();
-        let admin = pool.access_token("alice").group("admins").mint();
-        let forged = pool.access_token("alice").group("admins").signed_by_a_stranger().mint();
+        let alice = pool.access_token("alice").sign();
+        let admin = pool.access_token("alice").group("admins").sign();
+        let forged = pool.access_token("alice").group("admins").signed_with_wrong_key().sign();
         for (path, token, status, body) in [
             ("/healthz", None, 200, "ok\n"),
             ("/healthz", Some(&forged), 200, "ok\n"),

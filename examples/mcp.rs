@@ -223,8 +223,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (token, without) =
         (pool.access_token("alice").claim("aud", &*url), pool.access_token("bob").claim("aud", &*url));
     println!("curl -i -d '{call}' {url}\ncurl {origin}/.well-known/oauth-protected-resource/mcp");
-    println!("curl -i -d '{call}' {url} -H 'authorization: Bearer {}'", without.mint());
-    println!("curl -i -d '{call}' {url} -H 'authorization: Bearer {}'", token.scope(PROFILE).mint());
+    println!("curl -i -d '{call}' {url} -H 'authorization: Bearer {}'", without.sign());
+    println!("curl -i -d '{call}' {url} -H 'authorization: Bearer {}'", token.scope(PROFILE).sign());
     Ok(axum::serve(listener, app(pool.user_pool(), &origin)?).await?)
 }
 
@@ -252,7 +252,7 @@ mod tests {
 
         fn token(&self, scope: Option<&str>) -> String {
             let token = self.pool.access_token("alice").claim("aud", &*self.url);
-            scope.into_iter().fold(token, TokenBuilder::scope).mint()
+            scope.into_iter().fold(token, TokenBuilder::scope).sign()
         }
 
         /// Status, challenge and body.
@@ -307,7 +307,7 @@ mod tests {
 
         let other = client.pool.access_token("alice").scope(PROFILE);
         for token in [other.clone(), other.claim("aud", "https://mcp.example.com/mcp")] {
-            let (status, challenge, _) = client.post(&token.mint(), &[], &request("tools/call")).await;
+            let (status, challenge, _) = client.post(&token.sign(), &[], &request("tools/call")).await;
             assert_eq!(status, 401);
             assert!(challenge.contains(r#"error="invalid_token""#), "{challenge}");
         }

@@ -163,7 +163,7 @@ mod tests {
         for (path, from) in
             [("https://keys.test/jwks.json", "https://keys.test/jwks.json"), ("/etc/jwks.json", "/etc/jwks.json")]
         {
-            assert_eq!(pool(&[&GOOD[..], &[(JWKS_PATH, path)]].concat()).unwrap().keys_from(), from);
+            assert_eq!(pool(&[&GOOD[..], &[(JWKS_PATH, path)]].concat()).unwrap().key_source_description(), from);
         }
     }
 
@@ -172,10 +172,13 @@ mod tests {
         let emulator = [(POOL_ID, "local_2hX9"), (CLIENT_ID, "client"), (ISSUER, "http://localhost:9229/local_2hX9")];
         let read = pool(&emulator).unwrap();
         assert_eq!(read.issuers().collect::<Vec<_>>(), ["http://localhost:9229/local_2hX9"]);
-        assert_eq!(read.keys_from(), "http://localhost:9229/local_2hX9/.well-known/jwks.json");
+        assert_eq!(read.key_source_description(), "http://localhost:9229/local_2hX9/.well-known/jwks.json");
         let far = [(POOL_ID, "local_2hX9"), (CLIENT_ID, "client"), (ISSUER, "http://cognito/local_2hX9")];
         assert!(pool(&far).is_err());
-        assert_eq!(pool(&[&far[..], &[(JWKS_PATH, "/keys.json")]].concat()).unwrap().keys_from(), "/keys.json");
+        assert_eq!(
+            pool(&[&far[..], &[(JWKS_PATH, "/keys.json")]].concat()).unwrap().key_source_description(),
+            "/keys.json"
+        );
         assert!(pool(&[&emulator[..], &[(REGION, "eu-west-1")]].concat()).is_ok(), "the pool id names no Region");
     }
 

@@ -353,7 +353,7 @@ impl VerifyErrorKind {
 ///
 /// let fake = FakeUserPool::new();
 /// let verifier = Verifier::new(fake.user_pool());
-/// let token = fake.access_token("alice").client_id("somebody-elses").mint();
+/// let token = fake.access_token("alice").client_id("somebody-elses").sign();
 ///
 /// let error = verifier.check(&token).unwrap_err();
 /// assert_eq!(error.kind(), VerifyErrorKind::WrongClient);

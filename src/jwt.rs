@@ -13,7 +13,6 @@ use crate::{
     claims::ClaimSet,
     error::{VerifyError, VerifyErrorKind},
     json::{MemberNames, Name, Text, Unique},
-    keys::VerifyingKey,
     step::VerificationStep,
 };
 
@@ -33,7 +32,7 @@ impl HeaderBuffer {
 /// The three parts of a token, still encoded.
 #[derive(Clone, Copy)]
 pub(crate) struct Parts<'t> {
-    pub(crate) header: &'t str,
+    header: &'t str,
     payload: &'t str,
     signature: &'t str,
     signing_input: &'t [u8],
@@ -41,8 +40,6 @@ pub(crate) struct Parts<'t> {
 
 /// A token in its parts, of which nothing is known to be true.
 pub(crate) struct UnverifiedToken<'t> {
-    /// Still encoded.
-    pub(crate) header: &'t str,
     pub(crate) signing_input: &'t [u8],
     /// Still encoded: most tokens that are refused are refused before it matters.
     pub(crate) signature: &'t str,
@@ -72,17 +69,13 @@ impl<'t> Parts<'t> {
 }
 
 impl<'t> UnverifiedToken<'t> {
-    /// Reads the parts of a token. `known` is the key that this very header has been found to name before, and saves reading it again.
+    /// Decodes the header and the payload.
     pub(crate) fn read(
         Parts { header, payload, signature, signing_input }: Parts<'t>,
-        known: Option<&'t VerifyingKey>,
         buffer: &'t mut HeaderBuffer,
     ) -> Result<Self, VerifyError> {
-        let key_id = match known {
-            Some(key) => Cow::Borrowed(key.key_id()),
-            None => read_header(header, &mut buffer.0)?,
-        };
-        Ok(Self { header, signing_input, signature, claims: read_payload(payload)?, key_id })
+        let key_id = read_header(header, &mut buffer.0)?;
+        Ok(Self { signing_input, signature, claims: read_payload(payload)?, key_id })
     }
 
     /// `kid`, as somebody wrote it: good to look a key up and for nothing else.

@@ -101,12 +101,15 @@
 
 mod audience;
 mod base64url;
-mod claims;
+pub mod claims;
 mod client_ids;
 mod clients;
 mod clock;
 mod env;
 mod error;
+#[cfg(feature = "explain")]
+#[cfg_attr(docsrs, doc(cfg(feature = "explain")))]
+pub mod explain;
 #[cfg(feature = "axum")]
 mod extract;
 pub mod guide;
@@ -115,10 +118,10 @@ mod json;
 mod jwt;
 pub mod keys;
 mod metrics;
-mod middleware;
+pub mod middleware;
 mod origin;
 mod policy;
-mod pool;
+pub mod pool;
 mod pool_id;
 mod region;
 mod step;
@@ -129,20 +132,20 @@ mod time;
 mod token_use;
 mod verifier;
 
-pub use claims::{AccessClaims, ClaimError, CognitoClaims, CustomClaims, IdClaims, Identity, Scopes, Standard};
+#[doc(inline)]
+pub use claims::{AccessClaims, CognitoClaims, CustomClaims, IdClaims};
 pub use clock::{Clock, SystemClock};
 pub use error::{ConfigError, VerifyError, VerifyErrorKind};
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
-pub use extract::{OptionalClaims, WhyAnonymous};
+pub use extract::OptionalClaims;
+#[doc(inline)]
 pub use middleware::{
-    AuthRejection, AuthRejectionKind, CheckError, CheckErrorKind, CognitoAuth, CognitoAuthService, DenyByDefault,
-    DenyByDefaultService, GateFuture, OnRejection, OnRejectionBody, OnRejectionFuture, OnRejectionService,
-    ProtectedResource, RejectedRequest, Require, RequireService, ResponseBody, ResponseFuture, TokenSource,
+    AuthRejection, AuthRejectionKind, CheckError, CognitoAuth, ProtectedResource, RejectedRequest, Require, TokenSource,
 };
-pub use pool::{ClientIds, IssuerForm, TokenUse, UserPool, UserPoolId};
-pub use step::VerificationStep;
-pub use verifier::{ExplainedStep, Explanation, StepOutcome, Verifier, VerifierBuilder};
+#[doc(inline)]
+pub use pool::{TokenUse, UserPool, UserPoolId};
+pub use verifier::{Verifier, VerifierBuilder};
 
 /// The examples of the README are compiled and run as well.
 #[cfg(doctest)]

@@ -35,7 +35,7 @@ pub use crate::{client_ids::ClientIds, issuer::IssuerForm, pool_id::UserPoolId, 
 ///     ],
 /// );
 /// assert_eq!(
-///     pool.keys_from(),
+///     pool.key_source_description(),
 ///     "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_AbC123xyz/.well-known/jwks.json",
 /// );
 ///
@@ -88,7 +88,7 @@ impl UserPool {
     /// ```
     /// # use axum_cognito::UserPool;
     /// let pool = UserPool::with_issuer("local_2hX9", "client", "http://localhost:9229/local_2hX9")?;
-    /// assert_eq!(pool.keys_from(), "http://localhost:9229/local_2hX9/.well-known/jwks.json");
+    /// assert_eq!(pool.key_source_description(), "http://localhost:9229/local_2hX9/.well-known/jwks.json");
     /// # Ok::<(), axum_cognito::ConfigError>(())
     /// ```
     ///
@@ -340,7 +340,7 @@ impl UserPool {
     }
 
     /// Returns where the keys come from: the JWKS URL, the path of a file, or the description of a custom key source.
-    pub fn keys_from(&self) -> Cow<'_, str> {
+    pub fn key_source_description(&self) -> Cow<'_, str> {
         self.keys.describe()
     }
 
@@ -356,7 +356,7 @@ impl fmt::Debug for UserPool {
         f.debug_struct("UserPool")
             .field("id", &self.id)
             .field("issuers", &self.issuers().collect::<Vec<_>>())
-            .field("keys_from", &self.keys_from())
+            .field("key_source", &self.key_source_description())
             .field("clients", &self.clients)
             .field("policy", &self.policy)
             .finish_non_exhaustive()
@@ -374,7 +374,7 @@ mod tests {
             let original = format!("https://cognito-idp.{region}.{suffix}/{region}_Abc123");
             let updated = format!("https://issuer-cognito-idp.{region}.{suffix}/{region}_Abc123");
             assert_eq!(pool.issuers().collect::<Vec<_>>(), [original.as_str(), &updated]);
-            assert_eq!(pool.keys_from(), format!("{original}/.well-known/jwks.json"));
+            assert_eq!(pool.key_source_description(), format!("{original}/.well-known/jwks.json"));
             assert_eq!(pool.endpoint().unwrap(), format!("https://cognito-idp.{region}.{suffix}/"));
         }
     }

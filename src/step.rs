@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 /// A step of the path of a token: a check that it must pass. `Ord` is the order in which a token meets them; one that is refused has passed
 /// all that come before.
 ///
-/// From [`Explanation::steps`](crate::Explanation::steps). Several steps can end in the same
+/// From [`Explanation::steps`](crate::explain::Explanation::steps). Several steps can end in the same
 /// [`VerifyErrorKind`](crate::VerifyErrorKind), which says what to answer; a step says where on the path that was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]

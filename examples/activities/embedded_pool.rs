@@ -111,22 +111,22 @@ impl EmbeddedPool {
 
     fn tokens_for(&self, user: &DemoUser) -> AuthenticationResult {
         AuthenticationResult {
-            access_token: self.mint(TokenUse::Access, user.username, user.groups, Validity::Valid),
-            id_token: self.mint(TokenUse::Id, user.username, user.groups, Validity::Valid),
+            access_token: self.sign(TokenUse::Access, user.username, user.groups, Validity::Valid),
+            id_token: self.sign(TokenUse::Id, user.username, user.groups, Validity::Valid),
             expires_in: LIFETIME.as_secs(),
             token_type: "Bearer",
         }
     }
 
-    fn mint(&self, token_use: TokenUse, username: &str, groups: &[&str], validity: Validity) -> String {
+    fn sign(&self, token_use: TokenUse, username: &str, groups: &[&str], validity: Validity) -> String {
         let token = match token_use {
             TokenUse::Id => self.0.id_token(username),
             _ => self.0.access_token(username),
         };
         let token = groups.iter().fold(token, |token, group| token.group(group));
         match validity {
-            Validity::Valid => token.expires_in(LIFETIME).mint(),
-            Validity::Expired => token.expired().mint(),
+            Validity::Valid => token.expires_in(LIFETIME).sign(),
+            Validity::Expired => token.expired().sign(),
         }
     }
 }
@@ -167,7 +167,7 @@ async fn jwks(State(pool): State<EmbeddedPool>) -> impl IntoResponse {
 async fn expired_token(State(pool): State<EmbeddedPool>, claims: CognitoClaims) -> Json<ExpiredToken> {
     let groups: Vec<_> = claims.groups().collect();
     let username = claims.username().unwrap_or_else(|| claims.client_id());
-    Json(ExpiredToken { token: pool.mint(claims.token_use(), username, &groups, Validity::Expired) })
+    Json(ExpiredToken { token: pool.sign(claims.token_use(), username, &groups, Validity::Expired) })
 }
 
 #[derive(Serialize)]

@@ -97,7 +97,7 @@ async fn the_feed_is_public_and_includes_the_users_own_activity() {
     assert_eq!(anonymous.headers()[X_VIEWER], "anonymous");
     let public_count = json_of(anonymous).await.as_array().unwrap().len();
 
-    let token = site.pool.access_token("andrew").mint();
+    let token = site.pool.access_token("andrew").sign();
     let own = site.get("/api/activities/home", Some(&token)).await;
     assert_eq!(own.headers()[X_VIEWER], "andrew");
     let feed = json_of(own).await;
@@ -105,7 +105,7 @@ async fn the_feed_is_public_and_includes_the_users_own_activity() {
     assert_eq!(feed[0]["handle"], "andrew");
     assert_eq!(feed[0]["audience"], "you");
 
-    for bad in ["abc", &site.pool.access_token("andrew").expired().mint()] {
+    for bad in ["abc", &site.pool.access_token("andrew").expired().sign()] {
         let rejected = site.get("/api/activities/home", Some(bad)).await;
         assert_eq!(rejected.status(), StatusCode::OK);
         assert_eq!(rejected.headers()[X_VIEWER], "anonymous");
@@ -118,11 +118,11 @@ async fn usernames_are_percent_encoded_in_x_viewer() {
     for (username, shown) in
         [("zoë 名", "zo%C3%AB%20%E5%90%8D"), ("50%\r\n", "50%25%0D%0A"), ("a+b@c.example", "a+b@c.example")]
     {
-        let token = site.pool.access_token(username).mint();
+        let token = site.pool.access_token(username).sign();
         let response = site.get("/api/activities/home", Some(&token)).await;
         assert_eq!(response.headers()[X_VIEWER], shown);
     }
-    let machine = site.pool.machine_token().mint();
+    let machine = site.pool.machine_token().sign();
     let response = site.get("/api/activities/home", Some(&machine)).await;
     assert_eq!(response.headers()[X_VIEWER], site.pool.client_id());
 }
@@ -130,7 +130,7 @@ async fn usernames_are_percent_encoded_in_x_viewer() {
 #[tokio::test]
 async fn me_returns_the_verified_claims() {
     let site = Site::new();
-    let token = site.pool.access_token("andrew").group("admins").mint();
+    let token = site.pool.access_token("andrew").group("admins").sign();
     let me = json_of(site.get("/api/me", Some(&token)).await).await;
     assert_eq!(me["username"], "andrew");
     assert_eq!(me["client_id"], site.pool.client_id());
@@ -139,7 +139,7 @@ async fn me_returns_the_verified_claims() {
     assert_eq!(me["scopes"], json!(["aws.cognito.signin.user.admin"]));
     assert!(me["expires_at"].is_u64());
 
-    let machine = json_of(site.get("/api/me", Some(&site.pool.machine_token().mint())).await).await;
+    let machine = json_of(site.get("/api/me", Some(&site.pool.machine_token().sign())).await).await;
     assert_eq!(machine["username"], Value::Null);
     assert_eq!(machine["groups"], json!([]));
 }
@@ -147,9 +147,9 @@ async fn me_returns_the_verified_claims() {
 #[tokio::test]
 async fn rejections_follow_rfc_6750() {
     let site = Site::new();
-    let bayko = site.pool.access_token("bayko").mint();
-    let forged = site.pool.access_token("bayko").group("admins").signed_by_a_stranger().mint();
-    let expired = site.pool.access_token("bayko").expired().mint();
+    let bayko = site.pool.access_token("bayko").sign();
+    let forged = site.pool.access_token("bayko").group("admins").signed_with_wrong_key().sign();
+    let expired = site.pool.access_token("bayko").expired().sign();
     for (path, token, status, error) in [
         ("/api/me", None, StatusCode::UNAUTHORIZED, None),
         ("/api/admin", None, StatusCode::UNAUTHORIZED, None),
@@ -166,7 +166,7 @@ async fn rejections_follow_rfc_6750() {
             None => assert_eq!(challenge(&response), "Bearer"),
         }
     }
-    let andrew = site.pool.access_token("andrew").group("admins").mint();
+    let andrew = site.pool.access_token("andrew").group("admins").sign();
     let admin = site.get("/api/admin", Some(&andrew)).await;
     assert_eq!(admin.status(), StatusCode::OK);
     assert_eq!(json_of(admin).await["administrator"], "andrew");
@@ -239,7 +239,7 @@ async fn failed_sign_ins_return_cognitos_errors() {
 #[tokio::test]
 async fn the_expired_demo_token_is_validly_signed_and_rejected() {
     let site = Site::new();
-    let token = site.pool.access_token("bayko").mint();
+    let token = site.pool.access_token("bayko").sign();
     let issued = site.send(request(Method::POST, "/demo/expired-token", Some(&token))).await;
     let expired = json_of(issued).await["token"].as_str().unwrap().to_owned();
     let response = site.get("/api/me", Some(&expired)).await;
@@ -291,14 +291,14 @@ async fn readyz_returns_503_until_the_keys_are_loaded() {
     assert_eq!(site.get("/readyz", Some("abc")).await.status(), StatusCode::OK);
 
     let pool = FakeUserPool::new();
-    pool.go_dark();
+    pool.set_offline(true);
     let embedded = EmbeddedPool::from(pool.clone());
     let page = Page::for_embedded(&embedded, Accepts::Access).unwrap();
     let offline = Site { app: app(embedded.auth(Accepts::Access), page, None), pool };
     let unready = offline.get("/readyz", None).await;
     assert_eq!(unready.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(json_of(unready).await["ready"], false);
-    let waiting = offline.get("/api/me", Some(&offline.pool.access_token("andrew").mint())).await;
+    let waiting = offline.get("/api/me", Some(&offline.pool.access_token("andrew").sign())).await;
     assert_eq!(waiting.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(waiting.headers().contains_key(header::RETRY_AFTER));
 }

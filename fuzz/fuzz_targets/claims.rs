@@ -14,5 +14,5 @@ static SIGNER: LazyLock<(FakeUserPool, Verifier)> = LazyLock::new(|| {
 
 libfuzzer_sys::fuzz_target!(|payload: &[u8]| {
     let (fake, verifier) = &*SIGNER;
-    check(verifier, &fake.access_token("alice").payload_json(payload).mint());
+    check(verifier, &fake.access_token("alice").payload_json(payload).sign());
 });

@@ -27,7 +27,7 @@ pub(crate) struct Attributes {
     pub(crate) azp: Option<String>,
     pub(crate) roles: Vec<String>,
     pub(crate) preferred_role: Option<String>,
-    pub(crate) identities: Vec<Identity>,
+    pub(crate) identities: Vec<LinkedIdentity>,
     pub(crate) email: Option<String>,
     pub(crate) email_verified: bool,
     pub(crate) phone_number: Option<String>,
@@ -101,7 +101,7 @@ impl Attributes {
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
-pub struct Identity {
+pub struct LinkedIdentity {
     /// The user's id at the provider.
     #[serde(default)]
     pub user_id: Option<String>,
@@ -123,9 +123,9 @@ pub struct Identity {
 }
 
 /// Shows the type of the provider, and nothing that could name a person.
-impl fmt::Debug for Identity {
+impl fmt::Debug for LinkedIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity")
+        f.debug_struct("LinkedIdentity")
             .field("provider_type", &self.provider_type)
             .field("primary", &self.primary)
             .finish_non_exhaustive()
@@ -203,6 +203,6 @@ mod tests {
         )
         .identities[0];
         let shown = format!("{identity:?}");
-        assert_eq!(shown, "Identity { provider_type: Some(\"SAML\"), primary: true, .. }");
+        assert_eq!(shown, "LinkedIdentity { provider_type: Some(\"SAML\"), primary: true, .. }");
     }
 }

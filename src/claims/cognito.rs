@@ -12,7 +12,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     AccessClaims, ClaimError, IdClaims,
-    attributes::{Attributes, Identity},
+    attributes::{Attributes, LinkedIdentity},
     payload::ClaimSet,
 };
 use crate::{
@@ -98,7 +98,7 @@ impl VerifiedToken {
 /// Cloning it copies a pointer. `T` adds claims of the application's own; see [`custom`](Self::custom).
 ///
 /// `Debug` prints nothing personal, and there is no `Serialize`, so that claims do not slip into a log or an answer:
-/// [`disclose`](Self::disclose) says that they should.
+/// [`expose`](Self::expose) says that they should.
 ///
 /// ```
 /// use axum_cognito::{CognitoClaims, Verifier, testing::FakeUserPool};
@@ -107,25 +107,25 @@ impl VerifiedToken {
 /// let verifier = Verifier::new(fake.user_pool());
 ///
 /// let claims: CognitoClaims =
-///     verifier.check(&fake.access_token("alice").group("admins").scope("orders/read").mint())?;
+///     verifier.check(&fake.access_token("alice").group("admins").scope("orders/read").sign())?;
 /// assert_eq!(claims.username(), Some("alice"));
 /// assert_eq!(claims.client_id(), fake.client_id());
 /// assert!(claims.in_group("admins") && claims.has_scope("orders/read"));
 ///
 /// // A machine signs in for itself, and has no user name:
-/// let claims = verifier.check(&fake.machine_token().mint())?;
+/// let claims = verifier.check(&fake.machine_token().sign())?;
 /// assert!(claims.is_machine());
 /// assert_eq!(claims.username(), None);
 /// # Ok::<(), axum_cognito::VerifyError>(())
 /// ```
-pub struct CognitoClaims<T: CustomClaims = Standard> {
+pub struct CognitoClaims<T: CustomClaims = NoCustomClaims> {
     token: Arc<VerifiedToken>,
     custom: T::Held,
 }
 
 impl CognitoClaims {
     pub(crate) fn new(token: Arc<VerifiedToken>) -> Self {
-        Self { token, custom: Standard }
+        Self { token, custom: NoCustomClaims }
     }
 
     /// The present time, by the clock of the verifier that admitted the token.
@@ -298,7 +298,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
     }
 
     /// The accounts at other identity providers that are linked to the user (`identities`).
-    pub fn identities(&self) -> &[Identity] {
+    pub fn identities(&self) -> &[LinkedIdentity] {
         &self.token.attributes().identities
     }
 
@@ -412,7 +412,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
     /// # use axum_cognito::{Verifier, testing::FakeUserPool};
     /// # let fake = FakeUserPool::new();
     /// # let verifier = Verifier::new(fake.user_pool());
-    /// let token = fake.access_token("alice").trigger_claim("custom:tenant", "blue").mint();
+    /// let token = fake.access_token("alice").trigger_claim("custom:tenant", "blue").sign();
     /// let claims = verifier.check(&token)?;
     /// assert_eq!(claims.get::<String>("custom:tenant")?.as_deref(), Some("blue"));
     /// assert_eq!(claims.get::<String>("custom:colour")?, None);
@@ -430,15 +430,15 @@ impl<T: CustomClaims> CognitoClaims<T> {
     }
 
     /// The verified payload: the JSON object exactly as Cognito signed it.
-    pub fn payload(&self) -> &str {
+    pub fn raw_json(&self) -> &str {
         self.token.claims.json()
     }
 
     /// Returns a value that serializes all claims, in the order in which Cognito signed them.
     ///
     /// **It includes names and addresses**, so claims are serialized only on request.
-    pub fn disclose(&self) -> impl Serialize + '_ {
-        Verbatim(self.payload())
+    pub fn expose(&self) -> impl Serialize + '_ {
+        Verbatim(self.raw_json())
     }
 
     /// Returns the custom claims, read from the same verified payload.
@@ -461,7 +461,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
     ///
     /// # let fake = FakeUserPool::new();
     /// # let verifier = Verifier::new(fake.user_pool());
-    /// let token = fake.access_token("alice").trigger_claim("custom:tenant", "blue").mint();
+    /// let token = fake.access_token("alice").trigger_claim("custom:tenant", "blue").sign();
     /// let claims: CognitoClaims<Tenant> = verifier.check(&token)?.with_custom()?;
     /// assert_eq!(claims.custom().tenant, "blue");
     /// assert_eq!(claims.username(), Some("alice"));
@@ -543,9 +543,9 @@ impl<'c> Iterator for Scopes<'c> {
 /// No claims beyond those that Cognito documents: the default of [`CognitoClaims`].
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
-pub struct Standard;
+pub struct NoCustomClaims;
 
-/// Custom claims: every type that serde can deserialize, and [`Standard`].
+/// Custom claims: every type that serde can deserialize, and [`NoCustomClaims`].
 ///
 /// Profile attributes are in ID tokens, not in ordinary access tokens: see [`CognitoClaims::custom`].
 pub trait CustomClaims: sealed::Sealed + Sized {
@@ -572,7 +572,7 @@ impl<T: DeserializeOwned + Send + Sync> CustomClaims for T {
     }
 }
 
-impl CustomClaims for Standard {
+impl CustomClaims for NoCustomClaims {
     type Held = Self;
 
     fn read(_: &str) -> Result<Self::Held, ClaimError> {
@@ -587,5 +587,5 @@ impl CustomClaims for Standard {
 mod sealed {
     pub trait Sealed {}
     impl<T: serde::de::DeserializeOwned + Send + Sync> Sealed for T {}
-    impl Sealed for super::Standard {}
+    impl Sealed for super::NoCustomClaims {}
 }

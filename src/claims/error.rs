@@ -26,12 +26,12 @@ use super::misfit::Misfit;
 ///
 /// # let fake = FakeUserPool::new();
 /// # let verifier = Verifier::new(fake.user_pool());
-/// let token = fake.access_token("alice").trigger_claim("custom:tenant", serde_json::json!({ "seats": "blue" })).mint();
+/// let token = fake.access_token("alice").trigger_claim("custom:tenant", serde_json::json!({ "seats": "blue" })).sign();
 /// let error = verifier.check(&token)?.with_custom::<Member>().unwrap_err();
 /// assert_eq!(error.field(), Some("custom:tenant.seats"));
 /// assert_eq!(error.to_string(), "the claim `custom:tenant.seats` does not have the type that the application asks for");
 ///
-/// let error = verifier.check(&fake.access_token("alice").mint())?.with_custom::<Member>().unwrap_err();
+/// let error = verifier.check(&fake.access_token("alice").sign())?.with_custom::<Member>().unwrap_err();
 /// assert_eq!(error.to_string(), "the claim `custom:tenant` is missing");
 /// assert!(error.is_missing());
 /// # Ok::<(), axum_cognito::VerifyError>(())

@@ -60,7 +60,7 @@ impl<T: CustomClaims, S: Sync> OptionalFromRequestParts<S> for CognitoClaims<T> 
 macro_rules! of_one_kind {
     ($claims:ident, $into:ident, $kind:literal) => {
         impl<T: CustomClaims> $claims<T> {
-            fn of_request(parts: &Parts) -> Result<Self, AuthRejection> {
+            fn from_extensions(parts: &Parts) -> Result<Self, AuthRejection> {
                 claims::<T>(&parts.extensions)?.$into().ok_or_else(|| AuthRejection::other_kind($kind))
             }
         }
@@ -69,7 +69,7 @@ macro_rules! of_one_kind {
             type Rejection = AuthRejection;
 
             async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-                Self::of_request(parts)
+                Self::from_extensions(parts)
             }
         }
 
@@ -77,7 +77,7 @@ macro_rules! of_one_kind {
             type Rejection = AuthRejection;
 
             async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Self::Rejection> {
-                optional(Self::of_request(parts))
+                optional(Self::from_extensions(parts))
             }
         }
     };

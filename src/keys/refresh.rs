@@ -111,11 +111,6 @@ impl PoolKeys {
         }
     }
 
-    /// The key that this encoded header is known to name, if any; see [`VerifyingKey::is_named_by`].
-    pub(crate) fn find_by_header(&self, header: &str) -> Option<Arc<VerifyingKey>> {
-        self.shared.keys.load().as_ref()?.set.find_by_header(header).map(Arc::clone)
-    }
-
     /// Starts the look that is due, if one is, without waiting for it. Costs one comparison otherwise.
     pub(crate) fn refresh_if_due(&self, now: SystemTime) {
         if self.shared.is_overdue(now) {
@@ -180,7 +175,7 @@ impl PoolKeys {
         self.shared.keys.load().as_ref().is_some_and(|loaded| self.shared.trusts(loaded, now))
     }
 
-    pub(crate) fn keys_from(&self) -> String {
+    pub(crate) fn key_source_description(&self) -> String {
         self.shared.source.describe().into_owned()
     }
 
@@ -193,7 +188,7 @@ impl PoolKeys {
         };
         PoolStatus {
             pool: self.shared.pool.to_string(),
-            key_source: self.keys_from(),
+            key_source: self.key_source_description(),
             ready: loaded.as_ref().is_some_and(|loaded| self.shared.trusts(loaded, now)),
             key_ids: loaded.iter().flat_map(|loaded| loaded.set.key_ids()).map(str::to_owned).collect(),
             skipped: loaded.iter().flat_map(|loaded| loaded.set.skipped()).cloned().collect(),

@@ -37,7 +37,7 @@ use crate::error::ConfigError;
 /// let pool = UserPool::new(fake.id().as_str(), fake.client_id())?.key_source(Deployed(fake.jwks_json()));
 /// let verifier = Verifier::new(pool);
 /// verifier.ready().await?;
-/// assert!(verifier.check(&fake.access_token("alice").mint()).is_ok());
+/// assert!(verifier.check(&fake.access_token("alice").sign()).is_ok());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -192,7 +192,7 @@ impl KeySource for StaticKeySource {
 /// let pool = UserPool::new(fake.id().as_str(), fake.client_id())?.key_source(keys);
 /// let verifier = Verifier::new(pool);
 /// verifier.ready().await?;
-/// assert!(verifier.check(&fake.access_token("alice").mint()).is_ok());
+/// assert!(verifier.check(&fake.access_token("alice").sign()).is_ok());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())

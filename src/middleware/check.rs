@@ -44,7 +44,7 @@ impl fmt::Display for CheckErrorKind {
 ///
 /// ```
 /// use std::{error::Error, io};
-/// use axum_cognito::{CheckError, CheckErrorKind};
+/// use axum_cognito::{CheckError, middleware::CheckErrorKind};
 ///
 /// let error = CheckError::unavailable("the session store did not respond").caused_by(io::Error::other("connection reset"));
 /// assert_eq!(error.kind(), CheckErrorKind::Unavailable);

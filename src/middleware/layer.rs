@@ -57,7 +57,7 @@ use crate::{
 /// };
 /// assert_eq!(send("/home", None).await.unwrap().status(), StatusCode::OK);
 /// assert_eq!(send("/me", None).await.unwrap().status(), StatusCode::UNAUTHORIZED);
-/// let token = fake.access_token("alice").mint();
+/// let token = fake.access_token("alice").sign();
 /// assert_eq!(send("/me", Some(token)).await.unwrap().status(), StatusCode::OK);
 /// # });
 /// ```

@@ -250,7 +250,7 @@ impl AuthRejection {
     }
 
     /// The response on the wire. With axum, `IntoResponse` does the same.
-    pub fn into_response_with<B: From<Bytes>>(self) -> Response<B> {
+    pub fn into_http_response<B: From<Bytes>>(self) -> Response<B> {
         let mut response = Response::new(B::from(Bytes::from_static(self.body().as_bytes())));
         *response.status_mut() = self.status();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -267,7 +267,7 @@ impl AuthRejection {
     /// Converts the rejection into the response to this request: a gRPC status if the layer has marked the request, else an HTTP status.
     pub(crate) fn answer<R, B: From<Bytes>>(self, request: &Request<R>) -> Response<B> {
         let is_grpc = request.extensions().get::<GrpcRequest>().is_some();
-        if is_grpc { self.into_grpc_response_with() } else { self.into_response_with() }
+        if is_grpc { self.into_grpc_response() } else { self.into_http_response() }
     }
 
     /// Returns the gRPC status code: 16 `UNAUTHENTICATED`, 7 `PERMISSION_DENIED`, 14 `UNAVAILABLE`, or 13 `INTERNAL` for a missing layer.
@@ -290,7 +290,7 @@ impl AuthRejection {
     ///
     /// gRPC calls this form "Trailers-Only". The response also carries the challenge. Use it only for gRPC requests, because HTTP clients and
     /// proxies take status 200 for success. [`CognitoAuth::grpc_responses`](crate::CognitoAuth::grpc_responses) makes that distinction.
-    pub fn into_grpc_response_with<B: From<Bytes>>(self) -> Response<B> {
+    pub fn into_grpc_response<B: From<Bytes>>(self) -> Response<B> {
         let mut response = Response::new(B::from(Bytes::new()));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));

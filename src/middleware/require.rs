@@ -55,9 +55,9 @@ use crate::{claims::CognitoClaims, policy::CLOCK_TOLERANCE, token_use::TokenUse}
 ///     let response = app.clone().oneshot(request.body(Body::empty()).unwrap());
 ///     async { response.await.unwrap().status() }
 /// };
-/// assert_eq!(status(fake.access_token("alice").group("admins").mint()).await, StatusCode::OK);
-/// assert_eq!(status(fake.machine_token().scope("tickets/read").mint()).await, StatusCode::OK);
-/// assert_eq!(status(fake.access_token("bob").mint()).await, StatusCode::FORBIDDEN);
+/// assert_eq!(status(fake.access_token("alice").group("admins").sign()).await, StatusCode::OK);
+/// assert_eq!(status(fake.machine_token().scope("tickets/read").sign()).await, StatusCode::OK);
+/// assert_eq!(status(fake.access_token("bob").sign()).await, StatusCode::FORBIDDEN);
 /// # });
 /// ```
 ///
@@ -150,7 +150,7 @@ impl Require {
     /// let staff = FakeUserPool::with_ids("eu-west-1_Staff33", "1staffweb");
     /// let customers = FakeUserPool::with_ids("eu-west-1_Shop22", "1shopweb");
     /// let verifier = Verifier::builder().pool(staff.user_pool()).pool(customers.user_pool()).build()?;
-    /// let of = |fake: &FakeUserPool| verifier.check(&fake.access_token("alice").group("admins").mint());
+    /// let of = |fake: &FakeUserPool| verifier.check(&fake.access_token("alice").group("admins").sign());
     /// assert!(rule.check(&of(&staff)?).is_ok());
     /// assert!(rule.check(&of(&customers)?).is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -251,7 +251,7 @@ impl Require {
     ///
     /// let fake = FakeUserPool::new();
     /// let verifier = Verifier::new(fake.user_pool());
-    /// let claims = verifier.check(&fake.access_token("alice").trigger_claim("custom:plan", "gold").mint())?;
+    /// let claims = verifier.check(&fake.access_token("alice").trigger_claim("custom:plan", "gold").sign())?;
     /// assert!(rule.check(&claims).is_ok());
     /// # Ok::<(), axum_cognito::VerifyError>(())
     /// ```
@@ -276,7 +276,7 @@ impl Require {
     /// use axum_cognito::{AuthRejectionKind, Require, Verifier, testing::FakeUserPool};
     ///
     /// let fake = FakeUserPool::new();
-    /// let claims = Verifier::new(fake.user_pool()).check(&fake.access_token("alice").group("users").mint())?;
+    /// let claims = Verifier::new(fake.user_pool()).check(&fake.access_token("alice").group("users").sign())?;
     ///
     /// assert!(Require::group("users").check(&claims).is_ok());
     /// let rejection = Require::group("admins").check(&claims).unwrap_err();

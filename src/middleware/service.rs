@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     claims::CognitoClaims,
-    verifier::{AtOnce, Verifier},
+    verifier::{Immediate, Verifier},
 };
 
 /// Verifies the token of each request on its way to the inner service. Made by [`CognitoAuth`](super::CognitoAuth).
@@ -40,13 +40,13 @@ impl<S> CognitoAuthService<S> {
             Ok(None) => return Outcome::Known(Err(AuthRejection::missing_token())),
             Err(reason) => return Outcome::Known(Err(AuthRejection::invalid_request(reason))),
         };
-        let unknown = match self.verifier.recall(credentials.bytes()) {
+        let unknown = match self.verifier.cached(credentials.bytes()) {
             Ok(claims) => return Outcome::Known(Ok(claims)),
             Err(unknown) => unknown,
         };
-        match credentials.token().map(|token| (token, self.verifier.check_or_ask(token, unknown))) {
-            Ok((_, AtOnce::Verdict(verdict))) => Outcome::Known(verdict.map_err(AuthRejection::from)),
-            Ok((token, AtOnce::UnknownKey)) => Outcome::Ask(token.to_owned()),
+        match credentials.token().map(|token| (token, self.verifier.check_or_wait(token, unknown))) {
+            Ok((_, Immediate::Decided(verdict))) => Outcome::Known(verdict.map_err(AuthRejection::from)),
+            Ok((token, Immediate::UnknownKey)) => Outcome::Ask(token.to_owned()),
             Err(reason) => Outcome::Known(Err(AuthRejection::invalid_request(reason))),
         }
     }
@@ -191,15 +191,15 @@ impl CognitoClaims {
     /// use axum_cognito::{AuthRejection, CognitoClaims};
     ///
     /// fn whose<B>(request: &http::Request<B>) -> Result<&str, AuthRejection> {
-    ///     Ok(CognitoClaims::of_request(request.extensions())?.sub())
+    ///     Ok(CognitoClaims::from_extensions(request.extensions())?.sub())
     /// }
     /// // Without the layer around it, that is the application's fault:
     /// assert_eq!(whose(&http::Request::new(())).unwrap_err().status(), 500);
     /// ```
     ///
     /// # Errors
-    /// [`AuthRejection`] says why there are none, and [answers](AuthRejection::into_response_with) the caller.
-    pub fn of_request(extensions: &Extensions) -> Result<&Self, AuthRejection> {
+    /// [`AuthRejection`] says why there are none, and [answers](AuthRejection::into_http_response) the caller.
+    pub fn from_extensions(extensions: &Extensions) -> Result<&Self, AuthRejection> {
         outcome(extensions)
     }
 }

@@ -11,7 +11,7 @@
 //! let clock = ManualClock::starting_now();
 //! let verifier = Verifier::builder().pool(fake.user_pool()).clock(clock.clone()).build()?;
 //!
-//! let token = fake.access_token("alice").expires_in(Duration::from_secs(60)).mint();
+//! let token = fake.access_token("alice").expires_in(Duration::from_secs(60)).sign();
 //! assert!(verifier.check(&token).is_ok());
 //!
 //! clock.advance(Duration::from_secs(61));

@@ -17,7 +17,7 @@ use crate::{
 /// Methods named for a claim set it as Cognito would. [`claim`](Self::claim) sets any value, [`trigger_claim`](Self::trigger_claim) adds a
 /// claim as a pre token generation trigger does, and [`payload_json`](Self::payload_json) writes anything.
 #[derive(Clone)]
-#[must_use = "nothing is minted until `mint`"]
+#[must_use = "nothing is minted until `sign`"]
 pub struct TokenBuilder {
     token_use: TokenUse,
     header: Map<String, Value>,
@@ -137,7 +137,7 @@ impl TokenBuilder {
     /// use axum_cognito::{Verifier, testing::FakeUserPool};
     ///
     /// let fake = FakeUserPool::new();
-    /// let token = fake.access_token("alice").trigger_claim("custom:tenant", "blue").mint();
+    /// let token = fake.access_token("alice").trigger_claim("custom:tenant", "blue").sign();
     /// let claims = Verifier::new(fake.user_pool()).check(&token)?;
     /// assert_eq!(claims.get::<String>("custom:tenant")?.as_deref(), Some("blue"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -194,13 +194,13 @@ impl TokenBuilder {
     }
 
     /// Signs with a fresh key that nobody publishes, under the pool's key id.
-    pub fn signed_by_a_stranger(mut self) -> Self {
+    pub fn signed_with_wrong_key(mut self) -> Self {
         self.key = SigningKey::generate();
         self
     }
 
     /// Signs with the pool's key for the other kind of token, under the id of the right one.
-    pub fn signed_by_the_other_key_of(mut self, pool: &FakeUserPool) -> Self {
+    pub fn signed_with_other_key_of(mut self, pool: &FakeUserPool) -> Self {
         let own = if self.claims.get("token_use") == Some(&json!("id")) { TokenUse::Access } else { TokenUse::Id };
         self.key = pool.signing_key(own);
         self
@@ -231,7 +231,7 @@ impl TokenBuilder {
     }
 
     /// Signs and encodes the token.
-    pub fn mint(self) -> String {
+    pub fn sign(self) -> String {
         let input = self.signing_input();
         let signature = URL_SAFE_NO_PAD.encode(self.key.sign(input.as_bytes()));
         format!("{input}.{signature}")

@@ -2,7 +2,12 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
-use super::{Inner, Pool, Verifier, cache::TokenCache, outcomes::Outcomes};
+use super::{
+    cache::TokenCache,
+    handle::Verifier,
+    outcomes::Outcomes,
+    pipeline::{Pipeline, Pool},
+};
 use crate::{
     clients::ClientList,
     clock::{Clock, SystemClock},
@@ -53,6 +58,20 @@ pub struct VerifierBuilder {
     token_cache_capacity: usize,
     max_cached_token_bytes: usize,
     schedule: Schedule,
+}
+
+impl Verifier {
+    /// A verifier for one pool, with the defaults for everything else.
+    ///
+    /// Nothing is fetched until the first token comes, or [`ready`](Self::ready) or [`status`](Self::status) is called.
+    pub fn new(pool: UserPool) -> Self {
+        VerifierBuilder::of_one(pool)
+    }
+
+    /// A verifier with settings of your own.
+    pub fn builder() -> VerifierBuilder {
+        VerifierBuilder::new()
+    }
 }
 
 impl VerifierBuilder {
@@ -197,7 +216,7 @@ impl VerifierBuilder {
             Pool { id, clients: ClientList::new(pool.clients), policy: pool.policy, keys, origin: pool.origin }
         });
         Verifier {
-            inner: Arc::new(Inner {
+            inner: Arc::new(Pipeline {
                 pools: pools.collect(),
                 issuers,
                 issuers_listed,

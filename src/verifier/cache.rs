@@ -286,14 +286,14 @@ mod tests {
     /// `count` verified tokens with their strings, the first expiring first.
     fn tokens(fake: &FakeUserPool, count: u64) -> Vec<(String, Arc<VerifiedToken>)> {
         let verifier = Verifier::builder().pool(fake.user_pool()).token_cache_capacity(0).build().unwrap();
-        let mint = |n| fake.access_token("alice").expires_in(Duration::from_secs(1000 + n)).mint();
+        let mint = |n| fake.access_token("alice").expires_in(Duration::from_secs(1000 + n)).sign();
         (0..count).map(mint).map(|token| (token.clone(), verifier.check_to_keep(&token).unwrap())).collect()
     }
 
     #[test]
     fn every_changed_byte_prefix_and_suffix_has_another_tag() {
         let cache = TokenCache::new(1, LONGEST, NO_LEEWAY).unwrap();
-        let token = FakeUserPool::new().access_token("alice").mint();
+        let token = FakeUserPool::new().access_token("alice").sign();
         let mut tags = HashSet::from([cache.tag(token.as_bytes()).unwrap().0]);
         let mut variants = 0;
         for at in 0..token.len() {

@@ -113,11 +113,11 @@ fn what_tokens_cost() {
     let uncached = Verifier::builder().pool(fake.user_pool()).token_cache_capacity(0).build().unwrap();
 
     // A key remembers the header of the first token that it verifies.
-    uncached.check(&usual(&fake).mint()).unwrap();
-    cached.check(&usual(&fake).mint()).unwrap();
+    uncached.check(&usual(&fake).sign()).unwrap();
+    cached.check(&usual(&fake).sign()).unwrap();
 
     // The first time: payload, groups, claims; and the entry in the cache.
-    let token = usual(&fake).mint();
+    let token = usual(&fake).sign();
     assert_eq!(allocations(|| drop(uncached.check(&token).unwrap())), 3, "verified, without a cache");
     assert_eq!(allocations(|| drop(cached.check(&token).unwrap())), 4, "verified and remembered");
 
@@ -146,9 +146,9 @@ fn what_tokens_cost() {
     assert_eq!(count, 1, "through the layer, protected by default");
 
     // Memory: what a thousand remembered tokens hold on to.
-    let many: Vec<_> = (0..1024).map(|n| usual(&fake).expires_in(Duration::from_secs(3600 + n)).mint()).collect();
+    let many: Vec<_> = (0..1024).map(|n| usual(&fake).expires_in(Duration::from_secs(3600 + n)).sign()).collect();
     let roomy = Verifier::builder().pool(fake.user_pool()).token_cache_capacity(1 << 14).build().unwrap();
-    roomy.check(&usual(&fake).mint()).unwrap(); // allocates the table
+    roomy.check(&usual(&fake).sign()).unwrap(); // allocates the table
     let before = BYTES.get();
     for token in &many {
         roomy.check(token).unwrap();
@@ -160,10 +160,10 @@ fn what_tokens_cost() {
     // The largest entries: the longest tokens, all attributes read, in the shapes that take the most memory.
     for claims in [groups_of_one_letter(), one_long_attribute(), one_escaped_attribute()] {
         let verifier = Verifier::builder().pool(fake.user_pool().allow_token_use(TokenUse::Id)).build().unwrap();
-        verifier.check(&usual(&fake).mint()).unwrap(); // allocates the table
+        verifier.check(&usual(&fake).sign()).unwrap(); // allocates the table
         let mint = |length: usize| {
             let (name, value) = claims(length);
-            fake.id_token("alice").claim(name, value).mint()
+            fake.id_token("alice").claim(name, value).sign()
         };
         let length = (0..3000).step_by(16).take_while(|length| mint(*length).len() <= 4096).last().unwrap();
         let token = mint(length);
@@ -176,8 +176,8 @@ fn what_tokens_cost() {
 
     // A longer token leaves nothing behind.
     let verifier = Verifier::new(fake.user_pool());
-    verifier.check(&usual(&fake).mint()).unwrap();
-    let long = usual(&fake).claim("long", "a".repeat(3000)).mint();
+    verifier.check(&usual(&fake).sign()).unwrap();
+    let long = usual(&fake).claim("long", "a".repeat(3000)).sign();
     let before = BYTES.get();
     verifier.check(&long).unwrap();
     assert_eq!((long.len() > 4096, BYTES.get() - before), (true, 0), "tokens above the limit are not cached");
@@ -244,7 +244,7 @@ fn made_up_key_ids_leave_nothing_behind() {
     runtime.block_on(verifier.ready()).unwrap();
 
     // Only `kid` differs, in all of its 36 digits, and the signature is read after it.
-    let token = fake.access_token("mallory").mint();
+    let token = fake.access_token("mallory").sign();
     let (_, rest) = token.split_once('.').unwrap();
     let forged = |nth: usize| {
         let header = format!(r#"{{"kid":"{:036}","alg":"RS256"}}"#, nth.wrapping_mul(0x9e37_79b9_7f4a_7c15));

@@ -74,9 +74,9 @@ fn the_algorithm_is_rs256_to_the_letter() {
     ];
     for alg in none.chain(others.map(str::to_owned)) {
         let lie = access().member("alg", &*alg);
-        refused(&lie.mint(), UnsupportedAlgorithm);
+        refused(&lie.sign(), UnsupportedAlgorithm);
         refused(&lie.with_signature([]), UnsupportedAlgorithm);
-        assert_eq!(STRICT.check(&lie.mint()).unwrap_err().actual(), Some(&*alg));
+        assert_eq!(STRICT.check(&lie.sign()).unwrap_err().actual(), Some(&*alg));
     }
     // The same word after unescaping.
     refused(
@@ -87,14 +87,14 @@ fn the_algorithm_is_rs256_to_the_letter() {
 
 #[test]
 fn the_algorithm_is_a_string_that_is_there() {
-    refused(&access().without_member("alg").mint(), UnsupportedAlgorithm);
+    refused(&access().without_member("alg").sign(), UnsupportedAlgorithm);
     for alg in
         [json!(null), json!(["RS256"]), json!({"RS256": true}), json!(256), json!(true), json!(["none", "RS256"])]
     {
-        refused(&access().member("alg", alg).mint(), UnsupportedAlgorithm);
+        refused(&access().member("alg", alg).sign(), UnsupportedAlgorithm);
     }
-    refused(&access().without_member("alg").member("Alg", "RS256").mint(), UnsupportedAlgorithm);
-    refused(&access().without_member("alg").member("ALG", "RS256").mint(), UnsupportedAlgorithm);
+    refused(&access().without_member("alg").member("Alg", "RS256").sign(), UnsupportedAlgorithm);
+    refused(&access().without_member("alg").member("ALG", "RS256").sign(), UnsupportedAlgorithm);
 }
 
 /// The classic confusion: the public key, which everybody has, used as the secret of an HMAC.
@@ -217,9 +217,9 @@ async fn an_address_in_the_token_is_not_visited() {
 
 #[test]
 fn the_key_id_is_a_string_that_is_there() {
-    refused(&access().without_member("kid").mint(), Malformed);
+    refused(&access().without_member("kid").sign(), Malformed);
     for kid in [json!(null), json!(""), json!([]), json!([ACCESS_KID]), json!({}), json!(0), json!(true), json!(1e10)] {
-        let error = STRICT.check(&access().member("kid", kid).mint()).unwrap_err();
+        let error = STRICT.check(&access().member("kid", kid).sign()).unwrap_err();
         assert_eq!((error.kind(), error.claim()), (Malformed, Some("kid")));
     }
 }
@@ -258,17 +258,17 @@ fn the_key_id_is_a_name_and_nothing_more() {
         "-1",
         "null",
     ] {
-        refused(&access().member("kid", kid).mint(), UnknownKey);
+        refused(&access().member("kid", kid).sign(), UnknownKey);
     }
-    refused(&access().member("kid", "k".repeat(900)).mint(), UnknownKey);
-    refused(&access().member("kid", "k".repeat(2000)).mint(), Malformed);
-    refused(&access().member("kid", "k".repeat(10_000)).mint(), Malformed);
+    refused(&access().member("kid", "k".repeat(900)).sign(), UnknownKey);
+    refused(&access().member("kid", "k".repeat(2000)).sign(), Malformed);
+    refused(&access().member("kid", "k".repeat(10_000)).sign(), Malformed);
 }
 
 /// The kid of one true key over the signature of the other.
 #[test]
 fn the_key_is_the_one_that_is_named() {
-    refused(&access().member("kid", ID_KID).mint(), InvalidSignature);
+    refused(&access().member("kid", ID_KID).sign(), InvalidSignature);
     refused(&access().signed_by(&FORGE.id), InvalidSignature);
 }
 
@@ -286,7 +286,7 @@ fn what_must_be_understood_is_refused() {
         ("zip", json!(null)),
         ("enc", json!("A128CBC-HS256")),
     ] {
-        let error = STRICT.check(&access().member(member, value).mint()).unwrap_err();
+        let error = STRICT.check(&access().member(member, value).sign()).unwrap_err();
         assert_eq!((error.kind(), error.claim()), (Malformed, Some(member)));
     }
     // RFC 7797: the payload unencoded, declared and signed so.
@@ -298,9 +298,9 @@ fn what_must_be_understood_is_refused() {
 
 #[test]
 fn nested_and_encrypted_tokens_are_not_signed_tokens() {
-    let inner = access().mint();
-    refused(&access().member("cty", "JWT").payload(&inner).mint(), Malformed);
-    refused(&access().member("cty", "JWT").payload(Value::String(inner.clone()).to_string()).mint(), Malformed);
+    let inner = access().sign();
+    refused(&access().member("cty", "JWT").payload(&inner).sign(), Malformed);
+    refused(&access().member("cty", "JWT").payload(Value::String(inner.clone()).to_string()).sign(), Malformed);
     let encrypted = URL_SAFE_NO_PAD.encode(r#"{"alg":"RSA-OAEP","enc":"A256GCM"}"#);
     refused(&format!("{encrypted}.a2V5.aXY.dGV4dA.dGFn"), Malformed);
     refused(&format!("{encrypted}.a2V5.aXY"), UnsupportedAlgorithm);
@@ -318,6 +318,6 @@ fn members_without_meaning_here_are_ignored_under_a_true_signature() {
     for (member, value) in
         [("typ", json!("JWT")), ("typ", json!("at+jwt")), ("cty", json!("json")), ("x-new", json!({"a": [1]}))]
     {
-        accepted(&access().member(member, value).mint());
+        accepted(&access().member(member, value).sign());
     }
 }

@@ -214,7 +214,7 @@ impl Token {
     }
 
     /// Signed as Cognito would.
-    pub(crate) fn mint(&self) -> String {
+    pub(crate) fn sign(&self) -> String {
         self.signed_by(&FORGE.access)
     }
 

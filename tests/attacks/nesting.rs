@@ -66,7 +66,7 @@ fn nested_wrappers_in_a_token_do_not_overflow_the_stack() {
             access().header(&wrapped),
             access().member_json(&format!("\"x\":{wrapped}")),
         ] {
-            let explained = explain(&token.mint());
+            let explained = explain(&token.sign());
             assert!(explained.starts_with("refused"), "{}", explained.len());
         }
     });
@@ -78,7 +78,7 @@ fn deep_json_in_a_token_does_not_overflow_the_stack() {
     on_a_worker(|| {
         let deep = format!("{{\"x\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
         for token in [access().payload(&deep), access().header(&deep)] {
-            assert!(explain(&token.mint()).starts_with("refused"));
+            assert!(explain(&token.sign()).starts_with("refused"));
         }
     });
 }
@@ -97,9 +97,9 @@ fn wrapper_anywhere_in_a_token_is_rejected() {
         access().member(WRAPPER, "1"),
         access().claim_json("\"x\":{\"\\u0024serde_json::private::RawValue\":\"1\"}"),
     ] {
-        refused(&token.mint(), Malformed);
+        refused(&token.sign(), Malformed);
     }
-    accepted(&access().claim("custom:x", WRAPPER).claim("x", wrapped.to_string()).mint());
+    accepted(&access().claim("custom:x", WRAPPER).claim("x", wrapped.to_string()).sign());
 }
 
 #[test]
@@ -115,11 +115,11 @@ fn nested_wrappers_in_a_key_set_cost_only_their_key() {
         };
         let bad = ["kty", "kid", "alg", "use", "key_ops", "n", "e", "x"].map(with);
         for bad in bad.into_iter().chain([wrapped.clone(), json!([wrapped])]) {
-            accepted_by(&verifier(published(json!({ "keys": [bad, good] }))), &access().mint());
+            accepted_by(&verifier(published(json!({ "keys": [bad, good] }))), &access().sign());
         }
-        accepted_by(&verifier(published(json!({ "x": wrapped, "keys": [good] }))), &access().mint());
+        accepted_by(&verifier(published(json!({ "x": wrapped, "keys": [good] }))), &access().sign());
         for document in [wrapped.clone(), json!({ "keys": wrapped })] {
-            assert!(verifier(published(document)).check(&access().mint()).is_err());
+            assert!(verifier(published(document)).check(&access().sign()).is_err());
         }
     });
 }

@@ -98,7 +98,7 @@ fn a_signature_is_over_this_token() {
         refused(&sign(input), InvalidSignature);
     }
     // Parts of two honest tokens.
-    let (ours, theirs) = (access().mint(), access().claim("username", "bob").mint());
+    let (ours, theirs) = (access().sign(), access().claim("username", "bob").sign());
     let [_, payload, _] = theirs.split('.').collect::<Vec<_>>().try_into().unwrap();
     let [header, _, signature] = ours.split('.').collect::<Vec<_>>().try_into().unwrap();
     refused(&format!("{header}.{payload}.{signature}"), InvalidSignature);
@@ -106,7 +106,7 @@ fn a_signature_is_over_this_token() {
 
 #[test]
 fn a_token_has_three_parts() {
-    let token = access().mint();
+    let token = access().sign();
     let [header, payload, signature] = token.split('.').collect::<Vec<_>>().try_into().unwrap();
     for lie in [
         String::new(),

@@ -50,7 +50,7 @@ async fn the_log_has_each_transition_once() {
     // Nothing new is no news.
     sleep(HOUR * 5).await;
     starts(&lines(&log), &[]);
-    for change in [FakeUserPool::rotate, FakeUserPool::withdraw_old_keys, FakeUserPool::replace_access_key_silently] {
+    for change in [FakeUserPool::rotate, FakeUserPool::withdraw_old_keys, FakeUserPool::replace_access_key] {
         change(&fake);
         sleep(HOUR * 2).await;
         starts(&lines(&log), &["INFO: the keys of the user pool have changed"]);

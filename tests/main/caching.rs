@@ -32,7 +32,7 @@ fn cache_headers(response: &Response<Body>) -> (Vec<&str>, Vec<&str>) {
 #[tokio::test]
 async fn responses_say_which_header_the_token_came_from() {
     let fake = FakeUserPool::new();
-    let token = fake.access_token("alice").mint();
+    let token = fake.access_token("alice").sign();
     let bearer = format!("Bearer {token}");
     let authorization = || vec![TokenSource::authorization()];
     let cookie = || vec![TokenSource::cookie("t")];

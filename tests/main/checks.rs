@@ -21,8 +21,8 @@ use axum::{
     routing::get,
 };
 use axum_cognito::{
-    AuthRejection, AuthRejectionKind, CheckError, CheckErrorKind, CognitoAuth, CognitoClaims, ConfigError,
-    OptionalClaims, WhyAnonymous, testing::FakeUserPool,
+    AuthRejection, AuthRejectionKind, CheckError, CognitoAuth, CognitoClaims, ConfigError, OptionalClaims,
+    middleware::CheckErrorKind, testing::FakeUserPool,
 };
 use tower::ServiceExt;
 
@@ -50,7 +50,7 @@ fn error(kind: CheckErrorKind) -> CheckError {
 #[tokio::test]
 async fn each_check_error_has_its_status_and_challenge() {
     let fake = FakeUserPool::new();
-    let token = fake.access_token("alice").mint();
+    let token = fake.access_token("alice").sign();
     let invalid = r#"Bearer error="invalid_token", error_description="the token is not valid here""#;
     let forbidden = r#"Bearer error="insufficient_scope", error_description="the caller is not allowed to do this""#;
     for (kind, name, status, challenge, retry_after) in [
@@ -174,7 +174,7 @@ mod forms {
             ),
         ] {
             for (user, status) in [("alice", 200), ("mallory", 401)] {
-                let token = fake.access_token(user).claim("sub", user).mint();
+                let token = fake.access_token(user).claim("sub", user).sign();
                 for _ in 0..2 {
                     assert_eq!(ask(&auth, Some(&token)).await.0, status, "{form}: {user}");
                 }
@@ -203,7 +203,7 @@ async fn the_handler_gets_the_head_that_the_checks_have_read() {
         let app = Router::new().route("/home", get(home)).layer(auth);
         let request = Request::get("/home")
             .header("x-tenant", "blue")
-            .header("authorization", format!("Bearer {}", fake.access_token("alice").mint()));
+            .header("authorization", format!("Bearer {}", fake.access_token("alice").sign()));
         let request = request.extension(ConnectInfo(SocketAddr::from(([127, 0, 0, 9], 1))));
         let body = app.oneshot(request.body(Body::empty()).unwrap()).await.unwrap().into_body();
         assert_eq!(axum::body::to_bytes(body, 100).await.unwrap(), "127.0.0.9:1 blue alice");
@@ -220,7 +220,7 @@ async fn the_cause_of_a_check_error_is_kept_and_not_sent() {
         Err(CheckError::unavailable("the session store did not respond").caused_by(cause))
     });
     let app = Router::new().route("/", get(async |_: CognitoClaims| "in")).layer(auth);
-    let token = fake.access_token("alice").mint();
+    let token = fake.access_token("alice").sign();
     let request = Request::get("/").header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap();
     let response = app.oneshot(request).await.unwrap();
     let error = response.extensions().get::<AuthRejection>().unwrap().check_error().unwrap().clone();
@@ -246,19 +246,19 @@ async fn checks_run_last_and_on_every_request() {
             asynchronous.fetch_add(1, Ordering::SeqCst);
             Ok(())
         });
-    let token = fake.access_token("alice").mint();
+    let token = fake.access_token("alice").sign();
     for n in 1..=3 {
         assert_eq!(ask(&auth, Some(&token)).await.0, 200);
         assert_eq!(calls.load(Ordering::SeqCst), 2 * n, "cached or not");
     }
-    for bad in [fake.access_token("a").expired().mint(), fake.id_token("a").mint(), "x".to_owned()] {
+    for bad in [fake.access_token("a").expired().sign(), fake.id_token("a").sign(), "x".to_owned()] {
         assert_eq!(ask(&auth, Some(&bad)).await.0, 401);
     }
     assert_eq!(calls.load(Ordering::SeqCst), 6, "only valid tokens reach the checks");
 
     // A request that waits for keys passes the checks afterwards.
     fake.rotate();
-    assert_eq!(ask(&auth, Some(&fake.access_token("alice").mint())).await.0, 200);
+    assert_eq!(ask(&auth, Some(&fake.access_token("alice").sign())).await.0, 200);
     assert_eq!((fake.fetches(), calls.load(Ordering::SeqCst)), (1, 8));
     let no = || Err(CheckError::forbidden("no"));
     for strict in [
@@ -266,7 +266,7 @@ async fn checks_run_last_and_on_every_request() {
         CognitoAuth::new(fake.user_pool()).custom_check_async(async move |_, _| no()),
     ] {
         fake.rotate();
-        let (before, token) = (fake.fetches(), fake.access_token("alice").mint());
+        let (before, token) = (fake.fetches(), fake.access_token("alice").sign());
         assert_eq!(ask(&strict, Some(&token)).await.0, 403);
         assert_eq!(fake.fetches(), before + 1, "the request waited for keys");
     }
@@ -276,7 +276,7 @@ async fn checks_run_last_and_on_every_request() {
 #[tokio::test]
 async fn an_inner_layer_does_not_override_a_check() {
     let fake = FakeUserPool::new();
-    let token = fake.access_token("alice").mint();
+    let token = fake.access_token("alice").sign();
     let plain = || CognitoAuth::new(fake.user_pool());
     let checked = || plain().custom_check(|_, _| Err(CheckError::forbidden("no")));
     for (name, inner, outer) in [("outside", plain(), checked()), ("inside", checked(), plain())] {
@@ -302,7 +302,7 @@ async fn claims_or_else_a_rejection() {
         .layer(CognitoAuth::new(fake.user_pool()))
         .layer(CognitoAuth::new(other.user_pool()));
     for (token, expected) in
-        [(fake.access_token("a").mint(), "(true, false)"), (other.access_token("a").mint(), "(false, true)")]
+        [(fake.access_token("a").sign(), "(true, false)"), (other.access_token("a").sign(), "(false, true)")]
     {
         let request = Request::get("/").header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap();
         let body = app.clone().oneshot(request).await.unwrap().into_body();
@@ -332,14 +332,14 @@ async fn the_first_rejection_ends_the_checks() {
         .custom_check(move |_, _| one())
         .custom_check_async(async move |_, _| three())
         .custom_check_async(async move |_, _| four());
-    assert_eq!(ask(&auth, Some(&fake.access_token("alice").mint())).await.0, 401);
+    assert_eq!(ask(&auth, Some(&fake.access_token("alice").sign())).await.0, 401);
     assert_eq!(*called.lock().unwrap(), ["one", "two", "three"], "sync checks come first");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_check_that_exceeds_its_time_limit_is_unavailable() {
     let fake = FakeUserPool::new();
-    let token = fake.access_token("alice").mint();
+    let token = fake.access_token("alice").sign();
     let auth = || CognitoAuth::new(fake.user_pool());
     let limit = Duration::from_millis(50);
     let hangs = async |_, _| std::future::pending().await;
@@ -389,8 +389,8 @@ async fn a_revoked_session_ends_with_the_next_request() {
             _ => Ok(()),
         }
     });
-    let home = async |OptionalClaims(claims): OptionalClaims, WhyAnonymous(why): WhyAnonymous| {
-        let why = why.inspect(|why| {
+    let home = async |OptionalClaims(claims): OptionalClaims, result: Result<CognitoClaims, AuthRejection>| {
+        let why = result.err().inspect(|why| {
             assert_eq!(why.kind(), AuthRejectionKind::InvalidToken);
             assert!(why.verify_error().is_none());
             assert_eq!(why.check_error().map(ToString::to_string).as_deref(), Some("signed out"));
@@ -399,8 +399,8 @@ async fn a_revoked_session_ends_with_the_next_request() {
         if claims.is_some() { "known" } else { "anonymous" }
     };
     let app = Router::new().route("/", get(home)).layer(auth.clone());
-    let token = fake.access_token("alice").claim("origin_jti", "s1").mint();
-    let other = fake.access_token("alice").claim("origin_jti", "s2").mint();
+    let token = fake.access_token("alice").claim("origin_jti", "s1").sign();
+    let other = fake.access_token("alice").claim("origin_jti", "s2").sign();
     let see = async |token: &str| {
         let request = Request::get("/").header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap();
         let body = app.clone().oneshot(request).await.unwrap().into_body();
@@ -421,7 +421,7 @@ async fn a_check_sees_the_request() {
         if bound.is_none() || bound == from { Ok(()) } else { Err(CheckError::forbidden("another address")) }
     });
     for (address, status) in [("127.0.0.9", 200), ("127.0.0.8", 403), ("no", 401)] {
-        let token = fake.access_token("alice").trigger_claim("custom:ip", address).mint();
+        let token = fake.access_token("alice").trigger_claim("custom:ip", address).sign();
         assert_eq!(ask(&auth, Some(&token)).await.0, status, "{address}");
     }
 }

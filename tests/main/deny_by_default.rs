@@ -6,7 +6,7 @@ use axum::{
     http::{Method, Request},
     routing::{any, get},
 };
-use axum_cognito::{CognitoAuth, DenyByDefault, OptionalClaims, Require, testing::FakeUserPool};
+use axum_cognito::{CognitoAuth, OptionalClaims, Require, middleware::DenyByDefault, testing::FakeUserPool};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
@@ -44,7 +44,7 @@ async fn only_public_routes_need_no_token() {
         .route("/forgotten", any(viewer))
         .route("/admin", get(viewer).route_layer(Require::group("admins")))
         .layer(auth);
-    let (alice, expired) = (fake.access_token("alice").mint(), fake.access_token("alice").expired().mint());
+    let (alice, expired) = (fake.access_token("alice").sign(), fake.access_token("alice").expired().sign());
 
     for (method, path, anonymous, signed_in) in [
         (Method::GET, "/healthz", 200, 200),

@@ -3,8 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use axum_cognito::{
-    Clock, CognitoClaims, Explanation, IssuerForm, StepOutcome, TokenUse, UserPool, VerificationStep, Verifier,
-    VerifyError, VerifyErrorKind,
+    Clock, CognitoClaims, TokenUse, UserPool, Verifier, VerifyError, VerifyErrorKind,
+    explain::{Explanation, StepOutcome, VerificationStep},
+    pool::IssuerForm,
     testing::{FakeUserPool, ManualClock, TokenBuilder},
 };
 use serde_json::{Value, json};
@@ -18,7 +19,7 @@ fn explained(runtime: &tokio::runtime::Runtime, verifier: &Verifier, token: &str
         let owned = |text: Option<&str>| text.map(str::to_owned);
         (error.kind(), error.reason(), error.claim(), owned(error.expected()), owned(error.actual()))
     };
-    let payload = |claims: &CognitoClaims| claims.payload().to_owned();
+    let payload = |claims: &CognitoClaims| claims.raw_json().to_owned();
     assert_eq!(
         explanation.verdict().map(payload).map_err(whole),
         verdict.as_ref().map(payload).map_err(whole),
@@ -58,7 +59,7 @@ fn each_lie_fails_its_check_and_passes_those_before() {
         Verifier::builder().pool(pool).clock(clock.clone()).cool_down(Duration::from_millis(100)).build().unwrap();
     let runtime = runtime();
     let token = || fake.access_token("alice").claim("aud", "https://api.example.com");
-    let minted = token().mint();
+    let minted = token().sign();
     let parts: Vec<_> = minted.split('.').collect();
     let [header, payload, signature] = parts[..] else { unreachable!() };
     let regional = fake.issuer().replace("us-east-1.", "eu-west-1.");
@@ -66,11 +67,11 @@ fn each_lie_fails_its_check_and_passes_those_before() {
 
     let accepted: [(&str, String); 4] = [
         ("access", minted.clone()),
-        ("id", fake.id_token("alice").mint()),
-        ("machine", fake.machine_token().claim("aud", "https://api.example.com").without("sub").mint()),
+        ("id", fake.id_token("alice").sign()),
+        ("machine", fake.machine_token().claim("aud", "https://api.example.com").without("sub").sign()),
         ("new key", {
             fake.rotate();
-            token().mint()
+            token().sign()
         }),
     ];
     for (what, token) in accepted {
@@ -100,75 +101,75 @@ fn each_lie_fails_its_check_and_passes_those_before() {
         ("!.b.c".into(), VerificationStep::Header, "not the header"),
         (format!("{}.{payload}.{signature}", &header[..8]), VerificationStep::Header, "not the header"),
         (format!("{}.{payload}.{signature}", "A".repeat(1400)), VerificationStep::Header, "not the header"),
-        (token().header("alg", "none").mint(), VerificationStep::Algorithm, "not signed"),
-        (token().header("alg", "HS256").mint(), VerificationStep::Algorithm, "shared secret"),
-        (token().header("alg", "ES256").mint(), VerificationStep::Algorithm, "somewhere else"),
+        (token().header("alg", "none").sign(), VerificationStep::Algorithm, "not signed"),
+        (token().header("alg", "HS256").sign(), VerificationStep::Algorithm, "shared secret"),
+        (token().header("alg", "ES256").sign(), VerificationStep::Algorithm, "somewhere else"),
         (
-            token().header("alg", "ES256").header("signer", "arn").mint(),
+            token().header("alg", "ES256").header("signer", "arn").sign(),
             VerificationStep::Algorithm,
             "x-amzn-oidc-accesstoken",
         ),
-        (token().without_header("alg").mint(), VerificationStep::Algorithm, "RS256"),
-        (token().header("crit", json!(["exp"])).mint(), VerificationStep::HeaderMembers, "extension"),
-        (token().header("b64", false).mint(), VerificationStep::HeaderMembers, "extension"),
-        (token().without_header("kid").mint(), VerificationStep::KeyId, "names no key"),
+        (token().without_header("alg").sign(), VerificationStep::Algorithm, "RS256"),
+        (token().header("crit", json!(["exp"])).sign(), VerificationStep::HeaderMembers, "extension"),
+        (token().header("b64", false).sign(), VerificationStep::HeaderMembers, "extension"),
+        (token().without_header("kid").sign(), VerificationStep::KeyId, "names no key"),
         (format!("{header}.{}.{signature}", &payload[..40]), VerificationStep::Payload, "cut off"),
         (format!("{header}.!.{signature}"), VerificationStep::Payload, "cut off"),
-        (token().payload_json("[]").mint(), VerificationStep::Payload, "JSON object"),
-        (token().without("iss").mint(), VerificationStep::Issuer, "made elsewhere"),
-        (token().claim("iss", json!([fake.issuer()])).mint(), VerificationStep::Issuer, "made elsewhere"),
-        (token().claim("iss", format!("{}/", fake.issuer())).mint(), VerificationStep::Issuer, "spelling"),
-        (token().claim("iss", regional).mint(), VerificationStep::Issuer, "another Region"),
-        (other.access_token("alice").mint(), VerificationStep::Issuer, "another user pool"),
+        (token().payload_json("[]").sign(), VerificationStep::Payload, "JSON object"),
+        (token().without("iss").sign(), VerificationStep::Issuer, "made elsewhere"),
+        (token().claim("iss", json!([fake.issuer()])).sign(), VerificationStep::Issuer, "made elsewhere"),
+        (token().claim("iss", format!("{}/", fake.issuer())).sign(), VerificationStep::Issuer, "spelling"),
+        (token().claim("iss", regional).sign(), VerificationStep::Issuer, "another Region"),
+        (other.access_token("alice").sign(), VerificationStep::Issuer, "another user pool"),
         (
-            token().claim("iss", "https://cognito-identity.amazonaws.com").mint(),
+            token().claim("iss", "https://cognito-identity.amazonaws.com").sign(),
             VerificationStep::Issuer,
             "identity pool",
         ),
-        (token().claim("iss", "http://localhost:9229/local_1").mint(), VerificationStep::Issuer, "emulator"),
-        (token().claim("iss", "https://accounts.google.com").mint(), VerificationStep::Issuer, "identity provider"),
-        (token().claim("iss", "").mint(), VerificationStep::Issuer, "no user pool"),
-        (token().header("kid", "another").mint(), VerificationStep::Key, "publishes no key"),
-        (other.access_token("alice").claim("iss", fake.issuer()).mint(), VerificationStep::Key, "another pool"),
-        (token().signed_by_a_stranger().mint(), VerificationStep::Signature, "edited"),
-        (token().signed_by_the_other_key_of(&fake).mint(), VerificationStep::Signature, "edited"),
+        (token().claim("iss", "http://localhost:9229/local_1").sign(), VerificationStep::Issuer, "emulator"),
+        (token().claim("iss", "https://accounts.google.com").sign(), VerificationStep::Issuer, "identity provider"),
+        (token().claim("iss", "").sign(), VerificationStep::Issuer, "no user pool"),
+        (token().header("kid", "another").sign(), VerificationStep::Key, "publishes no key"),
+        (other.access_token("alice").claim("iss", fake.issuer()).sign(), VerificationStep::Key, "another pool"),
+        (token().signed_with_wrong_key().sign(), VerificationStep::Signature, "edited"),
+        (token().signed_with_other_key_of(&fake).sign(), VerificationStep::Signature, "edited"),
         (format!("{header}.{payload}."), VerificationStep::Signature, "cut off"),
         (format!("{header}.{payload}.!"), VerificationStep::Signature, "cut off"),
         (format!("{header}.{payload}.{}", "A".repeat(700)), VerificationStep::Signature, "cut off"),
         (format!("{minted}\n"), VerificationStep::Signature, "white space"),
-        (token().claim("exp", "9999999999").mint(), VerificationStep::ClaimTypes, "`exp` is a string"),
-        (token().claim("exp", -1).mint(), VerificationStep::ClaimTypes, "`exp` is a number out of range"),
-        (token().claim("client_id", 7).mint(), VerificationStep::ClaimTypes, "`client_id` is"),
-        (token().claim("sub", json!(null)).mint(), VerificationStep::ClaimTypes, "`sub` is null"),
-        (token().claim("aud", json!(["a"])).mint(), VerificationStep::ClaimTypes, "`aud` is an array"),
+        (token().claim("exp", "9999999999").sign(), VerificationStep::ClaimTypes, "`exp` is a string"),
+        (token().claim("exp", -1).sign(), VerificationStep::ClaimTypes, "`exp` is a number out of range"),
+        (token().claim("client_id", 7).sign(), VerificationStep::ClaimTypes, "`client_id` is"),
+        (token().claim("sub", json!(null)).sign(), VerificationStep::ClaimTypes, "`sub` is null"),
+        (token().claim("aud", json!(["a"])).sign(), VerificationStep::ClaimTypes, "`aud` is an array"),
         (
-            token().claim("cognito:groups", "admins").mint(),
+            token().claim("cognito:groups", "admins").sign(),
             VerificationStep::ClaimTypes,
             "`cognito:groups` is a string",
         ),
-        (token().without("exp").mint(), VerificationStep::Expiry, "no expiry"),
-        (token().expired().mint(), VerificationStep::Expiry, "good for 1 h"),
-        (token().issued_at(clock.now()).expires_in(Duration::ZERO).mint(), VerificationStep::Expiry, "clock"),
+        (token().without("exp").sign(), VerificationStep::Expiry, "no expiry"),
+        (token().expired().sign(), VerificationStep::Expiry, "good for 1 h"),
+        (token().issued_at(clock.now()).expires_in(Duration::ZERO).sign(), VerificationStep::Expiry, "clock"),
         (
-            token().claim("nbf", 4_000_000_000_u64).claim("exp", 5_000_000_000_u64).mint(),
+            token().claim("nbf", 4_000_000_000_u64).claim("exp", 5_000_000_000_u64).sign(),
             VerificationStep::NotBefore,
             "`nbf`",
         ),
         (
-            token().claim("iat", 4_000_000_000_u64).claim("exp", 5_000_000_000_u64).mint(),
+            token().claim("iat", 4_000_000_000_u64).claim("exp", 5_000_000_000_u64).sign(),
             VerificationStep::NotBefore,
             "`iat`",
         ),
-        (token().without("token_use").mint(), VerificationStep::TokenUse, "does not say"),
-        (token().claim("token_use", "refresh").mint(), VerificationStep::TokenUse, "neither"),
-        (token().client_id("other").mint(), VerificationStep::Client, "another app client"),
-        (token().without("client_id").mint(), VerificationStep::Client, "`client_id`"),
-        (fake.id_token("alice").client_id("other").mint(), VerificationStep::Client, "another app client"),
-        (fake.id_token("alice").without("aud").mint(), VerificationStep::Client, "`aud`"),
-        (token().without("sub").mint(), VerificationStep::Subject, "no `sub`"),
-        (token().claim("sub", "").mint(), VerificationStep::Subject, "no `sub`"),
-        (fake.access_token("alice").mint(), VerificationStep::Audience, "resource="),
-        (token().claim("aud", "https://elsewhere").mint(), VerificationStep::Audience, "resource="),
+        (token().without("token_use").sign(), VerificationStep::TokenUse, "does not say"),
+        (token().claim("token_use", "refresh").sign(), VerificationStep::TokenUse, "neither"),
+        (token().client_id("other").sign(), VerificationStep::Client, "another app client"),
+        (token().without("client_id").sign(), VerificationStep::Client, "`client_id`"),
+        (fake.id_token("alice").client_id("other").sign(), VerificationStep::Client, "another app client"),
+        (fake.id_token("alice").without("aud").sign(), VerificationStep::Client, "`aud`"),
+        (token().without("sub").sign(), VerificationStep::Subject, "no `sub`"),
+        (token().claim("sub", "").sign(), VerificationStep::Subject, "no `sub`"),
+        (fake.access_token("alice").sign(), VerificationStep::Audience, "resource="),
+        (token().claim("aud", "https://elsewhere").sign(), VerificationStep::Audience, "resource="),
     ];
     for (token, check, advice) in &lies {
         let explanation = explained(&runtime, &verifier, token);
@@ -220,7 +221,7 @@ fn of_two_lies_the_earlier_check_finds_its_own() {
         // Last first, so that the earlier lie has the last word where both set the same member.
         for (second, two, wrap_second) in &LIES[nth..] {
             let token = fake.access_token("alice").claim("aud", "https://api.example.com");
-            let minted = wrap(wrap_second(one(two(token)).mint()));
+            let minted = wrap(wrap_second(one(two(token)).sign()));
             let explanation = runtime.block_on(verifier.explain(&minted));
             assert_eq!(explanation.failed().map(|step| step.step), Some(*first), "before {second}: {explanation}");
         }
@@ -272,16 +273,16 @@ fn what_was_expected_and_what_came_stand_beside_each_other() {
         ),
         (token().header("alg", json!({"a": 1})), VerificationStep::Algorithm, Some("RS256"), Some("not a string")),
     ] {
-        let explanation = explained(&runtime, &verifier, &token.mint());
+        let explanation = explained(&runtime, &verifier, &token.sign());
         let step = explanation.step(check).expect("a check");
         assert_eq!((step.expected.as_deref(), step.actual.as_deref()), (expected, actual), "{explanation}");
     }
-    let explanation = explained(&runtime, &verifier, &token().mint());
+    let explanation = explained(&runtime, &verifier, &token().sign());
     let audience = explanation.step(VerificationStep::Audience).unwrap();
     assert_eq!((audience.expected.as_deref(), &audience.actual), (Some("no `aud`, or the client id"), &None));
 
     let any = UserPool::dangerous_any_client(fake.id().as_str()).unwrap().jwks(&fake.jwks()).unwrap();
-    let explanation = explained(&runtime, &Verifier::new(any), &fake.access_token("a").client_id("").mint());
+    let explanation = explained(&runtime, &Verifier::new(any), &fake.access_token("a").client_id("").sign());
     let failed = explanation.failed().unwrap();
     assert_eq!((failed.step, failed.expected.as_deref()), (VerificationStep::Client, Some("any client of the pool")));
 }
@@ -289,9 +290,9 @@ fn what_was_expected_and_what_came_stand_beside_each_other() {
 #[test]
 fn keys_that_cannot_be_had_are_not_the_callers_fault() {
     let fake = FakeUserPool::new();
-    fake.go_dark();
+    fake.set_offline(true);
     let verifier = Verifier::new(fake.user_pool());
-    let explanation = explained(&runtime(), &verifier, &fake.access_token("alice").mint());
+    let explanation = explained(&runtime(), &verifier, &fake.access_token("alice").sign());
     assert_eq!(explanation.verdict().unwrap_err().kind(), VerifyErrorKind::KeysUnavailable);
     let failed = explanation.failed().unwrap();
     assert_eq!(failed.step, VerificationStep::Key);
@@ -316,7 +317,7 @@ async fn what_the_caller_wrote_is_shown_bounded_and_harmless() {
         fake.access_token("a").claim("sub", &*hostile).client_id("other"),
         fake.access_token("a").header(&hostile, 1).client_id("other"),
     ] {
-        let explanation = verifier.explain(&token.mint()).await;
+        let explanation = verifier.explain(&token.sign()).await;
         let shown = explanation.to_string();
         assert!(shown.lines().count() < 30 && shown.len() < 8000, "{shown}");
         assert!(shown.chars().all(|char| char == '\n' || !char.is_control() && char != '\u{202e}'), "{shown:?}");
@@ -333,7 +334,7 @@ async fn what_the_caller_wrote_is_shown_bounded_and_harmless() {
 async fn programs_read_the_same_as_people() {
     let fake = FakeUserPool::new();
     let verifier = Verifier::new(fake.user_pool());
-    let explanation = verifier.explain(&fake.id_token("alice").mint()).await;
+    let explanation = verifier.explain(&fake.id_token("alice").sign()).await;
     let read: Value = serde_json::to_value(&explanation).unwrap();
     assert_eq!(
         (&read["accepted"], &read["kind"], &read["claim"]),
@@ -351,6 +352,6 @@ async fn programs_read_the_same_as_people() {
         json!({"step": "client", "outcome": "not_reached", "expected": null, "actual": null, "cause": null, "fix": null})
     );
 
-    let accepted = serde_json::to_value(verifier.explain(&fake.access_token("alice").mint()).await).unwrap();
+    let accepted = serde_json::to_value(verifier.explain(&fake.access_token("alice").sign()).await).unwrap();
     assert_eq!((&accepted["accepted"], &accepted["kind"]), (&json!(true), &Value::Null));
 }

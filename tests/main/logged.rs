@@ -59,9 +59,9 @@ fn rejection_lines_carry_method_matched_path_and_sub() {
             Ok(())
         })
     };
-    let token = fake.access_token("alice").claim("sub", "sub-of-alice").mint();
-    let expired = fake.access_token("alice").expired().mint();
-    let unknown = fake.access_token("alice").header("kid", "unknown").mint();
+    let token = fake.access_token("alice").claim("sub", "sub-of-alice").sign();
+    let expired = fake.access_token("alice").expired().sign();
+    let unknown = fake.access_token("alice").header("kid", "unknown").sign();
     for (path, credentials, reason, is_verified) in [
         ("/users/{id}", "a b", "the credentials are not one token", false),
         ("/users/{id}", &*expired, "the token has expired", false),
@@ -84,7 +84,7 @@ fn rejection_lines_carry_method_matched_path_and_sub() {
 fn expired_token_is_logged_with_time_and_age() {
     let fake = FakeUserPool::new();
     let exp = UNIX_EPOCH + Duration::from_secs(1_772_323_199); // 2026-02-28 23:59:59 UTC
-    let token = fake.access_token("alice").issued_at(exp - Duration::from_secs(3600)).mint();
+    let token = fake.access_token("alice").issued_at(exp - Duration::from_secs(3600)).sign();
     for (since, age) in [(0, "0 s"), (1, "1 s"), (300, "5 min"), (5430, "1 h 30 min"), (200_000, "2 d 7 h")] {
         let clock = ManualClock::new(exp + Duration::from_secs(since));
         let verifier = Verifier::builder().pool(fake.user_pool()).clock(clock).build().unwrap();
@@ -101,7 +101,7 @@ fn expired_token_is_logged_with_time_and_age() {
 fn token_without_scheme_is_logged_without_its_value() {
     const CAUSE: &str = "an Authorization header without a scheme";
     let fake = FakeUserPool::new();
-    let token = fake.access_token("alice").mint();
+    let token = fake.access_token("alice").sign();
     let log = log_of(app(CognitoAuth::new(fake.user_pool())), "/users/1", &token);
     let line = log.lines().find(|line| line.contains(CAUSE)).unwrap_or_else(|| panic!("{log}"));
     assert!(line.contains("DEBUG request{method=GET path=\"/users/{id}\"}"), "{line}");

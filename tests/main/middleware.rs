@@ -44,7 +44,7 @@ async fn plain(request: Request<()>) -> Result<Response<Full<Bytes>>, Infallible
 fn a_rejection_tells_the_operator_why() {
     let fake = FakeUserPool::new();
     let verifier = Verifier::new(fake.user_pool());
-    let error = verifier.check(&fake.access_token("alice").expired().mint()).unwrap_err();
+    let error = verifier.check(&fake.access_token("alice").expired().sign()).unwrap_err();
     let why = error.to_string();
     let rejection = AuthRejection::from(error);
     assert_eq!(rejection.to_string(), "the token is not valid");
@@ -60,7 +60,7 @@ async fn a_plain_service_of_any_body_works() {
     let fake = FakeUserPool::new();
     let service = CognitoAuth::new(fake.user_pool()).layer(service_fn(plain));
     for (token, expected) in [
-        (Some(fake.access_token("alice").mint()), "alice".to_owned()),
+        (Some(fake.access_token("alice").sign()), "alice".to_owned()),
         (None, format!("{:?}", Some(AuthRejectionKind::MissingToken))),
     ] {
         let response = service.clone().oneshot(request(token.as_deref())).await.unwrap();
@@ -70,7 +70,7 @@ async fn a_plain_service_of_any_body_works() {
         .layer(CognitoAuth::new(fake.user_pool()))
         .layer(Require::group("admins"))
         .service_fn(plain);
-    let token = fake.access_token("alice").mint();
+    let token = fake.access_token("alice").sign();
     assert_eq!(admins.oneshot(request(Some(&token))).await.unwrap().status(), StatusCode::FORBIDDEN);
 }
 
@@ -109,9 +109,9 @@ async fn the_ready_service_is_the_one_that_is_called() {
     let fake = FakeUserPool::new();
     let strict = Strict::default();
     let mut service = CognitoAuth::new(fake.user_pool()).layer(strict.clone());
-    let known = fake.access_token("alice").mint();
+    let known = fake.access_token("alice").sign();
     fake.rotate();
-    let waits = fake.access_token("alice").mint();
+    let waits = fake.access_token("alice").sign();
     for token in [&known, &waits, &known] {
         service.ready().await.unwrap().call(request(Some(token))).await.unwrap();
     }
@@ -123,7 +123,7 @@ async fn the_ready_service_is_the_one_that_is_called() {
 #[tokio::test]
 async fn every_layer_passes_readiness_on() {
     let fake = FakeUserPool::new();
-    let token = fake.access_token("alice").mint();
+    let token = fake.access_token("alice").sign();
     let auth = || CognitoAuth::new(fake.user_pool());
     let waits = || {
         auth().custom_check_async(async |_, _| {
@@ -161,7 +161,7 @@ async fn a_concurrency_limit_inside_is_respected_on_both_paths() {
         .route("/", get(async |claims: CognitoClaims| claims.sub().to_owned()))
         .layer(ServiceBuilder::new().layer(CognitoAuth::new(fake.user_pool())).layer(ConcurrencyLimitLayer::new(1)));
     fake.rotate();
-    let token = fake.access_token("alice").mint();
+    let token = fake.access_token("alice").sign();
     for _ in 0..3 {
         assert_eq!(app.clone().oneshot(request::<Body>(Some(&token))).await.unwrap().status(), StatusCode::OK);
     }
@@ -176,8 +176,8 @@ async fn an_inner_layer_overrules_an_outer_one() {
         .layer(CognitoAuth::new(inner.user_pool()))
         .layer(CognitoAuth::new(outer.user_pool()));
     let ask = |token: String| app.clone().oneshot(request::<Body>(Some(&token)));
-    assert_eq!(ask(outer.access_token("x").mint()).await.unwrap().status(), StatusCode::UNAUTHORIZED);
-    assert_eq!(ask(inner.access_token("x").mint()).await.unwrap().status(), StatusCode::OK);
+    assert_eq!(ask(outer.access_token("x").sign()).await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(ask(inner.access_token("x").sign()).await.unwrap().status(), StatusCode::OK);
 }
 
 #[tokio::test]
@@ -186,7 +186,7 @@ async fn clones_share_keys_and_routers_share_clones() {
     let auth = CognitoAuth::new(fake.user_pool());
     let (one, two) = (auth.clone().layer(service_fn(plain)), auth.clone().layer(service_fn(plain)));
     fake.rotate();
-    let token = fake.access_token("alice").mint();
+    let token = fake.access_token("alice").sign();
     one.oneshot(request(Some(&token))).await.unwrap();
     two.oneshot(request(Some(&token))).await.unwrap();
     assert_eq!(fake.fetches(), 1);

@@ -51,7 +51,7 @@ fn own(rejected: &RejectedRequest<'_>) -> Response {
 #[tokio::test]
 async fn every_rejection_has_the_applications_format_and_the_challenge() {
     let fake = FakeUserPool::new();
-    let good = format!("Bearer {}", fake.access_token("alice").claim("auth_time", 1_000_000).mint());
+    let good = format!("Bearer {}", fake.access_token("alice").claim("auth_time", 1_000_000).sign());
     let app =
         || routes().layer(CognitoAuth::new(fake.user_pool()).realm(HeaderValue::from_static("shop")).on_rejection(own));
     let invalid = r#"Bearer realm="shop", error="invalid_token", error_description="the token is not valid here""#;
@@ -124,7 +124,7 @@ async fn unavailable_keeps_retry_after() {
     let fake = FakeUserPool::new();
     let auth =
         CognitoAuth::new(fake.user_pool()).custom_check(|_, _| Err(CheckError::unavailable("down"))).on_rejection(own);
-    let request = Request::get("/me").header("authorization", format!("Bearer {}", fake.access_token("a").mint()));
+    let request = Request::get("/me").header("authorization", format!("Bearer {}", fake.access_token("a").sign()));
     let response = routes().layer(auth).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (503, &"1".parse().unwrap()));
     assert_eq!(response.headers()["content-type"], "application/json");
@@ -308,7 +308,7 @@ async fn inner_services_may_have_any_response_body() {
     };
     for (token, [default, replaced]) in [
         (None, [(401, problem), (401, "401 Unauthorized")]),
-        (Some(fake.access_token("alice").mint()), [(200, "in"), (200, "in")]),
+        (Some(fake.access_token("alice").sign()), [(200, "in"), (200, "in")]),
     ] {
         let require = auth().layer(Require::valid_token().layer(inner)).oneshot(request(&token)).await.unwrap();
         assert_eq!(collect(require).await, (default.0, default.1.to_owned()));

@@ -50,7 +50,7 @@ fn ten_rejections_for_one_configuration_reason_cause_one_warning() {
     for (change, parts) in cases {
         let pool = fake.user_pool().audience("https://api.example.com").unwrap();
         let verifier = Verifier::new(pool);
-        let token = change(fake.access_token("alice").claim("aud", "https://api.example.com")).mint();
+        let token = change(fake.access_token("alice").claim("aud", "https://api.example.com")).sign();
         assert!(warnings(&verifier, &token, 9).is_empty());
         let lines = warnings(&verifier, &token, 1);
         assert_eq!(lines.len(), 1);
@@ -68,8 +68,8 @@ fn ten_rejections_for_one_configuration_reason_cause_one_warning() {
 fn rejections_do_not_warn_once_a_token_was_accepted() {
     let fake = FakeUserPool::new();
     let verifier = Verifier::new(fake.user_pool());
-    assert!(verifier.check(&fake.access_token("alice").mint()).is_ok());
-    assert!(warnings(&verifier, &fake.access_token("alice").client_id("other").mint(), 100).is_empty());
+    assert!(verifier.check(&fake.access_token("alice").sign()).is_ok());
+    assert!(warnings(&verifier, &fake.access_token("alice").client_id("other").sign(), 100).is_empty());
     assert_eq!(rejected(&verifier), json!({"any_accepted": true, "rejected": {"wrong_client": 100}}));
 }
 
@@ -78,7 +78,7 @@ fn rejections_for_other_reasons_do_not_warn() {
     let fake = FakeUserPool::new();
     let verifier = Verifier::new(fake.user_pool());
     let token = || fake.access_token("alice");
-    for token in [token().expired().mint(), token().signed_by_a_stranger().mint(), "a.b.c".to_owned(), String::new()] {
+    for token in [token().expired().sign(), token().signed_with_wrong_key().sign(), "a.b.c".to_owned(), String::new()] {
         assert!(warnings(&verifier, &token, 100).is_empty());
     }
     let expected = json!({"expired": 100, "invalid_signature": 100, "malformed": 200});
@@ -89,7 +89,7 @@ fn rejections_for_other_reasons_do_not_warn() {
 fn id_tokens_where_access_tokens_are_expected_cause_the_warning() {
     let fake = FakeUserPool::new();
     let verifier = Verifier::new(fake.user_pool());
-    assert_eq!(warnings(&verifier, &fake.id_token("alice").mint(), 20).len(), 1);
+    assert_eq!(warnings(&verifier, &fake.id_token("alice").sign(), 20).len(), 1);
     let verifier = Verifier::new(UserPool::allow_token_use(fake.user_pool(), TokenUse::Id));
-    assert!(warnings(&verifier, &fake.id_token("alice").mint(), 20).is_empty());
+    assert!(warnings(&verifier, &fake.id_token("alice").sign(), 20).is_empty());
 }

@@ -7,7 +7,9 @@ use std::{
 };
 
 use axum::{Router, body::Body, http::Request, routing::get};
-use axum_cognito::{ClaimError, CognitoAuth, CognitoClaims, CustomClaims, TokenUse, Verifier, testing::FakeUserPool};
+use axum_cognito::{
+    CognitoAuth, CognitoClaims, CustomClaims, TokenUse, Verifier, claims::ClaimError, testing::FakeUserPool,
+};
 use http_body_util::BodyExt;
 use serde::{
     Deserialize,
@@ -159,7 +161,7 @@ fn claims(extra: Value) -> CognitoClaims {
     let token = fake.access_token("alice");
     let token =
         extra.as_object().unwrap().iter().fold(token, |token, (name, value)| token.trigger_claim(name, value.clone()));
-    Verifier::new(fake.user_pool()).check(&token.mint()).unwrap()
+    Verifier::new(fake.user_pool()).check(&token.sign()).unwrap()
 }
 
 #[track_caller]
@@ -291,7 +293,7 @@ fn the_log_names_the_field_and_the_answer_does_not() {
     let app = Router::new()
         .route("/", get(async |_: CognitoClaims<Member>| "a member"))
         .layer(CognitoAuth::new(fake.user_pool()));
-    let token = fake.access_token("alice").trigger_claim("custom:tenant", "blue").trigger_claim("seats", SECRET).mint();
+    let token = fake.access_token("alice").trigger_claim("custom:tenant", "blue").trigger_claim("seats", SECRET).sign();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut answer = None;
     let log = Log::of(|| {
@@ -321,7 +323,7 @@ fn log_says_that_access_tokens_have_no_profile_attributes() {
     for (token, token_use, is_hinted) in
         [(fake.access_token("alice"), "access", true), (fake.id_token("alice"), "id", false)]
     {
-        let request = Request::get("/").header("authorization", format!("Bearer {}", token.mint())).body(Body::empty());
+        let request = Request::get("/").header("authorization", format!("Bearer {}", token.sign())).body(Body::empty());
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut status = 0;
         let log = Log::of(|| {

@@ -151,7 +151,7 @@ async fn protected_resource_requires_its_audience() {
         (fake.access_token("alice"), 401),
         (fake.id_token("alice"), 401),
     ] {
-        let request = Request::post("/mcp").header("authorization", format!("Bearer {}", token.clone().mint()));
+        let request = Request::post("/mcp").header("authorization", format!("Bearer {}", token.clone().sign()));
         let response = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!(response.status(), status, "{}", String::from_utf8_lossy(&token.payload()));
     }

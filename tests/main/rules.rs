@@ -170,7 +170,7 @@ fn each_rule_admits_what_it_names_and_says_what_is_missing() {
         ("and before or", Require::group("x").and(Require::user()).or(Require::scope("a/read")), user(), ok()),
     ];
     for (name, rule, token, expected) in table {
-        let claims = verifier.check(&token.mint()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let claims = verifier.check(&token.sign()).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(verdict(&rule, &claims), expected, "{name}");
         assert_eq!(claims.require(&rule).is_ok(), expected == "ok", "{name}");
     }
@@ -184,7 +184,7 @@ fn a_sign_in_grows_old() {
     let now = axum_cognito::Clock::now(&clock).duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let rule = Require::max_age(Duration::from_secs(300));
     let again = format!(r#"{AGAIN}, max_age="300""#);
-    let claims = |auth_time: u64| verifier.check(&fake.access_token("a").claim("auth_time", auth_time).mint()).unwrap();
+    let claims = |auth_time: u64| verifier.check(&fake.access_token("a").claim("auth_time", auth_time).sign()).unwrap();
     for (name, auth_time, expected) in [
         ("now", now, "ok"),
         ("at the bound", now - 299, "ok"),
@@ -206,13 +206,13 @@ fn a_sign_in_grows_old() {
     ] {
         assert_eq!(rule.check_at(&known, moment).is_ok(), admitted, "{name}");
     }
-    let missing = verifier.check(&fake.access_token("a").without("auth_time").mint()).unwrap();
+    let missing = verifier.check(&fake.access_token("a").without("auth_time").sign()).unwrap();
     assert_eq!(verdict(&rule, &missing), again);
-    let machine = verifier.check(&fake.machine_token().mint()).unwrap();
+    let machine = verifier.check(&fake.machine_token().sign()).unwrap();
     assert_eq!(verdict(&rule, &machine), RIGHT, "a machine cannot sign in again");
 
     // The claims are the same; the time is not. Cached or not.
-    let token = fake.access_token("a").claim("auth_time", now).mint();
+    let token = fake.access_token("a").claim("auth_time", now).sign();
     let before = verifier.check(&token).unwrap();
     assert_eq!(verdict(&rule, &before), "ok");
     clock.advance(Duration::from_secs(301));
@@ -259,8 +259,8 @@ async fn a_rule_is_the_same_on_a_route_a_method_a_nested_router_and_in_a_handler
         .merge(Router::new().route("/route", get(async || "refunded")).route_layer(rule()))
         .nest("/nest", Router::new().route("/inner", get(async || "refunded")).route_layer(rule()))
         .layer(CognitoAuth::new(fake.user_pool()).realm(HeaderValue::from_static("shop")));
-    let manager = fake.access_token("alice").group("managers").mint();
-    let bob = fake.access_token("bob").mint();
+    let manager = fake.access_token("alice").group("managers").sign();
+    let bob = fake.access_token("bob").sign();
     for path in ["/handler", "/method", "/route", "/nest/inner"] {
         let answer = ask(&app, Method::GET, path, Some(&manager)).await;
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
@@ -429,7 +429,7 @@ async fn grpc_rejections_carry_the_grpc_status_and_the_challenge() {
     let app = Router::new()
         .route("/p.S/M", post(async || "message").route_layer(Require::group("admins")))
         .layer(CognitoAuth::new(fake.user_pool()).grpc_responses().deny_by_default());
-    let bob = format!("Bearer {}", fake.access_token("bob").mint());
+    let bob = format!("Bearer {}", fake.access_token("bob").sign());
     let invalid = r#"Bearer error="invalid_token", error_description="the token is not valid here""#;
     let malformed = r#"Bearer error="invalid_request", error_description="send exactly one bearer token""#;
     let right = RIGHT.strip_prefix("403 ").unwrap();

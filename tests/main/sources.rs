@@ -6,14 +6,19 @@ use axum::{
     http::{HeaderName, HeaderValue, Request, Response},
     routing::get,
 };
-use axum_cognito::{CognitoAuth, ConfigError, OptionalClaims, TokenSource, WhyAnonymous, testing::FakeUserPool};
+use axum_cognito::{
+    AuthRejection, CognitoAuth, CognitoClaims, ConfigError, OptionalClaims, TokenSource, testing::FakeUserPool,
+};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
 use crate::log::Log;
 
 fn app(fake: &FakeUserPool, sources: impl IntoIterator<Item = TokenSource>) -> Router {
-    let who = async |OptionalClaims(claims): OptionalClaims, WhyAnonymous(why): WhyAnonymous| match (claims, why) {
+    let who = async |OptionalClaims(claims): OptionalClaims, result: Result<CognitoClaims, AuthRejection>| match (
+        claims,
+        result.err(),
+    ) {
         (Some(claims), _) => claims.username().unwrap_or("machine").to_owned(),
         (None, why) => why.map_or_else(String::new, |why| format!("{:?}", why.kind())),
     };
@@ -36,7 +41,7 @@ const BAD: &str = "InvalidToken";
 #[tokio::test]
 async fn each_source_finds_its_one_token_and_nothing_else() {
     let fake = FakeUserPool::new();
-    let t = fake.access_token("alice").mint();
+    let t = fake.access_token("alice").sign();
     let h = |name: &'static str, value: &str| (name, value.to_owned());
     let cookie = || TokenSource::cookie("__Host-session");
     let header = || TokenSource::header(HeaderName::from_static("x-amzn-oidc-accesstoken"));
@@ -154,7 +159,7 @@ async fn each_source_finds_its_one_token_and_nothing_else() {
 #[tokio::test]
 async fn authorization_is_read_with_and_without_scheme_as_configured() {
     let fake = FakeUserPool::new();
-    let t = fake.access_token("alice").mint();
+    let t = fake.access_token("alice").sign();
     let bearer = || app(&fake, [TokenSource::authorization()]);
     let bare = || app(&fake, [TokenSource::authorization_without_scheme()]);
     let both = || app(&fake, [TokenSource::authorization(), TokenSource::authorization_without_scheme()]);
@@ -217,7 +222,7 @@ async fn authorization_is_read_with_and_without_scheme_as_configured() {
 fn missing_scheme_is_logged_only_if_a_scheme_was_expected() {
     let fake = FakeUserPool::new();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let headers = [("authorization", fake.access_token("alice").mint())];
+    let headers = [("authorization", fake.access_token("alice").sign())];
     let cookie = || TokenSource::cookie("t");
     for (sources, is_logged) in [
         (vec![TokenSource::authorization()], true),
@@ -234,7 +239,7 @@ fn missing_scheme_is_logged_only_if_a_scheme_was_expected() {
 #[tokio::test]
 async fn of_several_sources_exactly_one_has_the_token() {
     let fake = FakeUserPool::new();
-    let (alice, bob) = (fake.access_token("alice").mint(), fake.access_token("bob").mint());
+    let (alice, bob) = (fake.access_token("alice").sign(), fake.access_token("bob").sign());
     let app = app(
         &fake,
         [
@@ -277,7 +282,7 @@ async fn of_several_sources_exactly_one_has_the_token() {
 #[tokio::test]
 async fn answers_to_tokens_in_urls_are_private() {
     let fake = FakeUserPool::new();
-    let token = fake.access_token("alice").mint();
+    let token = fake.access_token("alice").sign();
     let query = || TokenSource::dangerous_query("access_token");
     let answer = ask(&app(&fake, [query()]), &format!("/?access_token={token}"), &[]).await;
     assert_eq!(answer.headers()["cache-control"], "private");
@@ -304,10 +309,10 @@ fn nothing_of_a_token_is_logged_wherever_it_was() {
     );
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     for (name, token) in [
-        ("good", fake.access_token("alice").mint()),
-        ("expired", fake.access_token("alice").expired().mint()),
-        ("of an unknown key", fake.access_token("alice").header("kid", "kid-of-nobody").mint()),
-        ("for another client", fake.access_token("alice").client_id("client-of-somebody").mint()),
+        ("good", fake.access_token("alice").sign()),
+        ("expired", fake.access_token("alice").expired().sign()),
+        ("of an unknown key", fake.access_token("alice").header("kid", "kid-of-nobody").sign()),
+        ("for another client", fake.access_token("alice").client_id("client-of-somebody").sign()),
         ("garbage", "secret-garbage".to_owned()),
         ("malformed", "secret garbage".to_owned()),
     ] {

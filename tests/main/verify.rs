@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use axum_cognito::{
-    Clock, ConfigError, IssuerForm, SystemClock, TokenUse, UserPool, Verifier, VerifyError, VerifyErrorKind,
+    Clock, ConfigError, SystemClock, TokenUse, UserPool, Verifier, VerifyError, VerifyErrorKind,
+    pool::IssuerForm,
     testing::{FakeUserPool, ManualClock, TokenBuilder},
 };
 use serde_json::json;
@@ -52,7 +53,7 @@ fn honest_tokens_pass() {
         ("begun already", fake.access_token("alice").claim("nbf", 1)),
     ];
     for (what, token) in honest {
-        let verdict = verifier.check(&token.mint());
+        let verdict = verifier.check(&token.sign());
         assert!(verdict.is_ok(), "{what}: {verdict:?}");
     }
 }
@@ -92,7 +93,7 @@ fn each_lie_has_its_kind() {
     // Header
     refused(
         &verifier,
-        &token().header("alg", "none").mint(),
+        &token().header("alg", "none").sign(),
         Kind::UnsupportedAlgorithm,
         Some("alg"),
         Some("RS256"),
@@ -100,7 +101,7 @@ fn each_lie_has_its_kind() {
     );
     refused(
         &verifier,
-        &token().header("alg", "HS256").mint(),
+        &token().header("alg", "HS256").sign(),
         Kind::UnsupportedAlgorithm,
         Some("alg"),
         Some("RS256"),
@@ -108,16 +109,16 @@ fn each_lie_has_its_kind() {
     );
     refused(
         &verifier,
-        &token().without_header("alg").mint(),
+        &token().without_header("alg").sign(),
         Kind::UnsupportedAlgorithm,
         Some("alg"),
         Some("RS256"),
         Some("not a string"),
     );
-    refused(&verifier, &token().without_header("kid").mint(), Kind::Malformed, Some("kid"), None, None);
-    refused(&verifier, &token().header("kid", "").mint(), Kind::Malformed, Some("kid"), None, None);
-    refused(&verifier, &token().header("crit", json!(["exp"])).mint(), Kind::Malformed, Some("crit"), None, None);
-    refused(&verifier, &token().header("b64", false).mint(), Kind::Malformed, Some("b64"), None, None);
+    refused(&verifier, &token().without_header("kid").sign(), Kind::Malformed, Some("kid"), None, None);
+    refused(&verifier, &token().header("kid", "").sign(), Kind::Malformed, Some("kid"), None, None);
+    refused(&verifier, &token().header("crit", json!(["exp"])).sign(), Kind::Malformed, Some("crit"), None, None);
+    refused(&verifier, &token().header("b64", false).sign(), Kind::Malformed, Some("b64"), None, None);
     let (mut access_key, mut id_key) = fake.key_ids();
     if access_key > id_key {
         (access_key, id_key) = (id_key, access_key);
@@ -125,7 +126,7 @@ fn each_lie_has_its_kind() {
     let keys = format!("{access_key}, {id_key}");
     refused(
         &verifier,
-        &token().header("kid", "another").mint(),
+        &token().header("kid", "another").sign(),
         Kind::UnknownKey,
         Some("kid"),
         Some(&keys),
@@ -133,8 +134,8 @@ fn each_lie_has_its_kind() {
     );
 
     // Signature
-    refused(&verifier, &token().signed_by_a_stranger().mint(), Kind::InvalidSignature, None, None, None);
-    refused(&verifier, &token().signed_by_the_other_key_of(&fake).mint(), Kind::InvalidSignature, None, None, None);
+    refused(&verifier, &token().signed_with_wrong_key().sign(), Kind::InvalidSignature, None, None, None);
+    refused(&verifier, &token().signed_with_other_key_of(&fake).sign(), Kind::InvalidSignature, None, None, None);
     for (letters, reason) in [
         (683, "the signature is not the key's"),
         (684, "the signature is too long"),
@@ -148,19 +149,19 @@ fn each_lie_has_its_kind() {
     let other = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Other";
     refused(
         &verifier,
-        &token().claim("iss", other).mint(),
+        &token().claim("iss", other).sign(),
         Kind::UnknownIssuer,
         Some("iss"),
         Some(&issuers),
         Some(other),
     );
-    refused(&verifier, &token().without("iss").mint(), Kind::MissingClaim, Some("iss"), None, None);
-    refused(&verifier, &token().claim("iss", json!([other])).mint(), Kind::InvalidClaim, Some("iss"), None, None);
+    refused(&verifier, &token().without("iss").sign(), Kind::MissingClaim, Some("iss"), None, None);
+    refused(&verifier, &token().claim("iss", json!([other])).sign(), Kind::InvalidClaim, Some("iss"), None, None);
 
     // Token use
     refused(
         &verifier,
-        &fake.id_token("alice").mint(),
+        &fake.id_token("alice").sign(),
         Kind::WrongTokenUse,
         Some("token_use"),
         Some("access"),
@@ -170,40 +171,40 @@ fn each_lie_has_its_kind() {
         (fake.user_pool().allow_token_use(TokenUse::Id), "access or id"),
         (fake.user_pool().only_token_use(TokenUse::Id), "id"),
     ] {
-        let token = token().claim("token_use", "refresh").mint();
+        let token = token().claim("token_use", "refresh").sign();
         refused(&Verifier::new(uses), &token, Kind::WrongTokenUse, Some("token_use"), Some(expected), Some("refresh"));
     }
     refused(
         &verifier,
-        &token().claim("token_use", "refresh").mint(),
+        &token().claim("token_use", "refresh").sign(),
         Kind::WrongTokenUse,
         Some("token_use"),
         Some("access"),
         Some("refresh"),
     );
-    refused(&verifier, &token().without("token_use").mint(), Kind::MissingClaim, Some("token_use"), None, None);
+    refused(&verifier, &token().without("token_use").sign(), Kind::MissingClaim, Some("token_use"), None, None);
 
     // Client
-    refused(&verifier, &token().client_id("other").mint(), Kind::WrongClient, Some("client_id"), client, Some("other"));
-    refused(&verifier, &token().without("client_id").mint(), Kind::MissingClaim, Some("client_id"), None, None);
+    refused(&verifier, &token().client_id("other").sign(), Kind::WrongClient, Some("client_id"), client, Some("other"));
+    refused(&verifier, &token().without("client_id").sign(), Kind::MissingClaim, Some("client_id"), None, None);
     let in_aud_instead = token().without("client_id").claim("aud", fake.client_id());
-    refused(&verifier, &in_aud_instead.mint(), Kind::MissingClaim, Some("client_id"), None, None);
+    refused(&verifier, &in_aud_instead.sign(), Kind::MissingClaim, Some("client_id"), None, None);
 
     // Times
-    refused(&verifier, &token().without("exp").mint(), Kind::MissingClaim, Some("exp"), None, None);
-    refused(&verifier, &token().claim("exp", "9999999999").mint(), Kind::InvalidClaim, Some("exp"), None, None);
-    refused(&verifier, &token().claim("exp", -1).mint(), Kind::InvalidClaim, Some("exp"), None, None);
-    assert_eq!(kind_of(&verifier, &token().expired().mint()), Some(Kind::Expired));
-    assert_eq!(kind_of(&verifier, &token().claim("nbf", 9_999_999_999_u64).mint()), Some(Kind::NotYetValid));
-    assert_eq!(kind_of(&verifier, &token().claim("iat", 9_999_999_999_u64).mint()), Some(Kind::NotYetValid));
+    refused(&verifier, &token().without("exp").sign(), Kind::MissingClaim, Some("exp"), None, None);
+    refused(&verifier, &token().claim("exp", "9999999999").sign(), Kind::InvalidClaim, Some("exp"), None, None);
+    refused(&verifier, &token().claim("exp", -1).sign(), Kind::InvalidClaim, Some("exp"), None, None);
+    assert_eq!(kind_of(&verifier, &token().expired().sign()), Some(Kind::Expired));
+    assert_eq!(kind_of(&verifier, &token().claim("nbf", 9_999_999_999_u64).sign()), Some(Kind::NotYetValid));
+    assert_eq!(kind_of(&verifier, &token().claim("iat", 9_999_999_999_u64).sign()), Some(Kind::NotYetValid));
 
     // Subject
-    refused(&verifier, &token().without("sub").mint(), Kind::MissingClaim, Some("sub"), None, None);
-    refused(&verifier, &token().claim("sub", "").mint(), Kind::InvalidClaim, Some("sub"), None, None);
-    refused(&verifier, &fake.machine_token().claim("sub", "").mint(), Kind::InvalidClaim, Some("sub"), None, None);
+    refused(&verifier, &token().without("sub").sign(), Kind::MissingClaim, Some("sub"), None, None);
+    refused(&verifier, &token().claim("sub", "").sign(), Kind::InvalidClaim, Some("sub"), None, None);
+    refused(&verifier, &fake.machine_token().claim("sub", "").sign(), Kind::InvalidClaim, Some("sub"), None, None);
     refused(
         &verifier,
-        &token().claim("cognito:groups", "admins").mint(),
+        &token().claim("cognito:groups", "admins").sign(),
         Kind::InvalidClaim,
         Some("cognito:groups"),
         None,
@@ -217,7 +218,7 @@ fn a_header_has_at_most_a_kibibyte() {
     let verifier = Verifier::new(fake.user_pool());
     let length_of = |token: &str| token.find('.').unwrap() * 3 / 4;
     let of_length = |length: usize| {
-        let token = |pad: usize| fake.access_token("alice").header("pad", "x".repeat(pad)).mint();
+        let token = |pad: usize| fake.access_token("alice").header("pad", "x".repeat(pad)).sign();
         let token = token(length - length_of(&token(0)));
         assert_eq!(length_of(&token), length);
         token
@@ -234,7 +235,7 @@ fn a_token_ends_at_the_very_second_of_exp() {
     let fake = FakeUserPool::new();
     let clock = ManualClock::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
     let token = |claim, value: u64| {
-        fake.access_token("alice").issued_at(clock.now()).claim("exp", 1_800_000_100).claim(claim, value).mint()
+        fake.access_token("alice").issued_at(clock.now()).claim("exp", 1_800_000_100).claim(claim, value).sign()
     };
     let plain = token("event_id", 0);
     for (leeway, last_good) in [(0, 1_800_000_099), (10, 1_800_000_109), (300, 1_800_000_399)] {
@@ -291,22 +292,22 @@ fn clients_are_checked_by_the_claim_of_the_kind() {
         (fake.id_token("a").without("aud").claim("client_id", "web"), Some(VerifyErrorKind::MissingClaim)),
         (fake.id_token("a").claim("aud", json!(["web"])), Some(VerifyErrorKind::InvalidClaim)),
     ] {
-        assert_eq!(kind_of(&verifier, &token.clone().mint()), kind, "{}", String::from_utf8_lossy(&token.payload()));
+        assert_eq!(kind_of(&verifier, &token.clone().sign()), kind, "{}", String::from_utf8_lossy(&token.payload()));
     }
-    let error = verifier.check(&fake.access_token("a").client_id("desktop").mint()).unwrap_err();
+    let error = verifier.check(&fake.access_token("a").client_id("desktop").sign()).unwrap_err();
     assert_eq!(error.expected(), Some("web, mobile"));
 
     let any = UserPool::dangerous_any_client(fake.id().as_str()).unwrap().jwks(&fake.jwks()).unwrap();
     let any = Verifier::new(any);
-    assert_eq!(kind_of(&any, &fake.access_token("a").client_id("whoever").mint()), None);
-    assert_eq!(kind_of(&any, &fake.access_token("a").without("client_id").mint()), Some(VerifyErrorKind::MissingClaim));
-    assert_eq!(kind_of(&any, &fake.access_token("a").client_id("").mint()), Some(VerifyErrorKind::InvalidClaim));
+    assert_eq!(kind_of(&any, &fake.access_token("a").client_id("whoever").sign()), None);
+    assert_eq!(kind_of(&any, &fake.access_token("a").without("client_id").sign()), Some(VerifyErrorKind::MissingClaim));
+    assert_eq!(kind_of(&any, &fake.access_token("a").client_id("").sign()), Some(VerifyErrorKind::InvalidClaim));
 }
 
 #[test]
 fn token_uses_are_chosen() {
     let fake = FakeUserPool::new();
-    let (access, id) = (fake.access_token("a").mint(), fake.id_token("a").mint());
+    let (access, id) = (fake.access_token("a").sign(), fake.id_token("a").sign());
     for (pool, takes_access, takes_id) in [
         (fake.user_pool(), true, false),
         (fake.user_pool().allow_token_use(TokenUse::Id), true, true),
@@ -362,7 +363,7 @@ fn access_token_for_another_audience_is_rejected() {
         (&any, access().claim("aud", json!([api])), Some(VerifyErrorKind::InvalidClaim)),
         (&any, fake.id_token("a").claim("aud", api), Some(VerifyErrorKind::WrongClient)),
     ] {
-        assert_eq!(kind_of(verifier, &token.clone().mint()), kind, "{}", String::from_utf8_lossy(&token.payload()));
+        assert_eq!(kind_of(verifier, &token.clone().sign()), kind, "{}", String::from_utf8_lossy(&token.payload()));
     }
 }
 
@@ -392,7 +393,7 @@ fn issuers_are_compared_to_the_letter_and_restrictable() {
     ] {
         let verifier = Verifier::new(pool);
         for issuer in all {
-            let verdict = verifier.check(&fake.access_token("a").claim("iss", issuer).mint());
+            let verdict = verifier.check(&fake.access_token("a").claim("iss", issuer).sign());
             assert_eq!(verdict.is_ok(), accepted.contains(&issuer), "{issuer}");
         }
         for variant in [
@@ -406,7 +407,7 @@ fn issuers_are_compared_to_the_letter_and_restrictable() {
             original.replace("Pool1", "pool1"),
             original.replace("us-east-1.", "us-east-2."),
         ] {
-            let error = verifier.check(&fake.access_token("a").claim("iss", variant.as_str()).mint()).unwrap_err();
+            let error = verifier.check(&fake.access_token("a").claim("iss", variant.as_str()).sign()).unwrap_err();
             assert_eq!(error.kind(), VerifyErrorKind::UnknownIssuer, "{variant}");
         }
     }
@@ -431,10 +432,10 @@ fn pools_keep_their_own_clients_uses_and_keys() {
         // A token of one pool that claims to be the other's: its key is not there.
         (staff.access_token("a").claim("iss", customers.issuer()).client_id("shop"), Some(VerifyErrorKind::UnknownKey)),
     ] {
-        assert_eq!(kind_of(&verifier, &token.clone().mint()), kind, "{}", String::from_utf8_lossy(&token.payload()));
+        assert_eq!(kind_of(&verifier, &token.clone().sign()), kind, "{}", String::from_utf8_lossy(&token.payload()));
     }
-    assert_eq!(verifier.check(&staff.id_token("a").mint()).unwrap().pool(), staff.id());
-    assert_eq!(verifier.check(&customers.access_token("a").mint()).unwrap().pool(), customers.id());
+    assert_eq!(verifier.check(&staff.id_token("a").sign()).unwrap().pool(), staff.id());
+    assert_eq!(verifier.check(&customers.access_token("a").sign()).unwrap().pool(), customers.id());
 
     let twice = Verifier::builder().pool(staff.user_pool()).pool(staff.user_pool()).build().unwrap_err();
     assert!(matches!(twice, ConfigError::DuplicateIssuer { .. }));
@@ -480,7 +481,7 @@ fn settings_out_of_range_are_refused_by_name() {
 fn the_length_is_bounded_where_it_is_set() {
     let fake = FakeUserPool::new();
     let verifier = Verifier::builder().pool(fake.user_pool()).max_token_bytes(100_000).build().unwrap();
-    let of = |bytes: usize| fake.access_token("alice").trigger_claim("custom:long", "x".repeat(bytes)).mint();
+    let of = |bytes: usize| fake.access_token("alice").trigger_claim("custom:long", "x".repeat(bytes)).sign();
     assert_eq!(kind_of(&verifier, &of(70_000)), None);
     assert_eq!(kind_of(&verifier, &of(80_000)), Some(VerifyErrorKind::TooLong));
     assert_eq!(kind_of(&Verifier::new(fake.user_pool()), &of(70_000)), Some(VerifyErrorKind::TooLong));
@@ -491,7 +492,7 @@ fn the_default_clock_is_the_systems() {
     let fake = FakeUserPool::new();
     let verifier = Verifier::new(fake.user_pool());
     let ends =
-        |seconds| fake.access_token("a").issued_at(SystemClock.now()).expires_in(Duration::from_secs(seconds)).mint();
+        |seconds| fake.access_token("a").issued_at(SystemClock.now()).expires_in(Duration::from_secs(seconds)).sign();
     assert_eq!(kind_of(&verifier, &ends(60)), None);
     assert_eq!(kind_of(&verifier, &ends(0)), Some(VerifyErrorKind::Expired));
 }
@@ -501,7 +502,7 @@ fn static_keys_need_no_runtime() {
     let fake = FakeUserPool::new();
     let pool = UserPool::new(fake.id().as_str(), fake.client_id()).unwrap().jwks(&fake.jwks()).unwrap();
     let verifier = Verifier::new(pool);
-    assert_eq!(kind_of(&verifier, &fake.access_token("a").mint()), None);
+    assert_eq!(kind_of(&verifier, &fake.access_token("a").sign()), None);
     let none = serde_json::from_value(json!({"keys": []})).unwrap();
     let error = fake.user_pool().jwks(&none).unwrap_err();
     assert!(matches!(error, ConfigError::InvalidJwks { .. }), "{error}");
@@ -512,15 +513,15 @@ async fn verify_waits_for_keys_once() {
     let fake = FakeUserPool::new();
     let verifier = Verifier::new(fake.user_pool());
     fake.rotate();
-    let fresh = fake.access_token("alice").mint();
+    let fresh = fake.access_token("alice").sign();
     assert_eq!(kind_of(&verifier, &fresh), Some(VerifyErrorKind::UnknownKey), "check never waits");
     assert_eq!(fake.fetches(), 0);
     assert!(verifier.verify(&fresh).await.is_ok());
     assert_eq!(fake.fetches(), 1);
 
-    let forged = fake.access_token("alice").header("kid", "forged").mint();
+    let forged = fake.access_token("alice").header("kid", "forged").sign();
     assert_eq!(verifier.verify(&forged).await.unwrap_err().kind(), VerifyErrorKind::UnknownKey);
-    let stranger = fake.access_token("alice").claim("iss", "https://elsewhere.test").header("kid", "forged").mint();
+    let stranger = fake.access_token("alice").claim("iss", "https://elsewhere.test").header("kid", "forged").sign();
     let before = fake.fetches();
     assert_eq!(verifier.verify(&stranger).await.unwrap_err().kind(), VerifyErrorKind::UnknownIssuer);
     assert_eq!(fake.fetches(), before, "a forged issuer causes no fetch");

@@ -59,9 +59,9 @@ async fn status(request: Request<()>) -> Result<Response<Vec<u8>>, Infallible> {
 async fn waiting_requests_hold_no_permit_of_a_concurrency_limit() {
     const PERMITS: usize = 2;
     let fake = FakeUserPool::new();
-    let known = fake.access_token("alice").mint();
-    let unknown_kid = |n: usize| fake.access_token("alice").header("kid", format!("made-up-{n}")).mint();
-    let slow_user = |_: usize| fake.access_token("slow").mint();
+    let known = fake.access_token("alice").sign();
+    let unknown_kid = |n: usize| fake.access_token("alice").header("kid", format!("made-up-{n}")).sign();
+    let slow_user = |_: usize| fake.access_token("slow").sign();
     let check_that_hangs_for_one_user = with_hanging_endpoint(&fake)
         .custom_check_async(async |claims, _| if claims.username() == Some("slow") { pending().await } else { Ok(()) });
     let waits_for: [(&str, CognitoAuth, &dyn Fn(usize) -> String); 2] = [
@@ -157,7 +157,7 @@ async fn the_inner_service_is_made_ready_again_after_the_wait() {
     let inner = Gated::default();
     let gate = Arc::clone(&inner.gate);
     let mut service = checked(&fake, &check).layer(inner);
-    let token = fake.access_token("alice").mint();
+    let token = fake.access_token("alice").sign();
     let response = tokio::spawn(service.ready().await.unwrap().call(request(&token)));
     gate.closed.store(true, Ordering::SeqCst);
     check.notify_one();
@@ -177,7 +177,7 @@ async fn a_readiness_error_after_the_wait_is_returned() {
     let inner = Gated::default();
     let gate = Arc::clone(&inner.gate);
     let mut service = checked(&fake, &check).layer(inner);
-    let token = fake.access_token("alice").mint();
+    let token = fake.access_token("alice").sign();
     let response = service.ready().await.unwrap().call(request(&token));
     gate.broken.store(true, Ordering::SeqCst);
     check.notify_one();
@@ -197,7 +197,7 @@ async fn rejected_requests_hold_no_permit_of_a_concurrency_limit() {
         let mut connection = service.clone();
         let response = connection.ready().await.unwrap().call(request("invalid")).await.unwrap();
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{name}");
-        let valid = service.clone().oneshot(request(&fake.access_token("alice").mint()));
+        let valid = service.clone().oneshot(request(&fake.access_token("alice").sign()));
         let response = tokio::time::timeout(Duration::from_secs(1), valid).await.expect(name).unwrap();
         assert_eq!(response.status(), StatusCode::OK, "{name}");
         drop(connection);

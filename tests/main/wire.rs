@@ -72,7 +72,7 @@ const UNAVAILABLE: &str = r#"{"type":"about:blank","title":"Service Unavailable"
 async fn every_answer_is_that_of_the_rfc() {
     let fake = FakeUserPool::new();
     let app = app(CognitoAuth::new(fake.user_pool()));
-    let token = |builder: axum_cognito::testing::TokenBuilder| format!("Bearer {}", builder.mint());
+    let token = |builder: axum_cognito::testing::TokenBuilder| format!("Bearer {}", builder.sign());
     let good = token(fake.access_token("alice"));
 
     let missing = problem(401, Some("Bearer"), MISSING);
@@ -95,12 +95,12 @@ async fn every_answer_is_that_of_the_rfc() {
     for value in [
         "Bearer x",
         &tampered,
-        &token(fake.access_token("alice").signed_by_a_stranger()),
+        &token(fake.access_token("alice").signed_with_wrong_key()),
         &token(fake.access_token("alice").header("kid", "forged")),
         &token(fake.access_token("alice").client_id("other")),
         &token(fake.access_token("alice").claim("iss", "https://elsewhere.test")),
         &token(fake.id_token("alice")),
-        &token(fake.access_token("alice").signed_by_a_stranger().expired()),
+        &token(fake.access_token("alice").signed_with_wrong_key().expired()),
     ] {
         assert_eq!(ask(&app, "/me", &[value]).await, invalid, "{value}");
         assert_eq!(ask(&app, "/admin", &[value]).await, invalid, "{value}");
@@ -125,7 +125,7 @@ async fn every_answer_is_that_of_the_rfc() {
         ("/admin", fake.access_token("alice").group("users").group("admins")),
         ("/orders", fake.machine_token().scope("orders/write").scope("orders/read")),
     ] {
-        let token = builder.mint();
+        let token = builder.sign();
         for scheme in ["Bearer ", "bearer ", "BEARER  "] {
             let answer = ask(&app, path, &[&format!("{scheme}{token}")]).await;
             assert_eq!((answer.status, answer.challenge), (200, None), "{scheme}{path}");
@@ -153,7 +153,7 @@ async fn without_keys_the_answer_is_503() {
     let auth = CognitoAuth::new(pool);
     assert!(auth.ready().await.is_err() && !auth.status().is_ready());
     let app = app(auth);
-    let good = format!("Bearer {}", fake.access_token("alice").mint());
+    let good = format!("Bearer {}", fake.access_token("alice").sign());
     for path in ["/me", "/admin"] {
         let expected = Answer { retry_after: Some("1".into()), ..problem(503, None, UNAVAILABLE) };
         assert_eq!(ask(&app, path, &[&good]).await, expected);
@@ -181,7 +181,7 @@ async fn realm_and_metadata_are_in_every_challenge() {
         .realm(HeaderValue::from_static("orders \"beta\""))
         .resource_metadata(HeaderValue::from_static("https://api.example.com/.well-known/oauth-protected-resource"));
     let app = app(auth);
-    let good = format!("Bearer {}", fake.access_token("alice").mint());
+    let good = format!("Bearer {}", fake.access_token("alice").sign());
     let tail = r#"resource_metadata="https://api.example.com/.well-known/oauth-protected-resource""#;
     let realm = r#"Bearer realm="orders \"beta\"""#;
     for (path, values, middle) in [

@@ -77,7 +77,7 @@ impl Admin for Demo {
 
 /// The claims that the layer has left in the request's extensions.
 fn claims(request: &Request<Text>) -> Result<&CognitoClaims, Status> {
-    CognitoClaims::of_request(request.extensions()).map_err(|rejection| status(&rejection))
+    CognitoClaims::from_extensions(request.extensions()).map_err(|rejection| status(&rejection))
 }
 
 /// A refusal from inside of a method. Its text is fixed: nothing of the token is in it.
@@ -96,7 +96,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
              -H 'content-type: application/grpc' -H 'te: trailers' -o -"
         )
     };
-    let token = pool.access_token("alice").mint();
+    let token = pool.access_token("alice").sign();
     println!("{}", call("Greeter/Hello"));
     for method in ["Greeter/Hello", "Greeter/Forget", "Admin/Report"] {
         println!("{} -H 'authorization: Bearer {token}'", call(method));
@@ -164,10 +164,10 @@ mod tests {
         let pool = FakeUserPool::new();
         let channel = connect(&pool).await;
         let (mut greeter, mut admin) = (GreeterClient::new(channel.clone()), AdminClient::new(channel));
-        let alice = pool.access_token("alice").mint();
-        let expired = pool.access_token("alice").expired().mint();
-        let forged = pool.access_token("alice").group("admins").signed_by_a_stranger().mint();
-        let right = pool.access_token("alice").group("admins").scope("greetings/delete").mint();
+        let alice = pool.access_token("alice").sign();
+        let expired = pool.access_token("alice").expired().sign();
+        let forged = pool.access_token("alice").group("admins").signed_with_wrong_key().sign();
+        let right = pool.access_token("alice").group("admins").scope("greetings/delete").sign();
 
         let no_token = (Code::Unauthenticated, "there is no bearer token");
         let not_valid = (Code::Unauthenticated, "the token is not valid");
@@ -198,7 +198,7 @@ mod tests {
             assert!(token.is_none_or(|token| ours.iter().all(|line| !line.contains(token))), "the token is in the log");
         }
 
-        pool.go_dark();
+        pool.set_offline(true);
         let mut dark = GreeterClient::new(connect(&pool).await);
         let (code, text) = seen(dark.hello(request(Some(&alice))).await);
         assert_eq!((code, &*text), (Code::Unavailable, "the token cannot be checked at the moment"));

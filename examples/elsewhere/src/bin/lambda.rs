@@ -59,7 +59,7 @@ fn log_filter() -> EnvFilter {
 async fn demo() -> Result<(), Error> {
     let pool = FakeUserPool::new();
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
-    let token = pool.access_token("alice").mint();
+    let token = pool.access_token("alice").sign();
     println!("curl -i http://127.0.0.1:3000/me");
     println!("curl -i http://127.0.0.1:3000/me -H 'authorization: Bearer {token}'");
     println!("curl -i http://127.0.0.1:3000/admin -H 'authorization: Bearer {token}'");

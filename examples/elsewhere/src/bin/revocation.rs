@@ -213,7 +213,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let redis = env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".to_owned());
     let revocations = Revocations::connecting(Client::open(redis)?, PATIENCE);
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
-    println!("TOKEN={}", pool.access_token("alice").mint());
+    println!("TOKEN={}", pool.access_token("alice").sign());
     println!("curl -i http://127.0.0.1:3000/me -H \"authorization: Bearer $TOKEN\"");
     println!("curl -i http://127.0.0.1:3000/signout-everywhere -X POST -H \"authorization: Bearer $TOKEN\"");
     Ok(axum::serve(listener, app(pool.user_pool(), revocations)?).await?)
@@ -228,7 +228,7 @@ mod tests {
         sync::atomic::{AtomicU32, Ordering},
     };
 
-    use axum_cognito::CheckErrorKind;
+    use axum_cognito::middleware::CheckErrorKind;
     use tokio::{
         net::UnixStream,
         process::{Child, Command},
@@ -256,7 +256,7 @@ mod tests {
             let folder = env::temp_dir().join(format!("revocation-{}-{count}", std::process::id()));
             fs::create_dir(&folder).unwrap();
             let mut redis = Self { folder, process: None };
-            redis.come_back().await;
+            redis.set_offline(false).await;
             redis
         }
 
@@ -364,15 +364,15 @@ mod tests {
         let other_server = Site::new(&redis, &site.pool).await;
         let earlier = unix_seconds(SystemClock.now());
         let session = |name: &str| site.pool.access_token("alice").claim("origin_jti", name);
-        let (phone, laptop) = (session("phone").mint(), session("laptop").mint());
-        let bob = site.pool.access_token("bob").mint();
+        let (phone, laptop) = (session("phone").sign(), session("laptop").sign());
+        let bob = site.pool.access_token("bob").sign();
         for token in [&phone, &laptop, &bob] {
             assert_eq!((site.me(token).await, other_server.me(token).await), (200, 200));
         }
 
         site.sign_out("/signout", &phone).await;
         assert_eq!((site.me(&phone).await, site.me(&laptop).await, site.me(&bob).await), (401, 200, 200));
-        let refreshed = session("phone").claim("auth_time", earlier).mint();
+        let refreshed = session("phone").claim("auth_time", earlier).sign();
         assert_eq!(site.me(&refreshed).await, 401, "all tokens of the session");
 
         site.sign_out("/signout-everywhere", &laptop).await;
@@ -388,12 +388,12 @@ mod tests {
             ("signed in again, and names no session", session("").without("origin_jti").claim("auth_time", later), 200),
         ];
         for (name, token, status) in &table {
-            assert_eq!(site.me(&token.clone().mint()).await, *status, "{name}");
+            assert_eq!(site.me(&token.clone().sign()).await, *status, "{name}");
         }
 
         redis.go_away().await;
         assert_eq!(site.me_at_once(&bob).await, 503);
-        redis.come_back().await;
+        redis.set_offline(false).await;
         assert_eq!(site.me(&bob).await, 200);
         assert_eq!(site.me(&laptop).await, 401, "Redis has not forgotten");
         let entry: u64 = redis::cmd("TTL")
@@ -408,7 +408,7 @@ mod tests {
     async fn who_cannot_be_checked_does_not_get_in_and_does_not_wait() {
         let mut redis = Redis::start().await;
         let site = Site::new(&redis, &FakeUserPool::new()).await;
-        let token = site.pool.access_token("alice").mint();
+        let token = site.pool.access_token("alice").sign();
         assert_eq!(site.me(&token).await, 200);
 
         redis.signal("-STOP").await;
@@ -428,7 +428,7 @@ mod tests {
         assert_eq!(site.send("POST", "/signout-everywhere", &token).await, 503);
         let promise = Revocations::connecting(redis.client(), PATIENT).revoke(user_key("alice"), 1).await;
         assert_eq!(promise.unwrap_err().kind(), CheckErrorKind::Unavailable, "nor if Redis goes after the check");
-        redis.come_back().await;
+        redis.set_offline(false).await;
         assert_eq!(site.me(&token).await, 200);
     }
 
@@ -437,10 +437,10 @@ mod tests {
         let mut redis = Redis::start().await;
         redis.go_away().await;
         let site = Site::new(&redis, &FakeUserPool::new()).await;
-        let token = site.pool.access_token("alice").mint();
+        let token = site.pool.access_token("alice").sign();
         assert_eq!(site.me_at_once(&token).await, 503);
         assert_eq!(site.me_at_once("x").await, 401, "a bad token is refused without Redis");
-        redis.come_back().await;
+        redis.set_offline(false).await;
         assert_eq!(site.me(&token).await, 200);
     }
 }

@@ -80,7 +80,7 @@ async fn answer(socket: &mut WebSocket, claims: &CognitoClaims) {
 async fn main() -> Result<(), Box<dyn Error>> {
     let pool = FakeUserPool::new(); // in production: UserPool::from_env()?
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
-    let token = || pool.access_token("alice").expires_in(Duration::from_secs(60)).mint();
+    let token = || pool.access_token("alice").expires_in(Duration::from_secs(60)).sign();
     println!("let token = {:?};", token());
     println!(
         "curl -i -N --http1.1 --max-time 1 http://127.0.0.1:3000/chat -H 'connection: upgrade' -H 'upgrade: websocket' \
@@ -134,7 +134,7 @@ mod tests {
     async fn a_connection_ends_with_its_token_and_comes_back_with_a_fresh_one() {
         let pool = FakeUserPool::new();
         let address = serve(&pool).await;
-        let short = pool.access_token("alice").expires_in(SHORT).mint();
+        let short = pool.access_token("alice").expires_in(SHORT).sign();
         let ends = CognitoAuth::new(pool.user_pool()).verifier().check(&short).unwrap().expires_at();
         let offer = format!("chat, bearer.{short}");
 
@@ -149,7 +149,7 @@ mod tests {
 
         let again = connect(address, "sec-websocket-protocol", &offer).await.unwrap_err();
         assert!(matches!(again, Error::Http(response) if response.status() == 401));
-        let fresh = format!("chat, bearer.{}", pool.access_token("alice").mint());
+        let fresh = format!("chat, bearer.{}", pool.access_token("alice").sign());
         let (mut socket, _) = connect(address, "sec-websocket-protocol", &fresh).await.unwrap();
         assert_eq!(echo(&mut socket).await, "alice: hello");
     }
@@ -159,7 +159,7 @@ mod tests {
     async fn a_peer_that_does_not_read_ends_as_well() {
         let pool = FakeUserPool::new();
         let address = serve(&pool).await;
-        let short = pool.access_token("alice").expires_in(SHORT).mint();
+        let short = pool.access_token("alice").expires_in(SHORT).sign();
         let (mut socket, _) = connect(address, "authorization", &format!("Bearer {short}")).await.unwrap();
         let flood = async {
             loop {
@@ -175,11 +175,11 @@ mod tests {
     async fn programs_use_the_header_and_nobody_comes_without_a_token() {
         let pool = FakeUserPool::new();
         let address = serve(&pool).await;
-        let token = pool.access_token("alice").mint();
+        let token = pool.access_token("alice").sign();
         let (mut socket, _) = connect(address, "authorization", &format!("Bearer {token}")).await.unwrap();
         assert_eq!(echo(&mut socket).await, "alice: hello");
 
-        let forged = pool.access_token("alice").signed_by_a_stranger().mint();
+        let forged = pool.access_token("alice").signed_with_wrong_key().sign();
         for (offer, status) in [
             ("chat".to_owned(), 401),
             (format!("chat, bearer.{forged}"), 401),

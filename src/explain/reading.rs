@@ -7,7 +7,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::super::{Inner, Pool};
 use crate::{
     base64url,
     error::{VerifyError, VerifyErrorKind},
@@ -17,6 +16,7 @@ use crate::{
     step::VerificationStep,
     time::{span, unix_seconds, utc},
     token_use::TokenUse,
+    verifier::{Pipeline, Pool},
 };
 
 /// The most characters of a value that are shown, as in [`VerifyError::actual`].
@@ -117,14 +117,14 @@ impl<'t> Reading<'t> {
 
 /// What the verifier asks of a token, at one moment.
 pub(super) struct Rules<'v> {
-    pub(super) inner: &'v Inner,
+    pub(super) inner: &'v Pipeline,
     /// The pool that the token names, or else the only one there is.
     pub(super) pool: Option<&'v Pool>,
     pub(super) now: SystemTime,
 }
 
 impl<'v> Rules<'v> {
-    pub(super) fn of(inner: &'v Inner, reading: &Reading<'_>, now: SystemTime) -> Self {
+    pub(super) fn of(inner: &'v Pipeline, reading: &Reading<'_>, now: SystemTime) -> Self {
         let issuer = reading.claim_string("iss");
         let named = issuer.and_then(|issuer| inner.issuers.get(&*issuer)).and_then(|index| inner.pools.get(*index));
         let only = inner.pools.first().filter(|_| inner.pools.len() == 1);

@@ -64,7 +64,7 @@ impl Advice {
                  under this pool's issuer, the keys are taken from the wrong place, or they are static and the pool has rotated since.",
                 rules.origin().choose(
                     "Compare the `kid` in the header of a fresh token with the pool's `jwks.json`. Then check that \
-                     `UserPool::keys_from` returns the URL that you expect. With static keys, deploy the new ones.",
+                     `UserPool::key_source_description` returns the URL that you expect. With static keys, deploy the new ones.",
                     "Compare the `kid` in the header of a fresh token with the pool's `jwks.json`. Then check \
                      `AWS_COGNITO_USER_POOL_ID` and, if it is set, `AWS_COGNITO_JWKS_PATH`.",
                 ),
@@ -396,12 +396,7 @@ fn on_audience(error: &VerifyError) -> Advice {
 #[cfg(all(test, feature = "testing"))]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use crate::{
-        origin::Origin,
-        testing::FakeUserPool,
-        token_use::TokenUse,
-        verifier::{Explanation, Verifier},
-    };
+    use crate::{explain::Explanation, origin::Origin, testing::FakeUserPool, token_use::TokenUse, verifier::Verifier};
 
     async fn fix(origin: Origin, only: TokenUse, token: impl FnOnce(&FakeUserPool) -> String) -> String {
         let fake = FakeUserPool::new();
@@ -418,39 +413,39 @@ mod tests {
         let rows: [(TokenUse, Token, &str, &str); 6] = [
             (
                 TokenUse::Access,
-                |fake| fake.access_token("a").client_id("other").mint(),
+                |fake| fake.access_token("a").client_id("other").sign(),
                 "`UserPool::new(pool_id, [..])`",
                 "`AWS_COGNITO_USER_POOL_CLIENT_ID=a,b`",
             ),
             (
                 TokenUse::Access,
-                |fake| fake.id_token("a").mint(),
+                |fake| fake.id_token("a").sign(),
                 "`UserPool::allow_token_use(TokenUse::Id)`",
                 "`AWS_COGNITO_TOKEN_USE=any`",
             ),
             (
                 TokenUse::Id,
-                |fake| fake.access_token("a").mint(),
+                |fake| fake.access_token("a").sign(),
                 "`UserPool::allow_token_use(TokenUse::Access)`",
                 "`AWS_COGNITO_TOKEN_USE=any`",
             ),
             (
                 TokenUse::Access,
-                |fake| fake.access_token("a").claim("iss", "http://localhost:9229/local_1").mint(),
+                |fake| fake.access_token("a").claim("iss", "http://localhost:9229/local_1").sign(),
                 "`UserPool::with_issuer`",
                 "`AWS_COGNITO_ISSUER`",
             ),
             (
                 TokenUse::Access,
-                |fake| fake.access_token("a").claim("iss", "https://cognito-idp.eu-west-1.amazonaws.com/x_y").mint(),
+                |fake| fake.access_token("a").claim("iss", "https://cognito-idp.eu-west-1.amazonaws.com/x_y").sign(),
                 "`UserPool::new`",
                 "`AWS_COGNITO_USER_POOL_ID`",
             ),
             (
                 TokenUse::Access,
                 |fake| {
-                    fake.go_dark();
-                    fake.access_token("a").mint()
+                    fake.set_offline(true);
+                    fake.access_token("a").sign()
                 },
                 "`UserPool::jwks_url`",
                 "`AWS_COGNITO_JWKS_PATH`",

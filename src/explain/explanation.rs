@@ -1,26 +1,19 @@
-//! Why a token was refused, check by check, for the operator.
-//!
-//! The verdict is that of the real path: [`Verifier::explain`] asks what `verify` asks, only without the cache, and the
-//! [`VerifyError`] itself says which check it comes from. Nothing here decides. What is read of the token besides ([`reading`]) is for
-//! display, and what usually causes a refusal ([`advice`]) is prose.
-
-mod advice;
-mod reading;
+//! The explanation of one token.
 
 use std::fmt::{self, Write as _};
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-use self::{
+use super::{
     advice::Advice,
     reading::{Reading, Rules},
 };
-use super::Verifier;
 use crate::{
     claims::CognitoClaims,
     error::VerifyError,
     step::VerificationStep,
     time::{unix_seconds, utc},
+    verifier::Verifier,
 };
 
 impl Verifier {
@@ -35,13 +28,13 @@ impl Verifier {
     /// `Bearer ` in the header.
     ///
     /// ```
-    /// use axum_cognito::{VerificationStep, StepOutcome, TokenUse, Verifier, testing::FakeUserPool};
+    /// use axum_cognito::{Verifier, explain::{StepOutcome, VerificationStep}, testing::FakeUserPool};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
     /// let fake = FakeUserPool::new();
     /// let verifier = Verifier::new(fake.user_pool());
     ///
-    /// let explanation = verifier.explain(&fake.id_token("alice").mint()).await;
+    /// let explanation = verifier.explain(&fake.id_token("alice").sign()).await;
     /// let failed = explanation.failed().unwrap();
     /// assert_eq!(failed.step, VerificationStep::TokenUse);
     /// assert_eq!((failed.expected.as_deref(), failed.actual.as_deref()), (Some("access"), Some("id")));
@@ -55,7 +48,8 @@ impl Verifier {
     /// # });
     /// ```
     pub async fn explain(&self, token: &str) -> Explanation {
-        let verdict = self.decide(token, |now| self.inner.verify_at(token, now)).await.map(CognitoClaims::new);
+        let verdict =
+            self.check_with_retry(token, |now| self.inner.verify_at(token, now)).await.map(CognitoClaims::new);
         let reading = Reading::of(token, self.inner.max_token_bytes);
         let rules = Rules::of(&self.inner, &reading, self.inner.clock.now());
         Explanation::new(verdict, &reading, &rules)
