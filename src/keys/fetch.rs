@@ -8,9 +8,7 @@ use http::{
 };
 use reqwest::{Client, Response, Url, redirect};
 
-use super::{
-    FetchError, FetchErrorKind, KeyDocument, KeyFuture, KeySource, KeyUpdate, Validators, schedule::DOCUMENT_MAX,
-};
+use super::{FetchError, FetchErrorKind, KeyDocument, KeyFuture, KeySource, KeyUpdate, Validators, set::DOCUMENT_MAX};
 use crate::error::ConfigError;
 
 /// A JWKS endpoint: the default of every pool.

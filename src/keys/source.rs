@@ -52,6 +52,8 @@ pub trait KeySource: Send + Sync + 'static {
     fn describe(&self) -> Cow<'_, str>;
 
     /// The document, if it is known without any I/O. Then the verifier has keys from its first moment.
+    ///
+    /// A document with a `max_age` of [`Duration::MAX`] never changes: no fetch follows, its keys do not become stale, and no request waits.
     fn at_once(&self) -> Option<KeyDocument> {
         None
     }
@@ -143,6 +145,6 @@ impl KeySource for StaticKeySource {
     }
 
     fn at_once(&self) -> Option<KeyDocument> {
-        Some(KeyDocument::new(self.0.clone()))
+        Some(KeyDocument::new(self.0.clone()).with_max_age(Duration::MAX))
     }
 }

@@ -33,7 +33,7 @@ pub struct PoolStatus {
     /// The user pool's id.
     pub pool: String,
     /// Where the keys come from.
-    pub keys_from: String,
+    pub key_source: String,
     /// Whether there are keys, and young enough to be trusted.
     pub ready: bool,
     /// The ids of the keys in use. Public, as the keys are.
@@ -49,12 +49,12 @@ pub struct PoolStatus {
     /// The last look that failed, also when others have succeeded since.
     pub last_failure: Option<KeyFailure>,
     /// Failed looks since the last good one.
-    pub failures_in_a_row: u32,
+    pub consecutive_failures: u32,
     /// The time until the next scheduled look; zero when it is due or under way.
     #[serde(rename = "next_refresh_in_seconds", serialize_with = "seconds")]
     pub next_refresh_in: Option<Duration>,
     /// Looks for keys that have ended since the start, good and bad.
-    pub looks: u64,
+    pub fetches: u64,
 }
 
 /// A look for keys that failed.

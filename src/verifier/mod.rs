@@ -21,7 +21,7 @@ use crate::{
     clock::Clock,
     error::{ConfigError, VerifyError, VerifyErrorKind},
     jwt::{HeaderBuffer, Parts, UnverifiedToken},
-    keys::{KeysError, Look, PoolKeys, Status},
+    keys::{KeysError, PoolKeys, Status, Waited},
     metrics,
     policy::Policy,
     pool::{UserPool, UserPoolId},
@@ -113,32 +113,27 @@ impl Verifier {
         }
     }
 
-    /// Checks a token, and waits for keys at most once if its key is unknown.
+    /// Checks a token, and waits for a key fetch if its key is unknown.
     ///
-    /// The wait is bounded by the fetch timeout, 3 seconds by default, and 1.25 seconds more where a second look is waited for. A token whose
-    /// key is known is never held up.
+    /// It waits for [`request_wait`](VerifierBuilder::request_wait) at most, 3 seconds by default. A token whose key is known never waits.
     ///
     /// # Errors
     /// [`VerifyError`] says what is wrong with the token, or that its key could not be had
     /// ([`VerifyErrorKind::KeysUnavailable`]).
     pub async fn verify(&self, token: &str) -> Result<CognitoClaims, VerifyError> {
-        counted(self.decide(token, |now| self.check_at(token, now)).await)
+        counted(self.decide(|now| self.check_at(token, now)).await)
     }
 
     /// The verdict of `check`, which is asked a second time after a wait for keys if the first time other keys could change it.
-    async fn decide<'v, T>(
-        &'v self,
-        token: &str,
-        check: impl Fn(SystemTime) -> Result<T, Refusal<'v>>,
-    ) -> Result<T, VerifyError> {
+    async fn decide<'v, T>(&'v self, check: impl Fn(SystemTime) -> Result<T, Refusal<'v>>) -> Result<T, VerifyError> {
         let (pool, key_id) = match check(self.inner.clock.now()) {
             Ok(accepted) => return Ok(accepted),
             Err(Refusal::Final(error)) => return Err(error),
             Err(Refusal::Keys { pool, key_id, .. }) => (pool, key_id),
         };
-        match pool.keys.look_for(&key_id, token).await {
-            Look::Decided => check(self.inner.clock.now()).map_err(Refusal::into_error),
-            Look::Unavailable => Err(VerifyError::new(
+        match pool.keys.wait_for(&key_id).await {
+            Waited::Decided => check(self.inner.clock.now()).map_err(Refusal::into_error),
+            Waited::Unavailable => Err(VerifyError::new(
                 VerifyErrorKind::KeysUnavailable,
                 "the keys of the pool could not be had to decide with",
             )),
@@ -172,7 +167,7 @@ impl Verifier {
         let mut without = Vec::new();
         for pool in &self.inner.pools {
             if let Err(error) = pool.keys.ready().await {
-                without.push((pool.id.to_string(), pool.keys.keys_from(), error));
+                without.push((pool.id.to_string(), pool.keys.key_source(), error));
             }
         }
         if without.is_empty() { Ok(()) } else { Err(KeysError { pools: without }) }

@@ -45,10 +45,10 @@ impl Bench {
 
     /// Lets the next look come, and its answer.
     async fn look(&self) {
-        let before = status(&self.verifier).looks;
+        let before = status(&self.verifier).fetches;
         self.clock.advance(HOUR * 2);
         assert!(self.verifier.check(&self.token).is_ok());
-        eventually("the look", || status(&self.verifier).looks > before).await;
+        eventually("the look", || status(&self.verifier).fetches > before).await;
     }
 
     /// A look with this answer, then a good one. What is said of the first, if it failed.
@@ -60,18 +60,18 @@ impl Bench {
         match expected {
             Some(kind) => {
                 let failure = after.last_failure.as_ref().unwrap_or_else(|| panic!("{name}: no failure"));
-                assert!(after.failures_in_a_row >= 1, "{name}: {after:?}");
+                assert!(after.consecutive_failures >= 1, "{name}: {after:?}");
                 assert_eq!(failure.kind, kind, "{name}: {}", failure.message);
                 assert!(failure.message.len() < 200, "{name}: {}", failure.message);
                 assert_eq!(after.key_ids, self.key_ids, "{name}");
                 assert!(after.ready);
             }
-            None => assert_eq!(after.failures_in_a_row, 0, "{name}: {:?}", after.last_failure),
+            None => assert_eq!(after.consecutive_failures, 0, "{name}: {:?}", after.last_failure),
         }
         self.endpoint.set(Mode::good(&fake().jwks_json()));
         for _ in 0..20 {
             self.look().await;
-            if status(&self.verifier).failures_in_a_row == 0 {
+            if status(&self.verifier).consecutive_failures == 0 {
                 return expected.and_then(|_| Some(after.last_failure?.message));
             }
         }

@@ -35,7 +35,7 @@ async fn at_every_moment_of_the_cycle_and_whatever_the_endpoint_does() {
         .pool(pool)
         .clock(clock.clone())
         .fetch_timeout(Duration::from_millis(150))
-        .cool_down(Duration::from_millis(100))
+        .unknown_key_cooldown(Duration::from_millis(100))
         .build()
         .unwrap();
     eventually_ready(&verifier).await;
@@ -55,11 +55,11 @@ async fn at_every_moment_of_the_cycle_and_whatever_the_endpoint_does() {
             Some(mode) => endpoint.set(mode),
             None => endpoint.go_down().await,
         }
-        let before = status(&verifier).looks;
+        let before = status(&verifier).fetches;
         // Due, under way, failed, backing off, and strangers in between.
         clock.advance(HOUR * 2);
         let (mut checked, mut strangers) = (0, Vec::new());
-        while status(&verifier).looks < before + 2 || checked < 100 {
+        while status(&verifier).fetches < before + 2 || checked < 100 {
             verify_at_once(&verifier, &token);
             checked += 1;
             if checked % 10 == 0 {
@@ -78,7 +78,7 @@ async fn at_every_moment_of_the_cycle_and_whatever_the_endpoint_does() {
         clock.advance(HOUR * 2);
         eventually("recovery", || {
             verify_at_once(&verifier, &token);
-            status(&verifier).failures_in_a_row == 0
+            status(&verifier).consecutive_failures == 0
         })
         .await;
     }

@@ -78,7 +78,7 @@ pub async fn open_loop(
     let tokens: Vec<_> = (0..count.min(500))
         .map(|nth| fake.access_token(&format!("user-{nth}")).expires_in(HOUR * 24 * 300).mint())
         .collect();
-    let looks_before = verifier.status().pools[0].looks;
+    let looks_before = verifier.status().pools[0].fetches;
     let (fake, clock, application) = (fake.clone(), clock.cloned(), Handle::current());
     // Sent from a thread of its own: Tokio's timers go by milliseconds, and a whole one would be measured with each request.
     let senders = spawn_blocking(move || {
@@ -117,6 +117,6 @@ pub async fn open_loop(
     }
     times.sort_unstable();
     let at = |share: usize| times.get(times.len() * share / 100).copied().unwrap_or_default();
-    let looks = verifier.status().pools[0].looks - looks_before;
+    let looks = verifier.status().pools[0].fetches - looks_before;
     Seen { answered: times.len(), refused, p50: at(50), p99: at(99), looks, strangers: sent_by_strangers }
 }

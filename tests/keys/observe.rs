@@ -90,15 +90,15 @@ async fn status_tells_the_story_as_json() {
     assert_eq!(
         json(&verifier),
         json!({"ready": false, "pools": [{
-            "pool": "us-east-1_FakePool1", "keys_from": "a script", "ready": false, "key_ids": [], "skipped": [],
-            "age_seconds": null, "last_success": null, "last_failure": null, "failures_in_a_row": 0,
-            "next_refresh_in_seconds": null, "looks": 0
+            "pool": "us-east-1_FakePool1", "key_source": "a script", "ready": false, "key_ids": [], "skipped": [],
+            "age_seconds": null, "last_success": null, "last_failure": null, "consecutive_failures": 0,
+            "next_refresh_in_seconds": null, "fetches": 0
         }]})
     );
     verifier.ready().await.unwrap();
     sleep(MINUTE).await;
     let after = json(&verifier)["pools"][0].take();
-    assert_eq!((&after["ready"], &after["age_seconds"], &after["looks"]), (&json!(true), &json!(60), &json!(1)));
+    assert_eq!((&after["ready"], &after["age_seconds"], &after["fetches"]), (&json!(true), &json!(60), &json!(1)));
     assert_eq!(after["key_ids"].as_array().unwrap().len(), 2);
     assert!((3180..=3540).contains(&after["next_refresh_in_seconds"].as_u64().unwrap()), "{after}");
     assert!(after["last_success"].is_u64());
@@ -108,7 +108,7 @@ async fn status_tells_the_story_as_json() {
     let after = json(&verifier)["pools"][0].take();
     assert_eq!(after["last_failure"]["kind"], "redirect");
     assert_eq!(after["last_failure"]["message"], "as the script says");
-    assert!(after["failures_in_a_row"].as_u64().unwrap() > 3 && after["ready"] == true, "{after}");
+    assert!(after["consecutive_failures"].as_u64().unwrap() > 3 && after["ready"] == true, "{after}");
 }
 
 /// The log is the application's: whoever writes it may ask for the state of the keys, or take his time.

@@ -89,7 +89,7 @@ async fn a_source_that_panics_has_failed() {
     let status = status(&verifier);
     let failure = status.last_failure.unwrap();
     assert_eq!((failure.kind, &*failure.message), (FetchErrorKind::Cancelled, "the key source panicked"));
-    assert_eq!(status.failures_in_a_row, 1);
+    assert_eq!(status.consecutive_failures, 1);
 }
 
 #[tokio::test]

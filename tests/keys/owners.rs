@@ -107,7 +107,7 @@ fn several_runtimes_one_after_the_other() {
         assert!(verifier.check(&token).is_err());
         settle().await;
     });
-    assert_eq!(status(&verifier).failures_in_a_row, 0);
+    assert_eq!(status(&verifier).consecutive_failures, 0);
     for make in [current_thread as fn() -> Runtime, several_threads, current_thread] {
         let runtime = make();
         let before = script.fetches();
@@ -197,7 +197,7 @@ fn a_shutdown_in_the_midst_of_a_look() {
         assert!(waiting.is_finished());
         // Nobody's failure, and the next look is due soon.
         let after = status(&verifier);
-        assert_eq!((after.failures_in_a_row, after.last_failure.is_some()), (0, false));
+        assert_eq!((after.consecutive_failures, after.last_failure.is_some()), (0, false));
         assert!(after.next_refresh_in.is_some_and(|next| next <= SECOND), "{after:?}");
         assert_eq!(verifier.check(&genuine(&fake())).unwrap_err().kind(), VerifyErrorKind::KeysUnavailable);
     }

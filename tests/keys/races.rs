@@ -80,7 +80,7 @@ fn rotate_verify_withdraw() {
     let script = Script::starting_with(&one, Line::Document(both.clone()));
     let clock = ManualClock::starting_now();
     // However often a look that a busy machine holds up is taken for lost, the keys do not grow too old.
-    let patient = patient(script.pool()).trust_keys_for(DAY * 30);
+    let patient = patient(script.pool()).max_stale(DAY * 30);
     let verifier = patient.cached_tokens(64).clock(clock.clone()).build().unwrap();
     let runtime = runtime(3);
     runtime.block_on(verifier.ready()).unwrap();
@@ -111,10 +111,10 @@ fn rotate_verify_withdraw() {
                 });
                 // One look may have begun before; a second has begun after.
                 for _ in 0..2 {
-                    let before = status(&verifier).looks;
+                    let before = status(&verifier).fetches;
                     let start = Instant::now();
                     let mut advanced = 0;
-                    while status(&verifier).looks == before {
+                    while status(&verifier).fetches == before {
                         // Once, and again where a look that was under way has taken the first for itself.
                         if advanced < 60 && start.elapsed() >= SECOND * advanced {
                             clock.advance(HOUR * 2);

@@ -73,10 +73,10 @@ async fn failures_back_off_and_the_good_keys_serve() {
     assert!(spread > 0.1, "no jitter: {gaps:?}");
     assert!(verifier.check(&token).is_ok());
     let status = status(&verifier);
-    assert!(status.ready && status.failures_in_a_row >= 10, "{status:?}");
+    assert!(status.ready && status.consecutive_failures >= 10, "{status:?}");
     script.set(Line::Keys);
     sleep(MINUTE).await;
-    assert_eq!(crate::support::status(&verifier).failures_in_a_row, 0);
+    assert_eq!(crate::support::status(&verifier).consecutive_failures, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -119,17 +119,17 @@ async fn on_the_wire_these_are_if_none_match_and_if_modified_since() {
     let verifier = patient(pool).clock(clock.clone()).build().unwrap();
     let token = genuine(&fake);
     let look = async || {
-        let before = status(&verifier).looks;
+        let before = status(&verifier).fetches;
         clock.advance(HOUR * 2);
         assert!(verifier.check(&token).is_ok());
-        eventually("the look", || status(&verifier).looks > before).await;
+        eventually("the look", || status(&verifier).fetches > before).await;
         (endpoint.requests().pop().unwrap().to_ascii_lowercase(), status(&verifier))
     };
     verifier.ready().await.unwrap();
     eventually("the end of the first load", || endpoint.open_connections() == 0).await;
     let (request, after) = look().await;
     assert!(request.contains("if-none-match: w/\"a b\"\r\n"), "{request}");
-    assert_eq!((after.failures_in_a_row, after.age), (0, Some(Duration::ZERO)), "304 is a success");
+    assert_eq!((after.consecutive_failures, after.age), (0, Some(Duration::ZERO)), "304 is a success");
 
     let date = "Sun, 01 Nov 2026 00:00:00 GMT";
     endpoint.set(Mode::answer("200 OK", &format!("last-modified: {date}\r\n"), &document));
@@ -138,7 +138,7 @@ async fn on_the_wire_these_are_if_none_match_and_if_modified_since() {
     let (request, after) = look().await;
     assert!(request.contains(&format!("if-modified-since: {}\r\n", date.to_ascii_lowercase())), "{request}");
     assert!(!request.contains("if-none-match"), "the old tag is gone with its version");
-    assert_eq!(after.failures_in_a_row, 0);
+    assert_eq!(after.consecutive_failures, 0);
 }
 
 /// A Lambda between two calls, a laptop with its lid closed: the time of day goes on, timers do not.
@@ -283,7 +283,7 @@ async fn stale_keys_are_trusted_for_a_day_and_no_longer() {
 async fn the_bound_of_trust_can_be_set_and_brings_looks_forward() {
     let fake = fake();
     let script = Script::new(&fake);
-    let verifier = script.builder().trust_keys_for(MINUTE).build().unwrap();
+    let verifier = script.builder().max_stale(MINUTE).build().unwrap();
     verifier.ready().await.unwrap();
     let token = genuine(&fake);
     // However short the bound, working keys are renewed before it.
@@ -365,7 +365,7 @@ async fn a_failure_before_a_long_sleep_refuses_nobody_after_it() {
     clock.advance(HOUR * 2);
     assert!(verifier.verify(&token).await.is_ok());
     settle().await;
-    assert_eq!(status(&verifier).failures_in_a_row, 1);
+    assert_eq!(status(&verifier).consecutive_failures, 1);
     script.set(Line::Keys);
     clock.advance(DAY * 2);
     assert!(verifier.verify(&token).await.is_ok());

@@ -24,7 +24,7 @@ async fn a_file_is_read_again() {
     let path = scratch("jwks.json");
     let clock = ManualClock::starting_now();
     let pool = fake.user_pool().jwks_file(&path);
-    let verifier = patient(pool).clock(clock.clone()).cool_down(Duration::from_millis(100)).build().unwrap();
+    let verifier = patient(pool).clock(clock.clone()).unknown_key_cooldown(Duration::from_millis(100)).build().unwrap();
 
     let error = verifier.ready().await.unwrap_err();
     assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
@@ -88,7 +88,7 @@ fn a_file_system_that_hangs_takes_one_thread() {
     runtime.block_on(async {
         let error = verifier.ready().await.unwrap_err();
         assert_eq!(error.pools().next().unwrap().2.kind(), FetchErrorKind::Timeout, "{error}");
-        eventually("more looks", || status(&verifier).looks > 5).await;
+        eventually("more looks", || status(&verifier).fetches > 5).await;
         // Those of other tests come and go.
         eventually("no thread but the one that hangs", || threads() == 1).await;
         assert_eq!(status(&verifier).last_failure.unwrap().kind, FetchErrorKind::Timeout);
@@ -124,7 +124,7 @@ fn static_keys_need_no_runtime_and_do_not_age() {
         assert!(verifier.check(&token).is_ok(), "{:?}", verifier.status());
         clock.advance(DAY * 2);
     }
-    assert_eq!(status(&verifier).keys_from, "a static key set");
+    assert_eq!(status(&verifier).key_source, "a static key set");
 }
 
 #[tokio::test(start_paused = true)]

@@ -47,7 +47,7 @@ async fn on_sockets_with_several_threads_too() {
     let endpoint = Endpoint::start(good.clone()).await;
     // A cool-down that a busy machine does not outlast.
     let pool = fake.user_pool().jwks_url(endpoint.url()).unwrap();
-    let verifier = patient(pool).cool_down(HOUR).build().unwrap();
+    let verifier = patient(pool).unknown_key_cooldown(HOUR).build().unwrap();
     verifier.ready().await.unwrap();
     eventually("the end of the first load", || endpoint.open_connections() == 0).await;
     let loaded_by = endpoint.request_count();
@@ -96,7 +96,7 @@ async fn in_the_cool_down_they_are_refused_without_a_fetch() {
 async fn the_cool_down_can_be_set() {
     let fake = fake();
     let script = Script::new(&fake);
-    let verifier = script.builder().cool_down(MINUTE).build().unwrap();
+    let verifier = script.builder().unknown_key_cooldown(MINUTE).build().unwrap();
     verifier.ready().await.unwrap();
     let _ = verifier.verify(&forged(&fake, "a")).await;
     advance(MINUTE - SECOND).await;

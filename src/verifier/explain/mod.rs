@@ -50,7 +50,7 @@ impl Verifier {
     /// # });
     /// ```
     pub async fn explain(&self, token: &str) -> Explanation {
-        let verdict = self.decide(token, |now| self.inner.verify_at(token, now)).await.map(CognitoClaims::new);
+        let verdict = self.decide(|now| self.inner.verify_at(token, now)).await.map(CognitoClaims::new);
         let reading = Reading::of(token, self.inner.max_token_bytes);
         let rules = Rules::of(&self.inner, &reading, self.inner.clock.now());
         Explanation::new(verdict, &reading, &rules)

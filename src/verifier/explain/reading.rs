@@ -157,7 +157,7 @@ impl<'v> Rules<'v> {
         let status = self.pool.filter(|_| error.kind() == VerifyErrorKind::KeysUnavailable)?.keys.status();
         let trouble =
             status.last_failure.map_or_else(|| "no look for keys has ended yet".to_owned(), |last| last.message);
-        Some((format!("keys from {}", status.keys_from), trouble))
+        Some((format!("keys from {}", status.key_source), trouble))
     }
 }
 
