@@ -97,6 +97,8 @@ impl PoolKeys {
 
     /// Returns `true` if the key with this serial is in use, so that the token cache may rely on it.
     pub(crate) fn holds(&self, serial: u64, now: SystemTime) -> bool {
+        // First, because it can withdraw stale keys.
+        self.refresh_if_due(now);
         self.shared.keys.load().as_ref().is_some_and(|loaded| loaded.is_fresh(now) && loaded.set.holds(serial))
     }
 
@@ -139,7 +141,7 @@ impl PoolKeys {
         let mut completed = shared.completed.subscribe();
         loop {
             if shared.has_keys() {
-                shared.start_timer_if_gone();
+                shared.start_timer();
                 return Ok(());
             }
             if !timers::are_here().await {
@@ -277,6 +279,11 @@ impl Locked {
             fetches: 0,
         }
     }
+
+    /// Returns `true` if there is no timer, or if it ended with its runtime.
+    fn needs_timer(&self) -> bool {
+        self.alarm.is_some() && self.timer.as_ref().is_none_or(AbortHandle::is_finished)
+    }
 }
 
 /// What to tell the application after unlocking.
@@ -321,12 +328,19 @@ impl Shared {
     /// A request has found that the state machine should have been woken.
     #[cold]
     fn on_due(self: &Arc<Self>) {
-        match Handle::try_current().map(|runtime| timers::known(&runtime)) {
-            Ok(Some(true)) => drop(self.on(Input::Event(Event::Wake))),
-            // The task of the timer finds out whether there are timers.
-            Ok(None) => self.start_timer_if_gone(),
+        let Ok(runtime) = Handle::try_current() else { return self.preload() };
+        match timers::known(&runtime) {
+            Some(true) => drop(self.on(Input::Event(Event::Wake))),
             // Nothing can be fetched here. A source that needs no fetch is read again.
-            Ok(Some(false)) | Err(_) => self.preload(),
+            Some(false) => self.preload(),
+            None => {
+                let shared = Arc::clone(self);
+                runtime.spawn(async move {
+                    if timers::are_here().await {
+                        shared.on(Input::Event(Event::Wake));
+                    }
+                });
+            }
         }
     }
 
@@ -354,8 +368,12 @@ impl Shared {
         let (event, fresh) = self.prepare(input, &mut locked, &mut news, time);
         let reply = locked.state.on(event, now, &mut actions);
         self.store(&actions, fresh, &mut locked, &mut news, time);
+        let needs_timer = !matches!(event, Event::Preloaded { .. }) && locked.needs_timer();
         drop(locked);
         self.perform(&actions);
+        if needs_timer {
+            self.start_timer();
+        }
         self.tell(&news);
         reply
     }
@@ -458,11 +476,8 @@ impl Shared {
                 Action::StartFetch { fetch } => self.start_fetch(fetch),
                 Action::AbortFetch { fetch } => self.abort_fetch(fetch),
                 Action::WakeWaiters { fetch } => self.completed.send_modify(|last| *last = fetch.max(*last)),
-                Action::ArmTimer(Some(_)) => {
-                    self.rearmed.notify_one();
-                    self.start_timer_if_gone();
-                }
-                Action::Publish { .. } | Action::Withdraw | Action::ArmTimer(None) | Action::Report(_) => {}
+                Action::ArmTimer(_) => self.rearmed.notify_one(),
+                Action::Publish { .. } | Action::Withdraw | Action::Report(_) => {}
             }
         }
     }
@@ -492,12 +507,11 @@ impl Shared {
         }
     }
 
-    /// Starts the timer if there is none, or if it ended with its runtime.
-    fn start_timer_if_gone(self: &Arc<Self>) {
+    /// Starts the timer on this runtime, unless it runs on another.
+    fn start_timer(self: &Arc<Self>) {
         let Ok(runtime) = Handle::try_current() else { return };
-        let gone = |locked: &Locked| locked.timer.as_ref().is_none_or(AbortHandle::is_finished);
         let mut locked = self.lock();
-        if locked.alarm.is_some() && gone(&locked) {
+        if locked.needs_timer() && timers::known(&runtime) != Some(false) {
             // Spawned under the lock, so that there is one. The task holds nothing whose destructor takes the lock.
             locked.timer = Some(runtime.spawn(Arc::clone(self).keep_time()).abort_handle());
         }

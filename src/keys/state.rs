@@ -148,16 +148,22 @@ impl State {
         if !self.fixed && self.lease.take_if(|lease| self.now > lease.stale_at).is_some() {
             actions.extend([Action::Withdraw, Action::Report(Report::Stale)]);
         }
-        let Some(fetch) = self.fetch else { return };
-        let late = self.now.checked_sub(fetch.started.saturating_add(self.settings.fetch_timeout));
-        let Some(late) = late else { return };
-        actions.push(Action::AbortFetch { fetch: fetch.number });
-        if late <= LATE {
-            self.failed(fetch.number, true, now, actions);
-        } else {
-            self.abort_probe(actions);
-            self.cancelled(fetch.number, Duration::ZERO, actions);
+        while let Some((fetch, late)) = self.overdue() {
+            actions.push(Action::AbortFetch { fetch });
+            if late <= LATE {
+                self.failed(fetch, true, now, actions);
+            } else {
+                self.abort_probe(actions);
+                self.cancelled(fetch, Duration::ZERO, actions);
+            }
         }
+    }
+
+    /// The fetch that has taken too long, and by how much.
+    fn overdue(&self) -> Option<(u64, Duration)> {
+        let fetch = self.fetch?;
+        let deadline = fetch.started.saturating_add(self.settings.fetch_timeout);
+        Some((fetch.number, self.now.checked_sub(deadline)?))
     }
 
     fn wake(&mut self, actions: &mut Vec<Action>) {
@@ -274,7 +280,8 @@ impl State {
         let Some(fetch) = self.fetch.take_if(|fetch| fetch.number == number) else { return };
         self.fetch = self.probe.take();
         self.due = Some(self.now.saturating_add(wait));
-        if fetch.cause == Cause::UnknownKid {
+        // A retry was paid for by the fetch that failed.
+        if fetch.cause == Cause::UnknownKid && self.failures == 0 {
             self.budget.give_back(self.settings.unknown_key_cooldown);
         }
         self.wake_waiters(fetch.number, actions);
