@@ -127,7 +127,7 @@ fn seen_before_while_keys_rotate(bencher: Bencher<'_, '_>) {
     let fake = FakeUserPool::new();
     let verifier = Verifier::builder()
         .pool(fake.user_pool())
-        .cool_down(Duration::from_millis(100))
+        .unknown_key_cooldown(Duration::from_millis(100))
         .build()
         .expect("settings in range");
     let token = fake.access_token("alice").sign();

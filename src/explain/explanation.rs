@@ -48,8 +48,7 @@ impl Verifier {
     /// # });
     /// ```
     pub async fn explain(&self, token: &str) -> Explanation {
-        let verdict =
-            self.check_with_retry(token, |now| self.inner.verify_at(token, now)).await.map(CognitoClaims::new);
+        let verdict = self.check_with_retry(|now| self.inner.verify_at(token, now)).await.map(CognitoClaims::new);
         let reading = Reading::of(token, self.inner.max_token_bytes);
         let rules = Rules::of(&self.inner, &reading, self.inner.clock.now());
         Explanation::new(verdict, &reading, &rules)

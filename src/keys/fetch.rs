@@ -8,9 +8,7 @@ use http::{
 };
 use reqwest::{Certificate, Client, Proxy, Response, Url, redirect};
 
-use super::{
-    FetchError, FetchErrorKind, KeyDocument, KeyFuture, KeySource, KeyUpdate, Validators, schedule::DOCUMENT_MAX,
-};
+use super::{FetchError, FetchErrorKind, KeyDocument, KeyFuture, KeySource, KeyUpdate, Validators, set::DOCUMENT_MAX};
 use crate::error::ConfigError;
 
 /// Fetches keys from a JWKS endpoint. Every pool uses this source by default.

@@ -14,9 +14,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{
-    FetchError, FetchErrorKind, KeyDocument, KeyFuture, KeySource, KeyUpdate, Validators, schedule::DOCUMENT_MAX,
-};
+use super::{FetchError, FetchErrorKind, KeyDocument, KeyFuture, KeySource, KeyUpdate, Validators, set::DOCUMENT_MAX};
 
 /// A JWKS file. It is read at the start, at every refresh and when a token names an unknown key, so replacing the file
 /// replaces the keys.

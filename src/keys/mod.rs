@@ -1,26 +1,30 @@
 //! A pool's public keys: where they come from, which of them are fit for use, and how they stay fresh.
 //!
-//! Beside the path of a token, and touching it only where one pointer is swapped, runs the path of a key set:
+//! Key refresh runs alongside the path of a token and meets it only where one pointer is swapped:
 //!
 //! ```text
-//! refresh    when to look, and who waits for it        (schedule: the numbers)
-//!   source   one document from an endpoint, a file, …  (fetch: over HTTPS)
-//!   jwk      JSON -> RSA keys fit for RS256
-//!   set      each key parsed once
-//!   store    the pointer that every verification reads
+//! state      when to fetch, who waits, how long keys may be used: pure   (settings, message, elapsed)
+//!   driver   the lock, the tasks and the pointer that every verification reads   (timers, report)
+//!     source one document from an endpoint, a file, …   (fetch: over HTTPS)
+//!     jwk    JSON -> RSA keys fit for RS256
+//!     set    each key parsed once
 //! ```
 
-mod cool_down;
+mod driver;
+mod elapsed;
 mod error;
 mod fetch;
 mod file;
 mod jwk;
 mod key;
-mod refresh;
-mod schedule;
+mod message;
+mod report;
 mod set;
+mod settings;
 mod source;
+mod state;
 mod status;
+mod timers;
 
 pub use jsonwebtoken::jwk::JwkSet;
 
@@ -31,8 +35,8 @@ pub use jwk::SkipReason;
 pub use source::{FnKeySource, KeyDocument, KeyFuture, KeySource, KeyUpdate, StaticKeySource, Validators};
 pub use status::{KeyFailure, KeyStatus, PoolStatus, SkippedKey, TokenStatus};
 pub(crate) use {
+    driver::{PoolKeys, Waited},
     fetch::is_loopback,
     key::{Signed, VerifyingKey},
-    refresh::{Look, PoolKeys},
-    schedule::Schedule,
+    settings::RefreshSettings,
 };

@@ -16,6 +16,9 @@ pub(crate) struct KeySet {
     listed: Arc<str>,
 }
 
+/// The longest document, in bytes. Cognito's has two keys and less than 2 KiB; this leaves room for hundreds.
+pub(crate) const DOCUMENT_MAX: usize = 256 * 1024;
+
 /// How many key ids a message names.
 const LISTED_MAX: usize = 4;
 

@@ -53,6 +53,8 @@ pub trait KeySource: Send + Sync + 'static {
     fn describe(&self) -> Cow<'_, str>;
 
     /// Returns the document if it is known without any I/O. The verifier then has keys as soon as it is built.
+    ///
+    /// A document with a `max_age` of [`Duration::MAX`] never changes: no fetch follows, its keys never become stale, and no request waits.
     fn preloaded(&self) -> Option<KeyDocument> {
         None
     }
@@ -170,7 +172,7 @@ impl KeySource for StaticKeySource {
     }
 
     fn preloaded(&self) -> Option<KeyDocument> {
-        Some(KeyDocument::new(self.0.clone()))
+        Some(KeyDocument::new(self.0.clone()).with_max_age(Duration::MAX))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     clients::ClientList,
     clock::{Clock, SystemClock},
     error::ConfigError,
-    keys::{PoolKeys, Schedule},
+    keys::{PoolKeys, RefreshSettings},
     policy::LEEWAY_MAX,
     pool::UserPool,
 };
@@ -57,7 +57,7 @@ pub struct VerifierBuilder {
     max_token_bytes: usize,
     token_cache_capacity: usize,
     max_cached_token_bytes: usize,
-    schedule: Schedule,
+    refresh: RefreshSettings,
 }
 
 impl Verifier {
@@ -83,7 +83,7 @@ impl VerifierBuilder {
             max_token_bytes: MAX_TOKEN_BYTES,
             token_cache_capacity: TOKEN_CACHE_CAPACITY,
             max_cached_token_bytes: MAX_CACHED_TOKEN_BYTES,
-            schedule: Schedule::default(),
+            refresh: RefreshSettings::default(),
         }
     }
 
@@ -141,39 +141,48 @@ impl VerifierBuilder {
         self
     }
 
-    /// The longest time between two looks for keys in the background. Default: one hour.
+    /// Sets the longest time between two scheduled key fetches. Default: one hour.
     ///
-    /// A key that Cognito withdraws stops verifying at the next look. `Cache-Control: max-age` of the endpoint shortens the time, but
+    /// A key that Cognito withdraws stops verifying at the next fetch. `Cache-Control: max-age` of the endpoint shortens the time, but
     /// not below five minutes. From one second to one day.
     pub fn refresh_interval(mut self, interval: Duration) -> Self {
-        self.schedule.refresh_interval = interval;
+        self.refresh.refresh_interval = interval;
         self
     }
 
-    /// How long the last good keys are trusted while the endpoint cannot be reached. Default: 24 hours.
+    /// Sets how long the last good keys are used while every fetch fails. Default: 24 hours.
     ///
-    /// That is the longest life of a Cognito token: an outage of the endpoint up to then costs nobody who is signed in. After
-    /// it, tokens are answered with 503. Looks come at the latest at half of it. From one minute to 30 days.
-    pub fn trust_keys_for(mut self, bound: Duration) -> Self {
-        self.schedule.trust_for = bound;
+    /// That is the longest lifetime of a Cognito token, so an outage of the endpoint does not sign anyone out. Tokens get 503 when the keys
+    /// are stale. Fetches are at most half this time apart. From one minute to 30 days.
+    pub fn max_stale(mut self, age: Duration) -> Self {
+        self.refresh.max_stale = age;
         self
     }
 
-    /// The longest duration of one look for keys, connecting included. Default: 3 seconds.
+    /// Sets how long a key fetch may take, connecting included. Default: 10 seconds.
     ///
-    /// Also the longest that a request with an unknown key waits, but for 1.25 seconds more where a second look is waited for. While there are no
-    /// keys, another try starts every 0.6 seconds beside those that hang, so a long timeout means many connections. From 100 milliseconds to
-    /// one minute.
-    pub fn fetch_timeout(mut self, bound: Duration) -> Self {
-        self.schedule.fetch_timeout = bound;
+    /// A slow endpoint then still loads at a cold start, although requests do not wait that long: see
+    /// [`request_wait`](Self::request_wait). From 100 milliseconds to one minute.
+    pub fn fetch_timeout(mut self, limit: Duration) -> Self {
+        self.refresh.fetch_timeout = limit;
         self
     }
 
-    /// The time after a look that a token with an unknown key caused, in which further unknown keys cause none. Default: 5 seconds.
+    /// Sets how long a request with an unknown key waits for key fetches. Default: 3 seconds.
     ///
-    /// From 100 milliseconds to one hour.
-    pub fn cool_down(mut self, time: Duration) -> Self {
-        self.schedule.cool_down = time;
+    /// The response is 503 with `Retry-After` if no fetch has completed by then. The fetch goes on, and later requests use its keys.
+    /// Zero means that no request waits. At most one minute.
+    pub fn request_wait(mut self, limit: Duration) -> Self {
+        self.refresh.request_wait = limit;
+        self
+    }
+
+    /// Sets the average time between key fetches that tokens with unknown keys cause. Default: 5 seconds.
+    ///
+    /// Anyone can send such a token, so this limits the load that unauthenticated clients can put on the key endpoint. If no token caused a
+    /// fetch for a whole cooldown, the next two fetches may be one second apart. From 100 milliseconds to one hour.
+    pub fn unknown_key_cooldown(mut self, cooldown: Duration) -> Self {
+        self.refresh.unknown_key_cooldown = cooldown;
         self
     }
 
@@ -191,11 +200,12 @@ impl VerifierBuilder {
         within("max_token_bytes", self.max_token_bytes as u64, MAX_TOKEN_BYTES_RANGE)?;
         within("token_cache_capacity", self.token_cache_capacity as u64, (0, TOKEN_CACHE_CAPACITY_MAX))?;
         within("max_cached_token_bytes", self.max_cached_token_bytes as u64, MAX_TOKEN_BYTES_RANGE)?;
-        let Schedule { refresh_interval, trust_for, fetch_timeout, cool_down } = self.schedule;
-        within("refresh_interval (ms)", millis(refresh_interval), (1000, 24 * 3600 * 1000))?;
-        within("trust_keys_for (ms)", millis(trust_for), (60 * 1000, 30 * 24 * 3600 * 1000))?;
-        within("fetch_timeout (ms)", millis(fetch_timeout), (100, 60 * 1000))?;
-        within("cool_down (ms)", millis(cool_down), (100, 3600 * 1000))?;
+        let refresh = &self.refresh;
+        within("refresh_interval (ms)", millis(refresh.refresh_interval), (1000, 24 * 3600 * 1000))?;
+        within("max_stale (ms)", millis(refresh.max_stale), (60 * 1000, 30 * 24 * 3600 * 1000))?;
+        within("fetch_timeout (ms)", millis(refresh.fetch_timeout), (100, 60 * 1000))?;
+        within("request_wait (ms)", millis(refresh.request_wait), (0, 60 * 1000))?;
+        within("unknown_key_cooldown (ms)", millis(refresh.unknown_key_cooldown), (100, 3600 * 1000))?;
         let mut issuers: Vec<_> = self.pools.iter().flat_map(UserPool::issuers).collect();
         issuers.sort_unstable();
         if let Some(twins) = issuers.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -212,7 +222,7 @@ impl VerifierBuilder {
         let issuers_listed = issuers.keys().map(|issuer| &**issuer).collect::<Vec<_>>().join(", ").into();
         let pools = self.pools.into_iter().map(|pool| {
             let id = Arc::new(pool.id().clone());
-            let keys = PoolKeys::new(Arc::clone(&id), pool.keys, Arc::clone(&self.clock), self.schedule);
+            let keys = PoolKeys::new(Arc::clone(&id), pool.keys, Arc::clone(&self.clock), self.refresh);
             Pool { id, clients: ClientList::new(pool.clients), policy: pool.policy, keys, origin: pool.origin }
         });
         Verifier {
@@ -244,7 +254,7 @@ impl fmt::Debug for VerifierBuilder {
             .field("pools", &self.pools)
             .field("leeway", &self.leeway)
             .field("max_token_bytes", &self.max_token_bytes)
-            .field("schedule", &self.schedule)
+            .field("refresh", &self.refresh)
             .finish_non_exhaustive()
     }
 }

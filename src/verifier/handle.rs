@@ -8,7 +8,7 @@ use crate::claims::VerifiedToken;
 use crate::{
     claims::CognitoClaims,
     error::{ConfigError, VerifyError, VerifyErrorKind},
-    keys::{KeyStatus, KeysError, Look},
+    keys::{KeyStatus, KeysError, Waited},
     metrics,
 };
 
@@ -67,22 +67,20 @@ impl Verifier {
         }
     }
 
-    /// Checks a token, and waits for keys at most once if its key is unknown.
+    /// Checks a token, and waits for a key fetch if its key is unknown.
     ///
-    /// The wait is bounded by the fetch timeout, 3 seconds by default, and 1.25 seconds more where a second look is waited for. A token whose
-    /// key is known is never held up.
+    /// It waits for [`request_wait`](crate::VerifierBuilder::request_wait) at most, 3 seconds by default. A token whose key is known never
+    /// waits.
     ///
     /// # Errors
-    /// [`VerifyError`] says what is wrong with the token, or that its key could not be had
-    /// ([`VerifyErrorKind::KeysUnavailable`]).
+    /// [`VerifyError`] says what is wrong with the token, or that its key is unavailable ([`VerifyErrorKind::KeysUnavailable`]).
     pub async fn verify(&self, token: &str) -> Result<CognitoClaims, VerifyError> {
-        self.inner.counted(self.check_with_retry(token, |now| self.check_at(token, now)).await)
+        self.inner.counted(self.check_with_retry(|now| self.check_at(token, now)).await)
     }
 
-    /// The verdict of `check`, which is asked a second time after a wait for keys if the first time other keys could change it.
+    /// Runs `check`, and runs it once more after a key fetch if the token's key was unknown.
     pub(crate) async fn check_with_retry<'v, T>(
         &'v self,
-        token: &str,
         check: impl Fn(SystemTime) -> Result<T, Failure<'v>>,
     ) -> Result<T, VerifyError> {
         let (pool, key_id) = match check(self.inner.clock.now()) {
@@ -90,11 +88,11 @@ impl Verifier {
             Err(Failure::Final(error)) => return Err(error),
             Err(Failure::UnknownKey { pool, key_id, .. }) => (pool, key_id),
         };
-        match pool.keys.look_for(&key_id, token).await {
-            Look::Decided => check(self.inner.clock.now()).map_err(Failure::into_error),
-            Look::Unavailable => Err(VerifyError::new(
+        match pool.keys.wait_for(&key_id).await {
+            Waited::Decided => check(self.inner.clock.now()).map_err(Failure::into_error),
+            Waited::Unavailable => Err(VerifyError::new(
                 VerifyErrorKind::KeysUnavailable,
-                "the keys of the pool could not be had to decide with",
+                "the keys of the pool are unavailable, so the token cannot be checked",
             )),
         }
     }
@@ -126,7 +124,7 @@ impl Verifier {
         let mut without = Vec::new();
         for pool in &self.inner.pools {
             if let Err(error) = pool.keys.ready().await {
-                without.push((pool.id.to_string(), pool.keys.key_source_description(), error));
+                without.push((pool.id.to_string(), pool.keys.key_source(), error));
             }
         }
         if without.is_empty() { Ok(()) } else { Err(KeysError { pools: without }) }

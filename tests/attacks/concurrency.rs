@@ -48,7 +48,7 @@ async fn serve_two_users() {
     let fake = FakeUserPool::new();
     // So patient that a busy machine makes no request's wait for the new keys too long.
     let builder = Verifier::builder().pool(fake.user_pool()).fetch_timeout(Duration::from_secs(60));
-    let verifier = builder.cool_down(COOL_DOWN).build().unwrap();
+    let verifier = builder.unknown_key_cooldown(COOL_DOWN).build().unwrap();
     let app = Router::new().route("/me", get(me)).layer(CognitoAuth::from(verifier.clone()));
     let tokens = Arc::new(RwLock::new(mint(&fake)));
     let (sent, refused) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));

@@ -90,7 +90,7 @@ fn no_time_of_the_host_is_a_panic() {
     let verifier = Verifier::builder()
         .pool(FORGE.pool())
         .clock(clock.clone())
-        .trust_keys_for(Duration::from_secs(2_592_000))
+        .max_stale(Duration::from_secs(2_592_000))
         .build()
         .unwrap();
     let token = access().sign();

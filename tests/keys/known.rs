@@ -35,7 +35,7 @@ async fn at_every_moment_of_the_cycle_and_whatever_the_endpoint_does() {
         .pool(pool)
         .clock(clock.clone())
         .fetch_timeout(Duration::from_millis(150))
-        .cool_down(Duration::from_millis(100))
+        .unknown_key_cooldown(Duration::from_millis(100))
         .build()
         .unwrap();
     eventually_ready(&verifier).await;

@@ -15,7 +15,7 @@ use crate::{log::Log, support::*};
 
 /// The lines from `INFO` on since the last call.
 fn lines(log: &Log) -> Vec<String> {
-    let text = log.take().replace(" axum_cognito::keys::refresh", "");
+    let text = log.take().replace(" axum_cognito::keys::report", "");
     text.lines().map(|line| line.trim().to_owned()).collect()
 }
 
@@ -35,12 +35,12 @@ async fn the_log_has_each_transition_once() {
     };
     starts(
         &lines(&log),
-        &["WARN: could not get the keys of the user pool pool=us-east-1_FakePool1 kind=\"connect\" from=a script"],
+        &["WARN: could not fetch the keys of the user pool pool=us-east-1_FakePool1 kind=\"connect\" from=a script"],
     );
     // Another kind of failure is another.
     script.set(Line::Fail(FetchErrorKind::Status));
     sleep(MINUTE).await;
-    starts(&lines(&log), &["WARN: could not get the keys of the user pool pool=us-east-1_FakePool1 kind=\"status\""]);
+    starts(&lines(&log), &["WARN: could not fetch the keys of the user pool pool=us-east-1_FakePool1 kind=\"status\""]);
     script.set(Line::Keys);
     sleep(SECOND).await;
     starts(
@@ -60,8 +60,8 @@ async fn the_log_has_each_transition_once() {
     starts(
         &lines(&log),
         &[
-            "WARN: could not get the keys of the user pool",
-            "ERROR: the keys of the user pool are too old to be trusted",
+            "WARN: could not fetch the keys of the user pool",
+            "ERROR: the keys of the user pool are stale and no longer used",
         ],
     );
 }
@@ -150,7 +150,7 @@ async fn keys_that_grew_old_in_a_sleep_are_an_event_too() {
     assert!(verifier.verify(&genuine(&fake())).await.is_err());
     sleep(MINUTE).await;
     let errors = || lines(&log).into_iter().filter(|line| line.starts_with("ERROR")).collect::<Vec<_>>();
-    assert_eq!(errors(), ["ERROR: the keys of the user pool are too old to be trusted pool=us-east-1_FakePool1"]);
+    assert_eq!(errors(), ["ERROR: the keys of the user pool are stale and no longer used pool=us-east-1_FakePool1"]);
     // Once an outage.
     script.set(Line::Keys);
     sleep(MINUTE).await;

@@ -80,7 +80,7 @@ fn rotate_verify_withdraw() {
     let script = Script::starting_with(&one, Line::Document(both.clone()));
     let clock = ManualClock::starting_now();
     // However often a look that a busy machine holds up is taken for lost, the keys do not grow too old.
-    let patient = patient(script.pool()).trust_keys_for(DAY * 30);
+    let patient = patient(script.pool()).max_stale(DAY * 30);
     let verifier = patient.token_cache_capacity(64).clock(clock.clone()).build().unwrap();
     let runtime = runtime(3);
     runtime.block_on(verifier.ready()).unwrap();

@@ -64,106 +64,80 @@ async fn a_look_that_began_too_early_refuses_nobody() {
     assert_eq!(script.fetches(), 3);
 }
 
-/// A stranger spends the look a moment before the rotation. The first genuine token is refused; from the second on, all wait for the
-/// early second look, which begins between 1 and 1.25 seconds after the stranger's look has ended.
+/// A forged token spends a fetch just before the rotation. The budget has another, one second later.
 #[tokio::test(start_paused = true)]
-async fn a_stranger_just_before_costs_one_refusal_and_a_second() {
+async fn rotation_after_a_forged_token_is_picked_up_within_a_second() {
     let fake = FakeUserPool::new();
     let script = Script::new(&fake);
     let app = app(&script.ready().await);
+    advance(SECOND * 5).await;
     assert_eq!(call(&app, &forged(&fake, "made up")).await.0, StatusCode::UNAUTHORIZED);
     fake.rotate();
-    let start = Instant::now();
-    let mut tokens = new_tokens(&fake, 101);
-    let first = tokens.pop().unwrap();
-    assert_eq!(call(&app, &first).await.0, StatusCode::UNAUTHORIZED);
-    assert_eq!(call(&app, &first).await.0, StatusCode::UNAUTHORIZED, "one token is one witness");
+    assert_eq!(call_all(&app, new_tokens(&fake, 100)).await, (0, 100, 0), "within the pause");
+    advance(Duration::from_millis(999)).await;
+    assert_eq!(call_all(&app, new_tokens(&fake, 100)).await, (0, 100, 0));
     assert_eq!(script.fetches(), 2);
-    let late = {
-        let (app, fake) = (app.clone(), fake.clone());
-        // Made-up ids go on being refused at once meanwhile.
-        tokio::spawn(async move {
-            sleep(SECOND / 2).await;
-            let start = Instant::now();
-            let refused = call_all(&app, (0..100).map(|nth| forged(&fake, nth)).collect()).await;
-            (refused, start.elapsed())
-        })
-    };
-    assert_eq!(call_all(&app, tokens).await, (100, 0, 0));
-    let took = start.elapsed().as_millis();
-    assert!((1000..=1251).contains(&took), "{took} ms");
-    assert_eq!(late.await.unwrap(), ((0, 100, 0), Duration::ZERO));
-    assert_eq!(call(&app, &first).await.0, StatusCode::OK);
+    advance(Duration::from_millis(1)).await;
+    assert_eq!(call_all(&app, new_tokens(&fake, 100)).await, (100, 0, 0));
     assert_eq!(script.fetches(), 3);
 }
 
-/// Genuine tokens that wait for the stranger's look itself, whose answer is older than the new key.
+/// Genuine tokens that wait for the fetch of a forged one, whose response is older than the new key.
 #[tokio::test(start_paused = true)]
-async fn waiting_for_a_strangers_look_costs_one_refusal_too() {
+async fn rotation_during_the_fetch_of_a_forged_token_is_picked_up_a_second_after_it() {
     let fake = FakeUserPool::new();
     let script = Script::new(&fake);
     let app = app(&script.ready().await);
+    advance(SECOND * 5).await;
     script.set(Line::Late(SECOND));
-    let stranger = tokio::spawn({
+    let forged = tokio::spawn({
         let (app, token) = (app.clone(), forged(&fake, "made up"));
         async move { call(&app, &token).await.0 }
     });
-    eventually("the stranger's look", || script.fetches() == 2).await;
+    eventually("the fetch", || script.fetches() == 2).await;
     fake.rotate();
     script.set(Line::Keys);
-    assert_eq!(call_all(&app, new_tokens(&fake, 100)).await, (99, 1, 0));
-    assert_eq!(stranger.await.unwrap(), StatusCode::UNAUTHORIZED);
+    let start = Instant::now();
+    assert_eq!(call_all(&app, new_tokens(&fake, 100)).await, (0, 100, 0));
+    assert!(start.elapsed() <= SECOND, "no second wait: {:?}", start.elapsed());
+    assert_eq!(forged.await.unwrap(), StatusCode::UNAUTHORIZED);
+    advance(SECOND).await;
+    assert_eq!(call_all(&app, new_tokens(&fake, 100)).await, (100, 0, 0));
     assert_eq!(script.fetches(), 3);
 }
 
-/// The worst that a single user sees: one token, sent again and again, while a stranger has spent the look. The cool-down, and no more.
+/// The worst that an unauthenticated client can do to a rotation: spend every fetch that the budget allows.
 #[tokio::test(start_paused = true)]
-async fn a_lone_user_waits_out_the_cool_down_at_worst() {
-    let fake = FakeUserPool::new();
-    let script = Script::new(&fake);
-    let app = app(&script.ready().await);
-    let _ = call(&app, &forged(&fake, "made up")).await;
-    fake.rotate();
-    let (start, token) = (Instant::now(), genuine(&fake));
-    while call(&app, &token).await.0 != StatusCode::OK {
-        sleep(Duration::from_millis(100)).await;
-    }
-    assert_eq!(start.elapsed(), SECOND * 5);
-}
-
-/// The worst that can be done on purpose, by someone who knows the rules and goes on: two cool-downs.
-#[tokio::test(start_paused = true)]
-async fn a_stranger_on_purpose_costs_two_cool_downs_at_worst() {
-    let fake = FakeUserPool::new();
-    let script = Script::new(&fake);
-    let verifier = script.ready().await;
-    let app = app(&verifier);
-    let mut worst = Duration::ZERO;
-    for attempt in 0..10u32 {
-        // Two made-up tokens that agree on a key, all the time.
-        let attack = tokio::spawn({
-            let (verifier, fake) = (verifier.clone(), fake.clone());
-            async move {
-                for nth in 0.. {
-                    let token = format!("{}{:04}", forged(&fake, "agreed"), nth % 10_000);
-                    let verifier = verifier.clone();
-                    tokio::spawn(async move { verifier.verify(&token).await.is_ok() });
-                    sleep(Duration::from_millis(50)).await;
+async fn rotation_under_a_flood_of_forged_tokens_is_picked_up_within_the_cooldown() {
+    for cooldown in [SECOND, SECOND * 5, MINUTE] {
+        let fake = FakeUserPool::new();
+        let script = Script::new(&fake);
+        let verifier = script.builder().unknown_key_cooldown(cooldown).build().unwrap();
+        verifier.ready().await.unwrap();
+        let app = app(&verifier);
+        let mut worst = Duration::ZERO;
+        for attempt in 0..10u32 {
+            let attack = tokio::spawn({
+                let (verifier, fake) = (verifier.clone(), fake.clone());
+                async move {
+                    for nth in 0.. {
+                        let _ = verifier.verify(&forged(&fake, nth)).await;
+                        sleep(Duration::from_millis(50)).await;
+                    }
                 }
+            });
+            sleep(cooldown * 4 + cooldown * attempt / 9).await;
+            fake.rotate();
+            let (start, token) = (Instant::now(), new_tokens(&fake, 1).remove(0));
+            while call(&app, &token).await.0 != StatusCode::OK {
+                sleep(Duration::from_millis(20)).await;
             }
-        });
-        sleep(Duration::from_millis(20_000 + u64::from(attempt) * 1_100)).await;
-        fake.rotate();
-        let (start, tokens) = (Instant::now(), new_tokens(&fake, 3));
-        let mut turn = tokens.iter().cycle();
-        while call(&app, turn.next().unwrap()).await.0 != StatusCode::OK {
-            sleep(Duration::from_millis(20)).await;
+            worst = worst.max(start.elapsed());
+            attack.abort();
         }
-        worst = worst.max(start.elapsed());
-        attack.abort();
+        assert!(worst <= cooldown + Duration::from_millis(50), "{cooldown:?}: {worst:?}");
+        assert!(worst > cooldown / 2, "the attack works: {worst:?}");
     }
-    assert!(worst <= SECOND * 10 + Duration::from_millis(50), "{worst:?}");
-    assert!(worst > SECOND * 5, "the attack works: {worst:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -211,10 +185,9 @@ async fn a_rotation_in_an_outage_is_not_the_users_fault() {
     assert_eq!(call(&app, &new).await.0, StatusCode::OK);
 }
 
-/// The worst of a rotation in an outage: two tokens have agreed on the new key and spent the second look in vain, and the endpoint comes
-/// back right after it. The doubled cool-down, and no more.
+/// The worst of a rotation in an outage: the endpoint comes back right after a token has spent a fetch. The cooldown, and no more.
 #[tokio::test(start_paused = true)]
-async fn a_rotation_in_an_outage_is_over_two_cool_downs_after_it_at_worst() {
+async fn rotation_in_an_outage_is_picked_up_a_cooldown_after_it_at_worst() {
     let fake = FakeUserPool::new();
     let script = Script::new(&fake);
     let app = app(&script.ready().await);
@@ -223,14 +196,52 @@ async fn a_rotation_in_an_outage_is_over_two_cool_downs_after_it_at_worst() {
     for token in new_tokens(&fake, 2) {
         assert_eq!(call(&app, &token).await.0, StatusCode::SERVICE_UNAVAILABLE);
     }
-    assert_eq!(script.fetches(), 3, "the second look is spent");
+    assert_eq!(script.fetches(), 3, "one fetch and one retry");
     script.set(Line::Keys);
-    let (start, tokens) = (Instant::now(), new_tokens(&fake, 3));
-    let mut turn = tokens.iter().cycle();
-    while call(&app, turn.next().unwrap()).await.0 != StatusCode::OK {
+    let (start, token) = (Instant::now(), genuine(&fake));
+    while call(&app, &token).await.0 != StatusCode::OK {
         sleep(Duration::from_millis(20)).await;
     }
-    assert_eq!(start.elapsed(), SECOND * 10);
+    assert_eq!(start.elapsed(), SECOND * 5);
+}
+
+/// One reset connection is retried at once, with keys and without: no request is rejected for it.
+#[tokio::test(start_paused = true)]
+async fn one_transient_failure_costs_no_request() {
+    for cold in [true, false] {
+        let fake = FakeUserPool::new();
+        let script = Script::new(&fake);
+        let verifier = script.builder().build().unwrap();
+        if !cold {
+            verifier.ready().await.unwrap();
+        }
+        fake.rotate();
+        script.fail_next(FetchErrorKind::Body);
+        let start = Instant::now();
+        assert_eq!(call_all(&app(&verifier), new_tokens(&fake, 8)).await, (8, 0, 0), "cold: {cold}");
+        assert_eq!((start.elapsed(), status(&verifier).consecutive_failures), (Duration::ZERO, 0));
+        assert_eq!(status(&verifier).last_failure.unwrap().kind, FetchErrorKind::Body, "an operator can see it");
+    }
+}
+
+/// A fetch may take longer than a request waits, so a slow endpoint loads at a cold start.
+#[tokio::test(start_paused = true)]
+async fn slow_endpoint_loads_at_a_cold_start() {
+    for slow in [SECOND * 2, SECOND * 4, SECOND * 9] {
+        let fake = fake();
+        let script = Script::starting_with(&fake, Line::Late(slow));
+        let verifier = script.builder().build().unwrap();
+        let (app, token, start) = (app(&verifier), genuine(&fake), Instant::now());
+        let first = call(&app, &token).await;
+        let waited = start.elapsed();
+        assert_eq!(first.0 == StatusCode::OK, slow < SECOND * 3, "{slow:?}");
+        assert_eq!(waited, slow.min(SECOND * 3), "{slow:?}");
+        while !verifier.status().is_ready() {
+            sleep(Duration::from_millis(10)).await;
+        }
+        assert!(start.elapsed() <= slow + Duration::from_millis(10), "{:?}", start.elapsed());
+        assert_eq!(call(&app, &token).await.0, StatusCode::OK);
+    }
 }
 
 /// What a token learns from the first load is final, so that made-up ones cause no second: it costs one refusal where the pool rotates in
@@ -251,24 +262,4 @@ async fn a_rotation_during_the_first_load_costs_one_refusal() {
     assert_eq!(call(&app, &token).await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(call(&app, &token).await.0, StatusCode::OK);
     assert_eq!(first.await.unwrap(), StatusCode::OK);
-}
-
-/// A fleet that was sent the same tokens does not take its second looks in step.
-#[tokio::test(start_paused = true)]
-async fn second_looks_are_spread_out() {
-    let (old, new) = (fake(), FakeUserPool::new());
-    let mut waits = Vec::new();
-    for _ in 0..20 {
-        let script = Script::new(&old);
-        let app = app(&script.ready().await);
-        let _ = call(&app, &forged(&old, "made up")).await;
-        script.set(Line::Document(new.jwks_json()));
-        let start = Instant::now();
-        let mut tokens = new_tokens(&new, 2);
-        assert_eq!(call(&app, &tokens.remove(0)).await.0, StatusCode::UNAUTHORIZED);
-        assert_eq!(call(&app, &tokens.remove(0)).await.0, StatusCode::OK);
-        waits.push(start.elapsed().as_millis());
-    }
-    let (first, last) = (waits.iter().min().unwrap(), waits.iter().max().unwrap());
-    assert!(*first >= 1000 && *last <= 1251 && last - first > 50, "a quarter of a second to be spread over: {waits:?}");
 }

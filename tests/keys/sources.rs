@@ -24,7 +24,7 @@ async fn a_file_is_read_again() {
     let path = scratch("jwks.json");
     let clock = ManualClock::starting_now();
     let pool = fake.user_pool().jwks_file(&path);
-    let verifier = patient(pool).clock(clock.clone()).cool_down(Duration::from_millis(100)).build().unwrap();
+    let verifier = patient(pool).clock(clock.clone()).unknown_key_cooldown(Duration::from_millis(100)).build().unwrap();
 
     let error = verifier.ready().await.unwrap_err();
     assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");

@@ -48,6 +48,8 @@ pub enum Line {
 struct Inner {
     fake: FakeUserPool,
     line: Mutex<Line>,
+    /// The next fetch fails like this, whatever the line says.
+    next: Mutex<Option<FetchErrorKind>>,
     asked: Mutex<Vec<(Instant, Validators)>>,
 }
 
@@ -61,11 +63,20 @@ impl Script {
     }
 
     pub fn starting_with(fake: &FakeUserPool, line: Line) -> Self {
-        Self(Arc::new(Inner { fake: fake.clone(), line: Mutex::new(line), asked: Mutex::default() }))
+        Self(Arc::new(Inner {
+            fake: fake.clone(),
+            line: Mutex::new(line),
+            next: Mutex::default(),
+            asked: Mutex::default(),
+        }))
     }
 
     pub fn set(&self, line: Line) {
         *self.0.line.lock().unwrap() = line;
+    }
+
+    pub fn fail_next(&self, kind: FetchErrorKind) {
+        *self.0.next.lock().unwrap() = Some(kind);
     }
 
     pub fn fetches(&self) -> usize {
@@ -99,7 +110,10 @@ impl KeySource for Script {
         self.0.asked.lock().unwrap().push((Instant::now(), known.clone()));
         let keys = || KeyDocument::new(self.0.fake.jwks_json());
         let changed = |document| Ok(KeyUpdate::Changed(document));
-        let line = self.0.line.lock().unwrap().clone();
+        let line = match self.0.next.lock().unwrap().take() {
+            Some(kind) => Line::Fail(kind),
+            None => self.0.line.lock().unwrap().clone(),
+        };
         let answer = match line {
             Line::Keys => changed(keys()),
             Line::KeysFor(max_age) => changed(keys().with_max_age(max_age)),
@@ -202,7 +216,7 @@ pub async fn settle() {
 
 /// Settings for tests on sockets, where a busy machine takes its time: a look is not given up for it.
 pub fn patient(pool: UserPool) -> VerifierBuilder {
-    Verifier::builder().pool(pool).fetch_timeout(MINUTE)
+    Verifier::builder().pool(pool).fetch_timeout(MINUTE).request_wait(MINUTE)
 }
 
 /// Loads the keys where the time for a look is so short that a busy machine may need several.

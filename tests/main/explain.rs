@@ -55,8 +55,12 @@ fn each_lie_fails_its_check_and_passes_those_before() {
     let pool = fake.user_pool().allow_token_use(TokenUse::Id).audience("https://api.example.com").unwrap();
     // One that stands still: a verdict on `exp` names the second, and two of them are compared.
     let clock = ManualClock::starting_now();
-    let verifier =
-        Verifier::builder().pool(pool).clock(clock.clone()).cool_down(Duration::from_millis(100)).build().unwrap();
+    let verifier = Verifier::builder()
+        .pool(pool)
+        .clock(clock.clone())
+        .unknown_key_cooldown(Duration::from_millis(100))
+        .build()
+        .unwrap();
     let runtime = runtime();
     let token = || fake.access_token("alice").claim("aud", "https://api.example.com");
     let minted = token().sign();

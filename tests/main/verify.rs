@@ -467,10 +467,10 @@ fn settings_out_of_range_are_refused_by_name() {
         (builder().max_token_bytes(2 << 20), "max_token_bytes"),
         (builder().refresh_interval(Duration::ZERO), "refresh_interval"),
         (builder().refresh_interval(Duration::MAX), "refresh_interval"),
-        (builder().trust_keys_for(secs(1)), "trust_keys_for"),
+        (builder().max_stale(secs(1)), "max_stale"),
         (builder().fetch_timeout(Duration::ZERO), "fetch_timeout"),
         (builder().fetch_timeout(secs(61)), "fetch_timeout"),
-        (builder().cool_down(Duration::ZERO), "cool_down"),
+        (builder().unknown_key_cooldown(Duration::ZERO), "unknown_key_cooldown"),
     ] {
         let error = builder.build().unwrap_err();
         assert!(matches!(error, ConfigError::OutOfRange { .. }) && error.to_string().contains(setting), "{error}");

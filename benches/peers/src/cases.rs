@@ -196,7 +196,7 @@ fn threads(name: &str, handle: &Handle, work: impl Fn(usize) + Sync + 'static) -
 
 /// What axum-cognito refuses without a look at the signature.
 fn refusals(material: &Material, runtime: &Runtime) -> Vec<Case> {
-    let verifier = made(builder(material).cool_down(Duration::from_secs(3600)).build(), runtime);
+    let verifier = made(builder(material).unknown_key_cooldown(Duration::from_secs(3600)).build(), runtime);
     let refused = |name: &str, token: &str| {
         let (verifier, token) = (verifier.clone(), token.to_owned());
         repeated(Table::Refusal, name, move || assert!(black_box(verifier.check(&token)).is_err()))

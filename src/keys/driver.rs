@@ -1,0 +1,630 @@
+//! Runs the [state machine](super::state) of key refresh: turns what happens on a runtime into events, and performs the actions.
+//!
+//! There is no policy here. The lock is held while the state machine runs and while the pointer to the keys is stored, which takes a few
+//! instructions. Nothing of the application is called under it: not the log, the metrics, the [`KeySource`] or the [`Clock`].
+//! Keys are published before waiting requests are woken, and requests are woken before anything is reported.
+//!
+//! Two kinds of task exist. A fetch runs on the runtime of the request that started it. The timer runs on the runtime of the first
+//! request, and the next event replaces it if that runtime has ended. Dropping [`PoolKeys`] ends both.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use arc_swap::ArcSwapOption;
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, watch},
+    task::AbortHandle,
+    time::{Instant, timeout_at},
+};
+
+use super::{
+    FetchError, FetchErrorKind, KeyDocument, KeyFailure, KeySource, KeyUpdate, PoolStatus, RefreshSettings, Validators,
+    VerifyingKey,
+    message::{Action, Alarm, Event, Now, Reply, Report},
+    report::{Level, Reporter},
+    set::{DOCUMENT_MAX, KeySet},
+    state::State,
+    timers,
+};
+use crate::{
+    clock::Clock,
+    error::{VerifyError, VerifyErrorKind},
+    pool::UserPoolId,
+};
+
+/// The keys of one pool and the tasks that keep them fresh. Dropping it ends the tasks.
+pub(crate) struct PoolKeys {
+    shared: Arc<Shared>,
+}
+
+/// What a request that waited for keys does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waited {
+    /// Check the token again: the keys in use decide.
+    Decided,
+    /// Nothing could be found out, and the caller is not at fault.
+    Unavailable,
+}
+
+impl PoolKeys {
+    pub(crate) fn new(
+        pool: Arc<UserPoolId>,
+        source: Arc<dyn KeySource>,
+        clock: Arc<dyn Clock>,
+        settings: RefreshSettings,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            reporter: Reporter::new(pool),
+            source,
+            clock,
+            settings,
+            started: Instant::now(),
+            keys: ArcSwapOption::empty(),
+            alarm: AtomicU64::new(0),
+            horizon: millis(State::horizon(&settings)),
+            locked: Mutex::new(Locked::new(settings)),
+            rearmed: Notify::new(),
+            completed: watch::Sender::new(0),
+        });
+        shared.preload();
+        Self { shared }
+    }
+
+    /// Returns the key with this id, from one snapshot of the pointer.
+    pub(crate) fn find(&self, key_id: &str, now: SystemTime) -> Result<Arc<VerifyingKey>, VerifyError> {
+        match &*self.shared.keys.load() {
+            Some(loaded) if loaded.is_fresh(now) => loaded.set.find(key_id).map(Arc::clone).ok_or_else(|| {
+                VerifyError::new(VerifyErrorKind::UnknownKey, "no key of the pool has the token's key id")
+                    .of("kid")
+                    .expected_value(loaded.set.listed())
+                    .actual_value(key_id)
+            }),
+            _ => Err(VerifyError::new(VerifyErrorKind::KeysUnavailable, "the keys of the pool are not available")),
+        }
+    }
+
+    /// Returns `true` if the key with this serial is in use, so that the token cache may rely on it.
+    pub(crate) fn holds(&self, serial: u64, now: SystemTime) -> bool {
+        // First, because it can withdraw stale keys.
+        self.refresh_if_due(now);
+        self.shared.keys.load().as_ref().is_some_and(|loaded| loaded.is_fresh(now) && loaded.set.holds(serial))
+    }
+
+    /// Starts a fetch if one is due, without waiting for it. Costs one comparison otherwise.
+    pub(crate) fn refresh_if_due(&self, now: SystemTime) {
+        if self.shared.is_due(now) {
+            self.shared.on_due();
+        }
+    }
+
+    /// Waits for a fetch on behalf of a token whose key is unknown, at most for `request_wait`.
+    pub(crate) async fn wait_for(&self, key_id: &str) -> Waited {
+        let shared = &self.shared;
+        // Keys that cannot change need no runtime.
+        if shared.keys.load().as_ref().is_some_and(|loaded| loaded.until == Duration::MAX) {
+            return Waited::Decided;
+        }
+        let can_fetch = timers::are_here().await;
+        let deadline = Instant::now() + shared.settings.request_wait;
+        let mut completed = shared.completed.subscribe();
+        let mut decided_by = None;
+        loop {
+            let fetch = match shared.on(Input::UnknownKid { key_id, can_fetch, decided_by }) {
+                Reply::KeyPresent | Reply::Unknown => return Waited::Decided,
+                Reply::Unavailable => return Waited::Unavailable,
+                Reply::Wait { fetch, decided_by: by } => {
+                    decided_by = Some(by);
+                    fetch
+                }
+            };
+            if !matches!(timeout_at(deadline, completed.wait_for(|last| *last >= fetch)).await, Ok(Ok(_))) {
+                return Waited::Unavailable;
+            }
+        }
+    }
+
+    /// Waits until keys are in use or a fetch has failed.
+    pub(crate) async fn ready(&self) -> Result<(), FetchError> {
+        let shared = &self.shared;
+        let mut completed = shared.completed.subscribe();
+        loop {
+            if shared.has_keys() {
+                shared.start_timer();
+                return Ok(());
+            }
+            if !timers::are_here().await {
+                return Err(FetchError::new(FetchErrorKind::Other, timers::MISSING));
+            }
+            let Reply::Wait { fetch, .. } = shared.on(Input::Event(Event::Load)) else { return Ok(()) };
+            // The state machine ends a fetch in time, unless the runtime of its timer stands still.
+            let limit = Instant::now() + shared.settings.request_wait + shared.settings.fetch_timeout * 2;
+            if !matches!(timeout_at(limit, completed.wait_for(|last| *last >= fetch)).await, Ok(Ok(_))) {
+                return Err(shared.timed_out());
+            }
+            let locked = shared.lock();
+            if let Some((_, error)) = locked.last_failure.as_ref().filter(|_| locked.state.failures() > 0) {
+                return Err(error.clone());
+            }
+        }
+    }
+
+    pub(crate) fn key_source(&self) -> String {
+        self.shared.source.describe().into_owned()
+    }
+
+    pub(crate) fn status(&self) -> PoolStatus {
+        let shared = &self.shared;
+        let (now, time) = shared.now();
+        let loaded = shared.keys.load_full();
+        let (last_failure, consecutive_failures, next_refresh_in, fetches) = {
+            let mut locked = shared.lock();
+            let next_refresh_in = locked.state.next_refresh_in(now);
+            (locked.last_failure.clone(), locked.state.failures(), next_refresh_in, locked.fetches)
+        };
+        PoolStatus {
+            pool: shared.reporter.pool(),
+            key_source: self.key_source(),
+            ready: loaded.as_ref().is_some_and(|loaded| loaded.is_fresh(time)),
+            key_ids: loaded.iter().flat_map(|loaded| loaded.set.key_ids()).map(str::to_owned).collect(),
+            skipped: loaded.iter().flat_map(|loaded| loaded.set.skipped()).cloned().collect(),
+            age: loaded.as_ref().map(|loaded| time.duration_since(loaded.at).unwrap_or_default()),
+            last_success: loaded.as_ref().map(|loaded| loaded.at),
+            last_failure: last_failure.map(|(at, error)| KeyFailure {
+                at,
+                kind: error.kind(),
+                message: error.to_string(),
+            }),
+            consecutive_failures,
+            next_refresh_in,
+            fetches,
+        }
+    }
+}
+
+impl Drop for PoolKeys {
+    fn drop(&mut self) {
+        self.shared.on(Input::Event(Event::Close));
+        let timer = self.shared.lock().timer.take();
+        // After unlocking: ending a task can run its destructors here.
+        if let Some(timer) = timer {
+            timer.abort();
+        }
+    }
+}
+
+/// Keys in use.
+struct Loaded {
+    set: Arc<KeySet>,
+    /// When a fetch last found them to be the newest.
+    at: SystemTime,
+    /// Until when they may be used, as wall-clock time since the Unix epoch.
+    until: Duration,
+}
+
+impl Loaded {
+    fn is_fresh(&self, now: SystemTime) -> bool {
+        since_epoch(now) <= self.until
+    }
+}
+
+/// What a fetch has brought.
+struct Fresh {
+    set: Arc<KeySet>,
+    /// [`None`] if the document has not changed.
+    validators: Option<Validators>,
+    max_age: Option<Duration>,
+}
+
+/// What happens to the state machine.
+enum Input<'i> {
+    Event(Event),
+    UnknownKid { key_id: &'i str, can_fetch: bool, decided_by: Option<u64> },
+    Preloaded(Fresh),
+    Completed { fetch: u64, result: Result<Fresh, FetchError> },
+}
+
+struct Shared {
+    reporter: Reporter,
+    source: Arc<dyn KeySource>,
+    clock: Arc<dyn Clock>,
+    settings: RefreshSettings,
+    started: Instant,
+    /// What every verification reads. Written under the lock.
+    keys: ArcSwapOption<Loaded>,
+    /// When a request must wake the state machine because the timer has not: milliseconds of the [`Clock`]. Written under the lock.
+    alarm: AtomicU64,
+    /// An alarm further away than this many milliseconds means that the clock was moved backwards.
+    horizon: u64,
+    locked: Mutex<Locked>,
+    /// The timer has a new alarm.
+    rearmed: Notify,
+    /// The highest number of a completed fetch. Raised after its keys are published.
+    completed: watch::Sender<u64>,
+}
+
+struct Locked {
+    state: State,
+    alarm: Option<Alarm>,
+    timer: Option<AbortHandle>,
+    tasks: Vec<(u64, AbortHandle)>,
+    validators: Validators,
+    last_failure: Option<(SystemTime, FetchError)>,
+    /// The kind of failure that was logged last.
+    logged: Option<FetchErrorKind>,
+    fetches: u64,
+}
+
+impl Locked {
+    fn new(settings: RefreshSettings) -> Self {
+        Self {
+            state: State::new(settings),
+            alarm: Some(Alarm::AT_ONCE),
+            timer: None,
+            tasks: Vec::new(),
+            validators: Validators::default(),
+            last_failure: None,
+            logged: None,
+            fetches: 0,
+        }
+    }
+
+    /// Returns `true` if there is no timer, or if it ended with its runtime.
+    fn needs_timer(&self) -> bool {
+        self.alarm.is_some() && self.timer.as_ref().is_none_or(AbortHandle::is_finished)
+    }
+}
+
+/// What to tell the application after unlocking.
+#[derive(Default)]
+struct News {
+    /// The keys before and after.
+    published: Option<(Option<Arc<Loaded>>, Arc<KeySet>)>,
+    /// Failed fetches, as far as they matter.
+    failed: Option<(FetchError, u32, Level)>,
+    recovered: Option<u32>,
+    stale: bool,
+    /// A fetch has completed: how it failed, if it did.
+    completed: Option<Option<FetchErrorKind>>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Locked> {
+        self.locked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The present time. Never called with the lock held: the clock is the application's.
+    fn now(&self) -> (Now, SystemTime) {
+        let time = self.clock.now();
+        let now = Now {
+            monotonic: Instant::now().saturating_duration_since(self.started),
+            wall: since_epoch(time),
+            random: random(),
+        };
+        (now, time)
+    }
+
+    fn has_keys(&self) -> bool {
+        let now = self.clock.now();
+        self.keys.load().as_ref().is_some_and(|loaded| loaded.is_fresh(now))
+    }
+
+    fn is_due(&self, now: SystemTime) -> bool {
+        let (now, alarm) = (millis(since_epoch(now)), self.alarm.load(Ordering::Relaxed));
+        now >= alarm || alarm != u64::MAX && alarm - now > self.horizon
+    }
+
+    /// A request has found that the state machine should have been woken.
+    #[cold]
+    fn on_due(self: &Arc<Self>) {
+        let Ok(runtime) = Handle::try_current() else { return self.preload() };
+        match timers::known(&runtime) {
+            Some(true) => drop(self.on(Input::Event(Event::Wake))),
+            // Nothing can be fetched here. A source that needs no fetch is read again.
+            Some(false) => self.preload(),
+            None => {
+                let shared = Arc::clone(self);
+                runtime.spawn(async move {
+                    if timers::are_here().await {
+                        shared.on(Input::Event(Event::Wake));
+                    }
+                });
+            }
+        }
+    }
+
+    /// Takes the keys that the source knows without a fetch, if it does.
+    fn preload(self: &Arc<Self>) {
+        let Some(document) = self.source.preloaded() else { return };
+        match self.read(KeyUpdate::Changed(document)) {
+            Ok(fresh) => drop(self.on(Input::Preloaded(fresh))),
+            Err(error) => {
+                let time = self.clock.now();
+                let known = self.lock().logged.replace(error.kind()) == Some(error.kind());
+                let level = if known { Level::Known } else { Level::News };
+                self.reporter.failed(&error, &self.source.describe(), 0, level);
+                self.lock().last_failure = Some((time, error));
+            }
+        }
+    }
+
+    /// The one way into the state machine.
+    fn on(self: &Arc<Self>, input: Input<'_>) -> Reply {
+        let (now, time) = self.now();
+        let mut actions = Vec::new();
+        let mut news = News::default();
+        let mut locked = self.lock();
+        let (event, fresh) = self.prepare(input, &mut locked, &mut news, time);
+        let reply = locked.state.on(event, now, &mut actions);
+        self.store(&actions, fresh, &mut locked, &mut news, time);
+        let needs_timer = !matches!(event, Event::Preloaded { .. }) && locked.needs_timer();
+        drop(locked);
+        self.perform(&actions);
+        if needs_timer {
+            self.start_timer();
+        }
+        self.tell(&news);
+        reply
+    }
+
+    /// Turns an input into an event, and keeps what the state machine has no use for.
+    fn prepare(
+        &self,
+        input: Input<'_>,
+        locked: &mut Locked,
+        news: &mut News,
+        time: SystemTime,
+    ) -> (Event, Option<Fresh>) {
+        match input {
+            Input::Event(event) => (event, None),
+            Input::UnknownKid { key_id, can_fetch, decided_by } => {
+                let present = self.keys.load().as_ref().is_some_and(|loaded| loaded.set.find(key_id).is_some());
+                (Event::UnknownKid { present, can_fetch, decided_by }, None)
+            }
+            Input::Preloaded(fresh) => (Event::Preloaded { max_age: fresh.max_age }, Some(fresh)),
+            Input::Completed { fetch, result } => {
+                let in_flight = locked.state.is_in_flight(fetch);
+                if in_flight {
+                    locked.fetches += 1;
+                    news.completed = Some(result.as_ref().err().map(FetchError::kind));
+                }
+                match result {
+                    Ok(fresh) => (Event::Loaded { fetch, max_age: fresh.max_age }, Some(fresh)),
+                    Err(error) => {
+                        locked.last_failure = Some((time, error)).filter(|_| in_flight).or(locked.last_failure.take());
+                        (Event::Failed { fetch }, None)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Performs the actions that belong under the lock.
+    fn store(
+        &self,
+        actions: &[Action],
+        mut fresh: Option<Fresh>,
+        locked: &mut Locked,
+        news: &mut News,
+        time: SystemTime,
+    ) {
+        for action in actions {
+            match *action {
+                Action::Publish { until } => {
+                    let Some(Fresh { set, validators, .. }) = fresh.take() else { continue };
+                    locked.validators = validators.unwrap_or_else(|| locked.validators.clone());
+                    let loaded = Loaded { set: Arc::clone(&set), at: time, until };
+                    news.published = Some((self.keys.swap(Some(Arc::new(loaded))), set));
+                }
+                Action::Withdraw => {
+                    self.keys.store(None);
+                    locked.validators = Validators::default();
+                }
+                Action::ArmTimer(alarm) => {
+                    locked.alarm = alarm;
+                    // Rounded up, so that the state machine agrees that it is due.
+                    let at = alarm.map_or(u64::MAX, |alarm| millis(alarm.wall).saturating_add(1));
+                    self.alarm.store(at, Ordering::Relaxed);
+                }
+                Action::Report(report) => self.note(report, locked, news, time),
+                Action::StartFetch { .. } | Action::AbortFetch { .. } | Action::WakeWaiters { .. } => {}
+            }
+        }
+    }
+
+    fn note(&self, report: Report, locked: &mut Locked, news: &mut News, time: SystemTime) {
+        match report {
+            Report::Failed { failures, timed_out, retrying } => {
+                if timed_out {
+                    locked.last_failure = Some((time, self.timed_out()));
+                    locked.fetches += 1;
+                    news.completed = Some(Some(FetchErrorKind::Timeout));
+                }
+                let Some((_, error)) = &locked.last_failure else { return };
+                let level = match locked.logged {
+                    _ if retrying => Level::Retrying,
+                    Some(kind) if kind == error.kind() => Level::Known,
+                    _ => Level::News,
+                };
+                news.failed = Some((error.clone(), failures, level));
+                if level == Level::News {
+                    locked.logged = Some(error.kind());
+                }
+            }
+            Report::Recovered { failures } => {
+                news.recovered = locked.logged.take().map(|_| failures);
+            }
+            Report::Stale => news.stale = true,
+        }
+    }
+
+    /// Performs the actions that belong after unlocking.
+    fn perform(self: &Arc<Self>, actions: &[Action]) {
+        for action in actions {
+            match *action {
+                Action::StartFetch { fetch } => self.start_fetch(fetch),
+                Action::AbortFetch { fetch } => self.abort_fetch(fetch),
+                Action::WakeWaiters { fetch } => self.completed.send_modify(|last| *last = fetch.max(*last)),
+                Action::ArmTimer(_) => self.rearmed.notify_one(),
+                Action::Publish { .. } | Action::Withdraw | Action::Report(_) => {}
+            }
+        }
+    }
+
+    fn start_fetch(self: &Arc<Self>, fetch: u64) {
+        let guard = FetchGuard { shared: Arc::clone(self), fetch, completed: false };
+        // Without a runtime, dropping the guard says that the fetch was cancelled.
+        let Ok(runtime) = Handle::try_current() else { return };
+        let task = runtime.spawn(guard.run()).abort_handle();
+        let mut locked = self.lock();
+        if locked.state.is_in_flight(fetch) {
+            locked.tasks.push((fetch, task));
+        } else {
+            drop(locked);
+            task.abort();
+        }
+    }
+
+    fn abort_fetch(&self, fetch: u64) {
+        let task = {
+            let mut locked = self.lock();
+            let at = locked.tasks.iter().position(|(number, _)| *number == fetch);
+            at.map(|at| locked.tasks.swap_remove(at).1)
+        };
+        if let Some(task) = task {
+            task.abort();
+        }
+    }
+
+    /// Starts the timer on this runtime, unless it runs on another.
+    fn start_timer(self: &Arc<Self>) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        let mut locked = self.lock();
+        if locked.needs_timer() && timers::known(&runtime) != Some(false) {
+            // Spawned under the lock, so that there is one. The task holds nothing whose destructor takes the lock.
+            locked.timer = Some(runtime.spawn(Arc::clone(self).keep_time()).abort_handle());
+        }
+    }
+
+    /// The timer: wakes the state machine when it has asked for it.
+    async fn keep_time(self: Arc<Self>) {
+        if !timers::are_here().await {
+            return;
+        }
+        loop {
+            let alarm = self.lock().alarm.map(|alarm| self.started + alarm.monotonic);
+            match alarm {
+                None => self.rearmed.notified().await,
+                Some(at) if Instant::now() < at => drop(timeout_at(at, self.rearmed.notified()).await),
+                Some(_) => {
+                    self.on(Input::Event(Event::Wake));
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    }
+
+    /// Turns a source's response into keys. Parsing takes a while, so it is done before the lock is taken.
+    fn read(&self, update: KeyUpdate) -> Result<Fresh, FetchError> {
+        let previous = self.keys.load_full();
+        match (update, &previous) {
+            (KeyUpdate::Unchanged { max_age }, Some(previous)) => {
+                Ok(Fresh { set: Arc::clone(&previous.set), validators: None, max_age })
+            }
+            (KeyUpdate::Unchanged { .. }, None) => {
+                Err(FetchError::new(FetchErrorKind::Other, "the source says `unchanged`, but there are no keys"))
+            }
+            (KeyUpdate::Changed(KeyDocument { json, .. }), _) if json.len() > DOCUMENT_MAX => {
+                Err(FetchError::new(FetchErrorKind::TooLarge, "the document is longer than 256 KiB"))
+            }
+            (KeyUpdate::Changed(KeyDocument { json, validators, max_age }), _) => {
+                let set = KeySet::parse(&json, previous.as_ref().map(|previous| &*previous.set))?;
+                Ok(Fresh { set: Arc::new(set), validators: Some(validators), max_age })
+            }
+        }
+    }
+
+    fn timed_out(&self) -> FetchError {
+        let message = format!("no complete response within {} ms", self.settings.fetch_timeout.as_millis());
+        FetchError::new(FetchErrorKind::Timeout, message)
+    }
+
+    fn tell(&self, news: &News) {
+        if let Some((previous, set)) = &news.published {
+            self.reporter.published(previous.as_ref().map(|previous| &*previous.set), set);
+        }
+        if let Some(failures) = news.recovered {
+            self.reporter.recovered(failures);
+        }
+        if let Some((error, failures, level)) = &news.failed {
+            self.reporter.failed(error, &self.source.describe(), *failures, *level);
+        }
+        if news.stale {
+            self.reporter.stale();
+        }
+        if let Some(failure) = news.completed {
+            let now = self.clock.now();
+            let age = |loaded: &Arc<Loaded>| now.duration_since(loaded.at).unwrap_or_default();
+            self.reporter.fetch_completed(failure, self.keys.load().as_ref().map(age));
+        }
+    }
+}
+
+/// A fetch, and the message that it has ended, whatever ends it.
+struct FetchGuard {
+    shared: Arc<Shared>,
+    fetch: u64,
+    completed: bool,
+}
+
+impl FetchGuard {
+    async fn run(mut self) {
+        let known = self.shared.lock().validators.clone();
+        let result = self.shared.source.fetch(&known).await.and_then(|update| self.shared.read(update));
+        self.end(Input::Completed { fetch: self.fetch, result });
+    }
+
+    fn end(&mut self, input: Input<'_>) {
+        self.completed = true;
+        self.shared.on(input);
+        self.shared.lock().tasks.retain(|(number, _)| *number != self.fetch);
+    }
+}
+
+impl Drop for FetchGuard {
+    fn drop(&mut self) {
+        if self.completed {
+            return;
+        }
+        let fetch = self.fetch;
+        if thread::panicking() {
+            let error = FetchError::new(FetchErrorKind::Cancelled, "the key source panicked");
+            self.end(Input::Completed { fetch, result: Err(error) });
+        } else {
+            self.end(Input::Event(Event::Cancelled { fetch }));
+        }
+    }
+}
+
+/// A number in 0..1. It is not a secret, but the generator is at hand.
+fn random() -> f64 {
+    let mut bytes = [0; 4];
+    // Should it fail, fleets are only less spread out.
+    let _ = aws_lc_rs::rand::fill(&mut bytes);
+    f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
+}
+
+/// A clock before 1970 stands still.
+fn since_epoch(time: SystemTime) -> Duration {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,409 @@
+//! Decides when keys are fetched, who waits for a fetch, and how long keys may be used.
+//!
+//! A state machine without I/O: no lock, task, clock or randomness. [`State::on`] takes an [`Event`] and the time, returns a [`Reply`],
+//! and lists the [`Action`]s for the [driver](super::driver) to perform. `tests/simulation` drives it through faults and attacks.
+//!
+//! | event | state | reply and actions |
+//! |---|---|---|
+//! | `Wake` | refresh due, no fetch in flight | start a fetch |
+//! | | no keys, the newest fetch in flight is 0.6 s old | start a probe beside it, in place of the last probe |
+//! | | fetch in flight for `fetch_timeout` | abort it; a failure (or, if the wake-up is over 1 s late: *cancelled*) |
+//! | | keys older than `max_stale` | withdraw them |
+//! | `Load` | keys / fetch in flight / neither | key present / wait for it / start a fetch and wait for it |
+//! | `UnknownKid` | the key is present | key present |
+//! | | a fetch that began after the request came has completed | unknown |
+//! | | no runtime to fetch on, 10,000 requests waiting, or no keys and a recent failure | unavailable |
+//! | | fetch in flight, older / younger than `request_wait` | unavailable / wait for it |
+//! | | no keys, or the [budget](Budget) allows a fetch | start a fetch and wait for it |
+//! | | otherwise: the last fetch succeeded / failed | unknown / unavailable |
+//! | `Loaded` | in flight | publish, abort the other fetch, wake waiters, next refresh after `max-age` in bounds |
+//! | `Failed` | the first failure in a row, within `request_wait` | start another fetch; its waiters go on waiting |
+//! | | any other | wake waiters, next refresh after the back-off |
+//! | | the probe | ignored |
+//! | `Cancelled` | in flight | wake waiters, give the budget back, next refresh in 1 s; not a failure |
+//! | `Close` | any | abort everything; from then on unavailable |
+//!
+//! # One time
+//!
+//! Timers stand still while a Lambda function or a laptop sleeps, and the wall clock can be set. [`Elapsed`] therefore counts the time
+//! that passed on either clock, whichever says more. Every rule below uses that one time. A wall clock that jumps forward is
+//! treated as a sleep; one that moves backwards changes nothing.
+//!
+//! # What was left out
+//!
+//! `tests/README.md` records the simulation with and without each of these. Two tokens that agree on an unknown key used to
+//! start an early fetch; the budget's second fetch does the same for every user. Concurrent fetches without a limit used to run while there
+//! were no keys; one probe finds the endpoint's return as fast. A second limit, after which a fetch was considered stalled, is the timeout.
+
+use std::time::Duration;
+
+use super::{
+    elapsed::Elapsed,
+    message::{Action, Alarm, Event, Now, Reply, Report},
+    settings::RefreshSettings,
+};
+
+/// The shortest time between two scheduled fetches, whatever `Cache-Control` says.
+const REFRESH_FLOOR: Duration = Duration::from_secs(5 * 60);
+/// First and longest wait after failures while there are keys.
+const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// The same without keys: every request is rejected, so the endpoint's return must be noticed within a second.
+const BACK_OFF_COLD: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(600));
+/// Without keys, the time from the start of one fetch to the next probe.
+const PROBE_EVERY: Duration = Duration::from_millis(600);
+/// The pause after a fetch for an unknown key, so that all requests that waited for it share its result.
+const PAUSE: Duration = Duration::from_secs(1);
+/// The wait after a fetch that ended with its runtime: a program that makes a runtime for each call must not start one each time.
+const CANCELLED_WAIT: Duration = Duration::from_secs(1);
+/// How late a wake-up may be. A later one means that timers stood still, so an expired fetch says nothing about the endpoint.
+const LATE: Duration = Duration::from_secs(1);
+/// How many requests may wait for one fetch. Each holds a few KiB.
+const WAITING_MAX: u32 = 10_000;
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+#[derive(Clone, Copy)]
+struct Fetch {
+    number: u64,
+    started: Duration,
+    cause: Cause,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// A refresh was due, or there were no keys.
+    Schedule,
+    UnknownKid,
+}
+
+/// Keys in use.
+#[derive(Clone, Copy)]
+struct Lease {
+    stale_at: Duration,
+    until: Duration,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    settings: RefreshSettings,
+    clock: Elapsed,
+    /// The time of the present event; see [`Elapsed`].
+    now: Duration,
+    lease: Option<Lease>,
+    /// The keys never change.
+    fixed: bool,
+    closed: bool,
+    fetch: Option<Fetch>,
+    /// Without keys: a second fetch, which finds out that the endpoint is back while the first hangs.
+    probe: Option<Fetch>,
+    /// The number of the newest fetch.
+    newest: u64,
+    /// The number of the newest fetch that succeeded.
+    completed: u64,
+    /// Requests that were told to wait and have not been woken.
+    waiting: u32,
+    /// When the newest fetch or probe began.
+    begun_at: Duration,
+    due: Option<Duration>,
+    failures: u32,
+    failed_at: Duration,
+    budget: Budget,
+    alarm: Option<Alarm>,
+}
+
+impl State {
+    pub(crate) fn new(settings: RefreshSettings) -> Self {
+        Self { settings, alarm: Some(Alarm::AT_ONCE), ..Self::default() }
+    }
+
+    pub(crate) fn on(&mut self, event: Event, now: Now, actions: &mut Vec<Action>) -> Reply {
+        if self.closed {
+            return Reply::Unavailable;
+        }
+        self.now = self.clock.read(now);
+        self.expire(now, actions);
+        let mut reply = Reply::Unavailable;
+        match event {
+            Event::Wake => self.wake(actions),
+            Event::Load => reply = self.load(now, actions),
+            Event::UnknownKid { present: true, .. } if self.has_keys(now) => reply = Reply::KeyPresent,
+            Event::UnknownKid { can_fetch, decided_by, .. } => {
+                reply = self.unknown_kid(can_fetch, decided_by, now, actions);
+            }
+            Event::Preloaded { max_age } => self.publish(max_age, now, actions),
+            Event::Loaded { fetch, max_age } => self.loaded(fetch, max_age, now, actions),
+            Event::Failed { fetch } => self.failed(fetch, false, now, actions),
+            Event::Cancelled { fetch } => self.cancelled(fetch, CANCELLED_WAIT, actions),
+            Event::Close => self.close(actions),
+        }
+        self.arm(actions);
+        reply
+    }
+
+    /// Both clocks decide, because requests read the keys by the wall clock alone.
+    fn has_keys(&self, now: Now) -> bool {
+        self.fixed || self.lease.is_some_and(|lease| now.wall <= lease.until)
+    }
+
+    fn expire(&mut self, now: Now, actions: &mut Vec<Action>) {
+        if !self.fixed && self.lease.take_if(|lease| self.now > lease.stale_at).is_some() {
+            actions.extend([Action::Withdraw, Action::Report(Report::Stale)]);
+        }
+        while let Some((fetch, late)) = self.overdue() {
+            actions.push(Action::AbortFetch { fetch });
+            if late <= LATE {
+                self.failed(fetch, true, now, actions);
+            } else {
+                self.abort_probe(actions);
+                self.cancelled(fetch, Duration::ZERO, actions);
+            }
+        }
+    }
+
+    /// The fetch that has taken too long, and by how much.
+    fn overdue(&self) -> Option<(u64, Duration)> {
+        let fetch = self.fetch?;
+        let deadline = fetch.started.saturating_add(self.settings.fetch_timeout);
+        Some((fetch.number, self.now.checked_sub(deadline)?))
+    }
+
+    fn wake(&mut self, actions: &mut Vec<Action>) {
+        match self.fetch {
+            None if !self.fixed && self.due.is_none_or(|due| self.now >= due) => {
+                self.start(Cause::Schedule, actions);
+            }
+            Some(_) if self.next_probe().is_some_and(|at| self.now >= at) => {
+                self.abort_probe(actions);
+                self.probe = Some(self.begin(Cause::Schedule, actions));
+            }
+            _ => {}
+        }
+    }
+
+    fn load(&mut self, now: Now, actions: &mut Vec<Action>) -> Reply {
+        if self.has_keys(now) {
+            return Reply::KeyPresent;
+        }
+        let fetch = self.fetch.map_or_else(|| self.start(Cause::Schedule, actions), |fetch| fetch.number);
+        Reply::Wait { fetch, decided_by: fetch }
+    }
+
+    fn unknown_kid(&mut self, can_fetch: bool, told: Option<u64>, now: Now, actions: &mut Vec<Action>) -> Reply {
+        let cold = !self.has_keys(now);
+        if self.fixed || !cold && told.is_some_and(|decided_by| self.completed >= decided_by) {
+            return Reply::Unknown;
+        }
+        if !can_fetch || self.waiting >= WAITING_MAX || cold && self.failed_recently() {
+            return Reply::Unavailable;
+        }
+        let age = self.fetch.map(|fetch| self.now.saturating_sub(fetch.started));
+        let (fetch, decided_by) = match self.fetch {
+            Some(_) if age >= Some(self.settings.request_wait) => return Reply::Unavailable,
+            // The first load settles every request. Another fetch may have begun before the token's key was published.
+            Some(fetch) => (fetch.number, if cold { fetch.number } else { fetch.number + 1 }),
+            None if cold => (self.start(Cause::Schedule, actions), self.newest),
+            None if self.budget.take(self.now, self.settings.unknown_key_cooldown) => {
+                (self.start(Cause::UnknownKid, actions), self.newest)
+            }
+            None if self.failures > 0 => return Reply::Unavailable,
+            None => return Reply::Unknown,
+        };
+        self.waiting += 1;
+        Reply::Wait { fetch, decided_by: told.unwrap_or(decided_by).min(decided_by) }
+    }
+
+    fn loaded(&mut self, number: u64, max_age: Option<Duration>, now: Now, actions: &mut Vec<Action>) {
+        let Some(fetch) = self.fetch.filter(|fetch| fetch.number == number).or(self.probe) else { return };
+        if fetch.number != number {
+            return;
+        }
+        self.publish(max_age, now, actions);
+        for other in [self.fetch.take(), self.probe.take()].into_iter().flatten() {
+            if other.number != number {
+                actions.push(Action::AbortFetch { fetch: other.number });
+            }
+        }
+        self.completed = number;
+        self.end(fetch, actions);
+    }
+
+    fn publish(&mut self, max_age: Option<Duration>, now: Now, actions: &mut Vec<Action>) {
+        if self.failures > 0 {
+            actions.push(Action::Report(Report::Recovered { failures: self.failures }));
+        }
+        self.failures = 0;
+        self.fixed = max_age == Some(Duration::MAX);
+        if !self.has_keys(now) {
+            self.budget.spend(self.now, self.settings.unknown_key_cooldown);
+        }
+        let until = if self.fixed { Duration::MAX } else { now.wall.saturating_add(self.settings.max_stale) };
+        self.lease = Some(Lease { stale_at: self.now.saturating_add(self.settings.max_stale), until });
+        self.due = Some(self.now.saturating_add(self.refresh_after(max_age, now.random)));
+        actions.push(Action::Publish { until });
+    }
+
+    fn failed(&mut self, number: u64, timed_out: bool, now: Now, actions: &mut Vec<Action>) {
+        self.probe.take_if(|probe| probe.number == number);
+        let Some(fetch) = self.fetch.take_if(|fetch| fetch.number == number) else { return };
+        self.failures = self.failures.saturating_add(1);
+        self.failed_at = self.now;
+        // The failure may be one of a kind, such as a reset connection: no request is rejected for it.
+        let retrying = self.failures == 1 && self.now.saturating_sub(fetch.started) < self.settings.request_wait;
+        actions.push(Action::Report(Report::Failed { failures: self.failures, timed_out, retrying }));
+        self.plan_after_failure(fetch, now);
+        self.fetch = self.probe.take();
+        match self.fetch {
+            None if retrying => drop(self.start(fetch.cause, actions)),
+            Some(_) if retrying => {}
+            _ => self.end(fetch, actions),
+        }
+    }
+
+    fn plan_after_failure(&mut self, fetch: Fetch, now: Now) {
+        let (first, longest) = if self.lease.is_some() { BACK_OFF } else { BACK_OFF_COLD };
+        let doubled = first.saturating_mul(1 << (self.failures.max(2) - 2).min(10)).min(longest);
+        let share = 1.0 - 0.5 * now.random;
+        let due = match self.lease {
+            // A fetch that an unauthenticated client can cause does not bring the next scheduled one forward.
+            Some(_) if fetch.cause == Cause::UnknownKid && self.due > Some(self.now) => return,
+            // Once the keys are stale no token is accepted, so that is the latest time for a fetch.
+            Some(lease) => self.now.saturating_add(doubled.mul_f64(share)).min(lease.stale_at + MILLISECOND),
+            // Counted from the start of the fetch, which is when the endpoint was last known to be unavailable.
+            None => {
+                self.begun_at.saturating_add(doubled.mul_f64(share)).max(self.now.saturating_add(first.mul_f64(share)))
+            }
+        };
+        self.due = Some(due);
+    }
+
+    fn cancelled(&mut self, number: u64, wait: Duration, actions: &mut Vec<Action>) {
+        self.probe.take_if(|probe| probe.number == number);
+        let Some(fetch) = self.fetch.take_if(|fetch| fetch.number == number) else { return };
+        self.fetch = self.probe.take();
+        self.due = Some(self.now.saturating_add(wait));
+        // A retry was paid for by the fetch that failed.
+        if fetch.cause == Cause::UnknownKid && self.failures == 0 {
+            self.budget.give_back(self.settings.unknown_key_cooldown);
+        }
+        self.wake_waiters(fetch.number, actions);
+    }
+
+    fn close(&mut self, actions: &mut Vec<Action>) {
+        self.closed = true;
+        let fetches = [self.fetch.take(), self.probe.take()].into_iter().flatten();
+        actions.extend(fetches.map(|fetch| Action::AbortFetch { fetch: fetch.number }));
+        self.wake_waiters(self.newest, actions);
+    }
+
+    fn start(&mut self, cause: Cause, actions: &mut Vec<Action>) -> u64 {
+        self.fetch = Some(self.begin(cause, actions));
+        self.newest
+    }
+
+    fn begin(&mut self, cause: Cause, actions: &mut Vec<Action>) -> Fetch {
+        self.newest += 1;
+        self.begun_at = self.now;
+        actions.push(Action::StartFetch { fetch: self.newest });
+        Fetch { number: self.newest, started: self.now, cause }
+    }
+
+    fn end(&mut self, fetch: Fetch, actions: &mut Vec<Action>) {
+        if fetch.cause == Cause::UnknownKid {
+            self.budget.pause(self.now + PAUSE.min(self.settings.unknown_key_cooldown));
+        }
+        self.wake_waiters(fetch.number, actions);
+    }
+
+    fn wake_waiters(&mut self, fetch: u64, actions: &mut Vec<Action>) {
+        self.waiting = 0;
+        actions.push(Action::WakeWaiters { fetch });
+    }
+
+    fn abort_probe(&mut self, actions: &mut Vec<Action>) {
+        actions.extend(self.probe.take().map(|probe| Action::AbortFetch { fetch: probe.number }));
+    }
+
+    fn next_probe(&self) -> Option<Duration> {
+        let waiting = self.fetch.is_some() && self.lease.is_none();
+        waiting.then(|| self.begun_at.saturating_add(PROBE_EVERY))
+    }
+
+    /// A failure older than this says nothing: timers stood still.
+    fn failed_recently(&self) -> bool {
+        self.failures > 0 && self.now.saturating_sub(self.failed_at) <= BACK_OFF.1 + self.settings.fetch_timeout
+    }
+
+    /// `max-age` in bounds, and up to a tenth less, so that programs that start together drift apart.
+    fn refresh_after(&self, max_age: Option<Duration>, random: f64) -> Duration {
+        // Whatever is set, there is a fetch before the keys are stale.
+        let longest = self.settings.refresh_interval.min(self.settings.max_stale / 2);
+        let wait = max_age.unwrap_or(longest).clamp(REFRESH_FLOOR.min(longest), longest);
+        wait.mul_f64(1.0 - 0.1 * random)
+    }
+
+    fn arm(&mut self, actions: &mut Vec<Action>) {
+        let stale_at = self.lease.map(|lease| lease.stale_at + MILLISECOND);
+        let next = match self.fetch {
+            Some(fetch) => {
+                [Some(fetch.started.saturating_add(self.settings.fetch_timeout)), self.next_probe(), stale_at]
+            }
+            None => [self.due, stale_at, None],
+        };
+        let next = next.into_iter().flatten().min().filter(|_| !self.fixed && !self.closed);
+        let alarm = next.map(|at| self.clock.alarm(at));
+        if self.alarm != alarm {
+            self.alarm = alarm;
+            actions.push(Action::ArmTimer(alarm));
+        }
+    }
+
+    /// The longest time from now to any alarm. One that seems further away means that the wall clock was moved backwards.
+    pub(crate) fn horizon(settings: &RefreshSettings) -> Duration {
+        settings.refresh_interval.max(BACK_OFF.1).max(settings.fetch_timeout) + Elapsed::TOLERANCE
+    }
+
+    pub(crate) fn is_in_flight(&self, fetch: u64) -> bool {
+        [self.fetch, self.probe].into_iter().flatten().any(|flight| flight.number == fetch)
+    }
+
+    pub(crate) fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// The time until the next scheduled fetch; zero if it is due or in flight.
+    pub(crate) fn next_refresh_in(&mut self, now: Now) -> Option<Duration> {
+        let now = self.clock.read(now);
+        self.due.filter(|_| !self.fixed).map(|due| due.saturating_sub(now))
+    }
+}
+
+/// Limits the fetches that unknown keys cause: one a cooldown on average, and two in a row if the last cooldown caused none.
+///
+/// The second one lets genuine tokens under a new key pass soon after somebody has spent the first.
+#[derive(Default)]
+struct Budget {
+    /// When the fetches so far are paid for. A fetch is allowed up to one cooldown before.
+    paid_at: Duration,
+    not_before: Duration,
+}
+
+impl Budget {
+    fn take(&mut self, now: Duration, cooldown: Duration) -> bool {
+        let allowed = now >= self.not_before && self.paid_at.saturating_sub(cooldown) <= now;
+        if allowed {
+            self.spend(now, cooldown);
+        }
+        allowed
+    }
+
+    fn spend(&mut self, now: Duration, cooldown: Duration) {
+        self.paid_at = self.paid_at.max(now).saturating_add(cooldown);
+    }
+
+    fn give_back(&mut self, cooldown: Duration) {
+        self.paid_at = self.paid_at.saturating_sub(cooldown);
+    }
+
+    fn pause(&mut self, until: Duration) {
+        self.not_before = until;
+    }
+}
