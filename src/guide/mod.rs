@@ -1,28 +1,75 @@
-//! The long documentation. Every block of code in it is compiled and run as a test.
+//! The guide: how to use the crate, ordered by task. All of its Rust examples are compiled, and run unless they start a server.
+//!
+//! First steps:
+//!
+//! - [`getting_started`] takes you from an empty project to a server that accepts tokens of your user pool.
+//! - [`routes`] protects routes by sign-in, group, scope or your own rule.
+//! - [`claims`] reads users, groups and custom claims, and connects them to your own user type.
+//! - [`configuration`] sets up user pools, app clients and issuers in code or from the environment.
+//!
+//! More control over requests:
+//!
+//! - [`custom_checks`] rejects valid tokens of revoked sessions, locked users or suspended tenants.
+//! - [`token_sources`] reads tokens from cookies and other places, and protects cookies against cross-site requests (CSRF).
+//! - [`rejections`] explains the default responses, and shows how to replace them and how clients find the sign-in.
+//!
+//! Operation:
+//!
+//! - [`keys`] explains how public keys are fetched and refreshed, and how the crate behaves during outages.
+//! - [`deployment`] shows health checks, containers, ECS, Lambda, proxies and alerts.
+//!
+//! Other kinds of applications:
+//!
+//! - [`single_page_applications`] connects a browser application: tokens, refresh and CORS.
+//! - [`without_axum`] uses the layers with tower, hyper, tonic and Lambda, and the verifier without a service.
+//!
+//! Testing and debugging:
+//!
+//! - [`testing`] tests an application with valid and invalid tokens, without AWS.
+//! - [`troubleshooting`] leads from a response to its cause and its fix.
+//!
+//! Background:
+//!
+//! - [`migrating`] translates code from cognitojwt, Flask-AWSCognito, aws-jwt-verify, jwt-authorizer and jsonwebtoken.
+//! - [`security`] lists the known attacks on token verification and the checks that stop them.
+//! - [`performance`] states what verifying a token costs, and how that was measured.
+//! - [`defaults`] lists every default with its reason.
 
 // Names of people and products are not code.
 #![allow(clippy::doc_markdown)]
 
+#[doc = include_str!("getting_started.md")]
+pub mod getting_started {}
+
 #[doc = include_str!("routes.md")]
 pub mod routes {}
 
-#[doc = include_str!("requests.md")]
-pub mod requests {}
+#[doc = include_str!("claims.md")]
+pub mod claims {}
 
-#[doc = include_str!("checks.md")]
-pub mod checks {}
+#[doc = include_str!("configuration.md")]
+pub mod configuration {}
 
-#[doc = include_str!("elsewhere.md")]
-pub mod elsewhere {}
+#[doc = include_str!("custom_checks.md")]
+pub mod custom_checks {}
+
+#[doc = include_str!("token_sources.md")]
+pub mod token_sources {}
+
+#[doc = include_str!("rejections.md")]
+pub mod rejections {}
 
 #[doc = include_str!("keys.md")]
 pub mod keys {}
 
-#[doc = include_str!("security.md")]
-pub mod security {}
+#[doc = include_str!("deployment.md")]
+pub mod deployment {}
 
-#[doc = include_str!("performance.md")]
-pub mod performance {}
+#[doc = include_str!("single_page_applications.md")]
+pub mod single_page_applications {}
+
+#[doc = include_str!("without_axum.md")]
+pub mod without_axum {}
 
 #[doc = include_str!("testing.md")]
 pub mod testing {}
@@ -32,6 +79,12 @@ pub mod troubleshooting {}
 
 #[doc = include_str!("migrating.md")]
 pub mod migrating {}
+
+#[doc = include_str!("security.md")]
+pub mod security {}
+
+#[doc = include_str!("performance.md")]
+pub mod performance {}
 
 #[doc = include_str!("defaults.md")]
 pub mod defaults {}

@@ -146,7 +146,7 @@ impl CognitoAuth {
     /// A request may have a token in one of them. Tokens in two places are 400 `invalid_request` (RFC 6750 §2), even if both are the
     /// same, because nothing says which of them counts.
     ///
-    /// Sources other than `Authorization` make responses `Cache-Control: private`; see the guide [`requests`](crate::guide::requests).
+    /// Sources other than `Authorization` make responses `Cache-Control: private`; see the guide [`token_sources`](crate::guide::token_sources).
     ///
     /// ```
     /// use axum_cognito::{CognitoAuth, TokenSource, UserPool};
