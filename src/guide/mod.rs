@@ -1,39 +1,39 @@
-//! The guide: how to use the crate, ordered by task. All of its Rust examples are compiled, and run unless they start a server.
+//! The guide, ordered by task. All of its Rust examples are compiled, and they run unless they start a server.
 //!
 //! First steps:
 //!
-//! - [`getting_started`] takes you from an empty project to a server that accepts tokens of your user pool.
-//! - [`routes`] protects routes by sign-in, group, scope or your own rule.
-//! - [`claims`] reads users, groups and custom claims, and connects them to your own user type.
-//! - [`configuration`] sets up user pools, app clients and issuers in code or from the environment.
+//! - [`getting_started`] leads from an empty project to a server that accepts tokens of your user pool.
+//! - [`routes`] shows how to protect routes by sign-in, group, scope or your own rule.
+//! - [`claims`] shows how to read users, groups and custom claims, and how to connect them to your own user type.
+//! - [`configuration`] shows how to set up user pools, app clients and issuers, in code or from the environment.
 //!
-//! More control over requests:
+//! Requests and responses:
 //!
-//! - [`custom_checks`] rejects valid tokens of revoked sessions, locked users or suspended tenants.
-//! - [`token_sources`] reads tokens from cookies and other places, and protects cookies against cross-site requests (CSRF).
-//! - [`rejections`] explains the default responses, and shows how to replace them and how clients find the sign-in.
+//! - [`custom_checks`] shows how to reject valid tokens of revoked sessions, locked users or suspended tenants.
+//! - [`token_sources`] shows how to read tokens from cookies and other sources, and how to prevent CSRF.
+//! - [`rejections`] lists the default responses, and shows how to replace them and how clients find the sign-in.
 //!
 //! Operation:
 //!
 //! - [`keys`] explains how public keys are fetched and refreshed, and how the crate behaves during outages.
-//! - [`deployment`] shows health checks, containers, ECS, Lambda, proxies and alerts.
+//! - [`deployment`] covers health checks, ECS, Lambda, container images, proxies and alerts.
 //!
 //! Other kinds of applications:
 //!
-//! - [`single_page_applications`] connects a browser application: tokens, refresh and CORS.
-//! - [`without_axum`] uses the layers with tower, hyper, tonic and Lambda, and the verifier without a service.
+//! - [`single_page_applications`] shows how a browser application gets, sends and refreshes tokens.
+//! - [`without_axum`] shows how to use the layers with tower, hyper, tonic and Lambda, and the verifier without a service.
 //!
 //! Testing and debugging:
 //!
-//! - [`testing`] tests an application with valid and invalid tokens, without AWS.
-//! - [`troubleshooting`] leads from a response to its cause and its fix.
+//! - [`testing`] shows how to test an application with valid and invalid tokens, without AWS.
+//! - [`troubleshooting`] lists the causes of unexpected responses and their fixes.
 //!
 //! Background:
 //!
 //! - [`migrating`] translates code from cognitojwt, Flask-AWSCognito, aws-jwt-verify, jwt-authorizer and jsonwebtoken.
-//! - [`security`] lists the known attacks on token verification and the checks that stop them.
+//! - [`security`] lists known attacks on token verification and the checks that stop them.
 //! - [`performance`] states what verifying a token costs, and how that was measured.
-//! - [`defaults`] lists every default with its reason.
+//! - [`defaults`] lists every default and its reason.
 
 // Names of people and products are not code.
 #![allow(clippy::doc_markdown)]
