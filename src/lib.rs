@@ -37,10 +37,14 @@
 //! That verifies the signature (RS256) with the pool's keys, and `iss`, `exp`, `nbf`, `token_use` and the app client of every token; it
 //! fetches the keys on first use, refreshes them in the background, follows rotations and outlives outages. The [`guide`] has the rest:
 //!
-//! - [`guide::routes`]: who may do what; optional sign-in; closed by default; your own claims; the order of layers
-//! - [`guide::requests`]: cookies, WebSockets and other places for tokens; refusals in your own form; discovery
-//! - [`guide::checks`]: custom checks: revoked sessions, locked users, suspended tenants
-//! - [`guide::elsewhere`]: without axum: tower, hyper, gRPC, Lambda, jobs
+//! - [`guide::getting_started`]: from an empty project to a server
+//! - [`guide::routes`]: protecting routes by sign-in, group, scope or your own rule
+//! - [`guide::claims`]: users, groups, custom claims, and your own user type
+//! - [`guide::configuration`]: user pools, app clients and issuers
+//! - [`guide::custom_checks`]: revoked sessions, locked users, suspended tenants
+//! - [`guide::token_sources`]: tokens in cookies, WebSockets and other places, and protection against cross-site requests
+//! - [`guide::rejections`]: default and custom responses to rejected requests, and discovery
+//! - [`guide::without_axum`]: tower, hyper, gRPC, Lambda and jobs
 //! - [`guide::keys`]: where keys come from, how they stay fresh, what happens when the endpoint does not answer
 //! - [`guide::security`]: every known attack on verifiers of this kind, and where it ends here
 //! - [`guide::performance`]: what a token costs, and how that was measured
@@ -73,7 +77,7 @@
 //! # Without axum
 //!
 //! [`CognitoAuth`] is a [`tower_layer::Layer`] for any service of `http::Request<B>`, and [`Verifier`] needs no service at all:
-//! [`guide::elsewhere`].
+//! [`guide::without_axum`].
 //!
 //! # Features
 //!

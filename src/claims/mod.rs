@@ -1,6 +1,6 @@
 //! The typed claims of a token.
 //!
-//! [`raw_json`] is the only place that knows the JSON members of a token; [`CognitoClaims`] gives them their types, and
+//! [`raw_json`](CognitoClaims::raw_json) is the only place that knows the JSON members of a token; [`CognitoClaims`] gives them their types, and
 //! [`AccessClaims`] and [`IdClaims`] are claims whose kind is certain.
 
 mod access;

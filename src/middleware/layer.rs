@@ -146,7 +146,7 @@ impl CognitoAuth {
     /// A request may have a token in one of them. Tokens in two places are 400 `invalid_request` (RFC 6750 §2), even if both are the
     /// same, because nothing says which of them counts.
     ///
-    /// Sources other than `Authorization` make responses `Cache-Control: private`; see the guide [`requests`](crate::guide::requests).
+    /// Sources other than `Authorization` make responses `Cache-Control: private`; see the guide [`token_sources`](crate::guide::token_sources).
     ///
     /// ```
     /// use axum_cognito::{CognitoAuth, TokenSource, UserPool};
@@ -267,7 +267,7 @@ impl CognitoAuth {
     /// Rejects gRPC requests with a gRPC status. Off by default, so that the HTTP status of a rejection is never 200.
     ///
     /// gRPC clients read `grpc-status`, which a gRPC response carries beside HTTP status 200. With this setting, rules
-    /// ([`Require`](crate::Require)) and [`required`](Self::required) respond in this form to gRPC requests, that is to `POST` requests over
+    /// ([`Require`](crate::Require)) and [`deny_by_default`](Self::deny_by_default) respond in this form to gRPC requests, that is to `POST` requests over
     /// HTTP/2 with `te: trailers` and content type `application/grpc`. All other requests get the HTTP status. So do rejections by axum's
     /// extractors, which gRPC services do not use.
     ///

@@ -65,7 +65,7 @@ impl TokenSource {
     ///
     /// A browser sends cookies along with requests that other sites cause, so every route that changes something needs a defence against
     /// forged requests (CSRF): set the cookie with `SameSite=Lax` or `Strict`, `Secure`, `HttpOnly` and a name that begins with `__Host-`,
-    /// and compare `Origin` with your own (guide [`requests`](crate::guide::requests)).
+    /// and compare `Origin` with your own (guide [`token_sources`](crate::guide::token_sources)).
     ///
     /// # Panics
     /// If the name is not a token of RFC 9110 §5.6.2, which RFC 6265 §4.1.1 requires. Parse a name that is not a literal, as in
