@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-const PAGE: &str = include_str!("../../src/guide/security.md");
+const PAGE: &str = include_str!("../README.md");
 
 #[test]
 fn every_test_is_on_the_page_of_attacks() {
