@@ -24,6 +24,12 @@ pub mod security {}
 #[doc = include_str!("performance.md")]
 pub mod performance {}
 
+#[doc = include_str!("deployment.md")]
+pub mod deployment {}
+
+#[doc = include_str!("single_page_applications.md")]
+pub mod single_page_applications {}
+
 #[doc = include_str!("testing.md")]
 pub mod testing {}
 
