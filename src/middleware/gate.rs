@@ -1,4 +1,4 @@
-//! [`GateFuture`]: the response of the inner service, or a rejection.
+//! [`GateFuture`]: resolves to the response of the inner service or to a rejection.
 
 use std::{
     pin::Pin,
@@ -48,7 +48,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProjection::Forwarded { future } => Poll::Ready(Ok(ready!(future.poll(cx))?.map(ResponseBody::inner))),
-            // Pending forever if polled again after completion, which the contract of `Future` allows.
+            // Polled again after completion, it stays pending. The contract of `Future` allows that.
             StateProjection::Rejected { response } => match response.take() {
                 Some(response) => Poll::Ready(Ok(response.map(ResponseBody::rejection))),
                 None => Poll::Pending,
