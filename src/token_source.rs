@@ -9,16 +9,17 @@ use http::{
 
 use crate::error::ConfigError;
 
-/// The part of a request that contains the token; see [`CognitoAuth::token_sources`](crate::CognitoAuth::token_sources).
+/// The part of a request that contains the token; see
+/// [`CognitoAuth::token_sources`](crate::CognitoAuth::token_sources).
 ///
 /// | source | use | risk |
 /// |---|---|---|
 /// | [`authorization`](Self::authorization) | every API; the default | |
-/// | [`authorization_without_scheme`](Self::authorization_without_scheme) | clients written for API Gateway | the form is not standardized |
-/// | [`cookie`](Self::cookie) | pages of the same site | forged cross-site requests carry cookies too (CSRF) |
+/// | [`authorization_without_scheme`](Self::authorization_without_scheme) | clients of API Gateway | not standardized |
+/// | [`cookie`](Self::cookie) | pages of the same site | forged cross-site requests carry cookies (CSRF) |
 /// | [`header`](Self::header) | behind a load balancer that signs users in | |
-/// | [`websocket_protocol`](Self::websocket_protocol) | browser WebSockets, which cannot set headers | |
-/// | [`dangerous_query`](Self::dangerous_query) | clients without an alternative | URLs are logged, kept in histories and sent as `Referer` |
+/// | [`websocket_protocol`](Self::websocket_protocol) | browsers' WebSockets, which cannot set headers | |
+/// | [`dangerous_query`](Self::dangerous_query) | clients without an alternative | URLs end up in logs and histories |
 ///
 /// [`CognitoClaims::token_source`](crate::CognitoClaims::token_source) returns the source of a verified token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,11 +47,12 @@ impl TokenSource {
 
     /// Reads `Authorization: <token>`, without a scheme.
     ///
-    /// Cognito authorizers of API Gateway read the token in this form, so clients written for them send it. The form is not valid
-    /// `Authorization` syntax (RFC 9110 §11.6.2), so it is accepted only if this source is added.
+    /// Cognito authorizers of API Gateway read the token in this form, so clients written for them send it. The form is
+    /// not valid `Authorization` syntax (RFC 9110 §11.6.2), so it is accepted only if this source is added.
     ///
-    /// The whole value must be one token: the characters of RFC 6750's `b64token`, with exactly two dots. This source ignores every other
-    /// value. It combines with [`authorization`](Self::authorization), because no value matches both.
+    /// The whole value must be one token: the characters of RFC 6750's `b64token`, with exactly two dots. This source
+    /// ignores every other value. It combines with [`authorization`](Self::authorization), because no value matches
+    /// both.
     ///
     /// ```
     /// use axum_cognito::{CognitoAuth, TokenSource, UserPool};
@@ -63,15 +65,17 @@ impl TokenSource {
         Self(Location::AuthorizationWithoutScheme)
     }
 
-    /// Reads the cookie of this name. An empty cookie counts as absent, because some applications leave one behind at sign-out.
+    /// Reads the cookie of this name. An empty cookie counts as absent, because some applications leave one behind at
+    /// sign-out.
     ///
-    /// Browsers also send cookies with requests that other sites cause. Every route that changes something therefore needs protection from
-    /// forged requests (CSRF). Set the cookie with `SameSite=Lax` or `Strict`, `Secure`, `HttpOnly` and a name that begins with `__Host-`,
-    /// and compare `Origin` with your own origin. The guide chapter [`requests`](crate::guide::requests) shows a check.
+    /// Browsers also send cookies with requests that other sites cause. Every route that changes something therefore
+    /// needs protection from forged requests (CSRF). Set the cookie with `SameSite=Lax` or `Strict`, `Secure`,
+    /// `HttpOnly` and a name that begins with `__Host-`, and compare `Origin` with your own origin. The guide chapter
+    /// [`requests`](crate::guide::requests) shows a check.
     ///
     /// # Panics
-    /// Panics if the name is not a token of RFC 9110 §5.6.2, which RFC 6265 §4.1.1 requires. For a name from configuration, use
-    /// `format!("cookie:{name}").parse::<TokenSource>()`, which returns an error instead.
+    /// Panics if the name is not a token of RFC 9110 §5.6.2, which RFC 6265 §4.1.1 requires. For a name from
+    /// configuration, use `format!("cookie:{name}").parse::<TokenSource>()`, which returns an error instead.
     #[track_caller]
     pub fn cookie(name: impl Into<Box<str>>) -> Self {
         valid(Self::new_cookie(&name.into()))
@@ -79,8 +83,9 @@ impl TokenSource {
 
     /// Reads the whole value of this header, without a scheme.
     ///
-    /// For example, an Application Load Balancer that signs users in sends the access token in `x-amzn-oidc-accesstoken`. The token is
-    /// verified like any other, so a client that bypasses the load balancer gains nothing.
+    /// For example, an Application Load Balancer that signs users in sends the access token in
+    /// `x-amzn-oidc-accesstoken`. The token is verified like any other, so a client that bypasses the load balancer
+    /// gains nothing.
     ///
     /// ```
     /// use axum_cognito::TokenSource;
@@ -99,8 +104,8 @@ impl TokenSource {
 
     /// Reads the token from an offered WebSocket subprotocol that begins with this prefix, such as `bearer.`.
     ///
-    /// In the browser: `new WebSocket(url, ["chat", "bearer." + token])`. The server must select the other subprotocol, or the browser
-    /// closes the connection. With axum, call `upgrade.protocols(["chat"])`.
+    /// In the browser: `new WebSocket(url, ["chat", "bearer." + token])`. The server must select the other subprotocol,
+    /// or the browser closes the connection. With axum, call `upgrade.protocols(["chat"])`.
     ///
     /// # Panics
     /// Panics if the prefix is not a token of RFC 9110 §5.6.2, as every subprotocol is (RFC 6455 §4.1).
@@ -111,8 +116,9 @@ impl TokenSource {
 
     /// Reads the query parameter of this name (RFC 6750 §2.3), usually `access_token`. **Avoid it.**
     ///
-    /// Servers, proxies and load balancers write URLs to their logs. Browsers keep them in the history and send them as `Referer`. Everyone
-    /// who reads such a URL has the token until it expires. RFC 9700 §4.3.2 forbids clients to send tokens this way.
+    /// Servers, proxies and load balancers write URLs to their logs. Browsers keep them in the history and send them as
+    /// `Referer`. Everyone who reads such a URL has the token until it expires. RFC 9700 §4.3.2 forbids clients to send
+    /// tokens this way.
     ///
     /// # Panics
     /// Panics if the name is empty or has other characters than letters, digits, `-`, `.`, `_` and `~`.
@@ -202,8 +208,8 @@ fn valid(source: Result<TokenSource, ConfigError>) -> TokenSource {
     }
 }
 
-/// Parses a source from configuration: `authorization`, `authorization-without-scheme`, `cookie:<name>`, `header:<name>`,
-/// `websocket-protocol:<prefix>` or `dangerous-query:<name>`.
+/// Parses a source from configuration: `authorization`, `authorization-without-scheme`, `cookie:<name>`,
+/// `header:<name>`, `websocket-protocol:<prefix>` or `dangerous-query:<name>`.
 impl FromStr for TokenSource {
     type Err = ConfigError;
 

@@ -494,10 +494,11 @@ impl<T: CustomClaims> CognitoClaims<T> {
         }
     }
 
-    /// Returns where the request carried the token. [`None`] if a [`Verifier`](crate::Verifier) verified it without a request.
+    /// Returns the token source that contained the token. [`None`] if a [`Verifier`](crate::Verifier) verified it
+    /// without a request.
     ///
-    /// A browser can be made to send a cookie with a forged request (CSRF), but not an `Authorization` header. This check therefore applies
-    /// to cookies only:
+    /// Another site can make a browser send a cookie with a forged request (CSRF), but not an `Authorization` header.
+    /// This check therefore applies to cookies only:
     ///
     /// ```
     /// use axum_cognito::{CheckError, CognitoAuth, TokenSource, testing::FakeUserPool};

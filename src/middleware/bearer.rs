@@ -1,4 +1,4 @@
-//! Parses the `Authorization` header, and decides which bytes are a token.
+//! The `Authorization` header, and the syntax of a token.
 
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
@@ -13,7 +13,8 @@ pub(super) struct Credentials<'r>(&'r [u8]);
 /// A request without the header, or with another scheme, is anonymous.
 ///
 /// # Errors
-/// The reason, for the operator, if the header can be read in more than one way: two headers, no token after the scheme, or more than one.
+/// The reason, for the operator, if the header can be read in more than one way: two headers, no token after the
+/// scheme, or more than one.
 pub(super) fn credentials(headers: &HeaderMap) -> Result<Option<Credentials<'_>>, &'static str> {
     let Some(value) = single_value(headers)? else { return Ok(None) };
     let (scheme, rest) = value.split_at(value.iter().position(|byte| !is_tchar(*byte)).unwrap_or(value.len()));
@@ -32,10 +33,10 @@ pub(super) fn credentials(headers: &HeaderMap) -> Result<Option<Credentials<'_>>
 
 /// Finds a token that is the whole `Authorization` value: one b64token with exactly two dots, as in a JWT.
 ///
-/// Values with a scheme do not match. A scheme is followed by a space, which a b64token cannot contain, and the registered schemes have no
-/// dots.
+/// Values with a scheme do not match. A scheme is followed by a space, which a b64token cannot contain, and the
+/// registered schemes have no dots.
 pub(super) fn without_scheme(headers: &HeaderMap) -> Result<Option<Credentials<'_>>, &'static str> {
-    let is_jwt = |value: &&[u8]| value.iter().filter(|byte| **byte == b'.').count() == 2 && is_b64token(value);
+    let is_jwt = |value: &&[u8]| value.split(|byte| *byte == b'.').count() == 3 && is_b64token(value);
     Ok(single_value(headers)?.filter(is_jwt).map(Credentials))
 }
 
@@ -85,7 +86,8 @@ fn is_b64token(token: &[u8]) -> bool {
     !body.is_empty() && body.iter().all(|byte| B64TOKEN[usize::from(*byte)])
 }
 
-/// The bytes that a b64token may contain. A table is faster than ranges, and this check reads every byte of every token.
+/// The bytes that a b64token may contain. A table is faster than ranges, and this check reads every byte of every
+/// token.
 const B64TOKEN: [bool; 256] = {
     const PUNCTUATION: &[u8] = b"-._~+/";
     let mut table = [false; 256];

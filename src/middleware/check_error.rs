@@ -33,8 +33,8 @@ impl fmt::Display for CheckErrorKind {
 
 /// The error with which a [custom check](crate::CognitoAuth::custom_check) rejects a request.
 ///
-/// The reason and the [causes](Self::caused_by) are for the operator. They are logged and never sent to the caller, so do not put a token or
-/// personal data into them.
+/// The reason and the [causes](Self::caused_by) are for the operator. They are logged and never sent to the caller, so
+/// do not put a token or personal data into them.
 ///
 /// ```
 /// use std::{error::Error, io};
@@ -58,17 +58,20 @@ impl CheckError {
         Self { kind, reason, source: None }
     }
 
-    /// Rejects the token with 401 `invalid_token`, for example because its session was signed out or its user is locked.
+    /// Rejects the token with 401 `invalid_token`, for example because its session was signed out or its user is
+    /// locked.
     pub fn invalid_token(reason: impl Into<Cow<'static, str>>) -> Self {
         Self::new(CheckErrorKind::InvalidToken, reason.into())
     }
 
-    /// Rejects the caller with 403 `insufficient_scope`, for example because the tenant is suspended or the address is blocked.
+    /// Rejects the caller with 403 `insufficient_scope`, for example because the tenant is suspended or the address is
+    /// blocked.
     pub fn forbidden(reason: impl Into<Cow<'static, str>>) -> Self {
         Self::new(CheckErrorKind::Forbidden, reason.into())
     }
 
-    /// Rejects the request with 503 and `Retry-After`, for example because a database does not respond. The check fails closed.
+    /// Rejects the request with 503 and `Retry-After`, for example because a database does not respond. The check fails
+    /// closed.
     pub fn unavailable(reason: impl Into<Cow<'static, str>>) -> Self {
         Self::new(CheckErrorKind::Unavailable, reason.into())
     }

@@ -12,7 +12,8 @@ type SyncCheck = dyn Fn(&CognitoClaims, &Parts) -> Result<(), CheckError> + Send
 type AsyncCheck = dyn Fn(CognitoClaims, Arc<Parts>) -> CheckFuture + Send + Sync;
 type CheckFuture = Pin<Box<dyn Future<Output = Result<(), CheckError>> + Send>>;
 
-/// The custom checks of a layer. The sync checks run first, then the async checks, each in the order in which they were added.
+/// The custom checks of a layer. The sync checks run first, then the async checks, each in the order in which they were
+/// added.
 #[derive(Clone)]
 pub(super) struct Checks {
     synchronous: Vec<Arc<SyncCheck>>,
@@ -22,7 +23,8 @@ pub(super) struct Checks {
 }
 
 impl Default for Checks {
-    /// The time limit is one second. An async check delays every request, and backends usually respond within milliseconds.
+    /// The time limit is one second. An async check delays every request, and backends usually respond within
+    /// milliseconds.
     fn default() -> Self {
         Self { synchronous: Vec::new(), asynchronous: Vec::new(), timeout: Duration::from_secs(1) }
     }

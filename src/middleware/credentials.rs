@@ -11,8 +11,8 @@ use crate::token_source::{Location, TokenSource};
 /// Returns the credentials of a request and the source that has them.
 ///
 /// # Errors
-/// The reason, for the operator, if more than one source has credentials, or one source has more than one. RFC 6750 §2: clients "MUST NOT
-/// use more than one method" in a request.
+/// The reason, for the operator, if more than one source has credentials, or one source has more than one. RFC 6750 §2:
+/// clients "MUST NOT use more than one method" in a request.
 pub(super) fn credentials<'r, 's, B>(
     sources: &'s [TokenSource],
     request: &'r Request<B>,
@@ -52,7 +52,8 @@ fn at_most_one<'r>(mut values: impl Iterator<Item = &'r [u8]>) -> Result<Option<
     }
 }
 
-/// Returns the values of the cookies of this name (RFC 6265 §5.4). HTTP/2 may split the header into several (RFC 9113 §8.2.3).
+/// Returns the values of the cookies of this name (RFC 6265 §5.4). HTTP/2 may split the header into several (RFC 9113
+/// §8.2.3).
 fn cookies<'r>(headers: &'r HeaderMap, name: &str) -> impl Iterator<Item = &'r [u8]> {
     let pairs = headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
     pairs.filter_map(move |pair| after(pair.trim_ascii_start(), name)?.strip_prefix(b"=")).map(<[u8]>::trim_ascii_end)
@@ -65,7 +66,8 @@ fn protocols<'r>(headers: &'r HeaderMap, prefix: &str) -> impl Iterator<Item = &
     offers.filter_map(move |offer| after(offer.trim_ascii(), prefix))
 }
 
-/// Returns the values of the query parameters of this name. They are not decoded, because no character of a token needs an escape.
+/// Returns the values of the query parameters of this name. They are not decoded, because no character of a token needs
+/// an escape.
 fn parameters<'r>(query: Option<&'r str>, name: &str) -> impl Iterator<Item = &'r [u8]> {
     let pairs = query.unwrap_or_default().split('&').map(str::as_bytes);
     pairs.filter_map(move |pair| after(pair, name)?.strip_prefix(b"="))

@@ -56,8 +56,8 @@ struct Waiting<S, B> {
     body: Option<B>,
     /// [`Some`] from the decision until the inner service is called.
     request: Option<Request<B>>,
-    /// A clone that is not polled before the decision. A ready service may hold a resource that other requests need, such as a permit of a
-    /// concurrency limit, and waiting requests must not exhaust it.
+    /// A clone that is not polled before the decision. A ready service may hold a resource that other requests need,
+    /// such as a permit of a concurrency limit, and waiting requests must not exhaust it.
     inner: S,
 }
 
@@ -123,7 +123,8 @@ where
     }
 }
 
-/// Adds `realm` and `resource_metadata` to the challenge, whether an extractor, a rule or a handler rejected the request.
+/// Adds `realm` and `resource_metadata` to the challenge, whether an extractor, a rule or a handler rejected the
+/// request.
 fn complete_challenge<B>(response: &mut Response<B>, settings: &Settings) {
     if let Some(rejection) = response.extensions().get::<AuthRejection>()
         && let (default, Some(complete)) = (rejection.challenge(), settings.challenge.challenge(rejection))

@@ -12,7 +12,8 @@ use pin_project_lite::pin_project;
 use super::body::ResponseBody;
 
 pin_project! {
-    /// The response future of [`RequireService`](super::RequireService) and [`DenyByDefaultService`](super::DenyByDefaultService).
+    /// The response future of [`RequireService`](super::RequireService) and
+    /// [`DenyByDefaultService`](super::DenyByDefaultService).
     #[derive(Debug)]
     pub struct GateFuture<F> {
         #[pin]

@@ -17,10 +17,10 @@ use crate::{
 
 /// A layer that verifies the bearer token of each request and adds its claims to the request extensions.
 ///
-/// By default it rejects no request. If the token is missing or not valid, it adds an [`AuthRejection`](super::AuthRejection) to the
-/// extensions instead, and calls the inner service. Extractors such as [`CognitoClaims`] and rules ([`Require`](super::Require)) then reject
-/// the request, so one router can have public and protected routes. To reject such requests in the layer, call
-/// [`deny_by_default`](Self::deny_by_default).
+/// By default it rejects no request. If the token is missing or not valid, it adds an
+/// [`AuthRejection`](super::AuthRejection) to the extensions instead, and calls the inner service. Extractors such as
+/// [`CognitoClaims`] and rules ([`Require`](super::Require)) then reject the request, so one router can have public and
+/// protected routes. To reject such requests in the layer, call [`deny_by_default`](Self::deny_by_default).
 ///
 /// All clones share the verifier, its keys and its background task. The task stops when the last clone is dropped.
 ///
@@ -71,7 +71,8 @@ impl CognitoAuth {
     /// Creates a layer for the tokens of one pool, with default settings.
     ///
     /// For several pools and for the settings of the verification, such as the leeway, build a [`Verifier`] and call
-    /// `CognitoAuth::from(verifier)`. Keys are fetched when the first token arrives, or when [`ready`](Self::ready) is called.
+    /// `CognitoAuth::from(verifier)`. Keys are fetched when the first token arrives, or when [`ready`](Self::ready) is
+    /// called.
     pub fn new(pool: UserPool) -> Self {
         Self::from(Verifier::new(pool))
     }
@@ -99,30 +100,34 @@ impl CognitoAuth {
         self.set(|settings| settings.challenge.realm = Some(realm))
     }
 
-    /// Sets the `resource_metadata` of challenges: the URL of this protected resource's metadata (RFC 9728 §5.1). Default: none.
+    /// Sets the `resource_metadata` of challenges: the URL of this protected resource's metadata (RFC 9728 §5.1).
+    /// Default: none.
     ///
     /// If this application serves the metadata itself, use [`protected_resource`](Self::protected_resource).
     pub fn resource_metadata(self, url: HeaderValue) -> Self {
         self.set(|settings| settings.challenge.resource_metadata = Some(url))
     }
 
-    /// Adds the URL of the resource's metadata to challenges, and ensures that every accepted token was issued for this resource.
+    /// Adds the URL of the resource's metadata to challenges, and ensures that every accepted token was issued for this
+    /// resource.
     ///
-    /// The pool must already require the resource's URL with [`UserPool::audience`], and allow no ID tokens, which have no such audience. The
-    /// layer therefore accepts no token that a client obtained for another resource, as RFC 8707 and the authorization specification of the
-    /// Model Context Protocol require. For challenges without this requirement, use [`resource_metadata`](Self::resource_metadata).
+    /// The pool must already require the resource's URL with [`UserPool::audience`], and allow no ID tokens, which have
+    /// no such audience. The layer therefore accepts no token that a client obtained for another resource, as RFC 8707
+    /// and the authorization specification of the Model Context Protocol require. For challenges without this
+    /// requirement, use [`resource_metadata`](Self::resource_metadata).
     ///
     /// # Errors
-    /// [`ConfigError::AudienceNotRequired`] if a pool of the verifier would accept a token that was not issued for the resource.
+    /// [`ConfigError::AudienceNotRequired`] if a pool of the verifier would accept a token that was not issued for the
+    /// resource.
     pub fn protected_resource(self, resource: &ProtectedResource) -> Result<Self, ConfigError> {
         self.verifier.require_audience(resource.url())?;
         Ok(self.resource_metadata(resource.metadata_header().clone()))
     }
 
-    /// Sets the token sources, the parts of a request that may contain the token. Default: `Authorization: Bearer` only.
+    /// Sets the token sources, the parts of a request that may contain the token. Default: only `Authorization: Bearer`.
     ///
-    /// A request with tokens in two sources is rejected with 400 `invalid_request` (RFC 6750 §2), even if both tokens are the same, because
-    /// it is ambiguous. [`CognitoClaims::token_source`] returns the source of a request's token.
+    /// A request with tokens in two sources is rejected with 400 `invalid_request` (RFC 6750 §2), even if both tokens
+    /// are the same, because it is ambiguous. [`CognitoClaims::token_source`] returns the source of a request's token.
     ///
     /// With sources other than `Authorization`, responses get `Cache-Control: private`; see the guide chapter
     /// [`requests`](crate::guide::requests).
@@ -153,10 +158,10 @@ impl CognitoAuth {
 
     /// Adds a custom check, which runs on every request with a valid token.
     ///
-    /// Custom checks run after all built-in checks, also for a cached token. A rejection has the same effect as an invalid token, and inner
-    /// layers do not override it. The check gets the claims and the head of the request. The head includes the extensions of outer layers,
-    /// such as axum's `ConnectInfo` with the client's address. The check must not block. Use an
-    /// [async check](Self::custom_check_async) for slow work.
+    /// Custom checks run after all built-in checks, also for a cached token. A rejection has the same effect as an
+    /// invalid token, and inner layers do not override it. The check gets the claims and the head of the request. The
+    /// head includes the extensions of outer layers, such as axum's `ConnectInfo` with the client's address. The check
+    /// must not block. Use an [async check](Self::custom_check_async) for slow work.
     ///
     /// ```
     /// use axum_cognito::{CheckError, CognitoAuth, testing::FakeUserPool};
@@ -180,8 +185,9 @@ impl CognitoAuth {
 
     /// Adds an async custom check, for example one that queries a session store or a database.
     ///
-    /// The check gets the claims and the head of the request as owned values, so its future can keep both. The check is cloned for each
-    /// request, as axum's handlers are. Captured values must be [`Clone`]. Wrap expensive ones in an [`Arc`].
+    /// The check gets the claims and the head of the request as owned values, so its future can keep both. The check is
+    /// cloned for each request, as axum's handlers are. Captured values must be [`Clone`]. Wrap expensive ones in an
+    /// [`Arc`].
     ///
     /// ```
     /// use std::{collections::HashSet, sync::Arc};
@@ -218,9 +224,9 @@ impl CognitoAuth {
     /// # let _ = auth;
     /// ```
     ///
-    /// Async checks run after the sync checks, one after the other. Each has a [time limit](Self::custom_check_timeout), which needs a Tokio
-    /// runtime with a timer (`#[tokio::main]` and `enable_all` provide one). With async checks, each request with a token allocates its
-    /// future on the heap.
+    /// Async checks run after the sync checks, one after the other. Each has a
+    /// [time limit](Self::custom_check_timeout), which needs a Tokio runtime with a timer. `#[tokio::main]` and
+    /// `enable_all` provide one. With async checks, each request with a token allocates its future on the heap.
     pub fn custom_check_async<F>(
         self,
         check: impl FnOnce(CognitoClaims, Arc<Parts>) -> F + Clone + Send + Sync + 'static,
@@ -231,10 +237,12 @@ impl CognitoAuth {
         self.set(|settings| settings.checks.add_async(check))
     }
 
-    /// Sets the time limit of each [async check](Self::custom_check_async), whether it was added before or after this call. Default: 1 s.
+    /// Sets the time limit of each [async check](Self::custom_check_async), whether it was added before or after this
+    /// call. Default: 1 s.
     ///
-    /// If a check exceeds the limit, its future is dropped and the response is 503, so a slow backend cannot stall requests. The default
-    /// leaves ample time, because a check delays every request and backends usually respond within milliseconds.
+    /// If a check exceeds the limit, its future is dropped and the response is 503, so a slow backend cannot stall
+    /// requests. The default leaves ample time, because a check delays every request and backends usually respond
+    /// within milliseconds.
     ///
     /// # Errors
     /// [`ConfigError::OutOfRange`] if the limit is below 1 ms or above 60 s.
@@ -249,13 +257,15 @@ impl CognitoAuth {
 
     /// Rejects gRPC requests with a gRPC status. Off by default, so that the HTTP status of a rejection is never 200.
     ///
-    /// gRPC clients read `grpc-status`, which a gRPC response carries in addition to HTTP status 200. With this setting, rules
-    /// ([`Require`](crate::Require)) and [`deny_by_default`](Self::deny_by_default) respond in this form to gRPC requests, which are `POST`
-    /// requests over HTTP/2 with `te: trailers` and content type `application/grpc`. All other requests get the HTTP status. Rejections by
-    /// axum's extractors always have the HTTP status, because gRPC services do not use extractors.
+    /// gRPC clients read `grpc-status`, which a gRPC response carries in addition to HTTP status 200. With this
+    /// setting, rules ([`Require`](crate::Require)) and [`deny_by_default`](Self::deny_by_default) respond in this form
+    /// to gRPC requests, which are `POST` requests over HTTP/2 with `te: trailers` and content type `application/grpc`.
+    /// All other requests get the HTTP status. Rejections by axum's extractors always have the HTTP status, because
+    /// gRPC services do not use extractors.
     ///
-    /// Rate limiters, firewalls and forward-auth proxies that rely on the HTTP status do not notice rejected gRPC requests. If such a
-    /// component protects the service, configure it to read `grpc-status`, or leave this setting off.
+    /// Rate limiters, firewalls and forward-auth proxies that rely on the HTTP status do not notice rejected gRPC
+    /// requests. If such a component protects the service, configure it to read `grpc-status`, or leave this setting
+    /// off.
     pub fn grpc_responses(self) -> Self {
         self.set(|settings| settings.grpc_responses = true)
     }
@@ -265,7 +275,8 @@ impl CognitoAuth {
         self
     }
 
-    /// Returns the verifier, for tokens that do not arrive in a request's head, such as those in WebSocket messages or in jobs.
+    /// Returns the verifier, for tokens that do not arrive in a request's head, such as those in WebSocket messages or
+    /// in jobs.
     pub fn verifier(&self) -> &Verifier {
         &self.verifier
     }
@@ -278,7 +289,8 @@ impl CognitoAuth {
         self.verifier.ready().await
     }
 
-    /// Returns the state of the keys, for a readiness probe. Starts a key refresh if one is due, without waiting for it.
+    /// Returns the state of the keys, for a readiness probe. Starts a key refresh if one is due, without waiting for
+    /// it.
     pub fn status(&self) -> KeyStatus {
         self.verifier.status()
     }

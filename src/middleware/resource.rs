@@ -11,10 +11,11 @@ const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
 /// The metadata of an API as a protected resource ([RFC 9728]): its authorization servers and its scopes.
 ///
-/// A client that knows only the API's URL reads the metadata to learn how to sign in. MCP clients require it. Serve it at
-/// [`path`](Self::path), and add its URL to challenges with [`CognitoAuth::protected_resource`](crate::CognitoAuth::protected_resource). That
-/// method also ensures that the pool accepts only tokens that were issued for this resource. To get such a token, a client sends
-/// `resource=<the URL>` to the authorization server.
+/// A client that knows only the API's URL reads the metadata to learn how to sign in. MCP clients require it. Serve it
+/// at [`path`](Self::path), and add its URL to challenges with
+/// [`CognitoAuth::protected_resource`](crate::CognitoAuth::protected_resource). That method also ensures that the pool
+/// accepts only tokens that were issued for this resource. To get such a token, a client sends `resource=<the URL>` to
+/// the authorization server.
 ///
 /// ```
 /// use axum::{Router, body::Body, http::Request, routing::{get, post}};
@@ -106,9 +107,9 @@ fn is_secure(url: &Url) -> bool {
 impl ProtectedResource {
     /// Creates the metadata of a resource. The pools issue its tokens.
     ///
-    /// `resource` is the URL that clients use. It is also the [`audience`](UserPool::audience) of the resource's tokens. The authorization
-    /// servers are the first [issuer](UserPool::issuers) of each pool. Cognito publishes its own metadata below that URL, at
-    /// `/.well-known/openid-configuration`.
+    /// `resource` is the URL that clients use. It is also the [`audience`](UserPool::audience) of the resource's
+    /// tokens. The authorization servers are the first [issuer](UserPool::issuers) of each pool. Cognito publishes its
+    /// own metadata below that URL, at `/.well-known/openid-configuration`.
     ///
     /// # Errors
     /// [`ConfigError::InvalidResource`] if there is no pool, or if `resource`
@@ -132,11 +133,12 @@ impl ProtectedResource {
         Ok(Self { metadata: Metadata::new(resource, authorization_servers), metadata_url, metadata_header, path })
     }
 
-    /// Replaces the authorization servers, for example with a proxy that registers clients (RFC 7591), because Cognito does not.
+    /// Replaces the authorization servers, for example with a proxy that registers clients (RFC 7591), because Cognito
+    /// does not.
     ///
     /// # Errors
-    /// [`ConfigError::InvalidResource`] if the list is empty or contains a value that is not an `https` URL. `http` is allowed to loopback
-    /// addresses.
+    /// [`ConfigError::InvalidResource`] if the list is empty or contains a value that is not an `https` URL. `http` is
+    /// allowed to loopback addresses.
     pub fn authorization_servers<S: Into<String>>(
         mut self,
         issuers: impl IntoIterator<Item = S>,
@@ -206,7 +208,8 @@ impl ProtectedResource {
         serde_json::to_string(&self.metadata).unwrap_or_default() // INVARIANT: strings always serialize
     }
 
-    /// Returns the metadata as an HTTP response, for services without axum. With axum, use the `ProtectedResource` itself as a handler.
+    /// Returns the metadata as an HTTP response, for services without axum. With axum, use the `ProtectedResource`
+    /// itself as a handler.
     pub fn to_http_response<B: From<String>>(&self) -> Response<B> {
         let mut response = Response::new(B::from(self.to_json()));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

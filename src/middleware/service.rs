@@ -22,7 +22,8 @@ use crate::{
     verifier::{Immediate, Verifier},
 };
 
-/// The service of [`CognitoAuth`](super::CognitoAuth): verifies the token of each request before it calls the inner service.
+/// The service of [`CognitoAuth`](super::CognitoAuth): verifies the token of each request before it calls the inner
+/// service.
 #[derive(Clone, Debug)]
 pub struct CognitoAuthService<S> {
     inner: S,
@@ -123,8 +124,9 @@ impl<S> CognitoAuthService<S> {
     where
         S: Service<Request<B>> + Clone,
     {
-        // `poll_ready` may have reserved a resource that other requests need, such as a permit of a concurrency limit. Replacing the ready
-        // service releases it. The waiting request makes its own clone ready after the decision, as `tower::util::Oneshot` does.
+        // `poll_ready` may have reserved a resource that other requests need, such as a permit of a concurrency limit.
+        // Replacing the ready service releases it. The waiting request makes its own clone ready after the decision, as
+        // `tower::util::Oneshot` does.
         // https://docs.rs/tower-service/latest/tower_service/trait.Service.html#backpressure
         self.inner = self.inner.clone();
         let inner = self.inner.clone();

@@ -10,7 +10,7 @@ pub(super) struct Settings {
     /// [`None`] stands for `Authorization: Bearer` only.
     pub(super) sources: Option<Box<[TokenSource]>>,
     pub(super) checks: Checks,
-    /// Whether rejections of gRPC requests are gRPC responses.
+    /// Whether gRPC requests are rejected with a gRPC response.
     pub(super) grpc_responses: bool,
 }
 

@@ -43,7 +43,8 @@ async fn responses_vary_by_the_headers_of_the_token_sources() {
     let (none, anonymous): (Headers, Option<(&str, &str)>) = (&[], None);
 
     for (name, sources, request, own, cache_control, vary) in [
-        // RFC 9111 §3.5: a shared cache does not reuse the response to a request with `Authorization` unless a directive allows it.
+        // RFC 9111 §3.5: a shared cache does not reuse the response to a request with `Authorization` unless a
+        // directive allows it.
         ("token", authorization(), Some(("authorization", &*bearer)), none, &[][..], &[][..]),
         // §4.1: without `Vary`, a cache may send the response to a request without the header to a request with it.
         ("anonymous", authorization(), anonymous, none, &[], &["authorization"]),

@@ -216,7 +216,7 @@ async fn handler_gets_the_request_head_after_the_checks() {
 async fn cause_of_a_check_error_is_kept_but_not_sent() {
     let fake = FakeUserPool::new();
     let auth = CognitoAuth::new(fake.user_pool()).custom_check(|_, _| {
-        let cause = io::Error::other("connection to 10.0.0.7 refused");
+        let cause = io::Error::other("connection to 10.0.0.7 timed out");
         Err(CheckError::unavailable("the session store did not respond").caused_by(cause))
     });
     let app = Router::new().route("/", get(async |_: CognitoClaims| "in")).layer(auth);
@@ -225,7 +225,7 @@ async fn cause_of_a_check_error_is_kept_but_not_sent() {
     let response = app.oneshot(request).await.unwrap();
     let error = response.extensions().get::<AuthRejection>().unwrap().check_error().unwrap().clone();
     assert_eq!(error.to_string(), "the session store did not respond");
-    assert_eq!(error.source().unwrap().to_string(), "connection to 10.0.0.7 refused");
+    assert_eq!(error.source().unwrap().to_string(), "connection to 10.0.0.7 timed out");
     assert!(!format!("{:?}", response.headers()).contains("10.0.0.7"));
     let body = axum::body::to_bytes(response.into_body(), 1000).await.unwrap();
     let body = String::from_utf8(body.to_vec()).unwrap();

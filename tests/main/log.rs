@@ -36,11 +36,12 @@ impl Log {
         log.take()
     }
 
-    /// Captures the thread's log lines of this level and above until the guard is dropped. Calls `before` before each line.
+    /// Captures the thread's log lines of this level and above until the guard is dropped. Calls `before` before each
+    /// line.
     pub(crate) fn start(&self, level: LevelFilter, before: impl Fn() + Send + Sync + 'static) -> DefaultGuard {
-        /// `tracing` caches for each call site whether any subscriber is interested. While only one subscriber exists in the process, it asks
-        /// only that of the current thread, so a call site that another test reaches first would stay disabled. A second subscriber
-        /// prevents that.
+        /// `tracing` caches for each call site whether any subscriber is interested. While only one subscriber exists
+        /// in the process, it asks only that of the current thread, so a call site that another test reaches first
+        /// would stay disabled. A second subscriber prevents that.
         static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
         LazyLock::force(&SECOND);
         let log = self.clone();

@@ -472,7 +472,8 @@ async fn grpc_rejections_carry_the_grpc_status_and_the_challenge() {
     }
 }
 
-/// Rate limiters, firewalls and audit logs rely on the HTTP status, so a client must not turn a rejection into a 200 with a header.
+/// Rate limiters, firewalls and audit logs rely on the HTTP status, so a client must not turn a rejection into a 200
+/// with a header.
 #[tokio::test]
 async fn only_grpc_requests_with_grpc_responses_get_status_200() {
     type Change = fn(&mut Request<Body>);

@@ -298,8 +298,8 @@ async fn responses_to_tokens_in_urls_are_private() {
     assert_eq!(send(&own, "/", &[]).await.headers()["cache-control"], "no-store");
 }
 
-/// Browsers send cookies with forged requests (CSRF), so a check may apply to cookies only. It sees the source of a cached token, of a new
-/// one, and of one that waited for a key fetch.
+/// Browsers send cookies with forged requests (CSRF), so a check may apply to cookies only. It sees the source of a
+/// cached token, of a new one, and of one that waited for a key fetch.
 #[tokio::test]
 async fn custom_check_can_apply_to_cookies_only() {
     let fake = FakeUserPool::new();

@@ -92,8 +92,8 @@ async fn waiting_requests_hold_no_permit_of_a_concurrency_limit() {
     }
 }
 
-/// A service that is ready only while its gate is open. It panics if it is called without having been polled ready, as `ConcurrencyLimit`
-/// does.
+/// A service that is ready only while its gate is open. It panics if it is called without having been polled ready, as
+/// `ConcurrencyLimit` does.
 #[derive(Default)]
 struct Gated {
     gate: Arc<Gate>,

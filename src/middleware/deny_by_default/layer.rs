@@ -14,13 +14,13 @@ use crate::middleware::service::CognitoAuthService;
 
 /// A layer that rejects every request without a valid token, except on public routes.
 ///
-/// [`CognitoAuth::deny_by_default`] creates it. The layer itself sends the rejection, before any extractor, handler or request body is used.
-/// Unknown paths also get 401, so routes cannot be enumerated. On public routes the layer behaves like [`CognitoAuth`]: it verifies the token
-/// if there is one, and handlers may extract claims.
+/// [`CognitoAuth::deny_by_default`] creates it. The layer itself sends the rejection, before any extractor, handler or
+/// request body is used. Unknown paths also get 401, so routes cannot be enumerated. On public routes the layer behaves
+/// like [`CognitoAuth`]: it verifies the token if there is one, and handlers may extract claims.
 ///
-/// Add it to the outermost router, after all routes, because a layer does not cover routes that are added after it. Add `CorsLayer` outside
-/// of it, because CORS preflight requests carry no token. The guide chapter [`routes`](crate::guide::routes) covers nested and merged
-/// routers.
+/// Add it to the outermost router, after all routes, because a layer does not cover routes that are added after it. Add
+/// `CorsLayer` outside of it, because CORS preflight requests carry no token. The guide chapter
+/// [`routes`](crate::guide::routes) covers nested and merged routers.
 ///
 /// ```
 /// use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
@@ -48,24 +48,25 @@ use crate::middleware::service::CognitoAuthService;
 ///
 /// # Patterns
 ///
-/// Patterns have the syntax of axum's `Router::route`: `/healthz`, `/users/{id}/avatar`, `/files/{*path}`. The layer matches them with the
-/// same `matchit` version. **The most specific pattern wins**, regardless of the order in which patterns are added. Parameter names do not
-/// matter.
+/// Patterns have the syntax of axum's `Router::route`: `/healthz`, `/users/{id}/avatar`, `/files/{*path}`. The layer
+/// matches them with the same `matchit` version. **The most specific pattern wins**, regardless of the order in which
+/// patterns are added. Parameter names do not matter.
 ///
 /// Inside a nested router the layer sees, and matches, the path without the prefix.
 ///
 /// # Ambiguous paths
 ///
-/// A proxy, a file service or a URL parser behind the layer may read a path differently than the router. A path is therefore never public if
-/// it contains
+/// A proxy, a file service or a URL parser behind the layer may read a path differently than the router. A path is
+/// therefore never public if it contains
 ///
 /// - a segment that consists of dots and spaces after decoding, such as `..`, `%20..` or `..;x`
 /// - a backslash, a control character, or whitespace other than `%20`
-/// - an escaped control character, `.`, `/`, `\`, `%`, `;`, `?` or `#`, an incomplete escape, or an overlong UTF-8 encoding
+/// - an escaped control character, `.`, `/`, `\`, `%`, `;`, `?` or `#`, an incomplete escape, or an overlong UTF-8
+///   encoding
 /// - two slashes at its start
 ///
-/// The layer also decodes escapes, removes parameters (`;`), trims spaces and trailing dots, and merges slashes. If the most specific pattern
-/// for that path is [protected](Self::protected), the path is not public either.
+/// The layer also decodes escapes, removes parameters (`;`), trims spaces and trailing dots, and merges slashes. If the
+/// most specific pattern for that path is [protected](Self::protected), the path is not public either.
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it is added to a router"]
 pub struct DenyByDefault {
@@ -83,8 +84,8 @@ impl CognitoAuth {
 impl DenyByDefault {
     /// Makes the paths that match the pattern public for all methods.
     ///
-    /// **A parameter also matches paths of more specific routes.** `/posts/{id}` makes `/posts/export` public, unless `/posts/export` is
-    /// [protected](Self::protected).
+    /// **A parameter also matches paths of more specific routes.** `/posts/{id}` makes `/posts/export` public, unless
+    /// `/posts/export` is [protected](Self::protected).
     ///
     /// # Panics
     /// Panics if
@@ -117,7 +118,8 @@ impl DenyByDefault {
         self.change(|routes| routes.add(pattern, Access::PublicFor(vec![method])))
     }
 
-    /// Makes a path and everything below it public for all methods: `/assets` covers `/assets`, `/assets/` and `/assets/{*path}`.
+    /// Makes a path and everything below it public for all methods: `/assets` covers `/assets`, `/assets/` and
+    /// `/assets/{*path}`.
     ///
     /// # Panics
     /// Panics for the same patterns as [`public`](Self::public), and for patterns that end in `{*path}`.
@@ -128,8 +130,9 @@ impl DenyByDefault {
 
     /// Keeps the paths that match the pattern protected, even if a less specific public pattern matches them too.
     ///
-    /// It also protects paths that other software may [read](Self#ambiguous-paths) as one of these paths. For example, `/posts/export` also
-    /// protects `/posts/%65xport`, `/posts//export` and `/posts/export/`. The pattern `/api/{*path}` also protects `/api` and `/api/`.
+    /// It also protects paths that other software may [read](Self#ambiguous-paths) as one of these paths. For example,
+    /// `/posts/export` also protects `/posts/%65xport`, `/posts//export` and `/posts/export/`. The pattern
+    /// `/api/{*path}` also protects `/api` and `/api/`.
     ///
     /// ```
     /// # use axum_cognito::{CognitoAuth, testing::FakeUserPool};

@@ -1,8 +1,8 @@
 //! Recognition of paths that software behind the layer may read as another path.
 //!
-//! A router compares the bytes of a path. A file service, a proxy or a URL parser behind it decodes escapes, removes dot segments (RFC 3986
-//! §5.2.4), drops tabs and newlines (WHATWG URL §4.4), trims spaces, or removes parameters (`;`). The functions here allocate nothing and
-//! read a path once.
+//! A router compares the bytes of a path. A file service, a proxy or a URL parser behind it decodes escapes, removes
+//! dot segments (RFC 3986 §5.2.4), drops tabs and newlines (WHATWG URL §4.4), trims spaces, or removes parameters
+//! (`;`). The functions here allocate nothing and read a path once.
 
 use percent_encoding::percent_decode_str;
 
@@ -14,8 +14,8 @@ pub(super) fn is_unambiguous(path: &str) -> bool {
 
 /// Returns `true` if the segment equals the literal, directly or after normalization.
 ///
-/// Normalization decodes both, removes parameters from the segment, and trims its spaces and trailing dots. Windows ignores spaces and dots
-/// at the end of a file name.
+/// Normalization decodes both, removes parameters from the segment, and trims its spaces and trailing dots. Windows
+/// ignores spaces and dots at the end of a file name.
 pub(super) fn is_spelling_of(segment: &str, literal: &str) -> bool {
     segment == literal || without_prefix(segment, literal).is_some_and(|mut rest| rest.all(is_trimmed))
 }
@@ -43,8 +43,8 @@ fn decoded(segment: &str) -> impl Iterator<Item = u8> {
     percent_decode_str(segment).take_while(|byte| *byte != b';')
 }
 
-/// Returns `false` if the path contains an escaped delimiter, an incomplete escape, a backslash, a control character, Unicode whitespace, or
-/// an overlong encoding.
+/// Returns `false` if the path contains an escaped delimiter, an incomplete escape, a backslash, a control character,
+/// Unicode whitespace, or an overlong encoding.
 fn has_only_plain_characters(path: &str) -> bool {
     let mut bytes = path.bytes();
     let mut last = [0; 3];
@@ -73,7 +73,8 @@ fn is_delimiter(byte: u8) -> bool {
     matches!(byte, b'.' | b'/' | b'\\' | b'%' | b';' | b'?' | b'#')
 }
 
-/// Returns `true` for the UTF-8 encoding of a C1 control character, a byte order mark, or whitespace other than a plain space.
+/// Returns `true` for the UTF-8 encoding of a C1 control character, a byte order mark, or whitespace other than a plain
+/// space.
 fn is_space_or_control(last: [u8; 3]) -> bool {
     matches!(
         last,

@@ -8,12 +8,13 @@ use super::path_spelling::{has_prefix, is_spelling_of, is_unambiguous};
 
 /// The public and the protected routes of a [`DenyByDefault`](super::DenyByDefault).
 ///
-/// `matchit`, in the version that axum uses, matches the raw path, so a pattern matches here if it matches in a router. Protected patterns are
-/// also compared with the paths that other software may read.
+/// `matchit`, in the version that axum uses, matches the raw path, so a pattern matches here if it matches in a router.
+/// Protected patterns are also compared with the paths that other software may read.
 #[derive(Clone, Default)]
 pub(super) struct PublicRoutes {
     patterns: Vec<Pattern>,
-    /// Indices into `patterns`. It contains no protected patterns, because `matchit` would reject one inside a public subtree as a conflict.
+    /// Indices into `patterns`. It contains no protected patterns, because `matchit` would reject one inside a public
+    /// subtree as a conflict.
     public: matchit::Router<usize>,
 }
 
@@ -132,8 +133,8 @@ impl Pattern {
         found.next().is_none()
     }
 
-    /// Returns the specificity of the pattern, segment by segment. The first segment that differs decides, as in a router. The end of a
-    /// pattern is more specific than a catch-all.
+    /// Returns the specificity of the pattern, segment by segment. The first segment that differs decides, as in a
+    /// router. The end of a pattern is more specific than a catch-all.
     fn rank(&self, merge: bool) -> impl Iterator<Item = (Kind, usize)> {
         let segments = self.segments(merge).map(|segment| (segment.kind, segment.text.len()));
         segments.chain(iter::once((Kind::Literal, 0)))

@@ -11,15 +11,15 @@ use crate::middleware::layer::CognitoAuth;
 
 /// A layer that builds the responses to rejected requests with a function of the application.
 ///
-/// [`CognitoAuth::on_rejection`] and [`DenyByDefault::on_rejection`] create it. The function gets the rejection and the head of the request,
-/// and returns a response with any body type. The layer calls it for every rejection by itself, a rule, an extractor or a handler. It then
-/// completes the response:
+/// [`CognitoAuth::on_rejection`] and [`DenyByDefault::on_rejection`] create it. The function gets the rejection and the
+/// head of the request, and returns a response with any body type. The layer calls it for every rejection by itself, a
+/// rule, an extractor or a handler. It then completes the response:
 ///
 /// - It adds the challenge (`WWW-Authenticate`), `Retry-After` and `Cache-Control` unless the function has set them, or
 ///   [`without_challenge`](Self::without_challenge) was called.
 /// - It adds the default response's `Vary`, so that caches do not send the rejection to users with a valid token.
-/// - It replaces a status below 300 with the status of the rejection, so a forgotten status does not turn a rejection into a success. The
-///   function may set any other status, such as a redirection.
+/// - It replaces a status below 300 with the status of the rejection, so a forgotten status does not turn a rejection
+///   into a success. The function may set any other status, such as a redirection.
 ///
 /// The function is not called for gRPC responses, which are sent unchanged.
 ///
@@ -54,7 +54,8 @@ use crate::middleware::layer::CognitoAuth;
 /// # let _ = app;
 /// ```
 ///
-/// The layer copies the head of every request, because an inner service may reject the request after it has consumed it.
+/// The layer copies the head of every request, because an inner service may reject the request after it has consumed
+/// it.
 #[derive(Clone)]
 #[must_use = "a layer does nothing until it is added to a router"]
 pub struct OnRejection<L, F> {
@@ -86,8 +87,8 @@ impl DenyByDefault {
 impl<L, F> OnRejection<L, F> {
     /// Adds no challenge to responses. A challenge that the function sets is sent.
     ///
-    /// **RFC 9110 §15.5.2 requires a challenge with every 401.** It tells API clients which credentials to send. Omit it only for pages that
-    /// redirect the browser to a sign-in.
+    /// **RFC 9110 §15.5.2 requires a challenge with every 401.** It tells API clients which credentials to send. Omit
+    /// it only for pages that redirect the browser to a sign-in.
     pub fn without_challenge(self) -> Self {
         Self { keep_challenge: false, ..self }
     }

@@ -1,4 +1,4 @@
-//! [`RejectedRequest`]: the argument of the application's function.
+//! [`RejectedRequest`]: a rejected request as the application sees it.
 
 use std::fmt;
 
@@ -44,7 +44,8 @@ impl RejectedRequest<'_> {
 
     /// Returns the status of the default response.
     ///
-    /// It is the status of the rejection, unless a handler has set another error status, as in `(StatusCode::NOT_FOUND, rejection)`.
+    /// It is the status of the rejection, unless a handler has set another error status, as in
+    /// `(StatusCode::NOT_FOUND, rejection)`.
     pub fn status(&self) -> StatusCode {
         self.status
     }
@@ -64,7 +65,8 @@ impl RejectedRequest<'_> {
         &self.head.uri
     }
 
-    /// Returns the request extensions from outer layers, such as the client's address, a request ID or the matched path.
+    /// Returns the request extensions from outer layers, such as the client's address, a request ID or the matched
+    /// path.
     pub fn extensions(&self) -> &Extensions {
         &self.head.extensions
     }

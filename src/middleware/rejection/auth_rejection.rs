@@ -13,25 +13,25 @@ use crate::{
 
 /// The rejection of a request.
 ///
-/// Extractors and rules reject requests with it. [`CognitoAuth`](crate::CognitoAuth) adds it to the extensions of requests without a valid
-/// token.
+/// Extractors and rules reject requests with it. [`CognitoAuth`](crate::CognitoAuth) adds it to the extensions of
+/// requests without a valid token.
 ///
-/// Its response follows [RFC 6750 §3] and has a problem document ([RFC 9457]) as its body. The response consists of fixed texts and of the
-/// application's own configuration, so it contains no request data. A clone of the rejection is in the response's extensions, for outer
-/// layers that count or log rejections.
+/// Its response follows [RFC 6750 §3] and has a problem document ([RFC 9457]) as its body. The response consists of
+/// fixed texts and of the application's own configuration, so it contains no request data. A clone of the rejection is
+/// in the response's extensions, for outer layers that count or log rejections.
 ///
-/// | kind | status | `WWW-Authenticate` | `detail` |
+/// | kind | status | error code in the challenge | [`detail`](Self::detail) |
 /// |---|---|---|---|
-/// | `MissingToken` | 401 | `Bearer`, with `scope` if a rule requires scopes | `send a bearer token` |
-/// | `InvalidRequest` | 400 | `Bearer error="invalid_request", …` | `send exactly one bearer token` |
-/// | `InvalidToken` | 401 | `Bearer error="invalid_token", …` | `the token has expired`, or `the token is not valid here` |
-/// | `InsufficientScope` | 403 | `Bearer error="insufficient_scope", …` | `the caller is not allowed to do this` |
-/// | `InsufficientAuthentication` | 401 | `Bearer error="insufficient_user_authentication", …` | `a more recent or a stronger sign-in is required` |
-/// | `Unavailable` | 503 | none, but `Retry-After` | `the token cannot be checked at the moment` |
-/// | `MissingLayer` | 500 | none | `` the `CognitoAuth` layer is missing around the handler `` |
+/// | `MissingToken` | 401 | none | `send a bearer token` |
+/// | `InvalidRequest` | 400 | `invalid_request` | `send exactly one bearer token` |
+/// | `InvalidToken` | 401 | `invalid_token` | `the token has expired`, or `the token is not valid here` |
+/// | `InsufficientScope` | 403 | `insufficient_scope` | `the caller is not allowed to do this` |
+/// | `InsufficientAuthentication` | 401 | `insufficient_user_authentication` | `a more recent or a stronger sign-in is required` |
+/// | `Unavailable` | 503 | no challenge, but `Retry-After` | `the token cannot be checked at the moment` |
+/// | `MissingLayer` | 500 | no challenge | `` the `CognitoAuth` layer is missing around the handler `` |
 ///
-/// With [`CognitoAuth::grpc_responses`](crate::CognitoAuth::grpc_responses), this crate's layers reject gRPC requests with a gRPC status
-/// instead.
+/// With [`CognitoAuth::grpc_responses`](crate::CognitoAuth::grpc_responses), this crate's layers reject gRPC requests
+/// with a gRPC status instead.
 ///
 /// [RFC 6750 §3]: https://www.rfc-editor.org/rfc/rfc6750#section-3
 /// [RFC 9457]: https://www.rfc-editor.org/rfc/rfc9457
@@ -111,7 +111,8 @@ impl AuthRejection {
         self.kind.status()
     }
 
-    /// Returns the error code of [RFC 6750 §3.1] or [RFC 9470 §3], as in the challenge and in the member `error` of the body.
+    /// Returns the error code of [RFC 6750 §3.1] or [RFC 9470 §3], as in the challenge and in the member `error` of the
+    /// body.
     ///
     /// [`None`] if the request had no token, and for 500 and 503, which are not the client's fault.
     ///
@@ -123,7 +124,8 @@ impl AuthRejection {
 
     /// Returns the text for the client: a fixed phrase in lower case, such as `the token has expired`.
     ///
-    /// The body's `detail`, the challenge's `error_description`, `grpc-message` and [`Display`](fmt::Display) all contain this phrase.
+    /// The body's `detail`, the challenge's `error_description`, `grpc-message` and [`Display`](fmt::Display) all
+    /// contain this phrase.
     ///
     /// ```
     /// use axum_cognito::{AuthRejection, CheckError};
@@ -156,7 +158,8 @@ impl AuthRejection {
         }
     }
 
-    /// Returns the error of the [custom check](crate::CognitoAuth::custom_check) that rejected the request, for the operator.
+    /// Returns the error of the [custom check](crate::CognitoAuth::custom_check) that rejected the request, for the
+    /// operator.
     pub fn check_error(&self) -> Option<&CheckError> {
         match &self.cause {
             Some(Cause::Check(error)) => Some(error),
@@ -167,8 +170,9 @@ impl AuthRejection {
 
 /// Converts the error of a verification.
 ///
-/// All invalid tokens get the same response, so an attacker cannot tell how many checks a forged token passed. An expired token gets a text
-/// of its own so that its owner knows to refresh it. Only a token with a valid signature can be rejected as expired.
+/// All invalid tokens get the same response, so an attacker cannot tell how many checks a forged token passed. An
+/// expired token gets a text of its own so that its owner knows to refresh it. Only a token with a valid signature can
+/// be rejected as expired.
 impl From<VerifyError> for AuthRejection {
     fn from(error: VerifyError) -> Self {
         let kind = match error.kind() {

@@ -1,4 +1,4 @@
-//! The gRPC response of a rejection, and the recognition of gRPC requests.
+//! Recognition of gRPC requests, and the gRPC form of a rejection.
 
 use bytes::Bytes;
 use http::{
@@ -12,7 +12,8 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 impl AuthRejection {
-    /// Returns the gRPC status code: 16 `UNAUTHENTICATED`, 7 `PERMISSION_DENIED`, 14 `UNAVAILABLE`, or 13 `INTERNAL` for a missing layer.
+    /// Returns the gRPC status code: 16 `UNAUTHENTICATED`, 7 `PERMISSION_DENIED`, 14 `UNAVAILABLE`, or 13 `INTERNAL`
+    /// for a missing layer.
     ///
     /// Use it in gRPC methods that apply a rule themselves:
     /// `tonic::Status::new(tonic::Code::from(rejection.grpc_code()), rejection.detail())`.
@@ -28,10 +29,12 @@ impl AuthRejection {
         }
     }
 
-    /// Converts the rejection into a gRPC response: HTTP status 200, with `grpc-status` and `grpc-message` in the headers.
+    /// Converts the rejection into a gRPC response: HTTP status 200, with `grpc-status` and `grpc-message` in the
+    /// headers.
     ///
-    /// gRPC calls this form "Trailers-Only". The response also carries the challenge. Use it only for gRPC requests, because HTTP clients and
-    /// proxies take status 200 for success. [`CognitoAuth::grpc_responses`](crate::CognitoAuth::grpc_responses) makes that distinction.
+    /// gRPC calls this form "Trailers-Only". The response also carries the challenge. Use it only for gRPC requests,
+    /// because HTTP clients and proxies take status 200 for success.
+    /// [`CognitoAuth::grpc_responses`](crate::CognitoAuth::grpc_responses) makes that distinction.
     pub fn into_grpc_response<B: From<Bytes>>(self) -> Response<B> {
         let mut response = Response::new(B::from(Bytes::new()));
         let headers = response.headers_mut();
@@ -58,8 +61,8 @@ struct GrpcRequest;
 
 /// Marks the request if it is a gRPC request.
 ///
-/// gRPC uses HTTP/2, `POST` and `te: trailers` (its document "gRPC over HTTP2"). All other clients rely on the HTTP status, so all three and
-/// the content type are required before a rejection is sent with status 200.
+/// gRPC uses HTTP/2, `POST` and `te: trailers` (its document "gRPC over HTTP2"). All other clients rely on the HTTP
+/// status, so all three and the content type are required before a rejection is sent with status 200.
 pub(crate) fn mark_grpc_request<B>(request: &mut Request<B>) {
     let is_grpc = request.version() == Version::HTTP_2
         && request.method() == Method::POST

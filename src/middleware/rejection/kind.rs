@@ -8,7 +8,8 @@ use http::StatusCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AuthRejectionKind {
-    /// 401: the token is valid, but the user must sign in again because their sign-in is too old or too weak ([RFC 9470]).
+    /// 401: the token is valid, but the user must sign in again because their sign-in is too old or too weak ([RFC
+    /// 9470]).
     ///
     /// [RFC 9470]: https://www.rfc-editor.org/rfc/rfc9470
     InsufficientAuthentication,
@@ -18,7 +19,8 @@ pub enum AuthRejectionKind {
     InvalidRequest,
     /// 401: the token is not valid.
     InvalidToken,
-    /// 500: no [`CognitoAuth`](crate::CognitoAuth) layer covers the handler or the rule. This is a bug in the application.
+    /// 500: no [`CognitoAuth`](crate::CognitoAuth) layer covers the handler or the rule. This is a bug in the
+    /// application.
     MissingLayer,
     /// 401: the request contains no token.
     MissingToken,
@@ -75,7 +77,8 @@ impl fmt::Display for AuthRejectionKind {
 pub(super) struct Texts {
     /// The code of RFC 6750 §3.1 or RFC 9470 §3, if the rejection has one.
     pub(super) error_code: Option<&'static str>,
-    /// One phrase of printable ASCII without `"`, `\` and `%`, so that JSON, a challenge and `grpc-message` need no escapes.
+    /// One phrase of printable ASCII without `"`, `\` and `%`, so that JSON, a challenge and `grpc-message` need no
+    /// escapes.
     pub(super) detail: &'static str,
     /// The problem document (RFC 9457).
     pub(super) body: &'static str,

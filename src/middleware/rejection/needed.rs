@@ -50,7 +50,8 @@ impl Needed {
     }
 }
 
-/// Joins the values with spaces and drops duplicates. [`None`] if there is no value, or one that a list or a header cannot contain.
+/// Joins the values with spaces and drops duplicates. [`None`] if there is no value, or one that a list or a header
+/// cannot contain.
 fn join_unique(values: &[&str]) -> Option<String> {
     let is_printable = |value: &&str| !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic());
     let mut unique: Vec<&str> = Vec::new();

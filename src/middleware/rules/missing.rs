@@ -6,7 +6,8 @@ use super::{
 };
 use crate::{claims::CognitoClaims, middleware::rejection::SignIn};
 
-/// What a caller lacks, the least severe first. As an [`Option`], [`None`] orders before all of them and means that nothing is missing.
+/// What a caller lacks, the least severe first. As an [`Option`], [`None`] orders before all of them and means that
+/// nothing is missing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Missing {
     /// A more recent or stronger sign-in. The user can sign in again.
@@ -31,8 +32,8 @@ impl Rule {
         }
     }
 
-    /// Returns the fewest scopes with which a token satisfies the rule. They include scopes that the present token has, because the next
-    /// token needs them too.
+    /// Returns the fewest scopes with which a token satisfies the rule. They include scopes that the present token has,
+    /// because the next token needs them too.
     pub(super) fn scopes(&self, claims: &CognitoClaims, now: Now<'_>) -> Vec<&str> {
         match self {
             Self::Scopes(Quantity::All, names) => names.iter().collect(),
@@ -46,7 +47,8 @@ impl Rule {
         }
     }
 
-    /// Returns the scopes that a client without a token should request. Of alternatives, the first one with scopes counts.
+    /// Returns the scopes that a client without a token should request. Of alternatives, the first one with scopes
+    /// counts.
     pub(super) fn scopes_without_token(&self) -> Vec<&str> {
         match self {
             Self::Scopes(Quantity::All, names) => names.iter().collect(),
@@ -60,8 +62,8 @@ impl Rule {
         }
     }
 
-    /// Returns the sign-in that satisfies the rule. It includes conditions that the present sign-in satisfies, because the next one must
-    /// satisfy them too.
+    /// Returns the sign-in that satisfies the rule. It includes conditions that the present sign-in satisfies, because
+    /// the next one must satisfy them too.
     pub(super) fn sign_in(&self, claims: &CognitoClaims, now: Now<'_>) -> SignIn<'_> {
         match self {
             Self::MaxAge(age) => SignIn { max_age: Some(*age), acr_values: None },

@@ -25,7 +25,7 @@ impl Names {
         self.0.is_empty()
     }
 
-    /// Returns `true` if `has` returns `true` for enough names. An empty list matches nobody.
+    /// Returns `true` if `has` returns `true` for enough names. An empty list never matches.
     pub(super) fn are_held(&self, quantity: Quantity, has: impl FnMut(&str) -> bool) -> bool {
         match quantity {
             Quantity::Any => self.iter().any(has),

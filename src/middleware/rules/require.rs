@@ -15,18 +15,18 @@ use crate::{
 
 /// A rule that the claims of a request must satisfy.
 ///
-/// A rule is a layer for routes. Add it inside of [`CognitoAuth`](crate::CognitoAuth), which verifies the token. It rejects a request before
-/// the handler, its extractors and the request body are used. In a handler, apply a rule with
+/// A rule is a layer for routes. Add it inside of [`CognitoAuth`](crate::CognitoAuth), which verifies the token. It
+/// rejects a request before the handler, its extractors and the request body are used. In a handler, apply a rule with
 /// [`claims.require(&rule)?`](CognitoClaims::require). In other code, use [`rule.check(&claims)`](Self::check).
 ///
 /// | the request has | response |
 /// |---|---|
-/// | no token | 401; the challenge names the scopes, if the rule requires scopes |
-/// | a valid token that does not satisfy the rule | 403 `insufficient_scope`; the challenge names the scopes, if scopes would satisfy the rule |
-/// | a valid token from a sign-in that is too old or too weak | 401 `insufficient_user_authentication` ([RFC 9470]), with `max_age` or `acr_values` |
+/// | no token, or one that is not valid | 401; without a token, the challenge names the rule's scopes |
+/// | a token that does not satisfy the rule | 403 `insufficient_scope`, with `scope` if scopes would satisfy the rule |
+/// | a token from a sign-in that is too old or too weak | 401 `insufficient_user_authentication` ([RFC 9470]) |
 ///
-/// Rules combine with [`and`](Self::and) and [`or`](Self::or). If several are not satisfied, `and` reports the most severe failure, which is
-/// one that a new sign-in cannot fix, and `or` the least severe one.
+/// Rules combine with [`and`](Self::and) and [`or`](Self::or). If several are not satisfied, `and` reports the most
+/// severe failure, which is one that a new sign-in cannot fix, and `or` the least severe one.
 ///
 /// ```
 /// use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
@@ -51,7 +51,7 @@ use crate::{
 /// # });
 /// ```
 ///
-/// Names are compared exactly (case-sensitive). An empty list matches nobody.
+/// Names are compared exactly (case-sensitive). An empty list never matches.
 ///
 /// [RFC 9470]: https://www.rfc-editor.org/rfc/rfc9470
 #[derive(Clone)]
@@ -72,8 +72,8 @@ impl Require {
 
     /// Requires membership in this group (`cognito:groups`). A token without that claim has no groups.
     ///
-    /// Group names and usernames are unique only within their pool. If the verifier has several pools, a group of this name in **any** of
-    /// them satisfies the rule. Require the pool too:
+    /// Group names and usernames are unique only within their pool. If the verifier has several pools, a group of this
+    /// name in **any** of them satisfies the rule. Require the pool too:
     ///
     /// ```
     /// use axum_cognito::{Require, Verifier, testing::FakeUserPool};
@@ -104,11 +104,11 @@ impl Require {
 
     /// Rejects members of this group.
     ///
-    /// Tokens without groups and machine tokens satisfy the rule. If the name is misspelled, every token does, so prefer a rule that lists
-    /// the allowed groups.
+    /// Tokens without groups and machine tokens satisfy the rule. If the name is misspelled, every token does, so
+    /// prefer a rule that lists the allowed groups.
     ///
-    /// A token lists the groups that its user had when it was issued, so a group change takes effect with the next token. To lock a user out
-    /// immediately, add a [custom check](crate::CognitoAuth::custom_check).
+    /// A token lists the groups that its user had when it was issued, so a group change takes effect with the next
+    /// token. To lock a user out immediately, add a [custom check](crate::CognitoAuth::custom_check).
     pub fn no_group(name: impl Into<Box<str>>) -> Self {
         Self::new(Rule::NoGroup(name.into()))
     }
@@ -118,7 +118,8 @@ impl Require {
         Self::any_scope([scope])
     }
 
-    /// Requires at least one of these scopes. The challenge names only the first, so that a client does not request more than it needs.
+    /// Requires at least one of these scopes. The challenge names only the first, so that a client does not request
+    /// more than it needs.
     pub fn any_scope<N: Into<Box<str>>>(scopes: impl IntoIterator<Item = N>) -> Self {
         Self::new(Rule::Scopes(Quantity::Any, Names::new(scopes)))
     }
@@ -143,11 +144,12 @@ impl Require {
         Self::new(Rule::Machine)
     }
 
-    /// Requires that the user signed in at most this long ago (`auth_time`). Use it for step-up authentication before sensitive operations.
+    /// Requires that the user signed in at most this long ago (`auth_time`). Use it for step-up authentication before
+    /// sensitive operations.
     ///
-    /// An older sign-in, or a token without `auth_time`, is rejected with 401 `insufficient_user_authentication` and `max_age` in seconds
-    /// (RFC 9470 §3), which asks the client to sign the user in again. A refreshed token does not satisfy the rule, because it keeps
-    /// `auth_time`. Machines do not sign in interactively and get 403.
+    /// An older sign-in, or a token without `auth_time`, is rejected with 401 `insufficient_user_authentication` and
+    /// `max_age` in seconds (RFC 9470 §3), which asks the client to sign the user in again. A refreshed token does not
+    /// satisfy the rule, because it keeps `auth_time`. Machines do not sign in interactively and get 403.
     pub fn max_age(age: Duration) -> Self {
         Self::new(Rule::MaxAge(age))
     }
@@ -176,9 +178,9 @@ impl Require {
 
     /// Requires that a function of the application returns `true` for the claims.
     ///
-    /// The function must be pure, because it may be called more than once for a rejected request. If the condition depends on more than the
-    /// claims, for example on a database, use a [custom check](crate::CognitoAuth::custom_check). The log identifies the rule by the source
-    /// location of this call.
+    /// The function must be pure, because it may be called more than once for a rejected request. If the condition
+    /// depends on more than the claims, for example on a database, use a
+    /// [custom check](crate::CognitoAuth::custom_check). The log identifies the rule by the source location of this call.
     ///
     /// ```
     /// use axum_cognito::{Require, Verifier, testing::FakeUserPool};
@@ -253,7 +255,8 @@ impl Require {
         rejection.counted_as("rule")
     }
 
-    /// Adds the rule's scopes to the rejection of a request without a token, so that the client can request them at once (RFC 6750 §3).
+    /// Adds the rule's scopes to the rejection of a request without a token, so that the client can request them at
+    /// once (RFC 6750 §3).
     pub(super) fn name_scopes(&self, rejection: AuthRejection) -> AuthRejection {
         rejection.needing(|| Needed::scopes(&self.rule.scopes_without_token()))
     }

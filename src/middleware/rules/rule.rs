@@ -51,7 +51,8 @@ impl Rule {
     }
 }
 
-/// Returns `true` if `then` is at most `max_age` ago. A time in the future counts as now if the difference between clocks can explain it.
+/// Returns `true` if `then` is at most `max_age` ago. A time in the future counts as now if the difference between
+/// clocks can explain it.
 fn is_within(max_age: Duration, then: SystemTime, now: SystemTime) -> bool {
     match now.duration_since(then) {
         Ok(age) => age <= max_age,
