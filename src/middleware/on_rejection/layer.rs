@@ -54,8 +54,7 @@ use crate::middleware::layer::CognitoAuth;
 /// # let _ = app;
 /// ```
 ///
-/// The layer copies the head of every request, because an inner service may reject the request after it has consumed
-/// it.
+/// The layer copies the head of every request, because an inner service may consume the request before it rejects it.
 #[derive(Clone)]
 #[must_use = "a layer does nothing until it is added to a router"]
 pub struct OnRejection<L, F> {

@@ -129,7 +129,7 @@ impl Require {
         Self::new(Rule::Scopes(Quantity::All, Names::new(scopes)))
     }
 
-    /// Requires an access token or an ID token, if the pool [allows](crate::UserPool::allow_token_use) both.
+    /// Requires this kind of token, for pools that [allow](crate::UserPool::allow_token_use) access tokens and ID tokens.
     pub fn token_use(token_use: TokenUse) -> Self {
         Self::new(Rule::TokenUse(token_use))
     }
@@ -176,7 +176,7 @@ impl Require {
         Self::new(Rule::Pool(id.into()))
     }
 
-    /// Requires that a function of the application returns `true` for the claims.
+    /// Requires that the function returns `true` for the claims.
     ///
     /// The function must be pure, because it may be called more than once for a rejected request. If the condition
     /// depends on more than the claims, for example on a database, use a
