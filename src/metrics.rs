@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | `axum_cognito_verifications_total` | counter | `outcome`: `accepted`, or [`VerifyErrorKind::as_str`](crate::VerifyErrorKind::as_str) |
 //! | `axum_cognito_cache_hits_total` | counter | |
-//! | `axum_cognito_rejections_total` | counter | `by`: `request` (malformed), `custom_check` or `rule`; `kind`: [`AuthRejectionKind::as_str`](crate::AuthRejectionKind::as_str) |
+//! | `axum_cognito_rejections_total` | counter | `by`: `request` (malformed), `custom_check`, or `rule` (also in handlers); `kind`: [`AuthRejectionKind::as_str`](crate::AuthRejectionKind::as_str) |
 //! | `axum_cognito_key_fetches_total` | counter | `pool`; `outcome`: `ok`, or [`FetchErrorKind::as_str`](crate::keys::FetchErrorKind::as_str) |
 //! | `axum_cognito_key_age_seconds` | gauge | `pool`; as of the last fetch |
 //!
@@ -36,7 +36,7 @@ mod enabled {
         counter!("axum_cognito_cache_hits_total").increment(1);
     }
 
-    /// Counts the rejection of a request for a reason other than its token.
+    /// Counts a malformed request, or a valid token that a custom check or a rule rejected.
     pub(crate) fn rejection(by: &'static str, kind: &'static str) {
         counter!("axum_cognito_rejections_total", "by" => by, "kind" => kind).increment(1);
     }
