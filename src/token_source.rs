@@ -1,4 +1,4 @@
-//! [`TokenSource`]: where a request carries its token.
+//! [`TokenSource`]: the part of a request that contains the token.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -127,7 +127,7 @@ impl TokenSource {
         valid(Self::new_query(&name.into()))
     }
 
-    /// Returns `true` if the token came in a cookie, so a browser may have sent it without the user's intent (CSRF).
+    /// Returns `true` for a cookie, which a browser also sends with forged requests (CSRF).
     pub fn is_cookie(&self) -> bool {
         matches!(self.0, Location::Cookie(_))
     }
