@@ -229,8 +229,12 @@ mod tests {
 
     fn routes(public: &[&str], protected: &[&str]) -> PublicRoutes {
         let mut routes = PublicRoutes::default();
-        public.iter().for_each(|pattern| routes.add(pattern, Access::Public).unwrap());
-        protected.iter().for_each(|pattern| routes.add(pattern, Access::Protected).unwrap());
+        for pattern in public {
+            routes.add(pattern, Access::Public).unwrap();
+        }
+        for pattern in protected {
+            routes.add(pattern, Access::Protected).unwrap();
+        }
         routes
     }
 
