@@ -133,6 +133,7 @@ mod step;
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 mod time;
+mod token_source;
 mod token_use;
 mod verifier;
 

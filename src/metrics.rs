@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | `axum_cognito_verifications_total` | counter | `outcome`: `accepted`, or [`VerifyErrorKind::as_str`](crate::VerifyErrorKind::as_str) |
 //! | `axum_cognito_cache_hits_total` | counter | |
+//! | `axum_cognito_rejections_total` | counter | `by`: `request` (malformed), `custom_check`, or `rule` (also in handlers); `kind`: [`AuthRejectionKind::as_str`](crate::AuthRejectionKind::as_str) |
 //! | `axum_cognito_key_fetches_total` | counter | `pool`; `outcome`: `ok`, or [`FetchErrorKind::as_str`](crate::keys::FetchErrorKind::as_str) |
 //! | `axum_cognito_key_age_seconds` | gauge | `pool`; as of the last fetch |
 //!
@@ -35,6 +36,11 @@ mod enabled {
         counter!("axum_cognito_cache_hits_total").increment(1);
     }
 
+    /// Counts a malformed request, or a valid token that a custom check or a rule rejected.
+    pub(crate) fn rejection(by: &'static str, kind: &'static str) {
+        counter!("axum_cognito_rejections_total", "by" => by, "kind" => kind).increment(1);
+    }
+
     /// Counts a completed key fetch.
     pub(crate) fn look(pool: &UserPoolId, failure: Option<FetchErrorKind>, age: Option<Duration>) {
         let outcome = failure.map_or("ok", FetchErrorKind::as_str);
@@ -60,6 +66,9 @@ mod disabled {
 
     #[inline]
     pub(crate) fn cache_hit() {}
+
+    #[inline]
+    pub(crate) fn rejection(_: &'static str, _: &'static str) {}
 
     #[inline]
     pub(crate) fn look(_: &UserPoolId, _: Option<FetchErrorKind>, _: Option<Duration>) {}

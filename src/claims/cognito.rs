@@ -20,10 +20,10 @@ use crate::{
     clock::Clock,
     json::{Member, Verbatim},
     keys::Signed,
-    middleware::{AuthRejection, Require},
     policy::check_times,
     pool_id::UserPoolId,
     time::unix_seconds,
+    token_source::TokenSource,
     token_use::TokenUse,
 };
 
@@ -120,12 +120,17 @@ impl VerifiedToken {
 /// ```
 pub struct CognitoClaims<T: CustomClaims = NoCustomClaims> {
     token: Arc<VerifiedToken>,
+    token_source: Option<TokenSource>,
     custom: T::Held,
 }
 
 impl CognitoClaims {
     pub(crate) fn new(token: Arc<VerifiedToken>) -> Self {
-        Self { token, custom: NoCustomClaims }
+        Self { token, token_source: None, custom: NoCustomClaims }
+    }
+
+    pub(crate) fn with_token_source(self, token_source: &TokenSource) -> Self {
+        Self { token_source: Some(token_source.clone()), ..self }
     }
 
     /// The present time, by the clock of the verifier that admitted the token.
@@ -477,27 +482,42 @@ impl<T: CustomClaims> CognitoClaims<T> {
     /// [`ClaimError`] if the payload is not a `U`.
     pub fn with_custom<U: CustomClaims>(&self) -> Result<CognitoClaims<U>, ClaimError> {
         let custom = U::read(self.token.claims.json())?;
-        Ok(CognitoClaims { token: Arc::clone(&self.token), custom })
+        Ok(CognitoClaims { token: Arc::clone(&self.token), token_source: self.token_source.clone(), custom })
     }
 
-    /// Applies a rule inside a handler, where it depends on more than the route.
+    /// Returns the same claims without the custom ones.
+    pub(crate) fn without_custom(&self) -> CognitoClaims {
+        CognitoClaims {
+            token: Arc::clone(&self.token),
+            token_source: self.token_source.clone(),
+            custom: NoCustomClaims,
+        }
+    }
+
+    /// Returns the token source that contained the token. [`None`] if a [`Verifier`](crate::Verifier) verified it
+    /// without a request.
+    ///
+    /// Another site can make a browser send a cookie with a forged request (CSRF), but not an `Authorization` header.
+    /// This check therefore applies to cookies only:
     ///
     /// ```
-    /// use axum_cognito::{AuthRejection, CognitoClaims, Require};
+    /// use axum_cognito::{CheckError, CognitoAuth, TokenSource, testing::FakeUserPool};
     ///
-    /// async fn refund(claims: CognitoClaims, cents: String) -> Result<&'static str, AuthRejection> {
-    ///     if cents.len() > 5 {
-    ///         claims.require(&Require::group("managers"))?;
-    ///     }
-    ///     Ok("refunded")
-    /// }
-    /// # let _: axum::Router = axum::Router::new().route("/", axum::routing::post(refund));
+    /// let auth = CognitoAuth::new(FakeUserPool::new().user_pool())
+    ///     .token_sources([TokenSource::authorization(), TokenSource::cookie("__Host-session")])
+    ///     .custom_check(|claims, request| {
+    ///         let is_cookie = claims.token_source().is_some_and(TokenSource::is_cookie);
+    ///         let mut origins = request.headers.get_all("origin").iter();
+    ///         match (origins.next(), origins.next()) {
+    ///             _ if !is_cookie || request.method.is_safe() => Ok(()),
+    ///             (Some(origin), None) if origin == "https://app.example.com" => Ok(()),
+    ///             _ => Err(CheckError::forbidden("the request does not come from the application's own pages")),
+    ///         }
+    ///     });
+    /// # let _ = auth;
     /// ```
-    ///
-    /// # Errors
-    /// As [`Require::check`]: an [`AuthRejection`] that a handler can return as it is.
-    pub fn require(&self, rule: &Require) -> Result<(), AuthRejection> {
-        rule.check(&CognitoClaims::new(Arc::clone(&self.token)))
+    pub fn token_source(&self) -> Option<&TokenSource> {
+        self.token_source.as_ref()
     }
 
     /// These claims as those of an access token, if they are.
@@ -513,7 +533,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
 
 impl<T: CustomClaims> Clone for CognitoClaims<T> {
     fn clone(&self) -> Self {
-        Self { token: Arc::clone(&self.token), custom: self.custom.clone() }
+        Self { token: Arc::clone(&self.token), token_source: self.token_source.clone(), custom: self.custom.clone() }
     }
 }
 

@@ -1,22 +1,23 @@
-//! Tells caches which responses depend on a token.
+//! Adds `Cache-Control` and `Vary` to responses that depend on a token.
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{AUTHORIZATION, CACHE_CONTROL, VARY},
 };
 
-use super::source::TokenSource;
+use crate::token_source::TokenSource;
 
-/// Adds `Cache-Control: private` and `Vary` to a response, as far as the token sources and the request call for it.
+/// Adds `Cache-Control: private` and `Vary` to a response if the token sources and the request require it.
 ///
-/// RFC 9111 §3.5 keeps shared caches from reusing the response to a request with `Authorization`, unless `Cache-Control` allows it. For
-/// tokens from elsewhere there is no such rule, so these responses become private unless they have a `Cache-Control` of their own.
+/// RFC 9111 §3.5 forbids shared caches to reuse the response to a request with `Authorization`, unless `Cache-Control`
+/// allows it. No such rule covers other token sources, so their responses become private unless they have a
+/// `Cache-Control` of their own.
 ///
-/// `Vary` (§4.1) keeps caches from answering a signed-in user with the response for anonymous callers, and one user with the response
-/// for another. The query needs none, because it is part of the URL.
+/// `Vary` (§4.1) prevents that a cache sends the response for anonymous users to a signed-in user, or the response for
+/// one user to another. The query needs no `Vary`, because it is part of the cache key.
 pub(super) fn mark(headers: &mut HeaderMap, sources: &[TokenSource], is_anonymous: bool) {
     if are_authorization(sources) {
-        // With a token and without `Cache-Control`, §3.5 suffices. That is the usual case, and nothing is allocated for it.
+        // With a token and without `Cache-Control`, §3.5 suffices. This is the usual case, so it allocates nothing.
         if is_anonymous || headers.contains_key(CACHE_CONTROL) {
             vary_by(headers, &AUTHORIZATION);
         }
@@ -32,7 +33,7 @@ fn are_authorization(sources: &[TokenSource]) -> bool {
     sources.iter().all(|source| source.header_name() == Some(&AUTHORIZATION))
 }
 
-/// Adds a header's name to `Vary` unless it is there already, or `*` covers it (RFC 9110 §12.5.5).
+/// Adds a header name to `Vary`, unless `Vary` already contains it or `*` (RFC 9110 §12.5.5).
 fn vary_by(headers: &mut HeaderMap, name: &HeaderName) {
     let covers = |member: &[u8]| member == b"*" || member.eq_ignore_ascii_case(name.as_str().as_bytes());
     let mut members = headers.get_all(VARY).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));

@@ -1,4 +1,4 @@
-//! The response futures. A request may wait for keys or async checks, then for the inner service.
+//! [`ResponseFuture`]: the response of a [`CognitoAuthService`](super::CognitoAuthService).
 
 use std::{
     fmt,
@@ -15,14 +15,16 @@ use http::{
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{caching, layer::Settings, rejection::AuthRejection, service::place};
+use super::{caching, outcome::place, rejection::AuthRejection, settings::Settings};
 use crate::claims::CognitoClaims;
 
-/// Resolves to the claims or the rejection, and to the request's head, which the custom checks have read.
+/// Resolves to the claims or the rejection, and to the head of the request, which the custom checks borrowed.
 pub(super) type Decision = Pin<Box<dyn Future<Output = (Result<CognitoClaims, AuthRejection>, Parts)> + Send>>;
 
 pin_project! {
-    /// The response of a [`CognitoAuthService`](super::CognitoAuthService).
+    /// The response future of [`CognitoAuthService`](super::CognitoAuthService).
+    ///
+    /// It waits for keys and async checks if the request needs them, then for the inner service.
     pub struct ResponseFuture<S, B>
     where
         S: Service<Request<B>>,
@@ -40,9 +42,9 @@ pin_project! {
     where
         S: Service<Request<B>>,
     {
-        /// The inner service has the request. This is the common case, so it allocates nothing.
+        /// The inner service handles the request. This is the common case, so it allocates nothing.
         Forwarded { #[pin] future: S::Future },
-        /// The token's key is unknown, or an async check runs. Boxed, so that the common case does not carry its size.
+        /// The token's key is unknown, or an async check runs. It is boxed so that it does not enlarge the common case.
         Waiting { waiting: Box<Waiting<S, B>> },
     }
 }
@@ -50,12 +52,12 @@ pin_project! {
 /// A request that waits for a decision, then until the inner service is ready.
 struct Waiting<S, B> {
     decision: Decision,
-    /// Taken when the decision is made.
+    /// [`Some`] until the decision.
     body: Option<B>,
-    /// The decided request, until the inner service takes it.
+    /// [`Some`] from the decision until the inner service is called.
     request: Option<Request<B>>,
-    /// A clone that is not polled before the decision. A ready service may hold a resource that other requests need, such as a permit of a
-    /// concurrency limit, and waiting requests must not exhaust it.
+    /// A clone that is not polled before the decision. A ready service may hold a resource that other requests need,
+    /// such as a permit of a concurrency limit, and waiting requests must not exhaust it.
     inner: S,
 }
 
@@ -74,7 +76,7 @@ where
             });
         }
         ready!(self.inner.poll_ready(cx))?;
-        // INVARIANT: the request is there, since the caller leaves this state once it has the inner future.
+        // INVARIANT: the request is `Some`, because the caller leaves this state once it has the inner future.
         self.request.take().map_or(Poll::Pending, |request| Poll::Ready(Ok(self.inner.call(request))))
     }
 }
@@ -87,10 +89,10 @@ where
         Self { state: State::Forwarded { future }, settings, is_anonymous }
     }
 
-    /// Waits for the decision. `inner` is a clone that has not been polled ready.
+    /// Waits for the decision, then calls `inner`, which has not been polled yet.
     pub(super) fn waiting(decision: Decision, body: B, inner: S, settings: Option<Arc<Settings>>) -> Self {
         let waiting = Box::new(Waiting { decision, body: Some(body), request: None, inner });
-        // Only requests with a token wait.
+        // Requests without a token do not wait.
         Self { state: State::Waiting { waiting }, settings, is_anonymous: false }
     }
 }
@@ -121,15 +123,16 @@ where
     }
 }
 
-/// Adds `realm` and `resource_metadata` to the challenge of a rejection from anywhere inside: an extractor, a rule, a handler.
+/// Adds `realm` and `resource_metadata` to the challenge, whether an extractor, a rule or a handler rejected the
+/// request.
 fn complete_challenge<B>(response: &mut Response<B>, settings: &Settings) {
-    if let Some(refused) = response.extensions().get::<AuthRejection>()
-        && let (plain, Some(full)) = (refused.challenge(), settings.challenge.of(refused))
+    if let Some(rejection) = response.extensions().get::<AuthRejection>()
+        && let (default, Some(complete)) = (rejection.challenge(), settings.challenge.challenge(rejection))
         && let Entry::Occupied(mut challenges) = response.headers_mut().entry(WWW_AUTHENTICATE)
     {
-        // Only the crate's own challenge, and only once: those of the application, and of an inner layer, are theirs.
-        for challenge in challenges.iter_mut().filter(|challenge| plain.as_ref() == Some(&**challenge)) {
-            *challenge = full.clone();
+        // Other challenges belong to the application, or an inner layer has completed them already.
+        for challenge in challenges.iter_mut().filter(|challenge| default.as_ref() == Some(&**challenge)) {
+            *challenge = complete.clone();
         }
     }
 }

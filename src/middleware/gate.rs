@@ -1,4 +1,4 @@
-//! [`GateFuture`]: the response of the inner service, or a rejection.
+//! [`GateFuture`]: resolves to the response of the inner service or to a rejection.
 
 use std::{
     pin::Pin,
@@ -12,7 +12,8 @@ use pin_project_lite::pin_project;
 use super::body::ResponseBody;
 
 pin_project! {
-    /// The response future of [`RequireService`](super::RequireService) and [`DenyByDefaultService`](super::DenyByDefaultService).
+    /// The response future of [`RequireService`](super::RequireService) and
+    /// [`DenyByDefaultService`](super::DenyByDefaultService).
     #[derive(Debug)]
     pub struct GateFuture<F> {
         #[pin]
@@ -48,7 +49,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProjection::Forwarded { future } => Poll::Ready(Ok(ready!(future.poll(cx))?.map(ResponseBody::inner))),
-            // Pending forever if polled again after completion, which the contract of `Future` allows.
+            // Polled again after completion, it stays pending. The contract of `Future` allows that.
             StateProjection::Rejected { response } => match response.take() {
                 Some(response) => Poll::Ready(Ok(response.map(ResponseBody::rejection))),
                 None => Poll::Pending,

@@ -1,32 +1,28 @@
-//! [`CognitoAuth`]: the layer, and the handle on what it shares.
+//! [`CognitoAuth`]: the layer that verifies tokens.
 
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderValue, request::Parts};
 use tower_layer::Layer;
 
-use super::{
-    check::{CheckError, Checks},
-    rejection::Challenge,
-    resource::ProtectedResource,
-    service::CognitoAuthService,
-    source::{self, TokenSource},
-};
+use super::{check_error::CheckError, resource::ProtectedResource, service::CognitoAuthService, settings::Settings};
 use crate::{
     claims::CognitoClaims,
     error::ConfigError,
     keys::{KeyStatus, KeysError},
     pool::UserPool,
+    token_source::TokenSource,
     verifier::Verifier,
 };
 
-/// The layer: finds the bearer token of each request, verifies it, and puts the claims into the request's extensions.
+/// A layer that verifies the bearer token of each request and adds its claims to the request extensions.
 ///
-/// It never answers for the application, unless it is told to ([`deny_by_default`](Self::deny_by_default)). A request without a valid token goes on with the reason in its extensions, and whoever asks
-/// for claims ([`CognitoClaims`], [`Require`](crate::Require)) turns that into the answer. So routes for everybody and
-/// routes for some stand side by side in one router.
+/// By default it rejects no request. If the token is missing or not valid, it adds an
+/// [`AuthRejection`](super::AuthRejection) to the extensions instead, and calls the inner service. Extractors such as
+/// [`CognitoClaims`] and rules ([`Require`](super::Require)) then reject the request, so one router can have public and
+/// protected routes. To reject such requests in the layer, call [`deny_by_default`](Self::deny_by_default).
 ///
-/// All clones share the verifier, its keys and its background task; the task ends with the last of them.
+/// All clones share the verifier, its keys and its background task. The task stops when the last clone is dropped.
 ///
 /// ```
 /// use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
@@ -34,7 +30,7 @@ use crate::{
 /// use tower::ServiceExt;
 ///
 /// async fn home(OptionalClaims(claims): OptionalClaims) -> String {
-///     format!("hello, {}", claims.as_ref().and_then(|claims| claims.username()).unwrap_or("stranger"))
+///     format!("hello, {}", claims.as_ref().and_then(|claims| claims.username()).unwrap_or("guest"))
 /// }
 ///
 /// async fn me(claims: CognitoClaims) -> String {
@@ -68,47 +64,30 @@ pub struct CognitoAuth {
     settings: Option<Arc<Settings>>,
 }
 
-/// What differs from the defaults. One pointer for all of it, since a service is cloned for every request.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Settings {
-    pub(super) challenge: Challenge,
-    /// [`None`] is the `Authorization` header alone.
-    pub(super) sources: Option<Box<[TokenSource]>>,
-    pub(super) checks: Checks,
-    /// Rejections of gRPC requests are gRPC responses.
-    pub(super) grpc_responses: bool,
-}
-
-impl Settings {
-    /// Returns the token sources in effect.
-    pub(super) fn sources(settings: Option<&Self>) -> &[TokenSource] {
-        settings.and_then(|settings| settings.sources.as_deref()).unwrap_or(&source::DEFAULT)
-    }
-}
-
-/// The longest time limit of an async check. Load balancers give up on a request after about a minute.
+/// The maximum time limit of an async check. Load balancers usually abort a request after a minute.
 const CHECK_TIMEOUT_MAX_MS: u64 = 60_000;
 
 impl CognitoAuth {
-    /// A layer for the tokens of one pool, with the defaults for everything else.
+    /// Creates a layer for the tokens of one pool, with default settings.
     ///
-    /// For several pools, leeway, clocks and the schedule of keys, build a [`Verifier`] and use `CognitoAuth::from(verifier)`.
-    /// Nothing is fetched before the first token comes, or [`ready`](Self::ready) is called.
+    /// For several pools and for the settings of the verification, such as the leeway, build a [`Verifier`] and call
+    /// `CognitoAuth::from(verifier)`. Keys are fetched when the first token arrives, or when [`ready`](Self::ready) is
+    /// called.
     pub fn new(pool: UserPool) -> Self {
         Self::from(Verifier::new(pool))
     }
 
-    /// A layer for the pool that the environment names; the variables are those of [`UserPool::from_env`].
+    /// Creates a layer for the pool in the environment variables that [`UserPool::from_env`] reads.
     ///
     /// # Errors
-    /// [`ConfigError::InvalidVariable`] names the variable and what is wrong with it.
+    /// [`ConfigError::InvalidVariable`] if a variable is missing or not valid.
     pub fn from_env() -> Result<Self, ConfigError> {
         Ok(Self::new(UserPool::from_env()?))
     }
 
-    /// Names the protection space in challenges (`realm`, RFC 9110 §11.5). Default: none, as RFC 6750 allows.
+    /// Sets the `realm` of challenges (RFC 9110 §11.5). Default: none, as RFC 6750 allows.
     ///
-    /// The challenge quotes the value, so it may have any character of a header.
+    /// The challenge quotes the value, so it may contain every character that a header may contain.
     ///
     /// ```
     /// use axum_cognito::{CognitoAuth, testing::FakeUserPool};
@@ -121,32 +100,37 @@ impl CognitoAuth {
         self.set(|settings| settings.challenge.realm = Some(realm))
     }
 
-    /// Tells clients in challenges where the metadata of this protected resource is (`resource_metadata`, RFC 9728 §5.1).
-    /// Default: none. If this application serves the metadata itself, use [`protected_resource`](Self::protected_resource).
+    /// Sets the `resource_metadata` of challenges: the URL of this protected resource's metadata (RFC 9728 §5.1).
+    /// Default: none.
+    ///
+    /// If this application serves the metadata itself, use [`protected_resource`](Self::protected_resource).
     pub fn resource_metadata(self, url: HeaderValue) -> Self {
         self.set(|settings| settings.challenge.resource_metadata = Some(url))
     }
 
-    /// Marks the routes as this protected resource: challenges name its metadata, and every token must have been issued for it.
+    /// Adds the URL of the resource's metadata to challenges, and ensures that every accepted token was issued for this
+    /// resource.
     ///
-    /// The pool must already require the resource's URL with [`UserPool::audience`], and accept no ID tokens, which have no such
-    /// audience. So a token that a client obtained for another resource is never accepted here, as RFC 8707 and the authorization
-    /// specification of the Model Context Protocol demand. For challenges without this requirement, use
-    /// [`resource_metadata`](Self::resource_metadata).
+    /// The pool must already require the resource's URL with [`UserPool::audience`], and allow no ID tokens, which have
+    /// no such audience. The layer therefore accepts no token that a client obtained for another resource, as RFC 8707
+    /// and the authorization specification of the Model Context Protocol require. For challenges without this
+    /// requirement, use [`resource_metadata`](Self::resource_metadata).
     ///
     /// # Errors
-    /// [`ConfigError::AudienceNotRequired`] if a pool of the verifier would accept a token that was not issued for the resource.
+    /// [`ConfigError::AudienceNotRequired`] if a pool of the verifier would accept a token that was not issued for the
+    /// resource.
     pub fn protected_resource(self, resource: &ProtectedResource) -> Result<Self, ConfigError> {
         self.verifier.require_audience(resource.url())?;
         Ok(self.resource_metadata(resource.metadata_header().clone()))
     }
 
-    /// Looks for the token in these places instead of in `Authorization` alone.
+    /// Sets the token sources, the parts of a request that may contain the token. Default: only `Authorization: Bearer`.
     ///
-    /// A request may have a token in one of them. Tokens in two places are 400 `invalid_request` (RFC 6750 §2), even if both are the
-    /// same, because nothing says which of them counts.
+    /// A request with tokens in two sources is rejected with 400 `invalid_request` (RFC 6750 §2), even if both tokens
+    /// are the same, because it is ambiguous. [`CognitoClaims::token_source`] returns the source of a request's token.
     ///
-    /// Sources other than `Authorization` make responses `Cache-Control: private`; see the guide [`token_sources`](crate::guide::token_sources).
+    /// With sources other than `Authorization`, responses get `Cache-Control: private`; see the guide chapter
+    /// [`token_sources`](crate::guide::token_sources).
     ///
     /// ```
     /// use axum_cognito::{CognitoAuth, TokenSource, UserPool};
@@ -157,23 +141,27 @@ impl CognitoAuth {
     /// ```
     ///
     /// # Panics
-    /// If the list is empty, contains a duplicate, or contains two sources that find the same token.
+    /// Panics if the list is empty, contains a duplicate, or contains two sources that always yield the same token.
+    // An ambiguous list is a bug in the application, and the panic shows it at the first start.
+    #[allow(clippy::panic)]
     #[track_caller]
     pub fn token_sources(self, sources: impl IntoIterator<Item = TokenSource>) -> Self {
         let sources: Box<[TokenSource]> = sources.into_iter().collect();
-        assert!(!sources.is_empty(), "no token source: name at least one");
+        assert!(!sources.is_empty(), "expected at least one token source");
         for (index, source) in sources.iter().enumerate() {
-            let twice = sources[..index].iter().find(|other| source.overlaps(other));
-            assert!(twice.is_none(), "two token sources find the same token: {source:?} and {twice:?}");
+            if let Some(other) = sources[..index].iter().find(|other| source.overlaps(other)) {
+                panic!("two token sources yield the same token: `{other}` and `{source}`");
+            }
         }
         self.set(|settings| settings.sources = Some(sources))
     }
 
     /// Adds a custom check, which runs on every request with a valid token.
     ///
-    /// Custom checks run after all built-in checks, also if the token was verified before. A rejection counts like that of an invalid token,
-    /// and no inner layer overrides it. The check gets the claims and the request's head. The head has the extensions of outer layers, such
-    /// as axum's `ConnectInfo` with the caller's address. The check must not block. Use an [async check](Self::custom_check_async) for slow work.
+    /// Custom checks run after all built-in checks, also for a cached token. A rejection has the same effect as an
+    /// invalid token, and inner layers do not override it. The check gets the claims and the head of the request. The
+    /// head includes the extensions of outer layers, such as axum's `ConnectInfo` with the client's address. The check
+    /// must not block. Use an [async check](Self::custom_check_async) for slow work.
     ///
     /// ```
     /// use axum_cognito::{CheckError, CognitoAuth, testing::FakeUserPool};
@@ -183,7 +171,7 @@ impl CognitoAuth {
     ///     let mut requested = request.headers.get_all("x-tenant").iter();
     ///     match (tenant, requested.next(), requested.next()) {
     ///         (Some(tenant), Some(requested), None) if requested.as_bytes() == tenant.as_bytes() => Ok(()),
-    ///         _ => Err(CheckError::forbidden("the request is not for exactly the caller's tenant")),
+    ///         _ => Err(CheckError::forbidden("the request is for another tenant")),
     ///     }
     /// });
     /// # let _ = auth;
@@ -195,10 +183,11 @@ impl CognitoAuth {
         self.set(|settings| settings.checks.add(check))
     }
 
-    /// Adds an async custom check, for example one that asks a session store or a database.
+    /// Adds an async custom check, for example one that queries a session store or a database.
     ///
-    /// The check gets the claims and the request's head as owned values, so its future can keep both. It is cloned for each request, like a
-    /// handler of axum. Its captured values must be [`Clone`], and each request gets its own copies. Wrap expensive values in an [`Arc`].
+    /// The check gets the claims and the head of the request as owned values, so its future can keep both. The check is
+    /// cloned for each request, as axum's handlers are. Captured values must be [`Clone`]. Wrap expensive ones in an
+    /// [`Arc`].
     ///
     /// ```
     /// use std::{collections::HashSet, sync::Arc};
@@ -235,9 +224,9 @@ impl CognitoAuth {
     /// # let _ = auth;
     /// ```
     ///
-    /// Async checks run after the sync checks, one after the other. Each has a [time limit](Self::custom_check_timeout). A request with a token
-    /// allocates its future on the heap, which it does not without async checks. The Tokio runtime must have a timer, which `#[tokio::main]`
-    /// and `enable_all` provide.
+    /// Async checks run after the sync checks, one after the other. Each has a
+    /// [time limit](Self::custom_check_timeout), which needs a Tokio runtime with a timer. `#[tokio::main]` and
+    /// `enable_all` provide one. With async checks, each request with a token allocates its future on the heap.
     pub fn custom_check_async<F>(
         self,
         check: impl FnOnce(CognitoClaims, Arc<Parts>) -> F + Clone + Send + Sync + 'static,
@@ -248,10 +237,12 @@ impl CognitoAuth {
         self.set(|settings| settings.checks.add_async(check))
     }
 
-    /// Sets the time limit of each [async check](Self::custom_check_async), whether it was added before or after this call.
+    /// Sets the time limit of each [async check](Self::custom_check_async), whether it was added before or after this
+    /// call. Default: 1 s.
     ///
-    /// If a check exceeds the limit, its future is dropped and the response is 503, so a slow backend cannot stall requests. Default: 1 s.
-    /// Backends that respond at all usually do so within milliseconds.
+    /// If a check exceeds the limit, its future is dropped and the response is 503, so a slow backend cannot stall
+    /// requests. The default leaves ample time, because a check delays every request and backends usually respond
+    /// within milliseconds.
     ///
     /// # Errors
     /// [`ConfigError::OutOfRange`] if the limit is below 1 ms or above 60 s.
@@ -266,13 +257,15 @@ impl CognitoAuth {
 
     /// Rejects gRPC requests with a gRPC status. Off by default, so that the HTTP status of a rejection is never 200.
     ///
-    /// gRPC clients read `grpc-status`, which a gRPC response carries beside HTTP status 200. With this setting, rules
-    /// ([`Require`](crate::Require)) and [`deny_by_default`](Self::deny_by_default) respond in this form to gRPC requests, that is to `POST` requests over
-    /// HTTP/2 with `te: trailers` and content type `application/grpc`. All other requests get the HTTP status. So do rejections by axum's
-    /// extractors, which gRPC services do not use.
+    /// gRPC clients read `grpc-status`, which a gRPC response carries in addition to HTTP status 200. With this
+    /// setting, rules ([`Require`](crate::Require)) and [`deny_by_default`](Self::deny_by_default) respond in this form
+    /// to gRPC requests, which are `POST` requests over HTTP/2 with `te: trailers` and content type `application/grpc`.
+    /// All other requests get the HTTP status. Rejections by axum's extractors always have the HTTP status, because
+    /// gRPC services do not use extractors.
     ///
-    /// Rate limiters, firewalls and forward-auth proxies that go by the HTTP status do not see rejections of gRPC requests. If such a
-    /// component protects the service, let it read `grpc-status`, or leave this setting off.
+    /// Rate limiters, firewalls and forward-auth proxies that rely on the HTTP status do not notice rejected gRPC
+    /// requests. If such a component protects the service, configure it to read `grpc-status`, or leave this setting
+    /// off.
     pub fn grpc_responses(self) -> Self {
         self.set(|settings| settings.grpc_responses = true)
     }
@@ -282,20 +275,22 @@ impl CognitoAuth {
         self
     }
 
-    /// The verifier behind the layer, for tokens that come another way: WebSockets, jobs.
+    /// Returns the verifier, for tokens that do not arrive in a request's head, such as those in WebSocket messages or
+    /// in jobs.
     pub fn verifier(&self) -> &Verifier {
         &self.verifier
     }
 
-    /// Loads the keys before the first request; see [`Verifier::ready`].
+    /// Loads the keys before the first request arrives; see [`Verifier::ready`].
     ///
     /// # Errors
-    /// [`KeysError`] names each pool without keys, where they should come from, and the cause.
+    /// [`KeysError`] names each pool without keys, its key source and the cause.
     pub async fn ready(&self) -> Result<(), KeysError> {
         self.verifier.ready().await
     }
 
-    /// The state of the keys, for a readiness probe. Starts a look for keys that is due, without waiting for it.
+    /// Returns the state of the keys, for a readiness probe. Starts a key refresh if one is due, without waiting for
+    /// it.
     pub fn status(&self) -> KeyStatus {
         self.verifier.status()
     }

@@ -1,4 +1,4 @@
-//! [`ProtectedResource`]: metadata that tells clients which authorization server to use (RFC 9728).
+//! [`ProtectedResource`]: the metadata of a protected resource (RFC 9728).
 
 use http::{HeaderValue, Response, header::CONTENT_TYPE};
 use reqwest::Url;
@@ -6,15 +6,16 @@ use serde::Serialize;
 
 use crate::{error::ConfigError, keys::is_loopback, pool::UserPool};
 
-/// The well-known part of a metadata URL, which stands between the resource's host and path (RFC 9728 §3).
+/// The part of a metadata URL between the resource's host and path (RFC 9728 §3).
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
 /// The metadata of an API as a protected resource ([RFC 9728]): its authorization servers and its scopes.
 ///
-/// A client that knows only the API's URL uses the metadata to find out how to sign in. MCP clients require it. Serve it at
-/// [`path`](Self::path), and name it in challenges with [`CognitoAuth::protected_resource`](crate::CognitoAuth::protected_resource). That
-/// method also makes sure that the pool accepts only tokens that were issued for this resource. To get such a token, a client sends
-/// `resource=<the URL>` to the authorization server.
+/// A client that knows only the API's URL reads the metadata to learn how to sign in. MCP clients require it. Serve it
+/// at [`path`](Self::path), and add its URL to challenges with
+/// [`CognitoAuth::protected_resource`](crate::CognitoAuth::protected_resource). That method also ensures that the pool
+/// accepts only tokens that were issued for this resource. To get such a token, a client sends `resource=<the URL>` to
+/// the authorization server.
 ///
 /// ```
 /// use axum::{Router, body::Body, http::Request, routing::{get, post}};
@@ -65,12 +66,50 @@ struct Metadata {
     resource_documentation: Option<String>,
 }
 
+impl Metadata {
+    fn new(resource: &str, authorization_servers: Vec<String>) -> Self {
+        Self {
+            resource: resource.to_owned(),
+            authorization_servers,
+            bearer_methods_supported: vec!["header".to_owned()],
+            scopes_supported: Vec::new(),
+            resource_name: None,
+            resource_documentation: None,
+        }
+    }
+}
+
+/// Parses the URL of a resource.
+///
+/// # Errors
+/// The reason why the URL cannot identify a resource.
+fn parse(resource: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(resource).map_err(|_| "it is not an absolute URL")?;
+    if !is_secure(&url) {
+        return Err("expected `https`, or `http` to a loopback address");
+    }
+    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
+        return Err("it has a query, a fragment or a user name");
+    }
+    if resource != url.as_str() && format!("{resource}/") != url.as_str() {
+        return Err("it is not normalized, and clients compare it byte for byte");
+    }
+    if url.path().split('/').any(|segment| segment.starts_with([':', '*']) || segment.contains(['{', '}'])) {
+        return Err("its path looks like a pattern of axum's router");
+    }
+    Ok(url)
+}
+
+fn is_secure(url: &Url) -> bool {
+    url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url))
+}
+
 impl ProtectedResource {
-    /// Creates the metadata of a resource whose tokens these pools issue.
+    /// Creates the metadata of a resource. The pools issue its tokens.
     ///
-    /// `resource` is the URL that clients use. It is also the [`audience`](UserPool::audience) of the resource's tokens. The authorization
-    /// servers are the first of each pool's [issuers](UserPool::issuers), below which Cognito publishes its own metadata
-    /// (`/.well-known/openid-configuration`).
+    /// `resource` is the URL that clients use. It is also the [`audience`](UserPool::audience) of the resource's
+    /// tokens. The authorization servers are the first [issuer](UserPool::issuers) of each pool. Cognito publishes its
+    /// own metadata below that URL, at `/.well-known/openid-configuration`.
     ///
     /// # Errors
     /// [`ConfigError::InvalidResource`] if there is no pool, or if `resource`
@@ -79,21 +118,7 @@ impl ProtectedResource {
     /// - has a path that axum's routers read as a pattern
     pub fn new<'p>(resource: &str, pools: impl IntoIterator<Item = &'p UserPool>) -> Result<Self, ConfigError> {
         let error = |reason| ConfigError::InvalidResource { value: resource.to_owned(), reason };
-        let url = Url::parse(resource).map_err(|_| error("it is not an absolute URL"))?;
-        match url.scheme() {
-            "https" => {}
-            "http" if is_loopback(&url) => {}
-            _ => return Err(error("expected `https`, or `http` to a loopback address")),
-        }
-        if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
-            return Err(error("it has a query, a fragment or a user name"));
-        }
-        if resource != url.as_str() && format!("{resource}/") != url.as_str() {
-            return Err(error("it is not normalized, and clients compare it byte for byte"));
-        }
-        if url.path().split('/').any(|segment| segment.starts_with([':', '*']) || segment.contains(['{', '}'])) {
-            return Err(error("its path looks like a pattern of axum's router"));
-        }
+        let url = parse(resource).map_err(error)?;
         let authorization_servers: Vec<_> =
             pools.into_iter().filter_map(|pool| pool.issuers().next().map(Into::into)).collect();
         if authorization_servers.is_empty() {
@@ -105,51 +130,40 @@ impl ProtectedResource {
         let metadata_url = format!("{}{path}", url.origin().ascii_serialization());
         let metadata_header =
             HeaderValue::from_str(&metadata_url).map_err(|_| error("it cannot be sent in a header"))?;
-        let metadata = Metadata {
-            resource: resource.to_owned(),
-            authorization_servers,
-            bearer_methods_supported: vec!["header".to_owned()],
-            scopes_supported: Vec::new(),
-            resource_name: None,
-            resource_documentation: None,
-        };
-        Ok(Self { metadata, metadata_url, metadata_header, path })
+        Ok(Self { metadata: Metadata::new(resource, authorization_servers), metadata_url, metadata_header, path })
     }
 
-    /// Replaces the authorization servers by these issuers, for example by a proxy that registers clients (RFC 7591), which Cognito does
-    /// not do.
+    /// Replaces the authorization servers, for example with a proxy that registers clients (RFC 7591), because Cognito
+    /// does not.
     ///
     /// # Errors
-    /// [`ConfigError::InvalidResource`] if the list is empty, or if one is not an `https` URL (`http` is allowed to loopback addresses).
+    /// [`ConfigError::InvalidResource`] if the list is empty or contains a value that is not an `https` URL. `http` is
+    /// allowed to loopback addresses.
     pub fn authorization_servers<S: Into<String>>(
         mut self,
         issuers: impl IntoIterator<Item = S>,
     ) -> Result<Self, ConfigError> {
         let issuers: Vec<String> = issuers.into_iter().map(Into::into).collect();
-        let is_issuer = |issuer: &String| {
-            Url::parse(issuer).is_ok_and(|url| url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url)))
-        };
+        let is_issuer = |issuer: &String| Url::parse(issuer).is_ok_and(|url| is_secure(&url));
         if issuers.is_empty() || !issuers.iter().all(is_issuer) {
             let value = issuers.into_iter().find(|issuer| !is_issuer(issuer)).unwrap_or_default();
-            return Err(ConfigError::InvalidResource {
-                value,
-                reason: "expected the `https` URL of an authorization server",
-            });
+            let reason = "expected the `https` URL of an authorization server";
+            return Err(ConfigError::InvalidResource { value, reason });
         }
         self.metadata.authorization_servers = issuers;
         Ok(self)
     }
 
-    /// Sets how clients send tokens (`bearer_methods_supported`): `header` or `query`. Default: `header`.
+    /// Sets how clients send tokens (`bearer_methods_supported`): `header`, `query` or both. Default: `header`.
     ///
-    /// If tokens come in cookies only, give an empty list.
+    /// If the only token source is a cookie, pass an empty list.
     #[must_use]
     pub fn bearer_methods<S: Into<String>>(mut self, methods: impl IntoIterator<Item = S>) -> Self {
         self.metadata.bearer_methods_supported = methods.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Sets the scopes that clients may request (`scopes_supported`). Default: none are listed.
+    /// Sets the scopes that clients may request (`scopes_supported`). Default: none.
     #[must_use]
     pub fn scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         self.metadata.scopes_supported = scopes.into_iter().map(Into::into).collect();
@@ -170,12 +184,12 @@ impl ProtectedResource {
         self
     }
 
-    /// The resource's URL, which is the audience of its tokens.
+    /// Returns the resource's URL, which is the audience of its tokens.
     pub(crate) fn url(&self) -> &str {
         &self.metadata.resource
     }
 
-    /// Returns the URL of the metadata, which challenges name.
+    /// Returns the URL of the metadata, as in challenges.
     pub fn metadata_url(&self) -> &str {
         &self.metadata_url
     }
@@ -184,17 +198,18 @@ impl ProtectedResource {
         &self.metadata_header
     }
 
-    /// Returns the path of the metadata on the resource's host, for the router.
+    /// Returns the path of the metadata, for the router.
     pub fn path(&self) -> &str {
         &self.path
     }
 
     /// Returns the metadata as JSON.
     pub fn to_json(&self) -> String {
-        serde_json::to_string(&self.metadata).unwrap_or_default() // INVARIANT: strings and lists of them
+        serde_json::to_string(&self.metadata).unwrap_or_default() // INVARIANT: strings always serialize
     }
 
-    /// Returns the metadata as a response, for services without axum. With axum, the value itself is a handler.
+    /// Returns the metadata as an HTTP response, for services without axum. With axum, use the `ProtectedResource`
+    /// itself as a handler.
     pub fn to_http_response<B: From<String>>(&self) -> Response<B> {
         let mut response = Response::new(B::from(self.to_json()));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

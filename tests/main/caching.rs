@@ -1,4 +1,4 @@
-//! What shared caches may keep of responses that depend on a token.
+//! `Cache-Control` and `Vary` of responses that depend on a token.
 
 use axum::{
     Router,
@@ -12,7 +12,7 @@ use tower::ServiceExt;
 
 type Headers = &'static [(&'static str, &'static str)];
 
-/// An optional route whose response has these headers of its own, inside this layer.
+/// Returns a router whose response has these headers before the layer adds its own.
 fn app(auth: CognitoAuth, own: Headers) -> Router {
     let home = async move |OptionalClaims(_): OptionalClaims| AppendHeaders(own.iter().copied()).into_response();
     Router::new().route("/", get(home)).layer(auth)
@@ -23,14 +23,14 @@ async fn send(app: Router, uri: &str, header: Option<(&str, &str)>) -> Response<
     app.oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
 }
 
-/// The values of `Cache-Control` and `Vary`, each line for itself.
+/// Returns the values of `Cache-Control` and of `Vary`, one for each header line.
 fn cache_headers(response: &Response<Body>) -> (Vec<&str>, Vec<&str>) {
     let values = |name| response.headers().get_all(name).iter().map(|value| value.to_str().unwrap()).collect();
     (values("cache-control"), values("vary"))
 }
 
 #[tokio::test]
-async fn responses_say_which_header_the_token_came_from() {
+async fn responses_vary_by_the_headers_of_the_token_sources() {
     let fake = FakeUserPool::new();
     let token = fake.access_token("alice").sign();
     let bearer = format!("Bearer {token}");
@@ -43,9 +43,10 @@ async fn responses_say_which_header_the_token_came_from() {
     let (none, anonymous): (Headers, Option<(&str, &str)>) = (&[], None);
 
     for (name, sources, request, own, cache_control, vary) in [
-        // RFC 9111 §3.5: without a directive that allows it, a shared cache does not reuse the response to an `Authorization` header.
+        // RFC 9111 §3.5: a shared cache does not reuse the response to a request with `Authorization` unless a
+        // directive allows it.
         ("token", authorization(), Some(("authorization", &*bearer)), none, &[][..], &[][..]),
-        // §4.1: but it may reuse the response to a request without one, also for a request with one.
+        // §4.1: without `Vary`, a cache may send the response to a request without the header to a request with it.
         ("anonymous", authorization(), anonymous, none, &[], &["authorization"]),
         ("other scheme", authorization(), Some(("authorization", "Basic eDp5")), none, &[], &["authorization"]),
         ("malformed", authorization(), Some(("authorization", "Bearer")), none, &[], &[]),
@@ -73,9 +74,9 @@ async fn responses_say_which_header_the_token_came_from() {
             &["public"],
             &["authorization"],
         ),
-        ("own Vary", authorization(), anonymous, &[("vary", "accept")], &[], &["accept", "authorization"]),
+        ("Vary", authorization(), anonymous, &[("vary", "accept")], &[], &["accept", "authorization"]),
         (
-            "own Vary has it",
+            "Vary that includes the header",
             authorization(),
             anonymous,
             &[("vary", "Accept , AUTHORIZATION,cookie")],
@@ -83,7 +84,7 @@ async fn responses_say_which_header_the_token_came_from() {
             &["Accept , AUTHORIZATION,cookie"],
         ),
         (
-            "own second Vary has it",
+            "second Vary that includes the header",
             authorization(),
             anonymous,
             &[("vary", "accept"), ("vary", "authorization")],
@@ -91,7 +92,7 @@ async fn responses_say_which_header_the_token_came_from() {
             &["accept", "authorization"],
         ),
         (
-            "own Vary has a longer name",
+            "Vary with a longer name",
             authorization(),
             anonymous,
             &[("vary", "authorization-info")],
@@ -99,18 +100,18 @@ async fn responses_say_which_header_the_token_came_from() {
             &["authorization-info", "authorization"],
         ),
         (
-            "own Vary of everything",
+            "Vary with an asterisk",
             authorization(),
             anonymous,
             &[("vary", "accept"), ("vary", " * ")],
             &[],
             &["accept", " * "],
         ),
-        // §3.5 is about `Authorization` alone: a shared cache keeps what was asked for with a cookie.
+        // §3.5 covers only `Authorization`, so a shared cache may reuse the response to a request with a cookie.
         ("cookie", cookie(), Some(("cookie", "t=x")), none, &["private"], &["cookie"]),
         ("cookie, anonymous", cookie(), anonymous, none, &["private"], &["cookie"]),
         (
-            "cookie, own",
+            "cookie, shared",
             cookie(),
             anonymous,
             &[("cache-control", "public, max-age=60")],
@@ -119,7 +120,7 @@ async fn responses_say_which_header_the_token_came_from() {
         ),
         ("header", header(), Some(("x-token", &*token)), none, &["private"], &["x-token"]),
         ("subprotocol", protocol(), anonymous, none, &["private"], &["sec-websocket-protocol"]),
-        // The query is part of the URL, by which caches store (§2).
+        // The query is part of the cache key (§2).
         ("query", query(), anonymous, none, &["private"], &[]),
         (
             "both",
@@ -135,7 +136,7 @@ async fn responses_say_which_header_the_token_came_from() {
         let response = send(app(auth().token_sources(sources), own), "/", request).await;
         assert_eq!(cache_headers(&response), (cache_control.to_vec(), vary.to_vec()), "{name}");
     }
-    // The default is the `Authorization` header alone.
+    // The default source is `Authorization`.
     for (request, vary) in [(None, vec!["authorization"]), (Some(("authorization", &*bearer)), vec![])] {
         let response = send(app(CognitoAuth::new(fake.user_pool()), none), "/", request).await;
         assert_eq!(cache_headers(&response), (vec![], vary));
@@ -143,7 +144,7 @@ async fn responses_say_which_header_the_token_came_from() {
 }
 
 #[tokio::test]
-async fn nested_layers_name_each_header_once() {
+async fn nested_layers_add_each_header_to_vary_once() {
     let fake = FakeUserPool::new();
     let auth = || CognitoAuth::new(fake.user_pool());
     let cookie = || auth().token_sources([TokenSource::cookie("t")]);

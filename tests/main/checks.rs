@@ -1,4 +1,4 @@
-//! Custom checks.
+//! Custom checks: their responses, their order, and what they see.
 
 use std::{
     collections::HashSet,
@@ -26,8 +26,8 @@ use axum_cognito::{
 };
 use tower::ServiceExt;
 
-/// Status, challenge and `Retry-After` of `/` for a token.
-async fn ask(auth: &CognitoAuth, token: Option<&str>) -> (u16, String, String) {
+/// Returns status, challenge and `Retry-After` of the response to a request with this token.
+async fn send(auth: &CognitoAuth, token: Option<&str>) -> (u16, String, String) {
     let app = Router::new().route("/", get(async |_: CognitoClaims| "in")).layer(auth.clone());
     let request = token
         .into_iter()
@@ -41,14 +41,14 @@ async fn ask(auth: &CognitoAuth, token: Option<&str>) -> (u16, String, String) {
 
 fn error(kind: CheckErrorKind) -> CheckError {
     match kind {
-        CheckErrorKind::InvalidToken => CheckError::invalid_token("why"),
-        CheckErrorKind::Forbidden => CheckError::forbidden("why"),
-        _ => CheckError::unavailable("why"),
+        CheckErrorKind::InvalidToken => CheckError::invalid_token("reason"),
+        CheckErrorKind::Forbidden => CheckError::forbidden("reason"),
+        _ => CheckError::unavailable("reason"),
     }
 }
 
 #[tokio::test]
-async fn each_check_error_has_its_status_and_challenge() {
+async fn check_error_kind_decides_status_and_challenge() {
     let fake = FakeUserPool::new();
     let token = fake.access_token("alice").sign();
     let invalid = r#"Bearer error="invalid_token", error_description="the token is not valid here""#;
@@ -69,14 +69,14 @@ async fn each_check_error_has_its_status_and_challenge() {
             .custom_check_async(|_, _| std::future::ready(Ok(())));
         for auth in [sync, asynchronous, both] {
             let expected = (status, challenge.to_owned(), retry_after.to_owned());
-            assert_eq!(ask(&auth, Some(&token)).await, expected, "{name}");
-            assert_eq!(ask(&auth, Some(&token)).await, expected, "{name}, cached token");
-            assert_eq!(ask(&auth, None).await, (401, "Bearer".to_owned(), String::new()), "no token, so no check");
+            assert_eq!(send(&auth, Some(&token)).await, expected, "{name}");
+            assert_eq!(send(&auth, Some(&token)).await, expected, "{name}, cached token");
+            assert_eq!(send(&auth, None).await, (401, "Bearer".to_owned(), String::new()), "no token, so no check");
         }
     }
 }
 
-/// The forms that application code takes. That they compile is half of the test.
+/// The forms in which applications write async checks. The test also proves that each form compiles.
 mod forms {
     use super::*;
 
@@ -121,7 +121,7 @@ mod forms {
     }
 
     #[tokio::test]
-    async fn every_form_of_an_async_check_compiles_and_rejects() {
+    async fn async_check_takes_functions_closures_and_async_blocks() {
         let fake = FakeUserPool::new();
         let sessions = Sessions { ended: Arc::default() };
         sessions.ended.write().await.insert("mallory".to_owned());
@@ -161,7 +161,7 @@ mod forms {
             ),
             ("async method", auth().custom_check_async(move |claims, _| d.check_owned(claims))),
             (
-                "helper that borrows and returns `impl Future`",
+                "method that borrows and returns `impl Future`",
                 auth().custom_check_async(async move |claims, _| e.check_with_impl_future(&claims).await),
             ),
             (
@@ -176,16 +176,16 @@ mod forms {
             for (user, status) in [("alice", 200), ("mallory", 401)] {
                 let token = fake.access_token(user).claim("sub", user).sign();
                 for _ in 0..2 {
-                    assert_eq!(ask(&auth, Some(&token)).await.0, status, "{form}: {user}");
+                    assert_eq!(send(&auth, Some(&token)).await.0, status, "{form}: {user}");
                 }
             }
         }
     }
 }
 
-/// The request's head is shared with the checks, and the handler gets it back, also if a check has kept it.
+/// The checks share the request's head. The handler gets it even if a check keeps a clone.
 #[tokio::test]
-async fn the_handler_gets_the_head_that_the_checks_have_read() {
+async fn handler_gets_the_request_head_after_the_checks() {
     let fake = FakeUserPool::new();
     let kept: Arc<Mutex<Vec<Arc<Parts>>>> = Arc::default();
     let keep = Arc::clone(&kept);
@@ -211,12 +211,12 @@ async fn the_handler_gets_the_head_that_the_checks_have_read() {
     assert_eq!(kept.lock().unwrap().len(), 1);
 }
 
-/// The cause is for the operator: outer layers and the log have it, the response does not.
+/// The cause is for the operator, so outer layers and the log get it, but the client does not.
 #[tokio::test]
-async fn the_cause_of_a_check_error_is_kept_and_not_sent() {
+async fn cause_of_a_check_error_is_kept_but_not_sent() {
     let fake = FakeUserPool::new();
     let auth = CognitoAuth::new(fake.user_pool()).custom_check(|_, _| {
-        let cause = io::Error::other("connection to 10.0.0.7 refused");
+        let cause = io::Error::other("connection to 10.0.0.7 timed out");
         Err(CheckError::unavailable("the session store did not respond").caused_by(cause))
     });
     let app = Router::new().route("/", get(async |_: CognitoClaims| "in")).layer(auth);
@@ -225,7 +225,7 @@ async fn the_cause_of_a_check_error_is_kept_and_not_sent() {
     let response = app.oneshot(request).await.unwrap();
     let error = response.extensions().get::<AuthRejection>().unwrap().check_error().unwrap().clone();
     assert_eq!(error.to_string(), "the session store did not respond");
-    assert_eq!(error.source().unwrap().to_string(), "connection to 10.0.0.7 refused");
+    assert_eq!(error.source().unwrap().to_string(), "connection to 10.0.0.7 timed out");
     assert!(!format!("{:?}", response.headers()).contains("10.0.0.7"));
     let body = axum::body::to_bytes(response.into_body(), 1000).await.unwrap();
     let body = String::from_utf8(body.to_vec()).unwrap();
@@ -248,17 +248,17 @@ async fn checks_run_last_and_on_every_request() {
         });
     let token = fake.access_token("alice").sign();
     for n in 1..=3 {
-        assert_eq!(ask(&auth, Some(&token)).await.0, 200);
-        assert_eq!(calls.load(Ordering::SeqCst), 2 * n, "cached or not");
+        assert_eq!(send(&auth, Some(&token)).await.0, 200);
+        assert_eq!(calls.load(Ordering::SeqCst), 2 * n, "request {n}");
     }
-    for bad in [fake.access_token("a").expired().sign(), fake.id_token("a").sign(), "x".to_owned()] {
-        assert_eq!(ask(&auth, Some(&bad)).await.0, 401);
+    for invalid in [fake.access_token("a").expired().sign(), fake.id_token("a").sign(), "x".to_owned()] {
+        assert_eq!(send(&auth, Some(&invalid)).await.0, 401);
     }
     assert_eq!(calls.load(Ordering::SeqCst), 6, "only valid tokens reach the checks");
 
-    // A request that waits for keys passes the checks afterwards.
+    // After a key fetch, the checks run too.
     fake.rotate();
-    assert_eq!(ask(&auth, Some(&fake.access_token("alice").sign())).await.0, 200);
+    assert_eq!(send(&auth, Some(&fake.access_token("alice").sign())).await.0, 200);
     assert_eq!((fake.fetches(), calls.load(Ordering::SeqCst)), (1, 8));
     let no = || Err(CheckError::forbidden("no"));
     for strict in [
@@ -267,14 +267,14 @@ async fn checks_run_last_and_on_every_request() {
     ] {
         fake.rotate();
         let (before, token) = (fake.fetches(), fake.access_token("alice").sign());
-        assert_eq!(ask(&strict, Some(&token)).await.0, 403);
+        assert_eq!(send(&strict, Some(&token)).await.0, 403);
         assert_eq!(fake.fetches(), before + 1, "the request waited for keys");
     }
 }
 
 /// The innermost layer decides about tokens, but no layer overrides a custom check.
 #[tokio::test]
-async fn an_inner_layer_does_not_override_a_check() {
+async fn inner_layer_does_not_override_a_check() {
     let fake = FakeUserPool::new();
     let token = fake.access_token("alice").sign();
     let plain = || CognitoAuth::new(fake.user_pool());
@@ -286,9 +286,9 @@ async fn an_inner_layer_does_not_override_a_check() {
     }
 }
 
-/// Where somebody is let in, nothing is left of what an outer layer had against them.
+/// If the inner layer accepts the token, it removes the rejection of the outer layer.
 #[tokio::test]
-async fn claims_or_else_a_rejection() {
+async fn extensions_contain_either_claims_or_a_rejection() {
     let (fake, other) = (FakeUserPool::new(), FakeUserPool::with_ids("us-east-1_Other", "other"));
     let app = Router::new()
         .route(
@@ -311,7 +311,7 @@ async fn claims_or_else_a_rejection() {
 }
 
 #[tokio::test]
-async fn the_first_rejection_ends_the_checks() {
+async fn checks_stop_at_the_first_rejection() {
     let fake = FakeUserPool::new();
     let called = Arc::new(Mutex::new(Vec::new()));
     let note = |name: &'static str, result: fn() -> Result<(), CheckError>| {
@@ -332,12 +332,12 @@ async fn the_first_rejection_ends_the_checks() {
         .custom_check(move |_, _| one())
         .custom_check_async(async move |_, _| three())
         .custom_check_async(async move |_, _| four());
-    assert_eq!(ask(&auth, Some(&fake.access_token("alice").sign())).await.0, 401);
+    assert_eq!(send(&auth, Some(&fake.access_token("alice").sign())).await.0, 401);
     assert_eq!(*called.lock().unwrap(), ["one", "two", "three"], "sync checks come first");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_check_that_exceeds_its_time_limit_is_unavailable() {
+async fn check_that_exceeds_its_time_limit_is_rejected_with_503() {
     let fake = FakeUserPool::new();
     let token = fake.access_token("alice").sign();
     let auth = || CognitoAuth::new(fake.user_pool());
@@ -349,14 +349,14 @@ async fn a_check_that_exceeds_its_time_limit_is_unavailable() {
         ("set after", auth().custom_check_async(hangs).custom_check_timeout(limit).unwrap(), limit),
     ] {
         let started = tokio::time::Instant::now();
-        assert_eq!(ask(&auth, Some(&token)).await.0, 503, "{name}");
+        assert_eq!(send(&auth, Some(&token)).await.0, 503, "{name}");
         let elapsed = started.elapsed();
         assert!(elapsed >= limit && elapsed < limit + Duration::from_millis(10), "{name}: {elapsed:?}");
     }
 }
 
 #[test]
-fn the_time_limit_of_checks_has_a_range() {
+fn check_time_limit_is_validated() {
     let fake = FakeUserPool::new();
     for (limit, value) in [
         (Duration::ZERO, Err(0)),
@@ -378,42 +378,42 @@ fn the_time_limit_of_checks_has_a_range() {
 
 /// The revocation also applies to cached tokens. Optional routes treat the rejected caller as anonymous.
 #[tokio::test]
-async fn a_revoked_session_ends_with_the_next_request() {
+async fn revoked_session_is_rejected_on_the_next_request() {
     let fake = FakeUserPool::new();
     let revoked: Arc<Mutex<HashSet<String>>> = Arc::default();
-    let look = Arc::clone(&revoked);
+    let sessions = Arc::clone(&revoked);
     let auth = CognitoAuth::new(fake.user_pool()).custom_check(move |claims, _| {
-        let revoked = look.lock().map_err(|_| CheckError::unavailable("poisoned"))?;
+        let revoked = sessions.lock().map_err(|_| CheckError::unavailable("poisoned"))?;
         match claims.origin_jti() {
             Some(session) if revoked.contains(session) => Err(CheckError::invalid_token("signed out")),
             _ => Ok(()),
         }
     });
     let home = async |OptionalClaims(claims): OptionalClaims, result: Result<CognitoClaims, AuthRejection>| {
-        let why = result.err().inspect(|why| {
-            assert_eq!(why.kind(), AuthRejectionKind::InvalidToken);
-            assert!(why.verify_error().is_none());
-            assert_eq!(why.check_error().map(ToString::to_string).as_deref(), Some("signed out"));
+        let rejection = result.err().inspect(|rejection| {
+            assert_eq!(rejection.kind(), AuthRejectionKind::InvalidToken);
+            assert!(rejection.verify_error().is_none());
+            assert_eq!(rejection.check_error().map(ToString::to_string).as_deref(), Some("signed out"));
         });
-        assert_eq!(claims.is_none(), why.is_some());
-        if claims.is_some() { "known" } else { "anonymous" }
+        assert_eq!(claims.is_none(), rejection.is_some());
+        if claims.is_some() { "signed in" } else { "anonymous" }
     };
     let app = Router::new().route("/", get(home)).layer(auth.clone());
     let token = fake.access_token("alice").claim("origin_jti", "s1").sign();
     let other = fake.access_token("alice").claim("origin_jti", "s2").sign();
-    let see = async |token: &str| {
+    let optional = async |token: &str| {
         let request = Request::get("/").header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap();
         let body = app.clone().oneshot(request).await.unwrap().into_body();
         axum::body::to_bytes(body, 100).await.unwrap()
     };
-    assert_eq!((ask(&auth, Some(&token)).await.0, see(&token).await), (200, "known".into()));
+    assert_eq!((send(&auth, Some(&token)).await.0, optional(&token).await), (200, "signed in".into()));
     revoked.lock().unwrap().insert("s1".to_owned());
-    assert_eq!((ask(&auth, Some(&token)).await.0, see(&token).await), (401, "anonymous".into()));
-    assert_eq!((ask(&auth, Some(&other)).await.0, see(&other).await), (200, "known".into()));
+    assert_eq!((send(&auth, Some(&token)).await.0, optional(&token).await), (401, "anonymous".into()));
+    assert_eq!((send(&auth, Some(&other)).await.0, optional(&other).await), (200, "signed in".into()));
 }
 
 #[tokio::test]
-async fn a_check_sees_the_request() {
+async fn check_sees_the_request() {
     let fake = FakeUserPool::new();
     let auth = CognitoAuth::new(fake.user_pool()).custom_check(|claims, request| {
         let bound: Option<IpAddr> = claims.get("custom:ip").map_err(|_| CheckError::invalid_token("not an address"))?;
@@ -422,6 +422,6 @@ async fn a_check_sees_the_request() {
     });
     for (address, status) in [("127.0.0.9", 200), ("127.0.0.8", 403), ("no", 401)] {
         let token = fake.access_token("alice").trigger_claim("custom:ip", address).sign();
-        assert_eq!(ask(&auth, Some(&token)).await.0, status, "{address}");
+        assert_eq!(send(&auth, Some(&token)).await.0, status, "{address}");
     }
 }

@@ -1,4 +1,4 @@
-//! `DenyByDefault`: every route needs a token, except those that are declared public.
+//! `DenyByDefault`: requests without a valid token are rejected, except on public routes.
 
 use axum::{
     Router,
@@ -74,9 +74,9 @@ async fn only_public_routes_need_no_token() {
     assert_eq!(send(&app, Method::GET, "/healthz", Some(&expired)).await.1, "anonymous");
 }
 
-/// A parameter also matches the paths of more specific routes, in every spelling, unless these are protected.
+/// A parameter also matches the paths of more specific routes, unless these are protected.
 #[tokio::test]
-async fn protected_routes_win_over_less_specific_public_ones() {
+async fn protected_route_wins_over_a_less_specific_public_one() {
     let routes = || {
         Router::new()
             .route("/posts/{id}", any(viewer))
@@ -119,7 +119,7 @@ async fn protected_routes_win_over_less_specific_public_ones() {
 }
 
 #[tokio::test]
-async fn paths_that_a_url_parser_reads_differently_are_never_public() {
+async fn ambiguous_paths_are_never_public() {
     let routes = Router::new().route("/posts/{id}", any(viewer)).route("/assets/{*path}", any(viewer));
     let auth = deny_by_default().public("/posts/{id}").public_subtree("/assets").protected("/posts/export");
     let app = routes.layer(auth);
@@ -151,7 +151,7 @@ async fn paths_that_a_url_parser_reads_differently_are_never_public() {
 
 /// Public and protected patterns agree with the router that has the same routes.
 #[tokio::test]
-async fn the_route_that_the_router_chooses_decides() {
+async fn public_patterns_agree_with_the_router() {
     let patterns = ["/", "/{a}", "/a/{b}", "/a/b", "/{a}/b/c", "/a/{b}/c", "/a/b/{*c}", "/x/{*y}", "/x/y/z"];
     let paths = ["/", "/q", "/a/b", "/a/q", "/a/b/c", "/a/q/c", "/q/b/c", "/x/y/z", "/x/y/q", "/x/q", "/q/q/q"];
     for public in patterns {

@@ -1,4 +1,4 @@
-//! Log lines of rejected requests, as the operator reads them.
+//! Log lines of rejected requests.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -28,7 +28,7 @@ struct Tenant {
     _tenant: String,
 }
 
-/// The span of the guide's chapter `troubleshooting`.
+/// The span that the guide chapter `troubleshooting` recommends.
 fn request_span(request: &Request) -> Span {
     let path = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
     info_span!("request", method = %request.method(), path, sub = Empty)
@@ -65,7 +65,7 @@ fn rejection_lines_carry_method_matched_path_and_sub() {
     for (path, credentials, reason, is_verified) in [
         ("/users/{id}", "a b", "the credentials are not one token", false),
         ("/users/{id}", &*expired, "the token has expired", false),
-        ("/users/{id}", &*unknown, "UnknownKey", false),
+        ("/users/{id}", &*unknown, "unknown_key", false),
         ("/tenants/{id}", &*token, "custom:tenant", true),
         ("/admin/{id}", &*token, "admins", true),
     ] {

@@ -19,7 +19,7 @@ use axum::{
     routing::get,
 };
 use axum_cognito::{
-    CognitoAuth, CognitoClaims, Verifier,
+    CheckError, CognitoAuth, CognitoClaims, Require, Verifier,
     keys::{FetchError, FetchErrorKind, KeyDocument, KeyFuture, KeySource, KeyUpdate, Validators},
     testing::{FakeUserPool, ManualClock, TokioClock},
 };
@@ -242,5 +242,31 @@ fn each_refusal_has_its_word() {
     ] {
         let _ = verifier.check(&token);
         changed(&sums, &[(verdict(word), 1.0)]);
+    }
+}
+
+#[tokio::test]
+async fn rejections_by_rules_checks_and_malformed_requests_are_counted_once() {
+    let sums = Sums::default();
+    let _here = metrics::set_default_local_recorder(&sums);
+    let fake = FakeUserPool::new();
+    let auth = CognitoAuth::new(fake.user_pool()).custom_check(|claims, _| match claims.username() {
+        Some("mallory") => Err(CheckError::invalid_token("locked")),
+        _ => Ok(()),
+    });
+    let app = Router::new().route("/", get(async || "in").route_layer(Require::group("admins"))).layer(auth);
+    let bearer = |user: &str| format!("Bearer {}", fake.access_token(user).sign());
+    for (authorization, status, rejection) in [
+        (bearer("bob"), 403, Some("{by=rule}{kind=insufficient_scope}")),
+        (bearer("mallory"), 401, Some("{by=custom_check}{kind=invalid_token}")),
+        ("Bearer".to_owned(), 400, Some("{by=request}{kind=invalid_request}")),
+        ("Bearer x".to_owned(), 401, None),
+        ("Basic x".to_owned(), 401, None),
+    ] {
+        let request = Request::get("/").header("authorization", authorization).body(Body::empty()).unwrap();
+        assert_eq!(app.clone().oneshot(request).await.unwrap().status(), status, "{rejection:?}");
+        let counted: Vec<_> = sums.news().into_iter().filter(|(name, _)| name.contains("rejections")).collect();
+        let expected = rejection.map(|labels| (format!("axum_cognito_rejections_total{labels}"), 1.0));
+        assert_eq!(counted, Vec::from_iter(expected));
     }
 }

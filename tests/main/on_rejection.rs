@@ -32,41 +32,44 @@ async fn send(app: Router, path: &str, headers: &[(&str, &str)]) -> (u16, Header
     assert_eq!(
         parts.extensions.get::<AuthRejection>().is_some(),
         parts.headers.contains_key("www-authenticate"),
-        "outer layers find the rejection",
+        "the response extensions contain the rejection",
     );
     (parts.status.as_u16(), parts.headers, String::from_utf8(body.to_vec()).unwrap())
 }
 
 /// The error format of an application.
-fn own(rejected: &RejectedRequest<'_>) -> Response {
+fn custom_format(rejected: &RejectedRequest<'_>) -> Response {
     let (kind, path) = (rejected.rejection().kind(), rejected.uri().path());
     if rejected.headers().get(header::ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/html")) {
         return Html(format!("<h1>{}</h1>", rejected.status())).into_response();
     }
     let has_challenge = rejected.challenge().is_some();
-    Json(serde_json::json!({ "kind": format!("{kind:?}"), "at": format!("{} {path}", rejected.method()), "challenge": has_challenge }))
+    Json(serde_json::json!({ "kind": kind.as_str(), "at": format!("{} {path}", rejected.method()), "challenge": has_challenge }))
         .into_response()
 }
 
 #[tokio::test]
-async fn every_rejection_has_the_applications_format_and_the_challenge() {
+async fn rejections_have_the_custom_format_and_the_challenge() {
     let fake = FakeUserPool::new();
-    let good = format!("Bearer {}", fake.access_token("alice").claim("auth_time", 1_000_000).sign());
-    let app =
-        || routes().layer(CognitoAuth::new(fake.user_pool()).realm(HeaderValue::from_static("shop")).on_rejection(own));
+    let valid = format!("Bearer {}", fake.access_token("alice").claim("auth_time", 1_000_000).sign());
+    let app = || {
+        routes().layer(
+            CognitoAuth::new(fake.user_pool()).realm(HeaderValue::from_static("shop")).on_rejection(custom_format),
+        )
+    };
     let invalid = r#"Bearer realm="shop", error="invalid_token", error_description="the token is not valid here""#;
     let forbidden = r#"Bearer realm="shop", error="insufficient_scope", error_description="the caller is not allowed to do this", scope="orders/read""#;
-    let again = r#"Bearer realm="shop", error="insufficient_user_authentication", error_description="a more recent or a stronger sign-in is required", max_age="0""#;
+    let step_up = r#"Bearer realm="shop", error="insufficient_user_authentication", error_description="a more recent or a stronger sign-in is required", max_age="0""#;
     let malformed =
         r#"Bearer realm="shop", error="invalid_request", error_description="send exactly one bearer token""#;
     for (path, authorization, status, challenge, kind) in [
-        ("/me", None, 401, r#"Bearer realm="shop""#, "MissingToken"),
-        ("/orders", None, 401, r#"Bearer realm="shop", scope="orders/read""#, "MissingToken"),
-        ("/me", Some("Bearer x"), 401, invalid, "InvalidToken"),
-        ("/orders", Some(&*good), 403, forbidden, "InsufficientScope"),
-        ("/handler", Some(&*good), 403, forbidden.split(", scope").next().unwrap(), "InsufficientScope"),
-        ("/fresh", Some(&*good), 401, again, "InsufficientAuthentication"),
-        ("/me", Some("Bearer a b"), 400, malformed, "InvalidRequest"),
+        ("/me", None, 401, r#"Bearer realm="shop""#, "missing_token"),
+        ("/orders", None, 401, r#"Bearer realm="shop", scope="orders/read""#, "missing_token"),
+        ("/me", Some("Bearer x"), 401, invalid, "invalid_token"),
+        ("/orders", Some(&*valid), 403, forbidden, "insufficient_scope"),
+        ("/handler", Some(&*valid), 403, forbidden.split(", scope").next().unwrap(), "insufficient_scope"),
+        ("/fresh", Some(&*valid), 401, step_up, "insufficient_authentication"),
+        ("/me", Some("Bearer a b"), 400, malformed, "invalid_request"),
     ] {
         let headers: Vec<_> = authorization.iter().map(|value| ("authorization", *value)).collect();
         let (got, headers, body) = send(app(), path, &headers).await;
@@ -78,7 +81,7 @@ async fn every_rejection_has_the_applications_format_and_the_challenge() {
     assert_eq!((status, &*body), (401, "<h1>401 Unauthorized</h1>"));
     assert_eq!(headers["content-type"], "text/html; charset=utf-8");
 
-    let (status, _, body) = send(app(), "/me", &[("authorization", &good)]).await;
+    let (status, _, body) = send(app(), "/me", &[("authorization", &valid)]).await;
     assert_eq!((status, &*body), (200, "me"));
     let (status, _, body) = send(app(), "/missing", &[]).await;
     assert_eq!((status, &*body), (404, "nothing here"), "other error responses are left unchanged");
@@ -103,7 +106,7 @@ async fn headers_and_error_statuses_of_the_function_are_kept() {
     let app = routes().layer(auth().on_rejection(sign_in).without_challenge());
     let response = app.oneshot(Request::get("/me").body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!(response.status(), 303);
-    assert!(!response.headers().contains_key("www-authenticate"), "dropped on purpose");
+    assert!(!response.headers().contains_key("www-authenticate"), "the application removed it");
 }
 
 /// A function may customize some rejections and return the default response for the others.
@@ -116,14 +119,19 @@ async fn default_response_keeps_the_whole_challenge() {
     let challenge = r#"Bearer realm="shop", resource_metadata="https://api.example.com/meta""#;
     assert_eq!((status, headers["www-authenticate"].to_str().unwrap()), (401, challenge));
     assert_eq!(headers.get_all("www-authenticate").iter().count(), 1);
-    assert_eq!((status, headers, body), send(routes().layer(auth), "/me", &[]).await, "as without the function");
+    assert_eq!(
+        (status, headers, body),
+        send(routes().layer(auth), "/me", &[]).await,
+        "the same as without the function"
+    );
 }
 
 #[tokio::test]
 async fn unavailable_keeps_retry_after() {
     let fake = FakeUserPool::new();
-    let auth =
-        CognitoAuth::new(fake.user_pool()).custom_check(|_, _| Err(CheckError::unavailable("down"))).on_rejection(own);
+    let auth = CognitoAuth::new(fake.user_pool())
+        .custom_check(|_, _| Err(CheckError::unavailable("the database does not respond")))
+        .on_rejection(custom_format);
     let request = Request::get("/me").header("authorization", format!("Bearer {}", fake.access_token("a").sign()));
     let response = routes().layer(auth).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (503, &"1".parse().unwrap()));
@@ -134,10 +142,12 @@ async fn unavailable_keeps_retry_after() {
 #[tokio::test]
 async fn deny_by_default_calls_the_function_except_for_grpc() {
     let fake = FakeUserPool::new();
-    let app =
-        || routes().layer(CognitoAuth::new(fake.user_pool()).grpc_responses().deny_by_default().on_rejection(own));
+    let app = || {
+        routes()
+            .layer(CognitoAuth::new(fake.user_pool()).grpc_responses().deny_by_default().on_rejection(custom_format))
+    };
     let (status, _, body) = send(app(), "/no/such", &[]).await;
-    assert_eq!((status, &*body), (401, r#"{"at":"GET /no/such","challenge":true,"kind":"MissingToken"}"#));
+    assert_eq!((status, &*body), (401, r#"{"at":"GET /no/such","challenge":true,"kind":"missing_token"}"#));
     let request = Request::post("/me").version(Version::HTTP_2).header("content-type", "application/grpc");
     let request = request.header("te", "trailers").body(Body::empty()).unwrap();
     let response = app().oneshot(request).await.unwrap();
@@ -151,7 +161,7 @@ async fn grpc_content_type_does_not_bypass_the_function() {
     let fake = FakeUserPool::new();
     let app = Router::new()
         .route("/me", axum::routing::post(async |_: CognitoClaims| "me"))
-        .layer(CognitoAuth::new(fake.user_pool()).on_rejection(own));
+        .layer(CognitoAuth::new(fake.user_pool()).on_rejection(custom_format));
     let request = Request::post("/me").header("content-type", "application/grpc").body(Body::empty()).unwrap();
     let response = app.oneshot(request).await.unwrap();
     assert_eq!(
@@ -159,17 +169,24 @@ async fn grpc_content_type_does_not_bypass_the_function() {
         (401, &"application/json".parse().unwrap())
     );
     let body = response.into_body().collect().await.unwrap().to_bytes();
-    assert_eq!(body, r#"{"at":"POST /me","challenge":true,"kind":"MissingToken"}"#);
+    assert_eq!(body, r#"{"at":"POST /me","challenge":true,"kind":"missing_token"}"#);
 }
 
 #[tokio::test]
 async fn cache_control_and_error_statuses_are_kept() {
     let fake = FakeUserPool::new();
     let auth = || CognitoAuth::new(fake.user_pool());
-    // A rejection of a token in the URL is private, too.
+    // The rejection of a token in the URL is private too.
     let query = axum_cognito::TokenSource::dangerous_query("t");
-    let (_, headers, _) = send(routes().layer(auth().token_sources([query]).on_rejection(own)), "/me?t=x", &[]).await;
+    let (_, headers, _) =
+        send(routes().layer(auth().token_sources([query]).on_rejection(custom_format)), "/me?t=x", &[]).await;
     assert_eq!(headers["cache-control"], "private");
+    // The function may add to `Vary`, but not replace it.
+    for (value, expected) in [("accept", vec!["accept", "authorization"]), ("authorization", vec!["authorization"])] {
+        let vary = move |_: &RejectedRequest<'_>| (StatusCode::UNAUTHORIZED, [("vary", value)]).into_response();
+        let (_, headers, _) = send(routes().layer(auth().on_rejection(vary)), "/me", &[]).await;
+        assert_eq!(headers.get_all("vary").iter().collect::<Vec<_>>(), expected);
+    }
     // The function sees the extensions that outer layers added.
     let app = routes()
         .layer(auth().on_rejection(|rejected| Json(rejected.extensions().get::<u32>().copied()).into_response()));
@@ -188,8 +205,9 @@ async fn cache_control_and_error_statuses_are_kept() {
 async fn error_status_set_by_a_handler_is_kept() {
     let fake = FakeUserPool::new();
     for (chosen, expected) in [(StatusCode::NOT_FOUND, 404), (StatusCode::OK, 401)] {
-        let handler =
-            async move |claims: Result<CognitoClaims, AuthRejection>| claims.map(|_| "in").map_err(|why| (chosen, why));
+        let handler = async move |claims: Result<CognitoClaims, AuthRejection>| {
+            claims.map(|_| "in").map_err(|rejection| (chosen, rejection))
+        };
         let status = |rejected: &RejectedRequest<'_>| Json(rejected.status().as_u16()).into_response();
         let app = Router::new().route("/", get(handler)).layer(CognitoAuth::new(fake.user_pool()).on_rejection(status));
         let (status, _, body) = send(app, "/", &[]).await;
@@ -235,27 +253,27 @@ async fn only_the_layers_own_challenge_is_completed() {
         got.sort_unstable_by_key(|value| value.starts_with("Basic"));
         assert_eq!(got, expected, "{name}");
     }
-    // A challenge that was dropped on purpose is not restored by an outer layer.
+    // An outer layer does not restore a challenge that the application removed.
     let app = routes()
         .layer(auth().on_rejection(json).without_challenge())
         .layer(auth().realm(HeaderValue::from_static("outer")));
     assert_eq!(challenges(app).await, Vec::<String>::new());
 }
 
-/// Both orders of the two layers make the same type, so either of them takes the settings of the other.
+/// Both orders create the same type, which has the settings of both.
 #[tokio::test]
-async fn on_rejection_and_deny_by_default_combine_in_any_order() {
+async fn on_rejection_and_deny_by_default_combine_in_either_order() {
     let fake = FakeUserPool::new();
     let auth = || CognitoAuth::new(fake.user_pool()).realm(HeaderValue::from_static("shop"));
     let protected = || Router::new().route("/healthz", get(async || "healthy")).route("/{*any}", get(async || "in"));
     for (name, layer) in [
-        ("first", auth().on_rejection(own).deny_by_default().public("/healthz")),
-        ("last", auth().deny_by_default().public("/healthz").on_rejection(own)),
-        ("between", auth().deny_by_default().on_rejection(own).public("/healthz")),
+        ("first", auth().on_rejection(custom_format).deny_by_default().public("/healthz")),
+        ("last", auth().deny_by_default().public("/healthz").on_rejection(custom_format)),
+        ("between", auth().deny_by_default().on_rejection(custom_format).public("/healthz")),
         (
             "with every setting",
             auth()
-                .on_rejection(own)
+                .on_rejection(custom_format)
                 .deny_by_default()
                 .public_method(http::Method::GET, "/healthz")
                 .public_subtree("/assets")
@@ -266,7 +284,7 @@ async fn on_rejection_and_deny_by_default_combine_in_any_order() {
         assert_eq!(send(app.clone(), "/healthz", &[]).await.2, "healthy", "{name}");
         let (status, headers, body) = send(app, "/orders", &[]).await;
         assert_eq!((status, &headers["www-authenticate"]), (401, &r#"Bearer realm="shop""#.parse().unwrap()), "{name}");
-        assert_eq!(body, r#"{"at":"GET /orders","challenge":true,"kind":"MissingToken"}"#, "{name}");
+        assert_eq!(body, r#"{"at":"GET /orders","challenge":true,"kind":"missing_token"}"#, "{name}");
     }
 }
 
@@ -285,7 +303,7 @@ where
 
 /// Layers that reject requests wrap the body of the inner service, so they need no conversion into it.
 #[tokio::test]
-async fn inner_services_may_have_any_response_body() {
+async fn inner_service_may_have_any_response_body() {
     type Boxed = http_body_util::combinators::UnsyncBoxBody<axum::body::Bytes, std::io::Error>;
     let fake = FakeUserPool::new();
     let auth = || CognitoAuth::new(fake.user_pool());
@@ -301,8 +319,7 @@ async fn inner_services_may_have_any_response_body() {
             .body(())
             .unwrap()
     };
-    let problem =
-        r#"{"type":"about:blank","title":"Unauthorized","status":401,"detail":"Sign in and send a bearer token."}"#;
+    let problem = r#"{"type":"about:blank","title":"Unauthorized","status":401,"detail":"send a bearer token"}"#;
     let custom = |rejected: &RejectedRequest<'_>| {
         http::Response::new(http_body_util::Full::<axum::body::Bytes>::from(rejected.status().to_string()))
     };

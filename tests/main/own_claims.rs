@@ -307,7 +307,7 @@ fn the_log_names_the_field_and_the_answer_does_not() {
         }));
     });
     let challenge = r#"Bearer error="insufficient_scope", error_description="the caller is not allowed to do this""#;
-    let body = r#"{"type":"about:blank","title":"Forbidden","status":403,"detail":"The caller is known but not allowed to do this.","error":"insufficient_scope"}"#;
+    let body = r#"{"type":"about:blank","title":"Forbidden","status":403,"detail":"the caller is not allowed to do this","error":"insufficient_scope"}"#;
     assert_eq!(answer.unwrap(), (403, challenge.to_owned(), body.to_owned()));
     assert!(log.contains("does not have the claims that a handler needs"), "{log}");
     assert!(log.contains("field=\"seats\" missing=false") && !log.contains(SECRET), "{log}");

@@ -1,4 +1,6 @@
-//! Where tokens may be, and that exactly one counts.
+//! Token sources: which part of a request contains the token, and what happens if several do.
+
+use std::collections::HashMap;
 
 use axum::{
     Router,
@@ -7,7 +9,8 @@ use axum::{
     routing::get,
 };
 use axum_cognito::{
-    AuthRejection, CognitoAuth, CognitoClaims, ConfigError, OptionalClaims, TokenSource, testing::FakeUserPool,
+    AccessClaims, AuthRejection, CheckError, CognitoAuth, CognitoClaims, ConfigError, OptionalClaims, Require,
+    TokenSource, Verifier, claims::NoCustomClaims, testing::FakeUserPool,
 };
 use http_body_util::BodyExt;
 use tower::ServiceExt;
@@ -15,17 +18,17 @@ use tower::ServiceExt;
 use crate::log::Log;
 
 fn app(fake: &FakeUserPool, sources: impl IntoIterator<Item = TokenSource>) -> Router {
-    let who = async |OptionalClaims(claims): OptionalClaims, result: Result<CognitoClaims, AuthRejection>| match (
+    let viewer = async |OptionalClaims(claims): OptionalClaims, result: Result<CognitoClaims, AuthRejection>| match (
         claims,
         result.err(),
     ) {
         (Some(claims), _) => claims.username().unwrap_or("machine").to_owned(),
-        (None, why) => why.map_or_else(String::new, |why| format!("{:?}", why.kind())),
+        (None, rejection) => rejection.map_or_else(String::new, |rejection| rejection.kind().to_string()),
     };
-    Router::new().route("/", get(who)).layer(CognitoAuth::new(fake.user_pool()).token_sources(sources))
+    Router::new().route("/", get(viewer)).layer(CognitoAuth::new(fake.user_pool()).token_sources(sources))
 }
 
-async fn ask(app: &Router, uri: &str, headers: &[(&str, String)]) -> Response<String> {
+async fn send(app: &Router, uri: &str, headers: &[(&str, String)]) -> Response<String> {
     let request = headers.iter().fold(Request::get(uri), |request, (name, value)| {
         request.header(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap())
     });
@@ -34,12 +37,12 @@ async fn ask(app: &Router, uri: &str, headers: &[(&str, String)]) -> Response<St
     Response::from_parts(parts, String::from_utf8(body.to_vec()).unwrap())
 }
 
-const NONE: &str = "MissingToken";
-const MALFORMED: &str = "InvalidRequest";
-const BAD: &str = "InvalidToken";
+const NONE: &str = "missing_token";
+const MALFORMED: &str = "invalid_request";
+const INVALID: &str = "invalid_token";
 
 #[tokio::test]
-async fn each_source_finds_its_one_token_and_nothing_else() {
+async fn token_source_finds_exactly_its_token() {
     let fake = FakeUserPool::new();
     let t = fake.access_token("alice").sign();
     let h = |name: &'static str, value: &str| (name, value.to_owned());
@@ -100,8 +103,8 @@ async fn each_source_finds_its_one_token_and_nothing_else() {
         ("cookie in quotes", cookie(), "/".into(), vec![("cookie", format!("__Host-session=\"{t}\""))], MALFORMED),
         ("cookie with a space", cookie(), "/".into(), vec![h("cookie", "__Host-session=a b")], MALFORMED),
         ("cookie not ASCII", cookie(), "/".into(), vec![h("cookie", "__Host-session=é")], MALFORMED),
-        ("cookie of garbage", cookie(), "/".into(), vec![h("cookie", "__Host-session=abc")], BAD),
-        ("cookie wanted, header sent", cookie(), "/".into(), vec![bearer.clone()], NONE),
+        ("cookie with an invalid token", cookie(), "/".into(), vec![h("cookie", "__Host-session=abc")], INVALID),
+        ("header instead of the cookie", cookie(), "/".into(), vec![bearer.clone()], NONE),
         ("header", header(), "/".into(), vec![("x-amzn-oidc-accesstoken", t.clone())], "alice"),
         (
             "header twice",
@@ -145,14 +148,14 @@ async fn each_source_finds_its_one_token_and_nothing_else() {
         ("query, several values", query(), format!("/?access_token={t},{t}"), vec![], MALFORMED),
         ("the default", TokenSource::authorization(), "/".into(), vec![bearer.clone()], "alice"),
         (
-            "the default, cookie sent",
+            "the default, token in cookie and query",
             TokenSource::authorization(),
             format!("/?access_token={t}"),
             vec![("cookie", format!("__Host-session={t}"))],
             NONE,
         ),
     ] {
-        assert_eq!(ask(&app(&fake, [source]), &uri, &headers).await.body(), expected, "{name}");
+        assert_eq!(send(&app(&fake, [source]), &uri, &headers).await.body(), expected, "{name}");
     }
 }
 
@@ -170,13 +173,13 @@ async fn authorization_is_read_with_and_without_scheme_as_configured() {
         (vec![format!("Bearer {t}")], "alice", NONE, "alice"),
         (vec![format!("bEARER   {t}")], "alice", NONE, "alice"),
         (vec![t.clone()], NONE, "alice", "alice"),
-        // One token of three parts, and not a valid one.
-        (vec!["a.b.c".into()], NONE, BAD, BAD),
-        (vec!["..".into()], NONE, BAD, BAD),
-        (vec!["a.b.c==".into()], NONE, BAD, BAD),
-        (vec!["Bearer.b.c".into()], NONE, BAD, BAD),
-        (vec!["a/b.c+d.e~f".into()], NONE, BAD, BAD),
-        // Not a token of three parts: another scheme, for all that is known.
+        // A token of three parts that is not valid.
+        (vec!["a.b.c".into()], NONE, INVALID, INVALID),
+        (vec!["..".into()], NONE, INVALID, INVALID),
+        (vec!["a.b.c==".into()], NONE, INVALID, INVALID),
+        (vec!["Bearer.b.c".into()], NONE, INVALID, INVALID),
+        (vec!["a/b.c+d.e~f".into()], NONE, INVALID, INVALID),
+        // Not a token of three parts. It may be another scheme.
         (vec!["".into()], NONE, NONE, NONE),
         (vec!["abc".into()], NONE, NONE, NONE),
         (vec!["a.b".into()], NONE, NONE, NONE),
@@ -193,13 +196,13 @@ async fn authorization_is_read_with_and_without_scheme_as_configured() {
         (vec!["a=.b.c".into()], NONE, NONE, NONE),
         (vec!["é.b.c".into()], NONE, NONE, NONE),
         (vec!["%61.b.c".into()], NONE, NONE, NONE),
-        // `Bearer`, and not one token behind it.
+        // `Bearer` without exactly one token after it.
         (vec!["Bearer".into()], MALFORMED, NONE, MALFORMED),
         (vec!["Bearer ".into()], MALFORMED, NONE, MALFORMED),
         (vec![format!("Bearer\t{t}")], MALFORMED, NONE, MALFORMED),
         (vec![format!("Bearer,{t}")], MALFORMED, NONE, MALFORMED),
         (vec![format!("Bearer Bearer {t}")], MALFORMED, NONE, MALFORMED),
-        // Two headers, whatever is in them.
+        // Two headers.
         (vec![t.clone(), t.clone()], MALFORMED, MALFORMED, MALFORMED),
         (vec![t.clone(), format!("Bearer {t}")], MALFORMED, MALFORMED, MALFORMED),
         (vec![t.clone(), "Basic eDp5".into()], MALFORMED, MALFORMED, MALFORMED),
@@ -209,13 +212,13 @@ async fn authorization_is_read_with_and_without_scheme_as_configured() {
         for (name, app, expected) in
             [("with", &bearer, with_scheme), ("without", &bare, without_scheme), ("both", &both, combined)]
         {
-            assert_eq!(ask(app, "/", &headers).await.body(), expected, "{name}: {headers:?}");
+            assert_eq!(send(app, "/", &headers).await.body(), expected, "{name}: {headers:?}");
         }
     }
     let cookie = TokenSource::cookie("t");
     let app = app(&fake, [TokenSource::authorization_without_scheme(), cookie]);
     let headers = [("authorization", t.clone()), ("cookie", format!("t={t}"))];
-    assert_eq!(ask(&app, "/", &headers).await.body(), MALFORMED, "tokens in two places");
+    assert_eq!(send(&app, "/", &headers).await.body(), MALFORMED, "tokens in two sources");
 }
 
 #[test]
@@ -231,13 +234,13 @@ fn missing_scheme_is_logged_only_if_a_scheme_was_expected() {
         (vec![cookie()], false),
     ] {
         let app = app(&fake, sources.clone());
-        let log = Log::of(|| drop(runtime.block_on(ask(&app, "/", &headers))));
+        let log = Log::of(|| drop(runtime.block_on(send(&app, "/", &headers))));
         assert_eq!(log.contains("without a scheme"), is_logged, "{sources:?}: {log}");
     }
 }
 
 #[tokio::test]
-async fn of_several_sources_exactly_one_has_the_token() {
+async fn request_with_tokens_in_two_sources_is_rejected() {
     let fake = FakeUserPool::new();
     let (alice, bob) = (fake.access_token("alice").sign(), fake.access_token("bob").sign());
     let app = app(
@@ -259,44 +262,103 @@ async fn of_several_sources_exactly_one_has_the_token() {
         ]
     };
     for place in places(&alice) {
-        assert_eq!(ask(&app, "/", std::slice::from_ref(&place)).await.body(), "alice", "{}", place.0);
+        assert_eq!(send(&app, "/", std::slice::from_ref(&place)).await.body(), "alice", "{}", place.0);
         assert_eq!(
-            ask(&app, &format!("/?t={bob}"), std::slice::from_ref(&place)).await.body(),
+            send(&app, &format!("/?t={bob}"), std::slice::from_ref(&place)).await.body(),
             MALFORMED,
             "{}",
             place.0
         );
         for other in places(&alice).into_iter().chain(places(&bob)).filter(|other| other.0 != place.0) {
             let names = (place.0, other.0);
-            assert_eq!(ask(&app, "/", &[place.clone(), other]).await.body(), MALFORMED, "{names:?}");
+            assert_eq!(send(&app, "/", &[place.clone(), other]).await.body(), MALFORMED, "{names:?}");
         }
     }
-    // Another scheme is not a token, so the cookie is the one.
+    // Another scheme is not a token, so the cookie has the only one.
     let headers = [("authorization", "Basic eDp5".to_owned()), ("cookie", format!("t={alice}"))];
-    assert_eq!(ask(&app, "/", &headers).await.body(), "alice");
-    // A broken header is not made good by a cookie.
+    assert_eq!(send(&app, "/", &headers).await.body(), "alice");
+    // A valid cookie does not make up for a malformed header.
     let headers = [("authorization", "Bearer".to_owned()), ("cookie", format!("t={alice}"))];
-    assert_eq!(ask(&app, "/", &headers).await.body(), MALFORMED);
+    assert_eq!(send(&app, "/", &headers).await.body(), MALFORMED);
 }
 
 #[tokio::test]
-async fn answers_to_tokens_in_urls_are_private() {
+async fn responses_to_tokens_in_urls_are_private() {
     let fake = FakeUserPool::new();
     let token = fake.access_token("alice").sign();
     let query = || TokenSource::dangerous_query("access_token");
-    let answer = ask(&app(&fake, [query()]), &format!("/?access_token={token}"), &[]).await;
-    assert_eq!(answer.headers()["cache-control"], "private");
-    let other = ask(&app(&fake, [TokenSource::authorization()]), "/", &[]).await;
+    let response = send(&app(&fake, [query()]), &format!("/?access_token={token}"), &[]).await;
+    assert_eq!(response.headers()["cache-control"], "private");
+    let other = send(&app(&fake, [TokenSource::authorization()]), "/", &[]).await;
     assert!(!other.headers().contains_key("cache-control"));
 
     let own = Router::new()
         .route("/", get(async || [("cache-control", "no-store")]))
         .layer(CognitoAuth::new(fake.user_pool()).token_sources([query()]));
-    assert_eq!(ask(&own, "/", &[]).await.headers()["cache-control"], "no-store");
+    assert_eq!(send(&own, "/", &[]).await.headers()["cache-control"], "no-store");
+}
+
+/// Browsers send cookies with forged requests (CSRF), so a check may apply to cookies only. It sees the source of a
+/// cached token, of a new one, and of one that waited for a key fetch.
+#[tokio::test]
+async fn custom_check_can_apply_to_cookies_only() {
+    let fake = FakeUserPool::new();
+    let auth = CognitoAuth::new(fake.user_pool())
+        .token_sources([TokenSource::authorization(), TokenSource::cookie("t")])
+        .custom_check(|claims, request| {
+            let is_cookie = claims.token_source().is_some_and(TokenSource::is_cookie);
+            let is_own = request.headers.get("origin").is_some_and(|origin| origin == "https://app.example.com");
+            if is_own || !is_cookie { Ok(()) } else { Err(CheckError::forbidden("cross-site request")) }
+        });
+    let app = Router::new().route("/", get(async |_: CognitoClaims| "in")).layer(auth);
+    for is_rotated in [false, true] {
+        if is_rotated {
+            fake.rotate();
+        }
+        for round in ["first", "cached"] {
+            let token = fake.access_token("alice").sign();
+            let (cookie, bearer) = (("cookie", format!("t={token}")), ("authorization", format!("Bearer {token}")));
+            let own = ("origin", "https://app.example.com".to_owned());
+            for (name, headers, status) in [
+                ("cookie without origin", vec![cookie.clone()], 403),
+                ("cookie with origin", vec![cookie, own], 200),
+                ("header", vec![bearer], 200),
+            ] {
+                assert_eq!(send(&app, "/", &headers).await.status(), status, "{round} {name}, rotated: {is_rotated}");
+            }
+        }
+    }
+}
+
+/// Every extractor and every rule can read the source. Without a request there is none.
+#[tokio::test]
+async fn claims_have_the_source_of_their_token() {
+    let fake = FakeUserPool::new();
+    let token = fake.access_token("alice").sign();
+    let source = async |claims: AccessClaims<HashMap<String, serde_json::Value>>| {
+        let claims = claims.with_custom::<NoCustomClaims>().unwrap();
+        claims.token_source().map(ToString::to_string).unwrap_or_default()
+    };
+    let from_cookie = || Require::that(|claims| claims.token_source().is_some_and(TokenSource::is_cookie));
+    let routes = || Router::new().route("/", get(source)).route("/cookie", get(source).route_layer(from_cookie()));
+    let default = routes().layer(CognitoAuth::new(fake.user_pool()));
+    let sources = [TokenSource::cookie("t"), TokenSource::dangerous_query("t")];
+    let configured = routes().layer(CognitoAuth::new(fake.user_pool()).token_sources(sources));
+    let (cookie, bearer) = ([("cookie", format!("t={token}"))], [("authorization", format!("Bearer {token}"))]);
+    for (app, uri, headers, expected) in [
+        (&default, "/", &bearer[..], "authorization"),
+        (&configured, "/", &cookie, "cookie:t"),
+        (&configured, "/cookie", &cookie, "cookie:t"),
+        (&configured, &*format!("/?t={token}"), &[], "dangerous-query:t"),
+    ] {
+        assert_eq!(send(app, uri, headers).await.body(), expected, "{uri}");
+    }
+    assert_eq!(send(&default, "/cookie", &bearer).await.status(), 403);
+    assert_eq!(Verifier::new(fake.user_pool()).check(&token).unwrap().token_source(), None);
 }
 
 #[test]
-fn nothing_of_a_token_is_logged_wherever_it_was() {
+fn log_contains_no_part_of_a_token_from_any_source() {
     let fake = FakeUserPool::new();
     let app = app(
         &fake,
@@ -309,45 +371,47 @@ fn nothing_of_a_token_is_logged_wherever_it_was() {
     );
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     for (name, token) in [
-        ("good", fake.access_token("alice").sign()),
+        ("valid", fake.access_token("alice").sign()),
         ("expired", fake.access_token("alice").expired().sign()),
-        ("of an unknown key", fake.access_token("alice").header("kid", "kid-of-nobody").sign()),
-        ("for another client", fake.access_token("alice").client_id("client-of-somebody").sign()),
+        ("unknown `kid`", fake.access_token("alice").header("kid", "kid-of-no-key").sign()),
+        ("another client", fake.access_token("alice").client_id("client-of-another-pool").sign()),
         ("garbage", "secret-garbage".to_owned()),
         ("malformed", "secret garbage".to_owned()),
     ] {
         let log = Log::of(|| {
-            let ask = |uri: &str, headers: &[(&str, String)]| runtime.block_on(ask(&app, uri, headers)).status();
+            let send = |uri: &str, headers: &[(&str, String)]| runtime.block_on(send(&app, uri, headers)).status();
             let (cookie, own) = (("cookie", format!("t={token}")), ("x-t", token.clone()));
-            ask("/", std::slice::from_ref(&cookie));
-            ask("/", std::slice::from_ref(&own));
-            ask("/", &[("sec-websocket-protocol", format!("b.{token}"))]);
-            ask(&format!("/?t={}", token.replace(' ', "+")), &[]);
-            ask("/", &[cookie, own]);
+            send("/", std::slice::from_ref(&cookie));
+            send("/", std::slice::from_ref(&own));
+            send("/", &[("sec-websocket-protocol", format!("b.{token}"))]);
+            send(&format!("/?t={}", token.replace(' ', "+")), &[]);
+            send("/", &[cookie, own]);
         });
-        assert!(log.contains("tokens in more than one place"), "{name}: something is logged: {log}");
-        for secret in token.split(['.', ' ']).chain(["alice", "kid-of-nobody", "client-of-somebody"]) {
+        assert!(log.contains("tokens in more than one place"), "{name}: {log}");
+        for secret in token.split(['.', ' ']).chain(["alice", "kid-of-no-key", "client-of-another-pool"]) {
             assert!(!log.contains(secret), "{name}: `{secret}` in {log}");
         }
     }
 }
 
 #[test]
-fn parsed_source_is_the_one_of_its_constructor() {
+fn parsed_and_displayed_sources_match_their_constructors() {
     for (text, source) in [
         ("authorization", TokenSource::authorization()),
         ("authorization-without-scheme", TokenSource::authorization_without_scheme()),
         ("cookie:__Host-session", TokenSource::cookie("__Host-session")),
-        ("header:X-Token", TokenSource::header(HeaderName::from_static("x-token"))),
+        ("header:x-token", TokenSource::header(HeaderName::from_static("x-token"))),
         ("websocket-protocol:bearer.", TokenSource::websocket_protocol("bearer.")),
         ("dangerous-query:access_token", TokenSource::dangerous_query("access_token")),
     ] {
+        assert_eq!(source.to_string(), text);
         assert_eq!(text.parse(), Ok(source));
     }
+    assert_eq!("header:X-Token".parse(), Ok(TokenSource::header(HeaderName::from_static("x-token"))));
 }
 
 #[test]
-fn source_that_no_request_can_have_is_rejected() {
+fn invalid_token_source_is_rejected() {
     let value = |text: &str| match text.parse::<TokenSource>() {
         Err(ConfigError::InvalidTokenSource { value, .. }) => value,
         other => panic!("{text}: {other:?}"),
@@ -370,7 +434,7 @@ fn source_that_no_request_can_have_is_rejected() {
 }
 
 #[test]
-fn sources_that_find_the_same_token_are_rejected() {
+fn overlapping_token_sources_are_rejected() {
     let cookie = TokenSource::cookie;
     let protocol = TokenSource::websocket_protocol;
     for (sources, is_rejected) in [

@@ -1,4 +1,4 @@
-//! Requests that wait for keys or an async check, and the inner service they need afterwards.
+//! Requests that wait for a key fetch or an async check, and their use of the inner service.
 
 use std::{
     borrow::Cow,
@@ -21,7 +21,7 @@ use axum_cognito::{
 use tokio::{sync::Notify, time::Instant};
 use tower::{Layer, Service, ServiceExt, limit::ConcurrencyLimit, service_fn};
 
-/// Has the pool's keys from the start. Every later fetch hangs.
+/// A key source with preloaded keys. Its fetches never complete.
 struct HangingEndpoint(KeyDocument);
 
 impl KeySource for HangingEndpoint {
@@ -59,8 +59,8 @@ async fn status(request: Request<()>) -> Result<Response<Vec<u8>>, Infallible> {
 async fn waiting_requests_hold_no_permit_of_a_concurrency_limit() {
     const PERMITS: usize = 2;
     let fake = FakeUserPool::new();
-    let known = fake.access_token("alice").sign();
-    let unknown_kid = |n: usize| fake.access_token("alice").header("kid", format!("made-up-{n}")).sign();
+    let valid = fake.access_token("alice").sign();
+    let unknown_kid = |n: usize| fake.access_token("alice").header("kid", format!("unknown-{n}")).sign();
     let slow_user = |_: usize| fake.access_token("slow").sign();
     let check_that_hangs_for_one_user = with_hanging_endpoint(&fake)
         .custom_check_async(async |claims, _| if claims.username() == Some("slow") { pending().await } else { Ok(()) });
@@ -80,11 +80,11 @@ async fn waiting_requests_hold_no_permit_of_a_concurrency_limit() {
         }
         tokio::task::yield_now().await;
         for _ in 0..2 * PERMITS {
-            let response = service.clone().oneshot(request(&known)).await.unwrap();
+            let response = service.clone().oneshot(request(&valid)).await.unwrap();
             assert_eq!(response.status(), StatusCode::OK, "{name}");
         }
         assert_eq!(started.elapsed(), Duration::ZERO, "{name}: a request with a known key never waits");
-        assert!(waiting.iter().all(|request| !request.is_finished()), "{name}: the others still wait");
+        assert!(waiting.iter().all(|request| !request.is_finished()), "{name}: the other requests still wait");
         for response in waiting {
             assert!(response.await.unwrap().unwrap().status().is_client_error(), "{name}");
         }
@@ -92,7 +92,8 @@ async fn waiting_requests_hold_no_permit_of_a_concurrency_limit() {
     }
 }
 
-/// Is ready only while its gate is open. Panics if it is called without having been polled ready, as `ConcurrencyLimit` does.
+/// A service that is ready only while its gate is open. It panics if it is called without having been polled ready, as
+/// `ConcurrencyLimit` does.
 #[derive(Default)]
 struct Gated {
     gate: Arc<Gate>,
@@ -142,7 +143,7 @@ impl Service<Request<()>> for Gated {
     }
 }
 
-/// A layer whose async check waits for the notification.
+/// Returns a layer whose async check waits for the notification.
 fn checked(fake: &FakeUserPool, checked: &Arc<Notify>) -> CognitoAuth {
     let checked = Arc::clone(checked);
     CognitoAuth::new(fake.user_pool()).custom_check_async(async move |_, _| {
@@ -152,7 +153,7 @@ fn checked(fake: &FakeUserPool, checked: &Arc<Notify>) -> CognitoAuth {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_inner_service_is_made_ready_again_after_the_wait() {
+async fn inner_service_is_polled_ready_again_after_the_wait() {
     let (fake, check) = (FakeUserPool::new(), Arc::<Notify>::default());
     let inner = Gated::default();
     let gate = Arc::clone(&inner.gate);
@@ -172,7 +173,7 @@ async fn the_inner_service_is_made_ready_again_after_the_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_readiness_error_after_the_wait_is_returned() {
+async fn readiness_error_after_the_wait_is_returned() {
     let (fake, check) = (FakeUserPool::new(), Arc::<Notify>::default());
     let inner = Gated::default();
     let gate = Arc::clone(&inner.gate);

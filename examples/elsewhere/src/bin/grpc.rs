@@ -169,13 +169,14 @@ mod tests {
         let forged = pool.access_token("alice").group("admins").signed_with_wrong_key().sign();
         let right = pool.access_token("alice").group("admins").scope("greetings/delete").sign();
 
-        let no_token = (Code::Unauthenticated, "there is no bearer token");
-        let not_valid = (Code::Unauthenticated, "the token is not valid");
-        let denied = (Code::PermissionDenied, "the caller is known but not allowed to do this");
+        let no_token = (Code::Unauthenticated, "send a bearer token");
+        let not_valid = (Code::Unauthenticated, "the token is not valid here");
+        let has_expired = (Code::Unauthenticated, "the token has expired");
+        let denied = (Code::PermissionDenied, "the caller is not allowed to do this");
         for (method, token, (code, text), reason) in [
             ("hello", None, no_token, ""),
             ("hello", Some("abc"), not_valid, "rejected a token"),
-            ("hello", Some(&*expired), not_valid, "kind=\"expired\""),
+            ("hello", Some(&*expired), has_expired, "kind=\"expired\""),
             ("hello", Some(&forged), not_valid, "kind=\"invalid_signature\""),
             ("hello", Some(&alice), (Code::Ok, "good morning, alice"), ""),
             ("forget", Some(&alice), denied, r#"rule=any of the scopes ["greetings/delete"]"#),

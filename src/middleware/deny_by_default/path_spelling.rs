@@ -1,24 +1,26 @@
-//! Recognizes paths that software behind the layer may read as another path.
+//! Recognition of paths that software behind the layer may read as another path.
 //!
-//! A router compares the bytes of a path. A file service, a proxy or a URL parser behind it decodes escapes, removes dot segments (RFC 3986
-//! §5.2.4), drops tabs and newlines (WHATWG URL §4.4), trims spaces, or cuts off parameters (`;`). The functions here allocate nothing and
-//! read a path once.
+//! A router compares the bytes of a path. A file service, a proxy or a URL parser behind it decodes escapes, removes
+//! dot segments (RFC 3986 §5.2.4), drops tabs and newlines (WHATWG URL §4.4), trims spaces, or removes parameters
+//! (`;`). The functions here allocate nothing and read a path once.
 
 use percent_encoding::percent_decode_str;
 
-/// Returns `true` if all of them read the path as the same segments, apart from empty ones.
+/// Returns `true` if all such software reads the same segments in the path, apart from empty ones.
 pub(super) fn is_unambiguous(path: &str) -> bool {
     // A relative reference that begins with `//` names a host (RFC 3986 §4.2).
     !path.starts_with("//") && has_only_plain_characters(path) && !path.split('/').any(is_dots_or_blank)
 }
 
-/// Returns `true` if the segment is the literal, or equals it once both are decoded and the segment is trimmed and rid of parameters and
-/// trailing dots. (Windows ignores spaces and dots at the end of a file name.)
+/// Returns `true` if the segment equals the literal, directly or after normalization.
+///
+/// Normalization decodes both, removes parameters from the segment, and trims its spaces and trailing dots. Windows
+/// ignores spaces and dots at the end of a file name.
 pub(super) fn is_spelling_of(segment: &str, literal: &str) -> bool {
     segment == literal || without_prefix(segment, literal).is_some_and(|mut rest| rest.all(is_trimmed))
 }
 
-/// Returns `true` if the segment begins with the literal, or does so once it is decoded and trimmed.
+/// Returns `true` if the segment begins with the literal, directly or after normalization.
 pub(super) fn has_prefix(segment: &str, literal: &str) -> bool {
     segment.starts_with(literal) || without_prefix(segment, literal).is_some()
 }
@@ -36,13 +38,13 @@ fn is_trimmed(byte: u8) -> bool {
     matches!(byte, b' ' | b'.')
 }
 
-/// Decodes the segment once, without its parameters.
+/// Decodes the segment once and removes its parameters.
 fn decoded(segment: &str) -> impl Iterator<Item = u8> {
     percent_decode_str(segment).take_while(|byte| *byte != b';')
 }
 
-/// Returns `false` if the path contains an escaped delimiter, an incomplete escape, a backslash, a control character, Unicode whitespace, or
-/// an overlong encoding.
+/// Returns `false` if the path contains an escaped delimiter, an incomplete escape, a backslash, a control character,
+/// Unicode whitespace, or an overlong encoding.
 fn has_only_plain_characters(path: &str) -> bool {
     let mut bytes = path.bytes();
     let mut last = [0; 3];
@@ -66,12 +68,13 @@ fn hex_digit(byte: u8) -> Option<u8> {
     char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
-/// Delimiters are harmless only unescaped. An escaped `%` hides another escape.
+/// Returns `true` for delimiters that are ambiguous if they are escaped. An escaped `%` can hide another escape.
 fn is_delimiter(byte: u8) -> bool {
     matches!(byte, b'.' | b'/' | b'\\' | b'%' | b';' | b'?' | b'#')
 }
 
-/// Returns `true` for the UTF-8 of a C1 control character, a byte order mark, or whitespace other than a plain space.
+/// Returns `true` for the UTF-8 encoding of a C1 control character, a byte order mark, or whitespace other than a plain
+/// space.
 fn is_space_or_control(last: [u8; 3]) -> bool {
     matches!(
         last,
@@ -84,7 +87,7 @@ fn is_space_or_control(last: [u8; 3]) -> bool {
     )
 }
 
-/// Returns `true` for an encoding longer than necessary, which UTF-8 forbids and lax decoders accept (RFC 3629 §10).
+/// Returns `true` for an overlong encoding, which UTF-8 forbids but lax decoders accept (RFC 3629 §10).
 fn is_overlong(last: [u8; 3]) -> bool {
     matches!(last, [_, _, 0xc0 | 0xc1] | [_, 0xe0, 0x80..=0x9f] | [_, 0xf0, 0x80..=0x8f])
 }
@@ -94,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_with_several_readings_are_recognized() {
+    fn ambiguous_paths_are_recognized() {
         for path in [
             "//host/a",
             "/a/..",
@@ -165,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn spellings_of_a_literal_are_recognized() {
+    fn other_spellings_of_a_literal_are_recognized() {
         for segment in ["export", "%65xpor%74", "export%20", "%20export", "export;v=1", "export.", "%20export%20.%20"] {
             assert!(is_spelling_of(segment, "export"), "{segment}");
         }

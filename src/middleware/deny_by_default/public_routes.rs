@@ -1,4 +1,4 @@
-//! [`PublicRoutes`]: decides which requests need no token.
+//! [`PublicRoutes`]: the decision which requests need no token.
 
 use std::{fmt, iter};
 
@@ -8,12 +8,13 @@ use super::path_spelling::{has_prefix, is_spelling_of, is_unambiguous};
 
 /// The public and the protected routes of a [`DenyByDefault`](super::DenyByDefault).
 ///
-/// The raw path is matched by `matchit`, in the version that axum uses, so a pattern matches here if it matches in a router. Protected
-/// patterns are also compared with what other software may read in the path, which no router does.
+/// `matchit`, in the version that axum uses, matches the raw path, so a pattern matches here if it matches in a router.
+/// Protected patterns are also compared with the paths that other software may read.
 #[derive(Clone, Default)]
 pub(super) struct PublicRoutes {
     patterns: Vec<Pattern>,
-    /// Indices into `patterns`. Protected patterns are not in it: they may lie inside a public subtree, which `matchit` calls a conflict.
+    /// Indices into `patterns`. It contains no protected patterns, because `matchit` would reject one inside a public
+    /// subtree as a conflict.
     public: matchit::Router<usize>,
 }
 
@@ -38,7 +39,7 @@ struct Segment {
     text: Box<str>,
 }
 
-/// The kinds of segments; the more specific one is the greater one.
+/// The kind of a segment. A more specific kind is greater.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     /// `{*name}`
@@ -52,7 +53,7 @@ impl PublicRoutes {
     /// Adds a pattern.
     ///
     /// # Errors
-    /// The message names the pattern and the fix.
+    /// A message that names the pattern and the fix.
     pub(super) fn add(&mut self, pattern: &str, access: Access) -> Result<(), String> {
         let segments = parse(pattern).map_err(|reason| invalid(pattern, &reason))?;
         if let Some(known) = self.patterns.iter_mut().find(|known| known.segments == segments) {
@@ -70,7 +71,7 @@ impl PublicRoutes {
     /// Adds a path and everything below it as public.
     ///
     /// # Errors
-    /// The message names the pattern and the fix.
+    /// A message that names the pattern and the fix.
     pub(super) fn add_subtree(&mut self, root: &str) -> Result<(), String> {
         parse(root).map_err(|reason| invalid(root, &reason))?;
         let parent = root.strip_suffix('/').unwrap_or(root);
@@ -83,16 +84,16 @@ impl PublicRoutes {
 
     /// Returns `true` if the request needs no token.
     ///
-    /// The checks of the spelling come last, so that only requests for public routes pay for them.
+    /// It checks the spelling last, so only requests for public routes pay for that check.
     pub(super) fn is_public(&self, method: &Method, path: &str) -> bool {
         let Ok(found) = self.public.at(path) else { return false };
         let is_allowed = self.patterns.get(*found.value).is_some_and(|pattern| pattern.access.is_public_for(method));
-        // `matchit` lets a parameter in the middle of a path be empty.
+        // `matchit` accepts an empty parameter in the middle of a path.
         let has_values = found.params.iter().all(|(_, value)| !value.is_empty());
         is_allowed && has_values && is_unambiguous(path) && !self.may_be_read_as_protected(path)
     }
 
-    /// Returns `true` if the most specific pattern for some reading of the path is a protected one. Slashes may be merged or kept.
+    /// Returns `true` if the most specific pattern is a protected one, with slashes merged or kept.
     fn may_be_read_as_protected(&self, path: &str) -> bool {
         self.patterns.iter().any(Pattern::is_protected)
             && [false, true].into_iter().any(|merge| {
@@ -110,7 +111,7 @@ impl Pattern {
         matches!(self.access, Access::Protected)
     }
 
-    /// Returns the segments; without the empty ones if slashes are merged.
+    /// Returns the segments, without the empty ones if slashes are merged.
     fn segments(&self, merge: bool) -> impl Iterator<Item = &Segment> {
         self.segments.iter().filter(move |segment| !(merge && segment.kind == Kind::Literal && segment.text.is_empty()))
     }
@@ -119,7 +120,7 @@ impl Pattern {
         let mut found = path.split('/').skip(1).filter(|segment| !(merge && segment.is_empty()));
         for segment in self.segments(merge) {
             let matches = match (segment.kind, found.next()) {
-                // Whoever merges slashes may also drop the one before an empty rest.
+                // Software that merges slashes may also drop the slash before an empty rest.
                 (Kind::CatchAll, rest) => return rest.is_none_or(|rest| has_prefix(rest, &segment.text)),
                 (Kind::Parameter, Some(found)) => has_prefix(found, &segment.text),
                 (Kind::Literal, Some(found)) => is_spelling_of(found, &segment.text),
@@ -132,8 +133,8 @@ impl Pattern {
         found.next().is_none()
     }
 
-    /// Returns what patterns for one path are ordered by: the first segment that differs decides, as in a router. The end of a pattern is
-    /// more specific than a catch-all.
+    /// Returns the specificity of the pattern, segment by segment. The first segment that differs decides, as in a
+    /// router. The end of a pattern is more specific than a catch-all.
     fn rank(&self, merge: bool) -> impl Iterator<Item = (Kind, usize)> {
         let segments = self.segments(merge).map(|segment| (segment.kind, segment.text.len()));
         segments.chain(iter::once((Kind::Literal, 0)))
@@ -169,7 +170,7 @@ fn invalid(pattern: &str, reason: &str) -> String {
     format!("`{pattern}` is not a valid route: {reason}")
 }
 
-/// Parses a pattern as axum's `Router::route` does, and rejects those that could never be public.
+/// Parses a pattern as axum's `Router::route` does, and rejects ambiguous paths.
 fn parse(pattern: &str) -> Result<Box<[Segment]>, String> {
     let Some(inside) = pattern.strip_prefix('/') else {
         return Err("it must start with `/`, as in `/healthz`".to_owned());
@@ -183,8 +184,8 @@ fn parse(pattern: &str) -> Result<Box<[Segment]>, String> {
     matchit::Router::new().insert(pattern, ()).map_err(|error| error.to_string())?;
     if !is_unambiguous(pattern) {
         return Err(
-            "it must not contain dot segments, `\\`, control characters, or escaped delimiters such as `%2F`: \
-                    a request for such a path is never public"
+            "it must not contain dot segments, `\\`, control characters, or escaped delimiters such as `%2F`, because \
+             requests for such paths are never public"
                 .to_owned(),
         );
     }
@@ -228,13 +229,17 @@ mod tests {
 
     fn routes(public: &[&str], protected: &[&str]) -> PublicRoutes {
         let mut routes = PublicRoutes::default();
-        public.iter().for_each(|pattern| routes.add(pattern, Access::Public).unwrap());
-        protected.iter().for_each(|pattern| routes.add(pattern, Access::Protected).unwrap());
+        for pattern in public {
+            routes.add(pattern, Access::Public).unwrap();
+        }
+        for pattern in protected {
+            routes.add(pattern, Access::Protected).unwrap();
+        }
         routes
     }
 
     #[test]
-    fn a_public_pattern_matches_what_it_matches_in_a_router() {
+    fn public_pattern_matches_the_same_paths_as_in_a_router() {
         for (pattern, public, protected) in [
             ("/", &["/"][..], &["", "//", "/a", "*", "/."][..]),
             (
@@ -280,9 +285,9 @@ mod tests {
         }
     }
 
-    /// Every pattern is public once and protected once, so both sides of each pair are checked.
+    /// Each pair is checked twice, with the more specific pattern public and with it protected.
     #[test]
-    fn the_most_specific_pattern_wins_in_any_order() {
+    fn most_specific_pattern_wins_in_any_order() {
         for (specific, general, paths) in [
             ("/posts/export", "/posts/{id}", &["/posts/export"][..]),
             ("/posts/{id}", "/{*rest}", &["/posts/1", "/posts/a;b"]),
@@ -306,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_may_be_read_as_a_protected_one_is_protected() {
+    fn other_spellings_of_a_protected_path_are_protected() {
         let routes = routes(
             &["/posts/{id}", "/assets/{*path}", "/teams/{*path}", "/a/", "/admin/login", "/x/{a}/{b}"],
             &["/posts/export", "/assets/keys", "/teams/{id}/keys", "/a", "/admin/{*rest}", "/posts/caf%C3%A9"],
@@ -355,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn a_protected_catch_all_covers_its_root() {
+    fn protected_catch_all_covers_its_root() {
         let mut routes = routes(&[], &["/api/{*rest}"]);
         routes.add_subtree("/").unwrap();
         for (path, is_public) in [("/", true), ("/x", true), ("/api", false), ("/api/", false), ("/api/x", false)] {
@@ -364,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subtree_includes_its_root_with_and_without_the_slash() {
+    fn public_subtree_includes_its_root_with_and_without_the_slash() {
         for root in ["/assets", "/assets/"] {
             let mut routes = PublicRoutes::default();
             routes.add_subtree(root).unwrap();
@@ -382,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn methods_add_up_and_parameter_names_do_not_matter() {
+    fn public_methods_accumulate_and_parameter_names_do_not_matter() {
         let mut routes = PublicRoutes::default();
         routes.add("/posts/{id}", Access::PublicFor(vec![Method::GET])).unwrap();
         routes.add("/posts/{slug}", Access::PublicFor(vec![Method::PUT])).unwrap();
@@ -393,13 +398,13 @@ mod tests {
         }
         routes.add("/posts/{any}", Access::Public).unwrap();
         assert!(routes.is_public(&Method::POST, "/posts/1"));
-        assert!(routes.add("/posts/{id}", Access::Protected).is_err(), "a contradiction");
-        assert!(routes.add("/posts/{*rest}", Access::Public).is_err(), "an overlap, as in a router");
+        assert!(routes.add("/posts/{id}", Access::Protected).is_err(), "public and protected");
+        assert!(routes.add("/posts/{*rest}", Access::Public).is_err(), "a conflict, as in a router");
         assert!(routes.add("/posts/{*rest}", Access::Protected).is_ok(), "a subtree around a public route");
     }
 
     #[test]
-    fn patterns_that_no_router_takes_are_rejected() {
+    fn patterns_that_a_router_rejects_are_rejected() {
         for pattern in [
             "",
             "a",

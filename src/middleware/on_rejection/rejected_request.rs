@@ -1,12 +1,12 @@
-//! [`RejectedRequest`]: what the function of [`OnRejection`](super::OnRejection) gets.
+//! [`RejectedRequest`]: a rejected request as the application sees it.
 
 use std::fmt;
 
 use http::{Extensions, HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 
-use super::rejection::AuthRejection;
+use crate::middleware::rejection::AuthRejection;
 
-/// A rejected request, as [`OnRejection`](super::OnRejection) passes it to the application's function.
+/// A rejected request. [`OnRejection`](super::OnRejection) passes it to the application's function.
 pub struct RejectedRequest<'r> {
     pub(super) rejection: &'r AuthRejection,
     pub(super) status: StatusCode,
@@ -23,7 +23,7 @@ pub(super) struct Head {
 }
 
 impl Head {
-    pub(super) fn of<B>(request: &Request<B>) -> Self {
+    pub(super) fn new<B>(request: &Request<B>) -> Self {
         Self {
             method: request.method().clone(),
             uri: request.uri().clone(),
@@ -34,19 +34,23 @@ impl Head {
 }
 
 impl RejectedRequest<'_> {
-    /// Returns the rejection. Its [kind](AuthRejection::kind) is for the client, the errors behind it are for the log.
+    /// Returns the rejection.
+    ///
+    /// [`kind`](AuthRejection::kind) and [`detail`](AuthRejection::detail) are for the client.
+    /// [`verify_error`](AuthRejection::verify_error) and [`check_error`](AuthRejection::check_error) are for the log.
     pub fn rejection(&self) -> &AuthRejection {
         self.rejection
     }
 
     /// Returns the status of the default response.
     ///
-    /// That is the status of the rejection, unless a handler set another error status, as in `(StatusCode::NOT_FOUND, rejection)`.
+    /// It is the status of the rejection, unless a handler has set another error status, as in
+    /// `(StatusCode::NOT_FOUND, rejection)`.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// Returns the challenge that is added to the response, including the realm.
+    /// Returns the challenge that the layer adds to the response, including the realm.
     pub fn challenge(&self) -> Option<&HeaderValue> {
         self.challenge
     }
@@ -61,14 +65,15 @@ impl RejectedRequest<'_> {
         &self.head.uri
     }
 
-    /// Returns the extensions that outer layers added to the request, such as the client's address, a request id or the matched path.
+    /// Returns the request extensions from outer layers, such as the client's address, a request ID or the matched
+    /// path.
     pub fn extensions(&self) -> &Extensions {
         &self.head.extensions
     }
 
     /// Returns the request's headers, **including its credentials**.
     ///
-    /// `Accept` and `Accept-Language` say which response the client can read.
+    /// `Accept` and `Accept-Language` tell which response the client can read.
     pub fn headers(&self) -> &HeaderMap {
         &self.head.headers
     }
