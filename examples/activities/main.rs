@@ -18,7 +18,7 @@
 //! | [`activities`] | the feed |
 //! | [`settings`] | the environment variables, parsed into types |
 //! | [`page`] | the web page in `page/`, and its security headers |
-//! | [`embedded_pool`] | a user pool inside the process, for demonstrations |
+//! | [`embedded_pool`] | a user pool in this process, for demonstrations |
 //! | `tests.rs` | tests that need neither a socket nor Cognito |
 
 #![forbid(unsafe_code)]
@@ -96,8 +96,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
 fn log_to_stderr() {
     let filter = env::var("RUST_LOG").unwrap_or_else(|_| "info,axum_cognito=debug".to_owned());
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse_lossy(filter);
-    let colours = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours).init();
+    let colors = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colors).init();
 }
 
 async fn listen(addr: &str) -> Result<TcpListener, CannotListen> {
@@ -107,8 +107,8 @@ async fn listen(addr: &str) -> Result<TcpListener, CannotListen> {
 /// Loads the keys while the server already accepts requests. `/readyz` returns 503 until the keys are
 /// loaded. If the first fetch fails, the library logs the error and retries.
 async fn load_keys(auth: CognitoAuth) {
-    if let Err(error) = auth.ready().await {
-        warn!(%error, "keys not loaded yet, requests with a token get 503 until they are");
+    if auth.ready().await.is_err() {
+        warn!("the keys are not loaded yet, requests with a token get 503 until they are");
     }
 }
 
@@ -173,7 +173,7 @@ struct CannotListen {
 impl fmt::Display for CannotListen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { addr, source } = self;
-        write!(f, "cannot listen on `{addr}`: {source}; choose another address with `ACTIVITIES_ADDR`")
+        write!(f, "cannot listen on `{addr}`, set `ACTIVITIES_ADDR` to another address: {source}")
     }
 }
 

@@ -349,7 +349,8 @@ class AnyTokens(WithExample):
             "refresh token": world.sessions[MEMBER]["RefreshToken"],
             "ID token of another client": world.pool.sign_in(world.other, MEMBER)["IdToken"],
             "no token_use": world.pool.resign(world.access(MEMBER), drop=["token_use"]),
-            "access token with aud instead of client_id": world.pool.resign(world.access(MEMBER), drop=["client_id"], aud=world.web),
+            "access token with aud instead of client_id": world.pool.resign(
+                world.access(MEMBER), drop=["client_id"], aud=world.web),
         }
         for name, token in tokens.items():
             with self.subTest(name):
@@ -526,6 +527,13 @@ class Configuration(unittest.TestCase):
         message = self.bad("AWS_COGNITO_REGION", AWS_COGNITO_REGION="eu-west-1")
         self.assertIn("eu-west-1", message)
         self.assertIn(REGION, message)
+        self.bad("AWS_COGNITO_REGION", AWS_COGNITO_REGION="nonsense")
+
+    def test_bad_sign_in_endpoint_is_rejected(self):
+        for value in ("nonsense", "ftp://127.0.0.1", ""):
+            with self.subTest(value):
+                self.bad(
+                    "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER=value)
 
     def test_unknown_token_use_is_rejected(self):
         for value in ("foo", "refresh", "access,id,foo"):
@@ -683,7 +691,8 @@ def main():
     Process.work, Example.binary = OPTIONS.work, OPTIONS.binary.resolve()
     interrupt_on_terminate()
 
-    classes = [AccessTokens, IdTokens, AnyTokens, Keys, Configuration, End, Embedded, *([Page] if OPTIONS.chromium else []), Silence]
+    browser = [Page] if OPTIONS.chromium else []
+    classes = [AccessTokens, IdTokens, AnyTokens, Keys, Configuration, End, Embedded, *browser, Silence]
     if OPTIONS.only:
         classes = [found for found in classes if found.__name__ in OPTIONS.only]
     began = time.monotonic()
