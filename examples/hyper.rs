@@ -4,7 +4,8 @@
 //! $ cargo run --example hyper
 //! ```
 //!
-//! It prints tokens of a fake user pool and `curl` commands. The layers of this crate support every request body and every response body.
+//! It prints tokens of a fake user pool and `curl` commands. The layers of this crate support every request body and
+//! every response body.
 //!
 //! | route | allowed for |
 //! |---|---|
@@ -32,7 +33,8 @@ use tower::{Layer, Service, ServiceExt, service_fn, util::BoxCloneSyncService};
 type HttpResponse = Response<UnsyncBoxBody<Bytes, Infallible>>;
 type App = BoxCloneSyncService<Request<Incoming>, HttpResponse, Infallible>;
 
-/// Builds the application. Routes need a token unless they are public, so a route added to [`routes`] is protected by default.
+/// Builds the application. Routes need a token unless they are public, so a route added to [`routes`] is protected by
+/// default.
 fn app(pool: UserPool) -> Result<App, ConfigError> {
     let auth = CognitoAuth::new(pool).deny_by_default().public("/healthz");
     // Layers that reject requests wrap the response body, so both kinds of body are boxed into one type.
@@ -53,7 +55,7 @@ async fn routes(
         (&Method::GET, "/healthz") => text(StatusCode::OK, "ok\n"),
         (&Method::GET, "/me") => me(&request),
         (&Method::GET, "/admin") => return admin.oneshot(request).await,
-        _ => text(StatusCode::NOT_FOUND, "nothing here\n"),
+        _ => text(StatusCode::NOT_FOUND, "not found\n"),
     })
 }
 
@@ -137,7 +139,7 @@ mod tests {
             ("/admin", Some(&forged), 401, ""),
             ("/admin", Some(&admin), 200, "for admins\n"),
             ("/none", None, 401, ""),
-            ("/none", Some(&alice), 404, "nothing here\n"),
+            ("/none", Some(&alice), 404, "not found\n"),
         ] {
             let request = http.get(format!("http://{address}{path}"));
             let request = token.into_iter().fold(request, reqwest::RequestBuilder::bearer_auth);
