@@ -4,8 +4,19 @@
 //! $ cargo run --example activities
 //! ```
 //!
-//! Then open <http://127.0.0.1:3000/>. No set-up is needed. Without a pool in the environment the program
-//! starts an embedded pool ([`embedded_pool`]) and prints its users. To use a real pool, set its variables:
+//! Then open <http://127.0.0.1:3000/>, sign in, and compare how each route responds to each token. The log
+//! contains the reason for each rejection. Without a browser, get a token as an AWS SDK does:
+//!
+//! ```console
+//! $ TOKEN=$(curl -s http://127.0.0.1:3000/ -H 'x-amz-target: AWSCognitoIdentityProviderService.InitiateAuth' -d '{
+//!     "AuthFlow": "USER_PASSWORD_AUTH", "ClientId": "1fakeclient23456789",
+//!     "AuthParameters": { "USERNAME": "andrew", "PASSWORD": "Lantern-42-harbor" }
+//!   }' | jq -r .AuthenticationResult.AccessToken)
+//! $ curl -i http://127.0.0.1:3000/api/me -H "authorization: Bearer $TOKEN"
+//! ```
+//!
+//! No set-up is needed. Without a pool in the environment, the program starts an embedded pool
+//! ([`embedded_pool`]) and prints its users. To use a real pool, set its variables:
 //!
 //! ```console
 //! $ AWS_COGNITO_USER_POOL_ID=us-east-1_AbC123xyz AWS_COGNITO_USER_POOL_CLIENT_ID=1example23456789 \
