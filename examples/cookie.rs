@@ -32,8 +32,7 @@ use axum::{
     routing::{get, post},
 };
 use axum_cognito::{
-    AuthRejection, CognitoAuth, CognitoClaims, ConfigError, RejectedRequest, TokenSource, UserPool,
-    testing::FakeUserPool,
+    AuthRejection, CognitoAuth, CognitoClaims, RejectedRequest, TokenSource, UserPool, testing::FakeUserPool,
 };
 use serde::Deserialize;
 use tokio::net::TcpListener;
@@ -47,11 +46,11 @@ const COOKIE: &str = "__Host-token";
 const LARGEST_COOKIE: usize = 4096;
 
 /// Builds the site. `origin` is its origin as browsers send it, such as `https://www.example.com`.
-fn app(pool: UserPool, origin: &'static str) -> Result<Router, ConfigError> {
+fn app(pool: UserPool, origin: &'static str) -> Router {
     let auth = CognitoAuth::new(pool).token_sources([TokenSource::cookie(COOKIE)]);
     let protected =
         auth.clone().deny_by_default().public("/sign-in").public("/sign-out").on_rejection(rejection_response);
-    Ok(Router::new()
+    Router::new()
         .route(
             "/",
             get(async || Html("<h1>Signed in</h1><form method=post action=/sign-out><button>Sign out</button></form>")),
@@ -65,7 +64,7 @@ fn app(pool: UserPool, origin: &'static str) -> Result<Router, ConfigError> {
         .layer(from_fn_with_state(origin, same_origin))
         // The layer marks responses to cookies as `private`, but the next user of this browser must not see cached
         // pages.
-        .layer(SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))))
+        .layer(SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
 }
 
 /// Rejects requests that change something unless they come from a page of this origin. Browsers send `Origin` with all
@@ -138,7 +137,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let pool = FakeUserPool::new(); // in production: UserPool::from_env()?
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
     println!("http://localhost:3000/\nTOKEN={}", pool.access_token("alice").sign());
-    Ok(axum::serve(listener, app(pool.user_pool(), "http://localhost:3000")?).await?)
+    Ok(axum::serve(listener, app(pool.user_pool(), "http://localhost:3000")).await?)
 }
 
 #[cfg(test)]
@@ -160,7 +159,7 @@ mod tests {
             let pool = FakeUserPool::new();
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let url = format!("http://{}", listener.local_addr().unwrap());
-            let app = app(pool.user_pool(), ORIGIN).unwrap();
+            let app = app(pool.user_pool(), ORIGIN);
             tokio::spawn(async { axum::serve(listener, app).await });
             let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
             Self { url, pool, http }

@@ -18,7 +18,7 @@
 
 use std::{convert::Infallible, error::Error, time::Duration};
 
-use axum_cognito::{CognitoAuth, CognitoClaims, ConfigError, Require, UserPool, testing::FakeUserPool};
+use axum_cognito::{CognitoAuth, CognitoClaims, Require, UserPool, testing::FakeUserPool};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
@@ -35,7 +35,7 @@ type App = BoxCloneSyncService<Request<Incoming>, HttpResponse, Infallible>;
 
 /// Builds the application. Routes need a token unless they are public, so a route added to [`routes`] is protected by
 /// default.
-fn app(pool: UserPool) -> Result<App, ConfigError> {
+fn app(pool: UserPool) -> App {
     let auth = CognitoAuth::new(pool).deny_by_default().public("/healthz");
     // Layers that reject requests wrap the response body, so both kinds of body are boxed into one type.
     let boxed = |response: Response<_>| response.map(BodyExt::boxed_unsync);
@@ -43,7 +43,7 @@ fn app(pool: UserPool) -> Result<App, ConfigError> {
     let admin = Require::group("admins").layer(service_fn(admin)).map_response(boxed);
     let routes = service_fn(move |request| routes(request, admin.clone()));
     let boxed = |response: Response<_>| response.map(BodyExt::boxed_unsync);
-    Ok(BoxCloneSyncService::new(auth.layer(routes).map_response(boxed)))
+    BoxCloneSyncService::new(auth.layer(routes).map_response(boxed))
 }
 
 /// Selects the handler by method and path.
@@ -110,7 +110,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("curl -i http://{address}/me -H 'authorization: Bearer {}'", pool.access_token("alice").sign());
     let admin = pool.access_token("alice").group("admins").sign();
     println!("curl -i http://{address}/admin -H 'authorization: Bearer {admin}'");
-    serve(listener, app(pool.user_pool())?).await;
+    serve(listener, app(pool.user_pool())).await;
     Ok(())
 }
 
@@ -123,7 +123,7 @@ mod tests {
         let pool = FakeUserPool::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(serve(listener, app(pool.user_pool()).unwrap()));
+        tokio::spawn(serve(listener, app(pool.user_pool())));
         let http = reqwest::Client::new();
 
         let alice = pool.access_token("alice").sign();
