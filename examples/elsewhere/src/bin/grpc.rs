@@ -172,17 +172,6 @@ mod tests {
         let forged = pool.access_token("alice").group("admins").signed_with_wrong_key().sign();
         let privileged = pool.access_token("alice").group("admins").scope("greetings/delete").sign();
 
-<<<<<<< HEAD
-        let no_token = (Code::Unauthenticated, "send a bearer token");
-        let not_valid = (Code::Unauthenticated, "the token is not valid here");
-        let has_expired = (Code::Unauthenticated, "the token has expired");
-        let denied = (Code::PermissionDenied, "the caller is not allowed to do this");
-        for (method, token, (code, text), reason) in [
-            ("hello", None, no_token, ""),
-            ("hello", Some("abc"), not_valid, "rejected a token"),
-            ("hello", Some(&*expired), has_expired, "kind=\"expired\""),
-            ("hello", Some(&forged), not_valid, "kind=\"invalid_signature\""),
-=======
         let no_token = (Code::Unauthenticated, "there is no bearer token");
         let invalid = (Code::Unauthenticated, "the token is not valid");
         let denied = (Code::PermissionDenied, "the caller is known but not allowed to do this");
@@ -191,7 +180,6 @@ mod tests {
             ("hello", Some("abc"), invalid, "rejected a token"),
             ("hello", Some(&*expired), invalid, "kind=\"expired\""),
             ("hello", Some(&forged), invalid, "kind=\"invalid_signature\""),
->>>>>>> p-x1
             ("hello", Some(&alice), (Code::Ok, "good morning, alice"), ""),
             ("forget", Some(&alice), denied, r#"rule=any of the scopes ["greetings/delete"]"#),
             ("forget", Some(&privileged), (Code::Ok, "forgotten"), ""),
