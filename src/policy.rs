@@ -129,7 +129,7 @@ impl TokenUses {
         match claims.token_use() {
             Some(TokenUse::Access) if self.access => Ok(TokenUse::Access),
             Some(TokenUse::Id) if self.id => Ok(TokenUse::Id),
-            _ => Err(VerifyError::new(VerifyErrorKind::WrongTokenUse, "the token kind is not accepted")
+            _ => Err(VerifyError::new(VerifyErrorKind::WrongTokenUse, "the token is for another use")
                 .of("token_use")
                 .expected_value(self.as_str())
                 .actual_value(stated)),
