@@ -1,8 +1,9 @@
 //! [`AudienceRule`]: the accepted `aud` of access tokens.
 //!
-//! Cognito's access tokens usually have no `aud`. A token has one if the client requested a resource at sign-in (RFC 8707, resource
-//! binding in Cognito's terms). Other resources must not accept such a token (RFC 7519 §4.1.3). A trigger can also set `aud` to the client
-//! id. ID tokens are not affected, because their `aud` is the client id, which the client check covers.
+//! Cognito's access tokens usually have no `aud`. A token has one if the client requested a resource at sign-in (RFC
+//! 8707, resource binding in Cognito's terms). Other resources must not accept such a token (RFC 7519 §4.1.3). A
+//! trigger can also set `aud` to the client id. ID tokens are not affected, because their `aud` is the client id, which
+//! the client check covers.
 
 use std::sync::Arc;
 

@@ -4,7 +4,8 @@
 
 use base64::Engine;
 
-/// Decodes `encoded` into the start of `buffer` and returns the length. Returns [`None`] if it is not strict base64url or does not fit.
+/// Decodes `encoded` into the start of `buffer` and returns the length. Returns [`None`] if it is not strict base64url
+/// or does not fit.
 pub(crate) fn decode(encoded: &str, buffer: &mut [u8]) -> Option<usize> {
     engine::strict().decode_slice(encoded, buffer).ok()
 }
@@ -54,7 +55,7 @@ mod tests {
             }
             let standard = STANDARD_NO_PAD.encode(&value);
             assert!(standard == canonical || of(&standard).is_none(), "{standard}");
-            // The last of two characters has four unused bits. The last of three has two.
+            // Two characters encode one byte and leave four bits unused. Three encode two bytes and leave two.
             let unused = match length % 3 {
                 1 => 4,
                 2 => 2,

@@ -77,12 +77,14 @@ fn is_client_id(id: &str) -> bool {
 
 /// The client list of a pool, which can change at any time.
 ///
-/// When a client is removed, its cached tokens must stop working. So each list has a [`Generation`], and every verified token keeps the
-/// generation that it was verified with. A removal supersedes the generation. A lookup in the token cache then checks one flag,
-/// independent of the number of clients. Cached tokens of the remaining clients are verified again once.
+/// When a client is removed, its cached tokens must stop working. So each list has a [`Generation`], and every verified
+/// token keeps the generation that it was verified with. A removal supersedes the generation. A lookup in the token
+/// cache then checks one flag, independent of the number of clients. Cached tokens of the remaining clients are
+/// verified again once.
 ///
-/// The list and its generation are behind one pointer, so they are always read together. If a verification starts before a removal and
-/// caches its token after the removal, the token has the superseded generation, and the cache never returns it.
+/// The list and its generation are behind one pointer, so they are always read together. If a verification starts
+/// before a removal and caches its token after the removal, the token has the superseded generation, and the cache
+/// never returns it.
 pub(crate) struct ClientList {
     now: ArcSwap<ClientsNow>,
     /// Serializes changes.
@@ -121,7 +123,8 @@ impl ClientList {
         self.now.load()
     }
 
-    /// Adds a client. Returns `true` if it was newly added, or [`None`] if any client is accepted. Cached tokens stay valid.
+    /// Adds a client. Returns `true` if it was newly added, or [`None`] if any client is accepted. Cached tokens stay
+    /// valid.
     pub(crate) fn add(&self, id: &str) -> Result<Option<bool>, ConfigError> {
         if !is_client_id(id) {
             return Err(ConfigError::InvalidClientId { value: id.to_owned() });

@@ -1,13 +1,14 @@
 //! [`Clock`]: the source of wall-clock time.
 //!
-//! Only [`SystemClock`] reads the operating system's wall-clock time. All other code takes the time as an argument, so tests can set it.
+//! Only [`SystemClock`] reads the operating system's wall-clock time. All other code takes the time as an argument, so
+//! tests can set it.
 
 use std::time::SystemTime;
 
 /// The wall-clock time that `exp`, `nbf` and `iat` are compared with.
 ///
-/// The default is [`SystemClock`]. Tests use `testing::ManualClock`. An application whose host clock is known to be wrong can implement
-/// this trait and set it with [`VerifierBuilder::clock`](crate::VerifierBuilder::clock).
+/// The default is [`SystemClock`]. Tests use `testing::ManualClock`. An application whose host clock is known to be
+/// wrong can implement this trait and set it with [`VerifierBuilder::clock`](crate::VerifierBuilder::clock).
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -28,7 +29,7 @@ pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> SystemTime;
 }
 
-/// The operating system's clock, which is the default.
+/// The operating system's clock. This is the default.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 

@@ -8,9 +8,9 @@ use crate::{error::ConfigError, pool_id::UserPoolId, region::Region};
 
 /// The form of an AWS user pool's issuer.
 ///
-/// A pool can switch between the forms (`IssuerConfiguration` in Cognito's API), and tokens from before the switch stay valid for up to a
-/// day. So both forms are accepted, unless [`UserPool::issuer_form`](crate::UserPool::issuer_form) restricts them. Both forms share one key
-/// set.
+/// A pool can switch between the forms (`IssuerConfiguration` in Cognito's API), and tokens from before the switch stay
+/// valid for up to a day. So both forms are accepted, unless [`UserPool::issuer_form`](crate::UserPool::issuer_form)
+/// restricts them. Both forms share one key set.
 ///
 /// ```
 /// use axum_cognito::{UserPool, pool::IssuerForm};

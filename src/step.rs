@@ -9,8 +9,9 @@ use serde::{Serialize, Serializer};
 
 /// A check that a token must pass.
 ///
-/// The steps run in the order of `Ord`, so a rejected token passed all steps before the failed one. Several steps can fail with the same
-/// [`VerifyErrorKind`](crate::VerifyErrorKind). The kind determines the response, and the step tells which check failed.
+/// The steps run in the order of `Ord`, so a rejected token passed all steps before the failed one. Several steps can
+/// fail with the same [`VerifyErrorKind`](crate::VerifyErrorKind). The kind determines the response, and the step tells
+/// which check failed.
 ///
 /// [`Explanation::steps`](crate::explain::Explanation::steps) returns the steps with their outcomes.
 ///
@@ -61,7 +62,7 @@ pub enum VerificationStep {
 }
 
 impl VerificationStep {
-    /// All steps in order.
+    /// All steps, in the order in which they run.
     pub const ALL: [Self; 17] = [
         Self::Length,
         Self::Parts,

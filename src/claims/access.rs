@@ -8,11 +8,11 @@ use super::{
 };
 use crate::token_use::TokenUse;
 
-/// The verified claims of an access token. `custom:` attributes, `email` and the other profile claims are in ID tokens, and reach an access
-/// token only through a pre-token-generation trigger.
+/// The verified claims of an access token. `custom:` attributes, `email` and the other profile claims are in ID tokens,
+/// and reach an access token only through a pre-token-generation trigger.
 ///
-/// As a handler argument, it rejects ID tokens with 401 `invalid_token`, even if the pool accepts both kinds. An access token tells
-/// what the client may do, and an ID token only tells who signed in.
+/// As a handler argument, it rejects ID tokens with 401 `invalid_token`, even if the pool accepts both kinds. An access
+/// token tells what the client may do, and an ID token only tells who signed in.
 ///
 /// ```
 /// use axum_cognito::{TokenUse, Verifier, testing::FakeUserPool};
@@ -28,7 +28,7 @@ use crate::token_use::TokenUse;
 pub struct AccessClaims<T: CustomClaims = NoCustomClaims>(CognitoClaims<T>);
 
 impl<T: CustomClaims> AccessClaims<T> {
-    /// Returns the claims without the guarantee of their kind.
+    /// Returns the claims as [`CognitoClaims`], which serves both kinds.
     pub fn into_inner(self) -> CognitoClaims<T> {
         self.0
     }

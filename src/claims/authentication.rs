@@ -18,7 +18,8 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.claims().jti()
     }
 
-    /// Returns `origin_jti`, which all tokens of one sign-in share. Absent if token revocation is disabled for the app client.
+    /// Returns `origin_jti`, which all tokens of one sign-in share. Absent if token revocation is disabled for the app
+    /// client.
     ///
     /// To block a revoked session, compare this value in a custom check.
     pub fn origin_jti(&self) -> Option<&str> {

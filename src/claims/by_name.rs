@@ -9,11 +9,12 @@ use crate::json::{Member, Verbatim};
 
 /// Claims by name, and the whole payload.
 impl<T: CustomClaims> CognitoClaims<T> {
-    /// Returns the claim with this name, or [`None`] if the token does not have it. `custom:` attributes, `email` and the other profile
-    /// claims are in ID tokens, and reach an access token only through a pre-token-generation trigger.
+    /// Returns the claim with this name, or [`None`] if the token does not have it. `custom:` attributes, `email` and
+    /// the other profile claims are in ID tokens, and reach an access token only through a pre-token-generation
+    /// trigger.
     ///
-    /// Use it for claims that have no method here, such as those of a trigger. Each call parses the payload again. For several
-    /// claims, or on a busy route, declare a type and use [`custom`](Self::custom).
+    /// Use it for claims that have no method here, such as those of a trigger. Each call parses the payload again. For
+    /// several claims, or on a busy route, declare a type and use [`custom`](Self::custom).
     ///
     /// ```
     /// # use axum_cognito::{TokenUse, Verifier, testing::FakeUserPool};

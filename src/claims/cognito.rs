@@ -19,14 +19,15 @@ use crate::{
     token_use::TokenUse,
 };
 
-/// The verified claims of an access token or ID token. `custom:` attributes, `email` and the other profile claims are in ID tokens, and
-/// reach an access token only through a pre-token-generation trigger.
+/// The verified claims of an access token or ID token. `custom:` attributes, `email` and the other profile claims are
+/// in ID tokens, and reach an access token only through a pre-token-generation trigger.
 ///
-/// As a handler argument, it rejects requests without a valid token with 401, so the handler runs only for authenticated callers.
-/// Cloning copies a pointer. The type parameter adds the application's custom claims, see [`custom`](Self::custom).
+/// As a handler argument, it rejects requests without a valid token with 401, so the handler runs only for
+/// authenticated callers. Cloning copies a pointer. The type parameter adds the application's custom claims, see
+/// [`custom`](Self::custom).
 ///
-/// Claims implement neither `Serialize` nor a revealing `Debug`, so they cannot leak into a log or a response by accident. To serialize
-/// them deliberately, call [`expose`](Self::expose).
+/// Claims implement neither `Serialize` nor a revealing `Debug`, so they cannot leak into a log or a response by
+/// accident. To serialize them deliberately, call [`expose`](Self::expose).
 ///
 /// ```
 /// use axum_cognito::{CognitoClaims, Verifier, testing::FakeUserPool};
@@ -67,8 +68,8 @@ impl CognitoClaims {
 impl<T: CustomClaims> CognitoClaims<T> {
     /// Returns the user's permanent id in the pool, or the client id if the token belongs to a machine.
     ///
-    /// The value is opaque. It looks like a UUID, but AWS asks applications not to validate its format ("Parse user pool tokens
-    /// safely"). If a machine token has no `sub`, this is its `client_id` (RFC 9068 §2.2).
+    /// The value is opaque. It looks like a UUID, but AWS asks applications not to validate its format ("Parse user
+    /// pool tokens safely"). If a machine token has no `sub`, this is its `client_id` (RFC 9068 §2.2).
     pub fn sub(&self) -> &str {
         self.token.claims().sub().unwrap_or_else(|| self.client_id())
     }
@@ -125,7 +126,8 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.groups().any(|each| each == group)
     }
 
-    /// Returns the scopes in `scope`, such as `orders/read`. Empty for ID tokens, even if a trigger adds a `scope` claim to them.
+    /// Returns the scopes in `scope`, such as `orders/read`. Empty for ID tokens, even if a trigger adds a `scope`
+    /// claim to them.
     pub fn scopes(&self) -> Scopes<'_> {
         let granted = self.token.claims().scope().filter(|_| self.token_use() == TokenUse::Access);
         Scopes::of(granted.unwrap_or_default())
@@ -163,20 +165,21 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.claims().nbf()
     }
 
-    /// Returns `aud`. In an ID token it is the client id. In an access token it is the resource that the token is bound to, if any
-    /// (RFC 8707).
+    /// Returns `aud`. In an ID token it is the client id. In an access token it is the resource that the token is bound
+    /// to, if any (RFC 8707).
     pub fn audience(&self) -> Option<&str> {
         self.token.claims().aud()
     }
 
-    /// Returns the custom claims. `custom:` attributes, `email` and the other profile claims are in ID tokens, and reach an access token
-    /// only through a pre-token-generation trigger.
+    /// Returns the custom claims. `custom:` attributes, `email` and the other profile claims are in ID tokens, and
+    /// reach an access token only through a pre-token-generation trigger.
     ///
-    /// If `T` has a required field such as `tenant` below, the extractor rejects every token without that claim with 403.
+    /// If `T` has a required field such as `tenant` below, the extractor rejects every token without that claim with
+    /// 403.
     ///
-    /// Do not authorize by an attribute that users can write. With their own access token, users can change every mutable attribute
-    /// that the app client has write permission for. Make an attribute such as `custom:tenant` immutable, or remove it from the write
-    /// permissions of every app client.
+    /// Do not authorize by an attribute that users can write. With their own access token, users can change every
+    /// mutable attribute that the app client has write permission for. Make an attribute such as `custom:tenant`
+    /// immutable, or remove it from the write permissions of every app client.
     ///
     /// ```
     /// use axum_cognito::{CognitoClaims, Verifier, testing::FakeUserPool};
@@ -199,8 +202,9 @@ impl<T: CustomClaims> CognitoClaims<T> {
         T::held(&self.custom)
     }
 
-    /// Reads custom claims of type `U` from the payload and returns them with the same claims. `custom:` attributes, `email` and the
-    /// other profile claims are in ID tokens, and reach an access token only through a pre-token-generation trigger.
+    /// Reads custom claims of type `U` from the payload and returns them with the same claims. `custom:` attributes,
+    /// `email` and the other profile claims are in ID tokens, and reach an access token only through a
+    /// pre-token-generation trigger.
     ///
     /// See [`custom`](Self::custom) for an example. In a handler, the argument `CognitoClaims<U>` does the same.
     ///

@@ -6,11 +6,12 @@ use serde::de::DeserializeOwned;
 
 use super::ClaimError;
 
-/// A type for custom claims. Every `Send + Sync` type that serde can deserialize is one. `custom:` attributes, `email` and the other
-/// profile claims are in ID tokens, and reach an access token only through a pre-token-generation trigger.
+/// Types for custom claims, implemented for every `Send + Sync` type that serde can deserialize. `custom:` attributes,
+/// `email` and the other profile claims are in ID tokens, and reach an access token only through a pre-token-generation
+/// trigger.
 ///
-/// The type is deserialized from the whole verified payload, so its fields are named like the claims. This trait is sealed. Derive
-/// `serde::Deserialize` instead of implementing it.
+/// The type is deserialized from the whole verified payload, so its fields are named like the claims. This trait is
+/// sealed. Derive `serde::Deserialize` instead of implementing it.
 ///
 /// ```
 /// use axum_cognito::{CognitoClaims, TokenUse, Verifier, testing::FakeUserPool};

@@ -10,8 +10,8 @@ use crate::token_use::TokenUse;
 
 /// The verified claims of an ID token, which include `custom:` attributes, `email` and the other profile claims.
 ///
-/// As a handler argument, it rejects access tokens with 401 `invalid_token`, even if the pool accepts both kinds. A pool accepts ID
-/// tokens only after [`UserPool::allow_token_use`](crate::UserPool::allow_token_use).
+/// As a handler argument, it rejects access tokens with 401 `invalid_token`, even if the pool accepts both kinds. A
+/// pool accepts ID tokens only after [`UserPool::allow_token_use`](crate::UserPool::allow_token_use).
 ///
 /// ```
 /// use axum_cognito::{TokenUse, Verifier, testing::FakeUserPool};
@@ -28,7 +28,7 @@ use crate::token_use::TokenUse;
 pub struct IdClaims<T: CustomClaims = NoCustomClaims>(CognitoClaims<T>);
 
 impl<T: CustomClaims> IdClaims<T> {
-    /// Returns the claims without the guarantee of their kind.
+    /// Returns the claims as [`CognitoClaims`], which serves both kinds.
     pub fn into_inner(self) -> CognitoClaims<T> {
         self.0
     }

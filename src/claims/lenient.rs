@@ -1,7 +1,7 @@
 //! Lenient reading of claims that no check depends on.
 //!
-//! A value with an unexpected type counts as absent instead of invalidating the whole token, as "Parse user pool tokens safely"
-//! recommends.
+//! A value with an unexpected type counts as absent instead of invalidating the whole token, as "Parse user pool tokens
+//! safely" recommends.
 
 use std::{
     fmt,

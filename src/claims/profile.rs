@@ -6,8 +6,9 @@ use super::{cognito::CognitoClaims, custom::CustomClaims, linked_identity::Linke
 
 /// Profile claims.
 ///
-/// They are in ID tokens, and reach an access token only through a pre-token-generation trigger. Cognito writes an attribute into an
-/// ID token only if the app client can read the attribute. Values with an unexpected JSON type count as absent.
+/// They are in ID tokens, and reach an access token only through a pre-token-generation trigger. Cognito writes an
+/// attribute into an ID token only if the app client can read the attribute. Values with an unexpected JSON type count
+/// as absent.
 impl<T: CustomClaims> CognitoClaims<T> {
     /// Returns `email`, which is in ID tokens and reaches an access token only through a pre-token-generation trigger.
     ///
@@ -16,9 +17,11 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.attributes().email.as_deref()
     }
 
-    /// Returns `true` if `email_verified` is `true` or `"true"`. Absent from ordinary access tokens, like [`email`](Self::email).
+    /// Returns `true` if `email_verified` is `true` or `"true"`. Like [`email`](Self::email), the claim is in ID
+    /// tokens, and reaches an access token only through a pre-token-generation trigger.
     ///
-    /// Cognito writes a boolean into tokens, and a string into the user info response and load balancer data.
+    /// Cognito writes a boolean into tokens. The string occurs in its userInfo response and in the claims that a load
+    /// balancer forwards.
     pub fn email_verified(&self) -> bool {
         self.token.attributes().email_verified
     }
@@ -58,7 +61,8 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.attributes().nickname.as_deref()
     }
 
-    /// Returns `preferred_username`, the name that the user wants to be shown as. Users can change it, so do not authorize by it.
+    /// Returns `preferred_username`, the name that the user wants to be shown as. Users can change it, so do not
+    /// authorize by it.
     pub fn preferred_username(&self) -> Option<&str> {
         self.token.attributes().preferred_username.as_deref()
     }

@@ -12,14 +12,16 @@ use crate::{
 /// The longest leeway. A larger clock error has to be corrected on the host.
 pub(crate) const LEEWAY_MAX: Duration = Duration::from_secs(300);
 
-/// How far `iat` may be in the future, whatever leeway is set. Fresh tokens must pass on a host whose clock is slightly behind.
+/// How far `iat` may be in the future, whatever leeway is set. Fresh tokens must pass on a host whose clock is slightly
+/// behind.
 pub(crate) const CLOCK_TOLERANCE: Duration = LEEWAY_MAX;
 
 impl ClaimSet {
     /// Checks `exp`, `nbf` and `iat`.
     ///
-    /// A token is expired "on or after" `exp` (RFC 7519 §4.1.4) and not valid before `nbf` (§4.1.5). `exp` is required, because Cognito
-    /// always sends it. An `iat` in the future means that this host's clock is behind, so an expired token could pass.
+    /// A token is expired "on or after" `exp` (RFC 7519 §4.1.4) and not valid before `nbf` (§4.1.5). `exp` is required,
+    /// because Cognito always sends it. An `iat` in the future means that this host's clock is behind, so an expired
+    /// token could pass.
     pub(crate) fn check_times(&self, now: SystemTime, leeway: Duration) -> Result<(), VerifyError> {
         let exp = self.exp().ok_or_else(|| VerifyError::missing("exp").at(VerificationStep::Expiry))?;
         if now >= exp + leeway {

@@ -10,8 +10,8 @@ use crate::{clients::Generation, clock::Clock, keys::Signed, pool_id::UserPoolId
 
 /// A token that passed every check.
 ///
-/// Only `Policy::admit` creates one, from a [`Signed`] token that satisfies the policy. Code that holds a verified token needs no
-/// further check.
+/// Only `Policy::admit` creates one, from a [`Signed`] token that satisfies the policy. Code that holds a verified
+/// token needs no further check.
 pub(crate) struct VerifiedToken {
     claims: ClaimSet,
     token_use: TokenUse,
@@ -61,8 +61,8 @@ impl VerifiedToken {
         self.clients.is_superseded()
     }
 
-    /// Returns `true` if `exp`, `nbf` and `iat` allow the token at this time. A cached token is checked again on every use, because the
-    /// clock can move in both directions.
+    /// Returns `true` if `exp`, `nbf` and `iat` allow the token at this time. A cached token is checked again on every
+    /// use, because the clock can move in both directions.
     pub(crate) fn is_in_time(&self, now: SystemTime, leeway: Duration) -> bool {
         self.claims.check_times(now, leeway).is_ok()
     }

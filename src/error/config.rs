@@ -25,7 +25,8 @@ pub enum ConfigError {
         /// The pool's id.
         pool_id: String,
     },
-    /// A protected resource needs an audience that the pool does not require, or the pool accepts ID tokens, which have no audience.
+    /// A protected resource needs an audience that the pool does not require, or the pool accepts ID tokens, which have
+    /// no audience.
     AudienceNotRequired {
         /// The pool's id.
         pool_id: String,
@@ -37,7 +38,7 @@ pub enum ConfigError {
         /// The issuer.
         issuer: String,
     },
-    /// An audience is empty. No token can carry it.
+    /// An audience is empty. No token can have it.
     EmptyAudience,
     /// A client id does not have Cognito's form: 1 to 128 letters, digits, `_` or `+`.
     InvalidClientId {
@@ -51,26 +52,26 @@ pub enum ConfigError {
     },
     /// The PEM text of root certificates is unusable.
     InvalidRootCertificates {
-        /// What is wrong with it.
+        /// Why the value is invalid.
         reason: &'static str,
     },
     /// An issuer is not an absolute `https` or `http` URL without query and fragment.
     InvalidIssuer {
         /// The rejected value.
         value: String,
-        /// What is wrong with it.
+        /// Why the value is invalid.
         reason: &'static str,
     },
     /// A static key set contains no usable key.
     InvalidJwks {
-        /// What is wrong with it.
+        /// Why the value is invalid.
         reason: String,
     },
     /// A JWKS URL is not an absolute `https` URL, or is not allowed.
     InvalidJwksUrl {
         /// The rejected value.
         value: String,
-        /// What is wrong with it.
+        /// Why the value is invalid.
         reason: &'static str,
     },
     /// A user pool id does not have the form `<region>_<letters and digits>`.
@@ -87,21 +88,21 @@ pub enum ConfigError {
     InvalidResource {
         /// The rejected value.
         value: String,
-        /// What is wrong with it.
+        /// Why the value is invalid.
         reason: &'static str,
     },
     /// A route path does not have axum's syntax.
     InvalidRoute {
         /// The rejected value.
         value: String,
-        /// What is wrong with it.
+        /// Why the value is invalid.
         reason: &'static str,
     },
     /// The text does not name a token source, or its name cannot occur in a request.
     InvalidTokenSource {
         /// The rejected value.
         value: String,
-        /// What was expected.
+        /// Why the value is invalid.
         reason: &'static str,
     },
     /// The text is neither `access` nor `id`.
@@ -113,7 +114,7 @@ pub enum ConfigError {
     InvalidVariable {
         /// The variable's name.
         name: &'static str,
-        /// What is wrong with it.
+        /// Why the value is invalid.
         reason: String,
     },
     /// An issuer form or replica Region was set for a pool with a custom issuer, to which neither applies.

@@ -4,8 +4,8 @@ use crate::step::VerificationStep;
 
 /// The reason why a token was rejected.
 ///
-/// The checks run in the order of format, issuer, key, signature and claims. If a token fails several checks, this is the kind of the
-/// first failed check.
+/// The checks run in the order of format, issuer, key, signature and claims. If a token fails several checks, this is
+/// the kind of the first failed check.
 ///
 /// ```
 /// use axum_cognito::VerifyErrorKind;
@@ -88,7 +88,8 @@ impl VerifyErrorKind {
         }
     }
 
-    /// Returns the step that fails with this kind. If there are several, the caller of `VerifyError::new` sets the step.
+    /// Returns the step that fails with this kind. If there are several, the caller of `VerifyError::new` sets the
+    /// step.
     pub(super) fn usual_step(self) -> VerificationStep {
         match self {
             Self::TooLong => VerificationStep::Length,

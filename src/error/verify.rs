@@ -10,8 +10,8 @@ use crate::{
 
 /// The error for a rejected token.
 ///
-/// `Display` gives the reason and the expected value, and contains no text that the client sent. The token's own value is available
-/// from [`actual`](Self::actual), for tools whose users may see it.
+/// `Display` gives the reason and the expected value, and contains no text that the client sent. The token's own value
+/// is available from [`actual`](Self::actual), for tools whose users may see it.
 ///
 /// ```
 /// use axum_cognito::{Verifier, VerifyErrorKind, testing::FakeUserPool};
@@ -76,8 +76,8 @@ impl VerifyError {
 
     /// Returns the token's value, truncated to 256 characters.
     ///
-    /// **The client controls this text.** It can be personal data, forged, or crafted to corrupt a log. Never include it in a response, and
-    /// never log it unquoted.
+    /// **The client controls this text.** It can be personal data, forged, or crafted to corrupt a log. Never include
+    /// it in a response, and never log it unquoted.
     pub fn actual(&self) -> Option<&str> {
         self.detail.as_ref()?.actual.as_deref()
     }

@@ -11,13 +11,14 @@ use crate::{
 
 /// Returns the request's claims, with the custom claims of `T`.
 ///
-/// A valid token without the required custom claims is rejected with 403, because its caller is authenticated but not allowed to use the
-/// route.
+/// A valid token without the required custom claims is rejected with 403, because its caller is authenticated but not
+/// allowed to use the route.
 pub(super) fn claims<T: CustomClaims>(extensions: &Extensions) -> Result<CognitoClaims<T>, AuthRejection> {
     let claims = outcome(extensions)?;
     claims.with_custom().map_err(|error| {
         let is_access = claims.token_use() == TokenUse::Access;
-        // The field is named as the application declares it. Serde's message is not logged, because it can quote the token.
+        // The field is named as the application declares it. Serde's message is not logged, because it can quote the
+        // token.
         tracing::debug!(
             field = error.field(),
             missing = error.is_missing(),

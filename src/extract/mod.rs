@@ -10,8 +10,8 @@
 //! | [`OptionalClaims`] | [`None`] | [`None`] | the claims |
 //! | `Result<CognitoClaims, AuthRejection>` | `Err` | `Err` | the claims |
 //!
-//! A malformed header is rejected with 400 instead of 401, and a token whose keys are unavailable with 503. If the layer is missing, every
-//! extractor rejects the request with 500.
+//! A malformed header is rejected with 400 instead of 401, and a token whose keys are unavailable with 503. If the
+//! layer is missing, every extractor rejects the request with 500.
 
 mod claims;
 mod optional;

@@ -11,10 +11,11 @@ pub(crate) struct MemberNames<'de> {
     many: HashSet<Cow<'de, str>>,
 }
 
-/// The member name with which `serde_json` marks a raw value, if another crate enables its feature `raw_value` (see `raw`).
+/// The member name with which `serde_json` marks a raw value, if another crate enables its feature `raw_value` (see
+/// `raw`).
 ///
-/// Cognito never writes it. It is rejected because an application may deserialize claims as a `Value`, which would then parse the JSON
-/// inside the string.
+/// Cognito never writes it. It is rejected because an application may deserialize claims as a `Value`, which would then
+/// parse the JSON inside the string.
 const RAW_VALUE: &str = "$serde_json::private::RawValue";
 
 impl<'de> MemberNames<'de> {

@@ -1,9 +1,10 @@
 //! Splits an object or array one level deep, and leaves the values as text.
 //!
-//! The feature `raw_value` of `serde_json` offers this too, but it changes how every crate of the program deserializes a
-//! `serde_json::Value`. The text `{"$serde_json::private::RawValue":"<json>"}` becomes the JSON inside the string, and the depth limit
-//! starts again, so nested wrappers overflow the stack. This crate does not enable the feature. It stays safe if another crate does,
-//! because it never reads untrusted text as a `Value`. Skipping a value needs no recursion.
+//! The feature `raw_value` of `serde_json` offers this too, but it changes how every crate of the program deserializes
+//! a `serde_json::Value`. The text `{"$serde_json::private::RawValue":"<json>"}` becomes the JSON inside the string,
+//! and the depth limit starts again, so nested wrappers overflow the stack. This crate does not enable the feature. It
+//! stays safe if another crate does, because it never reads untrusted text as a `Value`. Skipping a value needs no
+//! recursion.
 
 use std::borrow::Cow;
 
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_not_one_object_or_array_is_none() {
+    fn text_that_is_not_one_object_or_array_is_rejected() {
         for json in [
             "",
             "[]",

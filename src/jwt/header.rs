@@ -11,8 +11,8 @@ use crate::{
     step::VerificationStep,
 };
 
-/// The longest decoded header, in bytes. Cognito's headers contain `kid` and `alg` and have fewer than 100 bytes. A certificate chain
-/// does not fit.
+/// The longest decoded header, in bytes. Cognito's headers contain `kid` and `alg` and have fewer than 100 bytes. A
+/// certificate chain does not fit.
 const HEADER_MAX: usize = 1024;
 
 /// Space for a decoded header, which saves an allocation for each token.
@@ -140,6 +140,7 @@ impl<'de> Visitor<'de> for Header<'de> {
     }
 }
 
-/// Members that change how a token must be processed, and are not supported. A token with an unsupported `crit` must be rejected
-/// (RFC 7515 §4.1.11). `b64` requires `crit` (RFC 7797 §6). `zip` and `enc` belong to encrypted tokens (RFC 7516 §4.1).
+/// Members that change how a token must be processed, and are not supported. A token with an unsupported `crit` must be
+/// rejected (RFC 7515 §4.1.11). `b64` requires `crit` (RFC 7797 §6). `zip` and `enc` belong to encrypted tokens (RFC
+/// 7516 §4.1).
 pub(crate) const FORBIDDEN: [&str; 4] = ["crit", "b64", "zip", "enc"];

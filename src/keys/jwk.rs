@@ -1,7 +1,7 @@
 //! Parses a JWKS document (RFC 7517 §5) into RSA keys for RS256.
 //!
-//! Each key is checked on its own. An unusable key is skipped with a [`SkipReason`] and does not affect the other keys. The document as a
-//! whole is rejected only if it is not a key set.
+//! Each key is checked on its own. An unusable key is skipped with a [`SkipReason`] and does not affect the other keys.
+//! The document as a whole is rejected only if it is not a key set.
 
 use std::fmt;
 
@@ -11,19 +11,19 @@ use serde::{Deserialize, de::IgnoredAny};
 use super::{FetchError, FetchErrorKind};
 use crate::json;
 
-/// The accepted modulus sizes in bits. RFC 7518 §3.3 requires at least 2048 for RS256. Cognito's keys have 2048. Keys above 4096 would make
-/// each verification expensive.
+/// The accepted modulus sizes in bits. RFC 7518 §3.3 requires at least 2048 for RS256. Cognito's keys have 2048. Keys
+/// above 4096 would make each verification expensive.
 const MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 
-/// The smallest public exponent, which is the lower bound of FIPS 186-5 §5.4. All Cognito keys have this exponent. Small exponents made
-/// forgeries easy in verifiers with lenient padding checks.
+/// The smallest public exponent, which is the lower bound of FIPS 186-5 §5.4. All Cognito keys have this exponent.
+/// Small exponents made forgeries easy in verifiers with lenient padding checks.
 const EXPONENT_MIN: u64 = 65_537;
 
 /// The largest public exponent that AWS-LC accepts.
 const EXPONENT_MAX: u64 = (1 << 33) - 1;
 
-/// The largest number of keys in a document. Cognito's documents have two keys, or four during a rotation. Parsing a larger document
-/// would block a thread of the runtime.
+/// The largest number of keys in a document. Cognito's documents have two keys, or four during a rotation. Parsing a
+/// larger document would block a thread of the runtime.
 const KEYS_MAX: usize = 256;
 
 /// The longest `kid` in bytes. A token could not contain a longer one, because its whole header has the same limit.
@@ -184,8 +184,8 @@ fn check_exponent(exponent: &[u8]) -> Result<(), SkipReason> {
     Ok(())
 }
 
-/// Decodes a `Base64urlUInt` (RFC 7518 §2). Leading zero octets are not allowed there but common in practice. They are removed, because
-/// AWS-LC rejects them.
+/// Decodes a `Base64urlUInt` (RFC 7518 §2). Leading zero octets are not allowed there but common in practice. They are
+/// removed, because AWS-LC rejects them.
 fn unsigned(encoded: Option<String>) -> Result<Vec<u8>, SkipReason> {
     let mut bytes = URL_SAFE_NO_PAD.decode(encoded.ok_or(SkipReason::Malformed)?).map_err(|_| SkipReason::Base64)?;
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();

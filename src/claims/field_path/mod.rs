@@ -1,11 +1,13 @@
 //! Finds the field at which the deserialization of custom claims failed.
 //!
-//! `serde_path_to_error` cannot serve, because its paths contain map keys and unknown members, which are text of the token, and do not
-//! name a missing field. The paths here go into logs, so they consist of names that the application's type declares:
+//! `serde_path_to_error` cannot serve, because its paths contain map keys and unknown members, which are text of the
+//! token, and do not name a missing field. The paths here go into logs, so they consist of names that the application's
+//! type declares:
 //!
 //! - A **field of a struct** is named if it is in the list of fields that serde passes to the deserializer.
 //! - An **element of a sequence** is its index.
-//! - An **entry of a map** is `*`, because its key is text of the token. A struct with `#[serde(flatten)]` is deserialized as a map.
+//! - An **entry of a map** is `*`, because its key is text of the token. A struct with `#[serde(flatten)]` is deserialized
+//!   as a map.
 //!
 //! The payload is deserialized a second time, and only after a plain deserialization failed.
 
@@ -31,7 +33,8 @@ pub(super) struct FieldPath {
 }
 
 impl FieldPath {
-    /// Finds the field of `T` that does not match `json`. Returns [`None`] if `json` is a valid `T` or no declared field is at fault.
+    /// Finds the field of `T` that does not match `json`. Returns [`None`] if `json` is a valid `T` or no declared
+    /// field is at fault.
     pub(super) fn of<T: DeserializeOwned>(json: &str) -> Option<Self> {
         let trail = Trail::default();
         let mut reader = serde_json::Deserializer::from_str(json);

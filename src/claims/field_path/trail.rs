@@ -26,7 +26,8 @@ impl Trail {
         self.0.into_inner()
     }
 
-    /// Adds a segment to the path of an error. A success clears the path, because a type may recover from an error and continue.
+    /// Adds a segment to the path of an error. A success clears the path, because a type may recover from an error and
+    /// continue.
     pub(super) fn note<T, E>(&self, read: Result<T, E>, segment: impl FnOnce() -> Option<Segment>) -> Result<T, E> {
         let mut recorded = self.0.borrow_mut();
         match &read {
@@ -39,8 +40,8 @@ impl Trail {
 
     /// Records a missing field of a struct whose values were all read.
     ///
-    /// Serde reports the name only in its message. The message can contain the token's text, so the name is used only if the type
-    /// declares it.
+    /// Serde reports the name only in its message. The message can contain the token's text, so the name is used only
+    /// if the type declares it.
     pub(super) fn note_missing(&self, fields: &[&'static str], error: &impl fmt::Display) {
         let mut recorded = self.0.borrow_mut();
         if !recorded.segments.is_empty() {

@@ -11,7 +11,8 @@ use super::{
 };
 use crate::token_use::TokenUse;
 
-/// The claims of one token, which may be unverified. The claims of a [`VerifiedToken`](crate::claims::VerifiedToken) passed every check.
+/// The claims of one token, which may be unverified. The claims of a [`VerifiedToken`](crate::claims::VerifiedToken)
+/// passed every check.
 #[derive(Clone)]
 pub(crate) struct ClaimSet {
     /// The payload as signed, followed by the unescaped values.
@@ -30,8 +31,8 @@ impl ClaimSet {
     /// Parses the payload of a token.
     ///
     /// # Errors
-    /// Returns a fixed phrase if the payload is not one JSON object with unique members. A claim with the wrong type is not an error
-    /// yet, because the token is still unverified. It is reported by [`wrong_type`](Self::wrong_type).
+    /// Returns a fixed phrase if the payload is not one JSON object with unique members. A claim with the wrong type is
+    /// not an error yet, because the token is still unverified. It is reported by [`wrong_type`](Self::wrong_type).
     pub(crate) fn parse(payload: Vec<u8>) -> Result<Self, &'static str> {
         let mut text = String::from_utf8(payload).map_err(|_| "the payload is not UTF-8")?;
         let json_end = u32::try_from(text.len()).map_err(|_| "the payload is too long")?;

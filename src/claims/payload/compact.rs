@@ -10,7 +10,7 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// No value. A text is never this long. `Option` would make a cached token half as large again.
+    /// No value. A text is never this long. With `Option`, a cached token would need 50 % more memory.
     pub(super) const NONE: Self = Self { start: u32::MAX, end: u32::MAX };
 }
 

@@ -6,11 +6,12 @@ use serde::de::{DeserializeSeed, Deserializer, Visitor};
 
 use crate::json::other_types;
 
-/// Reads seconds since 1970 with an optional fraction (RFC 7519 §2). Yields [`None`] for another type, a negative number, or a date after
-/// the year 9999.
+/// Reads seconds since 1970 with an optional fraction (RFC 7519 §2). Yields [`None`] for another type, a negative
+/// number, or a date after the year 9999.
 pub(super) struct NumericDate {
     /// `true` if the next value is a number, which is then requested as a number. If another crate enables
-    /// `serde_json/arbitrary_precision`, a number that is requested as "any value" arrives as an object, and no token would have a date.
+    /// `serde_json/arbitrary_precision`, a number that is requested as "any value" arrives as an object, and no token
+    /// would have a date.
     pub(super) is_number: bool,
 }
 

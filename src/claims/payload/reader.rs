@@ -42,7 +42,7 @@ pub(super) struct Reader<'t> {
     pub(super) auth_time: Once<Duration>,
     /// The first member with an unexpected type.
     pub(super) wrong_type: Option<&'static str>,
-    /// The same for members that only access tokens define.
+    /// The first member with an unexpected type among those that Cognito defines for access tokens only.
     pub(super) wrong_in_access: Option<&'static str>,
 }
 
@@ -112,8 +112,8 @@ impl<'t> Reader<'t> {
         Ok(())
     }
 
-    /// Returns `true` if a number follows this member name in the text. Returns `false` for an escaped name, which is not a part of
-    /// the text.
+    /// Returns `true` if a number follows this member name in the text. Returns `false` for an escaped name, which is
+    /// not a part of the text.
     fn is_number_next(&self, name: &str) -> bool {
         let Some(start) = name.as_ptr().addr().checked_sub(self.text.as_ptr().addr()) else { return false };
         let after_quote = start + name.len() + 1;
