@@ -6,7 +6,8 @@ use serde::Deserialize;
 
 use super::lenient::boolean_or_string;
 
-/// An account at another identity provider that is linked to the user. It is one element of the `identities` claim.
+/// An account at another identity provider that is linked to the user. It is one element of the `identities` claim,
+/// which is in ID tokens.
 ///
 /// Cognito sends every member as a string, including booleans and dates.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
