@@ -365,7 +365,7 @@ impl VerifyErrorKind {
 #[derive(Clone)]
 pub struct VerifyError {
     kind: VerifyErrorKind,
-    step: VerificationStep,
+    pub(crate) step: VerificationStep,
     reason: &'static str,
     claim: Option<&'static str>,
     detail: Option<Box<Detail>>,
@@ -451,11 +451,6 @@ impl VerifyError {
         self
     }
 
-    /// The step that refused the token.
-    pub(crate) fn step(&self) -> VerificationStep {
-        self.step
-    }
-
     pub(crate) fn of(mut self, claim: &'static str) -> Self {
         self.claim = Some(claim);
         self
@@ -506,6 +501,7 @@ impl fmt::Debug for VerifyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifyError")
             .field("kind", &self.kind)
+            .field("step", &self.step)
             .field("reason", &format_args!("{self}"))
             .finish_non_exhaustive()
     }

@@ -1,9 +1,5 @@
 //! The steps of a token's path by name, each a check that it must pass.
 
-use std::fmt;
-
-use serde::{Serialize, Serializer};
-
 /// A step of the path of a token: a check that it must pass. `Ord` is the order in which a token meets them; one that is refused has passed
 /// all that come before.
 ///
@@ -11,6 +7,7 @@ use serde::{Serialize, Serializer};
 /// [`VerifyErrorKind`](crate::VerifyErrorKind), which says what to answer; a step says where on the path that was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
+#[allow(unreachable_pub, reason = "public only with the feature `explain`")]
 pub enum VerificationStep {
     /// No longer than the verifier's bound.
     Length,
@@ -46,63 +43,4 @@ pub enum VerificationStep {
     Subject,
     /// The `aud` of an access token is absent, or names its client or a configured audience.
     Audience,
-}
-
-impl VerificationStep {
-    /// All steps in order.
-    pub const ALL: [Self; 17] = [
-        Self::Length,
-        Self::Parts,
-        Self::Header,
-        Self::Algorithm,
-        Self::HeaderMembers,
-        Self::KeyId,
-        Self::Payload,
-        Self::Issuer,
-        Self::Key,
-        Self::Signature,
-        Self::ClaimTypes,
-        Self::Expiry,
-        Self::NotBefore,
-        Self::TokenUse,
-        Self::Client,
-        Self::Subject,
-        Self::Audience,
-    ];
-
-    /// Its name in a few words, as in `token use`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Length => "length",
-            Self::Parts => "parts",
-            Self::Header => "header",
-            Self::Algorithm => "algorithm",
-            Self::HeaderMembers => "header members",
-            Self::KeyId => "key id",
-            Self::Payload => "payload",
-            Self::Issuer => "issuer",
-            Self::Key => "key",
-            Self::Signature => "signature",
-            Self::ClaimTypes => "claim types",
-            Self::Expiry => "expiry",
-            Self::NotBefore => "not before",
-            Self::TokenUse => "token use",
-            Self::Client => "client",
-            Self::Subject => "subject",
-            Self::Audience => "audience",
-        }
-    }
-}
-
-impl fmt::Display for VerificationStep {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// As its name.
-impl Serialize for VerificationStep {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.as_str().serialize(serializer)
-    }
 }

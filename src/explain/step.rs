@@ -1,0 +1,66 @@
+//! The names of the verification steps, and their order.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use crate::step::VerificationStep;
+
+impl VerificationStep {
+    /// All steps, in the order in which they run.
+    pub const ALL: [Self; 17] = [
+        Self::Length,
+        Self::Parts,
+        Self::Header,
+        Self::Algorithm,
+        Self::HeaderMembers,
+        Self::KeyId,
+        Self::Payload,
+        Self::Issuer,
+        Self::Key,
+        Self::Signature,
+        Self::ClaimTypes,
+        Self::Expiry,
+        Self::NotBefore,
+        Self::TokenUse,
+        Self::Client,
+        Self::Subject,
+        Self::Audience,
+    ];
+
+    /// Returns the step's name in words, for example `token use`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Length => "length",
+            Self::Parts => "parts",
+            Self::Header => "header",
+            Self::Algorithm => "algorithm",
+            Self::HeaderMembers => "header members",
+            Self::KeyId => "key id",
+            Self::Payload => "payload",
+            Self::Issuer => "issuer",
+            Self::Key => "key",
+            Self::Signature => "signature",
+            Self::ClaimTypes => "claim types",
+            Self::Expiry => "expiry",
+            Self::NotBefore => "not before",
+            Self::TokenUse => "token use",
+            Self::Client => "client",
+            Self::Subject => "subject",
+            Self::Audience => "audience",
+        }
+    }
+}
+
+impl fmt::Display for VerificationStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Serializes the step as [`as_str`](VerificationStep::as_str).
+impl Serialize for VerificationStep {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.as_str().serialize(serializer)
+    }
+}
