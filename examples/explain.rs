@@ -162,7 +162,7 @@ fn in_colour(colour: bool, line: &str) -> String {
         (StepOutcome::Failed.as_str(), "31;1"),
         (StepOutcome::NotReached.as_str(), "2"),
         ("accepted", "32;1"),
-        ("refused", "31;1"),
+        ("rejected", "31;1"),
     ];
     let word = line.trim_start();
     let indent = &line[..line.len() - word.len()];
@@ -252,6 +252,6 @@ mod tests {
         let status = run(["--demo".to_owned()].into_iter(), io::empty(), nothing, false, &mut out).await.unwrap();
         let shown = String::from_utf8(out).unwrap();
         assert_eq!(status, ACCEPTED);
-        assert_eq!((shown.matches("\naccepted: ").count(), shown.matches("\nrefused: ").count()), (1, 6), "{shown}");
+        assert_eq!((shown.matches("\naccepted: ").count(), shown.matches("\nrejected: ").count()), (1, 6), "{shown}");
     }
 }

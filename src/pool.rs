@@ -71,8 +71,8 @@ impl UserPool {
 
     /// Creates an AWS pool that accepts tokens of any app client.
     ///
-    /// **This weakens a check.** Every client of every application that shares the pool can then call this API, and so can anybody who
-    /// may create an app client. It suits a gateway that serves all of them.
+    /// **This weakens a check.** Every client of every application that shares the pool can then call this API, and so can everyone who may
+    /// create an app client. It suits a gateway for all applications.
     ///
     /// # Errors
     /// [`ConfigError::InvalidPoolId`] if the pool id does not have Cognito's form.
@@ -107,8 +107,8 @@ impl UserPool {
 
     /// Creates a pool like [`with_issuer`](Self::with_issuer), and also allows plain HTTP to other hosts.
     ///
-    /// **This weakens a check.** Anybody on the network between the two hosts can replace the keys, and so forge any token. It is meant
-    /// for an emulator in the private network of a test, for example with `docker compose`.
+    /// **This weakens a check.** An attacker on the network between the two hosts can replace the keys and forge any token. Use it only for
+    /// an emulator in the private network of a test, for example with `docker compose`.
     ///
     /// # Errors
     /// As for [`with_issuer`](Self::with_issuer), except for plain HTTP.
@@ -271,9 +271,9 @@ impl UserPool {
         self.key_source(FileKeySource::new(path))
     }
 
-    /// Uses these keys only, without any I/O. This suits hosts that cannot reach Cognito, and tests.
+    /// Verifies with these keys only, without any I/O. This suits hosts that cannot reach Cognito, and tests.
     ///
-    /// When the pool rotates its keys, the program must be restarted with the new ones.
+    /// If the pool rotates its keys, the program must be restarted with the new keys.
     ///
     /// # Errors
     /// [`ConfigError::InvalidJwks`] if the set contains no RSA key that can verify a token.
@@ -283,7 +283,7 @@ impl UserPool {
 
     /// Verifies with the keys of this JWKS document only, without any I/O. `json` is the text of a `jwks.json`.
     ///
-    /// If the pool rotates its keys, the program must be given the new ones.
+    /// If the pool rotates its keys, the program must be restarted with the new keys.
     ///
     /// # Errors
     /// [`ConfigError::InvalidJwks`] if the document is not a key set, or contains no RSA key that could verify a token.
@@ -299,7 +299,7 @@ impl UserPool {
     }
 }
 
-/// What is configured.
+/// Getters.
 impl UserPool {
     /// Returns the pool's id.
     pub fn id(&self) -> &UserPoolId {
@@ -334,7 +334,7 @@ impl UserPool {
         self.policy.uses.iter()
     }
 
-    /// Returns every accepted issuer once, as it must stand in `iss`. The first is the pool's own.
+    /// Returns every accepted issuer once, exactly as `iss` must contain it. The pool's own issuer comes first.
     pub fn issuers(&self) -> impl Iterator<Item = Cow<'_, str>> {
         self.issuers.all(&self.id).into_iter()
     }
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_pool_id_is_rejected_by_name() {
+    fn invalid_pool_id_is_an_error_that_contains_it() {
         for id in
             ["", "us-east-1", "US-EAST-1_Abc123", "useast1_Abc123", "us-east_Abc123", "us-east-123_Abc", "local_2hX9"]
         {
@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_are_named_explicitly() {
+    fn at_least_one_valid_client_id_is_required() {
         let none: [&str; 0] = [];
         assert_eq!(
             UserPool::new("us-east-1_Abc", none).unwrap_err(),
@@ -447,7 +447,7 @@ mod tests {
         let own = pool().issuer_form(IssuerForm::Updated).and_then(|pool| pool.replica_region("us-east-1"));
         assert_eq!(issuers(own.unwrap()), [updated]);
         let kept = pool().additional_issuer(original).and_then(|pool| pool.issuer_form(IssuerForm::Updated));
-        assert_eq!(issuers(kept.unwrap()), [updated, original], "an issuer that was named stays");
+        assert_eq!(issuers(kept.unwrap()), [updated, original], "an added issuer stays");
     }
 
     #[test]

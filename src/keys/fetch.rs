@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn root_certificates_are_parsed_at_once() {
+    fn root_certificates_are_parsed_at_startup() {
         let invalid = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let unfinished = "-----BEGIN CERTIFICATE-----\nAAAA\n";
         for pem in ["", "text", invalid, unfinished] {
