@@ -26,10 +26,11 @@ impl UserPool {
     /// | `AWS_COGNITO_JWKS_PATH` | The URL or file of the keys. Default: `<issuer>/.well-known/jwks.json`. |
     /// | `AWS_COGNITO_TOKEN_USE` | `access` (default), `id` or `any`. |
     ///
-    /// `AWS_REGION` and `AWS_DEFAULT_REGION` are the service's own Region, which may differ from the pool's. They have no effect.
+    /// `AWS_REGION` and `AWS_DEFAULT_REGION` are the service's own Region, which may differ from the pool's. They have
+    /// no effect.
     ///
-    /// No variable can switch a check off. A variable that is set but empty is an error, because an accidentally empty value must not
-    /// select a default.
+    /// No variable can switch a check off. A variable that is set but empty is an error, because an accidentally empty
+    /// value must not select a default.
     ///
     /// # Errors
     /// [`ConfigError::InvalidVariable`] names the variable and what is wrong with it.
@@ -70,7 +71,8 @@ impl UserPool {
     }
 }
 
-/// Checks the Region in the environment against the pool id. An emulator's pool id without a Region agrees with every Region.
+/// Checks the Region in the environment against the pool id. An emulator's pool id without a Region agrees with every
+/// Region.
 fn check_region(pool: &UserPool, named: Option<String>) -> Result<(), ConfigError> {
     let Some(named) = named else { return Ok(()) };
     Region::parse(&named).map_err(in_variable(REGION))?;
@@ -96,7 +98,8 @@ fn note_service_region(pool: &UserPool, var: impl Fn(&str) -> Option<OsString>) 
     }
 }
 
-/// Returns an HTTP key source for a URL and a file key source for everything else, as cognitojwt reads its variable of this name.
+/// Returns an HTTP key source for a URL and a file key source for everything else, as cognitojwt reads its variable of
+/// this name.
 fn key_source(path: &str) -> Result<Arc<dyn KeySource>, ConfigError> {
     if path.contains("://") {
         Ok(Arc::new(HttpKeySource::new(path).map_err(in_variable(JWKS_PATH))?))

@@ -1,7 +1,7 @@
 //! Verifies Amazon Cognito tokens for [axum] and tower.
 //!
-//! A layer verifies the bearer token of each request, and extractors give handlers its typed claims. The keys of the user pool are
-//! fetched on first use, refreshed in the background, and shared by all clones of the layer.
+//! A layer verifies the bearer token of each request, and extractors give handlers its typed claims. The keys of the
+//! user pool are fetched on first use, refreshed in the background, and shared by all clones of the layer.
 //!
 //! ```no_run
 //! use axum::{Json, Router, routing::get};
@@ -40,9 +40,10 @@
 //! By default the layer itself rejects no request. Extractors, [`Require`] rules and
 //! [`deny_by_default`](CognitoAuth::deny_by_default) do.
 //!
-//! A token is accepted if its RS256 signature was made with a key of the pool, and `iss`, `exp`, `nbf`, `token_use` and the app client
-//! match the configuration. Only access tokens are accepted, unless the [`UserPool`] also allows ID tokens. Profile attributes such as
-//! `email` and `custom:…` are in ID tokens. An access token has them only if a pre token generation trigger adds them.
+//! A token is accepted if its RS256 signature was made with a key of the pool, and `iss`, `exp`, `nbf`, `token_use` and
+//! the app client match the configuration. Only access tokens are accepted, unless the [`UserPool`] also allows ID
+//! tokens. Profile attributes such as `email` and `custom:…` are in ID tokens. An access token has them only if a pre
+//! token generation trigger adds them.
 //!
 //! # Guide
 //!
@@ -88,8 +89,8 @@
 //!
 //! # Without axum
 //!
-//! [`CognitoAuth`] is a [`tower_layer::Layer`] for any service of `http::Request<B>`. [`Verifier`] verifies a token without any service.
-//! See `guide::without_axum`.
+//! [`CognitoAuth`] is a [`tower_layer::Layer`] for any service of `http::Request<B>`. [`Verifier`] verifies a token
+//! without any service. See `guide::without_axum`.
 //!
 //! # Features
 //!

@@ -16,15 +16,15 @@ use crate::{
 impl Verifier {
     /// Explains why a token is accepted or rejected.
     ///
-    /// The explanation lists every step of the verification with the expected value, the token's value, and, for the failed step, the
-    /// usual cause and a fix. `examples/explain.rs` is a command-line tool around this method.
+    /// The explanation lists every step of the verification with the expected value, the token's value, and, for the
+    /// failed step, the usual cause and a fix. `examples/explain.rs` is a command-line tool around this method.
     ///
-    /// **For operators only.** An explanation contains values from the token and from the verifier's configuration. Never send one to a
-    /// client, and restrict access to a log that contains one.
+    /// **For operators only.** An explanation contains values from the token and from the verifier's configuration.
+    /// Never send one to a client, and restrict access to a log that contains one.
     ///
-    /// The decision is that of [`verify`](Self::verify) without the token cache, so every step really runs. Like `verify`, it waits for a
-    /// key fetch if the key is unknown. It is not counted in metrics and `status()`, and its token is not cached. `token` is the text
-    /// after `Bearer ` in the header.
+    /// The decision is that of [`verify`](Self::verify) without the token cache, so every step really runs. Like
+    /// `verify`, it waits for a key fetch if the key is unknown. It is not counted in metrics and `status()`, and its
+    /// token is not cached. `token` is the text after `Bearer ` in the header.
     ///
     /// ```
     /// use axum_cognito::{Verifier, explain::{StepOutcome, VerificationStep}, testing::FakeUserPool};
@@ -56,8 +56,9 @@ impl Verifier {
 
 /// The result of every verification step for one token. [`Verifier::explain`] returns it.
 ///
-/// `Display` writes a table of several lines, in which control characters of the token are escaped. `Serialize` writes `accepted`, the
-/// `kind`, `reason` and `claim` of the [`VerifyError`], and `steps`. `Debug` contains no value from the token.
+/// `Display` writes a table of several lines, in which control characters of the token are escaped. `Serialize` writes
+/// `accepted`, the `kind`, `reason` and `claim` of the [`VerifyError`], and `steps`. `Debug` contains no value from the
+/// token.
 ///
 /// **It contains values from the token**, which may be personal or forged. Never send it to a client.
 #[derive(Clone)]
@@ -76,8 +77,8 @@ pub struct ExplainedStep {
     pub outcome: StepOutcome,
     /// What the configuration, the keys or the clock require. [`None`] if the step was not reached.
     pub expected: Option<String>,
-    /// The token's value, truncated after 256 characters. **It is untrusted input.** [`None`] if the step was not reached, or if the
-    /// token has no such value.
+    /// The token's value, truncated after 256 characters. **It is untrusted input.** [`None`] if the step was not
+    /// reached, or if the token has no such value.
     pub actual: Option<String>,
     /// The usual cause. [`None`] unless the step failed.
     pub cause: Option<String>,
@@ -219,7 +220,8 @@ impl fmt::Display for ExplainedStep {
     }
 }
 
-/// Escapes text from the token for a terminal: control characters, escape sequences and characters that change the writing direction.
+/// Escapes text from the token for a terminal: control characters, escape sequences and characters that change the
+/// writing direction.
 struct Escaped<'t>(&'t str);
 
 impl fmt::Display for Escaped<'_> {

@@ -20,8 +20,9 @@ use super::{
 
 /// Reads keys from a JWKS file. See [`UserPool::jwks_file`](crate::UserPool::jwks_file).
 ///
-/// The file is read at every key refresh and for a token with an unknown `kid`, so a new file replaces the keys. To replace the file,
-/// rename a complete file over it. A half-written file is not a key set, and the current keys stay in use.
+/// The file is read at every key refresh and for a token with an unknown `kid`, so a new file replaces the keys. To
+/// replace the file, rename a complete file over it. A half-written file is not a key set, and the current keys stay in
+/// use.
 #[derive(Clone, Debug)]
 pub struct FileKeySource {
     path: PathBuf,
@@ -37,8 +38,8 @@ impl FileKeySource {
 
     /// Reads the file on a separate thread. There is at most one such thread.
     ///
-    /// A network file system can hang. On Tokio's blocking threads, every fetch would then occupy one more of the application's threads,
-    /// and the runtime would wait for them at shutdown.
+    /// A network file system can hang. On Tokio's blocking threads, every fetch would then occupy one more of the
+    /// application's threads, and the runtime would wait for them at shutdown.
     async fn read_on_thread(&self) -> Result<KeyUpdate, FetchError> {
         let failed = |error| FetchError::new(FetchErrorKind::Body, "the file could not be read").caused_by(error);
         if self.reading.swap(true, Ordering::AcqRel) {

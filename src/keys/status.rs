@@ -12,7 +12,8 @@ use crate::time::unix_seconds;
 
 /// The state of a verifier's keys. [`Verifier::status`](crate::Verifier::status) returns it.
 ///
-/// It serializes to JSON for a readiness endpoint: points in time as Unix seconds, durations in seconds. It contains no secrets.
+/// It serializes to JSON for a readiness endpoint: points in time as Unix seconds, durations in seconds. It contains no
+/// secrets.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct KeyStatus {
@@ -33,13 +34,15 @@ impl KeyStatus {
 
 /// The results of a verifier's checks since it was built.
 ///
-/// If the configuration rejects every token, the keys are ready, `any_accepted` is `false`, and one number in `rejected` grows.
+/// If the configuration rejects every token, the keys are ready, `any_accepted` is `false`, and one number in
+/// `rejected` grows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct TokenStatus {
     /// `true` if at least one token was accepted.
     pub any_accepted: bool,
-    /// The number of rejected tokens by [`VerifyErrorKind::as_str`](crate::VerifyErrorKind::as_str). Kinds that never occurred are absent.
+    /// The number of rejected tokens by [`VerifyErrorKind::as_str`](crate::VerifyErrorKind::as_str). Kinds that never
+    /// occurred are absent.
     pub rejected: BTreeMap<&'static str, u64>,
 }
 

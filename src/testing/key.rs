@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 #[derive(Clone)]
 pub(super) struct SigningKey {
     pub(super) key_id: String,
-    pub(super) pair: Arc<RsaKeyPair>,
+    pair: Arc<RsaKeyPair>,
 }
 
 impl SigningKey {
@@ -28,6 +28,11 @@ impl SigningKey {
         let key_id = format!("+/{}", &STANDARD.encode(random)[2..]);
         let pair = RsaKeyPair::generate(KeySize::Rsa2048).expect("AWS-LC generates RSA keys of 2048 bits");
         Self { key_id, pair: Arc::new(pair) }
+    }
+
+    /// Changes the id under which the key is published.
+    pub(super) fn with_id(self, key_id: String) -> Self {
+        Self { key_id, ..self }
     }
 
     pub(super) fn sign(&self, input: &[u8]) -> Vec<u8> {

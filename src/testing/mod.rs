@@ -1,7 +1,8 @@
 //! A test kit: a user pool inside the process, and clocks that tests control. It needs no AWS account and no network.
 //!
-//! [`FakeUserPool`] issues tokens with the claims that Cognito writes, signed with RSA keys of its own. The verifier checks them as it
-//! checks tokens of a real pool, because no check is switched off. With [`ManualClock`], tokens expire without waiting.
+//! [`FakeUserPool`] issues tokens with the claims that Cognito writes, signed with RSA keys of its own. The verifier
+//! checks them as it checks tokens of a real pool, because no check is switched off. With [`ManualClock`], tokens
+//! expire without waiting.
 //!
 //! ```
 //! use std::time::Duration;
@@ -21,13 +22,14 @@
 //!
 //! # Profile attributes
 //!
-//! Cognito writes profile attributes (`custom:…`, `email`, `name`) into ID tokens. An access token has them only if a pre token
-//! generation trigger adds them. [`TokenBuilder::claim`] therefore panics for such a claim on an access token, and
-//! [`TokenBuilder::trigger_claim`] stands for the trigger.
+//! Cognito writes profile attributes (`custom:…`, `email`, `name`) into ID tokens. An access token has them only if a
+//! pre token generation trigger adds them. [`TokenBuilder::claim`] therefore panics for such a claim on an access
+//! token, and [`TokenBuilder::trigger_claim`] stands for the trigger.
 //!
 //! # Production builds
 //!
-//! Enable the feature `testing` in `[dev-dependencies]` only. A program with a `FakeUserPool` accepts every token that its own code signs.
+//! Enable the feature `testing` in `[dev-dependencies]` only. A program with a `FakeUserPool` accepts every token that
+//! its own code signs.
 
 // A test kit panics if a test misuses it.
 #![allow(clippy::missing_panics_doc, clippy::expect_used, clippy::panic)]

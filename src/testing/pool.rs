@@ -20,8 +20,8 @@ use crate::{
 
 /// A user pool inside the process. It issues tokens as Cognito does, and publishes its keys.
 ///
-/// Each pool generates fresh RSA keys. Like a real pool it has two, one for access tokens and one for ID tokens, and their ids contain
-/// `+`, `/` and `=`. Clones are the same pool.
+/// Each pool generates fresh RSA keys. Like a real pool it has two, one for access tokens and one for ID tokens, and
+/// their ids contain `+`, `/` and `=`. Clones are the same pool.
 ///
 /// ```
 /// use axum_cognito::{CognitoAuth, testing::FakeUserPool};
@@ -155,7 +155,7 @@ impl FakeUserPool {
     pub fn replace_access_key(&self) {
         let key = SigningKey::generate();
         let mut keys = self.keys();
-        keys.access = SigningKey { key_id: keys.access.key_id.clone(), ..key };
+        keys.access = key.with_id(keys.access.key_id.clone());
     }
 
     /// Makes key fetches fail (`true`) or succeed again (`false`).

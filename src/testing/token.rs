@@ -36,9 +36,9 @@ impl FakeUserPool {
 
 /// Builds a token of a [`FakeUserPool`].
 ///
-/// Unchanged, it is a token that Cognito could have issued just now, and it is valid for one hour. Methods named after a claim set the
-/// claim as Cognito does. [`claim`](Self::claim) sets any claim that Cognito writes into this kind of token,
-/// [`trigger_claim`](Self::trigger_claim) adds a claim as a pre token generation trigger does, and
+/// Unchanged, it is a token that Cognito could have issued just now, and it is valid for one hour. Methods named after
+/// a claim set the claim as Cognito does. [`claim`](Self::claim) sets any claim that Cognito writes into this kind of
+/// token, [`trigger_claim`](Self::trigger_claim) adds a claim as a pre token generation trigger does, and
 /// [`payload_json`](Self::payload_json) replaces the whole payload.
 #[derive(Clone)]
 #[must_use = "no token is issued until `sign`"]
@@ -139,12 +139,13 @@ impl TokenBuilder {
 
     /// Sets a claim to any JSON value.
     ///
-    /// An ID token can have any claim. Cognito writes no profile attributes (`custom:…`, `email`) into access tokens. If a trigger adds
-    /// one, use [`trigger_claim`](Self::trigger_claim).
+    /// An ID token can have any claim. Cognito writes no profile attributes (`custom:…`, `email`) into access tokens.
+    /// If a trigger adds one, use [`trigger_claim`](Self::trigger_claim).
     ///
     /// # Panics
-    /// Panics if this is an access token and Cognito does not write the claim into access tokens. A test with such a token would pass
-    /// although the application rejects every token of a real pool. Also panics if the value has no JSON form.
+    /// Panics if this is an access token and Cognito does not write the claim into access tokens. A test with such a
+    /// token would pass although the application rejects every token of a real pool. Also panics if the value has no
+    /// JSON form.
     #[track_caller]
     pub fn claim(mut self, name: &str, value: impl Serialize) -> Self {
         assert!(
@@ -158,8 +159,8 @@ impl TokenBuilder {
 
     /// Adds a claim as a pre token generation trigger does.
     ///
-    /// Tokens of a real pool have the claim only if the pool has such a trigger, with event version `V2_0` or later for a user's access
-    /// tokens and `V3_0` for machine tokens. Version `V1_0` changes ID tokens only.
+    /// Tokens of a real pool have the claim only if the pool has such a trigger, with event version `V2_0` or later for
+    /// a user's access tokens and `V3_0` for machine tokens. Version `V1_0` changes ID tokens only.
     ///
     /// ```
     /// use axum_cognito::{Verifier, testing::FakeUserPool};
@@ -284,8 +285,8 @@ fn json_of(value: impl Serialize) -> Value {
 
 /// The claims that Cognito writes into access tokens without a trigger.
 ///
-/// Sources: "Understanding the access token", and the reserved claims in "Pre token generation Lambda trigger", both in the Amazon
-/// Cognito Developer Guide.
+/// Sources: "Understanding the access token", and the reserved claims in "Pre token generation Lambda trigger", both in
+/// the Amazon Cognito Developer Guide.
 const ACCESS_TOKEN_CLAIMS: [&str; 22] = [
     "acr",
     "act",

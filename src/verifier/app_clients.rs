@@ -9,8 +9,8 @@ use crate::error::ConfigError;
 impl Verifier {
     /// Starts accepting tokens issued to this client. Returns `true` if the client was newly added.
     ///
-    /// All clones of the verifier share the change, including layers that were built from it. The change is not persistent, so also add
-    /// the client to the configuration that the program reads when it starts.
+    /// All clones of the verifier share the change, including layers that were built from it. The change is not
+    /// persistent, so also add the client to the configuration that the program reads when it starts.
     ///
     /// ```
     /// use axum_cognito::{Verifier, testing::FakeUserPool};
@@ -29,8 +29,9 @@ impl Verifier {
     /// ```
     ///
     /// # Errors
-    /// Returns [`ConfigError::UnknownPool`] if the verifier has no pool with this id, [`ConfigError::AnyClientAllowed`] if the pool
-    /// accepts any client, and [`ConfigError::InvalidClientId`] if the client id does not have Cognito's form.
+    /// Returns [`ConfigError::UnknownPool`] if the verifier has no pool with this id, [`ConfigError::AnyClientAllowed`]
+    /// if the pool accepts any client, and [`ConfigError::InvalidClientId`] if the client id does not have Cognito's
+    /// form.
     pub fn add_client(&self, pool_id: impl AsRef<str>, client_id: impl AsRef<str>) -> Result<bool, ConfigError> {
         let mut added = false;
         for pool in self.pools_with_client_list(pool_id.as_ref())? {
@@ -44,15 +45,15 @@ impl Verifier {
 
     /// Stops accepting tokens issued to this client. Returns `true` if the client was accepted before.
     ///
-    /// Every check that starts after this method returned rejects the client's tokens, including cached tokens. A check that started
-    /// earlier may still accept one, and handlers keep the claims that they already have. The pool's other cached tokens are verified
-    /// again on their next use.
+    /// Every check that starts after this method returned rejects the client's tokens, including cached tokens. A check
+    /// that started earlier may still accept one, and handlers keep the claims that they already have. The pool's other
+    /// cached tokens are verified again on their next use.
     ///
     /// If the last client is removed, every token of the pool is rejected. This is logged as a warning.
     ///
     /// # Errors
-    /// Returns [`ConfigError::UnknownPool`] if the verifier has no pool with this id, and [`ConfigError::AnyClientAllowed`] if the pool
-    /// accepts any client.
+    /// Returns [`ConfigError::UnknownPool`] if the verifier has no pool with this id, and
+    /// [`ConfigError::AnyClientAllowed`] if the pool accepts any client.
     pub fn remove_client(&self, pool_id: impl AsRef<str>, client_id: impl AsRef<str>) -> Result<bool, ConfigError> {
         let left: Vec<_> = self
             .pools_with_client_list(pool_id.as_ref())?
@@ -71,8 +72,8 @@ impl Verifier {
     /// Returns the app clients whose tokens are accepted, sorted.
     ///
     /// # Errors
-    /// Returns [`ConfigError::UnknownPool`] if the verifier has no pool with this id, and [`ConfigError::AnyClientAllowed`] if the pool
-    /// accepts any client.
+    /// Returns [`ConfigError::UnknownPool`] if the verifier has no pool with this id, and
+    /// [`ConfigError::AnyClientAllowed`] if the pool accepts any client.
     pub fn client_ids(&self, pool_id: impl AsRef<str>) -> Result<Vec<String>, ConfigError> {
         let mut all = Vec::new();
         for pool in self.pools_with_client_list(pool_id.as_ref())? {

@@ -19,8 +19,9 @@ use crate::{
 
 /// The default length of the longest accepted token, in bytes.
 ///
-/// Cognito documents no maximum. Tokens with a hundred groups and many claims are shorter than 16 KiB. Longer tokens rarely arrive,
-/// because AWS load balancers accept header lines of at most 16 KiB. hyper accepts 400 KiB for all headers together.
+/// Cognito documents no maximum. Tokens with a hundred groups and many claims are shorter than 16 KiB. Longer tokens
+/// rarely arrive, because AWS load balancers accept header lines of at most 16 KiB. hyper accepts 400 KiB for all
+/// headers together.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 /// The range of that setting: from less than any real token to more than hyper accepts.
@@ -63,7 +64,8 @@ pub struct VerifierBuilder {
 impl Verifier {
     /// Creates a verifier for one pool with default settings.
     ///
-    /// The keys are fetched when the first token is checked, or when [`ready`](Self::ready) or [`status`](Self::status) is called.
+    /// The keys are fetched when the first token is checked, or when [`ready`](Self::ready) or [`status`](Self::status)
+    /// is called.
     pub fn new(pool: UserPool) -> Self {
         VerifierBuilder::new().pool(pool).assemble()
     }
@@ -109,22 +111,23 @@ impl VerifierBuilder {
 
     /// Sets how many verified tokens are cached, rounded up to a power of two. Zero turns the cache off. Default: 8192.
     ///
-    /// Checking a cached token takes about a sixtieth of the time of a full verification. The cache keeps the claims under a keyed
-    /// digest of the whole token, and does not keep the token. An entry ends when the token expires, when its key leaves the pool's key
-    /// set, and when a client is removed. Rules and custom checks run on every request.
+    /// Checking a cached token takes about a sixtieth of the time of a full verification. The cache keeps the claims
+    /// under a keyed digest of the whole token, and does not keep the token. An entry ends when the token expires, when
+    /// its key leaves the pool's key set, and when a client is removed. Rules and custom checks run on every request.
     ///
-    /// An entry takes up to 900 bytes for a usual token. [`max_cached_token_bytes`](Self::max_cached_token_bytes) limits it for long
-    /// tokens. At most 1048576 tokens.
+    /// An entry takes up to 900 bytes for a usual token. [`max_cached_token_bytes`](Self::max_cached_token_bytes)
+    /// limits it for long tokens. At most 1048576 tokens.
     pub fn token_cache_capacity(mut self, tokens: usize) -> Self {
         self.token_cache_capacity = tokens;
         self
     }
 
-    /// Sets the length of the longest cached token, in bytes. Longer tokens are verified on every request. Default: 4096.
+    /// Sets the length of the longest cached token, in bytes. Longer tokens are verified on every request. Default:
+    /// 4096.
     ///
-    /// This limits the memory of the cache. An entry takes less than 3 bytes for each byte of the token, plus 1 KiB. With default
-    /// settings, a full cache takes about 8 MiB for usual tokens, and less than 128 MiB if every token has the maximum length. From 512
-    /// to 1048576.
+    /// This limits the memory of the cache. An entry takes less than 3 bytes for each byte of the token, plus 1 KiB.
+    /// With default settings, a full cache takes about 8 MiB for usual tokens, and less than 128 MiB if every token has
+    /// the maximum length. From 512 to 1048576.
     pub fn max_cached_token_bytes(mut self, bytes: usize) -> Self {
         self.max_cached_token_bytes = bytes;
         self
@@ -138,8 +141,8 @@ impl VerifierBuilder {
 
     /// Sets the maximum time between two key refreshes in the background. Default: one hour.
     ///
-    /// A key that Cognito withdraws stops verifying tokens at the next refresh. The endpoint's `Cache-Control: max-age` can shorten the
-    /// interval to five minutes. From one second to one day.
+    /// A key that Cognito withdraws stops verifying tokens at the next refresh. The endpoint's `Cache-Control: max-age`
+    /// can shorten the interval to five minutes. From one second to one day.
     pub fn refresh_interval(mut self, interval: Duration) -> Self {
         self.schedule.refresh_interval = interval;
         self
@@ -147,8 +150,9 @@ impl VerifierBuilder {
 
     /// Sets the maximum staleness: how long keys are used after the last successful fetch. Default: 24 hours.
     ///
-    /// No Cognito token lives longer than 24 hours, so a shorter outage of the key endpoint affects no signed-in user. When the keys are
-    /// stale, requests with tokens get 503. Keys are refreshed at the latest after half of this time. From one minute to 30 days.
+    /// No Cognito token lives longer than 24 hours, so a shorter outage of the key endpoint affects no signed-in user.
+    /// When the keys are stale, requests with tokens get 503. Keys are refreshed at the latest after half of this time.
+    /// From one minute to 30 days.
     pub fn trust_keys_for(mut self, bound: Duration) -> Self {
         self.schedule.trust_for = bound;
         self
@@ -156,15 +160,16 @@ impl VerifierBuilder {
 
     /// Sets the time limit of one key fetch, including the connection. Default: 3 seconds.
     ///
-    /// It also limits how long a request with an unknown key waits, except for 1.25 seconds if the fetch is retried. While there are no
-    /// keys, another fetch starts every 0.6 seconds alongside stalled ones, so a long limit causes many connections. From 100
-    /// milliseconds to one minute.
+    /// It also limits how long a request with an unknown key waits, except for 1.25 seconds if the fetch is retried.
+    /// While there are no keys, another fetch starts every 0.6 seconds alongside stalled ones, so a long limit causes
+    /// many connections. From 100 milliseconds to one minute.
     pub fn fetch_timeout(mut self, bound: Duration) -> Self {
         self.schedule.fetch_timeout = bound;
         self
     }
 
-    /// Sets the cooldown after a key fetch for an unknown `kid`, during which other unknown `kid`s cause no fetch. Default: 5 seconds.
+    /// Sets the cooldown after a key fetch for an unknown `kid`, during which other unknown `kid`s cause no fetch.
+    /// Default: 5 seconds.
     ///
     /// From 100 milliseconds to one hour.
     pub fn cool_down(mut self, time: Duration) -> Self {
@@ -175,7 +180,8 @@ impl VerifierBuilder {
     /// Builds the verifier.
     ///
     /// # Errors
-    /// Returns a [`ConfigError`] if there is no pool, if two pools have the same issuer, or if a setting is out of range.
+    /// Returns a [`ConfigError`] if there is no pool, if two pools have the same issuer, or if a setting is out of
+    /// range.
     pub fn build(self) -> Result<Verifier, ConfigError> {
         if self.pools.is_empty() {
             return Err(ConfigError::NoPool);

@@ -2,34 +2,35 @@
 //!
 //! # Content
 //!
-//! The cache keeps the claims of tokens that passed every check, under a 128-bit tag of the whole token. It does not keep the token, so
-//! its memory contains no credential.
+//! The cache keeps the claims of tokens that passed every check, under a 128-bit tag of the whole token. It does not
+//! keep the token, so its memory contains no credential.
 //!
-//! The tag is a GMAC (NIST SP 800-38D §3): AES-128-GCM over an empty plaintext with the token as associated data, under a random key
-//! per verifier. The tag depends on every byte of the token. It is secure for these reasons:
+//! The tag is a GMAC (NIST SP 800-38D §3): AES-128-GCM over an empty plaintext with the token as associated data, under
+//! a random key per verifier. The tag depends on every byte of the token. It is secure for these reasons:
 //!
-//! - GHASH under an unknown key is a universal hash. Two different messages of at most `n` blocks of 16 bytes have the same value with
-//!   probability at most `n / 2^128` over the choice of the key. That is `2^-118` for a pair of tokens of 16 KiB, and `2^-121` for the
-//!   usual 1.2 KiB. Without the key, an attacker cannot construct a token that matches another token's entry.
-//! - All tags use one nonce. A MAC that is sent to others would be broken by that. Here the nonce adds the same mask to all tags, and
-//!   no tag leaves the process, is logged, or can be queried.
+//! - GHASH under an unknown key is a universal hash. Two different messages of at most `n` blocks of 16 bytes have the
+//!   same value with probability at most `n / 2^128` over the choice of the key. That is `2^-118` for a pair of tokens
+//!   of 16 KiB, and `2^-121` for the usual 1.2 KiB. Without the key, an attacker cannot construct a token that matches
+//!   another token's entry.
+//! - All tags use one nonce. A MAC that is sent to others would be broken by that. Here the nonce adds the same mask to
+//!   all tags, and no tag leaves the process, is logged, or can be queried.
 //! - A hit requires that all 128 bits match.
 //!
 //! # Checks on a hit
 //!
-//! A hit compares `exp`, `nbf` and `iat` with the clock. It requires that the key that verified the token is still in a usable set, and
-//! that no app client was removed from the pool since. Another key with the same id does not count. Rules and custom checks run on
-//! every request.
+//! A hit compares `exp`, `nbf` and `iat` with the clock. It requires that the key that verified the token is still in a
+//! usable set, and that no app client was removed from the pool since. Another key with the same id does not count.
+//! Rules and custom checks run on every request.
 //!
 //! # Bounds
 //!
-//! The table bounds the number of entries, and the length of the longest cached token bounds the size of an entry. Longer tokens are
-//! verified on every request.
+//! The table bounds the number of entries, and the length of the longest cached token bounds the size of an entry.
+//! Longer tokens are verified on every request.
 //!
-//! The table is four-way set-associative. The first insertion allocates it. A new token takes an empty or expired place, or else the
-//! place of the token that expires first, so one insertion evicts at most one entry. Only verified tokens are inserted. Invalid tokens
-//! therefore cannot change the table. Every insertion also clears expired entries from the next few places in turn, so claims are
-//! freed soon after their token expired.
+//! The table is four-way set-associative. The first insertion allocates it. A new token takes an empty or expired
+//! place, or else the place of the token that expires first, so one insertion evicts at most one entry. Only verified
+//! tokens are inserted. Invalid tokens therefore cannot change the table. Every insertion also clears expired entries
+//! from the next few places in turn, so claims are freed soon after their token expired.
 //!
 //! A read takes no lock. [`copies`] keeps threads that share one token from contending.
 
@@ -65,7 +66,8 @@ const SWEEP: usize = 2;
 
 /// Four places, in one cache line.
 struct Set {
-    /// The low half of each place's tag. It is not written together with the entry, so it can be outdated. The entry's tag decides.
+    /// The low half of each place's tag. It is not written together with the entry, so it can be outdated. The entry's
+    /// tag decides.
     hints: [AtomicU64; WAYS],
     places: [ArcSwapOption<Entry>; WAYS],
 }
@@ -103,7 +105,8 @@ impl Table {
 impl TokenCache {
     /// Creates a cache for this many tokens, rounded up to a power of two, none longer than `max_token_bytes`.
     ///
-    /// Returns [`None`] for a capacity of zero, and if the system has no random numbers, because then there is no safe key.
+    /// Returns [`None`] for a capacity of zero, and if the system has no random numbers, because then there is no safe
+    /// key.
     pub(super) fn new(capacity: usize, max_token_bytes: usize, leeway: Duration) -> Option<Self> {
         if capacity == 0 {
             return None;
@@ -125,8 +128,8 @@ impl TokenCache {
         <[u8; 16]>::try_from(tag.as_ref()).ok().map(|tag| Tag(u128::from_le_bytes(tag)))
     }
 
-    /// Returns the token with this tag if it is cached and still valid. `holds` tells whether a token's key and client are still
-    /// accepted.
+    /// Returns the token with this tag if it is cached and still valid. `holds` tells whether a token's key and client
+    /// are still accepted.
     pub(super) fn get(
         &self,
         tag: Tag,

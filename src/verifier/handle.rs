@@ -16,8 +16,9 @@ use crate::{
 ///
 /// It depends on no web framework, so it also serves WebSockets, background jobs, Lambda functions and gRPC.
 ///
-/// Clones share the keys, the token cache and the background task. The task stops when the last clone is dropped. A verifier can be
-/// built outside of a Tokio runtime. To fetch keys it needs a runtime with timers, such as that of `#[tokio::main]`.
+/// Clones share the keys, the token cache and the background task. The task stops when the last clone is dropped. A
+/// verifier can be built outside of a Tokio runtime. To fetch keys it needs a runtime with timers, such as that of
+/// `#[tokio::main]`.
 ///
 /// ```
 /// use axum_cognito::{Verifier, VerifyErrorKind, testing::FakeUserPool};
@@ -40,8 +41,8 @@ pub struct Verifier {
 impl Verifier {
     /// Verifies a token with the loaded keys. It does no I/O and never waits.
     ///
-    /// If a key refresh is due, it starts in the background. A token that is signed with a new key is rejected until the key is loaded.
-    /// To wait for the key, use [`verify`](Self::verify).
+    /// If a key refresh is due, it starts in the background. A token that is signed with a new key is rejected until
+    /// the key is loaded. To wait for the key, use [`verify`](Self::verify).
     ///
     /// # Errors
     /// Returns a [`VerifyError`] if the token is rejected. For [`VerifyErrorKind::UnknownKey`] and
@@ -50,7 +51,8 @@ impl Verifier {
         self.inner.counted(self.check_at(token, self.inner.clock.now()).map_err(Failure::into_error))
     }
 
-    /// Returns the claims of a cached token. For the middleware, which passes the header's bytes before it checks that they are text.
+    /// Returns the claims of a cached token. For the middleware, which passes the header's bytes before it checks that
+    /// they are text.
     pub(crate) fn cached(&self, token: &[u8]) -> Result<CognitoClaims, Uncached> {
         let now = self.inner.clock.now();
         let claims = self.inner.cached(token, now).map_err(|tag| Uncached { tag, now })?;
@@ -70,11 +72,12 @@ impl Verifier {
 
     /// Verifies a token. If its key is unknown, waits once for a key fetch.
     ///
-    /// A token with a known key never waits. The wait is limited by the fetch timeout (default: 3 seconds), plus 1.25 seconds if the
-    /// fetch is retried.
+    /// A token with a known key never waits. The wait is limited by the fetch timeout (default: 3 seconds), plus 1.25
+    /// seconds if the fetch is retried.
     ///
     /// # Errors
-    /// Returns a [`VerifyError`] if the token is rejected. Its kind is [`VerifyErrorKind::KeysUnavailable`] if the keys are unavailable.
+    /// Returns a [`VerifyError`] if the token is rejected. Its kind is [`VerifyErrorKind::KeysUnavailable`] if the keys
+    /// are unavailable.
     pub async fn verify(&self, token: &str) -> Result<CognitoClaims, VerifyError> {
         self.inner.counted(self.check_with_retry(token, |now| self.check_at(token, now)).await)
     }
@@ -113,8 +116,9 @@ impl Verifier {
 
     /// Loads the keys of all pools, so that the first request does not wait for them.
     ///
-    /// Waits for one key fetch for each pool that has no keys yet. After an error, key fetches continue in the background. Log the error
-    /// and start the server anyway, so that it responds with 503 and `Retry-After` until the keys are loaded.
+    /// Waits for one key fetch for each pool that has no keys yet. After an error, key fetches continue in the
+    /// background. Log the error and start the server anyway, so that it responds with 503 and `Retry-After` until the
+    /// keys are loaded.
     ///
     /// # Errors
     /// Returns a [`KeysError`] that names each pool without keys, its key source, and the cause.
@@ -133,8 +137,8 @@ impl Verifier {
 
     /// Returns the state of the keys and the number of rejected tokens, for a readiness probe.
     ///
-    /// If a key refresh is due, it starts in the background, as in [`check`](Self::check). A service that is not ready may get no
-    /// requests except probes, and must still load its keys.
+    /// If a key refresh is due, it starts in the background, as in [`check`](Self::check). A service that is not ready
+    /// may get no requests except probes, and must still load its keys.
     pub fn status(&self) -> KeyStatus {
         let now = self.inner.clock.now();
         let state = |pool: &Pool| {

@@ -99,14 +99,16 @@ impl Pipeline {
         Ok(Arc::new(pool.policy.admit(signed, &clients, &pool.id, &self.clock, now, self.leeway)?))
     }
 
-    /// Returns `true` if the key that verified a token is still in its pool's set, and no client was removed from the pool since.
+    /// Returns `true` if the key that verified a token is still in its pool's set, and no client was removed from the
+    /// pool since.
     fn still_holds(&self, token: &VerifiedToken, now: SystemTime) -> bool {
         let Some(pool) = self.pools.iter().find(|pool| pool.keys.holds(token.key_serial(), now)) else { return false };
         pool.keys.refresh_if_due(now);
         !token.list_is_over()
     }
 
-    /// Finds the pool with exactly this issuer. A token from an unknown issuer is rejected here, so it never causes a key fetch.
+    /// Finds the pool with exactly this issuer. A token from an unknown issuer is rejected here, so it never causes a
+    /// key fetch.
     fn pool_of(&self, issuer: &str) -> Result<&Pool, VerifyError> {
         self.issuers.get(issuer).and_then(|index| self.pools.get(*index)).ok_or_else(|| {
             VerifyError::new(VerifyErrorKind::UnknownIssuer, "the token comes from another issuer")

@@ -1,6 +1,7 @@
 //! Exact allocation counts of a request, and memory limits of the token cache.
 //!
-//! It is a separate binary, because the counting allocator is global. The allocator counts per thread, and each test has its own thread.
+//! It is a separate binary, because the counting allocator is global. The allocator counts per thread, and each test
+//! has its own thread.
 // The pedantic lints apply to the library only.
 #![allow(clippy::pedantic, clippy::type_complexity)]
 
@@ -157,7 +158,8 @@ fn verification_allocates_only_its_claims() {
     println!("{per_token} bytes per cached token of {} bytes", many[0].len());
     assert!((400..=900).contains(&per_token), "{per_token} bytes per cached token");
 
-    // The largest entries: tokens of the maximum length in the forms that take the most memory, with all attributes read.
+    // The largest entries: tokens of the maximum length in the forms that take the most memory, with all attributes
+    // read.
     for claims in [groups_of_one_letter(), one_long_attribute(), one_escaped_attribute()] {
         let verifier = Verifier::builder().pool(fake.user_pool().allow_token_use(TokenUse::Id)).build().unwrap();
         verifier.check(&typical(&fake).sign()).unwrap(); // allocates the table

@@ -131,7 +131,8 @@ fn impossible_change_is_an_error_with_the_reason() {
     assert_eq!(verifier.client_ids(fake.id()).unwrap(), [fake.client_id()]);
 }
 
-/// A removal does not affect other pools. The same pool id with another issuer counts as another pool, but both get the change.
+/// A removal does not affect other pools. The same pool id with another issuer counts as another pool, but both get the
+/// change.
 #[test]
 fn each_pool_has_its_own_client_list() {
     let (staff, shop) =
@@ -155,8 +156,8 @@ fn each_pool_has_its_own_client_list() {
     rejected(&verifier, &of_shop);
 }
 
-/// Threads verify tokens all the time while a client is removed and added again. A check that starts after the removal returned, and ends
-/// before the client is added again, must reject the token.
+/// Threads verify tokens all the time while a client is removed and added again. A check that starts after the removal
+/// returned, and ends before the client is added again, must reject the token.
 #[test]
 fn check_after_a_removal_never_accepts() {
     const ENOUGH_ROUNDS: u64 = 150;
@@ -168,8 +169,8 @@ fn check_after_a_removal_never_accepts() {
     let stays = fake.access_token("a").client_id("stays").sign();
     let changing: Vec<_> =
         (0..4).map(|n| fake.access_token("a").client_id("passing").trigger_claim("n", n).sign()).collect();
-    // A round has four phases: the client is listed, is being removed, is not listed, is being added. In the second and the fourth phase,
-    // both results are correct.
+    // A round has four phases: the client is listed, is being removed, is not listed, is being added. In the second and
+    // the fourth phase, both results are correct.
     let phase = AtomicU64::new(0);
     let next_phase = || phase.fetch_add(1, Ordering::SeqCst);
     let (accepted, rejected) = (AtomicUsize::new(0), AtomicUsize::new(0));

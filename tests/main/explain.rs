@@ -187,8 +187,8 @@ fn each_tampered_token_fails_its_step_and_passes_earlier_steps() {
     assert_eq!(missing, [], "every step rejects a token");
 }
 
-/// An explanation derives the passed steps from the order of [`VerificationStep`], so that must be the order in which the steps run. A
-/// token with two faults must therefore fail in the earlier step.
+/// An explanation derives the passed steps from the order of [`VerificationStep`], so that must be the order in which
+/// the steps run. A token with two faults must therefore fail in the earlier step.
 #[test]
 fn token_with_two_faults_fails_in_the_earlier_step() {
     type Fault = (VerificationStep, fn(TokenBuilder) -> TokenBuilder, fn(String) -> String);

@@ -151,7 +151,8 @@ async fn each_event_is_counted_once() {
     let endpoint = Endpoint { fake: fake.clone(), down: Arc::default() };
     let pool = fake.user_pool().key_source(endpoint.clone());
     let verifier = Verifier::builder().pool(pool).clock(TokioClock::starting_now()).build().unwrap();
-    // A cache hit compares the serial number of the key. This verifier takes the first numbers, so that the next has others.
+    // A cache hit compares the serial number of the key. This verifier takes the first numbers, so that the next has
+    // others.
     drop(Verifier::new(fake.user_pool()));
     let token = fake.access_token("alice").sign();
     changed(&sums, &[]);

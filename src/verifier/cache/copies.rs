@@ -1,11 +1,11 @@
 //! Copies of tokens that several threads use all the time.
 //!
-//! A hit in the table writes one shared value, the reference count of the claims. If several threads use the same token all the time,
-//! they contend for that count, and two threads together are slower than one. Therefore each thread has a small shard of copies, which
-//! have reference counts of their own.
+//! A hit in the table writes one shared value, the reference count of the claims. If several threads use the same token
+//! all the time, they contend for that count, and two threads together are slower than one. Therefore each thread has a
+//! small shard of copies, which have reference counts of their own.
 //!
-//! Only every [`COPY_EVERY`]th table hit of a shard makes a copy. A token among thousands is rarely copied, and a token that dominates
-//! is copied soon. The cache owns the shards, so the copies are freed with the verifier.
+//! Only every [`COPY_EVERY`]th table hit of a shard makes a copy. A token among thousands is rarely copied, and a token
+//! that dominates is copied soon. The cache owns the shards, so the copies are freed with the verifier.
 
 use std::{
     array,
