@@ -119,13 +119,13 @@ impl Pipeline {
     }
 }
 
-/// A token that is not cached, from [`Verifier::cached`] for [`Verifier::check_or_wait`].
+/// A token that is not cached, from `Verifier::cached` for `Verifier::check_or_wait`.
 pub(crate) struct Uncached {
     pub(super) tag: Option<Tag>,
     pub(super) now: SystemTime,
 }
 
-/// The result of [`Verifier::check_or_wait`].
+/// The result of `Verifier::check_or_wait`.
 pub(crate) enum Immediate {
     Decided(Result<CognitoClaims, VerifyError>),
     UnknownKey,
