@@ -167,6 +167,8 @@ fn step_in_color(color: bool, line: &str) -> String {
         (StepOutcome::Passed.as_str(), "32"),
         (StepOutcome::Failed.as_str(), "31;1"),
         (StepOutcome::NotReached.as_str(), "2"),
+        ("accepted", "32;1"),
+        ("rejected", "31;1"),
     ];
     let word = line.trim_start();
     let indent = &line[..line.len() - word.len()];
@@ -256,6 +258,6 @@ mod tests {
         let status = run(["--demo".to_owned()].into_iter(), io::empty(), nothing, false, &mut out).await.unwrap();
         let shown = String::from_utf8(out).unwrap();
         assert_eq!(status, ACCEPTED);
-        assert_eq!((shown.matches("\naccepted: ").count(), shown.matches("\n  failed ").count()), (1, 6), "{shown}");
+        assert_eq!((shown.matches("\naccepted: ").count(), shown.matches("\nrejected: ").count()), (1, 6), "{shown}");
     }
 }

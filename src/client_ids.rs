@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     #[allow(clippy::needless_borrows_for_generic_args)] // a borrowed array is one of the forms
-    fn client_ids_come_in_every_usual_form() {
+    fn client_ids_convert_from_strings_and_collections() {
         let text = String::from("a");
         let list = vec![text.clone()];
         let (sorted, hashed) = (BTreeSet::from(["a"]), HashSet::from(["a"]));

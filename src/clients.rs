@@ -44,16 +44,7 @@ impl Clients {
         }
     }
 
-    /// Returns the ids as text, for messages.
-    #[cfg(feature = "explain")]
-    pub(crate) fn listed(&self) -> String {
-        match self {
-            Self::Any => "any client of the pool".to_owned(),
-            Self::Only { listed, .. } => listed.to_string(),
-        }
-    }
-
-    /// Checks the client in this claim of a token.
+    /// Checks the client that a token names in this claim.
     pub(crate) fn check(&self, claim: &'static str, client: Option<&str>) -> Result<(), VerifyError> {
         let client = client.ok_or_else(|| VerifyError::missing(claim))?;
         match self {

@@ -21,15 +21,16 @@ impl UserPool {
     /// |---|---|
     /// | `AWS_COGNITO_USER_POOL_ID` | The pool id. Required. |
     /// | `AWS_COGNITO_USER_POOL_CLIENT_ID` | One client id, or several separated by commas. Required. |
-    /// | `AWS_COGNITO_REGION` | The pool's Region. Optional, because the pool id names it. Another Region than the pool id's is an error. |
+    /// | `AWS_COGNITO_REGION` | The pool's Region. Optional, because it follows from the pool id. A different Region is an error. |
     /// | `AWS_COGNITO_ISSUER` | The issuer of an emulator or a proxy, as for [`with_issuer`](Self::with_issuer). The pool id then needs no Region. |
     /// | `AWS_COGNITO_JWKS_PATH` | The URL or file of the keys. Default: `<issuer>/.well-known/jwks.json`. |
     /// | `AWS_COGNITO_TOKEN_USE` | `access` (default), `id` or `any`. |
     ///
-    /// `AWS_REGION` and `AWS_DEFAULT_REGION` are the service's own Region, which may differ from the pool's. They have no effect.
+    /// `AWS_REGION` and `AWS_DEFAULT_REGION` are the service's own Region, which may differ from the pool's. They have
+    /// no effect.
     ///
-    /// No variable can switch a check off. A variable that is set but empty is an error, because an accidentally empty value must not
-    /// select a default.
+    /// No variable can switch a check off. A variable that is set but empty is an error, because an accidentally empty
+    /// value must not select a default.
     ///
     /// # Errors
     /// [`ConfigError::InvalidVariable`] names the variable and what is wrong with it.
@@ -70,7 +71,8 @@ impl UserPool {
     }
 }
 
-/// Checks the Region that the environment names for the pool. An emulator's pool id that names no Region contradicts none.
+/// Checks the Region in the environment against the pool id. An emulator's pool id without a Region agrees with every
+/// Region.
 fn check_region(pool: &UserPool, named: Option<String>) -> Result<(), ConfigError> {
     let Some(named) = named else { return Ok(()) };
     Region::parse(&named).map_err(in_variable(REGION))?;
@@ -86,7 +88,7 @@ fn check_region(pool: &UserPool, named: Option<String>) -> Result<(), ConfigErro
     }
 }
 
-/// Logs that the service runs in another Region than the pool, which is usual but can also be a mistake.
+/// Logs that the service runs in another Region than the pool. This is common, but can also be a mistake.
 fn note_service_region(pool: &UserPool, var: impl Fn(&str) -> Option<OsString>) {
     let Some(own) = pool.id().region() else { return };
     for name in SERVICE_REGIONS {
@@ -96,7 +98,8 @@ fn note_service_region(pool: &UserPool, var: impl Fn(&str) -> Option<OsString>) 
     }
 }
 
-/// Returns an HTTP key source for a URL and a file key source for everything else, as cognitojwt reads its variable of this name.
+/// Returns an HTTP key source for a URL and a file key source for everything else, as cognitojwt reads its variable of
+/// this name.
 fn key_source(path: &str) -> Result<Arc<dyn KeySource>, ConfigError> {
     if path.contains("://") {
         Ok(Arc::new(HttpKeySource::new(path).map_err(in_variable(JWKS_PATH))?))
@@ -124,7 +127,7 @@ fn invalid(name: &'static str, reason: String) -> ConfigError {
     ConfigError::InvalidVariable { name, reason }
 }
 
-/// Names the variable that an invalid value came from. The error's kind tells which one it is; otherwise it is `read`.
+/// Names the variable of an invalid value. The error's kind determines the variable. Otherwise it is `read`.
 fn in_variable(read: &'static str) -> impl Fn(ConfigError) -> ConfigError {
     move |error| {
         let name = match &error {
@@ -147,7 +150,7 @@ mod tests {
     const GOOD: [(&str, &str); 2] = [(POOL_ID, "us-east-1_AbC123xyz"), (CLIENT_ID, "1example, 2example")];
 
     #[test]
-    fn a_pool_is_read() {
+    fn variables_describe_a_pool() {
         let derived = pool(&GOOD).unwrap();
         assert_eq!(derived.id().as_str(), "us-east-1_AbC123xyz");
         assert_eq!(derived.issuers().count(), 2);
@@ -168,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn an_emulator_is_read() {
+    fn variables_describe_an_emulator() {
         let emulator = [(POOL_ID, "local_2hX9"), (CLIENT_ID, "client"), (ISSUER, "http://localhost:9229/local_2hX9")];
         let read = pool(&emulator).unwrap();
         assert_eq!(read.issuers().collect::<Vec<_>>(), ["http://localhost:9229/local_2hX9"]);
@@ -179,12 +182,12 @@ mod tests {
             pool(&[&far[..], &[(JWKS_PATH, "/keys.json")]].concat()).unwrap().key_source_description(),
             "/keys.json"
         );
-        assert!(pool(&[&emulator[..], &[(REGION, "eu-west-1")]].concat()).is_ok(), "the pool id names no Region");
+        assert!(pool(&[&emulator[..], &[(REGION, "eu-west-1")]].concat()).is_ok(), "the pool id has no Region");
     }
 
     /// Lambda and ECS set these to the Region of the service, which may differ from the pool's.
     #[test]
-    fn region_of_the_service_may_differ_from_the_pools() {
+    fn service_region_may_differ_from_the_pool_region() {
         for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
             for value in ["eu-west-1", "us-east-1", "", "there"] {
                 let pool = pool(&[&GOOD[..], &[(name, value)]].concat());
@@ -194,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_value_names_its_variable() {
+    fn invalid_value_is_an_error_that_names_its_variable() {
         for (vars, variable) in [
             (&[][..], POOL_ID),
             (&[(POOL_ID, "us-east-1_Abc")], CLIENT_ID),
@@ -219,7 +222,10 @@ mod tests {
             );
             let text = error.to_string();
             assert!(text.contains(variable), "{text}");
-            assert!(!text.contains("UserPool::") && !text.contains("(..)"), "a method, not a variable: {text}");
+            assert!(
+                !text.contains("UserPool::") && !text.contains("(..)"),
+                "the message must name a variable, not a method: {text}"
+            );
         }
     }
 }

@@ -1,4 +1,7 @@
-//! Amazon Cognito sign-in for [axum] and tower: a layer that verifies tokens, and extractors for their typed claims.
+//! Verifies Amazon Cognito tokens for [axum] and tower.
+//!
+//! A layer verifies the bearer token of each request, and extractors give handlers its typed claims. The keys of the
+//! user pool are fetched on first use, refreshed in the background, and shared by all clones of the layer.
 //!
 //! ```no_run
 //! use axum::{Json, Router, routing::get};
@@ -9,7 +12,7 @@
 //!     let auth = CognitoAuth::new(UserPool::new("us-east-1_AbC123xyz", "1example23456789")?);
 //!
 //!     let app = Router::new()
-//!         .route("/home", get(home)) // everybody, and it knows who they are
+//!         .route("/home", get(home)) // public
 //!         .route("/me", get(me)) // 401 without a valid token
 //!         .route("/admin", get(admin).route_layer(Require::group("admins"))) // 403 without the group
 //!         .layer(auth);
@@ -34,66 +37,77 @@
 //! }
 //! ```
 //!
-//! That verifies the signature (RS256) with the pool's keys, and `iss`, `exp`, `nbf`, `token_use` and the app client of every token; it
-//! fetches the keys on first use, refreshes them in the background, follows rotations and outlives outages. The [`guide`] has the rest:
+//! By default the layer itself rejects no request. Extractors, [`Require`] rules and
+//! [`deny_by_default`](CognitoAuth::deny_by_default) do.
 //!
-//! - [`guide::getting_started`]: from an empty project to a server
-//! - [`guide::routes`]: protecting routes by sign-in, group, scope or your own rule
-//! - [`guide::claims`]: users, groups, custom claims, and your own user type
-//! - [`guide::configuration`]: user pools, app clients and issuers
-//! - [`guide::custom_checks`]: revoked sessions, locked users, suspended tenants
-//! - [`guide::token_sources`]: tokens in cookies, WebSockets and other places, and protection against cross-site requests
-//! - [`guide::rejections`]: default and custom responses to rejected requests, and discovery
-//! - [`guide::without_axum`]: tower, hyper, gRPC, Lambda and jobs
-//! - [`guide::keys`]: where keys come from, how they stay fresh, what happens when the endpoint does not answer
-//! - [`guide::security`]: every known attack on verifiers of this kind, and where it ends here
-//! - [`guide::performance`]: what a token costs, and how that was measured
-//! - [`guide::testing`]: your application's tests, without AWS
-//! - [`guide::troubleshooting`]: from the answer you see to its cause
-//! - [`guide::migrating`]: coming from cognitojwt, Flask-AWSCognito, aws-jwt-verify, jwt-authorizer or hand-written code
-//! - [`guide::defaults`]: every default and its reason
+//! A token is accepted if its RS256 signature was made with a key of the pool, and `iss`, `exp`, `nbf`, `token_use` and
+//! the app client match the configuration. Only access tokens are accepted, unless the [`UserPool`] also allows ID
+//! tokens. Profile attributes such as `email` and `custom:…` are in ID tokens. An access token has them only if a pre
+//! token generation trigger adds them.
 //!
-//! # The one way a token takes
+//! # Guide
+//!
+//! - [`guide::getting_started`]: from an empty project to a protected route
+//! - [`guide::routes`]: protecting routes, optional sign-in, and denying by default
+//! - [`guide::claims`]: reading claims, custom claims, and an application's own user type
+//! - [`guide::configuration`]: pools, app clients, issuers, environment variables and settings
+//! - [`guide::custom_checks`]: checks on every request, for example for revoked sessions and suspended tenants
+//! - [`guide::token_sources`]: cookies, WebSockets and other token sources, and CSRF
+//! - [`guide::rejections`]: the responses to rejected requests, and how to change them
+//! - [`guide::keys`]: how keys are fetched and refreshed, and what happens during an outage
+//! - [`guide::deployment`]: load balancers, Lambda, container images, proxies, logs and alerts
+//! - [`guide::single_page_applications`]: browser applications that call the API, and CORS
+//! - [`guide::without_axum`]: tower, hyper, gRPC, Lambda and background jobs
+//! - [`guide::testing`]: testing an application without AWS
+//! - [`guide::troubleshooting`]: from the response to its cause
+//! - [`guide::migrating`]: replacing cognitojwt, Flask-AWSCognito, aws-jwt-verify, jwt-authorizer or hand-written code
+//! - [`guide::security`]: known attacks on token verifiers, and how they are rejected
+//! - [`guide::performance`]: what a verification costs, and how it was measured
+//! - [`guide::defaults`]: every default value and its reason
+//!
+//! # How a token is verified
 //!
 //! ```text
 //! request
-//!   | middleware   find exactly one bearer token           none -> the reason goes into the extensions
+//!   | middleware   finds exactly one bearer token          none -> anonymous
 //!   | verifier     check(token):
-//!   |   cache      verified before, not expired, its key still in the set? ---------------------+
-//!   |   jwt        bytes -> unverified token (bounded, three parts, strict base64url, header)   |
-//!   |   pool       iss -> the configured pool                                                  |
-//!   |   keys       kid -> parsed public key       unknown -> the only place that may wait      |
-//!   |   key        RS256 signature -> the first proof                                          |
-//!   |   policy     exp, nbf, token_use, client, audience -> the second proof                   |
-//!   |   cache      <- -------------------------------------------------------------------------+
-//!   | check        the application's own, on every request
-//!   | middleware   claims into the extensions, inner service called
-//!   | require      per route: groups, scopes, what else the claims must say
+//!   |   cache      verified before, not expired, its key still in the set? ----------------+
+//!   |   jwt        bytes -> unverified token (bounded size, three parts, strict base64url) |
+//!   |   pool       iss -> the configured pool                                              |
+//!   |   keys       kid -> parsed public key        unknown -> the only step that may wait  |
+//!   |   key        RS256 signature                                                         |
+//!   |   claims     JSON -> typed claims                                                    |
+//!   |   policy     exp, nbf, iss, token_use, client, audience                              |
+//!   |   cache      insert -----------------------------------------------------------------+
+//!   | check        the application's custom checks, on every request
+//!   | middleware   claims or rejection into request extensions; inner service called
+//!   | require      per route: group, scope and other rules
 //!   v extract      the handler's argument reads the claims; it never verifies
 //! ```
 //!
-//! Each file of the source is one of these words, and a token passes it once.
+//! Each line is a file or a folder of the source, and a token passes it once.
 //!
 //! # Without axum
 //!
-//! [`CognitoAuth`] is a [`tower_layer::Layer`] for any service of `http::Request<B>`, and [`Verifier`] needs no service at all:
-//! [`guide::without_axum`].
+//! [`CognitoAuth`] is a [`tower_layer::Layer`] for any service of `http::Request<B>`. [`Verifier`] verifies a token
+//! without any service. See [`guide::without_axum`].
 //!
 //! # Features
 //!
-//! | feature | default | what it adds |
+//! Features only add API.
+//!
+//! | feature | default | adds |
 //! |---|---|---|
 //! | `axum` | yes | the extractors, and `IntoResponse` for [`AuthRejection`] |
-//! | `testing` | no | [`testing`]: a user pool in the process, and clocks for tests |
-//! | `metrics` | no | counters and gauges through the `metrics` facade; names in [`guide::keys`] |
-//!
-//! Features only add; none changes what the rest does.
+//! | `explain` | no | `explain`: explains step by step why a token was rejected, for operators and tools |
+//! | `metrics` | no | counters and gauges through the `metrics` facade, listed in [`guide::keys`] |
+//! | `testing` | no | `testing`: a user pool inside the process, and clocks for tests |
 //!
 //! [axum]: https://docs.rs/axum
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![warn(missing_docs, unreachable_pub)]
-// Nothing that input can reach may stop the program; what this crate has to say it says through `tracing`.
+// No input may cause a panic, and messages go to `tracing` only.
 #![warn(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -152,7 +166,7 @@ pub use middleware::{
 pub use pool::{TokenUse, UserPool, UserPoolId};
 pub use verifier::{Verifier, VerifierBuilder};
 
-/// The examples of the README are compiled and run as well.
+/// Compiles and runs the README's examples.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,7 +1,7 @@
 //! [`UserPool`]: a user pool, and the conditions under which its tokens are accepted.
 //!
-//! A pool is checked when it is made, at start-up. A `UserPool` never has an invalid pool id, an empty list of clients, or a key URL that
-//! must not be fetched.
+//! A pool is checked when it is made, at start-up. A `UserPool` never has an invalid pool id, an empty list of clients,
+//! or a key URL that must not be fetched.
 
 use std::{borrow::Cow, fmt, path::PathBuf, sync::Arc};
 
@@ -58,8 +58,8 @@ pub struct UserPool {
 impl UserPool {
     /// Creates an AWS pool that accepts tokens of these app clients.
     ///
-    /// Accepts access tokens only (see [`allow_token_use`](Self::allow_token_use)) and both issuer forms, and takes the keys from the
-    /// pool's `jwks.json`. Client ids can be a string, or an array, slice, `Vec` or set of strings.
+    /// Accepts access tokens only (see [`allow_token_use`](Self::allow_token_use)) and both issuer forms, and takes the
+    /// keys from the pool's `jwks.json`. Client ids can be a string, or an array, slice, `Vec` or set of strings.
     ///
     /// # Errors
     /// [`ConfigError`] if the pool id or a client id does not have Cognito's form, or if there is no client id.
@@ -71,8 +71,8 @@ impl UserPool {
 
     /// Creates an AWS pool that accepts tokens of any app client.
     ///
-    /// **This weakens a check.** Every client of every application that shares the pool can then call this API, and so can anybody who
-    /// may create an app client. It suits a gateway that serves all of them.
+    /// **This weakens a check.** Every client of every application that shares the pool can then call this API, and so
+    /// can everyone who may create an app client. It suits a gateway for all applications.
     ///
     /// # Errors
     /// [`ConfigError::InvalidPoolId`] if the pool id does not have Cognito's form.
@@ -82,8 +82,8 @@ impl UserPool {
 
     /// Creates a pool with a custom issuer: an emulator, or a proxy in front of Cognito.
     ///
-    /// A token's `iss` must equal `issuer` exactly. The keys are at `<issuer>/.well-known/jwks.json` unless another key source is set,
-    /// for example with [`jwks_url`](Self::jwks_url). The pool id needs no Region.
+    /// A token's `iss` must equal `issuer` exactly. The keys are at `<issuer>/.well-known/jwks.json` unless another key
+    /// source is set, for example with [`jwks_url`](Self::jwks_url). The pool id needs no Region.
     ///
     /// ```
     /// # use axum_cognito::UserPool;
@@ -93,8 +93,9 @@ impl UserPool {
     /// ```
     ///
     /// # Errors
-    /// [`ConfigError`] as for [`new`](Self::new), if `issuer` is not an `http` or `https` URL without query and fragment, or if it is a
-    /// plain HTTP URL of another host (see [`dangerous_http_issuer`](Self::dangerous_http_issuer)).
+    /// [`ConfigError`] as for [`new`](Self::new), if `issuer` is not an `http` or `https` URL without query and
+    /// fragment, or if it is a plain HTTP URL of another host (see
+    /// [`dangerous_http_issuer`](Self::dangerous_http_issuer)).
     pub fn with_issuer(
         pool_id: impl AsRef<str>,
         client_ids: impl ClientIds,
@@ -107,8 +108,8 @@ impl UserPool {
 
     /// Creates a pool like [`with_issuer`](Self::with_issuer), and also allows plain HTTP to other hosts.
     ///
-    /// **This weakens a check.** Anybody on the network between the two hosts can replace the keys, and so forge any token. It is meant
-    /// for an emulator in the private network of a test, for example with `docker compose`.
+    /// **This weakens a check.** An attacker on the network between the two hosts can replace the keys and forge any
+    /// token. Use it only for an emulator in the private network of a test, for example with `docker compose`.
     ///
     /// # Errors
     /// As for [`with_issuer`](Self::with_issuer), except for plain HTTP.
@@ -174,12 +175,12 @@ impl UserPool {
 
     /// Requires access tokens to have this `aud`, the resource that the client requested at sign-in.
     ///
-    /// Cognito calls this resource binding (RFC 8707). Call it again to accept further audiences: each access token must then have one of
-    /// them. To accept a bound token without requiring one, use [`allow_audience`](Self::allow_audience). ID tokens are not affected,
-    /// because their `aud` is the client id.
+    /// Cognito calls this resource binding (RFC 8707). Call it again to accept further audiences: each access token
+    /// must then have one of them. To accept a bound token without requiring one, use
+    /// [`allow_audience`](Self::allow_audience). ID tokens are not affected, because their `aud` is the client id.
     ///
-    /// Without this setting an access token is accepted if it has no `aud`, or if `aud` equals its `client_id`. Tokens for other audiences
-    /// are rejected (RFC 7519 §4.1.3).
+    /// Without this setting an access token is accepted if it has no `aud`, or if `aud` equals its `client_id`. Tokens
+    /// for other audiences are rejected (RFC 7519 §4.1.3).
     ///
     /// ```
     /// # use axum_cognito::UserPool;
@@ -196,8 +197,9 @@ impl UserPool {
 
     /// Also accepts access tokens with this `aud`.
     ///
-    /// Access tokens without an `aud` are still accepted, unless [`audience`](Self::audience) requires one. This suits an API that some
-    /// clients call with bound tokens and others with tokens from an SDK sign-in, which Cognito never binds.
+    /// Access tokens without an `aud` are still accepted, unless [`audience`](Self::audience) requires one. This suits
+    /// an API that some clients call with bound tokens and others with tokens from an SDK sign-in, which Cognito never
+    /// binds.
     ///
     /// # Errors
     /// [`ConfigError::EmptyAudience`] if it is empty.
@@ -208,8 +210,8 @@ impl UserPool {
 
     /// Accepts access tokens with any `aud`, and replaces earlier audience settings.
     ///
-    /// **This weakens a check.** A token that a client obtained for another API, and that this API's clients never meant to send here, is
-    /// then accepted. Another API that receives such tokens can replay them (RFC 8707 §1).
+    /// **This weakens a check.** A token that a client obtained for another API, and that this API's clients never
+    /// meant to send here, is then accepted. Another API that receives such tokens can replay them (RFC 8707 §1).
     #[must_use]
     pub fn dangerous_any_audience(mut self) -> Self {
         self.policy.audience = AudienceRule::Any;
@@ -222,8 +224,8 @@ impl UserPool {
     /// Accepts only one of the two issuer forms.
     ///
     /// # Errors
-    /// [`ConfigError::IssuerFormNotApplicable`] for a pool with a custom issuer, [`ConfigError::ReplicaNeedsOriginalForm`] for the updated
-    /// form on a pool with replica Regions.
+    /// [`ConfigError::IssuerFormNotApplicable`] for a pool with a custom issuer,
+    /// [`ConfigError::ReplicaNeedsOriginalForm`] for the updated form on a pool with replica Regions.
     pub fn issuer_form(mut self, only: IssuerForm) -> Result<Self, ConfigError> {
         self.issuers.set_form(&self.id, only)?;
         Ok(self)
@@ -231,8 +233,8 @@ impl UserPool {
 
     /// Accepts tokens that a replica of the pool in another Region issues under the original issuer form.
     ///
-    /// Such an issuer has the replica's Region in its host and the same pool id. Naming a Region twice, or the pool's own Region, changes
-    /// nothing.
+    /// Such an issuer has the replica's Region in its host and the same pool id. Naming a Region twice, or the pool's
+    /// own Region, changes nothing.
     ///
     /// # Errors
     /// [`ConfigError::InvalidRegion`] if it is not the name of a Region. [`ConfigError::IssuerFormNotApplicable`] and
@@ -244,8 +246,8 @@ impl UserPool {
 
     /// Accepts another issuer, compared exactly. Its tokens are verified with this pool's keys.
     ///
-    /// This is for issuers that AWS does not document, such as FIPS hosts in GovCloud, and for proxies. Naming an issuer twice changes
-    /// nothing.
+    /// This is for issuers that AWS does not document, such as FIPS hosts in GovCloud, and for proxies. Naming an
+    /// issuer twice changes nothing.
     ///
     /// # Errors
     /// [`ConfigError::InvalidIssuer`] if it is not an `http` or `https` URL without query and fragment.
@@ -257,7 +259,8 @@ impl UserPool {
 
 /// Key sources.
 impl UserPool {
-    /// Fetches the keys from this URL instead of the pool's own, for example from an emulator, a mirror or another Region.
+    /// Fetches the keys from this URL instead of the pool's own, for example from an emulator, a mirror or another
+    /// Region.
     ///
     /// # Errors
     /// [`ConfigError::InvalidJwksUrl`] if it is not an `https` URL. Plain `http` is allowed to loopback addresses.
@@ -271,9 +274,9 @@ impl UserPool {
         self.key_source(FileKeySource::new(path))
     }
 
-    /// Uses these keys only, without any I/O. This suits hosts that cannot reach Cognito, and tests.
+    /// Verifies with these keys only, without any I/O. This suits hosts that cannot reach Cognito, and tests.
     ///
-    /// When the pool rotates its keys, the program must be restarted with the new ones.
+    /// If the pool rotates its keys, the program must be restarted with the new keys.
     ///
     /// # Errors
     /// [`ConfigError::InvalidJwks`] if the set contains no RSA key that can verify a token.
@@ -283,7 +286,7 @@ impl UserPool {
 
     /// Verifies with the keys of this JWKS document only, without any I/O. `json` is the text of a `jwks.json`.
     ///
-    /// If the pool rotates its keys, the program must be given the new ones.
+    /// If the pool rotates its keys, the program must be restarted with the new keys.
     ///
     /// # Errors
     /// [`ConfigError::InvalidJwks`] if the document is not a key set, or contains no RSA key that could verify a token.
@@ -299,7 +302,7 @@ impl UserPool {
     }
 }
 
-/// What is configured.
+/// Getters.
 impl UserPool {
     /// Returns the pool's id.
     pub fn id(&self) -> &UserPoolId {
@@ -334,7 +337,7 @@ impl UserPool {
         self.policy.uses.iter()
     }
 
-    /// Returns every accepted issuer once, as it must stand in `iss`. The first is the pool's own.
+    /// Returns every accepted issuer once, exactly as `iss` must contain it. The pool's own issuer comes first.
     pub fn issuers(&self) -> impl Iterator<Item = Cow<'_, str>> {
         self.issuers.all(&self.id).into_iter()
     }
@@ -380,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_pool_id_is_rejected_by_name() {
+    fn invalid_pool_id_is_an_error_that_contains_it() {
         for id in
             ["", "us-east-1", "US-EAST-1_Abc123", "useast1_Abc123", "us-east_Abc123", "us-east-123_Abc", "local_2hX9"]
         {
@@ -392,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_are_named_explicitly() {
+    fn at_least_one_valid_client_id_is_required() {
         let none: [&str; 0] = [];
         assert_eq!(
             UserPool::new("us-east-1_Abc", none).unwrap_err(),
@@ -447,7 +450,7 @@ mod tests {
         let own = pool().issuer_form(IssuerForm::Updated).and_then(|pool| pool.replica_region("us-east-1"));
         assert_eq!(issuers(own.unwrap()), [updated]);
         let kept = pool().additional_issuer(original).and_then(|pool| pool.issuer_form(IssuerForm::Updated));
-        assert_eq!(issuers(kept.unwrap()), [updated, original], "an issuer that was named stays");
+        assert_eq!(issuers(kept.unwrap()), [updated, original], "an added issuer stays");
     }
 
     #[test]

@@ -3,10 +3,6 @@
 // Without `explain`, the steps are recorded but not public.
 #![cfg_attr(not(feature = "explain"), allow(dead_code, unreachable_pub))]
 
-use std::fmt;
-
-use serde::{Serialize, Serializer};
-
 /// A check that a token must pass.
 ///
 /// The steps run in the order of `Ord`, so a rejected token passed all steps before the failed one. Several steps can
@@ -24,6 +20,7 @@ use serde::{Serialize, Serializer};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
+#[allow(unreachable_pub, reason = "public only with the feature `explain`")]
 pub enum VerificationStep {
     /// The token is not longer than the verifier's limit.
     Length,
@@ -59,64 +56,4 @@ pub enum VerificationStep {
     Subject,
     /// The `aud` of an access token is absent, its client id, or a configured audience.
     Audience,
-}
-
-impl VerificationStep {
-    /// All steps, in the order in which they run.
-    pub const ALL: [Self; 17] = [
-        Self::Length,
-        Self::Parts,
-        Self::Header,
-        Self::Algorithm,
-        Self::HeaderMembers,
-        Self::KeyId,
-        Self::Payload,
-        Self::Issuer,
-        Self::Key,
-        Self::Signature,
-        Self::ClaimTypes,
-        Self::Expiry,
-        Self::NotBefore,
-        Self::TokenUse,
-        Self::Client,
-        Self::Subject,
-        Self::Audience,
-    ];
-
-    /// Returns the step in `snake_case`, as in JSON explanations.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Length => "length",
-            Self::Parts => "parts",
-            Self::Header => "header",
-            Self::Algorithm => "algorithm",
-            Self::HeaderMembers => "header_members",
-            Self::KeyId => "key_id",
-            Self::Payload => "payload",
-            Self::Issuer => "issuer",
-            Self::Key => "key",
-            Self::Signature => "signature",
-            Self::ClaimTypes => "claim_types",
-            Self::Expiry => "expiry",
-            Self::NotBefore => "not_before",
-            Self::TokenUse => "token_use",
-            Self::Client => "client",
-            Self::Subject => "subject",
-            Self::Audience => "audience",
-        }
-    }
-}
-
-/// Shows the step in words, such as `token use`.
-impl fmt::Display for VerificationStep {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.as_str().replace('_', " "))
-    }
-}
-
-/// Serializes as [`as_str`](VerificationStep::as_str).
-impl Serialize for VerificationStep {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.as_str().serialize(serializer)
-    }
 }

@@ -12,12 +12,7 @@ use super::{
     scopes::Scopes,
     verified::VerifiedToken,
 };
-use crate::{
-    pool_id::UserPoolId,
-    time::unix_seconds,
-    token_source::TokenSource,
-    token_use::TokenUse,
-};
+use crate::{pool_id::UserPoolId, time::unix_seconds, token_source::TokenSource, token_use::TokenUse};
 
 /// The verified claims of an access token or ID token. `custom:` attributes, `email` and the other profile claims are
 /// in ID tokens, and reach an access token only through a pre-token-generation trigger.

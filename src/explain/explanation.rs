@@ -1,13 +1,10 @@
-//! The explanation of one token.
+//! [`Explanation`]: the result of every step for one token.
 
 use std::fmt::{self, Write as _};
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-use super::{
-    advice::Advice,
-    reading::{Reading, Rules},
-};
+use super::{advice::Advice, causes, reading::Reading, rules::Rules};
 use crate::{
     claims::CognitoClaims,
     error::VerifyError,
@@ -17,15 +14,17 @@ use crate::{
 };
 
 impl Verifier {
-    /// Says why a token is refused, or that it is accepted: every check of its path with what was expected, what the token says, the usual
-    /// cause and what to do about it.
+    /// Explains why a token is accepted or rejected.
     ///
-    /// **For operators.** An explanation shows what the caller wrote and how this verifier is configured: never send one to a caller, and
-    /// mind who reads the log that you write it to. `examples/explain.rs` is a program around it.
+    /// The explanation lists every step of the verification with the expected value, the token's value, and, for the
+    /// failed step, the usual cause and a fix. `examples/explain.rs` is a command-line tool around this method.
     ///
-    /// The verdict is the one of [`verify`](Self::verify), which it asks past the cache, so that every check really happens; like
-    /// `verify` it can wait for keys. It is not counted in the metrics, and remembers nothing. Hand it exactly what would follow
-    /// `Bearer ` in the header.
+    /// **For operators only.** An explanation contains values from the token and from the verifier's configuration.
+    /// Never send one to a client, and restrict access to a log that contains one.
+    ///
+    /// The decision is that of [`verify`](Self::verify) without the token cache, so every step really runs. Like
+    /// `verify`, it waits for a key fetch if the key is unknown. It is not counted in metrics and `status()`, and its
+    /// token is not cached. `token` is the text after `Bearer ` in the header.
     ///
     /// ```
     /// use axum_cognito::{Verifier, explain::{StepOutcome, VerificationStep}, testing::FakeUserPool};
@@ -40,7 +39,7 @@ impl Verifier {
     /// assert_eq!((failed.expected.as_deref(), failed.actual.as_deref()), (Some("access"), Some("id")));
     /// assert!(failed.fix.as_ref().unwrap().contains("send the access token"));
     ///
-    /// // The checks before it have passed, the others were not reached.
+    /// // Earlier steps passed, and later steps were not reached.
     /// assert_eq!(explanation.step(VerificationStep::Signature).unwrap().outcome, StepOutcome::Passed);
     /// assert_eq!(explanation.step(VerificationStep::Client).unwrap().outcome, StepOutcome::NotReached);
     ///
@@ -48,60 +47,60 @@ impl Verifier {
     /// # });
     /// ```
     pub async fn explain(&self, token: &str) -> Explanation {
-        let verdict = self.check_with_retry(|now| self.inner.verify_at(token, now)).await.map(CognitoClaims::new);
+        let result = self.check_with_retry(|now| self.inner.verify_at(token, now)).await;
         let reading = Reading::of(token, self.inner.max_token_bytes);
         let rules = Rules::of(&self.inner, &reading, self.inner.clock.now());
-        Explanation::new(verdict, &reading, &rules)
+        Explanation::new(result.map(CognitoClaims::new), &reading, &rules)
     }
 }
 
-/// What became of one token, check by check; from [`Verifier::explain`].
+/// The result of every verification step for one token. [`Verifier::explain`] returns it.
 ///
-/// `Display` is a table for people, several lines long and without colour; control characters of the token come escaped. `Serialize`
-/// is the same for programs: `accepted`, `kind`, `reason` and `claim` of the [`VerifyError`], and `steps`. `Debug` shows nothing of
-/// the token.
+/// `Display` writes a table of several lines, in which control characters of the token are escaped. `Serialize` writes
+/// `accepted`, the `kind`, `reason` and `claim` of the [`VerifyError`], and `steps`. `Debug` contains no value from the
+/// token.
 ///
-/// **It shows what the caller wrote**, which may be personal or forged. It is made for whoever runs the service and never for an answer.
+/// **It contains values from the token**, which may be personal or forged. Never send it to a client.
 #[derive(Clone)]
 pub struct Explanation {
-    verdict: Result<CognitoClaims, VerifyError>,
+    result: Result<CognitoClaims, VerifyError>,
     steps: Vec<ExplainedStep>,
 }
 
-/// One step of the path, and how a token fared.
+/// The result of one step for a token.
 #[derive(Clone, Serialize)]
 #[non_exhaustive]
 pub struct ExplainedStep {
-    /// Which step.
+    /// The step.
     pub step: VerificationStep,
-    /// Whether the token passed it.
+    /// Whether the token passed the step.
     pub outcome: StepOutcome,
-    /// What the configuration, the keys or the clock ask for. [`None`] where the step was not reached.
+    /// What the configuration, the keys or the clock require. [`None`] if the step was not reached.
     pub expected: Option<String>,
-    /// What the token says, cut off after 256 characters. **The caller wrote this.** [`None`] where the step was not reached, or where
-    /// there is nothing to show.
+    /// The token's value, truncated after 256 characters. **It is untrusted input.** [`None`] if the step was not
+    /// reached, or if the token has no such value.
     pub actual: Option<String>,
-    /// What usually causes this, in a sentence or two; only where the step failed.
+    /// The usual cause. [`None`] unless the step failed.
     pub cause: Option<String>,
-    /// What to do about it; only where the step failed.
+    /// How to fix it. [`None`] unless the step failed.
     pub fix: Option<String>,
 }
 
-/// How a token fared in one step.
+/// Whether a token passed a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum StepOutcome {
     /// The token passed.
     Passed,
-    /// The token was refused here. That is one step at most, and the last that happened.
+    /// The token was rejected in this step. At most one step fails.
     Failed,
-    /// The token was refused before.
+    /// The token was rejected in an earlier step.
     NotReached,
 }
 
 impl StepOutcome {
-    /// In words: `passed`, `failed` or `not reached`.
+    /// Returns `passed`, `failed` or `not reached`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Passed => "passed",
@@ -112,40 +111,40 @@ impl StepOutcome {
 }
 
 impl Explanation {
-    fn new(verdict: Result<CognitoClaims, VerifyError>, reading: &Reading<'_>, rules: &Rules<'_>) -> Self {
-        let error = verdict.as_ref().err();
+    fn new(result: Result<CognitoClaims, VerifyError>, reading: &Reading<'_>, rules: &Rules<'_>) -> Self {
+        let error = result.as_ref().err();
         let steps = VerificationStep::ALL.into_iter().map(|step| match error {
             Some(error) if step > error.step() => ExplainedStep::not_reached(step),
             Some(error) if step == error.step() => ExplainedStep::failed(error, reading, rules),
             _ => ExplainedStep::passed(step, reading, rules),
         });
-        Self { steps: steps.collect(), verdict }
+        Self { steps: steps.collect(), result }
     }
 
-    /// The verdict: that of [`Verifier::verify`].
+    /// Returns the result that [`Verifier::verify`] returns for the token.
     ///
     /// # Errors
-    /// The [`VerifyError`] of a token that is refused.
-    pub fn verdict(&self) -> Result<&CognitoClaims, &VerifyError> {
-        self.verdict.as_ref()
+    /// Returns the [`VerifyError`] of a rejected token.
+    pub fn result(&self) -> Result<&CognitoClaims, &VerifyError> {
+        self.result.as_ref()
     }
 
-    /// Whether the token is accepted.
+    /// Returns `true` if the token is accepted.
     pub fn is_accepted(&self) -> bool {
-        self.verdict.is_ok()
+        self.result.is_ok()
     }
 
-    /// Returns every step in the order of the path: those that passed, the one that failed, and those that were not reached.
+    /// Returns all steps in the order in which they run.
     pub fn steps(&self) -> &[ExplainedStep] {
         &self.steps
     }
 
-    /// How the token fared in this step.
+    /// Returns the result of this step.
     pub fn step(&self, step: VerificationStep) -> Option<&ExplainedStep> {
         self.steps.iter().find(|explained| explained.step == step)
     }
 
-    /// The step that refused the token; [`None`] for one that is accepted.
+    /// Returns the step that rejected the token, or [`None`] if the token is accepted.
     pub fn failed(&self) -> Option<&ExplainedStep> {
         self.steps.iter().find(|step| step.outcome == StepOutcome::Failed)
     }
@@ -160,16 +159,16 @@ impl ExplainedStep {
     fn failed(error: &VerifyError, reading: &Reading<'_>, rules: &Rules<'_>) -> Self {
         let step = error.step();
         let (expected, actual) = (rules.expected(step, reading), reading.actual(step));
-        // The error's own words, except where it counts in Unix seconds, which nobody reads.
+        // The error's own values, except for times, which it has as Unix seconds.
         let (expected, actual) = match step {
             VerificationStep::Expiry | VerificationStep::NotBefore => (expected, actual),
             _ => (error.expected().map(str::to_owned).or(expected), error.actual().map(str::to_owned).or(actual)),
         };
-        let (expected, actual) = match rules.trouble_with_keys(error) {
-            Some((from, trouble)) => (Some(from), Some(trouble)),
+        let (expected, actual) = match rules.key_failure(error) {
+            Some((source, failure)) => (Some(source), Some(failure)),
             None => (expected, actual),
         };
-        let Advice { cause, fix } = Advice::on(error, reading, rules);
+        let Advice { cause, fix } = causes::advise(error, reading, rules);
         let (cause, fix) = (Some(cause.into_owned()), Some(fix.into_owned()));
         Self { step, outcome: StepOutcome::Failed, expected, actual, cause, fix }
     }
@@ -181,13 +180,13 @@ impl ExplainedStep {
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.verdict {
+        match &self.result {
             Ok(claims) => {
                 let (token_use, pool) = (claims.token_use(), claims.pool());
                 let until = utc(unix_seconds(claims.expires_at()));
-                writeln!(f, "accepted: the {token_use} token of the pool {pool} is good until {until}\n")?;
+                writeln!(f, "accepted: the {token_use} token of the pool {pool} is valid until {until}\n")?;
             }
-            Err(error) => writeln!(f, "refused: {}\n", error.reason())?,
+            Err(error) => writeln!(f, "rejected: {}\n", error.reason())?,
         }
         for step in &self.steps {
             write!(f, "{step}")?;
@@ -196,12 +195,12 @@ impl fmt::Display for Explanation {
     }
 }
 
-/// A line, or a paragraph where the step failed.
+/// Writes one line, or a paragraph if the step failed.
 impl fmt::Display for ExplainedStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "  {:<13}", self.outcome.as_str())?;
         match &self.actual {
-            Some(actual) if self.outcome != StepOutcome::Failed => writeln!(f, "{:<16}{}", self.step, Shown(actual))?,
+            Some(actual) if self.outcome != StepOutcome::Failed => writeln!(f, "{:<16}{}", self.step, Escaped(actual))?,
             _ => writeln!(f, "{}", self.step)?,
         }
         if self.outcome != StepOutcome::Failed {
@@ -209,7 +208,7 @@ impl fmt::Display for ExplainedStep {
         }
         for (name, text) in [("expected", &self.expected), ("actual", &self.actual)] {
             if let Some(text) = text {
-                writeln!(f, "{:15}{name:<16}{}", "", Shown(text))?;
+                writeln!(f, "{:15}{name:<16}{}", "", Escaped(text))?;
             }
         }
         for (name, text) in [("cause", &self.cause), ("fix", &self.fix)] {
@@ -221,11 +220,11 @@ impl fmt::Display for ExplainedStep {
     }
 }
 
-/// Text that the caller may have written, fit for a terminal: what would move the cursor, change colours or turn the direction of
-/// writing comes escaped.
-struct Shown<'t>(&'t str);
+/// Escapes text from the token for a terminal: control characters, escape sequences and characters that change the
+/// writing direction.
+struct Escaped<'t>(&'t str);
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for char in self.0.chars() {
             match char {
@@ -239,7 +238,7 @@ impl fmt::Display for Shown<'_> {
 
 impl Serialize for Explanation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let error = self.verdict.as_ref().err();
+        let error = self.result.as_ref().err();
         let mut object = serializer.serialize_struct("Explanation", 5)?;
         object.serialize_field("accepted", &self.is_accepted())?;
         object.serialize_field("kind", &error.map(|error| error.kind().as_str()))?;
@@ -252,11 +251,11 @@ impl Serialize for Explanation {
 
 impl fmt::Debug for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Explanation").field("verdict", &self.verdict).finish_non_exhaustive()
+        f.debug_struct("Explanation").field("result", &self.result).finish_non_exhaustive()
     }
 }
 
-/// Without what the token says, which belongs into no log.
+/// Omits values from the token, which must not appear in logs.
 impl fmt::Debug for ExplainedStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ExplainedStep")

@@ -1,12 +1,15 @@
 //! Explains step by step why a token was rejected. For operators and tools.
 //!
-//! The result comes from the real verification: [`Verifier::explain`](crate::Verifier::explain) runs the same steps as `verify`, without the
-//! token cache, and the [`VerifyError`](crate::VerifyError) itself names the failed step. Nothing in this module decides about a token. It
-//! only reads the token for display, and adds the usual cause and fix.
+//! [`Verifier::explain`](crate::Verifier::explain) runs the same steps as `verify`, without the token cache, and the
+//! [`VerifyError`](crate::VerifyError) itself names the failed step. This module makes no decision about a token. It
+//! reads the token again for display, and adds the usual cause and a fix.
 
 mod advice;
+mod causes;
 mod explanation;
 mod reading;
+mod rules;
+mod step;
 
 pub use explanation::{ExplainedStep, Explanation, StepOutcome};
 

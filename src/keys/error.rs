@@ -1,32 +1,32 @@
-//! Why keys could not be had.
+//! Errors of key fetches.
 
 use std::{borrow::Cow, error::Error, fmt, sync::Arc};
 
-/// What went wrong with one look for keys, told apart so that an operator knows where to search.
+/// The kind of a failed key fetch. It tells an operator where to look for the cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FetchErrorKind {
-    /// The connection broke, or the file could not be read, before the whole document was there.
+    /// The document could not be read completely, because the connection broke or the file is unreadable.
     Body,
-    /// The look ended unfinished, because its runtime was shut down or the source panicked.
+    /// The fetch did not complete, because its runtime was shut down or the key source panicked.
     Cancelled,
-    /// The host was not found or did not accept a connection.
+    /// The host was not found, or did not accept the connection.
     Connect,
-    /// The document is JSON, but without a non-empty array `keys`.
+    /// The document is JSON, but has no array `keys`, or an empty one.
     NoKeys,
-    /// There are keys, but none is fit for verifying a Cognito token.
+    /// The document contains keys, but none can verify a Cognito token.
     NoUsableKeys,
-    /// The document is not JSON: an error page, perhaps, or cut off.
+    /// The document is not JSON, for example an error page or a truncated document.
     NotJson,
-    /// A source of the application's failed in its own way.
+    /// The application's key source returned an error of another type.
     Other,
-    /// The endpoint redirects. Redirects are not followed: whoever controls the target would control the keys.
+    /// The endpoint redirects. Redirects are not followed, because the target's owner would control the keys.
     Redirect,
-    /// The endpoint answered with another status than 200 or 304.
+    /// The endpoint responded with a status other than 200 and 304.
     Status,
-    /// There was no complete answer in time.
+    /// The fetch did not complete within the fetch timeout.
     Timeout,
-    /// The TLS handshake failed: certificate, host name, protocol, or no TLS at the other end.
+    /// The TLS handshake failed, for example because of the certificate, the host name or the protocol.
     Tls,
     /// The document is longer than 256 KiB.
     TooLarge,
@@ -35,7 +35,7 @@ pub enum FetchErrorKind {
 }
 
 impl FetchErrorKind {
-    /// A name for metrics and status pages, in lower case with underscores.
+    /// Returns the kind in `snake_case`, as in logs, metrics and `status()`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Body => "body",
@@ -55,7 +55,7 @@ impl FetchErrorKind {
     }
 }
 
-/// One look for keys that brought none.
+/// A failed key fetch.
 #[derive(Clone)]
 pub struct FetchError {
     kind: FetchErrorKind,
@@ -64,26 +64,26 @@ pub struct FetchError {
 }
 
 impl FetchError {
-    /// An error with a message for the operator: lower case, without a full stop.
+    /// Creates an error. `message` tells the operator what failed, in lower case without a full stop.
     pub fn new(kind: FetchErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self { kind, message: message.into(), source: None }
     }
 
-    /// Adds the error behind this one.
+    /// Sets the underlying error, which [`source`](Error::source) returns and the message includes.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(Arc::from(source.into()));
         self
     }
 
-    /// What went wrong.
+    /// Returns the kind of failure.
     pub fn kind(&self) -> FetchErrorKind {
         self.kind
     }
 }
 
 impl fmt::Display for FetchError {
-    /// The message, and behind it the chain of causes, since that is where network errors say what happened.
+    /// Writes the message and its chain of causes. Network errors often tell the reason only in their causes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         let mut cause = self.source();
@@ -110,16 +110,16 @@ impl Error for FetchError {
     }
 }
 
-/// No usable keys for at least one pool: what [`ready`](crate::Verifier::ready) answers.
+/// At least one pool has no usable keys. [`Verifier::ready`](crate::Verifier::ready) returns it.
 ///
-/// The message names each pool concerned, where its keys should come from, and the cause.
+/// The message names each such pool, its key source, and the cause.
 #[derive(Clone, Debug)]
 pub struct KeysError {
     pub(crate) pools: Vec<(String, String, FetchError)>,
 }
 
 impl KeysError {
-    /// The pools without keys: pool id, where the keys should come from, and what happened.
+    /// Returns the pool id, the key source and the error of each pool without keys.
     pub fn pools(&self) -> impl Iterator<Item = (&str, &str, &FetchError)> {
         self.pools.iter().map(|(pool, from, error)| (pool.as_str(), from.as_str(), error))
     }
@@ -146,17 +146,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_tell_the_whole_chain() {
+    fn message_contains_the_chain_of_causes() {
         let error = |message: &'static str| FetchError::new(FetchErrorKind::Connect, message).caused_by("refused");
-        assert_eq!(error("no answer").to_string(), "no answer: refused");
+        assert_eq!(error("no response").to_string(), "no response: refused");
         assert_eq!(
-            format!("{:?}", error("no answer")),
-            "FetchError { kind: Connect, message: no answer: refused, .. }"
+            format!("{:?}", error("no response")),
+            "FetchError { kind: Connect, message: no response: refused, .. }"
         );
         let pools = ["one", "two"].map(|pool| (pool.to_owned(), "there".to_owned(), error(pool)));
         let error = KeysError { pools: pools.into() };
-        let told = |pool| format!("no keys for the user pool `{pool}` from `there`: {pool}: refused");
-        assert_eq!(error.to_string(), format!("{}; {}", told("one"), told("two")));
+        let message = |pool| format!("no keys for the user pool `{pool}` from `there`: {pool}: refused");
+        assert_eq!(error.to_string(), format!("{}; {}", message("one"), message("two")));
         assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("one: refused"));
     }
 }

@@ -13,8 +13,9 @@ use crate::error::ConfigError;
 
 /// Fetches keys from a JWKS endpoint. Every pool uses this source by default.
 ///
-/// The endpoint's certificate is verified against the root certificates of the host. Redirects are not followed, proxy variables
-/// of the environment are ignored, and each fetch opens a new connection. A request contains nothing from any token.
+/// The endpoint's certificate is verified against the root certificates of the host. Redirects are not followed, proxy
+/// variables of the environment are ignored, and each fetch opens a new connection. A request contains nothing from any
+/// token.
 ///
 /// To fetch keys with another HTTP client, use [`FnKeySource`](super::FnKeySource).
 ///
@@ -55,8 +56,8 @@ impl HttpKeySource {
 
     /// Creates a source for an `https` or `http` URL on any host.
     ///
-    /// **This weakens a check.** Over plain HTTP, anyone between the two hosts can replace the keys and forge any token. Use it only
-    /// for an emulator in the private network of a test.
+    /// **This weakens a check.** Over plain HTTP, anyone between the two hosts can replace the keys and forge any
+    /// token. Use it only for an emulator in the private network of a test.
     ///
     /// # Errors
     /// Returns [`ConfigError::InvalidJwksUrl`] for any other URL, and for a URL with a user name, password or fragment.
@@ -67,8 +68,8 @@ impl HttpKeySource {
 
     /// Sends requests through this HTTP proxy.
     ///
-    /// The URL's scheme is `http` or `https`. A user name and password in the URL are sent to the proxy, and are never logged. The
-    /// variables `HTTPS_PROXY` and `NO_PROXY` have no effect on this source.
+    /// The URL's scheme is `http` or `https`. A user name and password in the URL are sent to the proxy, and are never
+    /// logged. The variables `HTTPS_PROXY` and `NO_PROXY` have no effect on this source.
     ///
     /// # Errors
     /// Returns [`ConfigError::InvalidProxyUrl`] if the URL is not an absolute `http` or `https` URL.
@@ -233,8 +234,8 @@ async fn read(mut response: Response) -> Result<Vec<u8>, FetchError> {
     }
 }
 
-/// Returns the remaining freshness: `max-age` of `Cache-Control` minus `Age` (RFC 9111 §4.2). It is zero for `no-store` and
-/// `no-cache`.
+/// Returns the remaining freshness: `max-age` of `Cache-Control` minus `Age` (RFC 9111 §4.2). It is zero for `no-store`
+/// and `no-cache`.
 fn max_age(headers: &HeaderMap) -> Option<Duration> {
     let directives = || {
         let values = headers.get_all(CACHE_CONTROL).into_iter().filter_map(|value| value.to_str().ok());
@@ -265,8 +266,8 @@ fn fetch_error(error: reqwest::Error, message: &'static str) -> FetchError {
     FetchError::new(kind, message).caused_by(error.without_url())
 }
 
-/// A failed handshake is an I/O error of one of two kinds, and a failed connection never is. The error may be wrapped in another I/O
-/// error, whose `source` skips the wrapped error.
+/// A failed handshake is an I/O error of one of two kinds, and a failed connection never is. The error may be wrapped
+/// in another I/O error, whose `source` skips the wrapped error.
 fn is_tls(error: &reqwest::Error) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -382,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn root_certificates_are_parsed_at_once() {
+    fn root_certificates_are_parsed_at_startup() {
         let invalid = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let unfinished = "-----BEGIN CERTIFICATE-----\nAAAA\n";
         for pem in ["", "text", invalid, unfinished] {

@@ -1,4 +1,4 @@
-//! Keys from a file.
+//! [`FileKeySource`]: keys from a file.
 
 use std::{
     borrow::Cow,
@@ -16,48 +16,49 @@ use tokio::sync::oneshot;
 
 use super::{FetchError, FetchErrorKind, KeyDocument, KeyFuture, KeySource, KeyUpdate, Validators, set::DOCUMENT_MAX};
 
-/// A JWKS file. It is read at the start, at every refresh and when a token names an unknown key, so replacing the file
-/// replaces the keys.
+/// Reads keys from a JWKS file. See [`UserPool::jwks_file`](crate::UserPool::jwks_file).
 ///
-/// Replace it by renaming a complete file over it. A file that is read half written is no key set, and the keys in use stay.
+/// The file is read at every key refresh and for a token with an unknown `kid`, so a new file replaces the keys. To
+/// replace the file, rename a complete file over it. A half-written file is not a key set, and the current keys stay in
+/// use.
 #[derive(Clone, Debug)]
 pub struct FileKeySource {
     path: PathBuf,
-    /// Whether a read has not come back yet.
+    /// `true` while a thread reads the file.
     reading: Arc<AtomicBool>,
 }
 
 impl FileKeySource {
-    /// The file at `path`. It need not exist yet; until it does, the pool has no keys.
+    /// Creates a source for the file at `path`. If the file does not exist yet, the pool has no keys until it does.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), reading: Arc::default() }
     }
 
-    /// Reads the file on a thread of its own, one at a time.
+    /// Reads the file on a separate thread. There is at most one such thread.
     ///
-    /// A network file system can hang. On Tokio's threads for blocking work, each look would then take one more from the
-    /// application, and the runtime would wait for them when it ends.
-    async fn read_aside(&self) -> Result<KeyUpdate, FetchError> {
+    /// A network file system can hang. On Tokio's blocking threads, every fetch would then occupy one more of the
+    /// application's threads, and the runtime would wait for them at shutdown.
+    async fn read_on_thread(&self) -> Result<KeyUpdate, FetchError> {
         let failed = |error| FetchError::new(FetchErrorKind::Body, "the file could not be read").caused_by(error);
         if self.reading.swap(true, Ordering::AcqRel) {
-            return Err(FetchError::new(FetchErrorKind::Timeout, "an earlier read of the file has not ended yet"));
+            return Err(FetchError::new(FetchErrorKind::Timeout, "an earlier read of the file has not completed yet"));
         }
-        let (answer, read) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let (path, reading) = (self.path.clone(), Reading(Arc::clone(&self.reading)));
         let work = move || {
             let json = read_file(&path);
             drop(reading);
-            let _ = answer.send(json); // nobody waits any more
+            let _ = sender.send(json); // fails if the fetch was cancelled
         };
         thread::Builder::new().name("cognito-keys".to_owned()).spawn(work).map_err(failed)?;
-        match read.await {
+        match receiver.await {
             Ok(json) => Ok(KeyUpdate::Changed(KeyDocument::new(json.map_err(failed)?))),
-            Err(_) => Err(FetchError::new(FetchErrorKind::Cancelled, "reading the file was cut short")),
+            Err(_) => Err(FetchError::new(FetchErrorKind::Cancelled, "the thread that reads the file panicked")),
         }
     }
 }
 
-/// A read under way; ends with its thread, or where none could be started.
+/// A read in progress. It ends with its thread, or if no thread could be started.
 struct Reading(Arc<AtomicBool>);
 
 impl Drop for Reading {
@@ -66,7 +67,7 @@ impl Drop for Reading {
     }
 }
 
-/// One byte more than is allowed, so that a longer file is told apart.
+/// Reads one byte more than the limit, so that a longer file is detected.
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut json = Vec::new();
     File::open(path)?.take(DOCUMENT_MAX as u64 + 1).read_to_end(&mut json)?;
@@ -75,7 +76,7 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 
 impl KeySource for FileKeySource {
     fn fetch<'s>(&'s self, _: &'s Validators) -> KeyFuture<'s> {
-        Box::pin(self.read_aside())
+        Box::pin(self.read_on_thread())
     }
 
     fn describe(&self) -> Cow<'_, str> {

@@ -10,10 +10,11 @@ use crate::error::ConfigError;
 
 /// Provides the keys of a user pool.
 ///
-/// The crate decides when to fetch the document. It parses the keys, keeps the last good ones, and retries after a failure.
+/// The crate decides when to fetch the document. It parses the keys, keeps the last good ones, and retries after a
+/// failure.
 ///
-/// An async closure is enough for most sources: see [`FnKeySource`]. Implement this trait to use validators or to provide keys
-/// without I/O.
+/// An async closure is enough for most sources: see [`FnKeySource`]. Implement this trait to use validators or to
+/// provide keys without I/O.
 ///
 /// ```
 /// use axum_cognito::{UserPool, Verifier, keys::{KeyDocument, KeyFuture, KeySource, KeyUpdate, Validators}};
@@ -49,7 +50,8 @@ pub trait KeySource: Send + Sync + 'static {
     /// The future is dropped after the fetch timeout, so it needs no time limit of its own.
     fn fetch<'s>(&'s self, known: &'s Validators) -> KeyFuture<'s>;
 
-    /// Returns where the keys come from, such as a URL or a path. It appears in logs and `status()`, so leave secrets out.
+    /// Returns where the keys come from, such as a URL or a path. It appears in logs and `status()`, so leave secrets
+    /// out.
     fn describe(&self) -> Cow<'_, str>;
 
     /// Returns the document if it is known without any I/O. The verifier then has keys as soon as it is built.
@@ -137,7 +139,8 @@ pub struct Validators {
     pub last_modified: Option<String>,
 }
 
-/// Provides a fixed key set. See [`UserPool::jwks`](crate::UserPool::jwks) and [`UserPool::jwks_json`](crate::UserPool::jwks_json).
+/// Provides a fixed key set. See [`UserPool::jwks`](crate::UserPool::jwks) and
+/// [`UserPool::jwks_json`](crate::UserPool::jwks_json).
 #[derive(Clone, Debug)]
 pub struct StaticKeySource(Bytes);
 
@@ -154,7 +157,8 @@ impl StaticKeySource {
     /// Creates a source from the text of a JWKS document.
     ///
     /// # Errors
-    /// Returns [`ConfigError::InvalidJwks`] if the document is not a key set, or contains no RSA key that could verify a token.
+    /// Returns [`ConfigError::InvalidJwks`] if the document is not a key set, or contains no RSA key that could verify
+    /// a token.
     pub fn from_json(json: impl Into<Bytes>) -> Result<Self, ConfigError> {
         let json = json.into();
         KeySet::parse(&json, None).map_err(|error| ConfigError::InvalidJwks { reason: error.to_string() })?;
@@ -178,10 +182,11 @@ impl KeySource for StaticKeySource {
 
 /// Fetches keys with an async closure: with another HTTP client, from a bucket, or from a secret store.
 ///
-/// The closure returns the JWKS document as a `String`, `Vec<u8>`, [`Bytes`] or [`KeyDocument`]. Its error can be any error type. A
-/// [`FetchError`] keeps its kind, and any other error counts as [`FetchErrorKind::Other`].
+/// The closure returns the JWKS document as a `String`, `Vec<u8>`, [`Bytes`] or [`KeyDocument`]. Its error can be any
+/// error type. A [`FetchError`] keeps its kind, and any other error counts as [`FetchErrorKind::Other`].
 ///
-/// The errors of some HTTP clients contain the URL. Remove secrets from them, because they appear in logs and `status()`.
+/// The errors of some HTTP clients contain the URL. Remove secrets from them, because they appear in logs and
+/// `status()`.
 ///
 /// ```
 /// use axum_cognito::{UserPool, Verifier, keys::FnKeySource};

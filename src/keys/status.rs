@@ -12,7 +12,8 @@ use crate::time::unix_seconds;
 
 /// The state of a verifier's keys. [`Verifier::status`](crate::Verifier::status) returns it.
 ///
-/// It serializes to JSON for a readiness endpoint: points in time as Unix seconds, durations in seconds. It contains no secrets.
+/// It serializes to JSON for a readiness endpoint: points in time as Unix seconds, durations in seconds. It contains no
+/// secrets.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct KeyStatus {
@@ -20,26 +21,28 @@ pub struct KeyStatus {
     pub ready: bool,
     /// The pools in the order of their configuration.
     pub pools: Vec<PoolStatus>,
-    /// What became of the tokens so far.
+    /// The numbers of accepted and rejected tokens so far.
     pub tokens: TokenStatus,
 }
 
 impl KeyStatus {
-    /// Returns `true` if every pool has keys that are not stale, so that no token needs a 503.
+    /// Returns `true` if every pool has keys that are not stale.
     pub fn is_ready(&self) -> bool {
         self.ready
     }
 }
 
-/// What became of the tokens that a verifier has checked since it was built.
+/// The results of a verifier's checks since it was built.
 ///
-/// A service whose configuration rejects every token has ready keys, `any_accepted: false`, and one reason that grows.
+/// If the configuration rejects every token, the keys are ready, `any_accepted` is `false`, and one number in
+/// `rejected` grows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct TokenStatus {
     /// `true` if at least one token was accepted.
     pub any_accepted: bool,
-    /// The number of rejected tokens by [`VerifyErrorKind::as_str`](crate::VerifyErrorKind::as_str). Kinds that never occurred are absent.
+    /// The number of rejected tokens by [`VerifyErrorKind::as_str`](crate::VerifyErrorKind::as_str). Kinds that never
+    /// occurred are absent.
     pub rejected: BTreeMap<&'static str, u64>,
 }
 
@@ -99,12 +102,12 @@ pub struct SkippedKey {
     pub reason: SkipReason,
 }
 
-#[allow(clippy::ref_option)] // serde asks for it
+#[allow(clippy::ref_option)] // the signature that serde expects
 fn seconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
     duration.map(|duration| duration.as_secs()).serialize(serializer)
 }
 
-#[allow(clippy::ref_option)] // serde asks for it
+#[allow(clippy::ref_option)] // the signature that serde expects
 fn unix<S: Serializer>(time: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
     time.map(unix_seconds).serialize(serializer)
 }
@@ -113,12 +116,12 @@ fn unix_always<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok,
     unix_seconds(*time).serialize(serializer)
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for it
+#[allow(clippy::trivially_copy_pass_by_ref)] // the signature that serde expects
 fn kind<S: Serializer>(kind: &FetchErrorKind, serializer: S) -> Result<S::Ok, S::Error> {
     kind.as_str().serialize(serializer)
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for it
+#[allow(clippy::trivially_copy_pass_by_ref)] // the signature that serde expects
 fn reason<S: Serializer>(reason: &SkipReason, serializer: S) -> Result<S::Ok, S::Error> {
     reason.as_str().serialize(serializer)
 }

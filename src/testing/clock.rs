@@ -9,17 +9,17 @@ use tokio::time::Instant;
 
 use crate::clock::{Clock, SystemClock};
 
-/// A clock that stands still until it is moved. Clones show the same time.
+/// A clock that shows the same time until a test moves it. Clones are the same clock.
 #[derive(Clone, Debug)]
 pub struct ManualClock(Arc<Mutex<SystemTime>>);
 
 impl ManualClock {
-    /// A clock that stands at this time.
+    /// Creates a clock that shows this time.
     pub fn new(time: SystemTime) -> Self {
         Self(Arc::new(Mutex::new(time)))
     }
 
-    /// A clock that stands at the present.
+    /// Creates a clock that shows the current time.
     pub fn starting_now() -> Self {
         Self::new(SystemClock.now())
     }
@@ -29,7 +29,7 @@ impl ManualClock {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) += by;
     }
 
-    /// Moves the clock anywhere, back too.
+    /// Sets the clock to any time, earlier times included.
     pub fn set(&self, time: SystemTime) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = time;
     }
@@ -41,7 +41,7 @@ impl Clock for ManualClock {
     }
 }
 
-/// A clock that goes with Tokio's time: under `tokio::time::pause`, it and all timers move together.
+/// A clock that follows Tokio's time. Under `tokio::time::pause`, it moves together with all timers.
 #[derive(Clone, Copy, Debug)]
 pub struct TokioClock {
     started: SystemTime,
@@ -49,7 +49,7 @@ pub struct TokioClock {
 }
 
 impl TokioClock {
-    /// A clock that shows the present, and from here on Tokio's time.
+    /// Creates a clock that shows the current time, and follows Tokio's time from then on.
     pub fn starting_now() -> Self {
         Self { started: SystemClock.now(), since: Instant::now() }
     }

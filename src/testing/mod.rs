@@ -1,7 +1,8 @@
-//! Test your application without AWS: a user pool inside the process, and a clock set by hand.
+//! A test kit: a user pool inside the process, and clocks that tests control. It needs no AWS account and no network.
 //!
-//! [`FakeUserPool`] has fresh RSA keys and mints the tokens that Cognito would, signed for real; nothing is switched off in the verifier
-//! that checks them. [`ManualClock`] lets tokens expire without waiting.
+//! [`FakeUserPool`] issues tokens with the claims that Cognito writes, signed with RSA keys of its own. The verifier
+//! checks them as it checks tokens of a real pool, because no check is switched off. With [`ManualClock`], tokens
+//! expire without waiting.
 //!
 //! ```
 //! use std::time::Duration;
@@ -19,16 +20,22 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Access tokens have the claims that Cognito writes into them, and no others. Profile attributes (`custom:…`, `email`, `name`) are in ID
-//! tokens; an access token has them only through a pre token generation trigger, which
-//! [`trigger_claim`](TokenBuilder::trigger_claim) stands for.
+//! # Profile attributes
 //!
-//! For tests of your own only: a program that ships with the `testing` feature has a pool whose tokens anybody in the process can mint.
+//! Cognito writes profile attributes (`custom:…`, `email`, `name`) into ID tokens. An access token has them only if a
+//! pre token generation trigger adds them. [`TokenBuilder::claim`] therefore panics for such a claim on an access
+//! token, and [`TokenBuilder::trigger_claim`] stands for the trigger.
+//!
+//! # Production builds
+//!
+//! Enable the feature `testing` in `[dev-dependencies]` only. A program with a `FakeUserPool` accepts every token that
+//! its own code signs.
 
-// A test kit may stop the test that misuses it.
-#![allow(clippy::missing_panics_doc, clippy::expect_used)]
+// A test kit panics if a test misuses it.
+#![allow(clippy::missing_panics_doc, clippy::expect_used, clippy::panic)]
 
 mod clock;
+mod key;
 mod pool;
 mod serve;
 mod token;

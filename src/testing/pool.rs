@@ -1,34 +1,27 @@
-//! A user pool inside the process.
+//! [`FakeUserPool`]: a user pool inside the process.
 
 use std::{
     borrow::Cow,
-    fmt, future,
+    fmt, future, mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use aws_lc_rs::{
-    rsa::KeySize,
-    signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair},
-};
-use base64::{
-    Engine,
-    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
-};
 use jsonwebtoken::jwk::JwkSet;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::token::TokenBuilder;
+use super::key::SigningKey;
 use crate::{
     keys::{FetchError, FetchErrorKind, KeyDocument, KeyFuture, KeySource, KeyUpdate, Validators},
-    pool::{TokenUse, UserPool, UserPoolId},
+    pool::{ClientIds, TokenUse, UserPool, UserPoolId},
 };
 
-/// A user pool inside the process, with fresh keys of its own: mints tokens as Cognito does and publishes its keys.
+/// A user pool inside the process. It issues tokens as Cognito does, and publishes its keys.
 ///
-/// Like a real pool it has two keys, one for access tokens and one for ID tokens, whose ids contain `+`, `/` and `=`. Clones are the same pool.
+/// Each pool generates fresh RSA keys. Like a real pool it has two, one for access tokens and one for ID tokens, and
+/// their ids contain `+`, `/` and `=`. Clones are the same pool.
 ///
 /// ```
 /// use axum_cognito::{CognitoAuth, testing::FakeUserPool};
@@ -54,46 +47,9 @@ struct Inner {
 struct Keys {
     access: SigningKey,
     id: SigningKey,
-    /// Keys that have been replaced and are still published.
+    /// Replaced keys that are still published.
     retired: Vec<SigningKey>,
     offline: bool,
-}
-
-/// A private key and the id under which it is published.
-#[derive(Clone)]
-pub(super) struct SigningKey {
-    pub(super) key_id: String,
-    pair: Arc<RsaKeyPair>,
-}
-
-impl SigningKey {
-    pub(super) fn generate() -> Self {
-        let mut name = [0; 32];
-        aws_lc_rs::rand::fill(&mut name).expect("the system has random numbers");
-        // As Cognito's, these contain what base64url would not.
-        let key_id = format!("+/{}", &STANDARD.encode(name)[2..]);
-        let pair = RsaKeyPair::generate(KeySize::Rsa2048).expect("RSA keys of 2048 bits can be made");
-        Self { key_id, pair: Arc::new(pair) }
-    }
-
-    pub(super) fn sign(&self, input: &[u8]) -> Vec<u8> {
-        let mut signature = vec![0; self.pair.public_modulus_len()];
-        let random = aws_lc_rs::rand::SystemRandom::new();
-        self.pair.sign(&RSA_PKCS1_SHA256, &random, input, &mut signature).expect("the key signs with RS256");
-        signature
-    }
-
-    fn jwk(&self) -> Value {
-        let public = self.pair.public_key();
-        json!({
-            "kid": self.key_id,
-            "alg": "RS256",
-            "kty": "RSA",
-            "e": URL_SAFE_NO_PAD.encode(public.exponent().big_endian_without_leading_zero()),
-            "n": URL_SAFE_NO_PAD.encode(public.modulus().big_endian_without_leading_zero()),
-            "use": "sig",
-        })
-    }
 }
 
 impl Default for FakeUserPool {
@@ -102,19 +58,23 @@ impl Default for FakeUserPool {
     }
 }
 
+/// Constructors and configuration.
 impl FakeUserPool {
-    /// A pool in `us-east-1` with one app client. Makes two RSA keys, which takes a moment.
+    /// Creates a pool in `us-east-1` with one app client.
+    ///
+    /// Generating the two RSA keys takes about a tenth of a second, so share a pool between tests if you can.
     pub fn new() -> Self {
         Self::with_ids("us-east-1_FakePool1", "1fakeclient23456789")
     }
 
-    /// A pool with these ids, for tests of several pools or of a configuration.
+    /// Creates a pool with these ids, for tests of several pools or of a configuration.
     ///
     /// # Panics
-    /// If the pool id is not one.
+    /// Panics if the pool id or the client id does not have Cognito's form.
+    #[track_caller]
     pub fn with_ids(pool_id: &str, client_id: &str) -> Self {
-        let pool = UserPool::new(pool_id, client_id).expect("pool id and client id are well-formed");
-        let issuer = pool.issuers().next().expect("a pool has an issuer").into_owned();
+        let pool = UserPool::new(pool_id, client_id).unwrap_or_else(|error| panic!("{error}"));
+        let issuer = pool.issuers().next().expect("an AWS pool has an issuer").into_owned();
         let keys =
             Keys { access: SigningKey::generate(), id: SigningKey::generate(), retired: Vec::new(), offline: false };
         let inner = Inner {
@@ -127,54 +87,85 @@ impl FakeUserPool {
         Self { inner: Arc::new(inner) }
     }
 
-    /// The configuration that accepts this pool's access tokens, with its keys taken from here, in process.
+    /// Returns a configuration that accepts this pool's access tokens and takes its keys without a network.
     pub fn user_pool(&self) -> UserPool {
-        UserPool::new(self.inner.id.as_str(), &self.inner.client_id)
-            .expect("the pool was made from these")
-            .key_source(FakeKeySource(self.clone()))
+        self.user_pool_for(self.client_id())
     }
 
-    /// As [`user_pool`](Self::user_pool), with the app clients of your choice.
-    pub fn user_pool_for(&self, client_ids: impl crate::pool::ClientIds) -> UserPool {
-        UserPool::new(self.inner.id.as_str(), client_ids)
-            .expect("well-formed client ids")
-            .key_source(FakeKeySource(self.clone()))
+    /// Returns a configuration like [`user_pool`](Self::user_pool) for these app clients.
+    ///
+    /// # Panics
+    /// Panics if there is no client id, or if one does not have Cognito's form.
+    #[track_caller]
+    pub fn user_pool_for(&self, client_ids: impl ClientIds) -> UserPool {
+        let pool = UserPool::new(self.inner.id.as_str(), client_ids).unwrap_or_else(|error| panic!("{error}"));
+        pool.key_source(FakeKeySource(self.clone()))
     }
 
-    /// The pool's id.
+    /// Returns the pool id.
     pub fn id(&self) -> &UserPoolId {
         &self.inner.id
     }
 
-    /// The id of its app client.
+    /// Returns the id of the pool's app client.
     pub fn client_id(&self) -> &str {
         &self.inner.client_id
     }
 
-    /// The issuer of its tokens, in the original form.
+    /// Returns the `iss` of the pool's tokens, in the original issuer form.
     pub fn issuer(&self) -> &str {
         &self.inner.issuer
     }
+}
 
-    /// The ids of its keys: for access tokens, for ID tokens.
+/// Keys.
+impl FakeUserPool {
+    /// Returns the ids of the current keys: first the key for access tokens, then the key for ID tokens.
     pub fn key_ids(&self) -> (String, String) {
         let keys = self.keys();
         (keys.access.key_id.clone(), keys.id.key_id.clone())
     }
 
-    /// An access token of this user, to be minted as it is or with changes.
-    pub fn access_token(&self, username: &str) -> TokenBuilder {
-        TokenBuilder::of_user(self, TokenUse::Access, username)
+    /// Returns the published key set as the text of a `jwks.json`.
+    pub fn jwks_json(&self) -> String {
+        let keys = self.keys();
+        let published = [&keys.access, &keys.id].into_iter().chain(&keys.retired);
+        json!({ "keys": published.map(SigningKey::jwk).collect::<Vec<_>>() }).to_string()
     }
 
-    /// An ID token of this user.
-    pub fn id_token(&self, username: &str) -> TokenBuilder {
-        TokenBuilder::of_user(self, TokenUse::Id, username)
+    /// Returns the published key set.
+    pub fn jwks(&self) -> JwkSet {
+        serde_json::from_str(&self.jwks_json()).expect("the published keys are a JWK set")
     }
 
-    /// An access token that the app client got for itself (client credentials).
-    pub fn machine_token(&self) -> TokenBuilder {
-        TokenBuilder::of_machine(self)
+    /// Replaces both keys. The old keys stay published, as Cognito does until their tokens have expired.
+    pub fn rotate(&self) {
+        let (access, id) = (SigningKey::generate(), SigningKey::generate());
+        let mut keys = self.keys();
+        let old = [mem::replace(&mut keys.access, access), mem::replace(&mut keys.id, id)];
+        keys.retired.extend(old);
+    }
+
+    /// Stops publishing the keys that [`rotate`](Self::rotate) replaced.
+    pub fn withdraw_old_keys(&self) {
+        self.keys().retired.clear();
+    }
+
+    /// Replaces the key for access tokens, and publishes the new one under the same id.
+    pub fn replace_access_key(&self) {
+        let key = SigningKey::generate();
+        let mut keys = self.keys();
+        keys.access = key.with_id(keys.access.key_id.clone());
+    }
+
+    /// Makes key fetches fail (`true`) or succeed again (`false`).
+    pub fn set_offline(&self, offline: bool) {
+        self.keys().offline = offline;
+    }
+
+    /// Returns how often the keys were fetched through [`user_pool`](Self::user_pool).
+    pub fn fetches(&self) -> u64 {
+        self.inner.fetches.load(Ordering::SeqCst)
     }
 
     pub(super) fn signing_key(&self, token_use: TokenUse) -> SigningKey {
@@ -183,48 +174,6 @@ impl FakeUserPool {
             TokenUse::Access => keys.access.clone(),
             TokenUse::Id => keys.id.clone(),
         }
-    }
-
-    /// The key set as the pool's `jwks.json` has it.
-    pub fn jwks_json(&self) -> String {
-        let keys = self.keys();
-        let all = [&keys.access, &keys.id].into_iter().chain(&keys.retired);
-        json!({ "keys": all.map(SigningKey::jwk).collect::<Vec<_>>() }).to_string()
-    }
-
-    /// The key set, typed.
-    pub fn jwks(&self) -> JwkSet {
-        serde_json::from_str(&self.jwks_json()).expect("the pool publishes a key set")
-    }
-
-    /// Replaces both keys. The old ones stay published, as Cognito does until their tokens have expired.
-    pub fn rotate(&self) {
-        let (access, id) = (SigningKey::generate(), SigningKey::generate());
-        let mut keys = self.keys();
-        let old = [std::mem::replace(&mut keys.access, access), std::mem::replace(&mut keys.id, id)];
-        keys.retired.extend(old);
-    }
-
-    /// Stops publishing the keys that [`rotate`](Self::rotate) has replaced.
-    pub fn withdraw_old_keys(&self) {
-        self.keys().retired.clear();
-    }
-
-    /// Replaces the key for access tokens by another under the same id.
-    pub fn replace_access_key(&self) {
-        let key = SigningKey::generate();
-        let mut keys = self.keys();
-        keys.access = SigningKey { key_id: keys.access.key_id.clone(), ..key };
-    }
-
-    /// Makes key fetches fail (`true`) or succeed again (`false`).
-    pub fn set_offline(&self, offline: bool) {
-        self.keys().offline = offline;
-    }
-
-    /// How often the keys have been asked for through [`user_pool`](Self::user_pool).
-    pub fn fetches(&self) -> u64 {
-        self.inner.fetches.load(Ordering::SeqCst)
     }
 
     fn keys(&self) -> MutexGuard<'_, Keys> {
@@ -241,18 +190,18 @@ impl fmt::Debug for FakeUserPool {
     }
 }
 
-/// The pool's keys, without a network.
+/// Provides the pool's keys without a network.
 struct FakeKeySource(FakeUserPool);
 
 impl KeySource for FakeKeySource {
     fn fetch<'s>(&'s self, _: &'s Validators) -> KeyFuture<'s> {
         self.0.inner.fetches.fetch_add(1, Ordering::SeqCst);
-        let answer = if self.0.keys().offline {
+        let result = if self.0.keys().offline {
             Err(FetchError::new(FetchErrorKind::Connect, "the fake user pool is offline"))
         } else {
             Ok(KeyUpdate::Changed(KeyDocument::new(self.0.jwks_json())))
         };
-        Box::pin(future::ready(answer))
+        Box::pin(future::ready(result))
     }
 
     fn describe(&self) -> Cow<'_, str> {
@@ -260,7 +209,7 @@ impl KeySource for FakeKeySource {
     }
 
     fn preloaded(&self) -> Option<KeyDocument> {
-        let offline = self.0.keys().offline; // the lock is taken again below
+        let offline = self.0.keys().offline; // releases the lock, which `jwks_json` takes again
         (!offline).then(|| KeyDocument::new(self.0.jwks_json()))
     }
 }

@@ -1,6 +1,9 @@
-//! A key endpoint on a real socket.
+//! [`JwksServer`]: a key endpoint on a real socket.
 
-use std::{io, net::SocketAddr};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -10,7 +13,9 @@ use tokio::{
 
 use super::pool::FakeUserPool;
 
-/// A [`FakeUserPool`]'s `jwks.json` on a loopback address, for programs under test that fetch keys over HTTP. Ends when it is dropped.
+/// Serves a [`FakeUserPool`]'s `jwks.json` on a loopback address, for tests of programs that fetch keys over HTTP.
+///
+/// Dropping it stops the server.
 #[derive(Debug)]
 pub struct JwksServer {
     address: SocketAddr,
@@ -18,7 +23,7 @@ pub struct JwksServer {
 }
 
 impl JwksServer {
-    /// The URL of the document.
+    /// Returns the URL of the key set.
     pub fn url(&self) -> String {
         format!("http://{}/.well-known/jwks.json", self.address)
     }
@@ -31,25 +36,27 @@ impl Drop for JwksServer {
 }
 
 impl FakeUserPool {
-    /// Serves the pool's key set over plain HTTP on a free port of 127.0.0.1. It answers every request with the keys of that moment.
+    /// Serves the pool's key set over plain HTTP on a free port of 127.0.0.1.
+    ///
+    /// Each response contains the keys that are published at that time.
     ///
     /// # Errors
-    /// If no port can be had.
+    /// Returns an error if no port is available.
     pub async fn serve_jwks(&self) -> io::Result<JwksServer> {
-        let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let pool = self.clone();
         let serve = async move {
             while let Ok((connection, _)) = listener.accept().await {
-                tokio::spawn(answer(connection, pool.clone()));
+                tokio::spawn(respond(connection, pool.clone()));
             }
         };
         Ok(JwksServer { address, task: tokio::spawn(serve).abort_handle() })
     }
 }
 
-/// Reads one request to the end of its headers and answers it.
-async fn answer(mut connection: TcpStream, pool: FakeUserPool) -> io::Result<()> {
+/// Reads one request up to the end of its headers, and responds with the key set.
+async fn respond(mut connection: TcpStream, pool: FakeUserPool) -> io::Result<()> {
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") && request.len() < 16 * 1024 {
         if connection.read_buf(&mut request).await? == 0 {

@@ -1,23 +1,47 @@
-//! Tokens: honest by default, with the lies of your choice.
+//! [`TokenBuilder`]: valid tokens, and tampered tokens for negative tests.
 
 use std::time::{Duration, SystemTime};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::pool::{FakeUserPool, SigningKey};
+use super::{key::SigningKey, pool::FakeUserPool};
 use crate::{
     clock::{Clock, SystemClock},
     time::unix_seconds,
     token_use::TokenUse,
 };
 
-/// A token in the making; from [`FakeUserPool`]. Without changes it is one that Cognito could have issued this second, good for an hour.
+/// Tokens.
+impl FakeUserPool {
+    /// Starts an access token for this user.
+    ///
+    /// Access tokens contain no profile attributes (`custom:…`, `email`), unless a trigger adds them. See
+    /// [`TokenBuilder::trigger_claim`].
+    pub fn access_token(&self, username: &str) -> TokenBuilder {
+        TokenBuilder::for_user(self, TokenUse::Access, username)
+    }
+
+    /// Starts an ID token for this user, with an `email`.
+    pub fn id_token(&self, username: &str) -> TokenBuilder {
+        TokenBuilder::for_user(self, TokenUse::Id, username)
+    }
+
+    /// Starts an access token for the app client itself, as the client-credentials grant issues it. It has no username.
+    pub fn machine_token(&self) -> TokenBuilder {
+        TokenBuilder::for_machine(self)
+    }
+}
+
+/// Builds a token of a [`FakeUserPool`].
 ///
-/// Methods named for a claim set it as Cognito would. [`claim`](Self::claim) sets any value, [`trigger_claim`](Self::trigger_claim) adds a
-/// claim as a pre token generation trigger does, and [`payload_json`](Self::payload_json) writes anything.
+/// Unchanged, it is a token that Cognito could have issued just now, and it is valid for one hour. Methods named after
+/// a claim set the claim as Cognito does. [`claim`](Self::claim) sets any claim that Cognito writes into this kind of
+/// token, [`trigger_claim`](Self::trigger_claim) adds a claim as a pre token generation trigger does, and
+/// [`payload_json`](Self::payload_json) replaces the whole payload.
 #[derive(Clone)]
-#[must_use = "nothing is minted until `sign`"]
+#[must_use = "no token is issued until `sign`"]
 pub struct TokenBuilder {
     token_use: TokenUse,
     header: Map<String, Value>,
@@ -29,8 +53,8 @@ pub struct TokenBuilder {
 }
 
 impl TokenBuilder {
-    pub(super) fn of_user(pool: &FakeUserPool, token_use: TokenUse, username: &str) -> Self {
-        let mut token = Self::of(pool, token_use);
+    fn for_user(pool: &FakeUserPool, token_use: TokenUse, username: &str) -> Self {
+        let mut token = Self::unsigned(pool, token_use);
         let sub = subject_of(username);
         token.set("sub", sub);
         token.set("origin_jti", random_id());
@@ -52,15 +76,15 @@ impl TokenBuilder {
         token
     }
 
-    pub(super) fn of_machine(pool: &FakeUserPool) -> Self {
-        let mut token = Self::of(pool, TokenUse::Access);
+    fn for_machine(pool: &FakeUserPool) -> Self {
+        let mut token = Self::unsigned(pool, TokenUse::Access);
         token.set("sub", pool.client_id());
         token.set("client_id", pool.client_id());
         token.set("version", 2);
         token
     }
 
-    fn of(pool: &FakeUserPool, token_use: TokenUse) -> Self {
+    fn unsigned(pool: &FakeUserPool, token_use: TokenUse) -> Self {
         let key = pool.signing_key(token_use);
         let header = Map::from_iter([("kid".to_owned(), json!(key.key_id)), ("alg".to_owned(), json!("RS256"))]);
         let mut token = Self {
@@ -78,11 +102,12 @@ impl TokenBuilder {
         token
     }
 
-    fn set(&mut self, claim: &str, value: impl Into<Value>) {
-        self.claims.insert(claim.to_owned(), value.into());
+    #[track_caller]
+    fn set(&mut self, claim: &str, value: impl Serialize) {
+        self.claims.insert(claim.to_owned(), json_of(value));
     }
 
-    /// Adds a group.
+    /// Adds a group to `cognito:groups`.
     pub fn group(mut self, group: &str) -> Self {
         match self.claims.entry("cognito:groups").or_insert_with(|| json!([])) {
             Value::Array(groups) => groups.push(json!(group)),
@@ -91,7 +116,7 @@ impl TokenBuilder {
         self
     }
 
-    /// Adds a scope.
+    /// Adds a scope to `scope`.
     pub fn scope(mut self, scope: &str) -> Self {
         let scopes = self
             .claims
@@ -104,25 +129,29 @@ impl TokenBuilder {
 
     /// Sets the app client: `client_id` of an access token, `aud` of an ID token.
     pub fn client_id(mut self, client_id: &str) -> Self {
-        let claim = if self.claims.get("token_use") == Some(&json!("id")) { "aud" } else { "client_id" };
+        let claim = match self.token_use {
+            TokenUse::Access => "client_id",
+            TokenUse::Id => "aud",
+        };
         self.set(claim, client_id);
         self
     }
 
-    /// Sets a claim that Cognito writes into this kind of token to any JSON value.
+    /// Sets a claim to any JSON value.
     ///
-    /// ID tokens can have any claim. Access tokens have no profile attributes, neither `custom:…` nor `email`: for those that a trigger
-    /// adds, use [`trigger_claim`](Self::trigger_claim).
+    /// An ID token can have any claim. Cognito writes no profile attributes (`custom:…`, `email`) into access tokens.
+    /// If a trigger adds one, use [`trigger_claim`](Self::trigger_claim).
     ///
     /// # Panics
-    /// If this is an access token and Cognito does not write the claim into access tokens. A test with such a token would pass although
-    /// the application rejects every real one.
+    /// Panics if this is an access token and Cognito does not write the claim into access tokens. A test with such a
+    /// token would pass although the application rejects every token of a real pool. Also panics if the value has no
+    /// JSON form.
     #[track_caller]
-    pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
+    pub fn claim(mut self, name: &str, value: impl Serialize) -> Self {
         assert!(
             self.token_use == TokenUse::Id || ACCESS_TOKEN_CLAIMS.contains(&name),
-            "Cognito does not write `{name}` into access tokens: if a pre token generation trigger adds the claim, use `trigger_claim`; if \
-             the application reads profile attributes, use `id_token`"
+            "Cognito does not write `{name}` into access tokens: use `trigger_claim` if a pre token generation trigger adds it, \
+             or `id_token` if the application reads profile attributes"
         );
         self.set(name, value);
         self
@@ -130,8 +159,8 @@ impl TokenBuilder {
 
     /// Adds a claim as a pre token generation trigger does.
     ///
-    /// Production tokens have the claim only if the user pool has such a trigger: event version `V2_0` for access
-    /// tokens of users, `V3_0` for those of machines. Version `V1_0` changes ID tokens only.
+    /// Tokens of a real pool have the claim only if the pool has such a trigger, with event version `V2_0` or later for
+    /// a user's access tokens and `V3_0` for machine tokens. Version `V1_0` changes ID tokens only.
     ///
     /// ```
     /// use axum_cognito::{Verifier, testing::FakeUserPool};
@@ -142,71 +171,81 @@ impl TokenBuilder {
     /// assert_eq!(claims.get::<String>("custom:tenant")?.as_deref(), Some("blue"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn trigger_claim(mut self, name: &str, value: impl Into<Value>) -> Self {
+    ///
+    /// # Panics
+    /// Panics if the value has no JSON form, for example a map with keys that are not strings.
+    #[track_caller]
+    pub fn trigger_claim(mut self, name: &str, value: impl Serialize) -> Self {
         self.set(name, value);
         self
     }
 
-    /// Leaves a claim out.
+    /// Omits a claim.
     pub fn without(mut self, claim: &str) -> Self {
         self.claims.remove(claim);
-        // The times are written at the end, unless they are to be left out.
+        // `payload` adds the times, unless they are null here.
         if ["iat", "exp", "auth_time"].contains(&claim) {
             self.set(claim, Value::Null);
         }
         self
     }
 
-    /// Issues the token at this time. Default: the moment when it was begun.
+    /// Sets when the token was issued. Default: the time at which the builder was created.
     pub fn issued_at(mut self, time: SystemTime) -> Self {
         self.issued_at = time;
         self
     }
 
-    /// Lets the token expire this long after it was issued. Default: one hour.
+    /// Sets how long the token is valid after it was issued. Default: one hour.
     pub fn expires_in(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
         self
     }
 
-    /// A token that was honest two hours ago, and has been over for one.
+    /// Moves the issue time two hours back, so that a token with the default lifetime expired an hour ago.
     pub fn expired(mut self) -> Self {
         self.issued_at -= Duration::from_secs(2 * 3600);
         self
     }
 
-    /// Sets any member of the header to any JSON value.
-    pub fn header(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.header.insert(name.to_owned(), value.into());
+    /// Sets a header member to any JSON value.
+    ///
+    /// # Panics
+    /// Panics if the value has no JSON form.
+    #[track_caller]
+    pub fn header(mut self, name: &str, value: impl Serialize) -> Self {
+        self.header.insert(name.to_owned(), json_of(value));
         self
     }
 
-    /// Leaves a member of the header out.
+    /// Omits a header member.
     pub fn without_header(mut self, name: &str) -> Self {
         self.header.remove(name);
         self
     }
 
-    /// Puts these bytes in place of the payload, and signs them.
+    /// Replaces the whole payload with these bytes, which need not be JSON.
     pub fn payload_json(mut self, payload: impl Into<Vec<u8>>) -> Self {
         self.payload = Some(payload.into());
         self
     }
 
-    /// Signs with a fresh key that nobody publishes, under the pool's key id.
+    /// Signs with a fresh, unpublished key, and keeps the pool's `kid` in the header.
     pub fn signed_with_wrong_key(mut self) -> Self {
         self.key = SigningKey::generate();
         self
     }
 
-    /// Signs with the pool's key for the other kind of token, under the id of the right one.
+    /// Signs with the pool's key for the other token use, and keeps the `kid` of the right key in the header.
     pub fn signed_with_other_key_of(mut self, pool: &FakeUserPool) -> Self {
-        let own = if self.claims.get("token_use") == Some(&json!("id")) { TokenUse::Access } else { TokenUse::Id };
-        self.key = pool.signing_key(own);
+        self.key = pool.signing_key(match self.token_use {
+            TokenUse::Access => TokenUse::Id,
+            TokenUse::Id => TokenUse::Access,
+        });
         self
     }
 
-    /// The payload as it will be signed.
+    /// Returns the payload.
     pub fn payload(&self) -> Vec<u8> {
         if let Some(payload) = &self.payload {
             return payload.clone();
@@ -224,7 +263,7 @@ impl TokenBuilder {
         Value::Object(claims).to_string().into_bytes()
     }
 
-    /// The token without its signature: what is signed.
+    /// Returns the bytes that are signed: the encoded header, a dot, and the encoded payload.
     pub fn signing_input(&self) -> String {
         let header = Value::Object(self.header.clone()).to_string();
         format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(self.payload()))
@@ -238,8 +277,16 @@ impl TokenBuilder {
     }
 }
 
-/// The claims that Cognito writes into access tokens, of users or machines, without a trigger ("Understanding the access token" and the
-/// reserved claims of "Pre token generation Lambda trigger" in its developer guide).
+/// Converts a value to JSON.
+#[track_caller]
+fn json_of(value: impl Serialize) -> Value {
+    serde_json::to_value(value).expect("the value has a JSON form")
+}
+
+/// The claims that Cognito writes into access tokens without a trigger.
+///
+/// Sources: "Understanding the access token", and the reserved claims in "Pre token generation Lambda trigger", both in
+/// the Amazon Cognito Developer Guide.
 const ACCESS_TOKEN_CLAIMS: [&str; 22] = [
     "acr",
     "act",
@@ -265,7 +312,7 @@ const ACCESS_TOKEN_CLAIMS: [&str; 22] = [
     "version",
 ];
 
-/// The same id for the same user, in the form that Cognito's have.
+/// Returns the same `sub` for the same username, in Cognito's form.
 fn subject_of(username: &str) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, username.as_bytes());
     as_uuid(&digest.as_ref()[..16])
@@ -273,7 +320,7 @@ fn subject_of(username: &str) -> String {
 
 fn random_id() -> String {
     let mut id = [0; 16];
-    aws_lc_rs::rand::fill(&mut id).expect("the system has random numbers");
+    aws_lc_rs::rand::fill(&mut id).expect("the system provides random numbers");
     as_uuid(&id)
 }
 

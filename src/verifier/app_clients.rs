@@ -1,16 +1,16 @@
-//! App clients that are added and removed while the program runs.
+//! Adds and removes app clients while the program runs.
 //!
-//! An application that registers an app client for each partner needs no restart.
+//! An application that registers an app client for each partner needs no restart for it.
 
 use super::{handle::Verifier, pipeline::Pool};
 use crate::error::ConfigError;
 
-/// App clients at run time.
+/// App clients.
 impl Verifier {
-    /// Accepts the tokens of one more app client of this pool from now on. Whether it was not accepted before.
+    /// Starts accepting tokens issued to this client. Returns `true` if the client was newly added.
     ///
-    /// All clones of the verifier, and layers made from it, share the change. It lasts as long as they do: write it into the configuration
-    /// too, which is read at the next start.
+    /// All clones of the verifier share the change, including layers that were built from it. The change is not
+    /// persistent, so also add the client to the configuration that the program reads when it starts.
     ///
     /// ```
     /// use axum_cognito::{Verifier, testing::FakeUserPool};
@@ -29,11 +29,12 @@ impl Verifier {
     /// ```
     ///
     /// # Errors
-    /// [`ConfigError::UnknownPool`] if the verifier has no such pool, [`ConfigError::AnyClientAllowed`] if that pool accepts every client,
-    /// [`ConfigError::InvalidClientId`] if the id is not of the form that Cognito gives out.
+    /// Returns [`ConfigError::UnknownPool`] if the verifier has no pool with this id, [`ConfigError::AnyClientAllowed`]
+    /// if the pool accepts any client, and [`ConfigError::InvalidClientId`] if the client id does not have Cognito's
+    /// form.
     pub fn add_client(&self, pool_id: impl AsRef<str>, client_id: impl AsRef<str>) -> Result<bool, ConfigError> {
         let mut added = false;
-        for pool in self.listing_clients(pool_id.as_ref())? {
+        for pool in self.pools_with_client_list(pool_id.as_ref())? {
             added |= pool.clients.add(client_id.as_ref())? == Some(true);
         }
         if added {
@@ -42,20 +43,20 @@ impl Verifier {
         Ok(added)
     }
 
-    /// Accepts the tokens of this app client no longer. Whether it was accepted before.
+    /// Stops accepting tokens issued to this client. Returns `true` if the client was accepted before.
     ///
-    /// When this returns, no token of the client passes any more, remembered or not; only a check that began before may still be under
-    /// way. What else is remembered of the pool's tokens is verified once more. Handlers that have their claims already keep them.
+    /// Every check that starts after this method returned rejects the client's tokens, including cached tokens. A check
+    /// that started earlier may still accept one, and handlers keep the claims that they already have. The pool's other
+    /// cached tokens are verified again on their next use.
     ///
-    /// Removing the last client lets nobody in. At the start that is an error, since an empty list there is a mistake; here somebody has
-    /// asked for it, and it is logged as a warning.
+    /// If the last client is removed, every token of the pool is rejected. This is logged as a warning.
     ///
     /// # Errors
-    /// [`ConfigError::UnknownPool`] if the verifier has no such pool, [`ConfigError::AnyClientAllowed`] if that pool accepts every client, so
-    /// that removing one would change nothing.
+    /// Returns [`ConfigError::UnknownPool`] if the verifier has no pool with this id, and
+    /// [`ConfigError::AnyClientAllowed`] if the pool accepts any client.
     pub fn remove_client(&self, pool_id: impl AsRef<str>, client_id: impl AsRef<str>) -> Result<bool, ConfigError> {
         let left: Vec<_> = self
-            .listing_clients(pool_id.as_ref())?
+            .pools_with_client_list(pool_id.as_ref())?
             .into_iter()
             .filter_map(|pool| pool.clients.remove(client_id.as_ref()))
             .collect();
@@ -63,18 +64,19 @@ impl Verifier {
             tracing::info!(pool = %pool_id.as_ref(), client = client_id.as_ref(), "an app client was removed");
         }
         if left.contains(&0) {
-            tracing::warn!(pool = %pool_id.as_ref(), "the last app client was removed: no token of the pool is accepted");
+            tracing::warn!(pool = %pool_id.as_ref(), "the last app client was removed: every token of the pool is rejected");
         }
         Ok(!left.is_empty())
     }
 
-    /// The app clients of this pool whose tokens are accepted at the moment, sorted.
+    /// Returns the app clients whose tokens are accepted, sorted.
     ///
     /// # Errors
-    /// [`ConfigError::UnknownPool`] if the verifier has no such pool, [`ConfigError::AnyClientAllowed`] if that pool accepts every client.
+    /// Returns [`ConfigError::UnknownPool`] if the verifier has no pool with this id, and
+    /// [`ConfigError::AnyClientAllowed`] if the pool accepts any client.
     pub fn client_ids(&self, pool_id: impl AsRef<str>) -> Result<Vec<String>, ConfigError> {
         let mut all = Vec::new();
-        for pool in self.listing_clients(pool_id.as_ref())? {
+        for pool in self.pools_with_client_list(pool_id.as_ref())? {
             all.extend(pool.clients.now().list.ids().into_iter().flatten().map(ToString::to_string));
         }
         all.sort_unstable();
@@ -82,8 +84,8 @@ impl Verifier {
         Ok(all)
     }
 
-    /// The pools of this id that have a list of clients. Usually one: a pool can be configured twice, with different issuers.
-    fn listing_clients(&self, pool_id: &str) -> Result<Vec<&Pool>, ConfigError> {
+    /// Returns the pools with this id. Usually there is one, but a pool can be configured twice with different issuers.
+    fn pools_with_client_list(&self, pool_id: &str) -> Result<Vec<&Pool>, ConfigError> {
         let pools = &self.inner.pools;
         let named: Vec<_> = pools.iter().filter(|pool| pool.id.as_str() == pool_id).collect();
         if named.is_empty() {

@@ -1,4 +1,4 @@
-//! The settings of a verifier.
+//! [`VerifierBuilder`]: the settings of a verifier.
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -17,22 +17,23 @@ use crate::{
     pool::UserPool,
 };
 
-/// The longest token that is looked at, in bytes, unless set otherwise.
+/// The default length of the longest accepted token, in bytes.
 ///
-/// Cognito promises no maximum; tokens with a hundred groups and many claims stay below 16 KiB. Longer ones seldom arrive: load
-/// balancers of AWS take header lines of 16 KiB, and hyper takes 400 KiB for all headers together.
+/// Cognito documents no maximum. Tokens with a hundred groups and many claims are shorter than 16 KiB. Longer tokens
+/// rarely arrive, because AWS load balancers accept header lines of at most 16 KiB. hyper accepts 400 KiB for all
+/// headers together.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-/// The bounds on that setting: shorter than any real token, and as much as could come through hyper.
+/// The range of that setting: from less than any real token to more than hyper accepts.
 const MAX_TOKEN_BYTES_RANGE: (u64, u64) = (512, 1024 * 1024);
 
-/// The default number of cached tokens: as many concurrent users as one instance of a busy API has.
+/// The default number of cached tokens, which is about the number of concurrent users of a busy API instance.
 const TOKEN_CACHE_CAPACITY: usize = 8192;
 
 /// The largest number of cached tokens.
 const TOKEN_CACHE_CAPACITY_MAX: u64 = 1 << 20;
 
-/// The length of the longest token that is cached by default. Usual tokens have 1 to 2 KiB.
+/// The default length of the longest cached token, in bytes. Usual tokens have 1 to 2 KiB.
 const MAX_CACHED_TOKEN_BYTES: usize = 4096;
 
 /// Settings for a [`Verifier`].
@@ -61,21 +62,22 @@ pub struct VerifierBuilder {
 }
 
 impl Verifier {
-    /// A verifier for one pool, with the defaults for everything else.
+    /// Creates a verifier for one pool with default settings.
     ///
-    /// Nothing is fetched until the first token comes, or [`ready`](Self::ready) or [`status`](Self::status) is called.
+    /// The keys are fetched when the first token is checked, or when [`ready`](Self::ready) or [`status`](Self::status)
+    /// is called.
     pub fn new(pool: UserPool) -> Self {
-        VerifierBuilder::of_one(pool)
+        VerifierBuilder::new().pool(pool).assemble()
     }
 
-    /// A verifier with settings of your own.
+    /// Starts a verifier with custom settings.
     pub fn builder() -> VerifierBuilder {
         VerifierBuilder::new()
     }
 }
 
 impl VerifierBuilder {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self {
             pools: Vec::new(),
             clock: Arc::new(SystemClock),
@@ -87,27 +89,21 @@ impl VerifierBuilder {
         }
     }
 
-    /// One pool and the defaults: what cannot fail.
-    pub(super) fn of_one(pool: UserPool) -> Verifier {
-        Self::new().pool(pool).assemble()
-    }
-
-    /// Accepts the tokens of this pool too. Pools have their own clients, token uses and keys, and are told apart by `iss`.
+    /// Adds a pool. Each pool has its own clients, token uses and keys. A token's `iss` selects the pool.
     pub fn pool(mut self, pool: UserPool) -> Self {
         self.pools.push(pool);
         self
     }
 
-    /// Allows for clocks that differ: a token counts as valid this long after `exp` and before `nbf`.
+    /// Accepts a token this long after its `exp` and before its `nbf`, to allow for clocks that differ. Default: zero.
     ///
-    /// Default: zero. Hosts of AWS and their neighbours have good clocks, and every second of leeway is one in which a token works
-    /// that should not. At most five minutes.
+    /// Hosts with NTP need no leeway, and an expired token keeps working during the leeway. At most five minutes.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
         self
     }
 
-    /// Refuses longer tokens before anything of them is decoded, in bytes. Default: 16384.
+    /// Rejects longer tokens before decoding them. In bytes, from 512 to 1048576. Default: 16384.
     pub fn max_token_bytes(mut self, bytes: usize) -> Self {
         self.max_token_bytes = bytes;
         self
@@ -115,51 +111,54 @@ impl VerifierBuilder {
 
     /// Sets how many verified tokens are cached, rounded up to a power of two. Zero turns the cache off. Default: 8192.
     ///
-    /// A cached token costs about a sixtieth of a full verification. The cache keeps the claims under a keyed digest of all bytes of
-    /// the token, and not the token itself. An entry ends when the token expires, its key leaves the pool's key set, or its client is
-    /// removed. Rules and custom checks run on every request.
+    /// Checking a cached token takes about a sixtieth of the time of a full verification. The cache keeps the claims
+    /// under a keyed digest of the whole token, and does not keep the token. An entry ends when the token expires, when
+    /// its key leaves the pool's key set, and when a client is removed. Rules and custom checks run on every request.
     ///
-    /// An entry takes up to 900 bytes for a usual token. See [`max_cached_token_bytes`](Self::max_cached_token_bytes) for the upper
-    /// bound. At most 1048576 tokens.
+    /// An entry takes up to 900 bytes for a usual token. [`max_cached_token_bytes`](Self::max_cached_token_bytes)
+    /// limits it for long tokens. At most 1048576 tokens.
     pub fn token_cache_capacity(mut self, tokens: usize) -> Self {
         self.token_cache_capacity = tokens;
         self
     }
 
-    /// Sets the length of the longest token that is cached, in bytes. Longer tokens are verified each time. Default: 4096.
+    /// Sets the length of the longest cached token, in bytes. Longer tokens are verified on every request. Default:
+    /// 4096.
     ///
-    /// This bounds the memory of the cache. An entry takes less than 3 bytes for each byte of the token, plus 1 KiB. With the
-    /// default settings the cache takes about 8 MiB with usual tokens, and less than 128 MiB even if every token is as long as allowed. From 512 bytes to 1 MiB.
+    /// This limits the memory of the cache. An entry takes less than 3 bytes for each byte of the token, plus 1 KiB.
+    /// With default settings, a full cache takes about 8 MiB for usual tokens, and less than 128 MiB if every token has
+    /// the maximum length. From 512 to 1048576.
     pub fn max_cached_token_bytes(mut self, bytes: usize) -> Self {
         self.max_cached_token_bytes = bytes;
         self
     }
 
-    /// Takes the time from another clock than the operating system's.
+    /// Sets the clock. Default: [`SystemClock`].
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// Sets the longest time between two scheduled key fetches. Default: one hour.
+    /// Sets the maximum time between two key refreshes in the background. Default: one hour.
     ///
-    /// A key that Cognito withdraws stops verifying at the next fetch. `Cache-Control: max-age` of the endpoint shortens the time, but
-    /// not below five minutes. From one second to one day.
+    /// A key that Cognito withdraws stops verifying tokens at the next refresh. The endpoint's `Cache-Control: max-age`
+    /// can shorten the interval to five minutes. From one second to one day.
     pub fn refresh_interval(mut self, interval: Duration) -> Self {
         self.refresh.refresh_interval = interval;
         self
     }
 
-    /// Sets how long the last good keys are used while every fetch fails. Default: 24 hours.
+    /// Sets the maximum staleness: how long keys are used after the last successful fetch. Default: 24 hours.
     ///
-    /// That is the longest lifetime of a Cognito token, so an outage of the endpoint does not sign anyone out. Tokens get 503 when the keys
-    /// are stale. Fetches are at most half this time apart. From one minute to 30 days.
+    /// No Cognito token lives longer than 24 hours, so a shorter outage of the key endpoint affects no signed-in user.
+    /// If the keys are stale, requests with tokens get 503. Keys are refreshed at the latest after half of this time.
+    /// From one minute to 30 days.
     pub fn max_stale(mut self, age: Duration) -> Self {
         self.refresh.max_stale = age;
         self
     }
 
-    /// Sets how long a key fetch may take, connecting included. Default: 10 seconds.
+    /// Sets the time limit of one key fetch, including the connection. Default: 10 seconds.
     ///
     /// A slow endpoint then still loads at a cold start, although requests do not wait that long: see
     /// [`request_wait`](Self::request_wait). From 100 milliseconds to one minute.
@@ -186,10 +185,11 @@ impl VerifierBuilder {
         self
     }
 
-    /// Makes the verifier.
+    /// Builds the verifier.
     ///
     /// # Errors
-    /// [`ConfigError`] if there is no pool, if two have the same issuer, or a setting is out of its range.
+    /// Returns a [`ConfigError`] if there is no pool, if two pools have the same issuer, or if a setting is out of
+    /// range.
     pub fn build(self) -> Result<Verifier, ConfigError> {
         if self.pools.is_empty() {
             return Err(ConfigError::NoPool);
@@ -208,8 +208,8 @@ impl VerifierBuilder {
         within("unknown_key_cooldown (ms)", millis(refresh.unknown_key_cooldown), (100, 3600 * 1000))?;
         let mut issuers: Vec<_> = self.pools.iter().flat_map(UserPool::issuers).collect();
         issuers.sort_unstable();
-        if let Some(twins) = issuers.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(ConfigError::DuplicateIssuer { issuer: twins[0].clone().into_owned() });
+        if let Some(duplicate) = issuers.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(ConfigError::DuplicateIssuer { issuer: duplicate[0].clone().into_owned() });
         }
         Ok(self.assemble())
     }

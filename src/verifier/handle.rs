@@ -1,4 +1,4 @@
-//! [`Verifier`]: the entry point without a web framework.
+//! [`Verifier`]: verification without a web framework.
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
@@ -12,10 +12,13 @@ use crate::{
     metrics,
 };
 
-/// Verifies the tokens of one or several user pools. Free of any web framework: for WebSockets, jobs, Lambda, gRPC.
+/// Verifies the tokens of one or more user pools.
 ///
-/// Clones share everything, the keys and the background task included; the task ends with the last of them. A verifier can be made
-/// outside of a runtime, and needs a Tokio runtime only where it fetches keys: one with a timer, as `#[tokio::main]` and `enable_all` make it.
+/// It depends on no web framework, so it also serves WebSockets, background jobs, Lambda functions and gRPC.
+///
+/// Clones share the keys, the token cache and the background task. The task stops when the last clone is dropped. A
+/// verifier can be built outside of a Tokio runtime. To fetch keys it needs a runtime with timers, such as that of
+/// `#[tokio::main]`.
 ///
 /// ```
 /// use axum_cognito::{Verifier, VerifyErrorKind, testing::FakeUserPool};
@@ -36,20 +39,20 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// Checks a token with the keys that are there. Synchronous, and never does I/O.
+    /// Verifies a token with the loaded keys. It does no I/O and never waits.
     ///
-    /// Starts a look for keys that is due, but does not wait for it. Where tokens may come under new keys, use
-    /// [`verify`](Self::verify).
+    /// If a key refresh is due, it starts in the background. A token that is signed with a new key is rejected until
+    /// the key is loaded. To wait for the key, use [`verify`](Self::verify).
     ///
     /// # Errors
-    /// [`VerifyError`] says what is wrong with the token. [`VerifyErrorKind::UnknownKey`] and
-    /// [`VerifyErrorKind::KeysUnavailable`] mean that [`verify`](Self::verify) might know more.
+    /// Returns a [`VerifyError`] if the token is rejected. For [`VerifyErrorKind::UnknownKey`] and
+    /// [`VerifyErrorKind::KeysUnavailable`], [`verify`](Self::verify) may accept the token after a key fetch.
     pub fn check(&self, token: &str) -> Result<CognitoClaims, VerifyError> {
         self.inner.counted(self.check_at(token, self.inner.clock.now()).map_err(Failure::into_error))
     }
 
-    /// The claims of a token that was verified before, from its bytes alone. For the middleware: bytes that have been verified need no
-    /// second look at what they are made of.
+    /// Returns the claims of a cached token. For the middleware, which passes the header's bytes before it checks that
+    /// they are text.
     pub(crate) fn cached(&self, token: &[u8]) -> Result<CognitoClaims, Uncached> {
         let now = self.inner.clock.now();
         let claims = self.inner.cached(token, now).map_err(|tag| Uncached { tag, now })?;
@@ -57,8 +60,8 @@ impl Verifier {
         Ok(claims)
     }
 
-    /// Checks a token that [`cached`](Self::cached) did not know, and says when [`verify`](Self::verify) might know more. For the middleware,
-    /// which must not wait unless it has to.
+    /// Verifies a token that [`cached`](Self::cached) did not find, without waiting. For the middleware, which calls
+    /// [`verify`](Self::verify) only if the key is unknown.
     pub(crate) fn check_or_wait(&self, token: &str, Uncached { tag, now }: Uncached) -> Immediate {
         match self.inner.check_uncached(token, tag, now) {
             Ok(claims) => Immediate::Decided(self.inner.counted(Ok(claims))),
@@ -67,18 +70,19 @@ impl Verifier {
         }
     }
 
-    /// Checks a token, and waits for a key fetch if its key is unknown.
+    /// Verifies a token. If its key is unknown, waits for a key fetch.
     ///
-    /// It waits for [`request_wait`](crate::VerifierBuilder::request_wait) at most, 3 seconds by default. A token whose key is known never
-    /// waits.
+    /// A token with a known key never waits. Others wait at most for
+    /// [`request_wait`](crate::VerifierBuilder::request_wait) (default: 3 seconds).
     ///
     /// # Errors
-    /// [`VerifyError`] says what is wrong with the token, or that its key is unavailable ([`VerifyErrorKind::KeysUnavailable`]).
+    /// Returns a [`VerifyError`] if the token is rejected. Its kind is [`VerifyErrorKind::KeysUnavailable`] if the keys
+    /// are unavailable.
     pub async fn verify(&self, token: &str) -> Result<CognitoClaims, VerifyError> {
         self.inner.counted(self.check_with_retry(|now| self.check_at(token, now)).await)
     }
 
-    /// Runs `check`, and runs it once more after a key fetch if the token's key was unknown.
+    /// Returns the result of `check`. Retries once after a key fetch if the key was unknown.
     pub(crate) async fn check_with_retry<'v, T>(
         &'v self,
         check: impl Fn(SystemTime) -> Result<T, Failure<'v>>,
@@ -90,10 +94,9 @@ impl Verifier {
         };
         match pool.keys.wait_for(&key_id).await {
             Waited::Decided => check(self.inner.clock.now()).map_err(Failure::into_error),
-            Waited::Unavailable => Err(VerifyError::new(
-                VerifyErrorKind::KeysUnavailable,
-                "the keys of the pool are unavailable, so the token cannot be checked",
-            )),
+            Waited::Unavailable => {
+                Err(VerifyError::new(VerifyErrorKind::KeysUnavailable, "the pool's keys are unavailable"))
+            }
         }
     }
 
@@ -104,36 +107,37 @@ impl Verifier {
         }
     }
 
-    /// As [`check`](Self::check), for tests of what keeps verified tokens.
+    /// Verifies a token past the cache, for tests of the cache.
     #[cfg(all(test, feature = "testing"))]
-    pub(super) fn check_to_keep(&self, token: &str) -> Option<Arc<VerifiedToken>> {
+    pub(super) fn check_uncached(&self, token: &str) -> Option<Arc<VerifiedToken>> {
         self.inner.verify_at(token, self.inner.clock.now()).ok()
     }
 
     /// Loads the keys of all pools, so that the first request does not wait for them.
     ///
-    /// Waits for one look for each pool that has no keys yet. An error is worth a log line and no more: looks go on in the
-    /// background, and a server that is up can already say 503 with `Retry-After`.
+    /// Waits for one key fetch for each pool that has no keys yet. After an error, key fetches continue in the
+    /// background. Log the error and start the server anyway, so that it responds with 503 and `Retry-After` until the
+    /// keys are loaded.
     ///
     /// # Errors
-    /// [`KeysError`] names each pool without keys, where they should come from, and the cause.
+    /// Returns a [`KeysError`] that names each pool without keys, its key source, and the cause.
     pub async fn ready(&self) -> Result<(), KeysError> {
-        // All looks start before the first is waited for.
+        // Start all fetches before waiting for the first.
         let now = self.inner.clock.now();
         self.inner.pools.iter().for_each(|pool| pool.keys.refresh_if_due(now));
-        let mut without = Vec::new();
+        let mut missing = Vec::new();
         for pool in &self.inner.pools {
             if let Err(error) = pool.keys.ready().await {
-                without.push((pool.id.to_string(), pool.keys.key_source(), error));
+                missing.push((pool.id.to_string(), pool.keys.key_source(), error));
             }
         }
-        if without.is_empty() { Ok(()) } else { Err(KeysError { pools: without }) }
+        if missing.is_empty() { Ok(()) } else { Err(KeysError { pools: missing }) }
     }
 
     /// Returns the state of the keys and the number of rejected tokens, for a readiness probe.
     ///
-    /// Starts a key fetch that is due, as [`check`](Self::check) does, because a service that is not ready may get no requests except
-    /// probes. It does not wait for the fetch.
+    /// If a key refresh is due, it starts in the background, as in [`check`](Self::check). A service that is not ready
+    /// may get no requests except probes, and must still load its keys.
     pub fn status(&self) -> KeyStatus {
         let now = self.inner.clock.now();
         let state = |pool: &Pool| {
@@ -146,7 +150,7 @@ impl Verifier {
 }
 
 impl Verifier {
-    /// Checks that every token of every pool is for this resource, whose layer the verifier is used in.
+    /// Checks that every pool requires this audience in every token.
     pub(crate) fn require_audience(&self, audience: &str) -> Result<(), ConfigError> {
         match self.inner.pools.iter().find(|pool| !pool.policy.requires_audience(audience)) {
             None => Ok(()),
@@ -167,6 +171,6 @@ impl fmt::Debug for Verifier {
 }
 
 const _: fn() = || {
-    fn is_shared_by_threads<T: Send + Sync + 'static>() {}
-    is_shared_by_threads::<Verifier>();
+    fn assert_send_sync<T: Send + Sync + 'static>() {}
+    assert_send_sync::<Verifier>();
 };

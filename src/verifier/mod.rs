@@ -1,4 +1,4 @@
-//! Verification without a web framework: a token in, claims or an error out.
+//! Verification without a web framework: takes a token, and returns claims or an error.
 
 mod app_clients;
 mod builder;
@@ -9,6 +9,6 @@ mod pipeline;
 
 pub use builder::VerifierBuilder;
 pub use handle::Verifier;
+pub(crate) use pipeline::Immediate;
 #[cfg(feature = "explain")]
-pub(crate) use pipeline::Pool;
-pub(crate) use pipeline::{Immediate, Pipeline};
+pub(crate) use pipeline::{Pipeline, Pool};

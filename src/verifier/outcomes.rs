@@ -8,12 +8,13 @@ use std::{
 use crate::{
     error::{VerifyError, VerifyErrorKind},
     keys::TokenStatus,
+    origin::Origin,
 };
 
-/// The number of rejections for one reason, with no token accepted yet, that cause a warning.
+/// The number of rejections of one kind that causes a warning if no token has been accepted yet.
 const SUSPICIOUS: u64 = 10;
 
-/// What became of the tokens of a verifier.
+/// The results of a verifier's checks.
 pub(super) struct Outcomes {
     /// A flag and not a count. Accepted tokens only load it, so threads do not contend for it.
     any_accepted: AtomicBool,
@@ -35,12 +36,13 @@ impl Outcomes {
         }
     }
 
+    /// Counts a rejection. `origin` tells whether the warning names methods or environment variables.
     #[cold]
-    pub(super) fn rejected(&self, error: &VerifyError) {
+    pub(super) fn rejected(&self, error: &VerifyError, origin: Origin) {
         let Some(count) = self.rejected.get(error.kind() as usize) else { return };
         let count = count.fetch_add(1, Ordering::Relaxed) + 1;
         if count == SUSPICIOUS && !self.any_accepted.load(Ordering::Relaxed) {
-            warn(error);
+            warn(error, origin);
         }
     }
 
@@ -54,9 +56,9 @@ impl Outcomes {
     }
 }
 
-/// Names the setting to compare. Says nothing that the token says.
-fn warn(error: &VerifyError) {
-    let Some(setting) = setting(error.kind()) else { return };
+/// Logs the setting to check. The line contains nothing from the token.
+fn warn(error: &VerifyError, origin: Origin) {
+    let Some(setting) = setting(error.kind(), origin) else { return };
     tracing::warn!(
         kind = error.kind().as_str(),
         reason = error.reason(),
@@ -66,23 +68,47 @@ fn warn(error: &VerifyError) {
     );
 }
 
-/// The method and the environment variable that set what a token is compared with, for reasons that a wrong configuration causes.
-fn setting(kind: VerifyErrorKind) -> Option<&'static str> {
-    match kind {
-        VerifyErrorKind::UnknownIssuer => Some(
-            "the pool id in `UserPool::new` or `AWS_COGNITO_USER_POOL_ID`; \
-             for an emulator the issuer in `UserPool::with_issuer` or `AWS_COGNITO_ISSUER`",
+/// Returns the setting with which a token is compared, for kinds that a wrong configuration can cause.
+fn setting(kind: VerifyErrorKind, origin: Origin) -> Option<&'static str> {
+    let (method, variable) = match kind {
+        VerifyErrorKind::UnknownIssuer => (
+            "the pool id in `UserPool::new`, or the issuer in `UserPool::with_issuer`",
+            "the pool id in `AWS_COGNITO_USER_POOL_ID`, or an emulator's issuer in `AWS_COGNITO_ISSUER`",
         ),
-        VerifyErrorKind::WrongClient => {
-            Some("the client ids in `UserPool::new` or `AWS_COGNITO_USER_POOL_CLIENT_ID` (comma-separated)")
-        }
+        VerifyErrorKind::WrongClient => (
+            "the client ids in `UserPool::new`",
+            "the client ids in `AWS_COGNITO_USER_POOL_CLIENT_ID`, separated by commas",
+        ),
         VerifyErrorKind::WrongTokenUse => {
-            Some("`UserPool::allow_token_use` or `AWS_COGNITO_TOKEN_USE` (`access`, `id` or `any`)")
+            ("`UserPool::allow_token_use`", "`AWS_COGNITO_TOKEN_USE`, which is `access`, `id` or `any`")
         }
-        VerifyErrorKind::WrongAudience => Some("`UserPool::audience`"),
-        VerifyErrorKind::UnknownKey => {
-            Some("the key set in `UserPool::jwks_url`, `UserPool::jwks_file` or `AWS_COGNITO_JWKS_PATH`")
+        // No variable sets an audience.
+        VerifyErrorKind::WrongAudience => ("`UserPool::audience`", "`UserPool::audience`"),
+        VerifyErrorKind::UnknownKey => (
+            "the key source in `UserPool::jwks_url` or `UserPool::jwks_file`",
+            "the key source in `AWS_COGNITO_JWKS_PATH`, or the pool id in `AWS_COGNITO_USER_POOL_ID`",
+        ),
+        _ => return None,
+    };
+    Some(origin.choose(method, variable))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn setting_is_a_method_or_a_variable_as_the_user_wrote_it() {
+        for kind in [
+            VerifyErrorKind::UnknownIssuer,
+            VerifyErrorKind::WrongClient,
+            VerifyErrorKind::WrongTokenUse,
+            VerifyErrorKind::UnknownKey,
+        ] {
+            let (code, environment) = (setting(kind, Origin::Code), setting(kind, Origin::Environment));
+            assert!(code.is_some_and(|text| text.contains("UserPool::") && !text.contains("AWS_")), "{kind:?}");
+            assert!(environment.is_some_and(|text| text.contains("`AWS_") && !text.contains("::")), "{kind:?}");
         }
-        _ => None,
+        assert_eq!(setting(VerifyErrorKind::Expired, Origin::Code), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The steps of a verification, in order.
+//! The steps of a verification, in the order in which they run.
 
 use std::{
     collections::BTreeMap,
@@ -23,12 +23,12 @@ use crate::{
     pool_id::UserPoolId,
 };
 
-/// The pools, their keys and the settings that all clones of a verifier share.
+/// The pools, keys and settings that all clones of a verifier share.
 pub(crate) struct Pipeline {
     pub(crate) pools: Vec<Pool>,
-    /// Every accepted issuer, and the index of its pool.
+    /// Every accepted issuer with the index of its pool.
     pub(crate) issuers: BTreeMap<Box<str>, usize>,
-    /// The same for messages.
+    /// The accepted issuers as text, for messages.
     pub(crate) issuers_listed: Arc<str>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) leeway: Duration,
@@ -47,26 +47,32 @@ pub(crate) struct Pool {
 }
 
 impl Pipeline {
-    /// Counts a result of the verifier. Each result passes here once, except for the cache hits of `cached`.
+    /// Counts a result. Every result is counted here once, except for hits in `Verifier::cached`.
     pub(crate) fn counted(&self, result: Result<CognitoClaims, VerifyError>) -> Result<CognitoClaims, VerifyError> {
         metrics::verification(&result);
         match &result {
             Ok(_) => self.outcomes.accepted(),
-            Err(error) => self.outcomes.rejected(error),
+            Err(error) => self.outcomes.rejected(error, self.origin()),
         }
         result
     }
 
-    /// The short cut: the claims of a token that has gone the whole path before, or the tag to remember it under.
+    /// Returns where the settings came from: the environment if that is so for all pools, otherwise code.
+    fn origin(&self) -> Origin {
+        let from_environment = self.pools.iter().all(|pool| pool.origin == Origin::Environment);
+        if from_environment { Origin::Environment } else { Origin::Code }
+    }
+
+    /// Returns the claims of a cached token, or else the tag under which to cache it.
     pub(super) fn cached(&self, token: &[u8], now: SystemTime) -> Result<CognitoClaims, Option<Tag>> {
         let Some(cache) = self.cache.as_ref().filter(|_| token.len() <= self.max_token_bytes) else { return Err(None) };
         let tag = cache.tag(token).ok_or(None)?;
-        let known = cache.get(tag, now, |known| self.still_holds(known, now)).ok_or(Some(tag))?;
+        let cached = cache.get(tag, now, |cached| self.still_holds(cached, now)).ok_or(Some(tag))?;
         metrics::cache_hit();
-        Ok(CognitoClaims::new(known))
+        Ok(CognitoClaims::new(cached))
     }
 
-    /// The whole path, and the memory of it.
+    /// Verifies a token, and caches it.
     pub(super) fn check_uncached(
         &self,
         token: &str,
@@ -75,12 +81,12 @@ impl Pipeline {
     ) -> Result<CognitoClaims, Failure<'_>> {
         let verified = self.verify_at(token, now)?;
         if let (Some(cache), Some(tag)) = (&self.cache, tag) {
-            cache.insert(tag, &verified, now, |known| self.still_holds(known, now));
+            cache.insert(tag, &verified, now, |cached| self.still_holds(cached, now));
         }
         Ok(CognitoClaims::new(verified))
     }
 
-    /// The path of a token. One line a step; each either narrows what the token can be or refuses it.
+    /// Verifies a token. Each step either proves one more fact about the token or rejects it.
     pub(crate) fn verify_at(&self, token: &str, now: SystemTime) -> Result<Arc<VerifiedToken>, Failure<'_>> {
         let parts = Parts::of(token, self.max_token_bytes)?;
         let mut buffer = HeaderBuffer::new();
@@ -93,16 +99,17 @@ impl Pipeline {
         Ok(Arc::new(pool.policy.admit(signed, &clients, &pool.id, &self.clock, now, self.leeway)?))
     }
 
-    /// Whether the very key that verified a token is still in its pool's set, and no client was removed from that pool since. Starts a look
-    /// for keys that is due, as every check does.
-    pub(crate) fn still_holds(&self, known: &VerifiedToken, now: SystemTime) -> bool {
-        let Some(pool) = self.pools.iter().find(|pool| pool.keys.holds(known.key_serial(), now)) else { return false };
+    /// Returns `true` if the key that verified a token is still in its pool's set, and no client was removed from the
+    /// pool since.
+    fn still_holds(&self, token: &VerifiedToken, now: SystemTime) -> bool {
+        let Some(pool) = self.pools.iter().find(|pool| pool.keys.holds(token.key_serial(), now)) else { return false };
         pool.keys.refresh_if_due(now);
-        !known.is_superseded()
+        !token.is_superseded()
     }
 
-    /// Finds the pool whose issuer this is, to the letter. An issuer that is not configured ends here, before any key is looked for.
-    pub(crate) fn pool_of(&self, issuer: &str) -> Result<&Pool, VerifyError> {
+    /// Finds the pool with exactly this issuer. A token from an unknown issuer is rejected here, so it never causes a
+    /// key fetch.
+    fn pool_of(&self, issuer: &str) -> Result<&Pool, VerifyError> {
         self.issuers.get(issuer).and_then(|index| self.pools.get(*index)).ok_or_else(|| {
             VerifyError::new(VerifyErrorKind::UnknownIssuer, "the token comes from another issuer")
                 .of("iss")
@@ -112,22 +119,22 @@ impl Pipeline {
     }
 }
 
-/// A token that was not verified before, as far as anybody remembers: from [`Verifier::cached`], for [`Verifier::check_or_wait`].
+/// A token that is not cached, from `Verifier::cached` for `Verifier::check_or_wait`.
 pub(crate) struct Uncached {
     pub(super) tag: Option<Tag>,
     pub(super) now: SystemTime,
 }
 
-/// What [`Verifier::check_or_wait`] can say without waiting.
+/// The result of `Verifier::check_or_wait`.
 pub(crate) enum Immediate {
     Decided(Result<CognitoClaims, VerifyError>),
     UnknownKey,
 }
 
-/// A token that did not pass.
+/// The failure of a verification.
 pub(crate) enum Failure<'v> {
     Final(VerifyError),
-    /// Other keys could change the verdict.
+    /// A key fetch could change the result.
     UnknownKey {
         pool: &'v Pool,
         key_id: String,

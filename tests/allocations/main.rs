@@ -1,7 +1,8 @@
-//! What a request costs in memory, exactly: allocations cannot creep back unnoticed.
+//! Exact allocation counts of a request, and memory limits of the token cache.
 //!
-//! A binary of its own, since the counting allocator is global. It counts by thread, and each test has one of its own.
-// Pedantry is for what is shipped.
+//! It is a separate binary, because the counting allocator is global. The allocator counts per thread, and each test
+//! has its own thread.
+// The pedantic lints apply to the library only.
 #![allow(clippy::pedantic, clippy::type_complexity)]
 
 use std::{
@@ -35,23 +36,23 @@ thread_local! {
 }
 
 fn count(bytes: isize) {
-    // A thread that is ending has nothing to count for.
+    // The counters are unavailable while a thread ends.
     let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + usize::from(bytes > 0)));
     let _ = BYTES.try_with(|sum| sum.set(sum.get() + bytes));
 }
 
-// SAFETY: every call is passed on as it is; counting does not allocate.
+// SAFETY: every call is forwarded unchanged, and counting does not allocate.
 #[allow(unsafe_code, clippy::cast_possible_wrap)]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds the contract of `GlobalAlloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         count(-(layout.size() as isize));
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds the contract of `GlobalAlloc`.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -65,11 +66,11 @@ fn allocations(work: impl FnOnce()) -> usize {
     ALLOCATIONS.get() - before
 }
 
-/// Answers every request, without an allocation of its own.
+/// Responds to every request without an allocation.
 #[derive(Clone)]
-struct Nothing;
+struct Inner;
 
-impl Service<Request<()>> for Nothing {
+impl Service<Request<()>> for Inner {
     type Response = Response<Vec<u8>>;
     type Error = Infallible;
     type Future = Ready<Result<Self::Response, Infallible>>;
@@ -83,15 +84,15 @@ impl Service<Request<()>> for Nothing {
     }
 }
 
-/// A token as Cognito's usual: two groups, one scope.
-fn usual(fake: &FakeUserPool) -> axum_cognito::testing::TokenBuilder {
+/// Starts a typical access token with two groups and one scope.
+fn typical(fake: &FakeUserPool) -> axum_cognito::testing::TokenBuilder {
     fake.access_token("alice").group("admins").group("users")
 }
 
-/// The documented bound of an entry with default settings, in bytes.
+/// The documented maximum size of an entry with default settings, in bytes.
 const ENTRY_MAX: isize = 16 * 1024;
 
-/// A claim that makes a token longer with a number.
+/// A claim whose length grows with a number.
 type Claim = fn(usize) -> (&'static str, serde_json::Value);
 
 fn groups_of_one_letter() -> Claim {
@@ -107,66 +108,67 @@ fn one_escaped_attribute() -> Claim {
 }
 
 #[test]
-fn what_tokens_cost() {
+fn verification_allocates_only_its_claims() {
     let fake = FakeUserPool::new();
     let cached = Verifier::new(fake.user_pool());
     let uncached = Verifier::builder().pool(fake.user_pool()).token_cache_capacity(0).build().unwrap();
 
-    // A key remembers the header of the first token that it verifies.
-    uncached.check(&usual(&fake).sign()).unwrap();
-    cached.check(&usual(&fake).sign()).unwrap();
+    // The first verification with a key caches the encoded header.
+    uncached.check(&typical(&fake).sign()).unwrap();
+    cached.check(&typical(&fake).sign()).unwrap();
 
-    // The first time: payload, groups, claims; and the entry in the cache.
-    let token = usual(&fake).sign();
+    // A new token: payload, groups and claims, and the entry in the cache.
+    let token = typical(&fake).sign();
     assert_eq!(allocations(|| drop(uncached.check(&token).unwrap())), 3, "verified, without a cache");
-    assert_eq!(allocations(|| drop(cached.check(&token).unwrap())), 4, "verified and remembered");
+    assert_eq!(allocations(|| drop(cached.check(&token).unwrap())), 4, "verified and cached");
 
-    // Seen before: nothing. Every 64th hit copies the claims for the thread, until it has a copy.
+    // A cached token: none. Every 64th hit copies the claims for this thread, until there is a copy.
     for _ in 0..100 {
         cached.check(&token).unwrap();
     }
-    assert_eq!(allocations(|| (0..1000).for_each(|_| drop(cached.check(&token).unwrap()))), 0, "seen before");
+    assert_eq!(allocations(|| (0..1000).for_each(|_| drop(cached.check(&token).unwrap()))), 0, "cached");
 
-    // Through the layer: what `http::Extensions` needs for one value, of which the map is there already in a router.
-    let mut service = CognitoAuth::from(cached.clone()).layer(Require::group("admins").layer(Nothing));
+    // Through the layer: one value in `http::Extensions`. The map exists already, as in a router.
+    let mut service = CognitoAuth::from(cached.clone()).layer(Require::group("admins").layer(Inner));
     let request = || {
         let mut request = Request::builder().header("authorization", format!("Bearer {token}")).body(()).unwrap();
         request.extensions_mut().insert(7_u8);
         request
     };
-    let mut answer = |request| drop(now_or_never(service.call(request)).expect("does not wait").unwrap());
-    answer(request());
-    let ready_made = request();
-    assert_eq!(allocations(|| answer(ready_made)), 1, "through the layer and a rule");
+    let mut send = |request| drop(now_or_never(service.call(request)).expect("does not wait").unwrap());
+    send(request());
+    let prepared = request();
+    assert_eq!(allocations(|| send(prepared)), 1, "through the layer and a rule");
 
-    // The same with routes that are protected by default.
-    let mut service = CognitoAuth::from(cached.clone()).deny_by_default().public("/healthz").layer(Nothing);
-    let ready_made = request();
-    let count = allocations(|| drop(now_or_never(service.call(ready_made)).expect("does not wait").unwrap()));
+    // The same for routes that are protected by default.
+    let mut service = CognitoAuth::from(cached.clone()).deny_by_default().public("/healthz").layer(Inner);
+    let prepared = request();
+    let count = allocations(|| drop(now_or_never(service.call(prepared)).expect("does not wait").unwrap()));
     assert_eq!(count, 1, "through the layer, protected by default");
 
-    // Memory: what a thousand remembered tokens hold on to.
-    let many: Vec<_> = (0..1024).map(|n| usual(&fake).expires_in(Duration::from_secs(3600 + n)).sign()).collect();
-    let roomy = Verifier::builder().pool(fake.user_pool()).token_cache_capacity(1 << 14).build().unwrap();
-    roomy.check(&usual(&fake).sign()).unwrap(); // allocates the table
+    // Memory of a thousand cached tokens.
+    let many: Vec<_> = (0..1024).map(|n| typical(&fake).expires_in(Duration::from_secs(3600 + n)).sign()).collect();
+    let large = Verifier::builder().pool(fake.user_pool()).token_cache_capacity(1 << 14).build().unwrap();
+    large.check(&typical(&fake).sign()).unwrap(); // allocates the table
     let before = BYTES.get();
     for token in &many {
-        roomy.check(token).unwrap();
+        large.check(token).unwrap();
     }
     let per_token = (BYTES.get() - before) / 1024;
-    println!("{per_token} bytes per remembered token of {} bytes", many[0].len());
-    assert!((400..=900).contains(&per_token), "{per_token} bytes per remembered token");
+    println!("{per_token} bytes per cached token of {} bytes", many[0].len());
+    assert!((400..=900).contains(&per_token), "{per_token} bytes per cached token");
 
-    // The largest entries: the longest tokens, all attributes read, in the shapes that take the most memory.
+    // The largest entries: tokens of the maximum length in the forms that take the most memory, with all attributes
+    // read.
     for claims in [groups_of_one_letter(), one_long_attribute(), one_escaped_attribute()] {
         let verifier = Verifier::builder().pool(fake.user_pool().allow_token_use(TokenUse::Id)).build().unwrap();
-        verifier.check(&usual(&fake).sign()).unwrap(); // allocates the table
-        let mint = |length: usize| {
+        verifier.check(&typical(&fake).sign()).unwrap(); // allocates the table
+        let sign = |length: usize| {
             let (name, value) = claims(length);
             fake.id_token("alice").claim(name, value).sign()
         };
-        let length = (0..3000).step_by(16).take_while(|length| mint(*length).len() <= 4096).last().unwrap();
-        let token = mint(length);
+        let length = (0..3000).step_by(16).take_while(|length| sign(*length).len() <= 4096).last().unwrap();
+        let token = sign(length);
         let before = BYTES.get();
         verifier.check(&token).unwrap().email();
         let bytes = BYTES.get() - before;
@@ -174,10 +176,10 @@ fn what_tokens_cost() {
         assert!((2000..ENTRY_MAX).contains(&bytes), "{bytes} bytes for a cached token of {} bytes", token.len());
     }
 
-    // A longer token leaves nothing behind.
+    // A longer token is not cached.
     let verifier = Verifier::new(fake.user_pool());
-    verifier.check(&usual(&fake).sign()).unwrap();
-    let long = usual(&fake).trigger_claim("long", "a".repeat(3000)).sign();
+    verifier.check(&typical(&fake).sign()).unwrap();
+    let long = typical(&fake).trigger_claim("long", "a".repeat(3000)).sign();
     let before = BYTES.get();
     verifier.check(&long).unwrap();
     assert_eq!((long.len() > 4096, BYTES.get() - before), (true, 0), "tokens above the limit are not cached");
@@ -201,7 +203,7 @@ fn deciding_whether_a_route_is_public_allocates_nothing() {
         .protected("/posts/export")
         .protected("/assets/keys");
     let layer = (0..100).fold(layer, |layer, nth| layer.public(&format!("/public/{nth}")));
-    let mut service = layer.layer(Nothing);
+    let mut service = layer.layer(Inner);
     let mut allocations_of = |path: &str, expected: u16| {
         let mut send = || {
             let mut request = Request::builder().uri(path).body(()).unwrap();
@@ -214,7 +216,7 @@ fn deciding_whether_a_route_is_public_allocates_nothing() {
             assert_eq!(status, expected, "{} bytes", path.len());
             count
         };
-        send(); // the log's call sites
+        send(); // registers the log's call sites
         send()
     };
     let short = allocations_of("/assets/a", 200);
@@ -229,21 +231,21 @@ fn deciding_whether_a_route_is_public_allocates_nothing() {
     }
 }
 
-/// Strangers can make up key ids for ever, and nothing remembers them: one byte for each would show.
+/// An unauthenticated client can send any number of unknown key ids. The test would notice one byte per key id.
 #[test]
-fn made_up_key_ids_leave_nothing_behind() {
+fn unknown_kids_take_no_memory() {
     const CHECKED: usize = 100_000;
-    const LOOKED_FOR: usize = 5_000;
+    const VERIFIED: usize = 5_000;
 
     let fake = FakeUserPool::new();
-    let endpoint = Endpoint { jwks: fake.jwks_json(), asked: Arc::default() };
+    let endpoint = Endpoint { jwks: fake.jwks_json(), fetches: Arc::default() };
     let pool = fake.user_pool().key_source(endpoint.clone());
-    // The runtime is this thread, so that what its tasks keep is counted too.
+    // The runtime runs on this thread, so that the memory of its tasks is counted too.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let verifier = Verifier::builder().pool(pool).clock(TokioClock::starting_now()).build().unwrap();
     runtime.block_on(verifier.ready()).unwrap();
 
-    // Only `kid` differs, in all of its 36 digits, and the signature is read after it.
+    // Only `kid` differs, in all of its 36 digits. The signature is never reached.
     let token = fake.access_token("mallory").sign();
     let (_, rest) = token.split_once('.').unwrap();
     let forged = |nth: usize| {
@@ -254,42 +256,45 @@ fn made_up_key_ids_leave_nothing_behind() {
         let error = verifier.check(&forged(nth)).unwrap_err();
         assert_eq!(error.kind(), VerifyErrorKind::UnknownKey);
     };
-    let look_for = |nth| {
+    let verify = |nth| {
         runtime.block_on(async {
             let error = verifier.verify(&forged(nth)).await.unwrap_err();
             assert_eq!(error.kind(), VerifyErrorKind::UnknownKey);
             tokio::time::advance(Duration::from_millis(10)).await;
         });
     };
-    // The first thousand bring whatever is kept once: the cool-down, timers, the log's call sites.
+    // The first thousand allocate what is allocated once: the cooldown, timers and the log's call sites.
     (0..1000).for_each(|nth| {
         check(nth);
-        look_for(nth);
+        verify(nth);
     });
     let before = BYTES.get();
     (1000..1000 + CHECKED).for_each(check);
     let by_checks = BYTES.get() - before;
     assert_eq!(by_checks, 0, "bytes kept after {CHECKED} checks");
 
-    let (before, asked) = (BYTES.get(), endpoint.asked.load(Ordering::Relaxed));
-    (200_000..200_000 + LOOKED_FOR).for_each(look_for);
-    let by_looks = BYTES.get() - before;
-    assert!(by_looks.abs() < LOOKED_FOR as isize / 5, "{by_looks} bytes kept after {LOOKED_FOR} waited for keys");
-    let looks = endpoint.asked.load(Ordering::Relaxed) - asked;
-    assert!((9..=11).contains(&looks), "{looks} looks in {} ms", LOOKED_FOR * 10);
-    println!("{by_checks} and {by_looks} bytes kept, {looks} looks");
+    let (before, fetches) = (BYTES.get(), endpoint.fetches.load(Ordering::Relaxed));
+    (200_000..200_000 + VERIFIED).for_each(verify);
+    let by_verifications = BYTES.get() - before;
+    assert!(
+        by_verifications.abs() < VERIFIED as isize / 5,
+        "{by_verifications} bytes kept after {VERIFIED} verifications"
+    );
+    let fetch_count = endpoint.fetches.load(Ordering::Relaxed) - fetches;
+    assert!((9..=11).contains(&fetch_count), "{fetch_count} fetches in {} ms", VERIFIED * 10);
+    println!("{by_checks} and {by_verifications} bytes kept, {fetch_count} fetches");
 }
 
-/// Keys that have to be fetched, and how often they were.
+/// A key endpoint that counts its fetches.
 #[derive(Clone)]
 struct Endpoint {
     jwks: String,
-    asked: Arc<AtomicUsize>,
+    fetches: Arc<AtomicUsize>,
 }
 
 impl KeySource for Endpoint {
     fn fetch<'s>(&'s self, _: &'s Validators) -> KeyFuture<'s> {
-        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.fetches.fetch_add(1, Ordering::Relaxed);
         Box::pin(ready(Ok(KeyUpdate::Changed(KeyDocument::new(self.jwks.clone())))))
     }
 

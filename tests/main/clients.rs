@@ -1,4 +1,4 @@
-//! App clients that come and go while the program runs.
+//! Adding and removing app clients while the program runs.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -15,21 +15,21 @@ use crate::log::Log;
 
 #[track_caller]
 fn accepted(verifier: &Verifier, token: &str) {
-    // Often enough to be remembered, and by this thread too.
+    // Often enough that the token is cached, and copied for this thread.
     for _ in 0..200 {
         assert!(verifier.check(token).is_ok());
     }
 }
 
 #[track_caller]
-fn refused(verifier: &Verifier, token: &str) -> VerifyError {
+fn rejected(verifier: &Verifier, token: &str) -> VerifyError {
     let error = verifier.check(token).unwrap_err();
     assert_eq!(error.kind(), VerifyErrorKind::WrongClient);
     error
 }
 
 #[test]
-fn a_client_comes_and_goes_and_its_tokens_with_it() {
+fn added_and_removed_client_takes_effect_at_once() {
     let fake = FakeUserPool::new();
     let verifier = Verifier::new(fake.user_pool_for(["web", "mobile"]).allow_token_use(TokenUse::Id));
     let other = verifier.clone();
@@ -41,10 +41,10 @@ fn a_client_comes_and_goes_and_its_tokens_with_it() {
         accepted(&verifier, token);
     }
     for token in &partner {
-        assert_eq!(refused(&verifier, token).expected(), Some("web, mobile"));
+        assert_eq!(rejected(&verifier, token).expected(), Some("web, mobile"));
     }
     assert_eq!(verifier.add_client(fake.id(), "partner"), Ok(true));
-    assert_eq!(verifier.add_client(fake.id(), "partner"), Ok(false), "it is there already");
+    assert_eq!(verifier.add_client(fake.id(), "partner"), Ok(false), "it is already in the list");
     assert_eq!(other.client_ids(fake.id()).unwrap(), ["mobile", "partner", "web"], "clones share the change");
     for token in web.iter().chain(&partner) {
         accepted(&other, token);
@@ -52,9 +52,9 @@ fn a_client_comes_and_goes_and_its_tokens_with_it() {
     }
 
     assert_eq!(other.remove_client(fake.id().as_str(), "web"), Ok(true));
-    assert_eq!(other.remove_client(fake.id().as_str(), "web"), Ok(false), "it is gone already");
+    assert_eq!(other.remove_client(fake.id().as_str(), "web"), Ok(false), "it is not in the list");
     for token in &web {
-        assert_eq!(refused(&verifier, token).expected(), Some("mobile, partner"), "remembered or not");
+        assert_eq!(rejected(&verifier, token).expected(), Some("mobile, partner"), "cached or not");
     }
     for token in &partner {
         accepted(&verifier, token);
@@ -66,21 +66,21 @@ fn a_client_comes_and_goes_and_its_tokens_with_it() {
 }
 
 #[test]
-fn without_clients_nobody_is_let_in() {
+fn empty_client_list_rejects_every_token() {
     let fake = FakeUserPool::new();
     let verifier = Verifier::new(fake.user_pool());
     let token = fake.access_token("a").sign();
     accepted(&verifier, &token);
     assert_eq!(verifier.remove_client(fake.id(), fake.client_id()), Ok(true));
-    assert_eq!(refused(&verifier, &token).expected(), Some("no client, because all were removed"));
+    assert_eq!(rejected(&verifier, &token).expected(), Some("no client, because all were removed"));
     assert_eq!(verifier.client_ids(fake.id()).unwrap().len(), 0);
-    refused(&verifier, &fake.access_token("a").client_id("").sign());
+    rejected(&verifier, &fake.access_token("a").client_id("").sign());
     assert_eq!(verifier.add_client(fake.id(), fake.client_id()), Ok(true));
     accepted(&verifier, &token);
 }
 
 #[test]
-fn the_log_tells_of_each_change_and_warns_of_the_last_removal() {
+fn changes_are_logged_and_removing_the_last_client_warns() {
     let fake = FakeUserPool::new();
     let verifier = Verifier::new(fake.user_pool_for("web"));
     let change = |add: bool, client: &str| {
@@ -105,10 +105,10 @@ fn the_log_tells_of_each_change_and_warns_of_the_last_removal() {
 }
 
 #[test]
-fn what_cannot_be_changed_says_why() {
+fn impossible_change_is_an_error_with_the_reason() {
     let fake = FakeUserPool::new();
-    let open = UserPool::dangerous_any_client("eu-west-1_Open").unwrap().jwks(&fake.jwks()).unwrap();
-    let verifier = Verifier::builder().pool(fake.user_pool()).pool(open).build().unwrap();
+    let any_client = UserPool::dangerous_any_client("eu-west-1_Open").unwrap().jwks_json(&fake.jwks_json()).unwrap();
+    let verifier = Verifier::builder().pool(fake.user_pool()).pool(any_client).build().unwrap();
     let unknown = ConfigError::UnknownPool {
         value: "us-east-1_Other".into(),
         configured: vec![fake.id().to_string(), "eu-west-1_Open".into()],
@@ -126,14 +126,15 @@ fn what_cannot_be_changed_says_why() {
     }
     for value in ["", "a b", "a,b", &"x".repeat(129)] {
         assert_eq!(verifier.add_client(fake.id(), value), Err(ConfigError::InvalidClientId { value: value.into() }));
-        assert_eq!(verifier.remove_client(fake.id(), value), Ok(false), "none of that form is ever there");
+        assert_eq!(verifier.remove_client(fake.id(), value), Ok(false), "no client has such an id");
     }
     assert_eq!(verifier.client_ids(fake.id()).unwrap(), [fake.client_id()]);
 }
 
-/// A removal in one pool is none of the others' business, also where the other is the same pool under its other issuer.
+/// A removal does not affect other pools. The same pool id with another issuer counts as another pool, but both get the
+/// change.
 #[test]
-fn pools_have_lists_of_their_own() {
+fn each_pool_has_its_own_client_list() {
     let (staff, shop) =
         (FakeUserPool::with_ids("us-east-1_Staff", "web"), FakeUserPool::with_ids("eu-west-1_Shop", "web"));
     let original = staff.user_pool().issuer_form(IssuerForm::Original).unwrap();
@@ -147,34 +148,35 @@ fn pools_have_lists_of_their_own() {
     }
     assert_eq!(verifier.client_ids("us-east-1_Staff").unwrap(), ["mobile", "web"]);
     assert_eq!(verifier.remove_client("us-east-1_Staff", "web"), Ok(true));
-    refused(&verifier, &of_staff);
-    refused(&verifier, &of_updated);
+    rejected(&verifier, &of_staff);
+    rejected(&verifier, &of_updated);
     accepted(&verifier, &of_shop);
-    assert_eq!(verifier.add_client("us-east-1_Staff", "mobile"), Ok(true), "one of the two did not have it");
+    assert_eq!(verifier.add_client("us-east-1_Staff", "mobile"), Ok(true), "one of the two lists did not have it");
     assert_eq!(verifier.remove_client("eu-west-1_Shop", "web"), Ok(true));
-    refused(&verifier, &of_shop);
+    rejected(&verifier, &of_shop);
 }
 
-/// Threads verify without a pause while a client is removed and added again. A check that begins after a removal has returned, and ends before
-/// the client is added again, must refuse, whatever was under way when the removal came.
+/// Threads verify tokens all the time while a client is removed and added again. A check that starts after the removal
+/// returned, and ends before the client is added again, must reject the token.
 #[test]
-fn no_check_that_begins_after_a_removal_accepts() {
+fn check_after_a_removal_never_accepts() {
     const ENOUGH_ROUNDS: u64 = 150;
     const ENOUGH_CHECKS: usize = 11;
-    /// On a busy machine the threads may sleep through many rounds.
+    /// On a busy machine, many rounds can pass while the threads sleep.
     const LAST_ROUND: u64 = 20_000;
     let fake = FakeUserPool::new();
     let verifier = Verifier::new(fake.user_pool_for(["stays", "passing"]));
     let stays = fake.access_token("a").client_id("stays").sign();
-    let passing: Vec<_> =
+    let changing: Vec<_> =
         (0..4).map(|n| fake.access_token("a").client_id("passing").trigger_claim("n", n).sign()).collect();
-    // Four phases a round: the client is there, is being removed, is away, is being added. In the second and last, both verdicts are right.
+    // A round has four phases: the client is listed, is being removed, is not listed, is being added. In the second and
+    // the fourth phase, both results are correct.
     let phase = AtomicU64::new(0);
     let next_phase = || phase.fetch_add(1, Ordering::SeqCst);
-    let (let_in, kept_out) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (accepted, rejected) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let done = AtomicBool::new(false);
     let verify = || {
-        for token in passing.iter().cycle() {
+        for token in changing.iter().cycle() {
             if done.load(Ordering::SeqCst) {
                 break;
             }
@@ -183,27 +185,27 @@ fn no_check_that_begins_after_a_removal_accepts() {
             match before % 4 {
                 _ if phase.load(Ordering::SeqCst) != before => {}
                 0 => {
-                    assert!(accepts, "refused in phase {before}");
-                    let_in.fetch_add(1, Ordering::Relaxed);
+                    assert!(accepts, "rejected in phase {before}");
+                    accepted.fetch_add(1, Ordering::Relaxed);
                 }
                 2 => {
                     assert!(!accepts, "accepted in phase {before}");
-                    kept_out.fetch_add(1, Ordering::Relaxed);
+                    rejected.fetch_add(1, Ordering::Relaxed);
                 }
                 _ => {}
             }
-            assert!(verifier.check(&stays).is_ok(), "the other client notices nothing");
+            assert!(verifier.check(&stays).is_ok(), "the other client is not affected");
         }
     };
-    // Compared at the end: the threads stop only when all rounds are over.
+    // Compared at the end, because the threads stop only after all rounds.
     let mut changes = Vec::new();
     thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(verify);
         }
         for round in 0..LAST_ROUND {
-            let certain = let_in.load(Ordering::Relaxed).min(kept_out.load(Ordering::Relaxed));
-            if round >= ENOUGH_ROUNDS && certain >= ENOUGH_CHECKS {
+            let conclusive = accepted.load(Ordering::Relaxed).min(rejected.load(Ordering::Relaxed));
+            if round >= ENOUGH_ROUNDS && conclusive >= ENOUGH_CHECKS {
                 break;
             }
             thread::sleep(Duration::from_micros(500 + round % 7 * 50));
@@ -219,6 +221,6 @@ fn no_check_that_begins_after_a_removal_accepts() {
         done.store(true, Ordering::SeqCst);
     });
     assert!(changes.iter().all(|change| *change == (Ok(true), Ok(true))), "{changes:?}");
-    let seen = (let_in.into_inner(), kept_out.into_inner());
-    assert!(seen.0.min(seen.1) >= ENOUGH_CHECKS, "{seen:?} checks were certain");
+    let seen = (accepted.into_inner(), rejected.into_inner());
+    assert!(seen.0.min(seen.1) >= ENOUGH_CHECKS, "{seen:?} checks with one correct result");
 }

@@ -1,7 +1,8 @@
-//! The crate from outside: tables of honest tokens with one lie each, the answers on the wire, and what handlers get.
+//! Tests of the public API: tables of valid and tampered tokens, the HTTP responses, and the handlers' arguments.
 //!
-//! One binary, so that it links once. What belongs to the life of a key set is in `tests/keys`, what strangers try in `tests/attacks`.
-// Pedantry is for what is shipped.
+//! They are one binary, which links once. Tests of key refresh are in `tests/keys`, tests of attacks in
+//! `tests/attacks`.
+// The pedantic lints apply to the library only.
 #![allow(clippy::pedantic, clippy::type_complexity)]
 
 mod caching;

@@ -1,4 +1,4 @@
-//! What is counted, read through a recorder of the test's own.
+//! The metrics of each event, read with a recorder of the test.
 
 use std::{
     borrow::Cow,
@@ -27,7 +27,7 @@ use metrics::{Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Metad
 use serde_json::json;
 use tower::ServiceExt;
 
-/// Counters and gauges by name and labels, as in `name{label=value}`. Clones are the same recorder.
+/// A recorder of counters and gauges by name and labels, as in `name{label=value}`. Clones are the same recorder.
 #[derive(Clone, Default)]
 struct Sums(Arc<Mutex<BTreeMap<String, f64>>>);
 
@@ -46,8 +46,8 @@ impl Sums {
         Arc::new(Sum { sums: self.clone(), name })
     }
 
-    /// What changed since the last call.
-    fn news(&self) -> Vec<(String, f64)> {
+    /// Returns the metrics that changed since the last call.
+    fn take(&self) -> Vec<(String, f64)> {
         std::mem::take(&mut *self.0.lock().unwrap()).into_iter().collect()
     }
 }
@@ -96,11 +96,11 @@ impl Recorder for Sums {
     }
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
-        panic!("a histogram: {key}")
+        panic!("unexpected histogram: {key}")
     }
 }
 
-/// The pool's keys, which have to be fetched and sometimes cannot be.
+/// A key endpoint that can be made to fail.
 #[derive(Clone)]
 struct Endpoint {
     fake: FakeUserPool,
@@ -123,11 +123,11 @@ impl KeySource for Endpoint {
 const HITS: &str = "axum_cognito_cache_hits_total";
 const POOL: &str = "us-east-1_FakePool1";
 
-fn verdict(outcome: &str) -> String {
+fn verification(outcome: &str) -> String {
     format!("axum_cognito_verifications_total{{outcome={outcome}}}")
 }
 
-fn look(outcome: &str) -> String {
+fn key_fetch(outcome: &str) -> String {
     format!("axum_cognito_key_fetches_total{{pool={POOL}}}{{outcome={outcome}}}")
 }
 
@@ -139,10 +139,10 @@ fn age() -> String {
 fn changed(sums: &Sums, expected: &[(String, f64)]) {
     let mut expected = expected.to_vec();
     expected.sort_by(|one, other| one.0.cmp(&other.0));
-    assert_eq!(sums.news(), expected);
+    assert_eq!(sums.take(), expected);
 }
 
-/// The life of a verifier whose keys are fetched, event by event: each counts itself once, and nothing else.
+/// Follows a verifier through its events. Each event changes its own metrics by one, and no others.
 #[tokio::test(start_paused = true)]
 async fn each_event_is_counted_once() {
     let sums = Sums::default();
@@ -151,44 +151,45 @@ async fn each_event_is_counted_once() {
     let endpoint = Endpoint { fake: fake.clone(), down: Arc::default() };
     let pool = fake.user_pool().key_source(endpoint.clone());
     let verifier = Verifier::builder().pool(pool).clock(TokioClock::starting_now()).build().unwrap();
-    // Keys are numbered as they are made, and a hit is for the very key. Those to come are not the first.
+    // A cache hit compares the serial number of the key. This verifier takes the first numbers, so that the next has
+    // others.
     drop(Verifier::new(fake.user_pool()));
     let token = fake.access_token("alice").sign();
     changed(&sums, &[]);
 
     // The first token loads the keys.
     verifier.verify(&token).await.unwrap();
-    changed(&sums, &[(look("ok"), 1.0), (age(), 0.0), (verdict("accepted"), 1.0)]);
-    // The same again is a hit.
+    changed(&sums, &[(key_fetch("ok"), 1.0), (age(), 0.0), (verification("accepted"), 1.0)]);
+    // The same token is a cache hit.
     verifier.verify(&token).await.unwrap();
     verifier.check(&token).unwrap();
-    changed(&sums, &[(HITS.into(), 2.0), (verdict("accepted"), 2.0)]);
-    // Another is none.
+    changed(&sums, &[(HITS.into(), 2.0), (verification("accepted"), 2.0)]);
+    // Another token is not.
     verifier.verify(&fake.access_token("bob").sign()).await.unwrap();
-    changed(&sums, &[(verdict("accepted"), 1.0)]);
+    changed(&sums, &[(verification("accepted"), 1.0)]);
     verifier.verify(&fake.access_token("alice").expired().sign()).await.unwrap_err();
-    changed(&sums, &[(verdict("expired"), 1.0)]);
+    changed(&sums, &[(verification("expired"), 1.0)]);
 
-    // An unknown key is looked for, and its refusal counts when it is final.
+    // An unknown `kid` triggers a fetch, and the rejection is counted once after it.
     let forged = |key_id| fake.access_token("mallory").header("kid", key_id).sign();
     tokio::time::advance(Duration::from_secs(60)).await;
     verifier.verify(&forged("a")).await.unwrap_err();
-    changed(&sums, &[(look("ok"), 1.0), (age(), 0.0), (verdict("unknown_key"), 1.0)]);
+    changed(&sums, &[(key_fetch("ok"), 1.0), (age(), 0.0), (verification("unknown_key"), 1.0)]);
     verifier.verify(&forged("b")).await.unwrap_err();
-    changed(&sums, &[(verdict("unknown_key"), 1.0)]);
+    changed(&sums, &[(verification("unknown_key"), 1.0)]);
 
-    // The endpoint fails. The keys are as old as the last look that brought some.
+    // The endpoint fails. The keys' age is the time since the last successful fetch.
     endpoint.down.store(true, Ordering::SeqCst);
     tokio::time::advance(Duration::from_millis(60_250)).await;
     verifier.verify(&forged("c")).await.unwrap_err();
-    changed(&sums, &[(look("status"), 1.0), (age(), 60.25), (verdict("keys_unavailable"), 1.0)]);
+    changed(&sums, &[(key_fetch("status"), 1.0), (age(), 60.25), (verification("keys_unavailable"), 1.0)]);
     verifier.verify(&token).await.unwrap();
-    changed(&sums, &[(HITS.into(), 1.0), (verdict("accepted"), 1.0)]);
+    changed(&sums, &[(HITS.into(), 1.0), (verification("accepted"), 1.0)]);
 }
 
-/// The layer looks at a token in several steps; it counts once.
+/// The layer checks a token in several steps, and counts it once.
 #[tokio::test]
-async fn a_request_counts_once() {
+async fn request_is_counted_once() {
     let sums = Sums::default();
     let _here = metrics::set_default_local_recorder(&sums);
     let fake = FakeUserPool::new();
@@ -197,14 +198,14 @@ async fn a_request_counts_once() {
     let verifier = Verifier::builder().pool(pool).clock(ManualClock::starting_now()).build().unwrap();
     let app = Router::new().route("/me", get(|_: CognitoClaims| async {})).layer(CognitoAuth::from(verifier));
     let token = fake.access_token("alice").sign();
-    let forged = fake.access_token("mallory").header("kid", "made up").sign();
-    let fetched = || vec![(look("ok"), 1.0), (age(), 0.0)];
+    let forged = fake.access_token("mallory").header("kid", "unknown").sign();
+    let fetched = || vec![(key_fetch("ok"), 1.0), (age(), 0.0)];
     for (token, status, expected) in [
-        (&token, StatusCode::OK, [fetched(), vec![(verdict("accepted"), 1.0)]].concat()),
-        (&token, StatusCode::OK, vec![(HITS.into(), 1.0), (verdict("accepted"), 1.0)]),
-        (&fake.access_token("alice").expired().sign(), StatusCode::UNAUTHORIZED, vec![(verdict("expired"), 1.0)]),
-        (&forged, StatusCode::UNAUTHORIZED, [fetched(), vec![(verdict("unknown_key"), 1.0)]].concat()),
-        (&forged, StatusCode::UNAUTHORIZED, vec![(verdict("unknown_key"), 1.0)]),
+        (&token, StatusCode::OK, [fetched(), vec![(verification("accepted"), 1.0)]].concat()),
+        (&token, StatusCode::OK, vec![(HITS.into(), 1.0), (verification("accepted"), 1.0)]),
+        (&fake.access_token("alice").expired().sign(), StatusCode::UNAUTHORIZED, vec![(verification("expired"), 1.0)]),
+        (&forged, StatusCode::UNAUTHORIZED, [fetched(), vec![(verification("unknown_key"), 1.0)]].concat()),
+        (&forged, StatusCode::UNAUTHORIZED, vec![(verification("unknown_key"), 1.0)]),
     ] {
         let request = Request::get("/me").header("authorization", format!("Bearer {token}"));
         let response = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
@@ -214,16 +215,16 @@ async fn a_request_counts_once() {
 }
 
 #[test]
-fn each_refusal_has_its_word() {
+fn each_rejection_is_counted_by_its_kind() {
     let sums = Sums::default();
     let _here = metrics::set_default_local_recorder(&sums);
     let fake = FakeUserPool::new();
     let verifier = Verifier::new(fake.user_pool());
     let bound = Verifier::new(fake.user_pool().audience("https://api.example.com").unwrap());
-    let never_asked = Endpoint { fake: fake.clone(), down: Arc::default() };
-    let without_keys = Verifier::new(fake.user_pool().key_source(never_asked));
+    let not_fetched = Endpoint { fake: fake.clone(), down: Arc::default() };
+    let without_keys = Verifier::new(fake.user_pool().key_source(not_fetched));
     let token = || fake.access_token("alice");
-    for (verifier, token, word) in [
+    for (verifier, token, outcome) in [
         (&verifier, token().sign(), "accepted"),
         (&verifier, token().header("alg", "none").sign(), "unsupported_algorithm"),
         (&bound, token().claim("aud", "https://other.example.com").sign(), "wrong_audience"),
@@ -241,7 +242,7 @@ fn each_refusal_has_its_word() {
         (&verifier, token().header("kid", "another").sign(), "unknown_key"),
     ] {
         let _ = verifier.check(&token);
-        changed(&sums, &[(verdict(word), 1.0)]);
+        changed(&sums, &[(verification(outcome), 1.0)]);
     }
 }
 

@@ -22,7 +22,7 @@ fn rejected(verifier: &Verifier) -> Value {
     serde_json::to_value(verifier.status()).unwrap()["tokens"].take()
 }
 
-/// The change to a token, and what the warning names: kind, expected value, method and variable.
+/// The change to a token, and what the warning names: the kind, the expected value and the method.
 type Case = (fn(TokenBuilder) -> TokenBuilder, &'static [&'static str]);
 
 #[test]
@@ -30,21 +30,15 @@ fn ten_rejections_for_one_configuration_reason_cause_one_warning() {
     let cases: &[Case] = &[
         (
             |token| token.claim("iss", "https://secret.test"),
-            &["unknown_issuer", "https://cognito-idp.us-east-1.", "`UserPool::new`", "`AWS_COGNITO_USER_POOL_ID`"],
+            &["unknown_issuer", "https://cognito-idp.us-east-1.", "`UserPool::new`"],
         ),
-        (
-            |token| token.client_id("secret"),
-            &["wrong_client", "1fakeclient23456789", "`UserPool::new`", "`AWS_COGNITO_USER_POOL_CLIENT_ID`"],
-        ),
-        (
-            |token| token.claim("token_use", "secret"),
-            &["wrong_token_use", "access", "`UserPool::allow_token_use`", "`AWS_COGNITO_TOKEN_USE`"],
-        ),
+        (|token| token.client_id("secret"), &["wrong_client", "1fakeclient23456789", "`UserPool::new`"]),
+        (|token| token.claim("token_use", "secret"), &["wrong_token_use", "access", "`UserPool::allow_token_use`"]),
         (
             |token| token.claim("aud", "https://secret.test"),
             &["wrong_audience", "https://api.example.com", "`UserPool::audience`"],
         ),
-        (|token| token.header("kid", "secret"), &["unknown_key", "`UserPool::jwks_url`", "`AWS_COGNITO_JWKS_PATH`"]),
+        (|token| token.header("kid", "secret"), &["unknown_key", "`UserPool::jwks_url`"]),
     ];
     let fake = FakeUserPool::new();
     for (change, parts) in cases {
@@ -58,7 +52,7 @@ fn ten_rejections_for_one_configuration_reason_cause_one_warning() {
         for part in *parts {
             assert!(lines[0].contains(part), "{part}: {}", lines[0]);
         }
-        assert!(!lines[0].contains("secret"), "{}", lines[0]);
+        assert!(!lines[0].contains("secret") && !lines[0].contains("AWS_"), "{}", lines[0]);
         assert!(warnings(&verifier, &token, 100).is_empty());
         assert_eq!(rejected(&verifier), json!({"any_accepted": false, "rejected": {parts[0]: 110}}));
     }

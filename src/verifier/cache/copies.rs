@@ -1,0 +1,87 @@
+//! Copies of tokens that several threads use all the time.
+//!
+//! A hit in the table writes one shared value, the reference count of the claims. If several threads use the same token
+//! all the time, they contend for that count, and two threads together are slower than one. Therefore each thread has a
+//! small shard of copies, which have reference counts of their own.
+//!
+//! Only every [`COPY_EVERY`]th table hit of a shard makes a copy. A token among thousands is rarely copied, and a token
+//! that dominates is copied soon. The cache owns the shards, so the copies are freed with the verifier.
+
+use std::{
+    array,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicUsize, Ordering},
+    },
+};
+
+use arc_swap::ArcSwapOption;
+
+use super::entry::{Entry, Tag};
+use crate::claims::VerifiedToken;
+
+/// The number of shards. If there are more threads than shards, some threads share one, which affects only the speed.
+pub(super) const SHARDS: usize = 64;
+
+/// The number of copies in a shard.
+const COPIES: usize = 16;
+
+/// One in this many table hits of a shard makes a copy.
+pub(super) const COPY_EVERY: u32 = 64;
+
+/// The copies of all threads.
+pub(super) struct Copies {
+    shards: Box<[Shard]>,
+}
+
+/// The copies of one thread, in cache lines that other threads do not write.
+#[repr(align(64))]
+struct Shard {
+    copies: [ArcSwapOption<Entry>; COPIES],
+    hits: AtomicU32,
+}
+
+impl Copies {
+    pub(super) fn new() -> Self {
+        let shard = || Shard { copies: array::from_fn(|_| ArcSwapOption::empty()), hits: AtomicU32::new(0) };
+        Self { shards: (0..SHARDS).map(|_| shard()).collect() }
+    }
+
+    /// Returns this thread's copy of a token.
+    pub(super) fn get(&self, tag: Tag) -> Option<Arc<VerifiedToken>> {
+        let copy = self.shard().place(tag).load();
+        copy.as_ref().filter(|copy| copy.tag == tag).map(|copy| Arc::clone(&copy.token))
+    }
+
+    /// Counts a table hit of this thread, and copies the token on every [`COPY_EVERY`]th hit.
+    pub(super) fn count_hit(&self, tag: Tag, token: &VerifiedToken) {
+        let shard = self.shard();
+        if shard.hits.fetch_add(1, Ordering::Relaxed) % COPY_EVERY == COPY_EVERY - 1 {
+            shard.place(tag).store(Some(Arc::new(Entry { tag, token: Arc::new(token.duplicate()) })));
+        }
+    }
+
+    /// Returns the places of one shard, for the sweep.
+    pub(super) fn places(&self, shard: usize) -> &[ArcSwapOption<Entry>] {
+        &self.shards[shard % SHARDS].copies
+    }
+
+    fn shard(&self) -> &Shard {
+        &self.shards[thread_number() % SHARDS]
+    }
+}
+
+impl Shard {
+    fn place(&self, tag: Tag) -> &ArcSwapOption<Entry> {
+        &self.copies[tag.copy_bits() % COPIES]
+    }
+}
+
+/// Returns this thread's number. Threads are numbered in the order in which they first use a cache.
+fn thread_number() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static NUMBER: usize = NEXT.fetch_add(1, Ordering::Relaxed);
+    }
+    NUMBER.try_with(|number| *number).unwrap_or_default()
+}

@@ -1,0 +1,31 @@
+//! An entry of the token cache, and its tag.
+
+use std::sync::Arc;
+
+use crate::claims::VerifiedToken;
+
+/// A token's tag: a GMAC over every byte of the token.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::verifier) struct Tag(pub(super) u128);
+
+/// A verified token and the tag under which it is cached.
+pub(super) struct Entry {
+    pub(super) tag: Tag,
+    pub(super) token: Arc<VerifiedToken>,
+}
+
+impl Tag {
+    pub(super) fn low_half(self) -> u64 {
+        u64::try_from(self.0 & u128::from(u64::MAX)).unwrap_or_default()
+    }
+
+    /// Returns bits 64 to 95, which select the set in the table.
+    pub(super) fn set_bits(self) -> usize {
+        usize::try_from(self.0 >> 64 & 0xffff_ffff).unwrap_or_default()
+    }
+
+    /// Returns bits 96 to 111, which select the place of a copy. They are independent of the other selections.
+    pub(super) fn copy_bits(self) -> usize {
+        usize::try_from(self.0 >> 96 & 0xffff).unwrap_or_default()
+    }
+}
