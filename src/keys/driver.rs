@@ -154,7 +154,7 @@ impl PoolKeys {
                 return Err(shared.timed_out());
             }
             let locked = shared.lock();
-            if let Some((_, error)) = locked.last_failure.as_ref().filter(|_| locked.state.failures() > 0) {
+            if let Some((_, error)) = locked.last_failure.as_ref().filter(|_| locked.state.failures > 0) {
                 return Err(error.clone());
             }
         }
@@ -171,7 +171,7 @@ impl PoolKeys {
         let (last_failure, consecutive_failures, next_refresh_in, fetches) = {
             let mut locked = shared.lock();
             let next_refresh_in = locked.state.next_refresh_in(now);
-            (locked.last_failure.clone(), locked.state.failures(), next_refresh_in, locked.fetches)
+            (locked.last_failure.clone(), locked.state.failures, next_refresh_in, locked.fetches)
         };
         PoolStatus {
             pool: shared.reporter.pool(),

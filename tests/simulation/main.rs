@@ -9,6 +9,8 @@
 // The state machine is compiled into the test, so that it need not be public.
 #![allow(dead_code, unreachable_pub)]
 
+#[path = "../../src/keys/budget.rs"]
+mod budget;
 #[path = "../../src/keys/elapsed.rs"]
 mod elapsed;
 #[path = "../../src/keys/message.rs"]
