@@ -237,27 +237,28 @@ fn chart(loads: &[(&str, Load)]) -> String {
     line(format_args!(r#"<line class="one" x1="{quota:.1}" y1="{top}" x2="{quota:.1}" y2="{bottom}"/>"#));
     line(format_args!(r#"<text class="small mid" x="{quota:.1}" y="{}">quota 50,000</text>"#, bottom + 40.0));
     line(format_args!("</svg>"));
-    svg
+    // The guide puts the chart into a `data:` URL between double quotes.
+    svg.replace('"', "'")
 }
 
 const STYLE: &str = "<style>
-text { font: 14px system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif; fill: #1f2328; }
-.ground { fill: #ffffff; stroke: #d1d9e0; }
+text { font: 14px system-ui, sans-serif; fill: rgb(31 35 40); }
+.ground { fill: rgb(255 255 255); stroke: rgb(209 217 224); }
 .title { font-size: 17px; font-weight: 600; }
-.small { font-size: 12px; fill: #59636e; }
+.small { font-size: 12px; fill: rgb(89 99 110); }
 .mid { text-anchor: middle; }
 .name { text-anchor: end; }
-.ours { fill: #1a7f37; }
-.mean { fill: #ffffff; }
+.ours { fill: rgb(26 127 55); }
+.mean { fill: rgb(255 255 255); }
 .value { font-size: 13px; font-variant-numeric: tabular-nums; }
-.grid { stroke: #d1d9e0; fill: none; }
-.one { stroke: #cf222e; stroke-width: 2; fill: none; }
+.grid { stroke: rgb(209 217 224); fill: none; }
+.one { stroke: rgb(207 34 46); stroke-width: 2; fill: none; }
 @media (prefers-color-scheme: dark) {
-  text { fill: #f0f6fc; }
-  .ground { fill: #0d1117; stroke: #3d444d; }
-  .small { fill: #9198a1; }
-  .ours { fill: #2ea043; }
-  .grid { stroke: #3d444d; }
-  .one { stroke: #f85149; }
+  text { fill: rgb(240 246 252); }
+  .ground { fill: rgb(13 17 23); stroke: rgb(61 68 77); }
+  .small { fill: rgb(145 152 161); }
+  .ours { fill: rgb(46 160 67); }
+  .grid { stroke: rgb(61 68 77); }
+  .one { stroke: rgb(248 81 73); }
 }
 </style>";
