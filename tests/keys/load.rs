@@ -91,7 +91,7 @@ pub async fn open_loop(
             genuine.spawn_on(async move { (request.await, due.elapsed()) }, &application);
             let Some(clock) = &clock else { continue };
             if nth % (5 * rate) == 0 {
-                // Due by the time of day, as after a night in the freezer; so little that the keys stay trusted through the run.
+                // Due by the wall clock, as after a night in the freezer; so little that the keys stay trusted through the run.
                 clock.advance(HOUR + HOUR / 10);
             }
             if nth % 10 == 0 {
@@ -111,7 +111,7 @@ pub async fn open_loop(
     for (status, time) in genuine.join_all().await {
         if status == StatusCode::OK { times.push(time) } else { refused += 1 }
     }
-    // Those that still wait for a look are left to themselves.
+    // Those that still wait for a fetch are left to themselves.
     while let Some(answered) = strangers.try_join_next() {
         answered.unwrap();
     }

@@ -137,7 +137,7 @@ fn loads() -> Vec<(&'static str, Load)> {
     }
     fleet.send_to_all(secs(1), |_| (3, 3));
     fleet.run_until(start + secs(5));
-    rows.push(("rotation, every program sees it within one second", fleet.load(start, start + secs(5))));
+    rows.push(("rotation, seen by all within one second", fleet.load(start, start + secs(5))));
     assert_eq!(fleet.rejected, 0, "a rotation rejects no request");
 
     let start = fleet.clocks.time;
@@ -231,7 +231,7 @@ fn chart(loads: &[(&str, Load)]) -> String {
         line(format_args!(r#"<text class="name" x="{}" y="{}">{name}</text>"#, LEFT - 10.0, y + 20.0));
         line(format_args!(r#"<rect class="ours" x="{LEFT}" y="{}" width="{:.1}" height="18"/>"#, y + 6.0, peak - LEFT));
         line(format_args!(r#"<rect class="mean" x="{:.1}" y="{}" width="3" height="18"/>"#, mean - 1.5, y + 6.0));
-        line(format_args!(r#"<text class="value" x="{:.1}" y="{}">{}</text>"#, peak + 8.0, y + 20.0, load.peak));
+        line(format_args!(r#"<text class="name" x="{}" y="{}">{}</text>"#, width - 20, y + 20.0, load.peak));
     }
     let quota = x(QUOTA as f64);
     line(format_args!(r#"<line class="one" x1="{quota:.1}" y1="{top}" x2="{quota:.1}" y2="{bottom}"/>"#));
@@ -247,10 +247,9 @@ text { font: 14px system-ui, sans-serif; fill: rgb(31 35 40); }
 .title { font-size: 17px; font-weight: 600; }
 .small { font-size: 12px; fill: rgb(89 99 110); }
 .mid { text-anchor: middle; }
-.name { text-anchor: end; }
+.name { text-anchor: end; font-variant-numeric: tabular-nums; }
 .ours { fill: rgb(26 127 55); }
 .mean { fill: rgb(255 255 255); }
-.value { font-size: 13px; font-variant-numeric: tabular-nums; }
 .grid { stroke: rgb(209 217 224); fill: none; }
 .one { stroke: rgb(207 34 46); stroke-width: 2; fill: none; }
 @media (prefers-color-scheme: dark) {

@@ -2,6 +2,7 @@
 //!
 //! - [`random`] runs it through millions of random steps and checks every promise after each;
 //! - [`worst_cases`] derives each row of the worst-case table in the guide's chapter on keys;
+//! - [`table`] checks the transition table row by row;
 //! - [`fleet`] runs 10,000 programs against one endpoint and draws `docs/key-fetches.svg`.
 //!
 //! A failure prints its seed. `KEYS_SEED=<seed> cargo test --test simulation random` repeats it, and `KEYS_STEPS=<number>` sets the length.
@@ -46,5 +47,6 @@ mod state;
 
 mod fleet;
 mod random;
+mod table;
 mod world;
 mod worst_cases;
