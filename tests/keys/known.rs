@@ -111,8 +111,8 @@ async fn no_endpoint_fault_delays_genuine_requests() {
         let mut slow = Vec::new();
         while slow.len() < 5 {
             let (quiet, seen) = (run(None).await, run(Some(mode.clone())).await);
-            assert_eq!((quiet.answered, quiet.refused, quiet.looks), (50, 0, 0), "{name}");
-            assert_eq!((seen.answered, seen.refused, seen.strangers), (50, 0, 5), "{name}");
+            assert_eq!((quiet.answered, quiet.refused, quiet.fetches), (50, 0, 0), "{name}");
+            assert_eq!((seen.answered, seen.refused, seen.forged), (50, 0, 5), "{name}");
             assert!(seen.p50 <= seen.p99);
             if seen.p99 <= quiet.p99 * 2 + SECOND {
                 break;
