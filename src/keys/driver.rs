@@ -295,8 +295,10 @@ struct News {
     failed: Option<(FetchError, u32, Level)>,
     recovered: Option<u32>,
     stale: bool,
-    /// A fetch has completed: how it failed, if it did.
-    completed: Option<Option<FetchErrorKind>>,
+    /// A fetch has completed.
+    completed: bool,
+    /// How it failed, if it did.
+    failure: Option<FetchErrorKind>,
 }
 
 impl Shared {
@@ -397,7 +399,7 @@ impl Shared {
                 let in_flight = locked.state.is_in_flight(fetch);
                 if in_flight {
                     locked.fetches += 1;
-                    news.completed = Some(result.as_ref().err().map(FetchError::kind));
+                    (news.completed, news.failure) = (true, result.as_ref().err().map(FetchError::kind));
                 }
                 match result {
                     Ok(fresh) => (Event::Loaded { fetch, max_age: fresh.max_age }, Some(fresh)),
@@ -449,7 +451,7 @@ impl Shared {
                 if timed_out {
                     locked.last_failure = Some((time, self.timed_out()));
                     locked.fetches += 1;
-                    news.completed = Some(Some(FetchErrorKind::Timeout));
+                    (news.completed, news.failure) = (true, Some(FetchErrorKind::Timeout));
                 }
                 let Some((_, error)) = &locked.last_failure else { return };
                 let level = match locked.logged {
@@ -573,10 +575,10 @@ impl Shared {
         if news.stale {
             self.reporter.stale();
         }
-        if let Some(failure) = news.completed {
+        if news.completed {
             let now = self.clock.now();
             let age = |loaded: &Arc<Loaded>| now.duration_since(loaded.at).unwrap_or_default();
-            self.reporter.fetch_completed(failure, self.keys.load().as_ref().map(age));
+            self.reporter.fetch_completed(news.failure, self.keys.load().as_ref().map(age));
         }
     }
 }
