@@ -29,7 +29,15 @@
 //!
 //! # The long run
 //!
-//! LONG_RUN
+//! 1,000,000,000 steps (seeds 1 to 50,000) on 24 November 2026, in 355 seconds on one core, without a failure. Then the first back-off without
+//! keys changed from 0.1 to 0.2 seconds, and a request without keys now waits for the retry of a first failure. With these changes, 100,000,000
+//! steps (seeds from 100,000) ran without a failure on the same day. To run it without building the crate:
+//!
+//! ```text
+//! export CARGO_MANIFEST_DIR=$PWD
+//! rustc --edition 2024 -O --test tests/simulation/main.rs -o target/simulation
+//! KEYS_STEPS=1000000000 target/simulation random
+//! ```
 #![allow(clippy::pedantic)]
 // The state machine is compiled into the test, so that it need not be public.
 #![allow(dead_code, unreachable_pub)]
