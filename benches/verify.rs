@@ -43,11 +43,12 @@ fn main() {
 
 static FAKE: LazyLock<FakeUserPool> = LazyLock::new(FakeUserPool::new);
 static CACHED: LazyLock<Verifier> = LazyLock::new(|| Verifier::new(FAKE.user_pool()));
-static UNCACHED: LazyLock<Verifier> =
-    LazyLock::new(|| Verifier::builder().pool(FAKE.user_pool()).cached_tokens(0).build().expect("settings in range"));
-static TOKEN: LazyLock<String> = LazyLock::new(|| usual().mint());
+static UNCACHED: LazyLock<Verifier> = LazyLock::new(|| {
+    Verifier::builder().pool(FAKE.user_pool()).token_cache_capacity(0).build().expect("settings in range")
+});
+static TOKEN: LazyLock<String> = LazyLock::new(|| usual().sign());
 static THOUSAND: LazyLock<Vec<String>> =
-    LazyLock::new(|| (0..1000).map(|n| usual().expires_in(Duration::from_secs(3600 + n)).mint()).collect());
+    LazyLock::new(|| (0..1000).map(|n| usual().expires_in(Duration::from_secs(3600 + n)).sign()).collect());
 
 /// A token of the usual size: 1.1 KiB.
 fn usual() -> TokenBuilder {
@@ -84,9 +85,9 @@ fn seen_before(bencher: Bencher<'_, '_>) {
 #[divan::bench(args = ["wrong kid", "wrong issuer", "wrong alg", "too long", "garbage"])]
 fn refused(bencher: Bencher<'_, '_>, what: &str) {
     let (token, kind) = match what {
-        "wrong kid" => (usual().header("kid", "another").mint(), VerifyErrorKind::UnknownKey),
-        "wrong issuer" => (usual().claim("iss", "https://elsewhere.test").mint(), VerifyErrorKind::Issuer),
-        "wrong alg" => (usual().header("alg", "HS256").mint(), VerifyErrorKind::Algorithm),
+        "wrong kid" => (usual().header("kid", "another").sign(), VerifyErrorKind::UnknownKey),
+        "wrong issuer" => (usual().claim("iss", "https://elsewhere.test").sign(), VerifyErrorKind::UnknownIssuer),
+        "wrong alg" => (usual().header("alg", "HS256").sign(), VerifyErrorKind::UnsupportedAlgorithm),
         "too long" => ("a".repeat(20_000), VerifyErrorKind::TooLong),
         _ => ("garbage".to_owned(), VerifyErrorKind::Malformed),
     };
@@ -129,14 +130,14 @@ fn seen_before_while_keys_rotate(bencher: Bencher<'_, '_>) {
         .unknown_key_cooldown(Duration::from_millis(100))
         .build()
         .expect("settings in range");
-    let token = fake.access_token("alice").mint();
+    let token = fake.access_token("alice").sign();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             while !done.load(Ordering::Relaxed) {
                 fake.rotate();
-                let _ = runtime.block_on(verifier.verify(&fake.access_token("bob").mint()));
+                let _ = runtime.block_on(verifier.verify(&fake.access_token("bob").sign()));
                 thread::sleep(Duration::from_millis(100));
             }
         });

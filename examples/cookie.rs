@@ -1,23 +1,23 @@
-//! How does a web site keep the token in a cookie, where scripts cannot read it, and stay safe from other sites (CSRF)?
+//! Keeps the token in a cookie that scripts cannot read, and rejects cross-site requests (CSRF).
 //!
 //! ```console
 //! $ cargo run --example cookie
 //! ```
 //!
-//! and open <http://localhost:3000/>: the browser is sent to the sign-in, which takes a token that the program has printed. (With a real
-//! pool, this is where the managed login sends the user back and the code is exchanged for the token.) With `curl`:
+//! Then open <http://localhost:3000/>. The browser is redirected to the sign-in page, which accepts the token that the program prints.
+//! (With a real pool, managed login redirects the user to such a route, which exchanges the code for the token.) With `curl`:
 //!
 //! ```console
 //! $ curl -i http://localhost:3000/me                                    # 401, a problem document
-//! $ curl -i http://localhost:3000/me -H 'accept: text/html'             # 303 to the sign-in
+//! $ curl -i http://localhost:3000/me -H 'accept: text/html'             # 303 to the sign-in page
 //! $ curl -i http://localhost:3000/me -H "cookie: __Host-token=$TOKEN"
 //! $ curl -i http://localhost:3000/orders -X POST -H "cookie: __Host-token=$TOKEN"                               # 403
 //! $ curl -i http://localhost:3000/orders -X POST -H "cookie: __Host-token=$TOKEN" -H 'origin: http://localhost:3000'
 //! ```
 //!
-//! The cookie is `Secure` on `http://localhost` too: Chromium keeps it there (tried with 156). A browser that does not treat this host as
-//! it does HTTPS, as Safari, needs HTTPS for development as well. There is no setting without `Secure`: `__Host-` demands it, and such a
-//! setting would be forgotten one day.
+//! The cookie is `Secure` on `http://localhost` too. Chromium stores it there (tested with version 156), because it treats this host like
+//! HTTPS. Safari does not, so it needs HTTPS for development as well. The example has no setting to omit `Secure`, because the prefix
+//! `__Host-` requires it and such a setting could reach production by mistake.
 #![forbid(unsafe_code)]
 
 use std::error::Error;
@@ -31,21 +31,23 @@ use axum::{
     routing::{get, post},
 };
 use axum_cognito::{
-    AuthRejection, CognitoAuth, CognitoClaims, ConfigError, Refused, TokenSource, UserPool, testing::FakeUserPool,
+    AuthRejection, CognitoAuth, CognitoClaims, ConfigError, RejectedRequest, TokenSource, UserPool,
+    testing::FakeUserPool,
 };
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-/// `__Host-`: browsers take it from this very host only, over HTTPS, for all paths. A subdomain cannot plant one.
+/// The cookie's name. With the prefix `__Host-`, browsers accept the cookie from this host only, so a subdomain cannot set it.
 const COOKIE: &str = "__Host-token";
-/// RFC 6265 §6.1: browsers need not keep a larger cookie, and drop it without a word. A user in many groups has a large token.
+/// The largest cookie that browsers must store (RFC 6265 §6.1). They drop larger ones silently. Many groups make a token that large.
 const LARGEST_COOKIE: usize = 4096;
 
-/// The site of this origin, as browsers write it: `https://www.example.com`.
+/// Builds the site. `origin` is its origin as browsers send it, such as `https://www.example.com`.
 fn app(pool: UserPool, origin: &'static str) -> Result<Router, ConfigError> {
-    let auth = CognitoAuth::new(pool).token_from([TokenSource::cookie(COOKIE)?])?;
-    let closed = auth.clone().required().open("/sign-in")?.open("/sign-out")?.answer_with(answer);
+    let auth = CognitoAuth::new(pool).token_sources([TokenSource::cookie(COOKIE)]);
+    let protected =
+        auth.clone().deny_by_default().public("/sign-in").public("/sign-out").on_rejection(rejection_response);
     Ok(Router::new()
         .route(
             "/",
@@ -56,18 +58,18 @@ fn app(pool: UserPool, origin: &'static str) -> Result<Router, ConfigError> {
         .route("/sign-in", get(sign_in_page).post(sign_in))
         .route("/sign-out", post(sign_out))
         .with_state(auth)
-        .layer(closed)
-        .layer(from_fn_with_state(origin, own_origin))
-        // What a user saw is not for the back button of the next one.
+        .layer(protected)
+        .layer(from_fn_with_state(origin, same_origin))
+        // The next user of this browser must not see cached pages.
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))))
 }
 
-/// Lets only pages of this very origin change something. Browsers send `Origin` with every such request, and no page can change what it
-/// says. `SameSite` alone does not do: to it, every subdomain is the same site. (With `Referrer-Policy: no-referrer` a page's own forms say
-/// `null`, and are refused: `same-origin` is the policy that goes with this.)
+/// Rejects requests that change something unless they come from a page of this origin. Browsers send `Origin` with all such requests,
+/// and pages cannot change it. `SameSite` alone is not enough, because it treats subdomains as the same site. Do not combine this check
+/// with `Referrer-Policy: no-referrer`: the site's own forms then send the origin `null`, which is rejected. Use `same-origin` instead.
 ///
-/// **Holds as long as `GET` changes nothing.** A WebSocket begins with a `GET`, and needs the check as well.
-async fn own_origin(State(own): State<&'static str>, request: Request, next: Next) -> Response {
+/// **The check assumes that `GET` requests change nothing.** A WebSocket handshake is a `GET` request, so check its origin as well.
+async fn same_origin(State(own): State<&'static str>, request: Request, next: Next) -> Response {
     let changes = ![Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
     if changes && request.headers().get(header::ORIGIN).is_none_or(|origin| origin != own) {
         return (StatusCode::FORBIDDEN, "this request does not come from a page of this site\n").into_response();
@@ -75,16 +77,16 @@ async fn own_origin(State(own): State<&'static str>, request: Request, next: Nex
     next.run(request).await
 }
 
-/// Sends people to the sign-in, and tells programs what is the matter.
-fn answer(refused: &Refused<'_>) -> Response {
-    let accept = refused.headers().get(header::ACCEPT).map_or(&b""[..], HeaderValue::as_bytes);
+/// Redirects browsers to the sign-in page, and returns a problem document to other clients.
+fn rejection_response(rejected: &RejectedRequest<'_>) -> Response {
+    let accept = rejected.headers().get(header::ACCEPT).map_or(&b""[..], HeaderValue::as_bytes);
     let is_page =
         accept.split(|byte| *byte == b',').any(|media_type| media_type.trim_ascii().starts_with(b"text/html"));
-    match refused.status() {
-        // Not for 403: who is signed in already would go round in circles.
+    match rejected.status() {
+        // A redirect for 403 would loop, because the user is already signed in.
         StatusCode::UNAUTHORIZED if is_page => Redirect::to("/sign-in").into_response(),
         status if is_page => (status, Html(format!("<h1>{status}</h1>"))).into_response(),
-        _ => refused.rejection().clone().into_response(),
+        _ => rejected.rejection().clone().into_response(),
     }
 }
 
@@ -101,8 +103,8 @@ struct SignIn {
     token: String,
 }
 
-/// Only a token that is valid becomes a cookie, for as long as it is. The path to return to is fixed: a parameter for it would have to be
-/// kept from leading to other sites.
+/// Stores a valid token in the cookie until it expires. The redirect target is fixed, because a parameter for it could lead to another
+/// site (an open redirect).
 async fn sign_in(State(auth): State<CognitoAuth>, Form(form): Form<SignIn>) -> Result<Response, AuthRejection> {
     let claims = auth.verifier().verify(&form.token).await?;
     let seconds = claims.expires_in().as_secs();
@@ -113,12 +115,13 @@ async fn sign_in(State(auth): State<CognitoAuth>, Form(form): Form<SignIn>) -> R
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response())
 }
 
-/// Takes the cookie from this browser. The token itself is valid until it expires, for whoever has a copy; `elsewhere/revocation` ends it.
+/// Deletes the cookie. Copies of the token stay valid until they expire. The example `elsewhere/revocation` ends them earlier.
 async fn sign_out() -> impl IntoResponse {
     ([(header::SET_COOKIE, set_cookie("", 0))], Redirect::to("/sign-in"))
 }
 
-/// `Lax`: a link on another site leads to a page that knows its reader. What changes something is guarded by [`own_origin`].
+/// Formats the cookie. With `SameSite=Lax`, users who follow a link from another site are still signed in. [`same_origin`] protects
+/// requests that change something.
 fn set_cookie(token: &str, seconds: u64) -> String {
     format!("{COOKIE}={token}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax")
 }
@@ -127,7 +130,7 @@ fn set_cookie(token: &str, seconds: u64) -> String {
 async fn main() -> Result<(), Box<dyn Error>> {
     let pool = FakeUserPool::new(); // in production: UserPool::from_env()?
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
-    println!("http://localhost:3000/\nTOKEN={}", pool.access_token("alice").mint());
+    println!("http://localhost:3000/\nTOKEN={}", pool.access_token("alice").sign());
     Ok(axum::serve(listener, app(pool.user_pool(), "http://localhost:3000")?).await?)
 }
 
@@ -173,9 +176,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_sign_in_sets_the_cookie_and_a_sign_out_takes_it() {
+    async fn the_sign_in_sets_the_cookie_and_the_sign_out_deletes_it() {
         let site = Site::new().await;
-        let token = site.pool.access_token("alice").expires_in(Duration::from_secs(600)).mint();
+        let token = site.pool.access_token("alice").expires_in(Duration::from_secs(600)).sign();
         let signed_in = site.sign_in(ORIGIN, &token).await;
         assert_eq!((signed_in.status().as_u16(), &signed_in.headers()["location"]), (303, &"/".parse().unwrap()));
         let (pair, attributes) = cookie_of(&signed_in).split_once("; ").unwrap();
@@ -194,22 +197,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_valid_or_does_not_fit_never_becomes_a_cookie() {
+    async fn invalid_and_oversized_tokens_are_not_stored() {
         let site = Site::new().await;
-        let expired = site.pool.access_token("alice").expired().mint();
-        let forged = site.pool.access_token("alice").signed_by_a_stranger().mint();
+        let expired = site.pool.access_token("alice").expired().sign();
+        let forged = site.pool.access_token("alice").signed_with_wrong_key().sign();
         let large =
-            (0..100).fold(site.pool.access_token("alice"), |token, _| token.group("a-group-with-a-long-name")).mint();
+            (0..100).fold(site.pool.access_token("alice"), |token, _| token.group("a-group-with-a-long-name")).sign();
         for (token, status) in [(&*expired, 401), (&forged, 401), ("x", 401), ("x%0d%0aa:b", 401), (&large, 422)] {
-            let refused = site.sign_in(ORIGIN, token).await;
-            assert_eq!((refused.status().as_u16(), cookie_of(&refused)), (status, ""));
+            let response = site.sign_in(ORIGIN, token).await;
+            assert_eq!((response.status().as_u16(), cookie_of(&response)), (status, ""));
         }
     }
 
     #[tokio::test]
-    async fn other_sites_change_nothing() {
+    async fn cross_site_requests_are_rejected() {
         let site = Site::new().await;
-        let token = site.pool.access_token("alice").mint();
+        let token = site.pool.access_token("alice").sign();
         let cookie = format!("__Host-token={token}");
         for (origin, status) in [
             (Some(ORIGIN), 201),
@@ -224,11 +227,11 @@ mod tests {
             let response = site.send(Method::POST, "/orders", &headers, String::new()).await;
             assert_eq!(response.status(), status, "{origin:?}");
         }
-        assert_eq!(site.sign_in("https://evil.example", &token).await.status(), 403, "nor who is signed in");
+        assert_eq!(site.sign_in("https://evil.example", &token).await.status(), 403, "cross-site sign-in");
     }
 
     #[tokio::test]
-    async fn people_are_sent_to_the_sign_in_and_programs_are_told() {
+    async fn browsers_are_redirected_and_other_clients_get_a_problem_document() {
         let site = Site::new().await;
         let browser = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
         for (headers, status, location, content_type) in [

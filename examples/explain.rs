@@ -1,15 +1,15 @@
-//! Why was this token refused? For whoever runs a service, at a terminal.
+//! Explains at a terminal why a token is rejected.
 //!
 //! ```console
-//! $ cargo run --example explain -- --demo                                     # tokens to try it with, no set-up
+//! $ cargo run --example explain -- --demo                                     # sample tokens, no set-up
 //!
 //! $ export AWS_COGNITO_USER_POOL_ID=us-east-1_AbC123xyz AWS_COGNITO_USER_POOL_CLIENT_ID=1example23456789
 //! $ cargo run --example explain < token.txt                                   # keeps the token out of the shell's history
 //! $ cargo run --example explain -- --json "$TOKEN" | jq .kind
 //! ```
 //!
-//! The status is 0 if the token is accepted, 1 if it is refused, and 2 if nothing could be found out: a wrong argument, no pool in the
-//! environment, nothing to read.
+//! The exit status is 0 if the token is accepted, 1 if it is rejected, and 2 if it was not checked because of an invalid argument, an
+//! invalid pool in the environment or an empty input.
 
 #![forbid(unsafe_code)]
 
@@ -21,24 +21,29 @@ use std::{
     time::Duration,
 };
 
-use axum_cognito::{ConfigError, Explanation, StepOutcome, UserPool, Verifier, testing::FakeUserPool};
+use axum_cognito::{
+    ConfigError, UserPool, Verifier,
+    explain::{Explanation, StepOutcome},
+    testing::FakeUserPool,
+};
 
 const USAGE: &str = "\
 usage: explain [--json] [TOKEN | -]
        explain [--json] --demo
 
-Says why an Amazon Cognito token is refused, or that it is accepted. Without a token, or with `-`, it is read from standard input.
-The pool is the one in the environment: AWS_COGNITO_USER_POOL_ID, AWS_COGNITO_USER_POOL_CLIENT_ID and the others of `from_env`.
+Explains why an Amazon Cognito token is rejected, or that it is accepted. Without a token, or with `-`, the token is read from standard
+input. The pool comes from the environment: AWS_COGNITO_USER_POOL_ID, AWS_COGNITO_USER_POOL_CLIENT_ID, and optionally
+AWS_COGNITO_TOKEN_USE, AWS_COGNITO_REGION, AWS_COGNITO_ISSUER and AWS_COGNITO_JWKS_PATH.
 
-  --json   for programs
-  --demo   a pool in this process, and some of its tokens
+  --json   print JSON
+  --demo   explain sample tokens of a pool in this process
 ";
 
 const ACCEPTED: u8 = 0;
-const REFUSED: u8 = 1;
+const REJECTED: u8 = 1;
 const TROUBLE: u8 = 2;
 
-/// More than any token: what is longer is no token, and need not be read to its end.
+/// The most that is read from standard input. No token is longer.
 const INPUT_MAX: u64 = 1024 * 1024;
 
 #[tokio::main(flavor = "current_thread")]
@@ -48,13 +53,13 @@ async fn main() -> ExitCode {
     let arguments = env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
     let status = run(arguments, io::stdin(), UserPool::from_env, colour, &mut stdout.lock()).await;
     ExitCode::from(status.unwrap_or_else(|error| {
-        // A failed write has nobody left to tell.
+        // Nothing can report a failed write to standard error.
         let _ = writeln!(io::stderr(), "explain: {error}");
         TROUBLE
     }))
 }
 
-/// What the arguments ask for.
+/// The command-line arguments.
 struct Request {
     token: Option<String>,
     json: bool,
@@ -62,7 +67,7 @@ struct Request {
 }
 
 impl Request {
-    /// [`None`] where they ask for help, or for what does not exist.
+    /// Reads the arguments. Returns [`None`] for help and for unknown arguments.
     fn read(arguments: impl Iterator<Item = String>) -> Option<Self> {
         let mut request = Self { token: None, json: false, demo: false };
         for argument in arguments {
@@ -79,7 +84,7 @@ impl Request {
     }
 }
 
-/// The program, apart from its surroundings.
+/// Runs the program.
 async fn run(
     arguments: impl Iterator<Item = String>,
     input: impl Read,
@@ -92,7 +97,7 @@ async fn run(
         demo(request.json, colour, out).await?;
         return Ok(ACCEPTED);
     }
-    // Before the token is asked for: who has set nothing up should not have to type one first.
+    // The pool is checked before the token is read, so that a missing set-up is reported first.
     let verifier = Verifier::new(pool()?);
     let token = match request.token.as_deref() {
         None | Some("-") => read_line(input)?,
@@ -100,32 +105,32 @@ async fn run(
     };
     let explanation = verifier.explain(&token).await;
     show(&explanation, request.json, colour, out)?;
-    Ok(if explanation.is_accepted() { ACCEPTED } else { REFUSED })
+    Ok(if explanation.is_accepted() { ACCEPTED } else { REJECTED })
 }
 
-/// All of the input without the line break at its end, which every editor writes.
+/// Reads the input without the line break at its end.
 fn read_line(input: impl Read) -> Result<String, Box<dyn Error>> {
     let mut text = String::new();
     input.take(INPUT_MAX).read_to_string(&mut text)?;
     if text.trim().is_empty() {
-        return Err("no token came through standard input".into());
+        return Err("standard input contains no token".into());
     }
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-/// A pool in this process, and what becomes of some tokens.
+/// Explains sample tokens of a pool in this process.
 async fn demo(json: bool, colour: bool, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let (pool, other) = (FakeUserPool::new(), FakeUserPool::with_ids("eu-west-1_Staging7", "2fakeclient23456789"));
     let verifier = Verifier::new(pool.user_pool());
-    let honest = pool.access_token("andrew").group("admins");
+    let valid = pool.access_token("andrew").group("admins");
     let tokens = [
-        ("a good access token", honest.clone().mint()),
-        ("the same an hour after its end", honest.clone().expired().mint()),
-        ("the ID token instead", pool.id_token("andrew").mint()),
-        ("a token of another pool", other.access_token("andrew").mint()),
-        ("one of another app client", honest.clone().client_id("3mobile3456789").mint()),
-        ("one that was edited", honest.expires_in(Duration::from_secs(86_400)).signed_by_a_stranger().mint()),
-        ("with `Bearer` in front", format!("Bearer {}", pool.access_token("andrew").mint())),
+        ("a good access token", valid.clone().sign()),
+        ("the same token an hour after it expired", valid.clone().expired().sign()),
+        ("an ID token", pool.id_token("andrew").sign()),
+        ("a token of another pool", other.access_token("andrew").sign()),
+        ("a token of another app client", valid.clone().client_id("3mobile3456789").sign()),
+        ("a token that was edited", valid.expires_in(Duration::from_secs(86_400)).signed_with_wrong_key().sign()),
+        ("a token with `Bearer` in front", format!("Bearer {}", pool.access_token("andrew").sign())),
     ];
     for (what, token) in tokens {
         if !json {
@@ -150,7 +155,7 @@ fn show(explanation: &Explanation, json: bool, colour: bool, out: &mut impl Writ
     Ok(())
 }
 
-/// A line of the table, its first word in the colour of the outcome.
+/// Colours the first word of a line if it is an outcome.
 fn in_colour(colour: bool, line: &str) -> String {
     let outcomes = [
         (StepOutcome::Passed.as_str(), "32"),
@@ -161,7 +166,7 @@ fn in_colour(colour: bool, line: &str) -> String {
     ];
     let word = line.trim_start();
     let indent = &line[..line.len() - word.len()];
-    // Deeper lines are a failed check's own text, which may begin with any word.
+    // Lines with a deeper indent are free text and may begin with any word.
     match outcomes.into_iter().find(|(outcome, _)| indent.len() <= 2 && word.starts_with(outcome)) {
         Some((outcome, code)) => format!("{indent}{}{}", painted(colour, code, outcome), &word[outcome.len()..]),
         None => line.to_owned(),
@@ -176,7 +181,7 @@ fn painted(colour: bool, code: &str, text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Runs the program for a pool. What it wrote, and its status; [`Err`] for its message.
+    /// Runs the program for a pool. Returns its status and output, or its error message.
     async fn program(
         pool: &FakeUserPool,
         arguments: &[&str],
@@ -190,20 +195,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_status_is_the_verdict() {
+    async fn exit_status_is_the_decision() {
         let pool = FakeUserPool::new();
-        let (good, id) = (pool.access_token("a").mint(), pool.id_token("a").mint());
+        let (good, id) = (pool.access_token("a").sign(), pool.id_token("a").sign());
         for (arguments, input, status) in [
             (&[good.as_str()][..], "", ACCEPTED),
-            (&[id.as_str()], "", REFUSED),
+            (&[id.as_str()], "", REJECTED),
             (&[], good.as_str(), ACCEPTED),
             (&[], &format!("{good}\r\n"), ACCEPTED),
-            (&["-"], &format!("{id}\n"), REFUSED),
+            (&["-"], &format!("{id}\n"), REJECTED),
             (&["--json", "-"], &good, ACCEPTED),
-            (&["--json", &id], "", REFUSED),
-            (&["garbage"], &good, REFUSED),
-            (&[""], &good, REFUSED),
-            (&[], &format!(" {good}"), REFUSED),
+            (&["--json", &id], "", REJECTED),
+            (&["garbage"], &good, REJECTED),
+            (&[""], &good, REJECTED),
+            (&[], &format!(" {good}"), REJECTED),
         ] {
             let (actual, shown) = program(&pool, arguments, input, false).await.unwrap();
             assert_eq!(actual, status, "{arguments:?}: {shown}");
@@ -224,9 +229,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn people_see_colours_and_programs_json() {
+    async fn output_is_coloured_or_json() {
         let pool = FakeUserPool::new();
-        let id = pool.id_token("a").mint();
+        let id = pool.id_token("a").sign();
         let (_, plain) = program(&pool, &[&id], "", false).await.unwrap();
         let (_, coloured) = program(&pool, &[&id], "", true).await.unwrap();
         assert!(coloured.contains("\u{1b}[31;1mfailed\u{1b}[0m") && coloured.contains("\u{1b}[32mpassed\u{1b}[0m"));
@@ -237,11 +242,11 @@ mod tests {
 
         let (_, json) = program(&pool, &["--json", &id], "", true).await.unwrap();
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-        assert_eq!(json["kind"], "TokenUse");
+        assert_eq!(json["kind"], "wrong_token_use");
     }
 
     #[tokio::test]
-    async fn the_demo_shows_one_good_token_and_six_bad_ones() {
+    async fn demo_explains_one_valid_token_and_six_invalid_ones() {
         let mut out = Vec::new();
         let nothing = || -> Result<UserPool, ConfigError> { Err(ConfigError::NoPool) };
         let status = run(["--demo".to_owned()].into_iter(), io::empty(), nothing, false, &mut out).await.unwrap();

@@ -1,18 +1,18 @@
-//! How does a service without axum use the same layers?
+//! Protects a plain hyper service with the same layers, without axum.
 //!
 //! ```console
 //! $ cargo run --example hyper
 //! ```
 //!
-//! prints tokens of a user pool inside the process, and `curl` commands. The service is hyper's own, of `Request<Incoming>` and
-//! `Response<Full<Bytes>>`; the layers of this crate work with every request body, and every response body that can be made of `Bytes`.
+//! It prints tokens of a fake user pool and `curl` commands. The layers of this crate support every request body and every response body.
 //!
-//! | route | who may |
+//! | route | allowed for |
 //! |---|---|
-//! | `GET /healthz` | everybody |
-//! | `GET /me` | who has a valid token |
+//! | `GET /healthz` | every client |
+//! | `GET /me` | requests with a valid token |
 //! | `GET /admin` | members of `admins` |
-//! | anything else | who has a valid token learns that it does not exist |
+//!
+//! All other paths return 401 without a valid token, and 404 with one.
 #![forbid(unsafe_code)]
 
 use std::{convert::Infallible, error::Error, time::Duration};
@@ -20,7 +20,7 @@ use std::{convert::Infallible, error::Error, time::Duration};
 use axum_cognito::{CognitoAuth, CognitoClaims, ConfigError, Require, UserPool, testing::FakeUserPool};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -29,23 +29,26 @@ use hyper_util::{
 use tokio::{net::TcpListener, time::sleep};
 use tower::{Layer, Service, ServiceExt, service_fn, util::BoxCloneSyncService};
 
-type Answer = Response<Full<Bytes>>;
-type App = BoxCloneSyncService<Request<Incoming>, Answer, Infallible>;
+type HttpResponse = Response<UnsyncBoxBody<Bytes, Infallible>>;
+type App = BoxCloneSyncService<Request<Incoming>, HttpResponse, Infallible>;
 
-/// The whole application, closed by default: a route that somebody adds to [`routes`] tomorrow needs a token.
+/// Builds the application. Routes need a token unless they are public, so a route added to [`routes`] is protected by default.
 fn app(pool: UserPool) -> Result<App, ConfigError> {
-    let auth = CognitoAuth::new(pool).required().open("/healthz")?;
-    // A rule is a layer for any service: here for the one behind a single path.
-    let admin = Require::group("admins").layer(service_fn(admin));
+    let auth = CognitoAuth::new(pool).deny_by_default().public("/healthz");
+    // Layers that reject requests wrap the response body, so both kinds of body are boxed into one type.
+    let boxed = |response: Response<_>| response.map(BodyExt::boxed_unsync);
+    // A rule is a layer for any service. This one protects a single path.
+    let admin = Require::group("admins").layer(service_fn(admin)).map_response(boxed);
     let routes = service_fn(move |request| routes(request, admin.clone()));
-    Ok(BoxCloneSyncService::new(auth.layer(routes)))
+    let boxed = |response: Response<_>| response.map(BodyExt::boxed_unsync);
+    Ok(BoxCloneSyncService::new(auth.layer(routes).map_response(boxed)))
 }
 
-/// What a router would do.
+/// Selects the handler by method and path.
 async fn routes(
     request: Request<Incoming>,
-    admin: impl Service<Request<Incoming>, Response = Answer, Error = Infallible>,
-) -> Result<Answer, Infallible> {
+    admin: impl Service<Request<Incoming>, Response = HttpResponse, Error = Infallible>,
+) -> Result<HttpResponse, Infallible> {
     Ok(match (request.method(), request.uri().path()) {
         (&Method::GET, "/healthz") => text(StatusCode::OK, "ok\n"),
         (&Method::GET, "/me") => me(&request),
@@ -54,31 +57,31 @@ async fn routes(
     })
 }
 
-/// The claims are in the request's extensions; behind `required` always, unless somebody opens the route.
-fn me(request: &Request<Incoming>) -> Answer {
-    match CognitoClaims::of_request(request.extensions()) {
+/// Returns the username. The layer has put the claims into the request extensions.
+fn me(request: &Request<Incoming>) -> HttpResponse {
+    match CognitoClaims::from_extensions(request.extensions()) {
         Ok(claims) => text(StatusCode::OK, format!("{}\n", claims.username().unwrap_or("a machine"))),
-        Err(rejection) => rejection.into_response_with(),
+        Err(rejection) => rejection.into_http_response::<Full<Bytes>>().map(BodyExt::boxed_unsync),
     }
 }
 
-async fn admin(_: Request<Incoming>) -> Result<Answer, Infallible> {
+async fn admin(_: Request<Incoming>) -> Result<HttpResponse, Infallible> {
     Ok(text(StatusCode::OK, "for admins\n"))
 }
 
-fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
-    let mut response = Response::new(Full::new(body.into()));
+fn text(status: StatusCode, body: impl Into<Bytes>) -> HttpResponse {
+    let mut response = Response::new(Full::new(body.into()).boxed_unsync());
     *response.status_mut() = status;
     response
 }
 
-/// Serves connections until the listener is gone.
+/// Accepts and serves connections.
 async fn serve(listener: TcpListener, app: App) {
     loop {
         let connection = match listener.accept().await {
             Ok((connection, _)) => connection,
             Err(error) => {
-                // Usually too many open files: that passes, and must neither end the server nor keep it busy.
+                // Usually too many open files. The pause avoids a busy loop until the error has passed.
                 tracing::warn!(%error, "cannot accept a connection");
                 sleep(Duration::from_millis(100)).await;
                 continue;
@@ -86,11 +89,11 @@ async fn serve(listener: TcpListener, app: App) {
         };
         let service = TowerToHyperService::new(app.clone());
         tokio::spawn(async move {
-            // With a timer, hyper ends connections whose request does not come (within 30 s, its default).
+            // With a timer, hyper closes connections that send no request within its default of 30 s.
             let mut http = http1::Builder::new();
             let served = http.timer(TokioTimer::new()).serve_connection(TokioIo::new(connection), service).await;
             if let Err(error) = served {
-                tracing::debug!(%error, "a connection ended early");
+                tracing::debug!(%error, "connection closed early");
             }
         });
     }
@@ -102,8 +105,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
     let address = listener.local_addr()?;
     println!("curl -i http://{address}/healthz\ncurl -i http://{address}/me");
-    println!("curl -i http://{address}/me -H 'authorization: Bearer {}'", pool.access_token("alice").mint());
-    let admin = pool.access_token("alice").group("admins").mint();
+    println!("curl -i http://{address}/me -H 'authorization: Bearer {}'", pool.access_token("alice").sign());
+    let admin = pool.access_token("alice").group("admins").sign();
     println!("curl -i http://{address}/admin -H 'authorization: Bearer {admin}'");
     serve(listener, app(pool.user_pool())?).await;
     Ok(())
@@ -114,16 +117,16 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_plain_service_is_closed_and_has_rules() {
+    async fn a_hyper_service_is_protected_by_default_and_by_rules() {
         let pool = FakeUserPool::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(serve(listener, app(pool.user_pool()).unwrap()));
         let http = reqwest::Client::new();
 
-        let alice = pool.access_token("alice").mint();
-        let admin = pool.access_token("alice").group("admins").mint();
-        let forged = pool.access_token("alice").group("admins").signed_by_a_stranger().mint();
+        let alice = pool.access_token("alice").sign();
+        let admin = pool.access_token("alice").group("admins").sign();
+        let forged = pool.access_token("alice").group("admins").signed_with_wrong_key().sign();
         for (path, token, status, body) in [
             ("/healthz", None, 200, "ok\n"),
             ("/healthz", Some(&forged), 200, "ok\n"),
@@ -139,15 +142,15 @@ mod tests {
             let request = http.get(format!("http://{address}{path}"));
             let request = token.into_iter().fold(request, reqwest::RequestBuilder::bearer_auth);
             let response = request.send().await.unwrap();
-            let refused = [401, 403].contains(&status);
+            let rejected = [401, 403].contains(&status);
             assert_eq!(response.status(), status, "{path}");
-            assert_eq!(response.headers().contains_key("www-authenticate"), refused, "{path}");
+            assert_eq!(response.headers().contains_key("www-authenticate"), rejected, "{path}");
             assert_eq!(
                 response.headers().get("content-type").is_some_and(|it| it == "application/problem+json"),
-                refused
+                rejected
             );
             let text = response.text().await.unwrap();
-            assert!(refused || text == body, "{path}: {text}");
+            assert!(rejected || text == body, "{path}: {text}");
         }
     }
 }

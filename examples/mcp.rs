@@ -32,7 +32,8 @@ use axum::{
 use axum_cognito::{
     AuthRejection, CognitoAuth, CognitoClaims, ConfigError, ProtectedResource, Require, UserPool, testing::FakeUserPool,
 };
-use serde_json::{Value, json};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Value, error::Category, json};
 use tokio::net::TcpListener;
 
 const MODERN: &str = "2026-07-28";
@@ -43,14 +44,14 @@ const PROFILE: &str = "mcp/profile";
 /// The MCP server at `/mcp` of this origin, which is the one that clients see: behind a proxy, that of the proxy.
 fn app(pool: UserPool, origin: &str) -> Result<Router, ConfigError> {
     let url = format!("{origin}/mcp");
-    // MCP, "Token Handling": a server takes no token that was not issued for it.
+    // MCP, "Token Handling": a server accepts only tokens that were issued for it.
     let pool = pool.audience(&*url)?;
     let resource = ProtectedResource::new(&url, [&pool])?.scopes([PROFILE]).name("Who am I");
-    let auth = CognitoAuth::new(pool).protected_resource(&resource);
+    let auth = CognitoAuth::new(pool).protected_resource(&resource)?;
     Ok(Router::new()
         .route("/mcp", post(mcp))
         // Not `layer`, since clients also probe for well-known documents that are not here, and take 404 for an answer.
-        .route_layer(auth.required())
+        .route_layer(auth.deny_by_default())
         // Outside of it: who reads the metadata has no token yet.
         .route(resource.path(), get(resource.clone()))
         .layer(from_fn_with_state(origin.to_owned(), own_origin)))
@@ -61,7 +62,7 @@ fn app(pool: UserPool, origin: &str) -> Result<Router, ConfigError> {
 async fn own_origin(State(own): State<String>, request: Request, next: Next) -> Response {
     match request.headers().get(ORIGIN) {
         Some(origin) if origin != own.as_str() => {
-            fault(StatusCode::FORBIDDEN, &Value::Null, -32600, "foreign origin").into_response()
+            fault(StatusCode::FORBIDDEN, None, -32600, "foreign origin").into_response()
         }
         _ => next.run(request).await,
     }
@@ -81,31 +82,71 @@ impl From<AuthRejection> for Refusal {
     }
 }
 
-/// One message of JSON-RPC. The claims come first: the body of a stranger is not even parsed.
+/// A message of JSON-RPC. Only these members are read, each in its type: a body is never read as a `serde_json::Value`, since nested JSON
+/// can overflow the stack there if any crate of the program turns on `serde_json/raw_value`.
+#[derive(Deserialize)]
+struct Message {
+    jsonrpc: String,
+    method: String,
+    /// Absent in notifications; never `null`.
+    #[serde(default, deserialize_with = "present")]
+    id: Option<Id>,
+    #[serde(default)]
+    params: Params,
+}
+
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(untagged)]
+enum Id {
+    Number(i64),
+    Text(String),
+}
+
+#[derive(Default, Deserialize)]
+struct Params {
+    name: Option<String>,
+    #[serde(default, rename = "_meta")]
+    meta: Meta,
+}
+
+#[derive(Default, Deserialize)]
+struct Meta {
+    #[serde(rename = "io.modelcontextprotocol/protocolVersion")]
+    version: Option<String>,
+}
+
+fn present<'de, D: Deserializer<'de>>(id: D) -> Result<Option<Id>, D::Error> {
+    Id::deserialize(id).map(Some)
+}
+
+/// Reads one message. The claims come first: without a valid token, the body is not even parsed.
 async fn mcp(claims: CognitoClaims, headers: HeaderMap, body: Bytes) -> Response {
-    let Ok(message) = serde_json::from_slice::<Value>(&body) else {
-        return fault(StatusCode::BAD_REQUEST, &Value::Null, -32700, "not JSON").into_response();
+    let message: Message = match serde_json::from_slice(&body) {
+        Ok(message) => message,
+        Err(error) if error.classify() == Category::Data => {
+            return fault(StatusCode::BAD_REQUEST, None, -32600, "not a request").into_response();
+        }
+        Err(_) => return fault(StatusCode::BAD_REQUEST, None, -32700, "not JSON").into_response(),
     };
     match answer(&claims, &headers, &message) {
         Ok(None) => StatusCode::ACCEPTED.into_response(),
-        Ok(Some(result)) => Json(json!({ "jsonrpc": "2.0", "id": message["id"], "result": result })).into_response(),
+        Ok(Some(result)) => Json(json!({ "jsonrpc": "2.0", "id": message.id, "result": result })).into_response(),
         Err(Refusal::Rule(rejection)) => rejection.into_response(),
-        Err(Refusal::Protocol(status, code, text)) => fault(status, &message["id"], code, text).into_response(),
+        Err(Refusal::Protocol(status, code, text)) => fault(status, message.id, code, text).into_response(),
     }
 }
 
 /// The result of a request; [`None`] for a notification.
-fn answer(claims: &CognitoClaims, headers: &HeaderMap, message: &Value) -> Result<Option<Value>, Refusal> {
-    let params = &message["params"];
-    let (Some("2.0"), Some(method)) = (message["jsonrpc"].as_str(), message["method"].as_str()) else {
+fn answer(claims: &CognitoClaims, headers: &HeaderMap, message: &Message) -> Result<Option<Value>, Refusal> {
+    if message.jsonrpc != "2.0" {
         return Err(Refusal::Protocol(StatusCode::BAD_REQUEST, -32600, "not a request"));
-    };
-    let is_modern = is_modern(headers, method, params)?;
-    if message.get("id").is_none() {
+    }
+    let is_modern = is_modern(headers, message)?;
+    if message.id.is_none() {
         return Ok(None); // `notifications/initialized` and the like
     }
     let capabilities = json!({ "tools": {} });
-    let result = match method {
+    let result = match &*message.method {
         "initialize" => json!({ "protocolVersion": LEGACY, "capabilities": capabilities, "serverInfo": server() }),
         "server/discover" => json!({ "supportedVersions": [MODERN, LEGACY], "capabilities": capabilities }),
         "ping" => json!({}),
@@ -114,7 +155,7 @@ fn answer(claims: &CognitoClaims, headers: &HeaderMap, message: &Value) -> Resul
             "description": "Tells who the caller is",
             "inputSchema": { "type": "object", "additionalProperties": false },
         }] }),
-        "tools/call" if params["name"] == "whoami" => whoami(claims)?,
+        "tools/call" if message.params.name.as_deref() == Some("whoami") => whoami(claims)?,
         "tools/call" => return Err(Refusal::Protocol(StatusCode::OK, -32602, "unknown tool")),
         // "Protocol Version Header": 404, since 2026-07-28.
         _ if is_modern => return Err(Refusal::Protocol(StatusCode::NOT_FOUND, -32601, "unknown method")),
@@ -132,7 +173,8 @@ fn whoami(claims: &CognitoClaims) -> Result<Value, AuthRejection> {
 
 /// Whether the request is one of revision 2026-07-28, whose headers repeat what the body says ("Server Validation"): a proxy in between
 /// may decide by the headers, and must not be told something else than this server.
-fn is_modern(headers: &HeaderMap, method: &str, params: &Value) -> Result<bool, Refusal> {
+fn is_modern(headers: &HeaderMap, message: &Message) -> Result<bool, Refusal> {
+    let Message { method, params, .. } = message;
     let header = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
     match header("mcp-protocol-version") {
         None => return Ok(false), // `initialize` has no header yet
@@ -140,9 +182,9 @@ fn is_modern(headers: &HeaderMap, method: &str, params: &Value) -> Result<bool, 
         Some(version) if version == MODERN.as_bytes() => {}
         Some(_) => return Err(Refusal::Protocol(StatusCode::BAD_REQUEST, -32022, "unsupported protocol version")),
     }
-    let is_said = params["_meta"]["io.modelcontextprotocol/protocolVersion"] == MODERN
+    let is_said = params.meta.version.as_deref() == Some(MODERN)
         && header("mcp-method") == Some(method.as_bytes())
-        && (method != "tools/call" || header("mcp-name") == params["name"].as_str().map(str::as_bytes));
+        && (method != "tools/call" || header("mcp-name") == params.name.as_deref().map(str::as_bytes));
     if is_said { Ok(true) } else { Err(Refusal::Protocol(StatusCode::BAD_REQUEST, -32020, "header mismatch")) }
 }
 
@@ -159,13 +201,13 @@ fn server() -> Value {
     json!({ "name": "whoami", "version": "1.0.0" })
 }
 
-fn fault(status: StatusCode, id: &Value, code: i32, message: &str) -> impl IntoResponse {
+fn fault(status: StatusCode, id: Option<Id>, code: i32, message: &str) -> impl IntoResponse {
     let mut error = json!({ "jsonrpc": "2.0", "error": { "code": code, "message": message } });
     if code == -32022 {
         error["error"]["data"] = json!({ "supported": [MODERN, LEGACY] });
     }
-    if !id.is_null() {
-        error["id"] = id.clone();
+    if let Some(id) = id {
+        error["id"] = json!(id);
     }
     (status, Json(error))
 }
@@ -181,8 +223,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (token, without) =
         (pool.access_token("alice").claim("aud", &*url), pool.access_token("bob").claim("aud", &*url));
     println!("curl -i -d '{call}' {url}\ncurl {origin}/.well-known/oauth-protected-resource/mcp");
-    println!("curl -i -d '{call}' {url} -H 'authorization: Bearer {}'", without.mint());
-    println!("curl -i -d '{call}' {url} -H 'authorization: Bearer {}'", token.scope(PROFILE).mint());
+    println!("curl -i -d '{call}' {url} -H 'authorization: Bearer {}'", without.sign());
+    println!("curl -i -d '{call}' {url} -H 'authorization: Bearer {}'", token.scope(PROFILE).sign());
     Ok(axum::serve(listener, app(pool.user_pool(), &origin)?).await?)
 }
 
@@ -210,7 +252,7 @@ mod tests {
 
         fn token(&self, scope: Option<&str>) -> String {
             let token = self.pool.access_token("alice").claim("aud", &*self.url);
-            scope.into_iter().fold(token, TokenBuilder::scope).mint()
+            scope.into_iter().fold(token, TokenBuilder::scope).sign()
         }
 
         /// Status, challenge and body.
@@ -265,7 +307,7 @@ mod tests {
 
         let other = client.pool.access_token("alice").scope(PROFILE);
         for token in [other.clone(), other.claim("aud", "https://mcp.example.com/mcp")] {
-            let (status, challenge, _) = client.post(&token.mint(), &[], &request("tools/call")).await;
+            let (status, challenge, _) = client.post(&token.sign(), &[], &request("tools/call")).await;
             assert_eq!(status, 401);
             assert!(challenge.contains(r#"error="invalid_token""#), "{challenge}");
         }
@@ -302,5 +344,45 @@ mod tests {
         call["method"] = json!("resources/list");
         let (status, _, body) = client.post(&token, &[version, ("mcp-method", "resources/list")], &call).await;
         assert_eq!((status, &body["error"]["code"]), (404, &json!(-32601)));
+    }
+    /// JSON in strings within JSON, which a `serde_json::Value` can be made to unpack without a limit.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn nested_json_in_a_body_does_not_overflow_the_stack() {
+        let client = Client::new().await;
+        let wrapped = (0..16).fold(json!(1), |inner, _| {
+            json!({ "$serde_json::private::RawValue": format!("{}{inner}{}", "[".repeat(110), "]".repeat(110)) })
+        });
+        let deep = serde_json::from_str(&format!("{}1{}", "[".repeat(120), "]".repeat(120))).unwrap();
+        for (value, other) in [(wrapped, 200), (deep, 200)] {
+            for (member, expected) in [("x", other), ("id", 400), ("method", 400), ("params", 400), ("jsonrpc", 400)] {
+                let mut body = request("tools/list");
+                body[member] = value.clone();
+                if member == "params" {
+                    body[member] = json!({ "name": value });
+                }
+                let (status, _, answer) = client.post(&client.token(None), &[], &body).await;
+                assert_eq!((status, answer.get("result").is_some()), (expected, expected == 200), "{member}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn bodies_that_are_not_a_request_are_rejected() {
+        let client = Client::new().await;
+        for (body, code) in [
+            ("{", -32700),
+            ("", -32700),
+            ("{}", -32600),
+            ("\"text\"", -32600),
+            (r#"{"jsonrpc":"2.0","method":7}"#, -32600),
+            (r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#, -32600),
+            (r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#, -32600),
+        ] {
+            let request = client.http.post(&client.url).bearer_auth(client.token(None)).body(body);
+            let response = request.send().await.unwrap();
+            assert_eq!(response.status(), 400, "{body}");
+            let answer: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+            assert_eq!(answer["error"]["code"], code, "{body}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The app clients of a pool whose tokens are accepted, and how that list changes while the program runs.
+//! The app clients whose tokens a pool accepts, and changes of that list at run time.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -8,9 +8,8 @@ use std::sync::{
 use arc_swap::{ArcSwap, Guard};
 
 use crate::{
-    claims::ClaimSet,
     error::{ConfigError, VerifyError, VerifyErrorKind},
-    pool::{TokenUse, UserPoolId},
+    pool_id::UserPoolId,
 };
 
 /// The accepted app clients.
@@ -26,18 +25,18 @@ impl Clients {
             return Err(ConfigError::NoClientId { pool_id: pool_id.to_string() });
         }
         if let Some(value) = ids.iter().find(|id| !is_client_id(id)) {
-            return Err(ConfigError::ClientId { value: value.clone() });
+            return Err(ConfigError::InvalidClientId { value: value.clone() });
         }
         Ok(Self::of(ids.into_iter().map(String::into_boxed_str)))
     }
 
     fn of(ids: impl Iterator<Item = Box<str>>) -> Self {
         let ids: Arc<[_]> = ids.collect();
-        let listed = if ids.is_empty() { "no client: all were removed".into() } else { ids.join(", ").into() };
+        let listed = if ids.is_empty() { "no client, because all were removed".into() } else { ids.join(", ").into() };
         Self::Only { ids, listed }
     }
 
-    /// The ids; [`None`] where every client will do.
+    /// Returns the ids, or [`None`] if any client is accepted.
     pub(crate) fn ids(&self) -> Option<&[Box<str>]> {
         match self {
             Self::Any => None,
@@ -45,7 +44,7 @@ impl Clients {
         }
     }
 
-    /// The ids, for messages.
+    /// Returns the ids as text, for messages.
     pub(crate) fn listed(&self) -> String {
         match self {
             Self::Any => "any client of the pool".to_owned(),
@@ -53,19 +52,15 @@ impl Clients {
         }
     }
 
-    /// Access tokens name their client in `client_id` (an `aud` there is a resource), ID tokens in `aud`.
-    pub(crate) fn check(&self, claims: &ClaimSet, token_use: TokenUse) -> Result<(), VerifyError> {
-        let (claim, client) = match token_use {
-            TokenUse::Access => ("client_id", claims.client_id()),
-            TokenUse::Id => ("aud", claims.aud()),
-        };
+    /// Checks the client that a token names in this claim.
+    pub(crate) fn check(&self, claim: &'static str, client: Option<&str>) -> Result<(), VerifyError> {
         let client = client.ok_or_else(|| VerifyError::missing(claim))?;
         match self {
             Self::Any if !client.is_empty() => Ok(()),
             Self::Any => Err(VerifyError::invalid(claim)),
             Self::Only { ids, .. } if ids.iter().any(|id| **id == *client) => Ok(()),
             Self::Only { listed, .. } => {
-                Err(VerifyError::new(VerifyErrorKind::Client, "the token belongs to another app client")
+                Err(VerifyError::new(VerifyErrorKind::WrongClient, "the token was issued to another app client")
                     .of(claim)
                     .expected_value(Arc::clone(listed))
                     .actual_value(client))
@@ -81,25 +76,25 @@ fn is_client_id(id: &str) -> bool {
 
 /// The clients of a verifier's pool, which can change at any time.
 ///
-/// A removal has to end the remembered tokens of that client too. So each list has a [`Standing`], which every token that was verified by
-/// it keeps, and a removal makes a list with a new one and ends the old. That is one flag to look at for a token that was seen before,
-/// whatever the number of clients. The tokens of the other clients are verified once more.
+/// Removing a client must also end the cached tokens of that client. So each list has a generation ([`Standing`]), and every verified token
+/// keeps the generation it was verified with. A removal supersedes the generation. A cached token then needs one flag to be checked,
+/// whatever the number of clients, and cached tokens of the other clients are verified again.
 ///
-/// List and standing are behind one pointer, so nobody sees one without the other. A verification that began before a removal may put its
-/// token among the remembered ones after it: with the standing of the list that it was verified by, the token is dead on arrival.
+/// The list and its generation are behind one pointer, so they are always read together. A verification that started before a removal can
+/// put its token into the cache after it. That token has the superseded generation, so the cache never returns it.
 pub(crate) struct ClientList {
     now: ArcSwap<ClientsNow>,
     /// One change at a time.
     change: Mutex<()>,
 }
 
-/// The clients at one moment.
+/// The clients at one point in time.
 pub(crate) struct ClientsNow {
     pub(crate) list: Clients,
     pub(crate) standing: Standing,
 }
 
-/// Whether a list still stands: no client was removed from it.
+/// The generation of a client list. It is superseded when a client is removed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Standing {
     over: Arc<AtomicBool>,
@@ -124,10 +119,10 @@ impl ClientList {
         self.now.load()
     }
 
-    /// Accepts one client more. Whether it is new; [`None`] where every client will do. Tokens that are remembered stay so.
+    /// Adds a client. Returns whether it was newly added, or [`None`] if any client is accepted. Cached tokens stay cached.
     pub(crate) fn add(&self, id: &str) -> Result<Option<bool>, ConfigError> {
         if !is_client_id(id) {
-            return Err(ConfigError::ClientId { value: id.to_owned() });
+            return Err(ConfigError::InvalidClientId { value: id.to_owned() });
         }
         let _one_at_a_time = self.change.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.now();
@@ -140,7 +135,7 @@ impl ClientList {
         Ok(Some(is_new))
     }
 
-    /// Accepts a client no longer. How many are left; [`None`] if nothing was to be done.
+    /// Removes a client. Returns how many remain, or [`None`] if it was not in the list.
     pub(crate) fn remove(&self, id: &str) -> Option<usize> {
         let _one_at_a_time = self.change.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.now();
@@ -174,7 +169,7 @@ mod tests {
         assert_eq!(clients.remove("a"), Some(2));
         assert!(first.is_over() && longer.is_over() && !clients.now().standing.is_over());
 
-        let any = ClientList::new(UserPool::accepting_any_client("us-east-1_AbC123xyz").unwrap().clients);
+        let any = ClientList::new(UserPool::dangerous_any_client("us-east-1_AbC123xyz").unwrap().clients);
         assert_eq!((any.add("a").unwrap(), any.remove("a")), (None, None));
         assert!(!any.now().standing.is_over());
     }

@@ -1,77 +1,102 @@
-//! A pool from the environment, by the names that Cognito's users have used before.
+//! [`UserPool::from_env`]: a pool from environment variables.
 
 use std::{env, ffi::OsString, sync::Arc};
 
 use crate::{
     error::ConfigError,
     keys::{FileKeySource, HttpKeySource, KeySource},
-    pool::{TokenUse, UserPool},
+    origin::{CLIENT_ID, ISSUER, JWKS_PATH, Origin, POOL_ID, REGION, TOKEN_USE},
+    pool::UserPool,
+    region::Region,
+    token_use::TokenUse,
 };
 
-const POOL_ID: &str = "AWS_COGNITO_USER_POOL_ID";
-const CLIENT_ID: &str = "AWS_COGNITO_USER_POOL_CLIENT_ID";
-const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
-const ISSUER: &str = "AWS_COGNITO_ISSUER";
-const JWKS_PATH: &str = "AWS_COGNITO_JWKS_PATH";
-const TOKEN_USE: &str = "AWS_COGNITO_TOKEN_USE";
+/// The Region of the service itself, which Lambda and ECS set.
+const SERVICE_REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
 impl UserPool {
-    /// The pool that the environment names.
+    /// Creates the pool that the environment describes.
     ///
     /// | variable | meaning |
     /// |---|---|
-    /// | `AWS_COGNITO_USER_POOL_ID` | the pool; required |
-    /// | `AWS_COGNITO_USER_POOL_CLIENT_ID` | one client id or several, separated by commas; required |
-    /// | `AWS_REGION`, `AWS_DEFAULT_REGION` | optional; an error if one contradicts the pool id |
-    /// | `AWS_COGNITO_ISSUER` | the issuer of an emulator or proxy; see [`with_issuer`](Self::with_issuer) |
-    /// | `AWS_COGNITO_JWKS_PATH` | the URL or the file that the keys are taken from |
-    /// | `AWS_COGNITO_TOKEN_USE` | `access` (default), `id` or `any` |
+    /// | `AWS_COGNITO_USER_POOL_ID` | The pool id. Required. |
+    /// | `AWS_COGNITO_USER_POOL_CLIENT_ID` | One client id, or several separated by commas. Required. |
+    /// | `AWS_COGNITO_REGION` | The pool's Region. Optional, because the pool id names it. Another Region than the pool id's is an error. |
+    /// | `AWS_COGNITO_ISSUER` | The issuer of an emulator or a proxy, as for [`with_issuer`](Self::with_issuer). The pool id then needs no Region. |
+    /// | `AWS_COGNITO_JWKS_PATH` | The URL or file of the keys. Default: `<issuer>/.well-known/jwks.json`. |
+    /// | `AWS_COGNITO_TOKEN_USE` | `access` (default), `id` or `any`. |
     ///
-    /// No variable switches a check off. A variable that is set but empty is an error, since what is empty by accident must not mean
-    /// something else than intended.
+    /// `AWS_REGION` and `AWS_DEFAULT_REGION` are the service's own Region, which may differ from the pool's. They have no effect.
+    ///
+    /// No variable can switch a check off. A variable that is set but empty is an error, because an accidentally empty value must not
+    /// select a default.
     ///
     /// # Errors
-    /// [`ConfigError::Variable`] names the variable and what is wrong with it.
+    /// [`ConfigError::InvalidVariable`] names the variable and what is wrong with it.
     pub fn from_env() -> Result<Self, ConfigError> {
         Self::from_vars(|name| env::var_os(name))
     }
 
-    /// As [`from_env`](Self::from_env), from any environment.
+    /// Creates the pool that these variables describe.
     fn from_vars(var: impl Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
         let read = |name| read(name, var(name));
         let pool_id = read(POOL_ID)?.ok_or_else(|| missing(POOL_ID))?;
         let clients = read(CLIENT_ID)?.ok_or_else(|| missing(CLIENT_ID))?;
         let clients: Vec<_> = clients.split(',').map(|id| id.trim().to_owned()).collect();
-        let jwks_path = read(JWKS_PATH)?;
-        let mut pool = match (read(ISSUER)?, &jwks_path) {
-            (None, _) => Self::new(&pool_id, clients).map_err(in_variable(POOL_ID))?,
+        let mut pool = match (read(ISSUER)?, read(JWKS_PATH)?) {
+            (None, None) => Self::new(&pool_id, clients).map_err(in_variable(POOL_ID))?,
+            (None, Some(path)) => {
+                let mut pool = Self::new(&pool_id, clients).map_err(in_variable(POOL_ID))?;
+                pool.keys = key_source(&path)?;
+                pool
+            }
             (Some(issuer), None) => Self::with_issuer(&pool_id, clients, issuer).map_err(in_variable(ISSUER))?,
-            (Some(issuer), Some(_)) => {
-                // The keys follow below; this place is never asked.
-                let keys = Arc::new(FileKeySource::new(""));
+            (Some(issuer), Some(path)) => {
+                let keys = key_source(&path)?;
                 Self::with_issuer_and_keys(&pool_id, clients, issuer, keys).map_err(in_variable(ISSUER))?
             }
         };
-        if let Some(path) = jwks_path {
-            pool.keys = key_source(&path)?;
-        }
-        for name in REGIONS {
-            if let Some(region) = read(name)? {
-                pool = pool.expect_region(region).map_err(in_variable(name))?;
-            }
-        }
+        pool.origin = Origin::Environment;
+        check_region(&pool, read(REGION)?)?;
+        note_service_region(&pool, &var);
         match read(TOKEN_USE)?.as_deref() {
             None | Some("access") => Ok(pool),
-            Some("id") => Ok(pool.accept_only(TokenUse::Id)),
-            Some("any") => Ok(pool.accept(TokenUse::Id)),
+            Some("id") => Ok(pool.only_token_use(TokenUse::Id)),
+            Some("any") => Ok(pool.allow_token_use(TokenUse::Id)),
             Some(other) => {
-                Err(wrong(TOKEN_USE, format!("`{other}` is not a token use: expected `access`, `id` or `any`")))
+                Err(invalid(TOKEN_USE, format!("`{other}` is not a token use: expected `access`, `id` or `any`")))
             }
         }
     }
 }
 
-/// A URL if it looks like one, else a file, as the Python library that introduced the variable has it.
+/// Checks the Region that the environment names for the pool. An emulator's pool id that names no Region contradicts none.
+fn check_region(pool: &UserPool, named: Option<String>) -> Result<(), ConfigError> {
+    let Some(named) = named else { return Ok(()) };
+    Region::parse(&named).map_err(in_variable(REGION))?;
+    match pool.id().region() {
+        Some(own) if own != named => {
+            let reason = format!(
+                "`{named}` contradicts `{POOL_ID}`, which is `{}`: expected `{own}`, or leave `{REGION}` unset",
+                pool.id()
+            );
+            Err(invalid(REGION, reason))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Logs that the service runs in another Region than the pool, which is usual but can also be a mistake.
+fn note_service_region(pool: &UserPool, var: impl Fn(&str) -> Option<OsString>) {
+    let Some(own) = pool.id().region() else { return };
+    for name in SERVICE_REGIONS {
+        if var(name).is_some_and(|region| region != own) {
+            tracing::debug!(pool = %pool.id(), "`{name}` differs from the Region of the user pool and has no effect on it");
+        }
+    }
+}
+
+/// Returns an HTTP key source for a URL and a file key source for everything else, as cognitojwt reads its variable of this name.
 fn key_source(path: &str) -> Result<Arc<dyn KeySource>, ConfigError> {
     if path.contains("://") {
         Ok(Arc::new(HttpKeySource::new(path).map_err(in_variable(JWKS_PATH))?))
@@ -83,31 +108,31 @@ fn key_source(path: &str) -> Result<Arc<dyn KeySource>, ConfigError> {
 fn read(name: &'static str, value: Option<OsString>) -> Result<Option<String>, ConfigError> {
     match value.map(OsString::into_string) {
         None => Ok(None),
-        Some(Err(_)) => Err(wrong(name, "it is not UTF-8".to_owned())),
+        Some(Err(_)) => Err(invalid(name, "it is not UTF-8".to_owned())),
         Some(Ok(value)) if value.trim().is_empty() => {
-            Err(wrong(name, "it is set but empty: unset it or give it a value".to_owned()))
+            Err(invalid(name, "it is set but empty: unset it or give it a value".to_owned()))
         }
         Some(Ok(value)) => Ok(Some(value.trim().to_owned())),
     }
 }
 
 fn missing(name: &'static str) -> ConfigError {
-    wrong(name, "it is not set".to_owned())
+    invalid(name, "it is not set".to_owned())
 }
 
-fn wrong(name: &'static str, reason: String) -> ConfigError {
-    ConfigError::Variable { name, reason }
+fn invalid(name: &'static str, reason: String) -> ConfigError {
+    ConfigError::InvalidVariable { name, reason }
 }
 
-/// Names the variable that a value came from: by the error where it says which value it is, else the one that was being read.
+/// Names the variable that an invalid value came from. The error's kind tells which one it is; otherwise it is `read`.
 fn in_variable(read: &'static str) -> impl Fn(ConfigError) -> ConfigError {
     move |error| {
         let name = match &error {
-            ConfigError::PoolId { .. } => POOL_ID,
-            ConfigError::ClientId { .. } | ConfigError::NoClientId { .. } => CLIENT_ID,
+            ConfigError::InvalidPoolId { .. } => POOL_ID,
+            ConfigError::InvalidClientId { .. } | ConfigError::NoClientId { .. } => CLIENT_ID,
             _ => read,
         };
-        wrong(name, error.to_string())
+        invalid(name, error.to_string())
     }
 }
 
@@ -126,9 +151,10 @@ mod tests {
         let derived = pool(&GOOD).unwrap();
         assert_eq!(derived.id().as_str(), "us-east-1_AbC123xyz");
         assert_eq!(derived.issuers().count(), 2);
+        assert_eq!(derived.origin, Origin::Environment);
         for more in [
-            &[("AWS_REGION", "us-east-1")][..],
-            &[("AWS_DEFAULT_REGION", "us-east-1"), (TOKEN_USE, "any")],
+            &[(REGION, "us-east-1")][..],
+            &[(REGION, "us-east-1"), (TOKEN_USE, "any")],
             &[(TOKEN_USE, "access")],
             &[(TOKEN_USE, "id")],
         ] {
@@ -137,7 +163,7 @@ mod tests {
         for (path, from) in
             [("https://keys.test/jwks.json", "https://keys.test/jwks.json"), ("/etc/jwks.json", "/etc/jwks.json")]
         {
-            assert_eq!(pool(&[&GOOD[..], &[(JWKS_PATH, path)]].concat()).unwrap().keys_from(), from);
+            assert_eq!(pool(&[&GOOD[..], &[(JWKS_PATH, path)]].concat()).unwrap().key_source_description(), from);
         }
     }
 
@@ -146,11 +172,25 @@ mod tests {
         let emulator = [(POOL_ID, "local_2hX9"), (CLIENT_ID, "client"), (ISSUER, "http://localhost:9229/local_2hX9")];
         let read = pool(&emulator).unwrap();
         assert_eq!(read.issuers().collect::<Vec<_>>(), ["http://localhost:9229/local_2hX9"]);
-        assert_eq!(read.keys_from(), "http://localhost:9229/local_2hX9/.well-known/jwks.json");
+        assert_eq!(read.key_source_description(), "http://localhost:9229/local_2hX9/.well-known/jwks.json");
         let far = [(POOL_ID, "local_2hX9"), (CLIENT_ID, "client"), (ISSUER, "http://cognito/local_2hX9")];
         assert!(pool(&far).is_err());
-        assert_eq!(pool(&[&far[..], &[(JWKS_PATH, "/keys.json")]].concat()).unwrap().keys_from(), "/keys.json");
-        assert!(pool(&[&emulator[..], &[("AWS_REGION", "eu-west-1")]].concat()).is_ok(), "the pool names no Region");
+        assert_eq!(
+            pool(&[&far[..], &[(JWKS_PATH, "/keys.json")]].concat()).unwrap().key_source_description(),
+            "/keys.json"
+        );
+        assert!(pool(&[&emulator[..], &[(REGION, "eu-west-1")]].concat()).is_ok(), "the pool id names no Region");
+    }
+
+    /// Lambda and ECS set these to the Region of the service, which may differ from the pool's.
+    #[test]
+    fn region_of_the_service_may_differ_from_the_pools() {
+        for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
+            for value in ["eu-west-1", "us-east-1", "", "there"] {
+                let pool = pool(&[&GOOD[..], &[(name, value)]].concat());
+                assert!(pool.is_ok(), "{name}={value}: {pool:?}");
+            }
+        }
     }
 
     #[test]
@@ -163,16 +203,23 @@ mod tests {
             (&[(POOL_ID, "us-east-1_Abc"), (CLIENT_ID, " ")], CLIENT_ID),
             (&[(POOL_ID, "us-east-1_Abc"), (CLIENT_ID, "a,,b")], CLIENT_ID),
             (&[(POOL_ID, "us-east-1_Abc"), (CLIENT_ID, "a,")], CLIENT_ID),
-            (&[(POOL_ID, "us-east-1_Abc"), (CLIENT_ID, "c"), ("AWS_REGION", "eu-west-1")], "AWS_REGION"),
-            (&[(POOL_ID, "us-east-1_Abc"), (CLIENT_ID, "c"), ("AWS_DEFAULT_REGION", "there")], "AWS_DEFAULT_REGION"),
+            (&[(POOL_ID, "us-east-1_Abc"), (CLIENT_ID, "c"), (REGION, "eu-west-1")], REGION),
+            (&[(POOL_ID, "us-east-1_Abc"), (CLIENT_ID, "c"), (REGION, "there")], REGION),
+            (&[(POOL_ID, "us-east-1_Abc"), (CLIENT_ID, "c"), (REGION, "")], REGION),
+            (&[(POOL_ID, "local_2hX9"), (CLIENT_ID, "c")], POOL_ID),
             (&[(POOL_ID, "us-east-1_Abc"), (CLIENT_ID, "c"), (ISSUER, "there")], ISSUER),
             (&[(POOL_ID, "us-east-1_Abc"), (CLIENT_ID, "c"), (JWKS_PATH, "http://there/keys")], JWKS_PATH),
             (&[(POOL_ID, "us-east-1_Abc"), (CLIENT_ID, "c"), (TOKEN_USE, "refresh")], TOKEN_USE),
             (&[(POOL_ID, "us-east-1_Abc"), (CLIENT_ID, "c"), (TOKEN_USE, "Access")], TOKEN_USE),
         ] {
             let error = pool(vars).unwrap_err();
-            assert!(matches!(&error, ConfigError::Variable { name, .. } if *name == variable), "{vars:?}: {error}");
-            assert!(error.to_string().contains(variable));
+            assert!(
+                matches!(&error, ConfigError::InvalidVariable { name, .. } if *name == variable),
+                "{vars:?}: {error}"
+            );
+            let text = error.to_string();
+            assert!(text.contains(variable), "{text}");
+            assert!(!text.contains("UserPool::") && !text.contains("(..)"), "a method, not a variable: {text}");
         }
     }
 }

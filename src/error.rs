@@ -1,21 +1,24 @@
-//! The two populations of errors, never mixed.
+//! Errors of the configuration and of tokens.
 //!
-//! [`ConfigError`] happens while the program starts or is set anew: it is the programmer's or operator's to fix, so it
-//! is an enum that carries the offending value and its message names the fix. [`VerifyError`] happens on a
-//! request: it is the caller's doing, so it is opaque, has a [`Copy`] kind to match on, and keeps what the
-//! caller sent out of its messages.
+//! A [`ConfigError`] is for the programmer or operator. It carries the rejected value, and its message names the fix. A
+//! [`VerifyError`] is caused by a request. It has a [`Copy`] kind to match on, and its message contains nothing that the client sent.
 
 use std::{error::Error, fmt, sync::Arc, time::SystemTime};
 
-use crate::step::VerifyStep;
+use crate::{
+    step::VerificationStep,
+    time::{span, unix_seconds, utc},
+};
 
-/// A setting that can never work: found before the first request, or when it is changed at run time.
+/// An invalid setting, found at start-up or when a setting is changed at run time.
+///
+/// The message names the rejected value and what was expected. For a pool from the environment it names the variable.
 ///
 /// ```
 /// use axum_cognito::{ConfigError, UserPool};
 ///
 /// let error = UserPool::new("us-east-1-AbC123xyz", "1example23456789").unwrap_err();
-/// assert!(matches!(error, ConfigError::PoolId { .. }));
+/// assert!(matches!(error, ConfigError::InvalidPoolId { .. }));
 /// assert_eq!(
 ///     error.to_string(),
 ///     "`us-east-1-AbC123xyz` is not a user pool id: \
@@ -25,258 +28,317 @@ use crate::step::VerifyStep;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A client was to be added to or removed from a pool that accepts every client: it has no list.
-    AnyClient {
+    /// The list of app clients was read or changed in a pool that accepts every client and so has no list.
+    AnyClientAllowed {
         /// The pool's id.
         pool_id: String,
     },
-    /// An audience is empty: no token could ever carry it.
-    Audience,
-    /// A client id is not of the form that Cognito gives out: one to 128 word characters or `+`.
-    ClientId {
-        /// What was given.
-        value: String,
+    /// A pool does not require the audience that a protected resource needs, or it accepts ID tokens, which have no such audience.
+    AudienceNotRequired {
+        /// The pool's id.
+        pool_id: String,
+        /// The URL of the protected resource.
+        audience: String,
     },
-    /// An issuer is configured twice, so that it is open which pool its tokens belong to.
+    /// Two pools have the same issuer, which makes its tokens ambiguous between pools.
     DuplicateIssuer {
         /// The issuer.
         issuer: String,
     },
-    /// An issuer is not an absolute `https` (or `http`) URL without query and fragment.
-    Issuer {
-        /// What was given.
+    /// An audience is empty. No token can carry it.
+    EmptyAudience,
+    /// A client id does not have Cognito's form: 1 to 128 letters, digits, `_` or `+`.
+    InvalidClientId {
+        /// The rejected value.
+        value: String,
+    },
+    /// A proxy URL is not an absolute `http` or `https` URL.
+    InvalidProxyUrl {
+        /// The given URL, without credentials and query.
+        value: String,
+    },
+    /// The PEM text of root certificates is unusable.
+    InvalidRootCertificates {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// An issuer is not an absolute `https` or `http` URL without query and fragment.
+    InvalidIssuer {
+        /// The rejected value.
         value: String,
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// A choice between the issuer forms of AWS was made for a pool that has an issuer of its own.
-    IssuerForm {
-        /// The pool's id.
-        pool_id: String,
-    },
-    /// A static key set holds no key that could verify a Cognito token.
-    Jwks {
+    /// A static key set contains no key that can verify a Cognito token.
+    InvalidJwks {
         /// What is wrong with it.
         reason: String,
     },
-    /// A JWKS URL that must not or cannot be fetched.
-    JwksUrl {
-        /// What was given.
+    /// A JWKS URL cannot be fetched, or must not be.
+    InvalidJwksUrl {
+        /// The rejected value.
         value: String,
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// A leeway above five minutes. That long after `exp` a token is not late, it is over.
-    Leeway {
-        /// What was given, in seconds.
+    /// A user pool id does not have the form `<region>_<letters and digits>`.
+    InvalidPoolId {
+        /// The rejected value.
+        value: String,
+    },
+    /// A text is not the name of an AWS Region.
+    InvalidRegion {
+        /// The rejected value.
+        value: String,
+    },
+    /// A URL cannot name a protected resource (RFC 9728 §1.2).
+    InvalidResource {
+        /// The rejected value.
+        value: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A route's path does not have the form that axum's routers take.
+    InvalidRoute {
+        /// The rejected value.
+        value: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A text does not name a token source, or its name cannot occur in a request.
+    InvalidTokenSource {
+        /// The rejected value.
+        value: String,
+        /// What was expected.
+        reason: &'static str,
+    },
+    /// A text is not a token use: neither `access` nor `id`.
+    InvalidTokenUse {
+        /// The rejected value.
+        value: String,
+    },
+    /// An environment variable is missing, empty, not UTF-8, or has an invalid value.
+    InvalidVariable {
+        /// The variable's name.
+        name: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An issuer form or replica Region was set for a pool with a custom issuer, to which neither applies.
+    IssuerFormNotApplicable {
+        /// The pool's id.
+        pool_id: String,
+    },
+    /// The leeway is longer than five minutes.
+    LeewayTooLong {
+        /// The rejected value, in seconds.
         seconds: u64,
     },
-    /// A number or duration outside of its range.
-    Limit {
-        /// The setting's name.
-        setting: &'static str,
-        /// What was given.
-        value: u64,
-        /// The smallest and the largest value allowed.
-        range: (u64, u64),
-    },
-    /// No client id. An empty list would mean "nobody", and in some libraries it means "everybody".
+    /// No client id was given. An empty list is never taken for "any client".
     NoClientId {
         /// The pool's id.
         pool_id: String,
     },
-    /// A verifier without any user pool.
+    /// The verifier has no user pool.
     NoPool,
-    /// A user pool id that is not of the form `<region>_<letters and digits>`.
-    PoolId {
-        /// What was given.
-        value: String,
+    /// A number or duration is out of range.
+    OutOfRange {
+        /// The setting's name.
+        setting: &'static str,
+        /// The rejected value.
+        value: u64,
+        /// The smallest and the largest allowed value.
+        range: (u64, u64),
     },
-    /// A realm or metadata URL that cannot stand inside a `WWW-Authenticate` header.
-    HeaderText {
-        /// What was given.
-        value: String,
-    },
-    /// Not the name of an AWS Region.
-    Region {
-        /// What was given.
-        value: String,
-    },
-    /// A Region that is not the one in the pool id.
-    RegionMismatch {
-        /// The pool's id.
-        pool_id: String,
-        /// The Region that was given.
-        region: String,
-    },
-    /// A replica Region for a pool that accepts only the updated issuer form, which replicas share.
-    ReplicaForm {
+    /// A replica Region was set for a pool that accepts only the updated issuer form, which is the same in all Regions.
+    ReplicaNeedsOriginalForm {
         /// The pool's id.
         pool_id: String,
     },
-    /// The URL of a protected resource that cannot be one (RFC 9728 §1.2).
-    Resource {
-        /// What was given.
-        value: String,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
-    /// The path of an open route that is not of the form that axum's routers take.
-    Route {
-        /// What was given.
-        value: String,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
-    /// The name of a place for tokens that no request can carry, or none, or one twice.
-    TokenSource {
-        /// What was given.
-        value: String,
-    },
-    /// Not the id of one of the verifier's pools.
+    /// The verifier has no pool with this id.
     UnknownPool {
-        /// What was given.
+        /// The rejected value.
         value: String,
         /// The ids of the verifier's pools.
         configured: Vec<String>,
-    },
-    /// An environment variable is missing, empty, not UTF-8, or has a value that cannot work.
-    Variable {
-        /// Its name.
-        name: &'static str,
-        /// What is wrong with it.
-        reason: String,
     },
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AnyClient { pool_id } => write!(
+            Self::AnyClientAllowed { pool_id } => write!(
                 f,
-                "the pool `{pool_id}` accepts any app client, so there is no list to read or change: \
-                 name the clients with `UserPool::new` instead of `UserPool::accepting_any_client`"
+                "the pool `{pool_id}` accepts any app client, so it has no list of clients: \
+                 name the clients with `UserPool::new` instead of `UserPool::dangerous_any_client`"
             ),
-            Self::Audience => {
-                f.write_str("the required audience is empty: name the resource server, as in `https://api.example.com`")
+            Self::AudienceNotRequired { pool_id, audience } => write!(
+                f,
+                "the pool `{pool_id}` does not require the audience of the protected resource `{audience}` in every token: \
+                 set `UserPool::audience(\"{audience}\")`, and accept no ID tokens"
+            ),
+            Self::DuplicateIssuer { issuer } => {
+                write!(f, "two pools have the issuer `{issuer}`: configure one pool with all its client ids")
             }
-            Self::ClientId { value } => write!(
+            Self::EmptyAudience => {
+                f.write_str("the audience is empty: expected a resource server as in `https://api.example.com`")
+            }
+            Self::InvalidClientId { value } => write!(
                 f,
                 "`{value}` is not an app client id: expected 1 to 128 letters, digits, `_` or `+` as in `1example23456789`"
             ),
-            Self::DuplicateIssuer { issuer } => {
-                write!(f, "the issuer `{issuer}` is configured twice: give one pool all its client ids instead")
+            Self::InvalidProxyUrl { value } => {
+                write!(
+                    f,
+                    "`{value}` is not a proxy URL: expected an `http` or `https` URL as in `http://proxy.example.com:3128`"
+                )
             }
-            Self::Issuer { value, reason } => write!(f, "`{value}` is not an issuer: {reason}"),
-            Self::IssuerForm { pool_id } => write!(
+            Self::InvalidRootCertificates { reason } => {
+                write!(
+                    f,
+                    "the root certificates are unusable: {reason}; expected the PEM text of at least one certificate"
+                )
+            }
+            Self::InvalidIssuer { value, reason } => write!(f, "`{value}` is not an issuer: {reason}"),
+            Self::InvalidJwks { reason } => write!(f, "the static key set cannot verify any token: {reason}"),
+            Self::InvalidJwksUrl { value, reason } => write!(f, "`{value}` is not a usable JWKS URL: {reason}"),
+            Self::InvalidPoolId { value } => write!(
                 f,
-                "the pool `{pool_id}` has an issuer of its own: the issuer forms and Regions of AWS do not apply to it"
+                "`{value}` is not a user pool id: expected `<region>_<letters and digits>` as in `us-east-1_AbC123xyz`"
             ),
-            Self::Jwks { reason } => write!(f, "the static key set cannot verify any token: {reason}"),
-            Self::JwksUrl { value, reason } => write!(f, "`{value}` is not a usable JWKS URL: {reason}"),
-            Self::Leeway { seconds } => {
-                write!(f, "a leeway of {seconds} seconds is too long: allow at most 300, or correct the host's clock")
+            Self::InvalidRegion { value } => {
+                write!(f, "`{value}` is not an AWS Region: expected a name as in `eu-central-1`")
             }
-            Self::Limit { setting, value, range: (least, most) } => {
-                write!(f, "`{setting}` cannot be {value}: allowed are {least} to {most}")
+            Self::InvalidResource { value, reason } => write!(f, "`{value}` is not a protected resource: {reason}"),
+            Self::InvalidRoute { value, reason } => write!(f, "`{value}` is not the path of a route: {reason}"),
+            Self::InvalidTokenSource { value, reason } => write!(f, "`{value}` is not a token source: {reason}"),
+            Self::InvalidTokenUse { value } => write!(f, "`{value}` is not a token use: expected `access` or `id`"),
+            Self::InvalidVariable { name, reason } => write!(f, "environment variable `{name}`: {reason}"),
+            Self::IssuerFormNotApplicable { pool_id } => write!(
+                f,
+                "the pool `{pool_id}` has a custom issuer: the issuer forms and replica Regions of AWS do not apply to it"
+            ),
+            Self::LeewayTooLong { seconds } => {
+                write!(f, "a leeway of {seconds} seconds is too long: allow at most 300, or correct the host's clock")
             }
             Self::NoClientId { pool_id } => write!(
                 f,
                 "the pool `{pool_id}` has no client id: name the app clients whose tokens to accept, \
-                 or use `UserPool::accepting_any_client`"
+                 or use `UserPool::dangerous_any_client`"
             ),
             Self::NoPool => f.write_str("the verifier has no user pool: add one with `pool(..)`"),
-            Self::PoolId { value } => write!(
-                f,
-                "`{value}` is not a user pool id: expected `<region>_<letters and digits>` as in `us-east-1_AbC123xyz`"
-            ),
-            Self::HeaderText { value } => write!(f, "`{value}` cannot stand in a header: use visible ASCII and spaces"),
-            Self::Region { value } => {
-                write!(f, "`{value}` is not an AWS Region: expected a name as in `eu-central-1`")
+            Self::OutOfRange { setting, value, range: (least, most) } => {
+                write!(f, "`{setting}` is {value}: expected {least} to {most}")
             }
-            Self::RegionMismatch { pool_id, region } => write!(
-                f,
-                "the Region `{region}` contradicts the pool id `{pool_id}`: the pool's own Region stands before its `_`; \
-                 for a replica add `replica_region`"
-            ),
-            Self::ReplicaForm { pool_id } => write!(
+            Self::ReplicaNeedsOriginalForm { pool_id } => write!(
                 f,
                 "the pool `{pool_id}` accepts only the updated issuer form, which is the same in all Regions: \
-                 drop the replica Region, or accept the original form too"
-            ),
-            Self::Resource { value, reason } => write!(f, "`{value}` is not a protected resource: {reason}"),
-            Self::Route { value, reason } => write!(f, "`{value}` is not the path of a route: {reason}"),
-            Self::TokenSource { value } => write!(
-                f,
-                "`{value}` is not a place for tokens: expected one or several different ones, with names of letters, digits, `-`, `.` and `_`"
+                 remove the replica Region, or accept the original form too"
             ),
             Self::UnknownPool { value, configured } => {
-                write!(f, "`{value}` is not a pool of this verifier: configured are `{}`", configured.join("`, `"))
+                write!(f, "`{value}` is not a pool of this verifier: expected one of `{}`", configured.join("`, `"))
             }
-            Self::Variable { name, reason } => write!(f, "environment variable `{name}`: {reason}"),
         }
     }
 }
 
 impl Error for ConfigError {}
 
-/// Why a token was refused: what to count, to match on, and to choose an answer by.
+/// The reason why a token was rejected.
 ///
-/// The order of the checks is the order of the design: form, issuer, key, signature, claims. A token that has several
-/// faults gets the kind of the first.
+/// The checks run in this order: form, issuer, key, signature, claims. If a token fails several checks, the kind is that of the first
+/// failed check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum VerifyErrorKind {
-    /// The header names another algorithm than RS256, or none ([RFC 8725 §3.1]).
+    /// The header's `alg` is not RS256 ([RFC 8725 §3.1]).
     ///
     /// [RFC 8725 §3.1]: https://www.rfc-editor.org/rfc/rfc8725#section-3.1
-    Algorithm,
-    /// The access token is not bound to the required resource (`aud`).
-    Audience,
-    /// The token belongs to an app client that is not accepted.
-    Client,
-    /// `exp` has passed, or is this very second ([RFC 7519 §4.1.4]).
+    UnsupportedAlgorithm,
+    /// The access token's `aud` is not an expected audience.
+    WrongAudience,
+    /// The token was issued to an app client that is not configured.
+    WrongClient,
+    /// The token has expired: the time is `exp` or later ([RFC 7519 §4.1.4]).
     ///
     /// [RFC 7519 §4.1.4]: https://www.rfc-editor.org/rfc/rfc7519#section-4.1.4
     Expired,
-    /// A claim has another JSON type than Cognito gives it, or a value out of range.
+    /// A claim has the wrong JSON type or a value out of range.
     InvalidClaim,
-    /// The token comes from an issuer that is not configured.
-    Issuer,
-    /// The keys to decide with could not be had. Not the caller's fault: the answer is 503.
+    /// The token's `iss` is not a configured issuer.
+    UnknownIssuer,
+    /// The pool's keys are unavailable. It is not the caller's fault, so the response is 503.
     KeysUnavailable,
-    /// Not a signed JWT in compact form: parts, base64url, JSON or header are broken.
+    /// The token is not a signed JWT in compact form: its parts, base64url, JSON or header are malformed.
     Malformed,
-    /// A claim without which nothing can be decided is not there.
+    /// A required claim is missing.
     MissingClaim,
-    /// `nbf` has not come yet.
+    /// The token is not valid yet: the time is before `nbf`.
     NotYetValid,
-    /// The signature is not one of the key that the token names.
-    Signature,
-    /// An ID token where access tokens are accepted, the reverse, or a refresh token.
-    TokenUse,
-    /// Longer than the configured bound.
+    /// The signature was not made with the key that `kid` names.
+    InvalidSignature,
+    /// The token's use is not accepted, for example an ID token where access tokens are expected.
+    WrongTokenUse,
+    /// The token is longer than the configured limit.
     TooLong,
-    /// No key of the pool has the token's `kid`.
+    /// No key in the pool matches the token's `kid`.
     UnknownKey,
 }
 
 impl VerifyErrorKind {
-    /// The step that ends in this kind; where several do, the caller of [`VerifyError::new`] says which it was.
-    fn usual_step(self) -> VerifyStep {
+    /// All kinds, in the order of their declaration.
+    pub(crate) const ALL: [Self; 14] = [
+        Self::UnsupportedAlgorithm,
+        Self::WrongAudience,
+        Self::WrongClient,
+        Self::Expired,
+        Self::InvalidClaim,
+        Self::UnknownIssuer,
+        Self::KeysUnavailable,
+        Self::Malformed,
+        Self::MissingClaim,
+        Self::NotYetValid,
+        Self::InvalidSignature,
+        Self::WrongTokenUse,
+        Self::TooLong,
+        Self::UnknownKey,
+    ];
+
+    /// Returns the kind in `snake_case`, as in logs, metrics and `status()`.
+    pub fn as_str(self) -> &'static str {
         match self {
-            Self::TooLong => VerifyStep::Length,
-            Self::Malformed => VerifyStep::Parts,
-            Self::Algorithm => VerifyStep::Algorithm,
-            Self::Issuer => VerifyStep::Issuer,
-            Self::UnknownKey | Self::KeysUnavailable => VerifyStep::Key,
-            Self::Signature => VerifyStep::Signature,
-            Self::InvalidClaim | Self::MissingClaim => VerifyStep::ClaimTypes,
-            Self::Expired => VerifyStep::Expiry,
-            Self::NotYetValid => VerifyStep::NotBefore,
-            Self::TokenUse => VerifyStep::TokenUse,
-            Self::Client => VerifyStep::Client,
-            Self::Audience => VerifyStep::Audience,
+            Self::UnsupportedAlgorithm => "unsupported_algorithm",
+            Self::WrongAudience => "wrong_audience",
+            Self::WrongClient => "wrong_client",
+            Self::Expired => "expired",
+            Self::InvalidClaim => "invalid_claim",
+            Self::UnknownIssuer => "unknown_issuer",
+            Self::KeysUnavailable => "keys_unavailable",
+            Self::Malformed => "malformed",
+            Self::MissingClaim => "missing_claim",
+            Self::NotYetValid => "not_yet_valid",
+            Self::InvalidSignature => "invalid_signature",
+            Self::WrongTokenUse => "wrong_token_use",
+            Self::TooLong => "too_long",
+            Self::UnknownKey => "unknown_key",
+        }
+    }
+
+    /// Returns the step that ends in this kind. If several do, the caller of [`VerifyError::new`] sets the step.
+    fn usual_step(self) -> VerificationStep {
+        match self {
+            Self::TooLong => VerificationStep::Length,
+            Self::Malformed => VerificationStep::Parts,
+            Self::UnsupportedAlgorithm => VerificationStep::Algorithm,
+            Self::UnknownIssuer => VerificationStep::Issuer,
+            Self::UnknownKey | Self::KeysUnavailable => VerificationStep::Key,
+            Self::InvalidSignature => VerificationStep::Signature,
+            Self::InvalidClaim | Self::MissingClaim => VerificationStep::ClaimTypes,
+            Self::Expired => VerificationStep::Expiry,
+            Self::NotYetValid => VerificationStep::NotBefore,
+            Self::WrongTokenUse => VerificationStep::TokenUse,
+            Self::WrongClient => VerificationStep::Client,
+            Self::WrongAudience => VerificationStep::Audience,
         }
     }
 }
@@ -291,10 +353,10 @@ impl VerifyErrorKind {
 ///
 /// let fake = FakeUserPool::new();
 /// let verifier = Verifier::new(fake.user_pool());
-/// let token = fake.access_token("alice").client_id("somebody-elses").mint();
+/// let token = fake.access_token("alice").client_id("somebody-elses").sign();
 ///
 /// let error = verifier.check(&token).unwrap_err();
-/// assert_eq!(error.kind(), VerifyErrorKind::Client);
+/// assert_eq!(error.kind(), VerifyErrorKind::WrongClient);
 /// assert_eq!(error.claim(), Some("client_id"));
 /// assert_eq!(error.expected(), Some(fake.client_id()));
 /// assert_eq!(error.actual(), Some("somebody-elses"));
@@ -303,7 +365,7 @@ impl VerifyErrorKind {
 #[derive(Clone)]
 pub struct VerifyError {
     kind: VerifyErrorKind,
-    step: VerifyStep,
+    step: VerificationStep,
     reason: &'static str,
     claim: Option<&'static str>,
     detail: Option<Box<Detail>>,
@@ -313,7 +375,14 @@ pub struct VerifyError {
 struct Detail {
     expected: Option<Arc<str>>,
     actual: Option<Box<str>>,
-    expired_at: Option<SystemTime>,
+    expired: Option<Expired>,
+}
+
+/// When a token expired, and when it was rejected.
+#[derive(Clone, Copy)]
+struct Expired {
+    at: SystemTime,
+    now: SystemTime,
 }
 
 /// The most characters of a caller's value that are kept for [`VerifyError::actual`].
@@ -348,9 +417,9 @@ impl VerifyError {
         self.detail.as_ref()?.actual.as_deref()
     }
 
-    /// When the token expired, for [`VerifyErrorKind::Expired`].
+    /// Returns when the token expired, for [`VerifyErrorKind::Expired`].
     pub fn expired_at(&self) -> Option<SystemTime> {
-        self.detail.as_ref()?.expired_at
+        Some(self.detail.as_ref()?.expired?.at)
     }
 }
 
@@ -362,7 +431,7 @@ impl VerifyError {
     }
 
     #[cold]
-    pub(crate) fn malformed(step: VerifyStep, reason: &'static str) -> Self {
+    pub(crate) fn malformed(step: VerificationStep, reason: &'static str) -> Self {
         Self::new(VerifyErrorKind::Malformed, reason).at(step)
     }
 
@@ -377,13 +446,13 @@ impl VerifyError {
     }
 
     /// Says which step refuses, where the kind alone does not.
-    pub(crate) fn at(mut self, step: VerifyStep) -> Self {
+    pub(crate) fn at(mut self, step: VerificationStep) -> Self {
         self.step = step;
         self
     }
 
     /// The step that refused the token.
-    pub(crate) fn step(&self) -> VerifyStep {
+    pub(crate) fn step(&self) -> VerificationStep {
         self.step
     }
 
@@ -403,8 +472,9 @@ impl VerifyError {
         self
     }
 
-    pub(crate) fn expired(mut self, at: SystemTime) -> Self {
-        self.detail.get_or_insert_default().expired_at = Some(at);
+    /// Records when the token expired, and the present time, so that the message says how long ago that was.
+    pub(crate) fn expired(mut self, at: SystemTime, now: SystemTime) -> Self {
+        self.detail.get_or_insert_default().expired = Some(Expired { at, now });
         self
     }
 }
@@ -415,10 +485,19 @@ impl fmt::Display for VerifyError {
         if let Some(claim) = self.claim {
             write!(f, " (`{claim}`)")?;
         }
-        if let Some(expected) = self.expected() {
-            write!(f, "; expected {expected}")?;
+        match (self.detail.as_ref().and_then(|detail| detail.expired), self.expected()) {
+            (Some(expired), _) => write!(f, ": {expired}"),
+            (None, Some(expected)) => write!(f, "; expected {expected}"),
+            (None, None) => Ok(()),
         }
-        Ok(())
+    }
+}
+
+/// The time is a number that a genuine token carries, so it is safe to log.
+impl fmt::Display for Expired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (at, now) = (unix_seconds(self.at), unix_seconds(self.now));
+        write!(f, "at {}, {} ago", utc(at), span(now.saturating_sub(at)))
     }
 }
 
@@ -440,7 +519,7 @@ mod tests {
 
     #[test]
     fn what_the_caller_sent_is_kept_short_and_out_of_messages() {
-        let error = VerifyError::new(VerifyErrorKind::Issuer, "unknown issuer")
+        let error = VerifyError::new(VerifyErrorKind::UnknownIssuer, "unknown issuer")
             .of("iss")
             .expected_value("https://expected")
             .actual_value(&"é".repeat(1000));

@@ -5,7 +5,10 @@
 
 use std::{borrow::Cow, collections::HashSet, fmt};
 
-use serde::de::{self, DeserializeSeed, Deserializer, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+
+mod raw;
+pub(crate) use raw::{Verbatim, elements, members};
 
 /// Writes the visitor methods for the JSON types that a seed does not want: the value is read to its end, and the seed
 /// yields `$other`.
@@ -45,8 +48,19 @@ pub(crate) struct MemberNames<'de> {
     many: HashSet<Cow<'de, str>>,
 }
 
+/// The name by which `serde_json` marks JSON in a string, for a `Value` to read it, if its feature `raw_value` is on (see `raw`).
+/// Cognito never writes it, so it is rejected: an application may read claims as `Value`, and another crate may turn the feature on.
+const RAW_VALUE: &str = "$serde_json::private::RawValue";
+
 impl<'de> MemberNames<'de> {
+    /// Adds a name.
+    ///
+    /// # Errors
+    /// If the name is there already, or is [`RAW_VALUE`].
     pub(crate) fn insert<E: de::Error>(&mut self, name: Cow<'de, str>) -> Result<(), E> {
+        if name == RAW_VALUE {
+            return Err(E::custom("reserved member"));
+        }
         for slot in &mut self.few {
             match slot {
                 Some(seen) if *seen == name => return Err(E::custom("duplicate member")),
@@ -139,4 +153,36 @@ impl<'de> Visitor<'de> for Text {
     }
 
     other_types!(bool number null array object => None);
+}
+
+/// Reads one member of an object, and skips the others.
+pub(crate) struct Member<'n, S> {
+    pub(crate) name: &'n str,
+    pub(crate) seed: S,
+}
+
+impl<'de, S: DeserializeSeed<'de>> Member<'_, S> {
+    pub(crate) fn read(self, json: &'de str) -> Result<Option<S::Value>, serde_json::Error> {
+        serde_json::Deserializer::from_str(json).deserialize_map(self)
+    }
+}
+
+impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for Member<'_, S> {
+    type Value = Option<S::Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut seed = Some(self.seed);
+        let mut found = None;
+        while let Some(name) = map.next_key_seed(Name)? {
+            match seed.take_if(|_| *name == *self.name) {
+                Some(seed) => found = Some(map.next_value_seed(seed)?),
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(found)
+    }
 }

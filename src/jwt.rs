@@ -13,8 +13,7 @@ use crate::{
     claims::ClaimSet,
     error::{VerifyError, VerifyErrorKind},
     json::{MemberNames, Name, Text, Unique},
-    keys::VerifyingKey,
-    step::VerifyStep,
+    step::VerificationStep,
 };
 
 /// The longest header, decoded, in bytes. Cognito's has `kid` and `alg` and less than 100; a certificate chain, which has no
@@ -33,7 +32,7 @@ impl HeaderBuffer {
 /// The three parts of a token, still encoded.
 #[derive(Clone, Copy)]
 pub(crate) struct Parts<'t> {
-    pub(crate) header: &'t str,
+    header: &'t str,
     payload: &'t str,
     signature: &'t str,
     signing_input: &'t [u8],
@@ -41,8 +40,6 @@ pub(crate) struct Parts<'t> {
 
 /// A token in its parts, of which nothing is known to be true.
 pub(crate) struct UnverifiedToken<'t> {
-    /// Still encoded.
-    pub(crate) header: &'t str,
     pub(crate) signing_input: &'t [u8],
     /// Still encoded: most tokens that are refused are refused before it matters.
     pub(crate) signature: &'t str,
@@ -66,23 +63,19 @@ impl<'t> Parts<'t> {
                 signature: &token[second + 1..],
                 signing_input: &token.as_bytes()[..second],
             }),
-            _ => Err(VerifyError::malformed(VerifyStep::Parts, "the token does not have three parts")),
+            _ => Err(VerifyError::malformed(VerificationStep::Parts, "the token does not have three parts")),
         }
     }
 }
 
 impl<'t> UnverifiedToken<'t> {
-    /// Reads the parts of a token. `known` is the key that this very header has been found to name before, and saves reading it again.
+    /// Decodes the header and the payload.
     pub(crate) fn read(
         Parts { header, payload, signature, signing_input }: Parts<'t>,
-        known: Option<&'t VerifyingKey>,
         buffer: &'t mut HeaderBuffer,
     ) -> Result<Self, VerifyError> {
-        let key_id = match known {
-            Some(key) => Cow::Borrowed(key.key_id()),
-            None => read_header(header, &mut buffer.0)?,
-        };
-        Ok(Self { header, signing_input, signature, claims: read_payload(payload)?, key_id })
+        let key_id = read_header(header, &mut buffer.0)?;
+        Ok(Self { signing_input, signature, claims: read_payload(payload)?, key_id })
     }
 
     /// `kid`, as somebody wrote it: good to look a key up and for nothing else.
@@ -94,8 +87,10 @@ impl<'t> UnverifiedToken<'t> {
     pub(crate) fn issuer(&self) -> Result<&str, VerifyError> {
         match self.claims.iss() {
             Some(issuer) => Ok(issuer),
-            None if self.claims.wrong_type() == Some("iss") => Err(VerifyError::invalid("iss").at(VerifyStep::Issuer)),
-            None => Err(VerifyError::missing("iss").at(VerifyStep::Issuer)),
+            None if self.claims.wrong_type() == Some("iss") => {
+                Err(VerifyError::invalid("iss").at(VerificationStep::Issuer))
+            }
+            None => Err(VerifyError::missing("iss").at(VerificationStep::Issuer)),
         }
     }
 }
@@ -103,16 +98,16 @@ impl<'t> UnverifiedToken<'t> {
 /// The header's `kid`, after all that the header must not say has been ruled out.
 fn read_header<'t>(encoded: &str, buffer: &'t mut [u8; HEADER_MAX]) -> Result<Cow<'t, str>, VerifyError> {
     if encoded.len() > (HEADER_MAX * 4).div_ceil(3) {
-        return Err(VerifyError::malformed(VerifyStep::Header, "the header is too long"));
+        return Err(VerifyError::malformed(VerificationStep::Header, "the header is too long"));
     }
     let length = base64url::decode(encoded, buffer)
-        .ok_or_else(|| VerifyError::malformed(VerifyStep::Header, "the header is not base64url"))?;
+        .ok_or_else(|| VerifyError::malformed(VerificationStep::Header, "the header is not base64url"))?;
     let json = str::from_utf8(&buffer[..length])
-        .map_err(|_| VerifyError::malformed(VerifyStep::Header, "the header is not UTF-8"))?;
+        .map_err(|_| VerifyError::malformed(VerificationStep::Header, "the header is not UTF-8"))?;
     let mut reader = serde_json::Deserializer::from_str(json);
     let header =
         Header::default().deserialize(&mut reader).and_then(|header| reader.end().map(|()| header)).map_err(|_| {
-            VerifyError::malformed(VerifyStep::Header, "the header is not a JSON object with unique members")
+            VerifyError::malformed(VerificationStep::Header, "the header is not a JSON object with unique members")
         })?;
     header.key_id()
 }
@@ -120,8 +115,8 @@ fn read_header<'t>(encoded: &str, buffer: &'t mut [u8; HEADER_MAX]) -> Result<Co
 fn read_payload(encoded: &str) -> Result<ClaimSet, VerifyError> {
     let mut payload = vec![0; encoded.len() / 4 * 3 + encoded.len() % 4 * 3 / 4];
     base64url::decode(encoded, &mut payload)
-        .ok_or_else(|| VerifyError::malformed(VerifyStep::Payload, "the payload is not base64url"))?;
-    ClaimSet::parse(payload).map_err(|reason| VerifyError::malformed(VerifyStep::Payload, reason))
+        .ok_or_else(|| VerifyError::malformed(VerificationStep::Payload, "the payload is not base64url"))?;
+    ClaimSet::parse(payload).map_err(|reason| VerifyError::malformed(VerificationStep::Payload, reason))
 }
 
 /// What the header says, as far as it matters.
@@ -166,20 +161,21 @@ impl<'t> Header<'t> {
             Some(alg) if alg == ALGORITHM => {}
             alg => {
                 let error =
-                    VerifyError::new(VerifyErrorKind::Algorithm, "the token is not signed with RS256").of("alg");
+                    VerifyError::new(VerifyErrorKind::UnsupportedAlgorithm, "the token is not signed with RS256")
+                        .of("alg");
                 return Err(error.expected_value(ALGORITHM).actual_value(alg.as_deref().unwrap_or("not a string")));
             }
         }
         if let Some(member) = self.forbidden {
             return Err(VerifyError::malformed(
-                VerifyStep::HeaderMembers,
+                VerificationStep::HeaderMembers,
                 "the header has a member that is not supported",
             )
             .of(member));
         }
         match self.kid.string() {
             Some(kid) if !kid.is_empty() => Ok(kid),
-            _ => Err(VerifyError::malformed(VerifyStep::KeyId, "the header names no key").of("kid")),
+            _ => Err(VerifyError::malformed(VerificationStep::KeyId, "the header names no key").of("kid")),
         }
     }
 }

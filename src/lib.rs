@@ -37,15 +37,20 @@
 //! That verifies the signature (RS256) with the pool's keys, and `iss`, `exp`, `nbf`, `token_use` and the app client of every token; it
 //! fetches the keys on first use, refreshes them in the background, follows rotations and outlives outages. The [`guide`] has the rest:
 //!
-//! - [`guide::routes`]: who may do what; optional sign-in; closed by default; your own claims; the order of layers
-//! - [`guide::requests`]: cookies, WebSockets and other places for tokens; refusals in your own form; discovery
-//! - [`guide::checks`]: what a token cannot say: revoked sessions, locked users, tenants
-//! - [`guide::elsewhere`]: without axum: tower, hyper, gRPC, Lambda, jobs
+//! - [`guide::getting_started`]: from an empty project to a server
+//! - [`guide::routes`]: protecting routes by sign-in, group, scope or your own rule
+//! - [`guide::claims`]: users, groups, custom claims, and your own user type
+//! - [`guide::configuration`]: user pools, app clients and issuers
+//! - [`guide::custom_checks`]: revoked sessions, locked users, suspended tenants
+//! - [`guide::token_sources`]: tokens in cookies, WebSockets and other places, and protection against cross-site requests
+//! - [`guide::rejections`]: default and custom responses to rejected requests, and discovery
+//! - [`guide::without_axum`]: tower, hyper, gRPC, Lambda and jobs
 //! - [`guide::keys`]: where keys come from, how they stay fresh, what happens when the endpoint does not answer
 //! - [`guide::security`]: every known attack on verifiers of this kind, and where it ends here
 //! - [`guide::performance`]: what a token costs, and how that was measured
 //! - [`guide::testing`]: your application's tests, without AWS
 //! - [`guide::troubleshooting`]: from the answer you see to its cause
+//! - [`guide::migrating`]: coming from cognitojwt, Flask-AWSCognito, aws-jwt-verify, jwt-authorizer or hand-written code
 //! - [`guide::defaults`]: every default and its reason
 //!
 //! # The one way a token takes
@@ -72,7 +77,7 @@
 //! # Without axum
 //!
 //! [`CognitoAuth`] is a [`tower_layer::Layer`] for any service of `http::Request<B>`, and [`Verifier`] needs no service at all:
-//! [`guide::elsewhere`].
+//! [`guide::without_axum`].
 //!
 //! # Features
 //!
@@ -98,42 +103,54 @@
     clippy::print_stderr
 )]
 
+mod audience;
 mod base64url;
-mod claims;
+pub mod claims;
+mod client_ids;
 mod clients;
 mod clock;
 mod env;
 mod error;
+#[cfg(feature = "explain")]
+#[cfg_attr(docsrs, doc(cfg(feature = "explain")))]
+pub mod explain;
 #[cfg(feature = "axum")]
 mod extract;
 pub mod guide;
+mod issuer;
 mod json;
 mod jwt;
 pub mod keys;
 mod metrics;
-mod middleware;
+pub mod middleware;
+mod origin;
 mod policy;
-mod pool;
+pub mod pool;
+mod pool_id;
+mod region;
 mod step;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
+mod time;
+mod token_source;
+mod token_use;
 mod verifier;
 
-pub use claims::{AccessClaims, ClaimError, CognitoClaims, CustomClaims, IdClaims, Identity, Scopes, Standard};
+#[doc(inline)]
+pub use claims::{AccessClaims, CognitoClaims, CustomClaims, IdClaims};
 pub use clock::{Clock, SystemClock};
 pub use error::{ConfigError, VerifyError, VerifyErrorKind};
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
-pub use extract::{OptionalClaims, WhyAnonymous};
+pub use extract::OptionalClaims;
+#[doc(inline)]
 pub use middleware::{
-    Answering, AnsweringFuture, AnsweringService, AuthRejection, AuthRejectionKind, CheckError, CheckErrorKind,
-    CognitoAuth, CognitoAuthService, GateFuture, ProtectedResource, Refused, Require, RequireService, Required,
-    RequiredService, ResponseFuture, TokenSource,
+    AuthRejection, AuthRejectionKind, CheckError, CognitoAuth, ProtectedResource, RejectedRequest, Require, TokenSource,
 };
-pub use pool::{ClientIds, IssuerForm, TokenUse, UserPool, UserPoolId};
-pub use step::VerifyStep;
-pub use verifier::{ExplainedStep, Explanation, StepOutcome, Verifier, VerifierBuilder};
+#[doc(inline)]
+pub use pool::{TokenUse, UserPool, UserPoolId};
+pub use verifier::{Verifier, VerifierBuilder};
 
 /// The examples of the README are compiled and run as well.
 #[cfg(doctest)]

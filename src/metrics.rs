@@ -1,15 +1,16 @@
-//! What is counted, through the [`metrics`](https://docs.rs/metrics) facade; with the feature `metrics` off, nothing.
+//! Records metrics through the [`metrics`](https://docs.rs/metrics) facade.
 //!
-//! The one place that knows of the feature. Everybody else calls these functions, which are empty without it.
+//! Only this file depends on the feature `metrics`. Without it, these functions are empty.
 //!
 //! | name | kind | labels |
 //! |---|---|---|
-//! | `axum_cognito_verifications_total` | counter | `outcome`: `accepted`, or the kind of the refusal in snake case |
+//! | `axum_cognito_verifications_total` | counter | `outcome`: `accepted`, or [`VerifyErrorKind::as_str`](crate::VerifyErrorKind::as_str) |
 //! | `axum_cognito_cache_hits_total` | counter | |
-//! | `axum_cognito_key_fetches_total` | counter | `pool`; `outcome`: `ok`, or the kind of the failure |
-//! | `axum_cognito_key_age_seconds` | gauge | `pool`; as of the last look |
+//! | `axum_cognito_rejections_total` | counter | `by`: `request` (malformed), `custom_check`, or `rule` (also in handlers); `kind`: [`AuthRejectionKind::as_str`](crate::AuthRejectionKind::as_str) |
+//! | `axum_cognito_key_fetches_total` | counter | `pool`; `outcome`: `ok`, or [`FetchErrorKind::as_str`](crate::keys::FetchErrorKind::as_str) |
+//! | `axum_cognito_key_age_seconds` | gauge | `pool`; as of the last fetch |
 //!
-//! Labels are the application's own pool ids and fixed words: nothing that a caller sent, so their number is bounded.
+//! Labels are configured pool ids and fixed words. They contain nothing from a request, so their number is bounded.
 
 #[cfg(feature = "metrics")]
 pub(crate) use enabled::*;
@@ -23,23 +24,24 @@ mod enabled {
 
     use metrics::{counter, gauge};
 
-    use crate::{
-        error::{VerifyError, VerifyErrorKind as Kind},
-        keys::FetchErrorKind,
-        pool::UserPoolId,
-    };
+    use crate::{error::VerifyError, keys::FetchErrorKind, pool_id::UserPoolId};
 
-    /// A token has its verdict.
-    pub(crate) fn verification<T>(verdict: &Result<T, VerifyError>) {
-        counter!("axum_cognito_verifications_total", "outcome" => outcome(verdict)).increment(1);
+    /// Counts a verification.
+    pub(crate) fn verification<T>(result: &Result<T, VerifyError>) {
+        counter!("axum_cognito_verifications_total", "outcome" => outcome(result)).increment(1);
     }
 
-    /// A verified token was met again.
+    /// Counts a hit in the cache of verified tokens.
     pub(crate) fn cache_hit() {
         counter!("axum_cognito_cache_hits_total").increment(1);
     }
 
-    /// A look for keys has ended.
+    /// Counts a malformed request, or a valid token that a custom check or a rule rejected.
+    pub(crate) fn rejection(by: &'static str, kind: &'static str) {
+        counter!("axum_cognito_rejections_total", "by" => by, "kind" => kind).increment(1);
+    }
+
+    /// Counts a completed key fetch.
     pub(crate) fn look(pool: &UserPoolId, failure: Option<FetchErrorKind>, age: Option<Duration>) {
         let outcome = failure.map_or("ok", FetchErrorKind::as_str);
         counter!("axum_cognito_key_fetches_total", "pool" => pool.to_string(), "outcome" => outcome).increment(1);
@@ -48,24 +50,8 @@ mod enabled {
         }
     }
 
-    fn outcome<T>(verdict: &Result<T, VerifyError>) -> &'static str {
-        let Err(error) = verdict else { return "accepted" };
-        match error.kind() {
-            Kind::Algorithm => "algorithm",
-            Kind::Audience => "audience",
-            Kind::Client => "client",
-            Kind::Expired => "expired",
-            Kind::InvalidClaim => "invalid_claim",
-            Kind::Issuer => "issuer",
-            Kind::KeysUnavailable => "keys_unavailable",
-            Kind::Malformed => "malformed",
-            Kind::MissingClaim => "missing_claim",
-            Kind::NotYetValid => "not_yet_valid",
-            Kind::Signature => "signature",
-            Kind::TokenUse => "token_use",
-            Kind::TooLong => "too_long",
-            Kind::UnknownKey => "unknown_key",
-        }
+    fn outcome<T>(result: &Result<T, VerifyError>) -> &'static str {
+        result.as_ref().map_or_else(|error| error.kind().as_str(), |_| "accepted")
     }
 }
 
@@ -73,13 +59,16 @@ mod enabled {
 mod disabled {
     use std::time::Duration;
 
-    use crate::{error::VerifyError, keys::FetchErrorKind, pool::UserPoolId};
+    use crate::{error::VerifyError, keys::FetchErrorKind, pool_id::UserPoolId};
 
     #[inline]
     pub(crate) fn verification<T>(_: &Result<T, VerifyError>) {}
 
     #[inline]
     pub(crate) fn cache_hit() {}
+
+    #[inline]
+    pub(crate) fn rejection(_: &'static str, _: &'static str) {}
 
     #[inline]
     pub(crate) fn look(_: &UserPoolId, _: Option<FetchErrorKind>, _: Option<Duration>) {}

@@ -1,37 +1,38 @@
-//! What a token must satisfy once its signature is known to be the pool's.
+//! The rules that a token must satisfy after its signature was verified.
 //!
-//! [`Policy::admit`] is pure: claims, time and leeway in, verdict out. Each rule cites its source, and all of them apply to
-//! every token; none can be switched off, only [`Clients::Any`](crate::clients::Clients::Any) says that every client will do.
+//! [`Policy::admit`] is pure: it decides from the claims, the time and the leeway. All rules apply to every token, and each cites its
+//! source. Rules that a setting can weaken are in [`clients`](crate::clients) and [`audience`](crate::audience).
 
 use std::{
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime},
 };
 
 use crate::{
+    audience::AudienceRule,
     claims::{ClaimSet, VerifiedToken},
     clients::ClientsNow,
     clock::Clock,
     error::{VerifyError, VerifyErrorKind},
     keys::Signed,
-    pool::{LEEWAY_MAX, TokenUse, UserPoolId},
-    step::VerifyStep,
+    pool_id::UserPoolId,
+    step::VerificationStep,
+    time::unix_seconds,
+    token_use::TokenUse,
 };
 
-/// The conditions of one user pool, apart from its clients, which can change.
-#[derive(Clone, Debug)]
+/// The longest leeway.
+pub(crate) const LEEWAY_MAX: Duration = Duration::from_secs(300);
+
+/// The conditions of one user pool, except its list of clients, which can change at run time.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Policy {
     pub(crate) uses: TokenUses,
-    pub(crate) audience: Option<Arc<str>>,
+    pub(crate) audience: AudienceRule,
 }
 
 impl Policy {
-    pub(crate) fn new() -> Self {
-        Self { uses: TokenUses { access: true, id: false }, audience: None }
-    }
-
-    /// Admits a signed token if it satisfies everything that is neither signature nor issuer. The only way to a
-    /// [`VerifiedToken`].
+    /// Admits a signed token that satisfies every rule. This is the only way to a [`VerifiedToken`].
     pub(crate) fn admit(
         &self,
         signed: Signed,
@@ -46,28 +47,33 @@ impl Policy {
             return Err(VerifyError::invalid(claim));
         }
         check_times(claims, now, leeway)?;
-        let token_use = self.uses.check(claims).map_err(|error| error.at(VerifyStep::TokenUse))?;
-        clients.list.check(claims, token_use).map_err(|error| error.at(VerifyStep::Client))?;
-        check_subject(claims, token_use).map_err(|error| error.at(VerifyStep::Subject))?;
-        self.check_audience(claims, token_use).map_err(|error| error.at(VerifyStep::Audience))?;
+        let token_use = self.uses.check(claims).map_err(|error| error.at(VerificationStep::TokenUse))?;
+        let (claim, client) = client_of(claims, token_use);
+        clients.list.check(claim, client).map_err(|error| error.at(VerificationStep::Client))?;
+        check_subject(claims, token_use).map_err(|error| error.at(VerificationStep::Subject))?;
+        if token_use == TokenUse::Access {
+            let checked = self.audience.check(claims.aud(), claims.client_id());
+            checked.map_err(|error| error.at(VerificationStep::Audience))?;
+        }
         Ok(VerifiedToken::admitted(signed, token_use, pool, &clients.standing, clock))
     }
 
-    /// Resource binding (RFC 8707): an access token for another resource is not for us.
-    fn check_audience(&self, claims: &ClaimSet, token_use: TokenUse) -> Result<(), VerifyError> {
-        let Some(required) = self.audience.as_ref().filter(|_| token_use == TokenUse::Access) else { return Ok(()) };
-        match claims.aud() {
-            None => Err(VerifyError::missing("aud").expected_value(Arc::clone(required))),
-            Some(aud) if aud == &**required => Ok(()),
-            Some(aud) => Err(VerifyError::new(VerifyErrorKind::Audience, "the token is bound to another resource")
-                .of("aud")
-                .expected_value(Arc::clone(required))
-                .actual_value(aud)),
-        }
+    /// Returns whether every token that passes was issued for this resource. That is so if access tokens must name it and ID tokens,
+    /// which cannot, are not accepted.
+    pub(crate) fn requires_audience(&self, audience: &str) -> bool {
+        !self.uses.id && self.audience.requires(audience)
     }
 }
 
-/// Users always have a `sub` ("parse user pool tokens safely"); that tokens of machines have one is not documented.
+/// Returns the claim that names the app client, and its value. In an access token it is `client_id`, because `aud` is a resource there.
+fn client_of(claims: &ClaimSet, token_use: TokenUse) -> (&'static str, Option<&str>) {
+    match token_use {
+        TokenUse::Access => ("client_id", claims.client_id()),
+        TokenUse::Id => ("aud", claims.aud()),
+    }
+}
+
+/// Checks that a user's token has a `sub`. AWS documents it for users only ("Parse user pool tokens safely"), so machine tokens need none.
 fn check_subject(claims: &ClaimSet, token_use: TokenUse) -> Result<(), VerifyError> {
     let of_user = token_use == TokenUse::Id || claims.username().is_some();
     match claims.sub() {
@@ -77,17 +83,17 @@ fn check_subject(claims: &ClaimSet, token_use: TokenUse) -> Result<(), VerifyErr
     }
 }
 
-/// RFC 7519 §4.1.4: "on or after" `exp` a token is over; §4.1.5: before `nbf` it has not begun. `exp` is required here, as
-/// Cognito always sends it. `iat` has no such meaning, but a token from the future says that this host's clock is behind,
-/// and then that of every other check too.
+/// Checks `exp`, `nbf` and `iat`. A token is expired "on or after" `exp` (RFC 7519 §4.1.4) and not valid before `nbf` (§4.1.5). `exp` is
+/// required, because Cognito always sends it. An `iat` in the future means that this host's clock is behind, so that no check of a time
+/// can be trusted.
 pub(crate) fn check_times(claims: &ClaimSet, now: SystemTime, leeway: Duration) -> Result<(), VerifyError> {
-    let exp = claims.exp().ok_or_else(|| VerifyError::missing("exp").at(VerifyStep::Expiry))?;
+    let exp = claims.exp().ok_or_else(|| VerifyError::missing("exp").at(VerificationStep::Expiry))?;
     if now >= exp + leeway {
         return Err(VerifyError::new(VerifyErrorKind::Expired, "the token has expired")
             .of("exp")
             .expected_value(format!("a time after {}", unix_seconds(now)))
             .actual_value(&unix_seconds(exp).to_string())
-            .expired(exp));
+            .expired(exp, now));
     }
     let not_yet = |claim, latest: SystemTime, actual| {
         VerifyError::new(VerifyErrorKind::NotYetValid, "the token is not valid yet")
@@ -102,19 +108,21 @@ pub(crate) fn check_times(claims: &ClaimSet, now: SystemTime, leeway: Duration) 
     }
 }
 
-/// How far a time that Cognito wrote as past may lie ahead. Fresh tokens must pass on a host whose clock is a little behind, so this
-/// is the longest leeway whatever leeway is set.
+/// How far `iat` may be in the future. Fresh tokens must pass on a host whose clock is slightly behind, so this is the longest leeway,
+/// whatever leeway is set.
 pub(crate) const CLOCK_TOLERANCE: Duration = LEEWAY_MAX;
 
-pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-/// The accepted token uses; at least one, by construction.
+/// The accepted token uses, of which there is always at least one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TokenUses {
     access: bool,
     id: bool,
+}
+
+impl Default for TokenUses {
+    fn default() -> Self {
+        Self { access: true, id: false }
+    }
 }
 
 impl TokenUses {
@@ -150,7 +158,7 @@ impl TokenUses {
         match claims.token_use() {
             Some(TokenUse::Access) if self.access => Ok(TokenUse::Access),
             Some(TokenUse::Id) if self.id => Ok(TokenUse::Id),
-            _ => Err(VerifyError::new(VerifyErrorKind::TokenUse, "the token is for another use")
+            _ => Err(VerifyError::new(VerifyErrorKind::WrongTokenUse, "the token is for another use")
                 .of("token_use")
                 .expected_value(self.as_str())
                 .actual_value(stated)),

@@ -1,227 +1,27 @@
-//! User pools: which tokens are ours, and where their keys are.
+//! [`UserPool`]: a user pool, and the conditions under which its tokens are accepted.
 //!
-//! A pool is parsed once, when the program starts. After that a wrong pool id, an empty list of clients or a key URL that
-//! must not be fetched cannot exist.
+//! A pool is checked when it is made, at start-up. A `UserPool` never has an invalid pool id, an empty list of clients, or a key URL that
+//! must not be fetched.
 
-use std::{borrow::Cow, fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, path::PathBuf, sync::Arc};
 
 use jsonwebtoken::jwk::JwkSet;
-use reqwest::Url;
 
 use crate::{
+    audience::AudienceRule,
     clients::Clients,
     error::ConfigError,
+    issuer::{Issuers, aws_issuer, jwks_url_of, parse_issuer},
     keys::{FileKeySource, HttpKeySource, KeySource, StaticKeySource},
+    origin::Origin,
     policy::Policy,
+    region::Region,
 };
+pub use crate::{client_ids::ClientIds, issuer::IssuerForm, pool_id::UserPoolId, token_use::TokenUse};
 
-/// What a token is for, as its `token_use` claim says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum TokenUse {
-    /// An access token: may this caller do that? The kind that an API should accept, and the default.
-    Access,
-    /// An ID token: who is it? Made for the application that signed the user in.
-    Id,
-}
-
-impl TokenUse {
-    /// The value of the claim: `access` or `id`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Access => "access",
-            Self::Id => "id",
-        }
-    }
-}
-
-impl fmt::Display for TokenUse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// The two forms in which a user pool names itself in `iss`.
+/// A user pool, and the conditions under which its tokens are accepted.
 ///
-/// A pool switches from one to the other with its `IssuerConfiguration`. Tokens that it issued before live on for up to
-/// a day, so both are accepted unless [`UserPool::issuer_form`] says otherwise. Both forms share one key set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum IssuerForm {
-    /// `https://cognito-idp.<region>.amazonaws.com/<pool id>`: the default of new pools.
-    Original,
-    /// `https://issuer-cognito-idp.<region>.amazonaws.com/<pool id>`: the same in all Regions of a replicated pool.
-    Updated,
-}
-
-/// The id of a user pool, such as `us-east-1_AbC123xyz`.
-///
-/// Cognito's own limits hold: word characters and `-`, then `_`, then letters and digits, 55 characters at most
-/// (the `UserPoolIdType` of its API).
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct UserPoolId {
-    id: Arc<str>,
-    region: Option<Region>,
-}
-
-impl UserPoolId {
-    /// Parses the id of a pool of AWS, whose part before the last `_` is its Region.
-    ///
-    /// # Errors
-    /// [`ConfigError::PoolId`] if it is not of that form.
-    pub fn parse(id: &str) -> Result<Self, ConfigError> {
-        let (prefix, parsed) = Self::split(id)?;
-        match Region::parse(prefix) {
-            Ok(region) => Ok(Self { region: Some(region), ..parsed }),
-            Err(_) => Err(ConfigError::PoolId { value: id.to_owned() }),
-        }
-    }
-
-    /// Parses the id of an emulator's pool, such as `local_2hX9`, which need not name a Region.
-    fn parse_emulated(id: &str) -> Result<Self, ConfigError> {
-        let (prefix, parsed) = Self::split(id)?;
-        Ok(Self { region: Region::parse(prefix).ok(), ..parsed })
-    }
-
-    fn split(id: &str) -> Result<(&str, Self), ConfigError> {
-        let well_formed = |prefix: &str, suffix: &str| {
-            !prefix.is_empty()
-                && !suffix.is_empty()
-                && id.len() <= 55
-                && prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-                && suffix.bytes().all(|b| b.is_ascii_alphanumeric())
-        };
-        match id.rsplit_once('_') {
-            Some((prefix, suffix)) if well_formed(prefix, suffix) => Ok((prefix, Self { id: id.into(), region: None })),
-            _ => Err(ConfigError::PoolId { value: id.to_owned() }),
-        }
-    }
-
-    /// The id as AWS shows it.
-    pub fn as_str(&self) -> &str {
-        &self.id
-    }
-
-    /// The pool's Region; [`None`] for an emulator's id that names none.
-    pub fn region(&self) -> Option<&str> {
-        self.region.as_ref().map(Region::as_str)
-    }
-}
-
-impl AsRef<str> for UserPoolId {
-    fn as_ref(&self) -> &str {
-        &self.id
-    }
-}
-
-impl fmt::Display for UserPoolId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.id)
-    }
-}
-
-impl fmt::Debug for UserPoolId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&*self.id, f)
-    }
-}
-
-/// A Region's name: lower-case words and a number, joined by `-`.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Region(Arc<str>);
-
-impl Region {
-    fn parse(name: &str) -> Result<Self, ConfigError> {
-        let error = || ConfigError::Region { value: name.to_owned() };
-        let (words, number) = name.rsplit_once('-').ok_or_else(error)?;
-        let worded = words.split('-').count() >= 2
-            && words.split('-').all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase()));
-        let numbered = !number.is_empty() && number.len() <= 2 && number.bytes().all(|b| b.is_ascii_digit());
-        if worded && numbered { Ok(Self(name.into())) } else { Err(error()) }
-    }
-
-    fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The domain of the partition that the Region belongs to, after the `partitions` of AWS's SDKs. A Region that none of
-    /// them names is taken for one of the `aws` partition, as the SDKs do, so that new Regions work.
-    fn dns_suffix(&self) -> &'static str {
-        const PARTITIONS: [(&str, &str); 6] = [
-            ("cn-", "amazonaws.com.cn"),
-            ("eusc-", "amazonaws.eu"),
-            ("us-iso-", "c2s.ic.gov"),
-            ("us-isob-", "sc2s.sgov.gov"),
-            ("eu-isoe-", "cloud.adc-e.uk"),
-            ("us-isof-", "csp.hci.ic.gov"),
-        ];
-        PARTITIONS.iter().find(|(prefix, _)| self.0.starts_with(prefix)).map_or("amazonaws.com", |(_, suffix)| suffix)
-    }
-}
-
-/// One or several app client ids: a string, or an array, slice or `Vec` of strings.
-pub trait ClientIds: sealed::Sealed {
-    /// The ids, one by one.
-    #[doc(hidden)]
-    fn into_client_ids(self) -> Vec<String>;
-}
-
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for &str {}
-    impl Sealed for String {}
-    impl Sealed for &String {}
-    impl<S: AsRef<str>> Sealed for Vec<S> {}
-    impl<S: AsRef<str>> Sealed for &[S] {}
-    impl<S: AsRef<str>, const N: usize> Sealed for [S; N] {}
-    impl<S: AsRef<str>, const N: usize> Sealed for &[S; N] {}
-}
-
-impl ClientIds for &str {
-    fn into_client_ids(self) -> Vec<String> {
-        vec![self.to_owned()]
-    }
-}
-
-impl ClientIds for String {
-    fn into_client_ids(self) -> Vec<String> {
-        vec![self]
-    }
-}
-
-impl ClientIds for &String {
-    fn into_client_ids(self) -> Vec<String> {
-        vec![self.clone()]
-    }
-}
-
-impl<S: AsRef<str>> ClientIds for Vec<S> {
-    fn into_client_ids(self) -> Vec<String> {
-        self.as_slice().into_client_ids()
-    }
-}
-
-impl<S: AsRef<str>> ClientIds for &[S] {
-    fn into_client_ids(self) -> Vec<String> {
-        self.iter().map(|id| id.as_ref().to_owned()).collect()
-    }
-}
-
-impl<S: AsRef<str>, const N: usize> ClientIds for [S; N] {
-    fn into_client_ids(self) -> Vec<String> {
-        self.as_slice().into_client_ids()
-    }
-}
-
-impl<S: AsRef<str>, const N: usize> ClientIds for &[S; N] {
-    fn into_client_ids(self) -> Vec<String> {
-        self.as_slice().into_client_ids()
-    }
-}
-
-/// A user pool whose tokens are accepted, and on which conditions.
-///
-/// The pool id and the client ids are all that a usual application gives; issuers and key URL follow from them.
+/// Most applications give a pool id and client ids. The issuers and the JWKS URL follow from the pool id.
 ///
 /// ```
 /// use axum_cognito::{TokenUse, UserPool};
@@ -235,12 +35,12 @@ impl<S: AsRef<str>, const N: usize> ClientIds for &[S; N] {
 ///     ],
 /// );
 /// assert_eq!(
-///     pool.keys_from(),
+///     pool.key_source_description(),
 ///     "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_AbC123xyz/.well-known/jwks.json",
 /// );
 ///
-/// // An application that gets ID tokens says so:
-/// let pool = pool.accept_only(TokenUse::Id);
+/// // Only access tokens are accepted by default. To accept ID tokens instead:
+/// let pool = pool.only_token_use(TokenUse::Id);
 /// # let _ = pool;
 /// # Ok::<(), axum_cognito::ConfigError>(())
 /// ```
@@ -248,60 +48,53 @@ impl<S: AsRef<str>, const N: usize> ClientIds for &[S; N] {
 pub struct UserPool {
     id: UserPoolId,
     issuers: Issuers,
-    also_issuers: Vec<String>,
     pub(crate) keys: Arc<dyn KeySource>,
     pub(crate) clients: Clients,
     pub(crate) policy: Policy,
+    pub(crate) origin: Origin,
 }
 
-#[derive(Clone)]
-enum Issuers {
-    Aws { region: Region, form: Option<IssuerForm>, replicas: Vec<Region> },
-    Own(String),
-}
-
+/// Constructors.
 impl UserPool {
-    /// A pool of AWS, and the app clients whose tokens to accept.
+    /// Creates an AWS pool that accepts tokens of these app clients.
     ///
-    /// Accepts access tokens only (add ID tokens with [`accept`](Self::accept)), both issuer forms, and takes the keys from
-    /// the pool's `jwks.json`.
+    /// Accepts access tokens only (see [`allow_token_use`](Self::allow_token_use)) and both issuer forms, and takes the keys from the
+    /// pool's `jwks.json`. Client ids can be a string, or an array, slice, `Vec` or set of strings.
     ///
     /// # Errors
-    /// [`ConfigError`] if the pool id or a client id is not of the form that Cognito gives out, or the list is empty.
+    /// [`ConfigError`] if the pool id or a client id does not have Cognito's form, or if there is no client id.
     pub fn new(pool_id: impl AsRef<str>, client_ids: impl ClientIds) -> Result<Self, ConfigError> {
-        let id = UserPoolId::parse(pool_id.as_ref())?;
+        let id: UserPoolId = pool_id.as_ref().parse()?;
         let clients = Clients::only(&id, client_ids.into_client_ids())?;
-        Self::of_aws(id, clients)
+        Self::aws(id, clients)
     }
 
-    /// A pool of AWS whose tokens are accepted whatever app client they were issued to.
+    /// Creates an AWS pool that accepts tokens of any app client.
     ///
-    /// **This loosens a check.** Anybody who can create an app client in the pool, and every client of every other application
-    /// that shares the pool, can then call this one. It is right for a gateway that serves all of them.
+    /// **This weakens a check.** Every client of every application that shares the pool can then call this API, and so can anybody who
+    /// may create an app client. It suits a gateway that serves all of them.
     ///
     /// # Errors
-    /// [`ConfigError::PoolId`] if the pool id is not of the form that Cognito gives out.
-    pub fn accepting_any_client(pool_id: impl AsRef<str>) -> Result<Self, ConfigError> {
-        Self::of_aws(UserPoolId::parse(pool_id.as_ref())?, Clients::Any)
+    /// [`ConfigError::InvalidPoolId`] if the pool id does not have Cognito's form.
+    pub fn dangerous_any_client(pool_id: impl AsRef<str>) -> Result<Self, ConfigError> {
+        Self::aws(pool_id.as_ref().parse()?, Clients::Any)
     }
 
-    /// A pool with an issuer of its own: an emulator, or a proxy in front of Cognito.
+    /// Creates a pool with a custom issuer: an emulator, or a proxy in front of Cognito.
     ///
-    /// `iss` must be exactly `issuer`, and the keys are at `<issuer>/.well-known/jwks.json` unless
-    /// [`jwks_url`](Self::jwks_url) or another of its kind says otherwise. The pool id need not name a Region, as in
-    /// `local_2hX9`.
+    /// A token's `iss` must equal `issuer` exactly. The keys are at `<issuer>/.well-known/jwks.json` unless another key source is set,
+    /// for example with [`jwks_url`](Self::jwks_url). The pool id needs no Region.
     ///
     /// ```
     /// # use axum_cognito::UserPool;
     /// let pool = UserPool::with_issuer("local_2hX9", "client", "http://localhost:9229/local_2hX9")?;
-    /// assert_eq!(pool.keys_from(), "http://localhost:9229/local_2hX9/.well-known/jwks.json");
+    /// assert_eq!(pool.key_source_description(), "http://localhost:9229/local_2hX9/.well-known/jwks.json");
     /// # Ok::<(), axum_cognito::ConfigError>(())
     /// ```
     ///
     /// # Errors
-    /// [`ConfigError`] as for [`new`](Self::new), if `issuer` is not an `http` or `https` URL without query and fragment, or
-    /// if its keys would be fetched over plain HTTP from another host (see
-    /// [`with_plain_http_issuer`](Self::with_plain_http_issuer)).
+    /// [`ConfigError`] as for [`new`](Self::new), if `issuer` is not an `http` or `https` URL without query and fragment, or if it is a
+    /// plain HTTP URL of another host (see [`dangerous_http_issuer`](Self::dangerous_http_issuer)).
     pub fn with_issuer(
         pool_id: impl AsRef<str>,
         client_ids: impl ClientIds,
@@ -309,79 +102,84 @@ impl UserPool {
     ) -> Result<Self, ConfigError> {
         let issuer = parse_issuer(issuer.into())?;
         let keys = HttpKeySource::new(jwks_url_of(&issuer))?;
-        Self::with_own(pool_id.as_ref(), client_ids.into_client_ids(), issuer, Arc::new(keys))
+        Self::custom(pool_id.as_ref(), client_ids.into_client_ids(), issuer, Arc::new(keys))
     }
 
-    /// As [`with_issuer`](Self::with_issuer), for an emulator that other hosts reach over plain HTTP.
+    /// Creates a pool like [`with_issuer`](Self::with_issuer), and also allows plain HTTP to other hosts.
     ///
-    /// **This loosens a check.** Whoever sits between the two hosts can then replace the keys, and so forge any token.
-    /// It is meant for the private network of a test, as `docker compose` makes it.
+    /// **This weakens a check.** Anybody on the network between the two hosts can replace the keys, and so forge any token. It is meant
+    /// for an emulator in the private network of a test, for example with `docker compose`.
     ///
     /// # Errors
     /// As for [`with_issuer`](Self::with_issuer), except for plain HTTP.
-    pub fn with_plain_http_issuer(
+    pub fn dangerous_http_issuer(
         pool_id: impl AsRef<str>,
         client_ids: impl ClientIds,
         issuer: impl Into<String>,
     ) -> Result<Self, ConfigError> {
         let issuer = parse_issuer(issuer.into())?;
-        let keys = HttpKeySource::over_plain_http(jwks_url_of(&issuer))?;
-        Self::with_own(pool_id.as_ref(), client_ids.into_client_ids(), issuer, Arc::new(keys))
+        let keys = HttpKeySource::dangerous_http(jwks_url_of(&issuer))?;
+        Self::custom(pool_id.as_ref(), client_ids.into_client_ids(), issuer, Arc::new(keys))
     }
 
-    fn of_aws(id: UserPoolId, clients: Clients) -> Result<Self, ConfigError> {
-        let Some(region) = id.region.clone() else {
-            return Err(ConfigError::PoolId { value: id.to_string() });
+    fn aws(id: UserPoolId, clients: Clients) -> Result<Self, ConfigError> {
+        let Some(region) = id.parsed_region().cloned() else {
+            return Err(ConfigError::InvalidPoolId { value: id.to_string() });
         };
         let keys = HttpKeySource::new(jwks_url_of(&aws_issuer(&id, &region, IssuerForm::Original)))?;
-        Ok(Self {
-            issuers: Issuers::Aws { region, form: None, replicas: Vec::new() },
-            also_issuers: Vec::new(),
-            keys: Arc::new(keys),
-            clients,
-            policy: Policy::new(),
-            id,
-        })
+        Ok(Self::from_parts(id, Issuers::aws(region), clients, Arc::new(keys)))
     }
 
-    fn with_own(
+    fn custom(
         pool_id: &str,
         client_ids: Vec<String>,
         issuer: String,
         keys: Arc<dyn KeySource>,
     ) -> Result<Self, ConfigError> {
-        let id = UserPoolId::parse_emulated(pool_id)?;
+        let id = pool_id.parse()?;
         let clients = Clients::only(&id, client_ids)?;
-        let policy = Policy::new();
-        Ok(Self { id, issuers: Issuers::Own(issuer), also_issuers: Vec::new(), keys, clients, policy })
+        Ok(Self::from_parts(id, Issuers::custom(issuer), clients, keys))
     }
 
-    /// As [`with_issuer`](Self::with_issuer), for a caller that sets the keys itself.
+    fn from_parts(id: UserPoolId, issuers: Issuers, clients: Clients, keys: Arc<dyn KeySource>) -> Self {
+        Self { id, issuers, keys, clients, policy: Policy::default(), origin: Origin::Code }
+    }
+
+    /// Creates a pool like [`with_issuer`](Self::with_issuer), with keys that do not come from the issuer.
     pub(crate) fn with_issuer_and_keys(
         pool_id: &str,
         client_ids: Vec<String>,
         issuer: String,
         keys: Arc<dyn KeySource>,
     ) -> Result<Self, ConfigError> {
-        Self::with_own(pool_id, client_ids, parse_issuer(issuer)?, keys)
+        Self::custom(pool_id, client_ids, parse_issuer(issuer)?, keys)
     }
+}
 
-    /// Accepts tokens of this use too.
+/// Token uses and audiences.
+impl UserPool {
+    /// Also accepts tokens of this use.
     #[must_use]
-    pub fn accept(mut self, token_use: TokenUse) -> Self {
+    pub fn allow_token_use(mut self, token_use: TokenUse) -> Self {
         self.policy.uses.add(token_use);
         self
     }
 
     /// Accepts tokens of this use and no others.
     #[must_use]
-    pub fn accept_only(mut self, token_use: TokenUse) -> Self {
+    pub fn only_token_use(mut self, token_use: TokenUse) -> Self {
         self.policy.uses.only(token_use);
         self
     }
 
-    /// Demands that access tokens carry exactly this `aud`, the resource that they were asked for (RFC 8707, which Cognito
-    /// calls resource binding). ID tokens are not affected: their `aud` is the client id.
+    /// Requires access tokens to have this `aud`, the resource that the client requested at sign-in.
+    ///
+    /// Cognito calls this resource binding (RFC 8707). Call it again to accept further audiences: each access token must then have one of
+    /// them. To accept a bound token without requiring one, use [`allow_audience`](Self::allow_audience). ID tokens are not affected,
+    /// because their `aud` is the client id.
+    ///
+    /// Without this setting an access token is accepted if it has no `aud`, or if `aud` equals its `client_id`. Tokens for other audiences
+    /// are rejected (RFC 7519 §4.1.3).
     ///
     /// ```
     /// # use axum_cognito::UserPool;
@@ -390,116 +188,125 @@ impl UserPool {
     /// ```
     ///
     /// # Errors
-    /// [`ConfigError::Audience`] if it is empty.
+    /// [`ConfigError::EmptyAudience`] if it is empty.
     pub fn audience(mut self, audience: impl Into<String>) -> Result<Self, ConfigError> {
-        let audience = audience.into();
-        if audience.is_empty() {
-            return Err(ConfigError::Audience);
-        }
-        self.policy.audience = Some(audience.into());
+        self.policy.audience.require(audience.into())?;
         Ok(self)
     }
 
+    /// Also accepts access tokens with this `aud`.
+    ///
+    /// Access tokens without an `aud` are still accepted, unless [`audience`](Self::audience) requires one. This suits an API that some
+    /// clients call with bound tokens and others with tokens from an SDK sign-in, which Cognito never binds.
+    ///
+    /// # Errors
+    /// [`ConfigError::EmptyAudience`] if it is empty.
+    pub fn allow_audience(mut self, audience: impl Into<String>) -> Result<Self, ConfigError> {
+        self.policy.audience.allow(audience.into())?;
+        Ok(self)
+    }
+
+    /// Accepts access tokens with any `aud`, and replaces earlier audience settings.
+    ///
+    /// **This weakens a check.** A token that a client obtained for another API, and that this API's clients never meant to send here, is
+    /// then accepted. Another API that receives such tokens can replay them (RFC 8707 §1).
+    #[must_use]
+    pub fn dangerous_any_audience(mut self) -> Self {
+        self.policy.audience = AudienceRule::Any;
+        self
+    }
+}
+
+/// Issuers.
+impl UserPool {
     /// Accepts only one of the two issuer forms.
     ///
     /// # Errors
-    /// [`ConfigError::IssuerForm`] for a pool with an issuer of its own, [`ConfigError::ReplicaForm`] for the updated form on a
-    /// pool with replica Regions.
+    /// [`ConfigError::IssuerFormNotApplicable`] for a pool with a custom issuer, [`ConfigError::ReplicaNeedsOriginalForm`] for the updated
+    /// form on a pool with replica Regions.
     pub fn issuer_form(mut self, only: IssuerForm) -> Result<Self, ConfigError> {
-        match &mut self.issuers {
-            Issuers::Own(_) => Err(ConfigError::IssuerForm { pool_id: self.id.to_string() }),
-            Issuers::Aws { replicas, .. } if only == IssuerForm::Updated && !replicas.is_empty() => {
-                Err(ConfigError::ReplicaForm { pool_id: self.id.to_string() })
-            }
-            Issuers::Aws { form, .. } => {
-                *form = Some(only);
-                Ok(self)
-            }
-        }
-    }
-
-    /// Accepts the tokens that a replica of the pool issues in another Region under the original issuer form: that Region's
-    /// host, and the same pool id.
-    ///
-    /// # Errors
-    /// [`ConfigError::Region`] if it is not a Region's name, [`ConfigError::IssuerForm`] and [`ConfigError::ReplicaForm`] as for
-    /// [`issuer_form`](Self::issuer_form).
-    pub fn replica_region(mut self, region: impl AsRef<str>) -> Result<Self, ConfigError> {
-        let replica = Region::parse(region.as_ref())?;
-        match &mut self.issuers {
-            Issuers::Own(_) => Err(ConfigError::IssuerForm { pool_id: self.id.to_string() }),
-            Issuers::Aws { form: Some(IssuerForm::Updated), .. } => {
-                Err(ConfigError::ReplicaForm { pool_id: self.id.to_string() })
-            }
-            Issuers::Aws { replicas, .. } => {
-                replicas.push(replica);
-                Ok(self)
-            }
-        }
-    }
-
-    /// Accepts one more issuer, to the letter; its tokens are verified with this pool's keys.
-    ///
-    /// For what AWS does not document, such as FIPS hosts in GovCloud, and for proxies.
-    ///
-    /// # Errors
-    /// [`ConfigError::Issuer`] if it is not an `http` or `https` URL without query and fragment.
-    pub fn also_issuer(mut self, issuer: impl Into<String>) -> Result<Self, ConfigError> {
-        self.also_issuers.push(parse_issuer(issuer.into())?);
+        self.issuers.set_form(&self.id, only)?;
         Ok(self)
     }
 
-    /// Confirms that the pool is in this Region, as a second setting of the environment has it.
+    /// Accepts tokens that a replica of the pool in another Region issues under the original issuer form.
+    ///
+    /// Such an issuer has the replica's Region in its host and the same pool id. Naming a Region twice, or the pool's own Region, changes
+    /// nothing.
     ///
     /// # Errors
-    /// [`ConfigError::RegionMismatch`] if the pool id says otherwise, [`ConfigError::Region`] if it is no Region's name.
-    pub fn expect_region(self, region: impl AsRef<str>) -> Result<Self, ConfigError> {
-        let expected = Region::parse(region.as_ref())?;
-        match &self.id.region {
-            Some(own) if *own != expected => {
-                Err(ConfigError::RegionMismatch { pool_id: self.id.to_string(), region: expected.as_str().to_owned() })
-            }
-            _ => Ok(self),
-        }
+    /// [`ConfigError::InvalidRegion`] if it is not the name of a Region. [`ConfigError::IssuerFormNotApplicable`] and
+    /// [`ConfigError::ReplicaNeedsOriginalForm`] as for [`issuer_form`](Self::issuer_form).
+    pub fn replica_region(mut self, region: impl AsRef<str>) -> Result<Self, ConfigError> {
+        self.issuers.add_replica(&self.id, Region::parse(region.as_ref())?)?;
+        Ok(self)
     }
 
-    /// Takes the keys from this URL instead of the pool's own: an emulator, a mirror, another Region.
+    /// Accepts another issuer, compared exactly. Its tokens are verified with this pool's keys.
+    ///
+    /// This is for issuers that AWS does not document, such as FIPS hosts in GovCloud, and for proxies. Naming an issuer twice changes
+    /// nothing.
     ///
     /// # Errors
-    /// [`ConfigError::JwksUrl`] if it is not an `https` URL (plain `http` is allowed to loopback addresses).
+    /// [`ConfigError::InvalidIssuer`] if it is not an `http` or `https` URL without query and fragment.
+    pub fn additional_issuer(mut self, issuer: impl Into<String>) -> Result<Self, ConfigError> {
+        self.issuers.add(parse_issuer(issuer.into())?);
+        Ok(self)
+    }
+}
+
+/// Key sources.
+impl UserPool {
+    /// Fetches the keys from this URL instead of the pool's own, for example from an emulator, a mirror or another Region.
+    ///
+    /// # Errors
+    /// [`ConfigError::InvalidJwksUrl`] if it is not an `https` URL. Plain `http` is allowed to loopback addresses.
     pub fn jwks_url(self, url: impl Into<String>) -> Result<Self, ConfigError> {
         Ok(self.key_source(HttpKeySource::new(url.into())?))
     }
 
-    /// Takes the keys from a JWKS file, which is read again at every refresh.
+    /// Reads the keys from a JWKS file, again at every refresh.
     #[must_use]
     pub fn jwks_file(self, path: impl Into<PathBuf>) -> Self {
         self.key_source(FileKeySource::new(path))
     }
 
-    /// Verifies with these keys and no others, without any I/O. For hosts that cannot reach Cognito, and for tests.
+    /// Uses these keys only, without any I/O. This suits hosts that cannot reach Cognito, and tests.
     ///
-    /// When the pool rotates its keys, the program must be given new ones.
+    /// When the pool rotates its keys, the program must be restarted with the new ones.
     ///
     /// # Errors
-    /// [`ConfigError::Jwks`] if the set holds no RSA key that could verify a token.
+    /// [`ConfigError::InvalidJwks`] if the set contains no RSA key that can verify a token.
     pub fn jwks(self, keys: &JwkSet) -> Result<Self, ConfigError> {
         Ok(self.key_source(StaticKeySource::new(keys)?))
     }
 
-    /// Takes the keys from a source of the application's: its own HTTP client, a secret store, a shared cache.
+    /// Verifies with the keys of this JWKS document only, without any I/O. `json` is the text of a `jwks.json`.
+    ///
+    /// If the pool rotates its keys, the program must be given the new ones.
+    ///
+    /// # Errors
+    /// [`ConfigError::InvalidJwks`] if the document is not a key set, or contains no RSA key that could verify a token.
+    pub fn jwks_json(self, json: &str) -> Result<Self, ConfigError> {
+        Ok(self.key_source(StaticKeySource::from_json(json.to_owned())?))
+    }
+
+    /// Uses a key source of the application, for example its own HTTP client, a secret store or a shared cache.
     #[must_use]
     pub fn key_source(mut self, source: impl KeySource) -> Self {
         self.keys = Arc::new(source);
         self
     }
+}
 
-    /// The pool's id.
+/// What is configured.
+impl UserPool {
+    /// Returns the pool's id.
     pub fn id(&self) -> &UserPoolId {
         &self.id
     }
 
-    /// The app clients whose tokens are accepted; [`None`] if those of every client of the pool are.
+    /// Returns the app clients whose tokens are accepted, or [`None`] if any client is.
     ///
     /// ```
     /// # use axum_cognito::UserPool;
@@ -507,54 +314,40 @@ impl UserPool {
     /// let clients: Option<Vec<&str>> = pool.client_ids().map(Iterator::collect);
     /// assert_eq!(clients, Some(vec!["1example23456789", "2example23456789"]));
     ///
-    /// assert!(UserPool::accepting_any_client("us-east-1_AbC123xyz")?.client_ids().is_none());
+    /// assert!(UserPool::dangerous_any_client("us-east-1_AbC123xyz")?.client_ids().is_none());
     /// # Ok::<(), axum_cognito::ConfigError>(())
     /// ```
     pub fn client_ids(&self) -> Option<impl ExactSizeIterator<Item = &str>> {
         Some(self.clients.ids()?.iter().map(|id| &**id))
     }
 
-    /// The token uses that are accepted: one or both.
+    /// Returns the token uses that are accepted: one or both.
     ///
     /// ```
     /// # use axum_cognito::{TokenUse, UserPool};
     /// let pool = UserPool::new("us-east-1_AbC123xyz", "1example23456789")?;
     /// assert_eq!(pool.token_uses().collect::<Vec<_>>(), [TokenUse::Access]);
-    /// assert_eq!(pool.accept(TokenUse::Id).token_uses().count(), 2);
+    /// assert_eq!(pool.allow_token_use(TokenUse::Id).token_uses().count(), 2);
     /// # Ok::<(), axum_cognito::ConfigError>(())
     /// ```
     pub fn token_uses(&self) -> impl Iterator<Item = TokenUse> {
         self.policy.uses.iter()
     }
 
-    /// Every issuer that is accepted, as it must stand in `iss`.
+    /// Returns every accepted issuer once, as it must stand in `iss`. The first is the pool's own.
     pub fn issuers(&self) -> impl Iterator<Item = Cow<'_, str>> {
-        let (own, region, form, replicas) = match &self.issuers {
-            Issuers::Own(issuer) => (Some(Cow::Borrowed(issuer.as_str())), None, None, &[][..]),
-            Issuers::Aws { region, form, replicas } => (None, Some(region), *form, replicas.as_slice()),
-        };
-        let forms = [IssuerForm::Original, IssuerForm::Updated]
-            .into_iter()
-            .filter(move |each| form.is_none_or(|only| only == *each));
-        let derived = forms.filter_map(move |form| Some(Cow::Owned(aws_issuer(&self.id, region?, form))));
-        let replicas = replicas.iter().map(|region| Cow::Owned(aws_issuer(&self.id, region, IssuerForm::Original)));
-        own.into_iter()
-            .chain(derived)
-            .chain(replicas)
-            .chain(self.also_issuers.iter().map(|each| Cow::Borrowed(each.as_str())))
+        self.issuers.all(&self.id).into_iter()
     }
 
-    /// Where the keys come from, for messages: the JWKS URL, a file's path, or what the source calls itself.
-    pub fn keys_from(&self) -> Cow<'_, str> {
+    /// Returns where the keys come from: the JWKS URL, the path of a file, or the description of a custom key source.
+    pub fn key_source_description(&self) -> Cow<'_, str> {
         self.keys.describe()
     }
 
-    /// The URL to which the AWS SDKs send this pool's requests; [`None`] for a pool without a Region.
+    /// Returns the URL to which the AWS SDKs send this pool's requests, or [`None`] for a pool without a Region.
     pub fn endpoint(&self) -> Option<String> {
-        self.id
-            .region
-            .as_ref()
-            .map(|region| format!("https://cognito-idp.{}.{}/", region.as_str(), region.dns_suffix()))
+        let region = self.id.parsed_region()?;
+        Some(format!("https://cognito-idp.{}.{}/", region.as_str(), region.dns_suffix()))
     }
 }
 
@@ -563,123 +356,62 @@ impl fmt::Debug for UserPool {
         f.debug_struct("UserPool")
             .field("id", &self.id)
             .field("issuers", &self.issuers().collect::<Vec<_>>())
-            .field("keys_from", &self.keys_from())
+            .field("key_source", &self.key_source_description())
             .field("clients", &self.clients)
             .field("policy", &self.policy)
             .finish_non_exhaustive()
     }
 }
 
-fn aws_issuer(id: &UserPoolId, region: &Region, form: IssuerForm) -> String {
-    let host = match form {
-        IssuerForm::Original => "cognito-idp",
-        IssuerForm::Updated => "issuer-cognito-idp",
-    };
-    format!("https://{host}.{}.{}/{id}", region.as_str(), region.dns_suffix())
-}
-
-fn jwks_url_of(issuer: &str) -> String {
-    format!("{}/.well-known/jwks.json", issuer.trim_end_matches('/'))
-}
-
-/// Checks an issuer and keeps it to the letter: `iss` is compared as a string (RFC 7519 §4.1.1), never as a URL.
-fn parse_issuer(issuer: String) -> Result<String, ConfigError> {
-    let reason = match Url::parse(&issuer) {
-        Err(_) => "expected an absolute URL as in `https://cognito-idp.us-east-1.amazonaws.com/us-east-1_AbC123xyz`",
-        Ok(url) if !matches!(url.scheme(), "http" | "https") => "expected an `https` URL",
-        Ok(url) if url.query().is_some() || url.fragment().is_some() => "an issuer has no query and no fragment",
-        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-            "an issuer has no user name and no password"
-        }
-        Ok(_) => return Ok(issuer),
-    };
-    Err(ConfigError::Issuer { value: issuer, reason })
-}
-
-/// The longest leeway: a token that is over for longer than this is not late.
-pub(crate) const LEEWAY_MAX: Duration = Duration::from_secs(300);
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_partition_has_its_domain() {
-        for (region, suffix) in [
-            ("us-east-1", "amazonaws.com"),
-            ("ap-southeast-7", "amazonaws.com"),
-            ("us-gov-west-1", "amazonaws.com"),
-            ("cn-north-1", "amazonaws.com.cn"),
-            ("eusc-de-east-1", "amazonaws.eu"),
-            ("us-iso-east-1", "c2s.ic.gov"),
-            ("us-isob-east-1", "sc2s.sgov.gov"),
-            ("eu-isoe-west-1", "cloud.adc-e.uk"),
-            ("us-isof-south-1", "csp.hci.ic.gov"),
-            ("zz-future-12", "amazonaws.com"),
-        ] {
+    fn urls_follow_from_the_pool_id() {
+        for (region, suffix) in [("us-east-1", "amazonaws.com"), ("cn-north-1", "amazonaws.com.cn")] {
             let pool = UserPool::new(format!("{region}_Abc123"), "client").unwrap();
-            assert_eq!(
-                pool.issuers().collect::<Vec<_>>(),
-                [
-                    format!("https://cognito-idp.{region}.{suffix}/{region}_Abc123"),
-                    format!("https://issuer-cognito-idp.{region}.{suffix}/{region}_Abc123"),
-                ]
-            );
-            assert_eq!(
-                pool.keys_from(),
-                format!("https://cognito-idp.{region}.{suffix}/{region}_Abc123/.well-known/jwks.json")
-            );
+            let original = format!("https://cognito-idp.{region}.{suffix}/{region}_Abc123");
+            let updated = format!("https://issuer-cognito-idp.{region}.{suffix}/{region}_Abc123");
+            assert_eq!(pool.issuers().collect::<Vec<_>>(), [original.as_str(), &updated]);
+            assert_eq!(pool.key_source_description(), format!("{original}/.well-known/jwks.json"));
             assert_eq!(pool.endpoint().unwrap(), format!("https://cognito-idp.{region}.{suffix}/"));
         }
     }
 
     #[test]
-    fn a_wrong_pool_id_is_refused_by_name() {
-        for id in [
-            "",
-            "_",
-            "us-east-1",
-            "us-east-1_",
-            "_Abc123",
-            "us-east-1-Abc123",
-            "US-EAST-1_Abc123",
-            "us-east-1_Abc 123",
-            "us-east-1_Abc/..",
-            "us-east-1_Abc-123",
-            "useast1_Abc123",
-            "us-east_Abc123",
-            "us--east-1_Abc123",
-            "us-east-123_Abc",
-            "local_2hX9",
-            " us-east-1_Abc123",
-            "us-east-1_Abc123\n",
-            "us-east-1_Abc123\u{e9}",
-            "us-east-1_0123456789012345678901234567890123456789012345678",
-        ] {
+    fn invalid_pool_id_is_rejected_by_name() {
+        for id in
+            ["", "us-east-1", "US-EAST-1_Abc123", "useast1_Abc123", "us-east_Abc123", "us-east-123_Abc", "local_2hX9"]
+        {
             let error = UserPool::new(id, "client").unwrap_err();
-            assert_eq!(error, ConfigError::PoolId { value: id.to_owned() });
+            assert_eq!(error, ConfigError::InvalidPoolId { value: id.to_owned() });
             assert!(error.to_string().contains(&format!("`{id}`")), "{error}");
+            assert!(UserPool::dangerous_any_client(id).is_err());
         }
     }
 
     #[test]
-    fn clients_are_named_or_refused() {
+    fn clients_are_named_explicitly() {
         let none: [&str; 0] = [];
         assert_eq!(
             UserPool::new("us-east-1_Abc", none).unwrap_err(),
             ConfigError::NoClientId { pool_id: "us-east-1_Abc".into() }
         );
         for id in ["", " ", "a b", "a,b", "é", &"x".repeat(129)] {
-            assert_eq!(UserPool::new("us-east-1_Abc", id).unwrap_err(), ConfigError::ClientId { value: id.into() });
+            assert_eq!(
+                UserPool::new("us-east-1_Abc", id).unwrap_err(),
+                ConfigError::InvalidClientId { value: id.into() }
+            );
         }
         for ids in [vec!["a"], vec!["a", "b+c_D9"]] {
             assert!(UserPool::new("us-east-1_Abc", ids).is_ok());
         }
-        assert!(UserPool::accepting_any_client("us-east-1_Abc").is_ok());
+        assert!(UserPool::dangerous_any_client("us-east-1_Abc").is_ok());
     }
 
     #[test]
-    fn issuers_are_chosen_and_added() {
+    fn issuers_can_be_restricted_and_added() {
         let pool = || UserPool::new("us-east-1_Abc", "client").unwrap();
         let issuers = |pool: UserPool| pool.issuers().map(Cow::into_owned).collect::<Vec<_>>();
         let (original, updated, replica) = (
@@ -690,32 +422,49 @@ mod tests {
         assert_eq!(issuers(pool().issuer_form(IssuerForm::Original).unwrap()), [original]);
         assert_eq!(issuers(pool().issuer_form(IssuerForm::Updated).unwrap()), [updated]);
         assert_eq!(issuers(pool().replica_region("us-west-2").unwrap()), [original, updated, replica]);
-        assert_eq!(issuers(pool().also_issuer("https://a.test/b").unwrap()), [original, updated, "https://a.test/b"]);
+        assert_eq!(
+            issuers(pool().additional_issuer("https://a.test/b").unwrap()),
+            [original, updated, "https://a.test/b"]
+        );
 
         let both_ways = [
             pool().replica_region("us-west-2").and_then(|pool| pool.issuer_form(IssuerForm::Updated)),
             pool().issuer_form(IssuerForm::Updated).and_then(|pool| pool.replica_region("us-west-2")),
         ];
-        for refused in both_ways {
-            assert_eq!(refused.unwrap_err(), ConfigError::ReplicaForm { pool_id: "us-east-1_Abc".into() });
+        for rejected in both_ways {
+            assert_eq!(
+                rejected.unwrap_err(),
+                ConfigError::ReplicaNeedsOriginalForm { pool_id: "us-east-1_Abc".into() }
+            );
         }
-        assert_eq!(pool().replica_region("west").unwrap_err(), ConfigError::Region { value: "west".into() });
-        assert!(pool().expect_region("us-east-1").is_ok());
-        assert!(matches!(pool().expect_region("us-east-2").unwrap_err(), ConfigError::RegionMismatch { .. }));
+        assert_eq!(pool().replica_region("west").unwrap_err(), ConfigError::InvalidRegion { value: "west".into() });
+
+        let twice = pool().replica_region("us-west-2").and_then(|pool| pool.replica_region("us-west-2")).unwrap();
+        assert_eq!(issuers(twice), [original, updated, replica]);
+        for own in [pool().replica_region("us-east-1"), pool().additional_issuer(updated)] {
+            assert_eq!(issuers(own.unwrap()), [original, updated]);
+        }
+        let own = pool().issuer_form(IssuerForm::Updated).and_then(|pool| pool.replica_region("us-east-1"));
+        assert_eq!(issuers(own.unwrap()), [updated]);
+        let kept = pool().additional_issuer(original).and_then(|pool| pool.issuer_form(IssuerForm::Updated));
+        assert_eq!(issuers(kept.unwrap()), [updated, original], "an issuer that was named stays");
     }
 
     #[test]
-    fn an_issuer_of_its_own_replaces_the_derived_ones() {
+    fn custom_issuer_replaces_the_derived_ones() {
         let own = |issuer: &str| UserPool::with_issuer("local_2hX9", "client", issuer);
         let pool = own("http://127.0.0.1:9229/local_2hX9").unwrap();
         assert_eq!(pool.issuers().collect::<Vec<_>>(), ["http://127.0.0.1:9229/local_2hX9"]);
         assert_eq!(pool.id().region(), None);
-        assert!(matches!(pool.issuer_form(IssuerForm::Original).unwrap_err(), ConfigError::IssuerForm { .. }));
+        assert!(matches!(
+            pool.issuer_form(IssuerForm::Original).unwrap_err(),
+            ConfigError::IssuerFormNotApplicable { .. }
+        ));
 
         for issuer in ["", "local", "ftp://a/b", "https://a/b?c", "https://a/b#c", "https://u:p@a/b", "//a/b"] {
-            assert!(matches!(own(issuer).unwrap_err(), ConfigError::Issuer { .. }), "{issuer}");
+            assert!(matches!(own(issuer).unwrap_err(), ConfigError::InvalidIssuer { .. }), "{issuer}");
         }
-        assert!(matches!(own("http://cognito:9229/local").unwrap_err(), ConfigError::JwksUrl { .. }));
-        assert!(UserPool::with_plain_http_issuer("local_2hX9", "client", "http://cognito:9229/local").is_ok());
+        assert!(matches!(own("http://cognito:9229/local").unwrap_err(), ConfigError::InvalidJwksUrl { .. }));
+        assert!(UserPool::dangerous_http_issuer("local_2hX9", "client", "http://cognito:9229/local").is_ok());
     }
 }

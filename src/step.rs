@@ -7,11 +7,11 @@ use serde::{Serialize, Serializer};
 /// A step of the path of a token: a check that it must pass. `Ord` is the order in which a token meets them; one that is refused has passed
 /// all that come before.
 ///
-/// From [`Explanation::steps`](crate::Explanation::steps). Several steps can end in the same
+/// From [`Explanation::steps`](crate::explain::Explanation::steps). Several steps can end in the same
 /// [`VerifyErrorKind`](crate::VerifyErrorKind), which says what to answer; a step says where on the path that was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-pub enum VerifyStep {
+pub enum VerificationStep {
     /// No longer than the verifier's bound.
     Length,
     /// Three parts with two dots between them, none of the first two empty.
@@ -44,11 +44,11 @@ pub enum VerifyStep {
     Client,
     /// A user's token has a `sub`.
     Subject,
-    /// An access token is bound to the resource that the configuration demands. Only where it demands one.
+    /// The `aud` of an access token is absent, or names its client or a configured audience.
     Audience,
 }
 
-impl VerifyStep {
+impl VerificationStep {
     /// All steps in order.
     pub const ALL: [Self; 17] = [
         Self::Length,
@@ -94,14 +94,14 @@ impl VerifyStep {
     }
 }
 
-impl fmt::Display for VerifyStep {
+impl fmt::Display for VerificationStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
 }
 
 /// As its name.
-impl Serialize for VerifyStep {
+impl Serialize for VerificationStep {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.as_str().serialize(serializer)
     }

@@ -1,4 +1,4 @@
-//! The microblog: a feed in memory. Nothing in here knows what a token is, except [`Activity::own`].
+//! Keeps the microblog's feed in memory. Only [`Activity::own`] uses claims.
 
 use std::{
     borrow::Cow,
@@ -12,7 +12,7 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// The present time in Unix seconds, the only form of time in the feed.
+/// Returns the current time in Unix seconds.
 pub(crate) fn now() -> u64 {
     unix_seconds(SystemClock.now())
 }
@@ -43,7 +43,7 @@ enum Audience {
     You,
 }
 
-/// An answer to a post.
+/// A reply to a post.
 #[derive(Clone, Serialize)]
 struct Reply {
     uuid: Cow<'static, str>,
@@ -55,19 +55,19 @@ struct Reply {
 }
 
 impl Activity {
-    /// The reader's own activity, which nobody else sees: this very session, as its verified claims tell it.
+    /// Creates the activity that only the signed-in user sees, from the verified claims.
     pub(crate) fn own(claims: &CognitoClaims) -> Self {
         let client = claims.client_id();
         let name = claims.username().unwrap_or(client).to_owned();
         let message = if claims.username().is_some() {
             format!(
-                "You signed in through the app client {client}. This line is made from your token, and goes with it."
+                "You are signed in with the app client {client}. This activity comes from your token and disappears when it expires."
             )
         } else {
-            format!("The machine {client} reads along with a token of its own. No person has signed in.")
+            format!("The machine {client} reads this feed with its own token. No user is signed in.")
         };
         Self {
-            // Cognito's `jti` is a UUID; tokens of an app client without revocation have none.
+            // Cognito's `jti` is a UUID. Tokens of an app client without token revocation have no `jti`.
             uuid: claims.jti().unwrap_or(claims.sub()).to_owned().into(),
             handle: name.clone().into(),
             display_name: name.into(),
@@ -86,7 +86,7 @@ pub(crate) struct Feed {
     activities: Vec<Activity>,
 }
 
-/// What the feed comes to, for administrators.
+/// The totals of the feed, for administrators.
 #[derive(Serialize)]
 pub(crate) struct Totals {
     activities: usize,
@@ -95,12 +95,12 @@ pub(crate) struct Totals {
 }
 
 impl Feed {
-    /// The home feed at `now`: the reader's own activity, if there is one, and what everybody sees.
+    /// Returns the feed at `now`: the user's own activity, if there is one, and the public activities.
     pub(crate) fn home(&self, own: Option<Activity>, now: u64) -> Vec<Activity> {
         own.into_iter().chain(self.current(now).cloned()).collect()
     }
 
-    /// Counts what everybody sees at `now`.
+    /// Counts the public activities at `now`.
     pub(crate) fn totals(&self, now: u64) -> Totals {
         Totals {
             activities: self.current(now).count(),
@@ -109,26 +109,26 @@ impl Feed {
         }
     }
 
-    /// A post is gone from its `expires_at` on, as a token is.
+    /// Returns the activities that have not expired. Like a token, an activity expires at `expires_at`.
     fn current(&self, now: u64) -> impl Iterator<Item = &Activity> {
         self.activities.iter().filter(move |activity| now < activity.expires_at)
     }
 
-    /// A feed for a first visit, written shortly before `now`; newest first.
+    /// Creates a demo feed with times shortly before `now`, newest first.
     pub(crate) fn seeded(now: u64) -> Self {
         Self {
             activities: vec![
                 Activity::post("5a0c1c5e-6d0b-4f6a-9a53-0f3d1f6f2b11", MIRA, now - 11 * MINUTE, 12)
                     .says("The ferry is late again, and the gulls have formed a queue. They are better at it than we are.")
-                    .answered(Reply::by("a3f9f0be-52a8-4c0c-8f0e-6a2f8d0f7a01", TOBIAS, now - 8 * MINUTE, 5)
+                    .with_reply(Reply::by("a3f9f0be-52a8-4c0c-8f0e-6a2f8d0f7a01", TOBIAS, now - 8 * MINUTE, 5)
                         .says("Mine cut in line yesterday. It had a sandwich and no remorse."))
-                    .answered(Reply::by("c1b7d2aa-9a4e-4a0b-b4d5-7e8d5f9c3302", MIRA, now - 6 * MINUTE, 2)
+                    .with_reply(Reply::by("c1b7d2aa-9a4e-4a0b-b4d5-7e8d5f9c3302", MIRA, now - 6 * MINUTE, 2)
                         .says("Whose sandwich?")),
                 Activity::post("0d2f9b7c-3c58-4e34-8d0a-5b1e7a9c6d22", YUKI, now - 3 * HOUR, 31)
                     .says("Moved the deploy from Friday afternoon to Tuesday morning. Slept like a rock. Recommended."),
                 Activity::post("7be1a9d4-11f2-4b6d-a7c8-2f4e6d8b0c33", TOBIAS, now - 9 * HOUR, 18)
                     .says("Day 40 of the sourdough: it has a name now, and opinions about the kitchen window.")
-                    .answered(Reply::by("e5d3b1f7-0a9c-4d8e-9b7a-6c5d4e3f2a04", ESTHER, now - 7 * HOUR, 4)
+                    .with_reply(Reply::by("e5d3b1f7-0a9c-4d8e-9b7a-6c5d4e3f2a04", ESTHER, now - 7 * HOUR, 4)
                         .says("Let it meet mine. They can sulk together.")),
                 Activity::post("f4c8e2b6-9d7a-4c5b-8e3f-1a2b3c4d5e44", ESTHER, now - 26 * HOUR, 44)
                     .says("Found my grandmother’s recipe book. Half of it is in pencil, and a third of that is complaints about the oven."),
@@ -139,7 +139,7 @@ impl Feed {
     }
 }
 
-/// Somebody who writes: the handle and the name shown.
+/// The handle and display name of an author.
 type Author = (&'static str, &'static str);
 
 const MIRA: Author = ("mira", "Mira Okafor");
@@ -166,7 +166,7 @@ impl Activity {
         Self { message: message.into(), ..self }
     }
 
-    fn answered(mut self, reply: Reply) -> Self {
+    fn with_reply(mut self, reply: Reply) -> Self {
         self.replies.push(reply);
         self
     }

@@ -1,4 +1,4 @@
-//! The routes, who may take them, and what surrounds them.
+//! Defines the routes, their rules, and the layers around them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,12 +27,12 @@ use crate::{
     page::{self, Page},
 };
 
-/// Who an answer was made for, or `anonymous`.
+/// Header with the user that a response was made for, or `anonymous`.
 pub(crate) const X_VIEWER: HeaderName = HeaderName::from_static("x-viewer");
 
-/// The whole application. It opens no socket, so a test calls it like a function.
+/// Builds the application. Tests call it without a socket.
 ///
-/// With an embedded pool, the pool's own endpoints are part of it.
+/// If there is an embedded pool, its endpoints are included.
 pub(crate) fn app(auth: CognitoAuth, page: Page, embedded: Option<EmbeddedPool>) -> Router {
     Router::new()
         .merge(page::routes(page))
@@ -40,23 +40,23 @@ pub(crate) fn app(auth: CognitoAuth, page: Page, embedded: Option<EmbeddedPool>)
         .merge(health(auth.clone()))
         .merge(embedded.map_or_else(Router::new, |pool| pool.routes(auth)))
         .layer(
-            // From the outside in: a request meets the first line first.
+            // Outermost layer first: a request passes these lines from top to bottom.
             ServiceBuilder::new()
-                // Nothing that comes after this line prints the header, whatever it logs.
+                // Keeps tokens out of the logs of all layers below.
                 .layer(SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION]))
                 .layer(
                     TraceLayer::new_for_http()
-                        .make_span_with(span_of)
+                        .make_span_with(request_span)
                         .on_response(DefaultOnResponse::new().level(Level::INFO)),
                 )
-                // Outside of the verification: a preflight request never carries a token, and a refusal
-                // must be readable by a page of another origin too.
+                // Outside of the verification, because preflight requests have no token, and pages of
+                // other origins must be able to read rejections.
                 .layer(cors())
                 .layer(SetResponseHeaderLayer::overriding(
                     header::X_CONTENT_TYPE_OPTIONS,
                     HeaderValue::from_static("nosniff"),
                 ))
-                // An answer depends on who asks: no cache may hand it to somebody else.
+                // Responses depend on the user, so shared caches must not store them.
                 .layer(SetResponseHeaderLayer::if_not_present(
                     header::CACHE_CONTROL,
                     HeaderValue::from_static("no-store"),
@@ -64,34 +64,34 @@ pub(crate) fn app(auth: CognitoAuth, page: Page, embedded: Option<EmbeddedPool>)
         )
 }
 
-/// The API: one layer verifies for all of its routes, and each route says what it needs.
+/// Builds the API. One layer verifies the tokens for all routes, and each route declares its own rule.
 fn api(auth: CognitoAuth) -> Router {
     Router::new()
-        // Open to everyone; the handler learns who asks.
+        // Public. The handler sees the user if there is one.
         .route("/api/activities/home", get(home))
-        // The extractor refuses whoever has not signed in.
+        // The extractor rejects requests without a valid token.
         .route("/api/me", get(me))
-        // The handler is not even reached without the group.
+        // The rule rejects users outside the group before the handler runs.
         .route("/api/admin", get(admin).route_layer(Require::group("admins")))
         .layer(auth)
         .with_state(Arc::new(Feed::seeded(now())))
 }
 
-/// What an orchestrator asks. A token is no matter here, so no layer looks for one.
+/// Builds the health checks for orchestrators and load balancers. They ignore tokens.
 fn health(auth: CognitoAuth) -> Router {
     Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).with_state(auth)
 }
 
-/// `GET /api/activities/home`: the feed. Whoever is signed in sees their own activity too.
+/// Returns the feed, which for signed-in users includes their own activity.
 ///
-/// A bad token makes an anonymous visitor and not an error: a reader whose session ran out while they read
-/// goes on reading.
+/// A request with an invalid token is treated as anonymous, so a reader whose session expires can continue
+/// to read.
 async fn home(State(feed): State<Arc<Feed>>, OptionalClaims(claims): OptionalClaims) -> impl IntoResponse {
     let own = claims.as_ref().map(Activity::own);
     ([(X_VIEWER, viewer(claims.as_ref()))], Json(feed.home(own, now())))
 }
 
-/// `GET /api/me`: what the verified token says about its owner.
+/// Returns the verified claims of the user.
 async fn me(claims: CognitoClaims) -> Json<Me> {
     Json(Me {
         sub: claims.sub().to_owned(),
@@ -104,7 +104,7 @@ async fn me(claims: CognitoClaims) -> Json<Me> {
     })
 }
 
-/// `GET /api/admin`: for members of `admins`. That somebody is one was settled before this runs.
+/// Returns the totals of the feed. `Require` has already checked the group.
 async fn admin(State(feed): State<Arc<Feed>>, claims: CognitoClaims) -> Json<Admin> {
     Json(Admin { administrator: viewer(Some(&claims)), totals: feed.totals(now()) })
 }
@@ -113,18 +113,18 @@ async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: whether tokens can be verified right now, and the age of the keys.
+/// Reports whether the server can verify tokens, and the age of the keys.
 async fn readyz(State(auth): State<CognitoAuth>) -> impl IntoResponse {
     let status = auth.status();
     let code = if status.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, Json(status))
 }
 
-/// The answer of [`me`].
+/// Response body of [`me`].
 #[derive(Serialize)]
 struct Me {
     sub: String,
-    /// `null` for machines: client credentials have no user.
+    /// `null` for client-credentials tokens, which have no user.
     username: Option<String>,
     client_id: String,
     token_use: &'static str,
@@ -134,27 +134,27 @@ struct Me {
     expires_at: u64,
 }
 
-/// The answer of [`admin`].
+/// Response body of [`admin`].
 #[derive(Serialize)]
 struct Admin {
     administrator: String,
     totals: Totals,
 }
 
-/// The value of [`X_VIEWER`]: the user's name, a machine's client id, or `anonymous`.
+/// Returns the value of [`X_VIEWER`]: the username, the client ID of a machine, or `anonymous`.
 ///
-/// A header holds visible ASCII, and a user name of Cognito any letter: the others are percent-encoded, as
-/// is `%` itself, so that the reader can decode every value.
+/// Usernames in Cognito can contain any letter, but headers cannot. Everything except visible ASCII is
+/// percent-encoded, and so is `%`, so that every value can be decoded.
 fn viewer(claims: Option<&CognitoClaims>) -> String {
-    const INVISIBLE: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
+    const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
     let name = claims.map_or("anonymous", |claims| claims.username().unwrap_or_else(|| claims.client_id()));
-    utf8_percent_encode(name, INVISIBLE).to_string()
+    utf8_percent_encode(name, ENCODED).to_string()
 }
 
-/// Lets pages of other origins call the API with a token.
+/// Allows pages of any origin to call the API with a token.
 ///
-/// Any origin is fine here: a browser never adds a bearer token on its own, as it does with cookies, so no
-/// page can act for a visitor whose token it does not hold.
+/// This is safe because browsers never add a bearer token on their own, unlike cookies. A page can only act
+/// for users whose token it already has.
 fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(Any)
@@ -164,7 +164,7 @@ fn cors() -> CorsLayer {
         .max_age(Duration::from_secs(600))
 }
 
-/// Names a request in the log by method and path. The query stays out: people put tokens there.
-fn span_of<B>(request: &Request<B>) -> Span {
+/// Creates a span with the method and path. The query is left out because it may contain a token.
+fn request_span<B>(request: &Request<B>) -> Span {
     info_span!("request", method = %request.method(), path = request.uri().path())
 }

@@ -1,16 +1,15 @@
-//! A user pool inside the process: it signs people in as Cognito does, and the rest of the program cannot
-//! tell the difference.
+//! Runs a user pool inside the process. The rest of the program uses it in the same way as Cognito.
 //!
-//! The tokens come from the library's own test kit, honestly signed with keys that are made at the start and
-//! never leave the process. What is added here is a pool's HTTP face, as far as a sign-in needs it:
+//! The library's test kit issues the tokens. It creates the signing keys at start, and they never leave the
+//! process. This module adds the HTTP endpoints that a sign-in needs:
 //!
-//! | request | answer |
+//! | request | response |
 //! |---|---|
-//! | `POST /`, `X-Amz-Target: …InitiateAuth` | tokens for a user name and password |
+//! | `POST /`, `X-Amz-Target: …InitiateAuth` | tokens for a username and password |
 //! | `GET /{pool id}/.well-known/jwks.json` | the public keys |
-//! | `POST /demo/expired-token` | a token that is over, for whoever asks with a good one |
+//! | `POST /demo/expired-token` | an expired token, for requests with a valid one |
 //!
-//! The passwords are printed and public: this is for trying things out on one's own machine.
+//! The passwords are public, so use the embedded pool for demonstrations on your own machine only.
 
 use std::time::Duration;
 
@@ -27,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::settings::Accepts;
 
-/// Who can sign in.
+/// The users of the embedded pool.
 pub(crate) const DEMO_USERS: [DemoUser; 2] = [
     DemoUser { username: "andrew", password: "Lantern-42-harbour", groups: &["admins"] },
     DemoUser { username: "bayko", password: "Compass-17-meadow", groups: &[] },
@@ -41,26 +40,26 @@ pub(crate) struct DemoUser {
     pub(crate) groups: &'static [&'static str],
 }
 
-/// As long as Cognito's own default.
+/// The lifetime of tokens, equal to Cognito's default.
 const LIFETIME: Duration = Duration::from_secs(3600);
 
-/// The pool; clones share its keys.
+/// An embedded user pool. Clones share its keys.
 #[derive(Clone)]
 pub(crate) struct EmbeddedPool(FakeUserPool);
 
 impl EmbeddedPool {
-    /// A pool with new keys. Tokens of an earlier run are worth nothing here.
+    /// Creates a pool with new keys. It rejects tokens of an earlier run.
     pub(crate) fn new() -> Self {
         FakeUserPool::new().into()
     }
 
-    /// Verifies this pool's tokens, with exactly the code that verifies Cognito's.
+    /// Creates the layer that verifies this pool's tokens. It is the same layer as for Cognito.
     pub(crate) fn auth(&self, accepts: Accepts) -> CognitoAuth {
         let pool = self.0.user_pool();
         CognitoAuth::new(match accepts {
             Accepts::Access => pool,
-            Accepts::Id => pool.accept_only(TokenUse::Id),
-            Accepts::Any => pool.accept(TokenUse::Id),
+            Accepts::Id => pool.only_token_use(TokenUse::Id),
+            Accepts::Any => pool.allow_token_use(TokenUse::Id),
         })
     }
 
@@ -76,7 +75,7 @@ impl EmbeddedPool {
         self.0.client_id()
     }
 
-    /// The pool's HTTP face.
+    /// Routes for the endpoints of the pool.
     pub(crate) fn routes(self, auth: CognitoAuth) -> Router {
         let jwks_path = format!("/{}/.well-known/jwks.json", self.id());
         Router::new()
@@ -86,48 +85,48 @@ impl EmbeddedPool {
             .with_state(self)
     }
 
-    /// Checks a user name and password. Who does not exist and who mistyped get the same answer, so that
-    /// nobody can find out who has an account.
-    fn sign_in(&self, request: &InitiateAuth) -> Result<AuthenticationResult, Refusal> {
+    /// Checks a username and password. The error is the same for an unknown user and a wrong password, so
+    /// that usernames cannot be enumerated.
+    fn sign_in(&self, request: &InitiateAuth) -> Result<AuthenticationResult, SignInError> {
         match request.auth_flow.as_deref() {
-            None => return Err(Refusal::InvalidParameter("AuthFlow is missing.")),
+            None => return Err(SignInError::InvalidParameter("AuthFlow is missing.")),
             Some("USER_PASSWORD_AUTH") => {}
-            Some(_) => return Err(Refusal::InvalidParameter("This user pool knows USER_PASSWORD_AUTH only.")),
+            Some(_) => return Err(SignInError::InvalidParameter("This user pool supports USER_PASSWORD_AUTH only.")),
         }
         match request.client_id.as_deref() {
-            None => return Err(Refusal::InvalidParameter("ClientId is missing.")),
+            None => return Err(SignInError::InvalidParameter("ClientId is missing.")),
             Some(id) if id == self.client_id() => {}
-            Some(_) => return Err(Refusal::ResourceNotFound),
+            Some(_) => return Err(SignInError::ResourceNotFound),
         }
         let username = request.auth_parameters.username.as_deref();
-        let username = username.ok_or(Refusal::InvalidParameter("Missing required parameter USERNAME"))?;
+        let username = username.ok_or(SignInError::InvalidParameter("Missing required parameter USERNAME"))?;
         let password = request.auth_parameters.password.as_deref();
-        let password = password.ok_or(Refusal::InvalidParameter("Missing required parameter PASSWORD"))?;
+        let password = password.ok_or(SignInError::InvalidParameter("Missing required parameter PASSWORD"))?;
         DEMO_USERS
             .iter()
             .find(|user| user.username == username && user.password == password)
             .map(|user| self.tokens_for(user))
-            .ok_or(Refusal::NotAuthorized)
+            .ok_or(SignInError::NotAuthorized)
     }
 
     fn tokens_for(&self, user: &DemoUser) -> AuthenticationResult {
         AuthenticationResult {
-            access_token: self.mint(TokenUse::Access, user.username, user.groups, Validity::Good),
-            id_token: self.mint(TokenUse::Id, user.username, user.groups, Validity::Good),
+            access_token: self.sign(TokenUse::Access, user.username, user.groups, Validity::Valid),
+            id_token: self.sign(TokenUse::Id, user.username, user.groups, Validity::Valid),
             expires_in: LIFETIME.as_secs(),
             token_type: "Bearer",
         }
     }
 
-    fn mint(&self, token_use: TokenUse, username: &str, groups: &[&str], validity: Validity) -> String {
+    fn sign(&self, token_use: TokenUse, username: &str, groups: &[&str], validity: Validity) -> String {
         let token = match token_use {
             TokenUse::Id => self.0.id_token(username),
             _ => self.0.access_token(username),
         };
         let token = groups.iter().fold(token, |token, group| token.group(group));
         match validity {
-            Validity::Good => token.expires_in(LIFETIME).mint(),
-            Validity::Over => token.expired().mint(),
+            Validity::Valid => token.expires_in(LIFETIME).sign(),
+            Validity::Expired => token.expired().sign(),
         }
     }
 }
@@ -140,36 +139,35 @@ impl From<FakeUserPool> for EmbeddedPool {
 
 #[derive(Clone, Copy)]
 enum Validity {
-    Good,
-    Over,
+    Valid,
+    Expired,
 }
 
-/// `POST /`: the one operation of Cognito's API that a sign-in with a password needs.
+/// Implements `InitiateAuth`, the operation of Cognito's API that signs in with a password.
 async fn initiate_auth(
     State(pool): State<EmbeddedPool>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<AwsJson<SignedIn>, Refusal> {
+) -> Result<AwsJson<SignedIn>, SignInError> {
     const TARGET: &[u8] = b"AWSCognitoIdentityProviderService.InitiateAuth";
     if headers.get("x-amz-target").is_none_or(|target| target.as_bytes() != TARGET) {
-        return Err(Refusal::UnknownOperation);
+        return Err(SignInError::UnknownOperation);
     }
-    let request = serde_json::from_slice(&body).map_err(|_| Refusal::Serialization)?;
+    let request = serde_json::from_slice(&body).map_err(|_| SignInError::Serialization)?;
     let authentication_result = pool.sign_in(&request)?;
     Ok(AwsJson(SignedIn { authentication_result, challenge_parameters: NoParameters {} }))
 }
 
-/// `GET /{pool id}/.well-known/jwks.json`: as anybody may read it at Cognito.
+/// Returns the public keys.
 async fn jwks(State(pool): State<EmbeddedPool>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], pool.0.jwks_json())
 }
 
-/// `POST /demo/expired-token`: the caller's own token again, well signed and too old. Cognito has nothing
-/// like it, and needs nothing like it.
+/// Issues an expired token for the same user as the request's valid token. Cognito has no such endpoint.
 async fn expired_token(State(pool): State<EmbeddedPool>, claims: CognitoClaims) -> Json<ExpiredToken> {
     let groups: Vec<_> = claims.groups().collect();
     let username = claims.username().unwrap_or_else(|| claims.client_id());
-    Json(ExpiredToken { token: pool.mint(claims.token_use(), username, &groups, Validity::Over) })
+    Json(ExpiredToken { token: pool.sign(claims.token_use(), username, &groups, Validity::Expired) })
 }
 
 #[derive(Serialize)]
@@ -177,7 +175,7 @@ struct ExpiredToken {
     token: String,
 }
 
-/// The request of the sign-in. It holds a password, so it has no `Debug`.
+/// Request body of `InitiateAuth`. It has no `Debug` because it contains a password.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct InitiateAuth {
@@ -201,7 +199,7 @@ struct SignedIn {
     challenge_parameters: NoParameters,
 }
 
-/// What a signed-in user gets. There is no refresh token, because nothing here would honour it.
+/// The tokens of a session. It has no refresh token because this pool does not support refreshing.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct AuthenticationResult {
@@ -214,9 +212,9 @@ struct AuthenticationResult {
 #[derive(Serialize)]
 struct NoParameters {}
 
-/// Why nobody was signed in, by the names that the AWS SDKs know.
+/// Reasons for a failed sign-in, named as in the AWS SDKs.
 #[derive(Clone, Copy)]
-enum Refusal {
+enum SignInError {
     InvalidParameter(&'static str),
     NotAuthorized,
     ResourceNotFound,
@@ -224,20 +222,22 @@ enum Refusal {
     UnknownOperation,
 }
 
-impl Refusal {
+impl SignInError {
     fn name_and_message(self) -> (&'static str, &'static str) {
         match self {
             Self::InvalidParameter(message) => ("InvalidParameterException", message),
             Self::NotAuthorized => ("NotAuthorizedException", "Incorrect username or password."),
             Self::ResourceNotFound => ("ResourceNotFoundException", "The user pool has no such app client."),
-            Self::Serialization => ("SerializationException", "The body is not the JSON of this operation."),
-            Self::UnknownOperation => ("UnknownOperationException", "X-Amz-Target names no operation of this pool."),
+            Self::Serialization => ("SerializationException", "The body is not valid JSON for this operation."),
+            Self::UnknownOperation => {
+                ("UnknownOperationException", "X-Amz-Target does not name an operation of this pool.")
+            }
         }
     }
 }
 
-/// Cognito refuses everything with 400 and says in the body what it is.
-impl IntoResponse for Refusal {
+/// Returns 400 with the error type in the body, as Cognito does.
+impl IntoResponse for SignInError {
     fn into_response(self) -> Response {
         #[derive(Serialize)]
         struct Body {
@@ -249,7 +249,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// JSON under the media type of the AWS protocol.
+/// JSON with the media type of the AWS protocol.
 struct AwsJson<T>(T);
 
 impl<T: Serialize> IntoResponse for AwsJson<T> {

@@ -1,28 +1,25 @@
-//! A small microblog: its home feed is open to everyone, and knows who is asking.
+//! Serves a small microblog with public, signed-in and group-only routes, and a web page that calls them.
 //!
 //! ```console
 //! $ cargo run --example activities
 //! ```
 //!
-//! and open <http://127.0.0.1:3000/>. Nothing needs to be set up: without a pool in the environment the
-//! program carries one of its own ([`embedded_pool`]) and prints its users. With a pool in the environment
-//! it serves that one:
+//! Then open <http://127.0.0.1:3000/>. No set-up is needed. Without a pool in the environment the program
+//! starts an embedded pool ([`embedded_pool`]) and prints its users. To use a real pool, set its variables:
 //!
 //! ```console
 //! $ AWS_COGNITO_USER_POOL_ID=us-east-1_AbC123xyz AWS_COGNITO_USER_POOL_CLIENT_ID=1example23456789 \
 //!     cargo run --example activities
 //! ```
 //!
-//! Where to look:
-//!
-//! | file | shows |
+//! | file | contents |
 //! |---|---|
-//! | [`app`] | routes that need a sign-in, routes that do not, and the order of the layers |
-//! | [`activities`] | a handler's data, which knows nothing of tokens |
-//! | [`settings`] | the environment, read once and turned into types |
-//! | [`page`] | the web page: HTML, style and script in `page/`, and its security headers |
-//! | [`embedded_pool`] | a user pool inside the process, for trying things out |
-//! | `tests.rs` | how to test such an application without Cognito |
+//! | [`app`] | the routes, their rules, and the order of the layers |
+//! | [`activities`] | the feed |
+//! | [`settings`] | the environment variables, parsed into types |
+//! | [`page`] | the web page in `page/`, and its security headers |
+//! | [`embedded_pool`] | a user pool inside the process, for demonstrations |
+//! | `tests.rs` | tests that need neither a socket nor Cognito |
 
 #![forbid(unsafe_code)]
 
@@ -61,7 +58,7 @@ async fn main() -> ExitCode {
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // A failed write has nobody left to tell.
+            // If stderr is closed, the error cannot be reported anywhere.
             let _ = writeln!(io::stderr(), "activities: {error}");
             ExitCode::FAILURE
         }
@@ -85,17 +82,17 @@ async fn run() -> Result<(), Box<dyn Error>> {
 
     announce(addr, &page)?;
     if embedded.is_some() && !addr.ip().is_loopback() {
-        warn!("everybody who reaches {addr} can sign in with the demo users");
+        warn!("every client that can reach {addr} can sign in as a demo user");
     }
     tokio::spawn(load_keys(auth.clone()));
     axum::serve(listener, app(auth, page, embedded)).with_graceful_shutdown(stop_signal()).await?;
     Ok(())
 }
 
-/// Logs go to stderr, so that stdout holds nothing but the announcement. `RUST_LOG` chooses what is logged.
+/// Sends logs to stderr, filtered by `RUST_LOG`. Only the announcement goes to stdout.
 ///
-/// By default that is everything from `info` up, and the library's `debug` lines: why a token was refused,
-/// which its sender is not told.
+/// The default filter is `info` plus the library's `debug` lines. They contain the reasons for rejections,
+/// which responses do not.
 fn log_to_stderr() {
     let filter = env::var("RUST_LOG").unwrap_or_else(|_| "info,axum_cognito=debug".to_owned());
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse_lossy(filter);
@@ -107,20 +104,20 @@ async fn listen(addr: &str) -> Result<TcpListener, CannotListen> {
     TcpListener::bind(addr).await.map_err(|source| CannotListen { addr: addr.to_owned(), source })
 }
 
-/// The server answers from its first moment on, keys or no keys: `/readyz` tells a load balancer when they
-/// are there, and the library goes on trying, and logging, when they are not.
+/// Loads the keys while the server already accepts requests. `/readyz` returns 503 until the keys are
+/// loaded. If the first fetch fails, the library logs the error and retries.
 async fn load_keys(auth: CognitoAuth) {
     if let Err(error) = auth.ready().await {
-        warn!(%error, "no keys yet: until they are loaded, tokens are answered with 503");
+        warn!(%error, "keys not loaded yet, requests with a token get 503 until they are");
     }
 }
 
-/// Prints where the page is and, for the embedded pool, who can sign in.
+/// Prints the URL of the page and, for the embedded pool, its users.
 fn announce(addr: SocketAddr, page: &Page) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "activities: http://{}/", reachable(addr))?;
     if page.is_embedded() {
-        writeln!(out, "user pool:  {} (embedded, with new keys at every start)", page.pool_id())?;
+        writeln!(out, "user pool:  {} (embedded, with new keys after every start)", page.pool_id())?;
         for user in &DEMO_USERS {
             let groups = if user.groups.is_empty() { "no group".to_owned() } else { user.groups.join(", ") };
             writeln!(out, "demo user:  {}  password: {}  ({groups})", user.username, user.password)?;
@@ -131,7 +128,7 @@ fn announce(addr: SocketAddr, page: &Page) -> io::Result<()> {
     out.flush()
 }
 
-/// An address to open in a browser: a server that listens on every interface is reached through loopback.
+/// Returns an address that a browser can open: loopback if the server listens on every interface.
 fn reachable(addr: SocketAddr) -> SocketAddr {
     let ip = match addr.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -141,11 +138,11 @@ fn reachable(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, addr.port())
 }
 
-/// Ends when the process is asked to end: Ctrl-C, or on Unix SIGTERM, as containers send it.
+/// Completes on Ctrl-C, and on Unix also on SIGTERM, which container runtimes send.
 async fn stop_signal() {
     let interrupted = async {
         if tokio::signal::ctrl_c().await.is_err() {
-            // No handler could be installed: then only the operating system ends this process.
+            // Without a handler the operating system ends the process.
             std::future::pending::<()>().await;
         }
     };
@@ -163,10 +160,10 @@ async fn stop_signal() {
         () = interrupted => {}
         () = terminated => {}
     }
-    info!("finishing the requests under way, then stopping");
+    info!("stopping after in-flight requests complete");
 }
 
-/// The listen address does not work: taken, not of this host, or not an address at all.
+/// The listen address is in use, belongs to another host, or is not an address.
 #[derive(Debug)]
 struct CannotListen {
     addr: String,

@@ -1,5 +1,4 @@
-//! The web page: its files inside the program, the settings that they ask for, and the headers that fence
-//! them in.
+//! Serves the web page: its files, its settings, and its security headers.
 
 use std::sync::Arc;
 
@@ -20,28 +19,28 @@ use crate::{
     settings::{Accepts, Endpoint, SettingsError},
 };
 
-/// The page for one pool.
+/// The settings and security policy of the page for one pool.
 pub(crate) struct Page {
     config: Config,
     policy: HeaderValue,
 }
 
-/// What `app.js` needs to know, as `GET /config.json` tells it. Nothing in here is a secret: a client id is
-/// public by design, and the demo users are printed at the start.
+/// Response body of `GET /config.json`, the settings of `app.js`. It contains no secrets: client IDs are
+/// public by design, and the passwords of the demo users are printed at start.
 #[derive(Clone, Serialize)]
 struct Config {
     embedded: bool,
     pool_id: String,
     issuer: String,
     client_ids: Vec<String>,
-    /// Where `InitiateAuth` goes; `null` when nobody knows.
+    /// URL for `InitiateAuth`, or `null` if it is not known.
     endpoint: Option<String>,
     token_use: &'static str,
     users: &'static [DemoUser],
 }
 
 impl Page {
-    /// The page for the pool in this process, which answers on the page's own origin.
+    /// Creates the page for the embedded pool, which the page reaches on its own origin.
     pub(crate) fn for_embedded(pool: &EmbeddedPool, accepts: Accepts) -> Result<Self, SettingsError> {
         let config = Config {
             embedded: true,
@@ -55,7 +54,7 @@ impl Page {
         Self::new(config, None)
     }
 
-    /// The page for a pool somewhere else.
+    /// Creates the page for a pool outside this process.
     pub(crate) fn for_pool(pool: &UserPool, endpoint: Option<Endpoint>) -> Result<Self, SettingsError> {
         let (endpoint, origin) = endpoint.map(|endpoint| (endpoint.url, endpoint.origin)).unzip();
         let config = Config {
@@ -70,7 +69,7 @@ impl Page {
         Self::new(config, origin.as_deref())
     }
 
-    /// The browser may load what this server serves, and speak to it and the sign-in endpoint: nothing else.
+    /// Allows the browser to load files from this server, and to connect to it and the sign-in endpoint only.
     fn new(config: Config, sign_in_origin: Option<&str>) -> Result<Self, SettingsError> {
         let connect = sign_in_origin.map_or_else(|| "'self'".to_owned(), |origin| format!("'self' {origin}"));
         let policy = format!(
@@ -97,22 +96,25 @@ const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
-/// The files of the page: path, media type and text.
-pub(crate) const FILES: [(&str, &str, &str); 11] = [
+/// The files of the page: path, media type and content.
+pub(crate) const FILES: [(&str, &str, &str); 14] = [
     ("/", HTML, include_str!("page/index.html")),
     ("/style.css", CSS, include_str!("page/style.css")),
     ("/icon.svg", SVG, include_str!("page/icon.svg")),
     ("/app.js", SCRIPT, include_str!("page/app.js")),
-    ("/answer.js", SCRIPT, include_str!("page/answer.js")),
     ("/claims.js", SCRIPT, include_str!("page/claims.js")),
     ("/cognito.js", SCRIPT, include_str!("page/cognito.js")),
     ("/dom.js", SCRIPT, include_str!("page/dom.js")),
+    ("/expired.js", SCRIPT, include_str!("page/expired.js")),
     ("/feed.js", SCRIPT, include_str!("page/feed.js")),
-    ("/memory.js", SCRIPT, include_str!("page/memory.js")),
+    ("/matrix.js", SCRIPT, include_str!("page/matrix.js")),
+    ("/response.js", SCRIPT, include_str!("page/response.js")),
+    ("/session.js", SCRIPT, include_str!("page/session.js")),
+    ("/storage.js", SCRIPT, include_str!("page/storage.js")),
     ("/token.js", SCRIPT, include_str!("page/token.js")),
 ];
 
-/// The files, and the settings that the script asks for.
+/// Routes for the files of the page and its settings.
 pub(crate) fn routes(page: Page) -> Router {
     FILES
         .into_iter()
@@ -137,7 +139,7 @@ async fn config(State(config): State<Arc<Config>>) -> Json<Config> {
     Json((*config).clone())
 }
 
-/// A file of the page. It is asked for again on every visit, because another build has another one.
+/// Serves a file of the page. Browsers revalidate it on every visit, because the next build may change it.
 fn file<S: Clone + Send + Sync + 'static>(media_type: &'static str, text: &'static str) -> MethodRouter<S> {
     get(async move || -> Response {
         ([(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, "no-cache")], text).into_response()

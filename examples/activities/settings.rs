@@ -1,7 +1,7 @@
-//! The environment, read once at the start and turned into values that cannot be wrong any more.
+//! The settings, read from the environment once at start-up.
 //!
-//! The `AWS_COGNITO_*` variables are the library's: [`UserPool::from_env`] reads and checks them. What is
-//! left for an application are its own variables, and those that only its sign-in page needs.
+//! [`UserPool::from_env`] reads and checks the `AWS_COGNITO_*` variables. This file reads the application's own
+//! variables, and those that only its sign-in page needs.
 
 use std::{borrow::Cow, env, error::Error, fmt};
 
@@ -15,18 +15,18 @@ const CLIENT_ID: &str = "AWS_COGNITO_USER_POOL_CLIENT_ID";
 const TOKEN_USE: &str = "AWS_COGNITO_TOKEN_USE";
 const ENDPOINT: &str = "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER";
 
-/// What the environment asks for.
+/// The settings in the environment.
 pub(crate) struct Settings {
     /// Where to listen: a host and a port, as `TcpListener::bind` takes it.
     pub(crate) addr: String,
     pub(crate) pool: Pool,
 }
 
-/// Whose tokens to accept.
+/// The pool whose tokens are accepted.
 pub(crate) enum Pool {
-    /// Those of a pool in this process.
+    /// A pool in this process.
     Embedded(Accepts),
-    /// Those of the pool in the environment.
+    /// The pool in the environment.
     Configured {
         pool: Box<UserPool>,
         /// Where the page signs in; `None` when the pool has no Region to derive it from.
@@ -34,7 +34,7 @@ pub(crate) enum Pool {
     },
 }
 
-/// Which tokens a pool's are accepted, as `AWS_COGNITO_TOKEN_USE` says.
+/// The token uses that are accepted, as `AWS_COGNITO_TOKEN_USE` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Accepts {
     Access,
@@ -45,8 +45,8 @@ pub(crate) enum Accepts {
 impl Settings {
     /// Reads the environment.
     ///
-    /// A pool id that is set but empty is an error and not "no pool": a server whose operator meant to name
-    /// a pool must not come up with the demo users instead.
+    /// A pool id that is set but empty is an error. A server that was meant to use a real pool must not start with
+    /// the demo users instead.
     pub(crate) fn from_env() -> Result<Self, SettingsError> {
         let pool = if env::var_os(POOL_ID).is_some() { Pool::configured()? } else { Pool::embedded()? };
         Ok(Self { addr: variable(ADDR)?.unwrap_or_else(|| "127.0.0.1:3000".to_owned()), pool })
@@ -79,7 +79,7 @@ impl Accepts {
             .ok_or(SettingsError::TokenUse { value })
     }
 
-    /// What a configured pool accepts.
+    /// Returns what a configured pool accepts.
     pub(crate) fn of(pool: &UserPool) -> Self {
         let accepts = |token_use| pool.token_uses().any(|each| each == token_use);
         match (accepts(TokenUse::Access), accepts(TokenUse::Id)) {
@@ -89,7 +89,7 @@ impl Accepts {
         }
     }
 
-    /// The variable's value.
+    /// Returns the variable's value.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Access => "access",
@@ -99,8 +99,8 @@ impl Accepts {
     }
 }
 
-/// The endpoint of the pool: the one in the environment, else its Region's; for an emulator's pool without
-/// a Region, the host of its issuer.
+/// Returns the endpoint in the environment, or else that of the pool's Region. For an emulator's pool without a
+/// Region it is the host of the issuer.
 fn endpoint_of(pool: &UserPool) -> Result<Option<Endpoint>, SettingsError> {
     if let Some(url) = variable(ENDPOINT)? {
         return Endpoint::parse(&url).map(Some).ok_or(SettingsError::Endpoint { value: url });
@@ -109,7 +109,7 @@ fn endpoint_of(pool: &UserPool) -> Result<Option<Endpoint>, SettingsError> {
     Ok(derived.and_then(|url| Endpoint::parse(&url)).map(Endpoint::origin_only))
 }
 
-/// A URL to send sign-ins to: `http` or `https`, without credentials.
+/// A URL for sign-in requests: `http` or `https`, without credentials.
 pub(crate) struct Endpoint {
     pub(crate) url: String,
     /// Scheme, host and port, as they may stand in a content security policy.
@@ -132,8 +132,8 @@ impl Endpoint {
     }
 }
 
-/// A variable's value. As in the library, one that is set but empty is an error: what is empty by accident
-/// must not pass for "use the default".
+/// Reads a variable. As in the library, a variable that is set but empty is an error, because an accidentally empty
+/// value must not select a default.
 fn variable(name: &'static str) -> Result<Option<String>, SettingsError> {
     match env::var(name) {
         Ok(value) if value.trim().is_empty() => Err(SettingsError::Empty { name }),
@@ -143,10 +143,10 @@ fn variable(name: &'static str) -> Result<Option<String>, SettingsError> {
     }
 }
 
-/// The environment asks for something that cannot work. Every message names the variable.
+/// An invalid setting. Every message names the variable.
 #[derive(Debug)]
 pub(crate) enum SettingsError {
-    /// The library refused the pool.
+    /// The library rejected the pool.
     Pool(ConfigError),
     Empty {
         name: &'static str,
@@ -175,7 +175,7 @@ impl fmt::Display for SettingsError {
             Self::Endpoint { value } => {
                 write!(
                     f,
-                    "`{ENDPOINT}` is `{value}`, which is no URL to sign in at: expected one as in `http://localhost:4566`"
+                    "`{ENDPOINT}` is `{value}`, which is not a URL for sign-in requests: expected one as in `http://localhost:4566`"
                 )
             }
             Self::Empty { name } => write!(f, "`{name}` is set but empty: unset it or give it a value"),

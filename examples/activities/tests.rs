@@ -1,10 +1,10 @@
-//! How to test an application like this one: no socket, no Cognito, and real tokens all the same.
+//! Tests the application with signed tokens, but without a socket and without Cognito.
 //!
 //! ```console
 //! $ cargo test --example activities
 //! ```
 //!
-//! Each test makes a pool of its own and calls the router as a function.
+//! Each test creates its own pool and calls the router directly.
 
 use axum::{
     Router,
@@ -23,7 +23,7 @@ use crate::{
     settings::Accepts,
 };
 
-/// The application with its embedded pool, and the pool to mint tokens with.
+/// The application with its embedded pool, and the pool that signs tokens for the tests.
 struct Site {
     app: Router,
     pool: FakeUserPool,
@@ -90,47 +90,47 @@ fn challenge(response: &Response<Body>) -> &str {
 }
 
 #[tokio::test]
-async fn the_feed_is_open_and_knows_its_reader() {
+async fn the_feed_is_public_and_includes_the_users_own_activity() {
     let site = Site::new();
     let anonymous = site.get("/api/activities/home", None).await;
     assert_eq!(anonymous.status(), StatusCode::OK);
     assert_eq!(anonymous.headers()[X_VIEWER], "anonymous");
-    let for_everyone = json_of(anonymous).await.as_array().unwrap().len();
+    let public_count = json_of(anonymous).await.as_array().unwrap().len();
 
-    let token = site.pool.access_token("andrew").mint();
+    let token = site.pool.access_token("andrew").sign();
     let own = site.get("/api/activities/home", Some(&token)).await;
     assert_eq!(own.headers()[X_VIEWER], "andrew");
     let feed = json_of(own).await;
-    assert_eq!(feed.as_array().unwrap().len(), for_everyone + 1);
+    assert_eq!(feed.as_array().unwrap().len(), public_count + 1);
     assert_eq!(feed[0]["handle"], "andrew");
     assert_eq!(feed[0]["audience"], "you");
 
-    for bad in ["abc", &site.pool.access_token("andrew").expired().mint()] {
-        let fallen_back = site.get("/api/activities/home", Some(bad)).await;
-        assert_eq!(fallen_back.status(), StatusCode::OK);
-        assert_eq!(fallen_back.headers()[X_VIEWER], "anonymous");
+    for bad in ["abc", &site.pool.access_token("andrew").expired().sign()] {
+        let rejected = site.get("/api/activities/home", Some(bad)).await;
+        assert_eq!(rejected.status(), StatusCode::OK);
+        assert_eq!(rejected.headers()[X_VIEWER], "anonymous");
     }
 }
 
 #[tokio::test]
-async fn every_name_fits_into_a_header() {
+async fn usernames_are_percent_encoded_in_x_viewer() {
     let site = Site::new();
     for (username, shown) in
         [("zoë 名", "zo%C3%AB%20%E5%90%8D"), ("50%\r\n", "50%25%0D%0A"), ("a+b@c.example", "a+b@c.example")]
     {
-        let token = site.pool.access_token(username).mint();
+        let token = site.pool.access_token(username).sign();
         let response = site.get("/api/activities/home", Some(&token)).await;
         assert_eq!(response.headers()[X_VIEWER], shown);
     }
-    let machine = site.pool.machine_token().mint();
+    let machine = site.pool.machine_token().sign();
     let response = site.get("/api/activities/home", Some(&machine)).await;
     assert_eq!(response.headers()[X_VIEWER], site.pool.client_id());
 }
 
 #[tokio::test]
-async fn me_repeats_the_verified_claims() {
+async fn me_returns_the_verified_claims() {
     let site = Site::new();
-    let token = site.pool.access_token("andrew").group("admins").mint();
+    let token = site.pool.access_token("andrew").group("admins").sign();
     let me = json_of(site.get("/api/me", Some(&token)).await).await;
     assert_eq!(me["username"], "andrew");
     assert_eq!(me["client_id"], site.pool.client_id());
@@ -139,17 +139,17 @@ async fn me_repeats_the_verified_claims() {
     assert_eq!(me["scopes"], json!(["aws.cognito.signin.user.admin"]));
     assert!(me["expires_at"].is_u64());
 
-    let machine = json_of(site.get("/api/me", Some(&site.pool.machine_token().mint())).await).await;
+    let machine = json_of(site.get("/api/me", Some(&site.pool.machine_token().sign())).await).await;
     assert_eq!(machine["username"], Value::Null);
     assert_eq!(machine["groups"], json!([]));
 }
 
 #[tokio::test]
-async fn refusals_are_those_of_rfc_6750() {
+async fn rejections_follow_rfc_6750() {
     let site = Site::new();
-    let bayko = site.pool.access_token("bayko").mint();
-    let forged = site.pool.access_token("bayko").group("admins").signed_by_a_stranger().mint();
-    let expired = site.pool.access_token("bayko").expired().mint();
+    let bayko = site.pool.access_token("bayko").sign();
+    let forged = site.pool.access_token("bayko").group("admins").signed_with_wrong_key().sign();
+    let expired = site.pool.access_token("bayko").expired().sign();
     for (path, token, status, error) in [
         ("/api/me", None, StatusCode::UNAUTHORIZED, None),
         ("/api/admin", None, StatusCode::UNAUTHORIZED, None),
@@ -166,14 +166,14 @@ async fn refusals_are_those_of_rfc_6750() {
             None => assert_eq!(challenge(&response), "Bearer"),
         }
     }
-    let andrew = site.pool.access_token("andrew").group("admins").mint();
+    let andrew = site.pool.access_token("andrew").group("admins").sign();
     let admin = site.get("/api/admin", Some(&andrew)).await;
     assert_eq!(admin.status(), StatusCode::OK);
     assert_eq!(json_of(admin).await["administrator"], "andrew");
 }
 
 #[tokio::test]
-async fn demo_users_sign_in_and_are_let_in() {
+async fn tokens_of_demo_users_are_accepted() {
     for (accepts, kind) in [(Accepts::Access, "AccessToken"), (Accepts::Id, "IdToken"), (Accepts::Any, "IdToken")] {
         let site = Site::accepting(accepts);
         for user in &DEMO_USERS {
@@ -190,8 +190,16 @@ async fn demo_users_sign_in_and_are_let_in() {
     }
 }
 
+/// The name by which `serde_json` marks JSON in a string, if its feature `raw_value` is on.
+const RAW_VALUE: &str = "$serde_json::private::RawValue";
+
+/// JSON in strings within JSON, so deep that a `serde_json::Value` could overflow the stack.
+fn nested() -> Value {
+    (0..16).fold(json!(1), |inner, _| json!({ RAW_VALUE: format!("{}{inner}{}", "[".repeat(110), "]".repeat(110)) }))
+}
+
 #[tokio::test]
-async fn a_sign_in_is_refused_as_cognito_does() {
+async fn failed_sign_ins_return_cognitos_errors() {
     let site = Site::new();
     let with = |change: &dyn Fn(&mut Value)| {
         let mut body = site.credentials("andrew", DEMO_USERS[0].password);
@@ -205,6 +213,12 @@ async fn a_sign_in_is_refused_as_cognito_does() {
         (with(&|body| body["ClientId"] = json!("another")), "ResourceNotFoundException"),
         (with(&|body| body["AuthFlow"] = json!("USER_SRP_AUTH")), "InvalidParameterException"),
         (json!({}), "InvalidParameterException"),
+        (
+            with(&|body| body["AuthParameters"]["PASSWORD"] = json!({ RAW_VALUE: "\"guess\"" })),
+            "SerializationException",
+        ),
+        (with(&|body| body["AuthParameters"] = nested()), "InvalidParameterException"),
+        (json!({ "x": nested() }), "InvalidParameterException"),
         (json!([1]), "SerializationException"),
         (json!("text"), "SerializationException"),
     ] {
@@ -215,7 +229,7 @@ async fn a_sign_in_is_refused_as_cognito_does() {
     }
     let (_, wrong) = site.sign_in(&with(&|body| body["AuthParameters"]["PASSWORD"] = json!("guess"))).await;
     let (_, nobody) = site.sign_in(&with(&|body| body["AuthParameters"]["USERNAME"] = json!("nobody"))).await;
-    assert_eq!(wrong, nobody, "who has an account stays unknown");
+    assert_eq!(wrong, nobody, "usernames cannot be enumerated");
 
     let elsewhere = site.send(Request::post("/").body(Body::from("{}")).unwrap()).await;
     assert_eq!(elsewhere.status(), StatusCode::BAD_REQUEST);
@@ -223,21 +237,21 @@ async fn a_sign_in_is_refused_as_cognito_does() {
 }
 
 #[tokio::test]
-async fn an_expired_token_is_genuine_and_refused() {
+async fn the_expired_demo_token_is_validly_signed_and_rejected() {
     let site = Site::new();
-    let token = site.pool.access_token("bayko").mint();
-    let asked = site.send(request(Method::POST, "/demo/expired-token", Some(&token))).await;
-    let expired = json_of(asked).await["token"].as_str().unwrap().to_owned();
-    let refused = site.get("/api/me", Some(&expired)).await;
-    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
-    assert!(challenge(&refused).contains("expired"));
+    let token = site.pool.access_token("bayko").sign();
+    let issued = site.send(request(Method::POST, "/demo/expired-token", Some(&token))).await;
+    let expired = json_of(issued).await["token"].as_str().unwrap().to_owned();
+    let response = site.get("/api/me", Some(&expired)).await;
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    assert!(challenge(&response).contains("expired"));
 
     let anonymous = site.send(request(Method::POST, "/demo/expired-token", None)).await;
     assert_eq!(anonymous.status(), StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
-async fn a_pool_elsewhere_brings_no_demo() {
+async fn an_external_pool_has_no_demo_endpoints() {
     let pool = FakeUserPool::new();
     let embedded = EmbeddedPool::from(pool.clone());
     let page = Page::for_embedded(&embedded, Accepts::Access).unwrap();
@@ -252,12 +266,12 @@ async fn a_pool_elsewhere_brings_no_demo() {
 }
 
 #[tokio::test]
-async fn the_page_of_a_pool_elsewhere_knows_its_clients_and_kinds() {
+async fn the_page_gets_the_client_ids_and_token_use_of_an_external_pool() {
     let pool = FakeUserPool::new();
     for (configured, clients, kinds) in [
         (pool.user_pool(), json!([pool.client_id()]), "access"),
-        (pool.user_pool_for(["web", "mobile"]).accept(TokenUse::Id), json!(["web", "mobile"]), "any"),
-        (pool.user_pool().accept_only(TokenUse::Id), json!([pool.client_id()]), "id"),
+        (pool.user_pool_for(["web", "mobile"]).allow_token_use(TokenUse::Id), json!(["web", "mobile"]), "any"),
+        (pool.user_pool().only_token_use(TokenUse::Id), json!([pool.client_id()]), "id"),
     ] {
         let page = Page::for_pool(&configured, None).unwrap();
         let site = Site { app: app(CognitoAuth::new(configured), page, None), pool: pool.clone() };
@@ -268,7 +282,7 @@ async fn the_page_of_a_pool_elsewhere_knows_its_clients_and_kinds() {
 }
 
 #[tokio::test]
-async fn keys_are_published_and_probed() {
+async fn readyz_returns_503_until_the_keys_are_loaded() {
     let site = Site::new();
     let path = format!("/{}/.well-known/jwks.json", site.pool.id());
     let keys = json_of(site.get(&path, None).await).await;
@@ -277,20 +291,20 @@ async fn keys_are_published_and_probed() {
     assert_eq!(site.get("/readyz", Some("abc")).await.status(), StatusCode::OK);
 
     let pool = FakeUserPool::new();
-    pool.go_dark();
+    pool.set_offline(true);
     let embedded = EmbeddedPool::from(pool.clone());
     let page = Page::for_embedded(&embedded, Accepts::Access).unwrap();
-    let dark = Site { app: app(embedded.auth(Accepts::Access), page, None), pool };
-    let unready = dark.get("/readyz", None).await;
+    let offline = Site { app: app(embedded.auth(Accepts::Access), page, None), pool };
+    let unready = offline.get("/readyz", None).await;
     assert_eq!(unready.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(json_of(unready).await["ready"], false);
-    let waiting = dark.get("/api/me", Some(&dark.pool.access_token("andrew").mint())).await;
+    let waiting = offline.get("/api/me", Some(&offline.pool.access_token("andrew").sign())).await;
     assert_eq!(waiting.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(waiting.headers().contains_key(header::RETRY_AFTER));
 }
 
 #[tokio::test]
-async fn the_page_is_fenced_in() {
+async fn page_files_have_security_headers() {
     let site = Site::new();
     let files = FILES.map(|(path, media_type, _)| (path, media_type));
     for (path, media_type) in files.into_iter().chain([("/config.json", "application/json")]) {
@@ -302,11 +316,11 @@ async fn the_page_is_fenced_in() {
         assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
     }
     let page = text_of(site.get("/", None).await).await;
-    assert!(!page.contains(" style=") && !page.contains("<style"), "the policy forbids them");
+    assert!(!page.contains(" style=") && !page.contains("<style"), "the content security policy forbids inline styles");
 }
 
 #[tokio::test]
-async fn other_origins_may_call_and_read() {
+async fn pages_of_other_origins_can_call_the_api() {
     let site = Site::new();
     let preflight = Request::options("/api/me")
         .header(header::ORIGIN, "http://localhost:5173")
@@ -314,11 +328,11 @@ async fn other_origins_may_call_and_read() {
         .header(header::ACCESS_CONTROL_REQUEST_HEADERS, "authorization")
         .body(Body::empty())
         .unwrap();
-    let answer = site.send(preflight).await;
-    assert_eq!(answer.status(), StatusCode::OK);
-    assert_eq!(answer.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], "*");
-    let refused = site.get("/api/me", None).await;
-    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
-    let exposed = refused.headers()[header::ACCESS_CONTROL_EXPOSE_HEADERS].to_str().unwrap();
+    let response = site.send(preflight).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], "*");
+    let response = site.get("/api/me", None).await;
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    let exposed = response.headers()[header::ACCESS_CONTROL_EXPOSE_HEADERS].to_str().unwrap();
     assert!(exposed.contains("x-viewer") && exposed.contains("www-authenticate"), "{exposed}");
 }

@@ -28,11 +28,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("foreign", access().claim("iss", "https://evil.example")),
         ("none", access().header("alg", "none")),
         ("critical", access().header("crit", "exp")),
-        ("stranger", access().signed_by_a_stranger()),
+        ("stranger", access().signed_with_wrong_key()),
     ];
     for (name, token) in tokens {
         write("claims", name, &token.payload())?;
-        let token = token.mint();
+        let token = token.sign();
         write("token", name, token.as_bytes())?;
         write("header", name, format!("Bearer {token}").as_bytes())?;
         if name == "access" {

@@ -8,11 +8,11 @@ use axum_cognito_fuzz::{CLIENT, POOL, check, verifier};
 
 static SIGNER: LazyLock<(FakeUserPool, Verifier)> = LazyLock::new(|| {
     let fake = FakeUserPool::with_ids(POOL, CLIENT);
-    let verifier = verifier(fake.user_pool().accept(TokenUse::Id));
+    let verifier = verifier(fake.user_pool().allow_token_use(TokenUse::Id));
     (fake, verifier)
 });
 
 libfuzzer_sys::fuzz_target!(|payload: &[u8]| {
     let (fake, verifier) = &*SIGNER;
-    check(verifier, &fake.access_token("alice").payload_json(payload).mint());
+    check(verifier, &fake.access_token("alice").payload_json(payload).sign());
 });

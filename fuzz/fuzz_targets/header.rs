@@ -53,12 +53,12 @@ static X_TOKEN: HeaderName = HeaderName::from_static("x-token");
 static PLACES: LazyLock<CognitoAuth> = LazyLock::new(|| {
     let sources = [
         TokenSource::authorization(),
-        TokenSource::cookie("t").expect("a name"),
-        TokenSource::header("x-token").expect("a name"),
-        TokenSource::websocket_protocol("b.").expect("a prefix"),
-        TokenSource::query_in_spite_of_logs("t").expect("a name"),
+        TokenSource::cookie("t"),
+        TokenSource::header(HeaderName::from_static("x-token")),
+        TokenSource::websocket_protocol("b."),
+        TokenSource::dangerous_query("t"),
     ];
-    LAYER.clone().token_from(sources).expect("different sources")
+    LAYER.clone().token_sources(sources)
 });
 
 fn status(layer: &CognitoAuth, request: Request<()>) -> u16 {

@@ -17,7 +17,7 @@ impl KeySource for Document {
         "a document".into()
     }
 
-    fn at_once(&self) -> Option<KeyDocument> {
+    fn preloaded(&self) -> Option<KeyDocument> {
         Some(self.0.clone())
     }
 }

@@ -21,7 +21,7 @@ pub const POOL: &str = "us-east-1_FakePool1";
 pub const CLIENT: &str = "1fakeclient23456789";
 
 pub fn pool() -> UserPool {
-    UserPool::new(POOL, CLIENT).expect("a pool").accept(TokenUse::Id)
+    UserPool::new(POOL, CLIENT).expect("a pool").allow_token_use(TokenUse::Id)
 }
 
 /// Remembers no tokens, so that making it costs little.
@@ -72,7 +72,7 @@ pub fn read(claims: &CognitoClaims) {
     let _ = claims.get::<serde_json::Value>("custom:x");
     // Two ways to read the same JSON come to the same claims.
     // Not as a `Value`, which takes an object with a certain private name for JSON in a string.
-    let json: BTreeMap<String, &RawValue> = serde_json::from_str(claims.payload()).expect("the payload is JSON");
+    let json: BTreeMap<String, &RawValue> = serde_json::from_str(claims.raw_json()).expect("the payload is JSON");
     let text = |value: &RawValue| serde_json::from_str::<String>(value.get()).expect("a string");
     assert_eq!(text(json["iss"]), claims.issuer());
     if let Some(sub) = json.get("sub") {

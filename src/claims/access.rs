@@ -2,8 +2,8 @@
 
 use std::{fmt, ops::Deref};
 
-use super::cognito::{CognitoClaims, CustomClaims, Standard};
-use crate::pool::TokenUse;
+use super::cognito::{CognitoClaims, CustomClaims, NoCustomClaims};
+use crate::token_use::TokenUse;
 
 /// The verified claims of an access token.
 ///
@@ -13,14 +13,14 @@ use crate::pool::TokenUse;
 /// use axum_cognito::{TokenUse, Verifier, testing::FakeUserPool};
 ///
 /// let fake = FakeUserPool::new();
-/// let verifier = Verifier::new(fake.user_pool().accept(TokenUse::Id));
+/// let verifier = Verifier::new(fake.user_pool().allow_token_use(TokenUse::Id));
 ///
-/// let claims = verifier.check(&fake.access_token("alice").mint())?.into_access().expect("of this kind");
+/// let claims = verifier.check(&fake.access_token("alice").sign())?.into_access().expect("of this kind");
 /// assert_eq!(claims.username(), Some("alice"));
-/// assert!(verifier.check(&fake.id_token("alice").mint())?.into_access().is_none());
+/// assert!(verifier.check(&fake.id_token("alice").sign())?.into_access().is_none());
 /// # Ok::<(), axum_cognito::VerifyError>(())
 /// ```
-pub struct AccessClaims<T: CustomClaims = Standard>(CognitoClaims<T>);
+pub struct AccessClaims<T: CustomClaims = NoCustomClaims>(CognitoClaims<T>);
 
 impl<T: CustomClaims> AccessClaims<T> {
     pub(super) fn of(claims: CognitoClaims<T>) -> Option<Self> {

@@ -3,90 +3,105 @@
 //! None of them decides whether a token is accepted, so they are read kindly: one of another type than documented counts as absent
 //! (and so satisfies no rule, as `acr`) instead of costing the whole token ("parse user pool tokens safely": ignore what you do not know).
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    fmt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
-use serde_json::Value;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Visitor},
+};
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+use crate::json::{self, other_types};
+
+#[derive(Default)]
 pub(crate) struct Attributes {
-    #[serde(deserialize_with = "if_typed")]
     pub(crate) event_id: Option<String>,
-    #[serde(deserialize_with = "if_typed")]
     pub(crate) version: Option<u64>,
-    #[serde(deserialize_with = "if_typed")]
     pub(crate) device_key: Option<String>,
-    #[serde(deserialize_with = "if_typed")]
     pub(crate) acr: Option<String>,
-    #[serde(deserialize_with = "if_typed")]
     pub(crate) amr: Vec<String>,
-    #[serde(deserialize_with = "if_typed")]
     pub(crate) nonce: Option<String>,
-    #[serde(deserialize_with = "if_typed")]
     pub(crate) at_hash: Option<String>,
-    #[serde(deserialize_with = "if_typed")]
     pub(crate) azp: Option<String>,
-    #[serde(rename = "cognito:roles", deserialize_with = "if_typed")]
     pub(crate) roles: Vec<String>,
-    #[serde(rename = "cognito:preferred_role", deserialize_with = "if_typed")]
     pub(crate) preferred_role: Option<String>,
-    #[serde(deserialize_with = "if_typed")]
-    pub(crate) identities: Vec<Identity>,
-    #[serde(deserialize_with = "if_typed")]
+    pub(crate) identities: Vec<LinkedIdentity>,
     pub(crate) email: Option<String>,
-    #[serde(deserialize_with = "boolean_or_string")]
     pub(crate) email_verified: bool,
-    #[serde(deserialize_with = "if_typed")]
     pub(crate) phone_number: Option<String>,
-    #[serde(deserialize_with = "boolean_or_string")]
     pub(crate) phone_number_verified: bool,
-    #[serde(deserialize_with = "if_typed")]
     pub(crate) name: Option<String>,
-    #[serde(deserialize_with = "if_typed")]
     pub(crate) given_name: Option<String>,
-    #[serde(deserialize_with = "if_typed")]
     pub(crate) middle_name: Option<String>,
-    #[serde(deserialize_with = "if_typed")]
     pub(crate) family_name: Option<String>,
-    #[serde(deserialize_with = "if_typed")]
     pub(crate) nickname: Option<String>,
-    #[serde(deserialize_with = "if_typed")]
     pub(crate) preferred_username: Option<String>,
-    #[serde(deserialize_with = "if_typed")]
     pub(crate) profile: Option<String>,
-    #[serde(deserialize_with = "if_typed")]
     pub(crate) picture: Option<String>,
-    #[serde(deserialize_with = "if_typed")]
     pub(crate) website: Option<String>,
-    #[serde(deserialize_with = "if_typed")]
     pub(crate) gender: Option<String>,
-    #[serde(deserialize_with = "if_typed")]
     pub(crate) birthdate: Option<String>,
-    #[serde(deserialize_with = "if_typed")]
     pub(crate) zoneinfo: Option<String>,
-    #[serde(deserialize_with = "if_typed")]
     pub(crate) locale: Option<String>,
-    #[serde(deserialize_with = "if_typed")]
     pub(crate) address: Option<String>,
-    #[serde(deserialize_with = "number_or_string_of_seconds")]
     pub(crate) updated_at: Option<SystemTime>,
 }
 
 impl Attributes {
     pub(crate) fn read(payload: &str) -> Self {
-        // Not reached with anything but an object, and there every member may be of any type.
-        serde_json::from_str(payload).unwrap_or_default()
+        let mut attributes = Self::default();
+        for (name, json) in json::members(payload).unwrap_or_default() {
+            attributes.set(&name, json);
+        }
+        attributes
+    }
+
+    fn set(&mut self, name: &str, json: &str) {
+        match name {
+            "event_id" => self.event_id = if_typed(json),
+            "version" => self.version = if_typed(json),
+            "device_key" => self.device_key = if_typed(json),
+            "acr" => self.acr = if_typed(json),
+            "amr" => self.amr = if_typed(json),
+            "nonce" => self.nonce = if_typed(json),
+            "at_hash" => self.at_hash = if_typed(json),
+            "azp" => self.azp = if_typed(json),
+            "cognito:roles" => self.roles = if_typed(json),
+            "cognito:preferred_role" => self.preferred_role = if_typed(json),
+            "identities" => self.identities = if_typed(json),
+            "email" => self.email = if_typed(json),
+            "email_verified" => self.email_verified = boolean(json),
+            "phone_number" => self.phone_number = if_typed(json),
+            "phone_number_verified" => self.phone_number_verified = boolean(json),
+            "name" => self.name = if_typed(json),
+            "given_name" => self.given_name = if_typed(json),
+            "middle_name" => self.middle_name = if_typed(json),
+            "family_name" => self.family_name = if_typed(json),
+            "nickname" => self.nickname = if_typed(json),
+            "preferred_username" => self.preferred_username = if_typed(json),
+            "profile" => self.profile = if_typed(json),
+            "picture" => self.picture = if_typed(json),
+            "website" => self.website = if_typed(json),
+            "gender" => self.gender = if_typed(json),
+            "birthdate" => self.birthdate = if_typed(json),
+            "zoneinfo" => self.zoneinfo = if_typed(json),
+            "locale" => self.locale = if_typed(json),
+            "address" => self.address = if_typed(json),
+            "updated_at" => self.updated_at = seconds(json),
+            _ => {}
+        }
     }
 }
 
 /// An account at another identity provider, linked to the user: one element of `identities`.
 ///
 /// Cognito sends every member as a string, the boolean and the date too.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
-pub struct Identity {
+pub struct LinkedIdentity {
     /// The user's id at the provider.
     #[serde(default)]
     pub user_id: Option<String>,
@@ -107,25 +122,53 @@ pub struct Identity {
     pub date_created: Option<String>,
 }
 
-fn if_typed<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(deserializer: D) -> Result<T, D::Error> {
-    Value::deserialize(deserializer).map(|value| serde_json::from_value(value).unwrap_or_default())
+/// Shows the type of the provider, and nothing that could name a person.
+impl fmt::Debug for LinkedIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LinkedIdentity")
+            .field("provider_type", &self.provider_type)
+            .field("primary", &self.primary)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads a value of this type; another type counts as absent.
+fn if_typed<T: DeserializeOwned + Default>(json: &str) -> T {
+    serde_json::from_str(json).unwrap_or_default()
+}
+
+fn boolean(json: &str) -> bool {
+    boolean_or_string(&mut serde_json::Deserializer::from_str(json)).unwrap_or_default()
+}
+
+fn seconds(json: &str) -> Option<SystemTime> {
+    let seconds = if_typed::<Option<u64>>(json).or_else(|| if_typed::<String>(json).parse().ok());
+    seconds.and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)))
 }
 
 fn boolean_or_string<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    Value::deserialize(deserializer).map(|value| match value {
-        Value::Bool(value) => value,
-        Value::String(value) => value == "true",
-        _ => false,
-    })
+    deserializer.deserialize_any(BooleanOrString)
 }
 
-fn number_or_string_of_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SystemTime>, D::Error> {
-    let seconds = match Value::deserialize(deserializer)? {
-        Value::Number(seconds) => seconds.as_u64(),
-        Value::String(seconds) => seconds.parse().ok(),
-        _ => None,
-    };
-    Ok(seconds.and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds))))
+/// `true` or `"true"`; everything else is `false`.
+struct BooleanOrString;
+
+impl<'de> Visitor<'de> for BooleanOrString {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<bool, E> {
+        Ok(value)
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<bool, E> {
+        Ok(value == "true")
+    }
+
+    other_types!(number null array object => false);
 }
 
 #[cfg(test)]
@@ -150,5 +193,16 @@ mod tests {
         assert_eq!(attributes.address, None);
         assert_eq!(attributes.identities.len(), 1);
         assert!(attributes.identities[0].primary && attributes.identities[0].issuer.is_none());
+    }
+
+    #[test]
+    fn debug_of_an_identity_shows_nothing_personal() {
+        let identity = &Attributes::read(
+            r#"{"identities":[{"userId":"secret-id","providerName":"secret-employer","providerType":"SAML",
+                "issuer":"https://secret.example","primary":"true","dateCreated":"1700000000000"}]}"#,
+        )
+        .identities[0];
+        let shown = format!("{identity:?}");
+        assert_eq!(shown, "LinkedIdentity { provider_type: Some(\"SAML\"), primary: true, .. }");
     }
 }

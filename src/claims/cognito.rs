@@ -2,30 +2,29 @@
 
 use std::{
     fmt,
+    marker::PhantomData,
     str::Split,
     sync::{Arc, OnceLock},
     time::{Duration, SystemTime},
 };
 
-use serde::{
-    Serialize, Serializer,
-    de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor},
-};
-use serde_json::value::RawValue;
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     AccessClaims, ClaimError, IdClaims,
-    attributes::{Attributes, Identity},
+    attributes::{Attributes, LinkedIdentity},
     payload::ClaimSet,
 };
 use crate::{
     clients::Standing,
     clock::Clock,
-    json::Name,
+    json::{Member, Verbatim},
     keys::Signed,
-    middleware::{AuthRejection, Require},
-    policy::{check_times, unix_seconds},
-    pool::{TokenUse, UserPoolId},
+    policy::check_times,
+    pool_id::UserPoolId,
+    time::unix_seconds,
+    token_source::TokenSource,
+    token_use::TokenUse,
 };
 
 /// A token that passed every check. Only `Policy::admit` makes one, out of a [`Signed`] token that satisfies the policy: who holds
@@ -99,7 +98,7 @@ impl VerifiedToken {
 /// Cloning it copies a pointer. `T` adds claims of the application's own; see [`custom`](Self::custom).
 ///
 /// `Debug` prints nothing personal, and there is no `Serialize`, so that claims do not slip into a log or an answer:
-/// [`disclose`](Self::disclose) says that they should.
+/// [`expose`](Self::expose) says that they should.
 ///
 /// ```
 /// use axum_cognito::{CognitoClaims, Verifier, testing::FakeUserPool};
@@ -108,25 +107,30 @@ impl VerifiedToken {
 /// let verifier = Verifier::new(fake.user_pool());
 ///
 /// let claims: CognitoClaims =
-///     verifier.check(&fake.access_token("alice").group("admins").scope("orders/read").mint())?;
+///     verifier.check(&fake.access_token("alice").group("admins").scope("orders/read").sign())?;
 /// assert_eq!(claims.username(), Some("alice"));
 /// assert_eq!(claims.client_id(), fake.client_id());
 /// assert!(claims.in_group("admins") && claims.has_scope("orders/read"));
 ///
 /// // A machine signs in for itself, and has no user name:
-/// let claims = verifier.check(&fake.machine_token().mint())?;
+/// let claims = verifier.check(&fake.machine_token().sign())?;
 /// assert!(claims.is_machine());
 /// assert_eq!(claims.username(), None);
 /// # Ok::<(), axum_cognito::VerifyError>(())
 /// ```
-pub struct CognitoClaims<T: CustomClaims = Standard> {
+pub struct CognitoClaims<T: CustomClaims = NoCustomClaims> {
     token: Arc<VerifiedToken>,
+    token_source: Option<TokenSource>,
     custom: T::Held,
 }
 
 impl CognitoClaims {
     pub(crate) fn new(token: Arc<VerifiedToken>) -> Self {
-        Self { token, custom: Standard }
+        Self { token, token_source: None, custom: NoCustomClaims }
+    }
+
+    pub(crate) fn with_token_source(self, token_source: &TokenSource) -> Self {
+        Self { token_source: Some(token_source.clone()), ..self }
     }
 
     /// The present time, by the clock of the verifier that admitted the token.
@@ -299,11 +303,14 @@ impl<T: CustomClaims> CognitoClaims<T> {
     }
 
     /// The accounts at other identity providers that are linked to the user (`identities`).
-    pub fn identities(&self) -> &[Identity] {
+    pub fn identities(&self) -> &[LinkedIdentity] {
         &self.token.attributes().identities
     }
 
-    /// `email`. Not verified by itself: see [`email_verified`](Self::email_verified).
+    /// Returns `email`. It need not be verified: see [`email_verified`](Self::email_verified).
+    ///
+    /// This and the other profile attributes below are in ID tokens. An access token has them only if a pre token generation trigger
+    /// adds them, so they are [`None`] in ordinary access tokens.
     pub fn email(&self) -> Option<&str> {
         self.token.attributes().email.as_deref()
     }
@@ -398,8 +405,10 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.attributes().updated_at
     }
 
-    /// Any claim by its name, in the application's type: `custom:` attributes, claims of a pre token generation trigger, and
+    /// Returns a claim by its name, in the application's type: `custom:` attributes, claims of a pre token generation trigger, and
     /// whatever Cognito adds tomorrow.
+    ///
+    /// `custom:` attributes are in ID tokens. An access token has them only if a pre token generation trigger adds them.
     ///
     /// Reads the payload once more at every call. For several claims, or on a hot path, use a type of your own
     /// ([`custom`](Self::custom)).
@@ -408,7 +417,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
     /// # use axum_cognito::{Verifier, testing::FakeUserPool};
     /// # let fake = FakeUserPool::new();
     /// # let verifier = Verifier::new(fake.user_pool());
-    /// let token = fake.access_token("alice").claim("custom:tenant", "blue").mint();
+    /// let token = fake.access_token("alice").trigger_claim("custom:tenant", "blue").sign();
     /// let claims = verifier.check(&token)?;
     /// assert_eq!(claims.get::<String>("custom:tenant")?.as_deref(), Some("blue"));
     /// assert_eq!(claims.get::<String>("custom:colour")?, None);
@@ -419,30 +428,32 @@ impl<T: CustomClaims> CognitoClaims<T> {
     /// # Errors
     /// [`ClaimError`] if the claim is there but is not a `V`.
     pub fn get<V: DeserializeOwned>(&self, name: &str) -> Result<Option<V>, ClaimError> {
-        self.find(name).map_err(|error| {
-            let value: Option<Box<RawValue>> = self.find(name).ok().flatten();
-            ClaimError::of_claim::<V>(name, value.as_deref().map(RawValue::get), error)
-        })
-    }
-
-    fn find<V: DeserializeOwned>(&self, name: &str) -> Result<Option<V>, serde_json::Error> {
-        let mut json = serde_json::Deserializer::from_str(self.token.claims.json());
-        json.deserialize_map(Find { name, found: None })
+        let payload = self.token.claims.json();
+        Member { name, seed: PhantomData }
+            .read(payload)
+            .map_err(|error| ClaimError::of_claim::<V>(name, payload, error))
     }
 
     /// The verified payload: the JSON object exactly as Cognito signed it.
-    pub fn payload(&self) -> &str {
+    pub fn raw_json(&self) -> &str {
         self.token.claims.json()
     }
 
-    /// The claims for a serializer, as Cognito signed them.
+    /// Returns a value that serializes all claims, in the order in which Cognito signed them.
     ///
-    /// **All of them**, names and addresses included. That is why it has to be asked for.
-    pub fn disclose(&self) -> impl Serialize + '_ {
-        Disclosed(self.payload())
+    /// **It includes names and addresses**, so claims are serialized only on request.
+    pub fn expose(&self) -> impl Serialize + '_ {
+        Verbatim(self.raw_json())
     }
 
-    /// The application's own claims, read from the same verified payload.
+    /// Returns the custom claims, read from the same verified payload.
+    ///
+    /// Profile attributes (`custom:…`, `email`, `name`) are in ID tokens. An access token has them only if a pre token generation trigger
+    /// adds them. Without one, a required field such as `tenant` below rejects every access token with 403.
+    ///
+    /// Do not decide by an attribute that users can write. A user changes every mutable attribute that the app client has write
+    /// permission for, with their own access token. Make an attribute such as `custom:tenant` immutable, or take it out of the write
+    /// permissions of every app client.
     ///
     /// ```
     /// use axum_cognito::{CognitoClaims, Verifier, testing::FakeUserPool};
@@ -455,7 +466,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
     ///
     /// # let fake = FakeUserPool::new();
     /// # let verifier = Verifier::new(fake.user_pool());
-    /// let token = fake.access_token("alice").claim("custom:tenant", "blue").mint();
+    /// let token = fake.access_token("alice").trigger_claim("custom:tenant", "blue").sign();
     /// let claims: CognitoClaims<Tenant> = verifier.check(&token)?.with_custom()?;
     /// assert_eq!(claims.custom().tenant, "blue");
     /// assert_eq!(claims.username(), Some("alice"));
@@ -471,27 +482,42 @@ impl<T: CustomClaims> CognitoClaims<T> {
     /// [`ClaimError`] if the payload is not a `U`.
     pub fn with_custom<U: CustomClaims>(&self) -> Result<CognitoClaims<U>, ClaimError> {
         let custom = U::read(self.token.claims.json())?;
-        Ok(CognitoClaims { token: Arc::clone(&self.token), custom })
+        Ok(CognitoClaims { token: Arc::clone(&self.token), token_source: self.token_source.clone(), custom })
     }
 
-    /// Applies a rule inside a handler, where it depends on more than the route.
+    /// Returns the same claims without the custom ones.
+    pub(crate) fn without_custom(&self) -> CognitoClaims {
+        CognitoClaims {
+            token: Arc::clone(&self.token),
+            token_source: self.token_source.clone(),
+            custom: NoCustomClaims,
+        }
+    }
+
+    /// Returns the token source that contained the token. [`None`] if a [`Verifier`](crate::Verifier) verified it
+    /// without a request.
+    ///
+    /// Another site can make a browser send a cookie with a forged request (CSRF), but not an `Authorization` header.
+    /// This check therefore applies to cookies only:
     ///
     /// ```
-    /// use axum_cognito::{AuthRejection, CognitoClaims, Require};
+    /// use axum_cognito::{CheckError, CognitoAuth, TokenSource, testing::FakeUserPool};
     ///
-    /// async fn refund(claims: CognitoClaims, cents: String) -> Result<&'static str, AuthRejection> {
-    ///     if cents.len() > 5 {
-    ///         claims.require(&Require::group("managers"))?;
-    ///     }
-    ///     Ok("refunded")
-    /// }
-    /// # let _: axum::Router = axum::Router::new().route("/", axum::routing::post(refund));
+    /// let auth = CognitoAuth::new(FakeUserPool::new().user_pool())
+    ///     .token_sources([TokenSource::authorization(), TokenSource::cookie("__Host-session")])
+    ///     .custom_check(|claims, request| {
+    ///         let is_cookie = claims.token_source().is_some_and(TokenSource::is_cookie);
+    ///         let mut origins = request.headers.get_all("origin").iter();
+    ///         match (origins.next(), origins.next()) {
+    ///             _ if !is_cookie || request.method.is_safe() => Ok(()),
+    ///             (Some(origin), None) if origin == "https://app.example.com" => Ok(()),
+    ///             _ => Err(CheckError::forbidden("the request does not come from the application's own pages")),
+    ///         }
+    ///     });
+    /// # let _ = auth;
     /// ```
-    ///
-    /// # Errors
-    /// As [`Require::check`]: an [`AuthRejection`] that a handler can return as it is.
-    pub fn require(&self, rule: &Require) -> Result<(), AuthRejection> {
-        rule.check(&CognitoClaims::new(Arc::clone(&self.token)))
+    pub fn token_source(&self) -> Option<&TokenSource> {
+        self.token_source.as_ref()
     }
 
     /// These claims as those of an access token, if they are.
@@ -507,7 +533,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
 
 impl<T: CustomClaims> Clone for CognitoClaims<T> {
     fn clone(&self) -> Self {
-        Self { token: Arc::clone(&self.token), custom: self.custom.clone() }
+        Self { token: Arc::clone(&self.token), token_source: self.token_source.clone(), custom: self.custom.clone() }
     }
 }
 
@@ -537,9 +563,11 @@ impl<'c> Iterator for Scopes<'c> {
 /// No claims beyond those that Cognito documents: the default of [`CognitoClaims`].
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
-pub struct Standard;
+pub struct NoCustomClaims;
 
-/// The application's own claims: every type that serde can deserialize, and [`Standard`].
+/// Custom claims: every type that serde can deserialize, and [`NoCustomClaims`].
+///
+/// Profile attributes are in ID tokens, not in ordinary access tokens: see [`CognitoClaims::custom`].
 pub trait CustomClaims: sealed::Sealed + Sized {
     /// What the claims keep: cheap to clone.
     #[doc(hidden)]
@@ -564,7 +592,7 @@ impl<T: DeserializeOwned + Send + Sync> CustomClaims for T {
     }
 }
 
-impl CustomClaims for Standard {
+impl CustomClaims for NoCustomClaims {
     type Held = Self;
 
     fn read(_: &str) -> Result<Self::Held, ClaimError> {
@@ -579,39 +607,5 @@ impl CustomClaims for Standard {
 mod sealed {
     pub trait Sealed {}
     impl<T: serde::de::DeserializeOwned + Send + Sync> Sealed for T {}
-    impl Sealed for super::Standard {}
-}
-
-struct Disclosed<'c>(&'c str);
-
-impl Serialize for Disclosed<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let payload: &RawValue = serde_json::from_str(self.0).map_err(serde::ser::Error::custom)?;
-        payload.serialize(serializer)
-    }
-}
-
-/// Reads one member of an object.
-struct Find<'n, V> {
-    name: &'n str,
-    found: Option<V>,
-}
-
-impl<'de, V: DeserializeOwned> Visitor<'de> for Find<'_, V> {
-    type Value = Option<V>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of claims")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self::Value, A::Error> {
-        while let Some(name) = map.next_key_seed(Name)? {
-            if *name == *self.name {
-                self.found = Some(map.next_value()?);
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(self.found)
-    }
+    impl Sealed for super::NoCustomClaims {}
 }

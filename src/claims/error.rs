@@ -26,12 +26,12 @@ use super::misfit::Misfit;
 ///
 /// # let fake = FakeUserPool::new();
 /// # let verifier = Verifier::new(fake.user_pool());
-/// let token = fake.access_token("alice").claim("custom:tenant", serde_json::json!({ "seats": "blue" })).mint();
+/// let token = fake.access_token("alice").trigger_claim("custom:tenant", serde_json::json!({ "seats": "blue" })).sign();
 /// let error = verifier.check(&token)?.with_custom::<Member>().unwrap_err();
 /// assert_eq!(error.field(), Some("custom:tenant.seats"));
 /// assert_eq!(error.to_string(), "the claim `custom:tenant.seats` does not have the type that the application asks for");
 ///
-/// let error = verifier.check(&fake.access_token("alice").mint())?.with_custom::<Member>().unwrap_err();
+/// let error = verifier.check(&fake.access_token("alice").sign())?.with_custom::<Member>().unwrap_err();
 /// assert_eq!(error.to_string(), "the claim `custom:tenant` is missing");
 /// assert!(error.is_missing());
 /// # Ok::<(), axum_cognito::VerifyError>(())
@@ -54,8 +54,8 @@ impl ClaimError {
 
     /// For a claim whose value is not a `V`. `name` is the application's.
     #[cold]
-    pub(super) fn of_claim<V: DeserializeOwned>(name: &str, value: Option<&str>, detail: serde_json::Error) -> Self {
-        let (field, is_missing) = match value.and_then(Misfit::of::<V>) {
+    pub(super) fn of_claim<V: DeserializeOwned>(name: &str, payload: &str, detail: serde_json::Error) -> Self {
+        let (field, is_missing) = match Misfit::of_member::<V>(payload, name) {
             Some(Misfit { path, is_missing }) if path.starts_with('[') => (format!("{name}{path}"), is_missing),
             Some(Misfit { path, is_missing }) => (format!("{name}.{path}"), is_missing),
             None => (name.to_owned(), false),

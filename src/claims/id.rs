@@ -2,25 +2,25 @@
 
 use std::{fmt, ops::Deref};
 
-use super::cognito::{CognitoClaims, CustomClaims, Standard};
-use crate::pool::TokenUse;
+use super::cognito::{CognitoClaims, CustomClaims, NoCustomClaims};
+use crate::token_use::TokenUse;
 
 /// The verified claims of an ID token.
 ///
-/// An access token, where the pool accepts both, is refused as `invalid_token`. The pool accepts ID tokens only if told to: [`UserPool::accept`](crate::UserPool::accept).
+/// An access token, where the pool accepts both, is refused as `invalid_token`. The pool accepts ID tokens only if told to: [`UserPool::allow_token_use`](crate::UserPool::allow_token_use).
 ///
 /// ```
 /// use axum_cognito::{TokenUse, Verifier, testing::FakeUserPool};
 ///
 /// let fake = FakeUserPool::new();
-/// let verifier = Verifier::new(fake.user_pool().accept(TokenUse::Id));
+/// let verifier = Verifier::new(fake.user_pool().allow_token_use(TokenUse::Id));
 ///
-/// let claims = verifier.check(&fake.id_token("alice").mint())?.into_id().expect("of this kind");
+/// let claims = verifier.check(&fake.id_token("alice").sign())?.into_id().expect("of this kind");
 /// assert_eq!(claims.username(), Some("alice"));
-/// assert!(verifier.check(&fake.access_token("alice").mint())?.into_id().is_none());
+/// assert!(verifier.check(&fake.access_token("alice").sign())?.into_id().is_none());
 /// # Ok::<(), axum_cognito::VerifyError>(())
 /// ```
-pub struct IdClaims<T: CustomClaims = Standard>(CognitoClaims<T>);
+pub struct IdClaims<T: CustomClaims = NoCustomClaims>(CognitoClaims<T>);
 
 impl<T: CustomClaims> IdClaims<T> {
     pub(super) fn of(claims: CognitoClaims<T>) -> Option<Self> {

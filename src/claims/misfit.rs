@@ -10,14 +10,14 @@
 //!
 //! Serde's own message is looked at for one thing, the name of a missing field, and only a name of that same list is taken from it.
 
-use std::{cell::RefCell, fmt};
+use std::{cell::RefCell, fmt, marker::PhantomData};
 
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Visitor,
     value::CowStrDeserializer,
 };
 
-use crate::json::Name;
+use crate::json::{Member, Name};
 
 /// Where and how a payload does not fit.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,6 +33,18 @@ impl Misfit {
         let trail = Trail::default();
         let mut reader = serde_json::Deserializer::from_str(json);
         T::deserialize(Watched { inner: &mut reader, trail: &trail }).err()?;
+        Self::by(trail)
+    }
+
+    /// As [`of`](Self::of), for the value of one member of the object `json`.
+    pub(super) fn of_member<V: DeserializeOwned>(json: &str, name: &str) -> Option<Self> {
+        let trail = Trail::default();
+        let seed = Watched { inner: PhantomData::<V>, trail: &trail };
+        Member { name, seed }.read(json).err()?;
+        Self::by(trail)
+    }
+
+    fn by(trail: Trail) -> Option<Self> {
         let Noted { segments, is_missing } = trail.0.into_inner();
         let mut path = String::new();
         for segment in segments.iter().rev() {

@@ -15,11 +15,10 @@ use std::{
 };
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 
 use crate::{
     json::{MemberNames, Name, Text, Unique, other_types},
-    pool::TokenUse,
+    token_use::TokenUse,
 };
 
 /// Where a value stands in [`ClaimSet::text`], in bytes.
@@ -319,18 +318,27 @@ impl<'t> Reader<'t> {
     fn date<A: MapAccess<'t>>(
         &mut self,
         name: &'static str,
+        found: &str,
         slot: fn(&mut Self) -> &mut Once<Duration>,
         map: &mut A,
     ) -> Result<(), A::Error> {
         if !slot(self).is_unseen() {
             return Err(de::Error::duplicate_field(name));
         }
-        let value: &'t RawValue = map.next_value()?;
-        *slot(self) = match NumericDate::read(value.get()).map_err(de::Error::custom)? {
+        *slot(self) = match map.next_value_seed(NumericDate { is_number: self.is_number_next(found) })? {
             Some(date) => Once::Seen(date),
             None => self.wrong(name),
         };
         Ok(())
+    }
+
+    /// Returns `true` if a number follows this member's name in the text. An escaped name is not a part of the text, and yields `false`.
+    fn is_number_next(&self, name: &str) -> bool {
+        let Some(start) = name.as_ptr().addr().checked_sub(self.text.as_ptr().addr()) else { return false };
+        let after_quote = start + name.len() + 1;
+        let rest = self.text.as_bytes().get(after_quote..).unwrap_or_default();
+        let first = rest.iter().find(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b':'));
+        first.is_some_and(|byte| *byte == b'-' || byte.is_ascii_digit())
     }
 
     fn groups<A: MapAccess<'t>>(&mut self, map: &mut A) -> Result<(), A::Error> {
@@ -380,10 +388,10 @@ impl<'de> Visitor<'de> for &mut Reader<'de> {
                 "jti" => self.string(Member::Jti, &mut map)?,
                 "origin_jti" => self.string(Member::OriginJti, &mut map)?,
                 "cognito:groups" => self.groups(&mut map)?,
-                "exp" => self.date("exp", |reader| &mut reader.exp, &mut map)?,
-                "iat" => self.date("iat", |reader| &mut reader.iat, &mut map)?,
-                "nbf" => self.date("nbf", |reader| &mut reader.nbf, &mut map)?,
-                "auth_time" => self.date("auth_time", |reader| &mut reader.auth_time, &mut map)?,
+                "exp" => self.date("exp", &name, |reader| &mut reader.exp, &mut map)?,
+                "iat" => self.date("iat", &name, |reader| &mut reader.iat, &mut map)?,
+                "nbf" => self.date("nbf", &name, |reader| &mut reader.nbf, &mut map)?,
+                "auth_time" => self.date("auth_time", &name, |reader| &mut reader.auth_time, &mut map)?,
                 _ => {
                     others.insert(name)?;
                     map.next_value_seed(Unique)?;
@@ -396,25 +404,24 @@ impl<'de> Visitor<'de> for &mut Reader<'de> {
 
 /// Seconds since 1970 (RFC 7519 §2), fractions allowed; [`None`] for another type, a negative number or one after the year
 /// 9999.
-struct NumericDate;
+struct NumericDate {
+    /// Numbers are asked for as such. Read as "any value" they would come as an object where another crate of the program turns on
+    /// `serde_json/arbitrary_precision`, and then no token would have a date.
+    is_number: bool,
+}
 
 /// The last second of the year 9999, where calendars end.
 const LAST_DATE: u64 = 253_402_300_799;
 
-impl NumericDate {
-    /// Numbers are asked for as such. Read as "any value" they would come as an object where another crate of the program turns on
-    /// `serde_json/arbitrary_precision`, and then no token would have a date.
-    fn read(json: &str) -> Result<Option<Duration>, serde_json::Error> {
-        let mut reader = serde_json::Deserializer::from_str(json);
-        if json.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
-            reader.deserialize_f64(Self)
-        } else {
-            Unique.deserialize(&mut reader).map(|()| None)
-        }
+impl<'de> DeserializeSeed<'de> for NumericDate {
+    type Value = Option<Duration>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        if self.is_number { deserializer.deserialize_f64(self) } else { deserializer.deserialize_any(self) }
     }
 }
 
-impl Visitor<'_> for NumericDate {
+impl<'de> Visitor<'de> for NumericDate {
     type Value = Option<Duration>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -433,6 +440,8 @@ impl Visitor<'_> for NumericDate {
         // Refuses negative numbers, infinities and NaN, which `Duration` cannot be.
         Ok(Duration::try_from_secs_f64(seconds).ok().filter(|date| date.as_secs() <= LAST_DATE))
     }
+
+    other_types!(bool string null array object => None);
 }
 
 /// An array of strings; [`None`] for anything else.
@@ -486,6 +495,12 @@ mod tests {
         assert_eq!(claims.groups().collect::<Vec<_>>(), ["plain", "with \"quotes\"", "", "é"]);
         assert_eq!(claims.exp(), Some(UNIX_EPOCH + Duration::from_millis(1500)));
         assert_eq!(claims.iat(), Some(UNIX_EPOCH + Duration::from_secs(1000)));
+        // Between a name and its number JSON allows white space.
+        let spaced = parse("{\"exp\" \t:\r\n 7,\"nbf\":-0,\"iat\" : \"1\"}").unwrap();
+        assert_eq!(
+            (spaced.exp(), spaced.nbf(), spaced.wrong_type()),
+            (Some(UNIX_EPOCH + Duration::from_secs(7)), Some(UNIX_EPOCH), Some("iat"))
+        );
         assert_eq!(claims.json(), json);
         assert_eq!(claims.wrong_type(), None);
     }

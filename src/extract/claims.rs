@@ -6,22 +6,31 @@ use http::{Extensions, request::Parts};
 use crate::{
     claims::{AccessClaims, CognitoClaims, CustomClaims, IdClaims},
     middleware::{AuthRejection, AuthRejectionKind, outcome},
+    pool::TokenUse,
 };
 
-/// The claims of the request, with the application's own read from the same payload.
+/// Returns the claims of the request, with the custom claims read from the same payload.
 ///
 /// A verified token without the claims that the application needs is 403: its holder is known, and cannot do this.
 pub(super) fn claims<T: CustomClaims>(extensions: &Extensions) -> Result<CognitoClaims<T>, AuthRejection> {
-    outcome(extensions)?.with_custom().map_err(|error| {
+    let claims = outcome(extensions)?;
+    claims.with_custom().map_err(|error| {
+        let is_access = claims.token_use() == TokenUse::Access;
         // The application's own name for what is wrong; serde's message can quote the token.
         tracing::debug!(
             field = error.field(),
             missing = error.is_missing(),
+            token_use = claims.token_use().as_str(),
+            hint = (error.is_missing() && is_access).then_some(NO_PROFILE),
             "a verified token does not have the claims that a handler needs"
         );
         AuthRejection::insufficient(None)
     })
 }
+
+/// Why a custom claim is usually missing.
+const NO_PROFILE: &str = "profile attributes (`custom:…`, `email`) are in ID tokens; an access token has them only through a pre token \
+                          generation trigger";
 
 /// Absent is [`None`], present but bad is still refused: axum's contract for `Option`.
 fn optional<C>(claims: Result<C, AuthRejection>) -> Result<Option<C>, AuthRejection> {
@@ -51,7 +60,7 @@ impl<T: CustomClaims, S: Sync> OptionalFromRequestParts<S> for CognitoClaims<T> 
 macro_rules! of_one_kind {
     ($claims:ident, $into:ident, $kind:literal) => {
         impl<T: CustomClaims> $claims<T> {
-            fn of_request(parts: &Parts) -> Result<Self, AuthRejection> {
+            fn from_extensions(parts: &Parts) -> Result<Self, AuthRejection> {
                 claims::<T>(&parts.extensions)?.$into().ok_or_else(|| AuthRejection::other_kind($kind))
             }
         }
@@ -60,7 +69,7 @@ macro_rules! of_one_kind {
             type Rejection = AuthRejection;
 
             async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-                Self::of_request(parts)
+                Self::from_extensions(parts)
             }
         }
 
@@ -68,7 +77,7 @@ macro_rules! of_one_kind {
             type Rejection = AuthRejection;
 
             async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Self::Rejection> {
-                optional(Self::of_request(parts))
+                optional(Self::from_extensions(parts))
             }
         }
     };

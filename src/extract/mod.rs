@@ -7,7 +7,6 @@
 //! | `Option<CognitoClaims>` | [`None`] | 401 | the claims |
 //! | [`OptionalClaims`] | [`None`] | [`None`] | the claims |
 //! | `Result<CognitoClaims, AuthRejection>` | `Err` | `Err` | the claims |
-//! | [`WhyAnonymous`] | the reason | the reason | [`None`] |
 //!
 //! "Bad" includes a malformed header (400) and keys that are not available (503). Without the layer, all of them answer 500.
 
@@ -16,19 +15,19 @@ mod optional;
 
 use axum_core::response::{IntoResponse, Response};
 
-pub use optional::{OptionalClaims, WhyAnonymous};
+pub use optional::OptionalClaims;
 
 use crate::middleware::{AuthRejection, ProtectedResource};
 
 impl IntoResponse for AuthRejection {
     fn into_response(self) -> Response {
-        self.into_response_with()
+        self.into_http_response()
     }
 }
 
 /// So that the value itself is a handler: `get(resource)`.
 impl IntoResponse for ProtectedResource {
     fn into_response(self) -> Response {
-        self.to_response_with()
+        self.to_http_response()
     }
 }

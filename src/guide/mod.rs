@@ -1,19 +1,63 @@
-//! The long documentation. Every block of code in it is compiled and run as a test.
+//! The guide, ordered by task. All of its Rust examples are compiled, and they run unless they start a server.
+//!
+//! First steps:
+//!
+//! - [`getting_started`] leads from an empty project to a server that accepts tokens of your user pool.
+//! - [`routes`] shows how to protect routes by sign-in, group, scope or your own rule.
+//! - [`claims`] shows how to read users, groups and custom claims, and how to connect them to your own user type.
+//! - [`configuration`] shows how to set up user pools, app clients and issuers, in code or from the environment.
+//!
+//! Requests and responses:
+//!
+//! - [`custom_checks`] shows how to reject valid tokens of revoked sessions, locked users or suspended tenants.
+//! - [`token_sources`] shows how to read tokens from cookies and other sources, and how to prevent CSRF.
+//! - [`rejections`] lists the default responses, and shows how to replace them and how clients find the sign-in.
+//!
+//! Operation:
+//!
+//! - [`keys`] explains how public keys are fetched and refreshed, and how the crate behaves during outages.
+//! - [`deployment`] covers health checks, ECS, Lambda, container images, proxies and alerts.
+//!
+//! Other kinds of applications:
+//!
+//! - [`single_page_applications`] shows how a browser application gets, sends and refreshes tokens.
+//! - [`without_axum`] shows how to use the layers with tower, hyper, tonic and Lambda, and the verifier without a service.
+//!
+//! Testing and debugging:
+//!
+//! - [`testing`] shows how to test an application with valid and invalid tokens, without AWS.
+//! - [`troubleshooting`] lists the causes of unexpected responses and their fixes.
+//!
+//! Background:
+//!
+//! - [`migrating`] translates code from cognitojwt, Flask-AWSCognito, aws-jwt-verify, jwt-authorizer and jsonwebtoken.
+//! - [`security`] lists known attacks on token verification and the checks that stop them.
+//! - [`performance`] states what verifying a token costs, and how that was measured.
+//! - [`defaults`] lists every default and its reason.
 
 // Names of people and products are not code.
 #![allow(clippy::doc_markdown)]
 
+#[doc = include_str!("getting_started.md")]
+pub mod getting_started {}
+
 #[doc = include_str!("routes.md")]
 pub mod routes {}
 
-#[doc = include_str!("requests.md")]
-pub mod requests {}
+#[doc = include_str!("claims.md")]
+pub mod claims {}
 
-#[doc = include_str!("checks.md")]
-pub mod checks {}
+#[doc = include_str!("configuration.md")]
+pub mod configuration {}
 
-#[doc = include_str!("elsewhere.md")]
-pub mod elsewhere {}
+#[doc = include_str!("custom_checks.md")]
+pub mod custom_checks {}
+
+#[doc = include_str!("token_sources.md")]
+pub mod token_sources {}
+
+#[doc = include_str!("rejections.md")]
+pub mod rejections {}
 
 #[doc = include_str!("keys.md")]
 #[doc = concat!(
@@ -23,17 +67,29 @@ pub mod elsewhere {}
 )]
 pub mod keys {}
 
-#[doc = include_str!("security.md")]
-pub mod security {}
+#[doc = include_str!("deployment.md")]
+pub mod deployment {}
 
-#[doc = include_str!("performance.md")]
-pub mod performance {}
+#[doc = include_str!("single_page_applications.md")]
+pub mod single_page_applications {}
+
+#[doc = include_str!("without_axum.md")]
+pub mod without_axum {}
 
 #[doc = include_str!("testing.md")]
 pub mod testing {}
 
 #[doc = include_str!("troubleshooting.md")]
 pub mod troubleshooting {}
+
+#[doc = include_str!("migrating.md")]
+pub mod migrating {}
+
+#[doc = include_str!("security.md")]
+pub mod security {}
+
+#[doc = include_str!("performance.md")]
+pub mod performance {}
 
 #[doc = include_str!("defaults.md")]
 pub mod defaults {}

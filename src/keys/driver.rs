@@ -90,11 +90,6 @@ impl PoolKeys {
         }
     }
 
-    /// Returns the key that this encoded header is known to name, if there is one; see [`VerifyingKey::is_named_by`].
-    pub(crate) fn find_by_header(&self, header: &str) -> Option<Arc<VerifyingKey>> {
-        self.shared.keys.load().as_ref()?.set.find_by_header(header).map(Arc::clone)
-    }
-
     /// Returns `true` if the key with this serial is in use, so that the token cache may rely on it.
     pub(crate) fn holds(&self, serial: u64, now: SystemTime) -> bool {
         // First, because it can withdraw stale keys.
@@ -348,7 +343,7 @@ impl Shared {
 
     /// Takes the keys that the source knows without a fetch, if it does.
     fn preload(self: &Arc<Self>) {
-        let Some(document) = self.source.at_once() else { return };
+        let Some(document) = self.source.preloaded() else { return };
         match self.read(KeyUpdate::Changed(document)) {
             Ok(fresh) => drop(self.on(Input::Preloaded(fresh))),
             Err(error) => {

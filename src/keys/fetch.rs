@@ -1,73 +1,135 @@
-//! Keys over HTTPS.
+//! Key sets from a JWKS endpoint.
 
-use std::{borrow::Cow, error::Error, io, net::IpAddr, sync::OnceLock, time::Duration};
+use std::{borrow::Cow, error::Error, fmt, io, net::IpAddr, sync::OnceLock, time::Duration};
 
 use http::{
     HeaderMap, StatusCode,
     header::{ACCEPT, AGE, CACHE_CONTROL, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED},
 };
-use reqwest::{Client, Response, Url, redirect};
+use reqwest::{Certificate, Client, Proxy, Response, Url, redirect};
 
 use super::{FetchError, FetchErrorKind, KeyDocument, KeyFuture, KeySource, KeyUpdate, Validators, set::DOCUMENT_MAX};
 use crate::error::ConfigError;
 
-/// A JWKS endpoint: the default of every pool.
+/// Fetches keys from a JWKS endpoint. Every pool uses this source by default.
 ///
-/// TLS is verified with the host's certificate authorities. Redirects are not followed, no proxy is asked, nothing of any token is
-/// sent, and no connection is kept between two looks. Bring a [`Client`](Self::with_client) to change any of it.
-#[derive(Clone, Debug)]
+/// The endpoint's certificate is verified against the root certificates of the host. Redirects are not followed, proxy variables
+/// of the environment are ignored, and each fetch opens a new connection. A request contains nothing from any token.
+///
+/// To fetch keys with another HTTP client, use [`FnKeySource`](super::FnKeySource).
+///
+/// ```
+/// use axum_cognito::{UserPool, keys::HttpKeySource};
+///
+/// let keys = HttpKeySource::new("https://keys.internal.example/us-east-1_AbC123xyz/jwks.json")?
+///     .proxy("http://proxy.internal.example:3128")?;
+/// let pool = UserPool::new("us-east-1_AbC123xyz", "1example23456789")?.key_source(keys);
+/// # Ok::<(), axum_cognito::ConfigError>(())
+/// ```
+#[derive(Clone)]
 pub struct HttpKeySource {
     url: Url,
+    /// The URL without its query, for messages.
+    shown: String,
+    proxy: Option<Url>,
+    /// The root certificates to trust instead of those of the host.
+    roots: Option<Vec<Certificate>>,
     client: OnceLock<Client>,
 }
 
 impl HttpKeySource {
-    /// The endpoint at an `https` URL; plain `http` is allowed to loopback addresses, where emulators listen.
+    /// Creates a source for an `https` URL. Plain `http` is allowed for loopback addresses, so that emulators work.
+    ///
+    /// The URL may have a query. It is sent to the endpoint, but messages, logs and `status()` leave it out.
     ///
     /// # Errors
-    /// [`ConfigError::JwksUrl`] for other URLs.
+    /// Returns [`ConfigError::InvalidJwksUrl`] for any other URL, and for a URL with a user name, password or fragment.
     pub fn new(url: impl AsRef<str>) -> Result<Self, ConfigError> {
-        let parsed = parse(url.as_ref())?;
-        if parsed.scheme() == "http" && !is_loopback(&parsed) {
-            let reason = "plain HTTP to another host lets anybody in between forge keys: use `https`";
-            return Err(ConfigError::JwksUrl { value: url.as_ref().to_owned(), reason });
+        let source = Self::dangerous_http(url.as_ref())?;
+        if source.url.scheme() == "http" && !is_loopback(&source.url) {
+            let reason = "plain HTTP lets anyone on the network replace the keys: use `https`";
+            return Err(ConfigError::InvalidJwksUrl { value: source.shown, reason });
         }
-        Ok(Self { url: parsed, client: OnceLock::new() })
+        Ok(source)
     }
 
-    /// The endpoint at an `https` or `http` URL.
+    /// Creates a source for an `https` or `http` URL on any host.
     ///
-    /// **This loosens a check.** Whoever sits between the two hosts can replace the keys, and so forge any token. It is meant for
-    /// emulators in the private network of a test.
+    /// **This weakens a check.** Over plain HTTP, anyone between the two hosts can replace the keys and forge any token. Use it only
+    /// for an emulator in the private network of a test.
     ///
     /// # Errors
-    /// [`ConfigError::JwksUrl`] for other URLs.
-    pub fn over_plain_http(url: impl AsRef<str>) -> Result<Self, ConfigError> {
-        Ok(Self { url: parse(url.as_ref())?, client: OnceLock::new() })
+    /// Returns [`ConfigError::InvalidJwksUrl`] for any other URL, and for a URL with a user name, password or fragment.
+    pub fn dangerous_http(url: impl AsRef<str>) -> Result<Self, ConfigError> {
+        let url = parse(url.as_ref())?;
+        Ok(Self { shown: redact(url.as_str()), url, proxy: None, roots: None, client: OnceLock::new() })
     }
 
-    /// Fetches with a client of the application's: its proxy, its certificate authorities, its name resolution.
+    /// Sends requests through this HTTP proxy.
     ///
-    /// Build it with `redirect::Policy::none()`. An answer that came from another URL counts as a redirect and is not taken, since the
-    /// endpoint would choose who gives the keys; but a client that follows redirects has asked there.
-    #[must_use]
-    pub fn with_client(self, client: Client) -> Self {
-        Self { client: OnceLock::from(client), ..self }
+    /// The URL's scheme is `http` or `https`. A user name and password in the URL are sent to the proxy, and are never logged. The
+    /// variables `HTTPS_PROXY` and `NO_PROXY` have no effect on this source.
+    ///
+    /// # Errors
+    /// Returns [`ConfigError::InvalidProxyUrl`] if the URL is not an absolute `http` or `https` URL.
+    pub fn proxy(self, url: impl AsRef<str>) -> Result<Self, ConfigError> {
+        let error = || ConfigError::InvalidProxyUrl { value: redact(url.as_ref()) };
+        let proxy = Url::parse(url.as_ref()).map_err(|_| error())?;
+        if !matches!(proxy.scheme(), "http" | "https") || Proxy::all(proxy.clone()).is_err() {
+            return Err(error());
+        }
+        Ok(Self { proxy: Some(proxy), client: OnceLock::new(), ..self })
+    }
+
+    /// Trusts these root certificates instead of those of the host. `pem` is one certificate or a bundle in PEM format.
+    ///
+    /// Use it for a private certificate authority, or in an image without root certificates.
+    ///
+    /// # Errors
+    /// Returns [`ConfigError::InvalidRootCertificates`] if `pem` contains no certificate, or one that cannot be parsed.
+    pub fn root_certificates(self, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        let error = |reason| ConfigError::InvalidRootCertificates { reason };
+        let roots = Certificate::from_pem_bundle(pem.as_ref()).map_err(|_| error("it is not in PEM format"))?;
+        if roots.is_empty() {
+            return Err(error("it contains no certificate"));
+        }
+        // `from_pem_bundle` does not parse the certificates. The TLS client does.
+        let parsed = Client::builder().no_proxy().tls_certs_only(roots.clone()).build();
+        parsed.map_err(|_| error("a certificate cannot be parsed"))?;
+        Ok(Self { roots: Some(roots), client: OnceLock::new(), ..self })
     }
 
     fn client(&self) -> Result<&Client, FetchError> {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let client = Client::builder()
+        let client = self.build_client().map_err(|error| {
+            let message = "the TLS client could not be built: if this host has no CA certificates, install the package \
+                           `ca-certificates`, copy `/etc/ssl/certs/ca-certificates.crt` into the image, or set \
+                           `HttpKeySource::root_certificates`";
+            FetchError::new(FetchErrorKind::Tls, message).caused_by(error.without_url())
+        })?;
+        Ok(self.client.get_or_init(|| client))
+    }
+
+    fn build_client(&self) -> Result<Client, reqwest::Error> {
+        let mut builder = Client::builder()
             .user_agent(concat!("axum-cognito/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .no_proxy()
-            // Looks are minutes apart. A kept connection would be dead by then, and would outlive its runtime.
-            .pool_max_idle_per_host(0)
-            .build()
-            .map_err(|error| FetchError::new(FetchErrorKind::Tls, "no TLS client could be made").caused_by(error))?;
-        Ok(self.client.get_or_init(|| client))
+            // Fetches are minutes apart. A kept connection would be dead by then, and would outlive its runtime.
+            .pool_max_idle_per_host(0);
+        if let Some(proxy) = &self.proxy {
+            builder = builder.proxy(Proxy::all(proxy.clone())?);
+        }
+        // Without TLS, the host's root certificates are not loaded, because loading fails on a host that has none.
+        let uses_tls = [Some(&self.url), self.proxy.as_ref()].into_iter().flatten().any(|url| url.scheme() == "https");
+        match &self.roots {
+            Some(roots) => builder = builder.tls_certs_only(roots.clone()),
+            None if !uses_tls => builder = builder.tls_certs_only([]),
+            None => {}
+        }
+        builder.build()
     }
 
     async fn get(&self, known: &Validators) -> Result<KeyUpdate, FetchError> {
@@ -78,13 +140,7 @@ impl HttpKeySource {
         if let Some(date) = &known.last_modified {
             request = request.header(IF_MODIFIED_SINCE, date);
         }
-        let response = request.send().await.map_err(|error| tell_apart(error, "the endpoint could not be reached"))?;
-        if *response.url() != self.url {
-            return Err(FetchError::new(
-                FetchErrorKind::Redirect,
-                "the endpoint redirects, and the client has followed",
-            ));
-        }
+        let response = request.send().await.map_err(|error| fetch_error(error, "the endpoint could not be reached"))?;
         let max_age = max_age(response.headers());
         match response.status() {
             StatusCode::OK => {
@@ -94,15 +150,7 @@ impl HttpKeySource {
                 Ok(KeyUpdate::Changed(KeyDocument { max_age, ..document }))
             }
             StatusCode::NOT_MODIFIED if *known != Validators::default() => Ok(KeyUpdate::Unchanged { max_age }),
-            // A 304 that was not asked for moves nowhere, so it is told as any other odd status.
-            status if status.is_redirection() && status != StatusCode::NOT_MODIFIED => Err(FetchError::new(
-                FetchErrorKind::Redirect,
-                format!("the endpoint redirects (status {})", status.as_u16()),
-            )),
-            status => Err(FetchError::new(
-                FetchErrorKind::Status,
-                format!("the endpoint answered with status {}", status.as_u16()),
-            )),
+            status => Err(status_error(status)),
         }
     }
 }
@@ -113,12 +161,33 @@ impl KeySource for HttpKeySource {
     }
 
     fn describe(&self) -> Cow<'_, str> {
-        self.url.as_str().into()
+        self.shown.as_str().into()
+    }
+}
+
+/// Omits the URL's query and the proxy's password, which can be secret.
+impl fmt::Debug for HttpKeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpKeySource")
+            .field("url", &self.shown)
+            .field("proxy", &self.proxy.as_ref().map(|proxy| redact(proxy.as_str())))
+            .field("root_certificates", &self.roots.as_ref().map(Vec::len))
+            .finish_non_exhaustive()
+    }
+}
+
+/// An unrequested 304 redirects nowhere, so it counts as an unexpected status.
+fn status_error(status: StatusCode) -> FetchError {
+    let code = status.as_u16();
+    if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
+        FetchError::new(FetchErrorKind::Redirect, format!("the endpoint redirects (status {code})"))
+    } else {
+        FetchError::new(FetchErrorKind::Status, format!("the endpoint responded with status {code}"))
     }
 }
 
 fn parse(url: &str) -> Result<Url, ConfigError> {
-    let error = |reason| ConfigError::JwksUrl { value: url.to_owned(), reason };
+    let error = |reason| ConfigError::InvalidJwksUrl { value: redact(url), reason };
     let parsed = Url::parse(url).map_err(|_| error("expected an absolute `https` URL"))?;
     if !matches!(parsed.scheme(), "http" | "https") {
         return Err(error("expected an `https` URL"));
@@ -129,7 +198,19 @@ fn parse(url: &str) -> Result<Url, ConfigError> {
     Ok(parsed)
 }
 
-/// Whether a URL names this host, as far as its name or address tells.
+/// Replaces what can be secret in a URL, its user name, password, query and fragment, with `***`.
+///
+/// Works on text that is not a URL too, since messages about invalid settings show it.
+pub(crate) fn redact(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    // An unencoded `?`, `#` or `/` in a password makes the text before the last `@` ambiguous, so all of it goes.
+    let (secret, rest) = rest.rsplit_once('@').map_or(("", rest), |(_, rest)| ("***@", rest));
+    let (rest, cut) = rest.find(['?', '#']).map_or((rest, ""), |at| (&rest[..at], "?***"));
+    let separator = if scheme.is_empty() { "" } else { "://" };
+    format!("{scheme}{separator}{secret}{rest}{cut}")
+}
+
+/// Returns `true` if a URL's host is `localhost` or a loopback address.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     url.host_str().is_some_and(|host| {
         let address = host.trim_start_matches('[').trim_end_matches(']');
@@ -137,7 +218,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     })
 }
 
-/// Reads the body up to the bound, whatever `Content-Length` says.
+/// Reads at most [`DOCUMENT_MAX`] bytes of the body. `Content-Length` is not trusted.
 async fn read(mut response: Response) -> Result<Vec<u8>, FetchError> {
     let mut body = Vec::new();
     loop {
@@ -147,13 +228,13 @@ async fn read(mut response: Response) -> Result<Vec<u8>, FetchError> {
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(body),
-            Err(error) => return Err(tell_apart(error, "the answer broke off")),
+            Err(error) => return Err(fetch_error(error, "the response broke off")),
         }
     }
 }
 
-/// `max-age` of `Cache-Control`, less the `Age` that the answer has already (RFC 9111 §4.2). An answer that must not be stored or
-/// reused is as old as can be.
+/// Returns the remaining freshness: `max-age` of `Cache-Control` minus `Age` (RFC 9111 §4.2). It is zero for `no-store` and
+/// `no-cache`.
 fn max_age(headers: &HeaderMap) -> Option<Duration> {
     let directives = || {
         let values = headers.get_all(CACHE_CONTROL).into_iter().filter_map(|value| value.to_str().ok());
@@ -171,7 +252,7 @@ fn max_age(headers: &HeaderMap) -> Option<Duration> {
         .map(|seconds| Duration::from_secs(seconds.saturating_sub(age)))
 }
 
-fn tell_apart(error: reqwest::Error, message: &'static str) -> FetchError {
+fn fetch_error(error: reqwest::Error, message: &'static str) -> FetchError {
     let kind = if error.is_timeout() {
         FetchErrorKind::Timeout
     } else if error.is_redirect() {
@@ -184,8 +265,8 @@ fn tell_apart(error: reqwest::Error, message: &'static str) -> FetchError {
     FetchError::new(kind, message).caused_by(error.without_url())
 }
 
-/// A handshake that fails comes as an I/O error of one of these kinds, a connection that fails never does. It may be wrapped in another
-/// I/O error, whose `source` passes over what it wraps.
+/// A failed handshake is an I/O error of one of two kinds, and a failed connection never is. The error may be wrapped in another I/O
+/// error, whose `source` skips the wrapped error.
 fn is_tls(error: &reqwest::Error) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -200,11 +281,12 @@ fn is_tls(error: &reqwest::Error) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
     #[test]
-    fn plain_http_stays_on_this_host() {
+    fn plain_http_is_allowed_for_loopback_only() {
         for url in [
             "https://a.test/k",
             "http://127.0.0.1:1/k",
@@ -229,16 +311,16 @@ mod tests {
             "http://[::2]/k",
         ] {
             assert!(
-                matches!(HttpKeySource::new(url), Err(ConfigError::JwksUrl { value, .. }) if value == url),
+                matches!(HttpKeySource::new(url), Err(ConfigError::InvalidJwksUrl { value, .. }) if value == redact(url)),
                 "{url}"
             );
         }
-        assert!(HttpKeySource::over_plain_http("http://a.test/k").is_ok());
-        assert!(HttpKeySource::over_plain_http("ftp://a.test/k").is_err());
+        assert!(HttpKeySource::dangerous_http("http://a.test/k").is_ok());
+        assert!(HttpKeySource::dangerous_http("ftp://a.test/k").is_err());
     }
 
     #[test]
-    fn cache_control_is_read() {
+    fn freshness_follows_cache_control_and_age() {
         let max_age_of = |lines: &[(&'static str, &'static str)]| {
             let mut headers = HeaderMap::new();
             for (name, value) in lines {
@@ -258,6 +340,54 @@ mod tests {
             (&[("cache-control", "s-maxage=9")], None),
         ] {
             assert_eq!(max_age_of(lines), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn credentials_and_queries_are_redacted() {
+        for (url, shown) in [
+            ("https://a.test/k", "https://a.test/k"),
+            ("https://a.test/k?sig=secret", "https://a.test/k?***"),
+            ("https://a.test/k#secret", "https://a.test/k?***"),
+            ("https://secret@a.test/k", "https://***@a.test/k"),
+            ("http://user:secret@a.test:3128", "http://***@a.test:3128"),
+            ("http://user:sec?ret@a.test/k?secret", "http://***@a.test/k?***"),
+            ("http://user:sec/@#ret@a.test/k", "http://***@a.test/k"),
+            ("user:secret@a.test", "***@a.test"),
+            ("a.test?secret", "a.test?***"),
+            ("", ""),
+        ] {
+            assert_eq!(redact(url), shown);
+        }
+    }
+
+    #[test]
+    fn secrets_in_urls_appear_in_no_message() {
+        let source =
+            HttpKeySource::new("https://a.test/k?sig=secret").and_then(|it| it.proxy("http://u:secret@p.test"));
+        let source = source.unwrap();
+        assert_eq!(source.describe(), "https://a.test/k?***");
+        let debug = format!("{source:?}");
+        assert!(debug.contains("http://***@p.test") && !debug.contains("secret"), "{debug}");
+        for error in [
+            HttpKeySource::new("http://a.test/k?sig=secret").unwrap_err(),
+            HttpKeySource::new("https://u:secret@a.test/k").unwrap_err(),
+            HttpKeySource::new("https://a.test/k#secret").unwrap_err(),
+            HttpKeySource::new("u:secret@a.test/k").unwrap_err(),
+            source.clone().proxy("socks5://u:secret@p.test").unwrap_err(),
+            source.proxy("u:secret@p.test").unwrap_err(),
+        ] {
+            assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn root_certificates_are_parsed_at_once() {
+        let invalid = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let unfinished = "-----BEGIN CERTIFICATE-----\nAAAA\n";
+        for pem in ["", "text", invalid, unfinished] {
+            let error = HttpKeySource::new("https://a.test/k").unwrap().root_certificates(pem).unwrap_err();
+            assert!(matches!(error, ConfigError::InvalidRootCertificates { .. }), "{pem:?}: {error}");
         }
     }
 }

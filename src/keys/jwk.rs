@@ -6,10 +6,10 @@
 use std::fmt;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde::{Deserialize, de::IgnoredAny};
 
 use super::{FetchError, FetchErrorKind};
+use crate::json;
 
 /// The sizes of RSA modulus that are accepted, in bits. Below 2048 RFC 7518 §3.3 forbids it for RS256; above 4096 a verification
 /// costs so much that a hostile key set could be used to burn the host's time, and Cognito has 2048.
@@ -88,12 +88,6 @@ impl fmt::Display for SkipReason {
 }
 
 #[derive(Deserialize)]
-struct Document<'d> {
-    #[serde(borrow)]
-    keys: &'d RawValue,
-}
-
-#[derive(Deserialize)]
 struct Jwk {
     kty: Option<String>,
     kid: Option<String>,
@@ -111,17 +105,17 @@ type Judged = Result<RsaJwk, (Option<String>, SkipReason)>;
 /// The keys of a document, each by itself.
 pub(crate) fn parse(document: &[u8]) -> Result<Vec<Judged>, FetchError> {
     let no_keys = |message| FetchError::new(FetchErrorKind::NoKeys, message);
-    let json: &RawValue = serde_json::from_slice(document)
-        .map_err(|error| FetchError::new(FetchErrorKind::NotJson, "the document is not JSON").caused_by(error))?;
-    // An array would do for serde, as the members in their order.
-    if !json.get().starts_with('{') {
-        return Err(no_keys("the document is not a JSON object"));
+    let not_json = || FetchError::new(FetchErrorKind::NotJson, "the document is not JSON");
+    let document = str::from_utf8(document).map_err(|error| not_json().caused_by(error))?;
+    serde_json::from_str::<IgnoredAny>(document).map_err(|error| not_json().caused_by(error))?;
+    // No cause says what is there instead, since that could be all of the document.
+    let members = json::members(document).ok_or_else(|| no_keys("the document is not a JSON object"))?;
+    let mut lists = members.iter().filter(|(name, _)| name == "keys").map(|(_, value)| *value);
+    let keys = lists.next().ok_or_else(|| no_keys("the document is not a key set: it has no member `keys`"))?;
+    if lists.next().is_some() {
+        return Err(no_keys("the document is not a key set: it has two members `keys`"));
     }
-    let document: Document<'_> =
-        serde_json::from_str(json.get()).map_err(|error| no_keys("the document is not a key set").caused_by(error))?;
-    // Without the cause, which would tell what is there instead, all of it.
-    let keys: Vec<&RawValue> =
-        serde_json::from_str(document.keys.get()).map_err(|_| no_keys("the member `keys` is not an array"))?;
+    let keys = json::elements(keys).ok_or_else(|| no_keys("the member `keys` is not an array"))?;
     if keys.is_empty() {
         return Err(no_keys("the key set is empty"));
     }
@@ -129,7 +123,7 @@ pub(crate) fn parse(document: &[u8]) -> Result<Vec<Judged>, FetchError> {
         let message = format!("the key set has {} keys, more than {KEYS_MAX}", keys.len());
         return Err(FetchError::new(FetchErrorKind::TooManyKeys, message));
     }
-    Ok(keys.into_iter().map(|key| parse_key(key.get())).collect())
+    Ok(keys.into_iter().map(parse_key).collect())
 }
 
 fn parse_key(json: &str) -> Result<RsaJwk, (Option<String>, SkipReason)> {

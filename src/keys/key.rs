@@ -1,9 +1,6 @@
 //! One public key, and what it proves.
 
-use std::sync::{
-    OnceLock,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::{
     rsa::PublicKeyComponents,
@@ -16,7 +13,7 @@ use crate::{
     claims::ClaimSet,
     error::{VerifyError, VerifyErrorKind},
     jwt::UnverifiedToken,
-    step::VerifyStep,
+    step::VerificationStep,
 };
 
 /// The longest signature in bytes: that of an RSA key of 4096 bits, the largest that is accepted.
@@ -27,9 +24,6 @@ pub(crate) struct VerifyingKey {
     components: RsaJwk,
     serial: u64,
     public: ParsedPublicKey,
-    /// The encoded header of the first token that this key verified. An issuer writes the same header for every token of a key, so those to
-    /// come need not be decoded to know that they name this key and RS256.
-    header: OnceLock<Box<str>>,
 }
 
 impl VerifyingKey {
@@ -39,7 +33,7 @@ impl VerifyingKey {
         match (PublicKeyComponents { n, e }).to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256) {
             Ok(public) => {
                 let serial = SERIALS.fetch_add(1, Ordering::Relaxed);
-                Ok(Self { public, serial, components, header: OnceLock::new() })
+                Ok(Self { public, serial, components })
             }
             Err(_) => Err((Some(components.key_id), SkipReason::Modulus)),
         }
@@ -47,11 +41,6 @@ impl VerifyingKey {
 
     pub(crate) fn key_id(&self) -> &str {
         &self.components.key_id
-    }
-
-    /// Whether this encoded header is, to the letter, one that was read in full before and named this key.
-    pub(crate) fn is_named_by(&self, header: &str) -> bool {
-        self.header.get().is_some_and(|known| **known == *header)
     }
 
     /// A number that no other key of this process has: another key under the same `kid` has another serial.
@@ -75,22 +64,18 @@ impl VerifyingKey {
         let mut buffer = [0; SIGNATURE_MAX];
         let signature = read_signature(token.signature, &mut buffer)?;
         match self.public.verify_sig(token.signing_input, signature) {
-            Ok(()) => {
-                // INVARIANT: the token was looked up by its key id, so its header names this key.
-                self.header.get_or_init(|| token.header.into());
-                Ok(Signed { claims: token.claims, key_serial: self.serial })
-            }
-            Err(_) => Err(VerifyError::new(VerifyErrorKind::Signature, "the signature is not the key's")),
+            Ok(()) => Ok(Signed { claims: token.claims, key_serial: self.serial }),
+            Err(_) => Err(VerifyError::new(VerifyErrorKind::InvalidSignature, "the signature is not the key's")),
         }
     }
 }
 
 fn read_signature<'b>(encoded: &str, buffer: &'b mut [u8; SIGNATURE_MAX]) -> Result<&'b [u8], VerifyError> {
     if encoded.len() > (SIGNATURE_MAX * 4).div_ceil(3) {
-        return Err(VerifyError::new(VerifyErrorKind::Signature, "the signature is too long"));
+        return Err(VerifyError::new(VerifyErrorKind::InvalidSignature, "the signature is too long"));
     }
     let length = base64url::decode(encoded, buffer)
-        .ok_or_else(|| VerifyError::malformed(VerifyStep::Signature, "the signature is not base64url"))?;
+        .ok_or_else(|| VerifyError::malformed(VerificationStep::Signature, "the signature is not base64url"))?;
     Ok(&buffer[..length])
 }
 

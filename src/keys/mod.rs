@@ -27,12 +27,14 @@ mod state;
 mod status;
 mod timers;
 
+pub use jsonwebtoken::jwk::JwkSet;
+
 pub use error::{FetchError, FetchErrorKind, KeysError};
 pub use fetch::HttpKeySource;
 pub use file::FileKeySource;
 pub use jwk::SkipReason;
-pub use source::{KeyDocument, KeyFuture, KeySource, KeyUpdate, StaticKeySource, Validators};
-pub use status::{KeyFailure, PoolStatus, SkippedKey, Status};
+pub use source::{FnKeySource, KeyDocument, KeyFuture, KeySource, KeyUpdate, StaticKeySource, Validators};
+pub use status::{KeyFailure, KeyStatus, PoolStatus, SkippedKey, TokenStatus};
 pub(crate) use {
     driver::{PoolKeys, Waited},
     fetch::is_loopback,

@@ -62,12 +62,6 @@ impl KeySet {
         self.keys.binary_search_by(|key| key.key_id().cmp(key_id)).ok().map(|at| &self.keys[at])
     }
 
-    /// The key that this encoded header is known to name. Only among the first few: Cognito has two, and a large set is not to be walked through
-    /// for every token.
-    pub(crate) fn find_by_header(&self, header: &str) -> Option<&Arc<VerifyingKey>> {
-        self.keys.iter().take(4).find(|key| key.is_named_by(header))
-    }
-
     /// Whether the key with this serial is still in the set.
     pub(crate) fn holds(&self, serial: u64) -> bool {
         self.keys.iter().any(|key| key.serial() == serial)

@@ -1,24 +1,25 @@
-//! The seam where keys come in: an endpoint, a file, a fixed set, or anything of the application's.
+//! The interface of key sources, and the sources that need no I/O of this crate: a fixed key set and an async closure.
 
-use std::{borrow::Cow, future, pin::Pin, time::Duration};
+use std::{borrow::Cow, error::Error, fmt, future, pin::Pin, time::Duration};
 
 use bytes::Bytes;
 use jsonwebtoken::jwk::JwkSet;
 
-use super::{FetchError, set::KeySet};
+use super::{FetchError, FetchErrorKind, set::KeySet};
 use crate::error::ConfigError;
 
-/// Where the keys of a user pool come from.
+/// Provides the keys of a user pool.
 ///
-/// The crate asks for the document, on its own schedule and never twice at a time, except that while there are no keys it asks again every
-/// 0.6 seconds, beside those that have not answered. Everything else (parsing, keeping good keys, backing off) is done for the source.
-/// Bring one to fetch with an HTTP client, proxy or certificate authority of your own, or from a bucket or a secret store.
+/// The crate decides when to fetch the document. It parses the keys, keeps the last good ones, and retries after a failure.
+///
+/// An async closure is enough for most sources: see [`FnKeySource`]. Implement this trait to use validators or to provide keys
+/// without I/O.
 ///
 /// ```
 /// use axum_cognito::{UserPool, Verifier, keys::{KeyDocument, KeyFuture, KeySource, KeyUpdate, Validators}};
 /// use std::borrow::Cow;
 ///
-/// /// Keys that the deployment passes in.
+/// /// Keys that come with the deployment.
 /// struct Deployed(String);
 ///
 /// impl KeySource for Deployed {
@@ -36,71 +37,71 @@ use crate::error::ConfigError;
 /// let pool = UserPool::new(fake.id().as_str(), fake.client_id())?.key_source(Deployed(fake.jwks_json()));
 /// let verifier = Verifier::new(pool);
 /// verifier.ready().await?;
-/// assert!(verifier.check(&fake.access_token("alice").mint()).is_ok());
+/// assert!(verifier.check(&fake.access_token("alice").sign()).is_ok());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait KeySource: Send + Sync + 'static {
-    /// Gets the document. `known` says which version is there already, so that the source can answer
+    /// Fetches the document. `known` identifies the version that the verifier has, so that the source can return
     /// [`Unchanged`](KeyUpdate::Unchanged).
     ///
-    /// The future is dropped when the fetch timeout has passed. It need not bound itself.
+    /// The future is dropped after the fetch timeout, so it needs no time limit of its own.
     fn fetch<'s>(&'s self, known: &'s Validators) -> KeyFuture<'s>;
 
-    /// Where the keys come from, for messages to the operator: a URL, a path.
+    /// Returns where the keys come from, such as a URL or a path. It appears in logs and `status()`, so leave secrets out.
     fn describe(&self) -> Cow<'_, str>;
 
-    /// The document, if it is known without any I/O. Then the verifier has keys from its first moment.
+    /// Returns the document if it is known without any I/O. The verifier then has keys as soon as it is built.
     ///
-    /// A document with a `max_age` of [`Duration::MAX`] never changes: no fetch follows, its keys do not become stale, and no request waits.
-    fn at_once(&self) -> Option<KeyDocument> {
+    /// A document with a `max_age` of [`Duration::MAX`] never changes: no fetch follows, its keys never become stale, and no request waits.
+    fn preloaded(&self) -> Option<KeyDocument> {
         None
     }
 }
 
-/// What [`KeySource::fetch`] returns.
+/// The future that [`KeySource::fetch`] returns.
 pub type KeyFuture<'s> = Pin<Box<dyn Future<Output = Result<KeyUpdate, FetchError>> + Send + 's>>;
 
-/// A source's answer.
+/// The result of a successful fetch.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum KeyUpdate {
-    /// The document that is there already is still the newest.
+    /// The document has not changed since the version that `known` identifies.
     Unchanged {
-        /// For how long it may be kept, where the source says so.
+        /// How long the document stays fresh, if the source says so.
         max_age: Option<Duration>,
     },
-    /// A document to take the keys from.
+    /// A new document.
     Changed(KeyDocument),
 }
 
-/// A JWKS document as a source found it.
+/// A JWKS document from a key source.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct KeyDocument {
-    /// The JSON, at most 256 KiB of it.
+    /// The JSON text, at most 256 KiB.
     pub json: Bytes,
-    /// What to ask with next time.
+    /// The validators to send with the next fetch.
     pub validators: Validators,
-    /// For how long it may be kept, where the source says so.
+    /// How long the document stays fresh, if the source says so.
     pub max_age: Option<Duration>,
 }
 
 impl KeyDocument {
-    /// A document without validators and age.
+    /// Creates a document without validators and `max_age`.
     pub fn new(json: impl Into<Bytes>) -> Self {
         Self { json: json.into(), validators: Validators::default(), max_age: None }
     }
 
-    /// Adds the validators of this version.
+    /// Sets the validators of this version.
     #[must_use]
     pub fn with_validators(mut self, validators: Validators) -> Self {
         self.validators = validators;
         self
     }
 
-    /// Adds for how long the document may be kept.
+    /// Sets how long the document stays fresh.
     #[must_use]
     pub fn with_max_age(mut self, max_age: Duration) -> Self {
         self.max_age = Some(max_age);
@@ -108,30 +109,56 @@ impl KeyDocument {
     }
 }
 
-/// What tells one version of a document from another (RFC 9110 §8.8).
+impl From<String> for KeyDocument {
+    fn from(json: String) -> Self {
+        Self::new(json)
+    }
+}
+
+impl From<Vec<u8>> for KeyDocument {
+    fn from(json: Vec<u8>) -> Self {
+        Self::new(json)
+    }
+}
+
+impl From<Bytes> for KeyDocument {
+    fn from(json: Bytes) -> Self {
+        Self::new(json)
+    }
+}
+
+/// Identifies a version of a document (RFC 9110 §8.8).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Validators {
-    /// The `ETag` header, as it came.
+    /// The `ETag` header, unchanged.
     pub etag: Option<String>,
-    /// The `Last-Modified` header, as it came.
+    /// The `Last-Modified` header, unchanged.
     pub last_modified: Option<String>,
 }
 
-/// A key set that is known when the program starts; see [`UserPool::jwks`](crate::UserPool::jwks).
+/// Provides a fixed key set. See [`UserPool::jwks`](crate::UserPool::jwks) and [`UserPool::jwks_json`](crate::UserPool::jwks_json).
 #[derive(Clone, Debug)]
 pub struct StaticKeySource(Bytes);
 
 impl StaticKeySource {
-    /// Takes the keys out of a set.
+    /// Creates a source from a parsed key set.
     ///
     /// # Errors
-    /// [`ConfigError::Jwks`] if no RSA key of it could verify a token.
-    pub fn new(keys: &JwkSet) -> Result<Self, ConfigError> {
-        let error = |reason| ConfigError::Jwks { reason };
-        let json = serde_json::to_vec(keys).map_err(|problem| error(problem.to_string()))?;
-        KeySet::parse(&json, None).map_err(|problem| error(problem.to_string()))?;
-        Ok(Self(json.into()))
+    /// Returns [`ConfigError::InvalidJwks`] if the set contains no RSA key that could verify a token.
+    pub(crate) fn new(keys: &JwkSet) -> Result<Self, ConfigError> {
+        let json = serde_json::to_vec(keys).map_err(|error| ConfigError::InvalidJwks { reason: error.to_string() })?;
+        Self::from_json(json)
+    }
+
+    /// Creates a source from the text of a JWKS document.
+    ///
+    /// # Errors
+    /// Returns [`ConfigError::InvalidJwks`] if the document is not a key set, or contains no RSA key that could verify a token.
+    pub fn from_json(json: impl Into<Bytes>) -> Result<Self, ConfigError> {
+        let json = json.into();
+        KeySet::parse(&json, None).map_err(|error| ConfigError::InvalidJwks { reason: error.to_string() })?;
+        Ok(Self(json))
     }
 }
 
@@ -144,7 +171,83 @@ impl KeySource for StaticKeySource {
         "a static key set".into()
     }
 
-    fn at_once(&self) -> Option<KeyDocument> {
+    fn preloaded(&self) -> Option<KeyDocument> {
         Some(KeyDocument::new(self.0.clone()).with_max_age(Duration::MAX))
+    }
+}
+
+/// Fetches keys with an async closure: with another HTTP client, from a bucket, or from a secret store.
+///
+/// The closure returns the JWKS document as a `String`, `Vec<u8>`, [`Bytes`] or [`KeyDocument`]. Its error can be any error type. A
+/// [`FetchError`] keeps its kind, and any other error counts as [`FetchErrorKind::Other`].
+///
+/// The errors of some HTTP clients contain the URL. Remove secrets from them, because they appear in logs and `status()`.
+///
+/// ```
+/// use axum_cognito::{UserPool, Verifier, keys::FnKeySource};
+///
+/// # let fake = axum_cognito::testing::FakeUserPool::new();
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// # let path = std::env::temp_dir().join(format!("axum-cognito-fn-{}.json", std::process::id()));
+/// # std::fs::write(&path, fake.jwks_json())?;
+/// let keys = FnKeySource::new("the shared volume", move || tokio::fs::read(path.clone()));
+/// let pool = UserPool::new(fake.id().as_str(), fake.client_id())?.key_source(keys);
+/// let verifier = Verifier::new(pool);
+/// verifier.ready().await?;
+/// assert!(verifier.check(&fake.access_token("alice").sign()).is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct FnKeySource<F> {
+    description: Cow<'static, str>,
+    fetch: F,
+}
+
+impl<F> FnKeySource<F> {
+    /// Creates a source from a closure. `description` says where the keys come from, for logs and `status()`.
+    pub fn new<Fut, D, E>(description: impl Into<Cow<'static, str>>, fetch: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<D, E>> + Send,
+        D: Into<KeyDocument>,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        Self { description: description.into(), fetch }
+    }
+}
+
+impl<F, Fut, D, E> KeySource for FnKeySource<F>
+where
+    F: Fn() -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<D, E>> + Send,
+    D: Into<KeyDocument>,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    fn fetch<'s>(&'s self, _: &'s Validators) -> KeyFuture<'s> {
+        Box::pin(async {
+            match (self.fetch)().await {
+                Ok(document) => Ok(KeyUpdate::Changed(document.into())),
+                Err(error) => Err(fetch_error(error.into())),
+            }
+        })
+    }
+
+    fn describe(&self) -> Cow<'_, str> {
+        Cow::Borrowed(&self.description)
+    }
+}
+
+fn fetch_error(error: Box<dyn Error + Send + Sync>) -> FetchError {
+    match error.downcast::<FetchError>() {
+        Ok(error) => *error,
+        Err(error) => FetchError::new(FetchErrorKind::Other, "the key source failed").caused_by(error),
+    }
+}
+
+impl<F> fmt::Debug for FnKeySource<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FnKeySource").field("description", &self.description).finish_non_exhaustive()
     }
 }

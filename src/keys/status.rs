@@ -1,83 +1,100 @@
-//! What an operator wants to know about the keys.
+//! The state of a verifier's keys, for operators.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
 
 use serde::{Serialize, Serializer};
 
 use super::{FetchErrorKind, jwk::SkipReason};
-use crate::policy::unix_seconds;
+use crate::time::unix_seconds;
 
-/// The state of all key sets of a verifier; from [`Verifier::status`](crate::Verifier::status).
+/// The state of a verifier's keys. [`Verifier::status`](crate::Verifier::status) returns it.
 ///
-/// Serializes to JSON for a readiness endpoint: times as Unix seconds, durations in seconds. There is nothing secret in it.
+/// It serializes to JSON for a readiness endpoint: points in time as Unix seconds, durations in seconds. It contains no secrets.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
-pub struct Status {
-    /// Whether every pool has keys that are trusted.
+pub struct KeyStatus {
+    /// `true` if every pool is ready.
     pub ready: bool,
-    /// The pools, in the order of their configuration.
+    /// The pools in the order of their configuration.
     pub pools: Vec<PoolStatus>,
+    /// What became of the tokens so far.
+    pub tokens: TokenStatus,
 }
 
-impl Status {
-    /// Whether every pool has keys that are trusted, so that no token has to be answered with 503.
+impl KeyStatus {
+    /// Returns `true` if every pool has keys that are not stale, so that no token needs a 503.
     pub fn is_ready(&self) -> bool {
         self.ready
     }
+}
+
+/// What became of the tokens that a verifier has checked since it was built.
+///
+/// A service whose configuration rejects every token has ready keys, `any_accepted: false`, and one reason that grows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct TokenStatus {
+    /// `true` if at least one token was accepted.
+    pub any_accepted: bool,
+    /// The number of rejected tokens by [`VerifyErrorKind::as_str`](crate::VerifyErrorKind::as_str). Kinds that never occurred are absent.
+    pub rejected: BTreeMap<&'static str, u64>,
 }
 
 /// The state of one pool's keys.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct PoolStatus {
-    /// The user pool's id.
+    /// The user pool id.
     pub pool: String,
-    /// Where the keys come from.
+    /// Where the keys come from: a URL without its query, a path, or the description of a key source.
     pub key_source: String,
-    /// Whether there are keys, and young enough to be trusted.
+    /// `true` if there are keys and they are not stale.
     pub ready: bool,
-    /// The ids of the keys in use. Public, as the keys are.
+    /// The ids of the keys in use. They are public.
     pub key_ids: Vec<String>,
-    /// Keys of the last document that are not used, and why.
+    /// The unusable keys in the last document.
     pub skipped: Vec<SkippedKey>,
-    /// How old the keys are: the time since the last good look.
+    /// The time since the last successful fetch.
     #[serde(rename = "age_seconds", serialize_with = "seconds")]
     pub age: Option<Duration>,
-    /// When a look succeeded last.
+    /// The time of the last successful fetch.
     #[serde(serialize_with = "unix")]
     pub last_success: Option<SystemTime>,
-    /// The last look that failed, also when others have succeeded since.
+    /// The last failed fetch, even if later ones succeeded.
     pub last_failure: Option<KeyFailure>,
-    /// Failed looks since the last good one.
+    /// The number of failed fetches since the last successful one.
     pub consecutive_failures: u32,
-    /// The time until the next scheduled look; zero when it is due or under way.
+    /// The time until the next scheduled fetch. Zero if it is due or in flight.
     #[serde(rename = "next_refresh_in_seconds", serialize_with = "seconds")]
     pub next_refresh_in: Option<Duration>,
-    /// Looks for keys that have ended since the start, good and bad.
+    /// The number of completed fetches since the start, successful or not.
     pub fetches: u64,
 }
 
-/// A look for keys that failed.
+/// A failed key fetch.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct KeyFailure {
-    /// When it ended.
+    /// When the fetch ended.
     #[serde(serialize_with = "unix_always")]
     pub at: SystemTime,
-    /// What went wrong.
+    /// The kind of failure.
     #[serde(serialize_with = "kind")]
     pub kind: FetchErrorKind,
-    /// The same in words, with the chain of causes.
+    /// The error message with its chain of causes.
     pub message: String,
 }
 
-/// A key of a document that is not used.
+/// An unusable key in a document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SkippedKey {
-    /// Its `kid`, if it has one.
+    /// The key's `kid`, if it has one.
     pub key_id: Option<String>,
-    /// Why it is not used.
+    /// Why the key is unusable.
     #[serde(serialize_with = "reason")]
     pub reason: SkipReason,
 }

@@ -1,22 +1,22 @@
-//! The one bearer token of an `Authorization` header, and what one is made of.
+//! The `Authorization` header, and the syntax of a token.
 
-use http::{HeaderMap, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
-/// What stands behind the scheme in `Authorization: Bearer <token>` (RFC 6750 §2.1): one token, if its [`token`](Self::token) is one.
+use crate::token_source::is_tchar;
+
+/// The bytes that a token source contains. They are a token only if [`token`](Self::token) returns one.
 #[derive(Clone, Copy)]
 pub(super) struct Credentials<'r>(&'r [u8]);
 
-/// Finds the credentials of a request.
+/// Finds the credentials in `Authorization: Bearer <token>` (RFC 6750 §2.1).
 ///
-/// A request without the header, or with another scheme, presents no token: it is anonymous. What cannot be read in exactly one way is
-/// an error, with the reason for the operator: two headers, no token behind the scheme, or more than one.
+/// A request without the header, or with another scheme, is anonymous.
+///
+/// # Errors
+/// The reason, for the operator, if the header can be read in more than one way: two headers, no token after the
+/// scheme, or more than one.
 pub(super) fn credentials(headers: &HeaderMap) -> Result<Option<Credentials<'_>>, &'static str> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        return Err("more than one Authorization header");
-    }
-    let value = value.as_bytes();
+    let Some(value) = single_value(headers)? else { return Ok(None) };
     let (scheme, rest) = value.split_at(value.iter().position(|byte| !is_tchar(*byte)).unwrap_or(value.len()));
     // RFC 9110 §11.1: schemes are case-insensitive.
     if !scheme.eq_ignore_ascii_case(b"Bearer") {
@@ -31,28 +31,52 @@ pub(super) fn credentials(headers: &HeaderMap) -> Result<Option<Credentials<'_>>
     }
 }
 
+/// Finds a token that is the whole `Authorization` value: one b64token with exactly two dots, as in a JWT.
+///
+/// Values with a scheme do not match. A scheme is followed by a space, which a b64token cannot contain, and the
+/// registered schemes have no dots.
+pub(super) fn without_scheme(headers: &HeaderMap) -> Result<Option<Credentials<'_>>, &'static str> {
+    let is_jwt = |value: &&[u8]| value.split(|byte| *byte == b'.').count() == 3 && is_b64token(value);
+    Ok(single_value(headers)?.filter(is_jwt).map(Credentials))
+}
+
+/// Logs why a request is anonymous although it has a token.
+pub(super) fn log_missing_scheme(headers: &HeaderMap) {
+    if matches!(without_scheme(headers), Ok(Some(_))) {
+        tracing::debug!(
+            "the request counts as anonymous because it has a token in an Authorization header without a scheme: \
+             send `Authorization: Bearer <token>`, or add `TokenSource::authorization_without_scheme()`"
+        );
+    }
+}
+
+fn single_value(headers: &HeaderMap) -> Result<Option<&[u8]>, &'static str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    match (values.next(), values.next()) {
+        (Some(_), Some(_)) => Err("more than one Authorization header"),
+        (value, _) => Ok(value.map(HeaderValue::as_bytes)),
+    }
+}
+
 impl<'r> Credentials<'r> {
-    /// What stands in another place than behind the scheme.
-    pub(super) fn of(bytes: &'r [u8]) -> Self {
+    pub(super) fn new(bytes: &'r [u8]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes as they came. Whether they are a token is open.
+    /// Returns the bytes, which may not be a token.
     pub(super) fn bytes(self) -> &'r [u8] {
         self.0
     }
 
-    /// The token, if it is exactly one.
+    /// Returns the token.
+    ///
+    /// # Errors
+    /// The reason, for the operator, if the bytes are not exactly one `b64token`.
     pub(super) fn token(self) -> Result<&'r str, &'static str> {
         const REASON: &str = "the credentials are not one token";
-        // A b64token is ASCII, so the second cannot fail.
+        // INVARIANT: a b64token is ASCII, so the conversion succeeds.
         if is_b64token(self.0) { str::from_utf8(self.0).map_err(|_| REASON) } else { Err(REASON) }
     }
-}
-
-/// `tchar` of RFC 9110 §5.6.2, of which a scheme's name is made.
-pub(super) fn is_tchar(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// `b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`
@@ -62,9 +86,10 @@ fn is_b64token(token: &[u8]) -> bool {
     !body.is_empty() && body.iter().all(|byte| B64TOKEN[usize::from(*byte)])
 }
 
-/// Which bytes may stand in a b64token. A table, since every byte of every token passes here.
+/// The bytes that a b64token may contain. A table is faster than ranges, and this check reads every byte of every
+/// token.
 const B64TOKEN: [bool; 256] = {
-    const OTHERS: &[u8] = b"-._~+/";
+    const PUNCTUATION: &[u8] = b"-._~+/";
     let mut table = [false; 256];
     let mut byte = 0;
     while byte < 256 {
@@ -74,8 +99,8 @@ const B64TOKEN: [bool; 256] = {
         byte += 1;
     }
     let mut index = 0;
-    while index < OTHERS.len() {
-        table[OTHERS[index] as usize] = true;
+    while index < PUNCTUATION.len() {
+        table[PUNCTUATION[index] as usize] = true;
         index += 1;
     }
     table
@@ -83,11 +108,9 @@ const B64TOKEN: [bool; 256] = {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
-    fn of(values: &[&[u8]]) -> Result<Option<String>, &'static str> {
+    fn token_in(values: &[&[u8]]) -> Result<Option<String>, &'static str> {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(AUTHORIZATION, HeaderValue::from_bytes(value).unwrap());
@@ -99,25 +122,25 @@ mod tests {
     }
 
     #[test]
-    fn one_token_is_found_in_every_spelling_of_the_scheme() {
+    fn scheme_is_case_insensitive() {
         for value in
             ["Bearer a.b-c_d~e+f/g==", "bearer a.b-c_d~e+f/g==", "BEARER   a.b-c_d~e+f/g==", "bEaReR a.b-c_d~e+f/g=="]
         {
-            assert_eq!(of(&[value.as_bytes()]), Ok(Some("a.b-c_d~e+f/g==".into())), "{value}");
+            assert_eq!(token_in(&[value.as_bytes()]), Ok(Some("a.b-c_d~e+f/g==".into())), "{value}");
         }
     }
 
     #[test]
-    fn no_bearer_token_is_anonymous() {
-        assert_eq!(of(&[]), Ok(None));
+    fn request_without_bearer_credentials_is_anonymous() {
+        assert_eq!(token_in(&[]), Ok(None));
         for value in ["", "Basic dXNlcjpwYXNz", "Bearerx abc", "DPoP abc", "Bearer-a b", " Bearer a", "\u{e9}Bearer a"]
         {
-            assert_eq!(of(&[value.as_bytes()]), Ok(None), "{value}");
+            assert_eq!(token_in(&[value.as_bytes()]), Ok(None), "{value}");
         }
     }
 
     #[test]
-    fn the_reason_says_what_is_missing() {
+    fn error_names_the_missing_part() {
         for (value, reason) in [
             ("Bearer", "no token after the scheme"),
             ("Bearer  ", "no token after the scheme"),
@@ -129,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_exactly_one_token_is_malformed() {
+    fn header_without_exactly_one_token_is_malformed() {
         for value in [
             &b"Bearer"[..],
             b"Bearer ",
@@ -150,12 +173,12 @@ mod tests {
             b"Bearer,a",
             b"Bearer=a",
         ] {
-            assert!(of(&[value]).is_err(), "{}", value.escape_ascii());
+            assert!(token_in(&[value]).is_err(), "{}", value.escape_ascii());
         }
         for values in
             [[&b"Bearer a"[..], b"Bearer a"], [b"Bearer a", b"Basic b"], [b"Basic b", b"Bearer a"], [b"", b""]]
         {
-            assert!(of(&values).is_err());
+            assert!(token_in(&values).is_err());
         }
     }
 }

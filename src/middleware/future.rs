@@ -1,4 +1,4 @@
-//! Waiting: for keys and own checks, then for the inner service.
+//! [`ResponseFuture`]: the response of a [`CognitoAuthService`](super::CognitoAuthService).
 
 use std::{
     fmt,
@@ -8,21 +8,23 @@ use std::{
 };
 
 use http::{
-    HeaderValue, Request, Response,
-    header::{CACHE_CONTROL, Entry, WWW_AUTHENTICATE},
+    Request, Response,
+    header::{Entry, WWW_AUTHENTICATE},
     request::Parts,
 };
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{layer::Settings, rejection::AuthRejection, service::place};
+use super::{caching, outcome::place, rejection::AuthRejection, settings::Settings};
 use crate::claims::CognitoClaims;
 
-/// The outcome, and the request's head, which own checks may have looked at in the meantime.
-pub(super) type Verdict = Pin<Box<dyn Future<Output = (Result<CognitoClaims, AuthRejection>, Parts)> + Send>>;
+/// Resolves to the claims or the rejection, and to the head of the request, which the custom checks borrowed.
+pub(super) type Decision = Pin<Box<dyn Future<Output = (Result<CognitoClaims, AuthRejection>, Parts)> + Send>>;
 
 pin_project! {
-    /// The response of a [`CognitoAuthService`](super::CognitoAuthService).
+    /// The response future of [`CognitoAuthService`](super::CognitoAuthService).
+    ///
+    /// It waits for keys and async checks if the request needs them, then for the inner service.
     pub struct ResponseFuture<S, B>
     where
         S: Service<Request<B>>,
@@ -30,6 +32,7 @@ pin_project! {
         #[pin]
         state: State<S, B>,
         settings: Option<Arc<Settings>>,
+        is_anonymous: bool,
     }
 }
 
@@ -39,30 +42,58 @@ pin_project! {
     where
         S: Service<Request<B>>,
     {
-        /// The inner service has the request. The usual case, and nothing is boxed for it.
+        /// The inner service handles the request. This is the common case, so it allocates nothing.
         Forwarded { #[pin] future: S::Future },
-        /// The token's key is unknown, or an own check takes its time. Boxed as a whole, so that the usual case does not carry its size.
+        /// The token's key is unknown, or an async check runs. It is boxed so that it does not enlarge the common case.
         Waiting { waiting: Box<Waiting<S, B>> },
     }
 }
 
-/// The ready service waits with the body of its request.
+/// A request that waits for a decision, then until the inner service is ready.
 struct Waiting<S, B> {
-    verdict: Verdict,
-    rest: Option<(B, S)>,
+    decision: Decision,
+    /// [`Some`] until the decision.
+    body: Option<B>,
+    /// [`Some`] from the decision until the inner service is called.
+    request: Option<Request<B>>,
+    /// A clone that is not polled before the decision. A ready service may hold a resource that other requests need,
+    /// such as a permit of a concurrency limit, and waiting requests must not exhaust it.
+    inner: S,
+}
+
+impl<S, B> Waiting<S, B>
+where
+    S: Service<Request<B>>,
+{
+    /// Waits for the decision and for the inner service, then calls it.
+    fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<S::Future, S::Error>> {
+        if self.body.is_some() {
+            let (outcome, parts) = ready!(self.decision.as_mut().poll(cx));
+            self.request = self.body.take().map(|body| {
+                let mut request = Request::from_parts(parts, body);
+                place(outcome, request.extensions_mut());
+                request
+            });
+        }
+        ready!(self.inner.poll_ready(cx))?;
+        // INVARIANT: the request is `Some`, because the caller leaves this state once it has the inner future.
+        self.request.take().map_or(Poll::Pending, |request| Poll::Ready(Ok(self.inner.call(request))))
+    }
 }
 
 impl<S, B> ResponseFuture<S, B>
 where
     S: Service<Request<B>>,
 {
-    pub(super) fn forwarded(future: S::Future, settings: Option<Arc<Settings>>) -> Self {
-        Self { state: State::Forwarded { future }, settings }
+    pub(super) fn forwarded(future: S::Future, settings: Option<Arc<Settings>>, is_anonymous: bool) -> Self {
+        Self { state: State::Forwarded { future }, settings, is_anonymous }
     }
 
-    pub(super) fn waiting(verdict: Verdict, body: B, ready: S, settings: Option<Arc<Settings>>) -> Self {
-        let waiting = Box::new(Waiting { verdict, rest: Some((body, ready)) });
-        Self { state: State::Waiting { waiting }, settings }
+    /// Waits for the decision, then calls `inner`, which has not been polled yet.
+    pub(super) fn waiting(decision: Decision, body: B, inner: S, settings: Option<Arc<Settings>>) -> Self {
+        let waiting = Box::new(Waiting { decision, body: Some(body), request: None, inner });
+        // Requests without a token do not wait.
+        Self { state: State::Waiting { waiting }, settings, is_anonymous: false }
     }
 }
 
@@ -77,40 +108,33 @@ where
         loop {
             let future = match this.state.as_mut().project() {
                 StateProjection::Forwarded { future } => {
-                    let response = ready!(future.poll(cx))?;
-                    return Poll::Ready(Ok(complete(response, this.settings.as_deref())));
+                    let mut response = ready!(future.poll(cx))?;
+                    let settings = this.settings.as_deref();
+                    if let Some(settings) = settings {
+                        complete_challenge(&mut response, settings);
+                    }
+                    caching::mark(response.headers_mut(), Settings::sources(settings), *this.is_anonymous);
+                    return Poll::Ready(Ok(response));
                 }
-                StateProjection::Waiting { waiting } => {
-                    let (outcome, parts) = ready!(waiting.verdict.as_mut().poll(cx));
-                    // Taken once: the state changes below before anything can return.
-                    let Some((body, mut ready)) = waiting.rest.take() else { return Poll::Pending };
-                    let mut request = Request::from_parts(parts, body);
-                    place(outcome, request.extensions_mut());
-                    ready.call(request)
-                }
+                StateProjection::Waiting { waiting } => ready!(waiting.poll_call(cx))?,
             };
             this.state.set(State::Forwarded { future });
         }
     }
 }
 
-/// Adds what the application wants in challenges to a refusal from anywhere inside: an extractor, a rule, a handler.
-fn complete<B>(mut response: Response<B>, settings: Option<&Settings>) -> Response<B> {
-    let Some(settings) = settings else { return response };
-    if let Some(refused) = response.extensions().get::<AuthRejection>()
-        && let (plain, Some(full)) = (refused.challenge(), settings.challenge.of(refused))
+/// Adds `realm` and `resource_metadata` to the challenge, whether an extractor, a rule or a handler rejected the
+/// request.
+fn complete_challenge<B>(response: &mut Response<B>, settings: &Settings) {
+    if let Some(rejection) = response.extensions().get::<AuthRejection>()
+        && let (default, Some(complete)) = (rejection.challenge(), settings.challenge.challenge(rejection))
         && let Entry::Occupied(mut challenges) = response.headers_mut().entry(WWW_AUTHENTICATE)
     {
-        // Only the crate's own challenge, and only once: those of the application, and of an inner layer, are theirs.
-        for challenge in challenges.iter_mut().filter(|challenge| plain.as_ref() == Some(&**challenge)) {
-            *challenge = full.clone();
+        // Other challenges belong to the application, or an inner layer has completed them already.
+        for challenge in challenges.iter_mut().filter(|challenge| default.as_ref() == Some(&**challenge)) {
+            *challenge = complete.clone();
         }
     }
-    if settings.reads_query() {
-        // RFC 6750 §2.3: what was asked for with a token in the URL must not be kept by a cache that others use.
-        response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("private"));
-    }
-    response
 }
 
 impl<S, B> fmt::Debug for ResponseFuture<S, B>
@@ -119,50 +143,5 @@ where
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
-    }
-}
-
-pin_project! {
-    /// The response of a [`RequireService`](super::RequireService) or a [`RequiredService`](super::RequiredService).
-    #[derive(Debug)]
-    pub struct GateFuture<F, B> {
-        #[pin]
-        state: Gate<F, B>,
-    }
-}
-
-pin_project! {
-    #[project = GateProjection]
-    #[derive(Debug)]
-    enum Gate<F, B> {
-        Forwarded { #[pin] future: F },
-        Refused { response: Option<Response<B>> },
-    }
-}
-
-impl<F, B> GateFuture<F, B> {
-    pub(super) fn forwarded(future: F) -> Self {
-        Self { state: Gate::Forwarded { future } }
-    }
-
-    pub(super) fn refused(response: Response<B>) -> Self {
-        Self { state: Gate::Refused { response: Some(response) } }
-    }
-}
-
-impl<F, B, E> Future for GateFuture<F, B>
-where
-    F: Future<Output = Result<Response<B>, E>>,
-{
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
-            GateProjection::Forwarded { future } => future.poll(cx),
-            // Pending for ever if polled again, as futures may.
-            GateProjection::Refused { response } => {
-                response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)))
-            }
-        }
     }
 }

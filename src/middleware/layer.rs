@@ -1,34 +1,28 @@
-//! [`CognitoAuth`]: the layer, and the handle on what it shares.
+//! [`CognitoAuth`]: the layer that verifies tokens.
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderValue, Response, request::Parts};
+use http::{HeaderValue, request::Parts};
 use tower_layer::Layer;
 
-use super::{
-    answer::{Answering, Refused},
-    check::{CheckError, Checks},
-    rejection::Challenge,
-    required::Required,
-    resource::ProtectedResource,
-    service::CognitoAuthService,
-    source::TokenSource,
-};
+use super::{check_error::CheckError, resource::ProtectedResource, service::CognitoAuthService, settings::Settings};
 use crate::{
     claims::CognitoClaims,
     error::ConfigError,
-    keys::{KeysError, Status},
+    keys::{KeyStatus, KeysError},
     pool::UserPool,
+    token_source::TokenSource,
     verifier::Verifier,
 };
 
-/// The layer: finds the bearer token of each request, verifies it, and puts the claims into the request's extensions.
+/// A layer that verifies the bearer token of each request and adds its claims to the request extensions.
 ///
-/// It never answers for the application, unless it is told to ([`required`](Self::required)). A request without a valid token goes on with the reason in its extensions, and whoever asks
-/// for claims ([`CognitoClaims`], [`Require`](crate::Require)) turns that into the answer. So routes for everybody and
-/// routes for some stand side by side in one router.
+/// By default it rejects no request. If the token is missing or not valid, it adds an
+/// [`AuthRejection`](super::AuthRejection) to the extensions instead, and calls the inner service. Extractors such as
+/// [`CognitoClaims`] and rules ([`Require`](super::Require)) then reject the request, so one router can have public and
+/// protected routes. To reject such requests in the layer, call [`deny_by_default`](Self::deny_by_default).
 ///
-/// All clones share the verifier, its keys and its background task; the task ends with the last of them.
+/// All clones share the verifier, its keys and its background task. The task stops when the last clone is dropped.
 ///
 /// ```
 /// use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
@@ -36,7 +30,7 @@ use crate::{
 /// use tower::ServiceExt;
 ///
 /// async fn home(OptionalClaims(claims): OptionalClaims) -> String {
-///     format!("hello, {}", claims.as_ref().and_then(|claims| claims.username()).unwrap_or("stranger"))
+///     format!("hello, {}", claims.as_ref().and_then(|claims| claims.username()).unwrap_or("guest"))
 /// }
 ///
 /// async fn me(claims: CognitoClaims) -> String {
@@ -59,7 +53,7 @@ use crate::{
 /// };
 /// assert_eq!(send("/home", None).await.unwrap().status(), StatusCode::OK);
 /// assert_eq!(send("/me", None).await.unwrap().status(), StatusCode::UNAUTHORIZED);
-/// let token = fake.access_token("alice").mint();
+/// let token = fake.access_token("alice").sign();
 /// assert_eq!(send("/me", Some(token)).await.unwrap().status(), StatusCode::OK);
 /// # });
 /// ```
@@ -70,173 +64,210 @@ pub struct CognitoAuth {
     settings: Option<Arc<Settings>>,
 }
 
-/// What differs from the defaults. One pointer for all of it, since a service is cloned for every request.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Settings {
-    pub(super) challenge: Challenge,
-    /// [`None`] is the `Authorization` header alone.
-    pub(super) sources: Option<Box<[TokenSource]>>,
-    pub(super) checks: Checks,
-}
-
-impl Settings {
-    pub(super) fn reads_query(&self) -> bool {
-        self.sources.as_deref().unwrap_or_default().iter().any(TokenSource::is_query)
-    }
-}
-
-/// How long an own check may take. It stands before every request, and its answer is usually there within a millisecond.
-const CHECK_BOUND: Duration = Duration::from_secs(1);
+/// The maximum time limit of an async check. Load balancers usually abort a request after a minute.
+const CHECK_TIMEOUT_MAX_MS: u64 = 60_000;
 
 impl CognitoAuth {
-    /// A layer for the tokens of one pool, with the defaults for everything else.
+    /// Creates a layer for the tokens of one pool, with default settings.
     ///
-    /// For several pools, leeway, clocks and the schedule of keys, build a [`Verifier`] and use `CognitoAuth::from(verifier)`.
-    /// Nothing is fetched before the first token comes, or [`ready`](Self::ready) is called.
+    /// For several pools and for the settings of the verification, such as the leeway, build a [`Verifier`] and call
+    /// `CognitoAuth::from(verifier)`. Keys are fetched when the first token arrives, or when [`ready`](Self::ready) is
+    /// called.
     pub fn new(pool: UserPool) -> Self {
         Self::from(Verifier::new(pool))
     }
 
-    /// A layer for the pool that the environment names; the variables are those of [`UserPool::from_env`].
+    /// Creates a layer for the pool in the environment variables that [`UserPool::from_env`] reads.
     ///
     /// # Errors
-    /// [`ConfigError::Variable`] names the variable and what is wrong with it.
+    /// [`ConfigError::InvalidVariable`] if a variable is missing or not valid.
     pub fn from_env() -> Result<Self, ConfigError> {
         Ok(Self::new(UserPool::from_env()?))
     }
 
-    /// Names the protection space in challenges (`realm`, RFC 9110 §11.5). Default: none, as RFC 6750 allows.
+    /// Sets the `realm` of challenges (RFC 9110 §11.5). Default: none, as RFC 6750 allows.
     ///
-    /// # Errors
-    /// [`ConfigError::HeaderText`] if it has other characters than visible ASCII and spaces.
-    pub fn realm(self, realm: impl Into<Arc<str>>) -> Result<Self, ConfigError> {
-        let realm = header_text(realm.into())?;
-        Ok(self.set(|settings| settings.challenge.realm = Some(realm)))
+    /// The challenge quotes the value, so it may contain every character that a header may contain.
+    ///
+    /// ```
+    /// use axum_cognito::{CognitoAuth, testing::FakeUserPool};
+    /// use http::HeaderValue;
+    ///
+    /// let auth = CognitoAuth::new(FakeUserPool::new().user_pool()).realm(HeaderValue::from_static("orders"));
+    /// # let _ = auth;
+    /// ```
+    pub fn realm(self, realm: HeaderValue) -> Self {
+        self.set(|settings| settings.challenge.realm = Some(realm))
     }
 
-    /// Tells clients in challenges where the metadata of this protected resource is (`resource_metadata`, RFC 9728 §5.1).
-    /// Default: none. Where this application serves the metadata itself, use [`protected_resource`](Self::protected_resource).
+    /// Sets the `resource_metadata` of challenges: the URL of this protected resource's metadata (RFC 9728 §5.1).
+    /// Default: none.
     ///
-    /// # Errors
-    /// [`ConfigError::HeaderText`] if it has other characters than visible ASCII and spaces.
-    pub fn resource_metadata(self, url: impl Into<Arc<str>>) -> Result<Self, ConfigError> {
-        let url = header_text(url.into())?;
-        Ok(self.set(|settings| settings.challenge.resource_metadata = Some(url)))
-    }
-
-    /// As [`resource_metadata`](Self::resource_metadata), with the URL of metadata that this application serves.
-    pub fn protected_resource(self, resource: &ProtectedResource) -> Self {
-        let url = resource.metadata_url().into();
+    /// If this application serves the metadata itself, use [`protected_resource`](Self::protected_resource).
+    pub fn resource_metadata(self, url: HeaderValue) -> Self {
         self.set(|settings| settings.challenge.resource_metadata = Some(url))
     }
 
-    /// Looks for the token in these places instead of in `Authorization` alone.
+    /// Adds the URL of the resource's metadata to challenges, and ensures that every accepted token was issued for this
+    /// resource.
     ///
-    /// A request may have a token in one of them. Tokens in two are 400 `invalid_request` (RFC 6750 §2), even if they are the same: nobody
-    /// should have to ask which one counted.
+    /// The pool must already require the resource's URL with [`UserPool::audience`], and allow no ID tokens, which have
+    /// no such audience. The layer therefore accepts no token that a client obtained for another resource, as RFC 8707
+    /// and the authorization specification of the Model Context Protocol require. For challenges without this
+    /// requirement, use [`resource_metadata`](Self::resource_metadata).
+    ///
+    /// # Errors
+    /// [`ConfigError::AudienceNotRequired`] if a pool of the verifier would accept a token that was not issued for the
+    /// resource.
+    pub fn protected_resource(self, resource: &ProtectedResource) -> Result<Self, ConfigError> {
+        self.verifier.require_audience(resource.url())?;
+        Ok(self.resource_metadata(resource.metadata_header().clone()))
+    }
+
+    /// Sets the token sources, the parts of a request that may contain the token. Default: only `Authorization: Bearer`.
+    ///
+    /// A request with tokens in two sources is rejected with 400 `invalid_request` (RFC 6750 §2), even if both tokens
+    /// are the same, because it is ambiguous. [`CognitoClaims::token_source`] returns the source of a request's token.
+    ///
+    /// With sources other than `Authorization`, responses get `Cache-Control: private`; see the guide chapter
+    /// [`token_sources`](crate::guide::token_sources).
     ///
     /// ```
     /// use axum_cognito::{CognitoAuth, TokenSource, UserPool};
     ///
     /// let auth = CognitoAuth::new(UserPool::new("us-east-1_AbC123xyz", "1example23456789")?)
-    ///     .token_from([TokenSource::authorization(), TokenSource::cookie("__Host-session")?])?;
+    ///     .token_sources([TokenSource::authorization(), TokenSource::cookie("__Host-session")]);
     /// # Ok::<(), axum_cognito::ConfigError>(())
     /// ```
     ///
-    /// # Errors
-    /// [`ConfigError::TokenSource`] if there is none, one twice, or two whose tokens would always be found in both.
-    pub fn token_from(self, sources: impl IntoIterator<Item = TokenSource>) -> Result<Self, ConfigError> {
+    /// # Panics
+    /// Panics if the list is empty, contains a duplicate, or contains two sources that always yield the same token.
+    // An ambiguous list is a bug in the application, and the panic shows it at the first start.
+    #[allow(clippy::panic)]
+    #[track_caller]
+    pub fn token_sources(self, sources: impl IntoIterator<Item = TokenSource>) -> Self {
         let sources: Box<[TokenSource]> = sources.into_iter().collect();
-        let overlaps = |index: usize, source: &TokenSource| sources[..index].iter().any(|other| source.overlaps(other));
-        let twice = sources.iter().enumerate().find(|(index, source)| overlaps(*index, source));
-        if sources.is_empty() || twice.is_some() {
-            let value = twice.map_or_else(String::new, |(_, source)| format!("{source:?}"));
-            return Err(ConfigError::TokenSource { value });
+        assert!(!sources.is_empty(), "expected at least one token source");
+        for (index, source) in sources.iter().enumerate() {
+            if let Some(other) = sources[..index].iter().find(|other| source.overlaps(other)) {
+                panic!("two token sources yield the same token: `{other}` and `{source}`");
+            }
         }
-        Ok(self.set(|settings| settings.sources = Some(sources)))
+        self.set(|settings| settings.sources = Some(sources))
     }
 
-    /// Adds a check of the application's own, which runs after all built-in ones, on every request with a valid token, whether it was seen
-    /// before or not. What it says against a caller counts as the verdict on the token, and no layer further inside overrules it.
+    /// Adds a custom check, which runs on every request with a valid token.
     ///
-    /// It is given the claims and the request's head, where extensions of outer layers are too, such as axum's `ConnectInfo` for the
-    /// caller's address. It must not block; what takes time is an [asynchronous check](Self::own_check_async).
+    /// Custom checks run after all built-in checks, also for a cached token. A rejection has the same effect as an
+    /// invalid token, and inner layers do not override it. The check gets the claims and the head of the request. The
+    /// head includes the extensions of outer layers, such as axum's `ConnectInfo` with the client's address. The check
+    /// must not block. Use an [async check](Self::custom_check_async) for slow work.
     ///
     /// ```
     /// use axum_cognito::{CheckError, CognitoAuth, testing::FakeUserPool};
     ///
-    /// let auth = CognitoAuth::new(FakeUserPool::new().user_pool()).own_check(|claims, request| {
+    /// let auth = CognitoAuth::new(FakeUserPool::new().user_pool()).custom_check(|claims, request| {
     ///     let tenant = claims.get::<String>("custom:tenant").ok().flatten();
-    ///     let mut asked = request.headers.get_all("x-tenant").iter();
-    ///     match (tenant, asked.next(), asked.next()) {
-    ///         (Some(tenant), Some(asked), None) if asked.as_bytes() == tenant.as_bytes() => Ok(()),
-    ///         _ => Err(CheckError::forbidden("not exactly the caller's own tenant")),
+    ///     let mut requested = request.headers.get_all("x-tenant").iter();
+    ///     match (tenant, requested.next(), requested.next()) {
+    ///         (Some(tenant), Some(requested), None) if requested.as_bytes() == tenant.as_bytes() => Ok(()),
+    ///         _ => Err(CheckError::forbidden("the request is for another tenant")),
     ///     }
     /// });
     /// # let _ = auth;
     /// ```
-    pub fn own_check(
+    pub fn custom_check(
         self,
         check: impl Fn(&CognitoClaims, &Parts) -> Result<(), CheckError> + Send + Sync + 'static,
     ) -> Self {
         self.set(|settings| settings.checks.add(check))
     }
 
-    /// As [`own_check`](Self::own_check), for what has to be asked elsewhere: whether a session was revoked, a tenant is in good standing.
+    /// Adds an async custom check, for example one that queries a session store or a database.
     ///
-    /// The function takes what it needs from the claims and the head at once, and gives a future that owns it. Checks of this kind run after
-    /// those that answer at once, one after the other. One that takes longer than a second is 503, so that whatever it asks cannot hold up
-    /// requests for ever; [`own_check_async_within`](Self::own_check_async_within) sets another bound. Each request with a token boxes a
-    /// future then, which it does not without such a check. Needs a Tokio runtime with a timer, as `#[tokio::main]` and `enable_all` make it.
+    /// The check gets the claims and the head of the request as owned values, so its future can keep both. The check is
+    /// cloned for each request, as axum's handlers are. Captured values must be [`Clone`]. Wrap expensive ones in an
+    /// [`Arc`].
     ///
     /// ```
     /// use std::{collections::HashSet, sync::Arc};
-    /// use axum_cognito::{CheckError, CognitoAuth, testing::FakeUserPool};
+    /// use axum_cognito::{CheckError, CognitoAuth, CognitoClaims, testing::FakeUserPool};
+    /// use http::request::Parts;
     /// use tokio::sync::RwLock;
     ///
-    /// let signed_out: Arc<RwLock<HashSet<String>>> = Arc::default();
-    /// let auth = CognitoAuth::new(FakeUserPool::new().user_pool()).own_check_async(move |claims, _| {
-    ///     let (signed_out, session) = (signed_out.clone(), claims.origin_jti().map(str::to_owned));
-    ///     async move {
-    ///         match session {
-    ///             Some(session) if signed_out.read().await.contains(&session) => Err(CheckError::denied("signed out")),
-    ///             _ => Ok(()),
-    ///         }
+    /// type SignedOut = Arc<RwLock<HashSet<String>>>;
+    ///
+    /// async fn is_signed_in(claims: CognitoClaims, signed_out: SignedOut) -> Result<(), CheckError> {
+    ///     match claims.origin_jti() {
+    ///         Some(session) if signed_out.read().await.contains(session) => Err(CheckError::invalid_token("signed out")),
+    ///         _ => Ok(()),
     ///     }
-    /// });
+    /// }
+    ///
+    /// async fn is_not_suspended(claims: CognitoClaims, request: Arc<Parts>) -> Result<(), CheckError> {
+    ///     # let _ = (claims, request);
+    ///     Ok(())
+    /// }
+    ///
+    /// let signed_out = SignedOut::default();
+    /// let sessions = signed_out.clone();
+    /// let auth = CognitoAuth::new(FakeUserPool::new().user_pool())
+    ///     // an async function
+    ///     .custom_check_async(is_not_suspended)
+    ///     // a closure that calls an async function
+    ///     .custom_check_async(move |claims, _| is_signed_in(claims, sessions))
+    ///     // an async closure, or `move |claims, request| async move { .. }`
+    ///     .custom_check_async(async move |claims, _| {
+    ///         let signed_out = signed_out.read().await;
+    ///         if signed_out.contains(claims.sub()) { Err(CheckError::invalid_token("locked")) } else { Ok(()) }
+    ///     });
     /// # let _ = auth;
     /// ```
-    pub fn own_check_async<F>(self, check: impl Fn(&CognitoClaims, &Parts) -> F + Send + Sync + 'static) -> Self
-    where
-        F: Future<Output = Result<(), CheckError>> + Send + 'static,
-    {
-        self.own_check_async_within(CHECK_BOUND, check)
-    }
-
-    /// As [`own_check_async`](Self::own_check_async), with another bound on its duration than one second.
-    pub fn own_check_async_within<F>(
+    ///
+    /// Async checks run after the sync checks, one after the other. Each has a
+    /// [time limit](Self::custom_check_timeout), which needs a Tokio runtime with a timer. `#[tokio::main]` and
+    /// `enable_all` provide one. With async checks, each request with a token allocates its future on the heap.
+    pub fn custom_check_async<F>(
         self,
-        bound: Duration,
-        check: impl Fn(&CognitoClaims, &Parts) -> F + Send + Sync + 'static,
+        check: impl FnOnce(CognitoClaims, Arc<Parts>) -> F + Clone + Send + Sync + 'static,
     ) -> Self
     where
         F: Future<Output = Result<(), CheckError>> + Send + 'static,
     {
-        self.set(|settings| settings.checks.add_async(bound, check))
+        self.set(|settings| settings.checks.add_async(check))
     }
 
-    /// Refuses every request without a valid token right here, before any extractor, handler or body is touched, except for the routes
-    /// that are [opened](Required::open) by name.
-    pub fn required(self) -> Required {
-        Required::new(self)
+    /// Sets the time limit of each [async check](Self::custom_check_async), whether it was added before or after this
+    /// call. Default: 1 s.
+    ///
+    /// If a check exceeds the limit, its future is dropped and the response is 503, so a slow backend cannot stall
+    /// requests. The default leaves ample time, because a check delays every request and backends usually respond
+    /// within milliseconds.
+    ///
+    /// # Errors
+    /// [`ConfigError::OutOfRange`] if the limit is below 1 ms or above 60 s.
+    pub fn custom_check_timeout(self, limit: Duration) -> Result<Self, ConfigError> {
+        let value = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        let range = (1, CHECK_TIMEOUT_MAX_MS);
+        if !(range.0..=range.1).contains(&value) {
+            return Err(ConfigError::OutOfRange { setting: "custom_check_timeout (ms)", value, range });
+        }
+        Ok(self.set(|settings| settings.checks.timeout = limit))
     }
 
-    /// Builds the answers to refused requests in another form than problem documents; see [`Answering`].
-    pub fn answer_with<F, B>(self, answer: F) -> Answering<Self, F>
-    where
-        F: Fn(&Refused<'_>) -> Response<B>,
-    {
-        Answering::new(self, answer)
+    /// Rejects gRPC requests with a gRPC status. Off by default, so that the HTTP status of a rejection is never 200.
+    ///
+    /// gRPC clients read `grpc-status`, which a gRPC response carries in addition to HTTP status 200. With this
+    /// setting, rules ([`Require`](crate::Require)) and [`deny_by_default`](Self::deny_by_default) respond in this form
+    /// to gRPC requests, which are `POST` requests over HTTP/2 with `te: trailers` and content type `application/grpc`.
+    /// All other requests get the HTTP status. Rejections by axum's extractors always have the HTTP status, because
+    /// gRPC services do not use extractors.
+    ///
+    /// Rate limiters, firewalls and forward-auth proxies that rely on the HTTP status do not notice rejected gRPC
+    /// requests. If such a component protects the service, configure it to read `grpc-status`, or leave this setting
+    /// off.
+    pub fn grpc_responses(self) -> Self {
+        self.set(|settings| settings.grpc_responses = true)
     }
 
     fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {
@@ -244,26 +275,23 @@ impl CognitoAuth {
         self
     }
 
-    /// The service around `inner`.
-    pub(super) fn around<S>(&self, inner: S) -> CognitoAuthService<S> {
-        CognitoAuthService::new(inner, self.verifier.clone(), self.settings.clone())
-    }
-
-    /// The verifier behind the layer, for tokens that come another way: WebSockets, jobs.
+    /// Returns the verifier, for tokens that do not arrive in a request's head, such as those in WebSocket messages or
+    /// in jobs.
     pub fn verifier(&self) -> &Verifier {
         &self.verifier
     }
 
-    /// Loads the keys before the first request; see [`Verifier::ready`].
+    /// Loads the keys before the first request arrives; see [`Verifier::ready`].
     ///
     /// # Errors
-    /// [`KeysError`] names each pool without keys, where they should come from, and the cause.
+    /// [`KeysError`] names each pool without keys, its key source and the cause.
     pub async fn ready(&self) -> Result<(), KeysError> {
         self.verifier.ready().await
     }
 
-    /// The state of the keys, for a readiness probe. Starts a look for keys that is due, without waiting for it.
-    pub fn status(&self) -> Status {
+    /// Returns the state of the keys, for a readiness probe. Starts a key refresh if one is due, without waiting for
+    /// it.
+    pub fn status(&self) -> KeyStatus {
         self.verifier.status()
     }
 }
@@ -278,15 +306,6 @@ impl<S> Layer<S> for CognitoAuth {
     type Service = CognitoAuthService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        self.around(inner)
-    }
-}
-
-fn header_text(text: Arc<str>) -> Result<Arc<str>, ConfigError> {
-    let fits = !text.is_empty() && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
-    if fits && HeaderValue::from_str(&text).is_ok() {
-        Ok(text)
-    } else {
-        Err(ConfigError::HeaderText { value: text.to_string() })
+        CognitoAuthService::new(inner, self.verifier.clone(), self.settings.clone())
     }
 }

@@ -1,29 +1,39 @@
-//! The tower side: from a request to claims or a reason in its extensions, and from a refusal to the wire.
+//! The tower layers: verification, rules, and the responses to rejected requests.
 //!
-//! Nothing here depends on axum. [`CognitoAuth`], [`Required`], [`Require`] and [`Answering`] are layers for any service of [`http::Request`]; a service that is not a
-//! handler of axum finds [`CognitoClaims`](crate::CognitoClaims) or else an [`AuthRejection`] among the request's extensions.
+//! Nothing in this module depends on axum. [`CognitoAuth`], [`DenyByDefault`], [`Require`] and [`OnRejection`] are
+//! layers for any service of [`http::Request`]. Services without axum read the claims with
+//! [`CognitoClaims::from_extensions`](crate::CognitoClaims::from_extensions).
 
-mod answer;
 mod bearer;
-mod check;
+mod body;
+mod caching;
+mod check_error;
+mod checks;
+mod credentials;
+mod deny_by_default;
 mod future;
+mod gate;
 mod layer;
+mod on_rejection;
+mod outcome;
 mod rejection;
-mod require;
-mod required;
 mod resource;
+mod rules;
 mod service;
-mod source;
+mod settings;
 
-pub use answer::{Answering, AnsweringFuture, AnsweringService, Refused};
-pub use check::{CheckError, CheckErrorKind};
-pub use future::{GateFuture, ResponseFuture};
+pub use body::ResponseBody;
+pub use check_error::{CheckError, CheckErrorKind};
+pub use deny_by_default::{DenyByDefault, DenyByDefaultService};
+pub use future::ResponseFuture;
+pub use gate::GateFuture;
 pub use layer::CognitoAuth;
-pub use rejection::{AuthRejection, AuthRejectionKind};
-pub use require::{Require, RequireService};
-pub use required::{Required, RequiredService};
-pub use resource::ProtectedResource;
-pub use service::CognitoAuthService;
+pub use on_rejection::{OnRejection, OnRejectionBody, OnRejectionFuture, OnRejectionService, RejectedRequest};
 #[cfg(feature = "axum")]
-pub(crate) use service::outcome;
-pub use source::TokenSource;
+pub(crate) use outcome::outcome;
+pub use rejection::{AuthRejection, AuthRejectionKind};
+pub use resource::ProtectedResource;
+pub use rules::{Require, RequireService};
+pub use service::CognitoAuthService;
+
+pub use crate::token_source::TokenSource;

@@ -11,13 +11,17 @@
 //! let clock = ManualClock::starting_now();
 //! let verifier = Verifier::builder().pool(fake.user_pool()).clock(clock.clone()).build()?;
 //!
-//! let token = fake.access_token("alice").expires_in(Duration::from_secs(60)).mint();
+//! let token = fake.access_token("alice").expires_in(Duration::from_secs(60)).sign();
 //! assert!(verifier.check(&token).is_ok());
 //!
 //! clock.advance(Duration::from_secs(61));
 //! assert_eq!(verifier.check(&token).unwrap_err().kind(), VerifyErrorKind::Expired);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Access tokens have the claims that Cognito writes into them, and no others. Profile attributes (`custom:…`, `email`, `name`) are in ID
+//! tokens; an access token has them only through a pre token generation trigger, which
+//! [`trigger_claim`](TokenBuilder::trigger_claim) stands for.
 //!
 //! For tests of your own only: a program that ships with the `testing` feature has a pool whose tokens anybody in the process can mint.
 

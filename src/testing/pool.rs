@@ -35,7 +35,7 @@ use crate::{
 ///
 /// let fake = FakeUserPool::new();
 /// let auth = CognitoAuth::new(fake.user_pool());
-/// let token = fake.access_token("alice").group("admins").mint();
+/// let token = fake.access_token("alice").group("admins").sign();
 /// # assert!(auth.verifier().check(&token).is_ok());
 /// ```
 #[derive(Clone)]
@@ -56,7 +56,7 @@ struct Keys {
     id: SigningKey,
     /// Keys that have been replaced and are still published.
     retired: Vec<SigningKey>,
-    dark: bool,
+    offline: bool,
 }
 
 /// A private key and the id under which it is published.
@@ -116,7 +116,7 @@ impl FakeUserPool {
         let pool = UserPool::new(pool_id, client_id).expect("pool id and client id are well-formed");
         let issuer = pool.issuers().next().expect("a pool has an issuer").into_owned();
         let keys =
-            Keys { access: SigningKey::generate(), id: SigningKey::generate(), retired: Vec::new(), dark: false };
+            Keys { access: SigningKey::generate(), id: SigningKey::generate(), retired: Vec::new(), offline: false };
         let inner = Inner {
             id: pool.id().clone(),
             client_id: client_id.to_owned(),
@@ -211,20 +211,15 @@ impl FakeUserPool {
     }
 
     /// Replaces the key for access tokens by another under the same id.
-    pub fn replace_access_key_silently(&self) {
+    pub fn replace_access_key(&self) {
         let key = SigningKey::generate();
         let mut keys = self.keys();
         keys.access = SigningKey { key_id: keys.access.key_id.clone(), ..key };
     }
 
-    /// From now on the keys cannot be fetched.
-    pub fn go_dark(&self) {
-        self.keys().dark = true;
-    }
-
-    /// From now on the keys can be fetched again.
-    pub fn come_back(&self) {
-        self.keys().dark = false;
+    /// Makes key fetches fail (`true`) or succeed again (`false`).
+    pub fn set_offline(&self, offline: bool) {
+        self.keys().offline = offline;
     }
 
     /// How often the keys have been asked for through [`user_pool`](Self::user_pool).
@@ -252,8 +247,8 @@ struct FakeKeySource(FakeUserPool);
 impl KeySource for FakeKeySource {
     fn fetch<'s>(&'s self, _: &'s Validators) -> KeyFuture<'s> {
         self.0.inner.fetches.fetch_add(1, Ordering::SeqCst);
-        let answer = if self.0.keys().dark {
-            Err(FetchError::new(FetchErrorKind::Connect, "the fake user pool is dark"))
+        let answer = if self.0.keys().offline {
+            Err(FetchError::new(FetchErrorKind::Connect, "the fake user pool is offline"))
         } else {
             Ok(KeyUpdate::Changed(KeyDocument::new(self.0.jwks_json())))
         };
@@ -264,8 +259,8 @@ impl KeySource for FakeKeySource {
         "a fake user pool".into()
     }
 
-    fn at_once(&self) -> Option<KeyDocument> {
-        let dark = self.0.keys().dark; // the lock is taken again below
-        (!dark).then(|| KeyDocument::new(self.0.jwks_json()))
+    fn preloaded(&self) -> Option<KeyDocument> {
+        let offline = self.0.keys().offline; // the lock is taken again below
+        (!offline).then(|| KeyDocument::new(self.0.jwks_json()))
     }
 }

@@ -8,17 +8,18 @@ use serde_json::{Map, Value, json};
 use super::pool::{FakeUserPool, SigningKey};
 use crate::{
     clock::{Clock, SystemClock},
-    policy::unix_seconds,
-    pool::TokenUse,
+    time::unix_seconds,
+    token_use::TokenUse,
 };
 
 /// A token in the making; from [`FakeUserPool`]. Without changes it is one that Cognito could have issued this second, good for an hour.
 ///
-/// Methods named for a claim set it as Cognito would; [`claim`](Self::claim), [`header`](Self::header) and
-/// [`payload_json`](Self::payload_json) write anything.
+/// Methods named for a claim set it as Cognito would. [`claim`](Self::claim) sets any value, [`trigger_claim`](Self::trigger_claim) adds a
+/// claim as a pre token generation trigger does, and [`payload_json`](Self::payload_json) writes anything.
 #[derive(Clone)]
-#[must_use = "nothing is minted until `mint`"]
+#[must_use = "nothing is minted until `sign`"]
 pub struct TokenBuilder {
+    token_use: TokenUse,
     header: Map<String, Value>,
     claims: Map<String, Value>,
     payload: Option<Vec<u8>>,
@@ -63,6 +64,7 @@ impl TokenBuilder {
         let key = pool.signing_key(token_use);
         let header = Map::from_iter([("kid".to_owned(), json!(key.key_id)), ("alg".to_owned(), json!("RS256"))]);
         let mut token = Self {
+            token_use,
             header,
             claims: Map::new(),
             payload: None,
@@ -107,8 +109,40 @@ impl TokenBuilder {
         self
     }
 
-    /// Sets any claim to any JSON value.
+    /// Sets a claim that Cognito writes into this kind of token to any JSON value.
+    ///
+    /// ID tokens can have any claim. Access tokens have no profile attributes, neither `custom:…` nor `email`: for those that a trigger
+    /// adds, use [`trigger_claim`](Self::trigger_claim).
+    ///
+    /// # Panics
+    /// If this is an access token and Cognito does not write the claim into access tokens. A test with such a token would pass although
+    /// the application rejects every real one.
+    #[track_caller]
     pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
+        assert!(
+            self.token_use == TokenUse::Id || ACCESS_TOKEN_CLAIMS.contains(&name),
+            "Cognito does not write `{name}` into access tokens: if a pre token generation trigger adds the claim, use `trigger_claim`; if \
+             the application reads profile attributes, use `id_token`"
+        );
+        self.set(name, value);
+        self
+    }
+
+    /// Adds a claim as a pre token generation trigger does.
+    ///
+    /// Production tokens have the claim only if the user pool has such a trigger: event version `V2_0` for access
+    /// tokens of users, `V3_0` for those of machines. Version `V1_0` changes ID tokens only.
+    ///
+    /// ```
+    /// use axum_cognito::{Verifier, testing::FakeUserPool};
+    ///
+    /// let fake = FakeUserPool::new();
+    /// let token = fake.access_token("alice").trigger_claim("custom:tenant", "blue").sign();
+    /// let claims = Verifier::new(fake.user_pool()).check(&token)?;
+    /// assert_eq!(claims.get::<String>("custom:tenant")?.as_deref(), Some("blue"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn trigger_claim(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.set(name, value);
         self
     }
@@ -160,13 +194,13 @@ impl TokenBuilder {
     }
 
     /// Signs with a fresh key that nobody publishes, under the pool's key id.
-    pub fn signed_by_a_stranger(mut self) -> Self {
+    pub fn signed_with_wrong_key(mut self) -> Self {
         self.key = SigningKey::generate();
         self
     }
 
     /// Signs with the pool's key for the other kind of token, under the id of the right one.
-    pub fn signed_by_the_other_key_of(mut self, pool: &FakeUserPool) -> Self {
+    pub fn signed_with_other_key_of(mut self, pool: &FakeUserPool) -> Self {
         let own = if self.claims.get("token_use") == Some(&json!("id")) { TokenUse::Access } else { TokenUse::Id };
         self.key = pool.signing_key(own);
         self
@@ -197,12 +231,39 @@ impl TokenBuilder {
     }
 
     /// Signs and encodes the token.
-    pub fn mint(self) -> String {
+    pub fn sign(self) -> String {
         let input = self.signing_input();
         let signature = URL_SAFE_NO_PAD.encode(self.key.sign(input.as_bytes()));
         format!("{input}.{signature}")
     }
 }
+
+/// The claims that Cognito writes into access tokens, of users or machines, without a trigger ("Understanding the access token" and the
+/// reserved claims of "Pre token generation Lambda trigger" in its developer guide).
+const ACCESS_TOKEN_CLAIMS: [&str; 22] = [
+    "acr",
+    "act",
+    "amr",
+    "aud",
+    "auth_time",
+    "azp",
+    "client_id",
+    "cognito:groups",
+    "device_key",
+    "event_id",
+    "exp",
+    "iat",
+    "iss",
+    "jti",
+    "nbf",
+    "nonce",
+    "origin_jti",
+    "scope",
+    "sub",
+    "token_use",
+    "username",
+    "version",
+];
 
 /// The same id for the same user, in the form that Cognito's have.
 fn subject_of(username: &str) -> String {

@@ -2,13 +2,19 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
-use super::{Inner, Pool, Verifier, cache::TokenCache};
+use super::{
+    cache::TokenCache,
+    handle::Verifier,
+    outcomes::Outcomes,
+    pipeline::{Pipeline, Pool},
+};
 use crate::{
     clients::ClientList,
     clock::{Clock, SystemClock},
     error::ConfigError,
     keys::{PoolKeys, RefreshSettings},
-    pool::{LEEWAY_MAX, UserPool},
+    policy::LEEWAY_MAX,
+    pool::UserPool,
 };
 
 /// The longest token that is looked at, in bytes, unless set otherwise.
@@ -20,12 +26,14 @@ const MAX_TOKEN_BYTES: usize = 16 * 1024;
 /// The bounds on that setting: shorter than any real token, and as much as could come through hyper.
 const MAX_TOKEN_BYTES_RANGE: (u64, u64) = (512, 1024 * 1024);
 
-/// How many verified tokens are remembered, unless set otherwise: as many users at a time as one instance of a busy API has, in less than
-/// 8 MiB.
-const CACHED_TOKENS: usize = 8192;
+/// The default number of cached tokens: as many concurrent users as one instance of a busy API has.
+const TOKEN_CACHE_CAPACITY: usize = 8192;
 
-/// The most that can be remembered, in less than 1 GiB.
-const CACHED_TOKENS_MAX: u64 = 1 << 20;
+/// The largest number of cached tokens.
+const TOKEN_CACHE_CAPACITY_MAX: u64 = 1 << 20;
+
+/// The length of the longest token that is cached by default. Usual tokens have 1 to 2 KiB.
+const MAX_CACHED_TOKEN_BYTES: usize = 4096;
 
 /// Settings for a [`Verifier`].
 ///
@@ -47,8 +55,23 @@ pub struct VerifierBuilder {
     clock: Arc<dyn Clock>,
     leeway: Duration,
     max_token_bytes: usize,
-    cached_tokens: usize,
+    token_cache_capacity: usize,
+    max_cached_token_bytes: usize,
     refresh: RefreshSettings,
+}
+
+impl Verifier {
+    /// A verifier for one pool, with the defaults for everything else.
+    ///
+    /// Nothing is fetched until the first token comes, or [`ready`](Self::ready) or [`status`](Self::status) is called.
+    pub fn new(pool: UserPool) -> Self {
+        VerifierBuilder::of_one(pool)
+    }
+
+    /// A verifier with settings of your own.
+    pub fn builder() -> VerifierBuilder {
+        VerifierBuilder::new()
+    }
 }
 
 impl VerifierBuilder {
@@ -58,7 +81,8 @@ impl VerifierBuilder {
             clock: Arc::new(SystemClock),
             leeway: Duration::ZERO,
             max_token_bytes: MAX_TOKEN_BYTES,
-            cached_tokens: CACHED_TOKENS,
+            token_cache_capacity: TOKEN_CACHE_CAPACITY,
+            max_cached_token_bytes: MAX_CACHED_TOKEN_BYTES,
             refresh: RefreshSettings::default(),
         }
     }
@@ -89,13 +113,25 @@ impl VerifierBuilder {
         self
     }
 
-    /// Remembers the claims of so many verified tokens, rounded up to a power of two; 0 turns that off. Default: 8192.
+    /// Sets how many verified tokens are cached, rounded up to a power of two. Zero turns the cache off. Default: 8192.
     ///
-    /// A token that was verified before costs about a sixtieth of the first time. Not the token but a keyed digest of all its bytes is kept with
-    /// the claims, up to 900 bytes for a usual token. The entry ends when the token expires, its key leaves the pool's set or its client is removed, and rules of
-    /// routes run on every request. At most 1048576.
-    pub fn cached_tokens(mut self, tokens: usize) -> Self {
-        self.cached_tokens = tokens;
+    /// A cached token costs about a sixtieth of a full verification. The cache keeps the claims under a keyed digest of all bytes of
+    /// the token, and not the token itself. An entry ends when the token expires, its key leaves the pool's key set, or its client is
+    /// removed. Rules and custom checks run on every request.
+    ///
+    /// An entry takes up to 900 bytes for a usual token. See [`max_cached_token_bytes`](Self::max_cached_token_bytes) for the upper
+    /// bound. At most 1048576 tokens.
+    pub fn token_cache_capacity(mut self, tokens: usize) -> Self {
+        self.token_cache_capacity = tokens;
+        self
+    }
+
+    /// Sets the length of the longest token that is cached, in bytes. Longer tokens are verified each time. Default: 4096.
+    ///
+    /// This bounds the memory of the cache. An entry takes less than 3 bytes for each byte of the token, plus 1 KiB. With the
+    /// default settings the cache takes about 8 MiB with usual tokens, and less than 128 MiB even if every token is as long as allowed. From 512 bytes to 1 MiB.
+    pub fn max_cached_token_bytes(mut self, bytes: usize) -> Self {
+        self.max_cached_token_bytes = bytes;
         self
     }
 
@@ -159,10 +195,11 @@ impl VerifierBuilder {
             return Err(ConfigError::NoPool);
         }
         if self.leeway > LEEWAY_MAX {
-            return Err(ConfigError::Leeway { seconds: self.leeway.as_secs() });
+            return Err(ConfigError::LeewayTooLong { seconds: self.leeway.as_secs() });
         }
         within("max_token_bytes", self.max_token_bytes as u64, MAX_TOKEN_BYTES_RANGE)?;
-        within("cached_tokens", self.cached_tokens as u64, (0, CACHED_TOKENS_MAX))?;
+        within("token_cache_capacity", self.token_cache_capacity as u64, (0, TOKEN_CACHE_CAPACITY_MAX))?;
+        within("max_cached_token_bytes", self.max_cached_token_bytes as u64, MAX_TOKEN_BYTES_RANGE)?;
         let refresh = &self.refresh;
         within("refresh_interval (ms)", millis(refresh.refresh_interval), (1000, 24 * 3600 * 1000))?;
         within("max_stale (ms)", millis(refresh.max_stale), (60 * 1000, 30 * 24 * 3600 * 1000))?;
@@ -186,24 +223,25 @@ impl VerifierBuilder {
         let pools = self.pools.into_iter().map(|pool| {
             let id = Arc::new(pool.id().clone());
             let keys = PoolKeys::new(Arc::clone(&id), pool.keys, Arc::clone(&self.clock), self.refresh);
-            Pool { id, clients: ClientList::new(pool.clients), policy: pool.policy, keys }
+            Pool { id, clients: ClientList::new(pool.clients), policy: pool.policy, keys, origin: pool.origin }
         });
         Verifier {
-            inner: Arc::new(Inner {
+            inner: Arc::new(Pipeline {
                 pools: pools.collect(),
                 issuers,
                 issuers_listed,
                 clock: self.clock,
                 leeway: self.leeway,
                 max_token_bytes: self.max_token_bytes,
-                cache: TokenCache::new(self.cached_tokens, self.leeway),
+                cache: TokenCache::new(self.token_cache_capacity, self.max_cached_token_bytes, self.leeway),
+                outcomes: Outcomes::default(),
             }),
         }
     }
 }
 
 fn within(setting: &'static str, value: u64, range: (u64, u64)) -> Result<(), ConfigError> {
-    if (range.0..=range.1).contains(&value) { Ok(()) } else { Err(ConfigError::Limit { setting, value, range }) }
+    if (range.0..=range.1).contains(&value) { Ok(()) } else { Err(ConfigError::OutOfRange { setting, value, range }) }
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -20,7 +20,7 @@ use std::{
 
 use axum::http::{Request, Response};
 use axum_cognito::{
-    CognitoAuth, Require, Verifier, VerifyErrorKind,
+    CognitoAuth, Require, TokenUse, Verifier, VerifyErrorKind,
     keys::{KeyDocument, KeyFuture, KeySource, KeyUpdate, Validators},
     testing::{FakeUserPool, TokioClock},
 };
@@ -88,18 +88,36 @@ fn usual(fake: &FakeUserPool) -> axum_cognito::testing::TokenBuilder {
     fake.access_token("alice").group("admins").group("users")
 }
 
+/// The documented bound of an entry with default settings, in bytes.
+const ENTRY_MAX: isize = 16 * 1024;
+
+/// A claim that makes a token longer with a number.
+type Claim = fn(usize) -> (&'static str, serde_json::Value);
+
+fn groups_of_one_letter() -> Claim {
+    |length| ("cognito:groups", vec!["a"; length].into())
+}
+
+fn one_long_attribute() -> Claim {
+    |length| ("email", "a".repeat(length).into())
+}
+
+fn one_escaped_attribute() -> Claim {
+    |length| ("sub", "\n".repeat(length).into())
+}
+
 #[test]
 fn what_tokens_cost() {
     let fake = FakeUserPool::new();
     let cached = Verifier::new(fake.user_pool());
-    let uncached = Verifier::builder().pool(fake.user_pool()).cached_tokens(0).build().unwrap();
+    let uncached = Verifier::builder().pool(fake.user_pool()).token_cache_capacity(0).build().unwrap();
 
     // A key remembers the header of the first token that it verifies.
-    uncached.check(&usual(&fake).mint()).unwrap();
-    cached.check(&usual(&fake).mint()).unwrap();
+    uncached.check(&usual(&fake).sign()).unwrap();
+    cached.check(&usual(&fake).sign()).unwrap();
 
     // The first time: payload, groups, claims; and the entry in the cache.
-    let token = usual(&fake).mint();
+    let token = usual(&fake).sign();
     assert_eq!(allocations(|| drop(uncached.check(&token).unwrap())), 3, "verified, without a cache");
     assert_eq!(allocations(|| drop(cached.check(&token).unwrap())), 4, "verified and remembered");
 
@@ -121,9 +139,16 @@ fn what_tokens_cost() {
     let ready_made = request();
     assert_eq!(allocations(|| answer(ready_made)), 1, "through the layer and a rule");
 
+    // The same with routes that are protected by default.
+    let mut service = CognitoAuth::from(cached.clone()).deny_by_default().public("/healthz").layer(Nothing);
+    let ready_made = request();
+    let count = allocations(|| drop(now_or_never(service.call(ready_made)).expect("does not wait").unwrap()));
+    assert_eq!(count, 1, "through the layer, protected by default");
+
     // Memory: what a thousand remembered tokens hold on to.
-    let many: Vec<_> = (0..1024).map(|n| usual(&fake).expires_in(Duration::from_secs(3600 + n)).mint()).collect();
-    let roomy = Verifier::builder().pool(fake.user_pool()).cached_tokens(1 << 14).build().unwrap();
+    let many: Vec<_> = (0..1024).map(|n| usual(&fake).expires_in(Duration::from_secs(3600 + n)).sign()).collect();
+    let roomy = Verifier::builder().pool(fake.user_pool()).token_cache_capacity(1 << 14).build().unwrap();
+    roomy.check(&usual(&fake).sign()).unwrap(); // allocates the table
     let before = BYTES.get();
     for token in &many {
         roomy.check(token).unwrap();
@@ -132,12 +157,76 @@ fn what_tokens_cost() {
     println!("{per_token} bytes per remembered token of {} bytes", many[0].len());
     assert!((400..=900).contains(&per_token), "{per_token} bytes per remembered token");
 
+    // The largest entries: the longest tokens, all attributes read, in the shapes that take the most memory.
+    for claims in [groups_of_one_letter(), one_long_attribute(), one_escaped_attribute()] {
+        let verifier = Verifier::builder().pool(fake.user_pool().allow_token_use(TokenUse::Id)).build().unwrap();
+        verifier.check(&usual(&fake).sign()).unwrap(); // allocates the table
+        let mint = |length: usize| {
+            let (name, value) = claims(length);
+            fake.id_token("alice").claim(name, value).sign()
+        };
+        let length = (0..3000).step_by(16).take_while(|length| mint(*length).len() <= 4096).last().unwrap();
+        let token = mint(length);
+        let before = BYTES.get();
+        verifier.check(&token).unwrap().email();
+        let bytes = BYTES.get() - before;
+        println!("{bytes} bytes for a cached token of {} bytes", token.len());
+        assert!((2000..ENTRY_MAX).contains(&bytes), "{bytes} bytes for a cached token of {} bytes", token.len());
+    }
+
+    // A longer token leaves nothing behind.
+    let verifier = Verifier::new(fake.user_pool());
+    verifier.check(&usual(&fake).sign()).unwrap();
+    let long = usual(&fake).trigger_claim("long", "a".repeat(3000)).sign();
+    let before = BYTES.get();
+    verifier.check(&long).unwrap();
+    assert_eq!((long.len() > 4096, BYTES.get() - before), (true, 0), "tokens above the limit are not cached");
+
     // A full cache does not grow.
-    let small = Verifier::builder().pool(fake.user_pool()).cached_tokens(64).build().unwrap();
+    let small = Verifier::builder().pool(fake.user_pool()).token_cache_capacity(64).build().unwrap();
     many[..512].iter().for_each(|token| drop(small.check(token).unwrap()));
     let full = BYTES.get();
     many[512..].iter().for_each(|token| drop(small.check(token).unwrap()));
     assert!((BYTES.get() - full).abs() < 8 * 900, "{} bytes more", BYTES.get() - full);
+}
+
+/// The path is checked once per request and in place, however long it is and however many routes are public.
+#[test]
+fn deciding_whether_a_route_is_public_allocates_nothing() {
+    let fake = FakeUserPool::new();
+    let layer = CognitoAuth::new(fake.user_pool())
+        .deny_by_default()
+        .public_subtree("/assets")
+        .public("/posts/{id}")
+        .protected("/posts/export")
+        .protected("/assets/keys");
+    let layer = (0..100).fold(layer, |layer, nth| layer.public(&format!("/public/{nth}")));
+    let mut service = layer.layer(Nothing);
+    let mut allocations_of = |path: &str, expected: u16| {
+        let mut send = || {
+            let mut request = Request::builder().uri(path).body(()).unwrap();
+            request.extensions_mut().insert(7_u8);
+            let mut status = 0;
+            let count = allocations(|| {
+                let response = now_or_never(service.call(request)).expect("does not wait").unwrap();
+                status = response.status().as_u16();
+            });
+            assert_eq!(status, expected, "{} bytes", path.len());
+            count
+        };
+        send(); // the log's call sites
+        send()
+    };
+    let short = allocations_of("/assets/a", 200);
+    let long = |segment: &str| format!("/assets/{}", segment.repeat(60_000 / segment.len()));
+    for path in ["/assets", "/posts/1", "/public/7", &long("a"), &long("/"), &long("%20a"), &long("a/"), &long("a;b/")]
+    {
+        assert_eq!(allocations_of(path, 200), short, "{} bytes", path.len());
+    }
+    let rejected = allocations_of("/other", 401);
+    for path in ["/assets/%6beys", "/assets/.%09./a", &format!("{}/..", long("a")), &format!("{}%3f", long("/a"))] {
+        assert_eq!(allocations_of(path, 401), rejected, "{} bytes", path.len());
+    }
 }
 
 /// Strangers can make up key ids for ever, and nothing remembers them: one byte for each would show.
@@ -155,7 +244,7 @@ fn made_up_key_ids_leave_nothing_behind() {
     runtime.block_on(verifier.ready()).unwrap();
 
     // Only `kid` differs, in all of its 36 digits, and the signature is read after it.
-    let token = fake.access_token("mallory").mint();
+    let token = fake.access_token("mallory").sign();
     let (_, rest) = token.split_once('.').unwrap();
     let forged = |nth: usize| {
         let header = format!(r#"{{"kid":"{:036}","alg":"RS256"}}"#, nth.wrapping_mul(0x9e37_79b9_7f4a_7c15));

@@ -34,7 +34,7 @@ async fn me(claims: CognitoClaims, OptionalClaims(again): OptionalClaims) -> Str
 }
 
 fn mint(fake: &FakeUserPool) -> [String; 2] {
-    USERS.map(|user| fake.access_token(user).mint())
+    USERS.map(|user| fake.access_token(user).sign())
 }
 
 /// Two users and a stranger in one stream of requests on all processors, while the pool rotates its keys.

@@ -17,28 +17,28 @@ fn key_ids_with_plus_slash_and_equals() {
     for kid in [crate::kit::ACCESS_KID, crate::kit::ID_KID] {
         assert!(kid.contains(['+', '/']) && kid.ends_with('='));
     }
-    accepted(&access().mint());
+    accepted(&access().sign());
     // The same id as other JSON libraries write it.
-    accepted(&access().header(r#"{"alg":"RS256","kid":"aB+\/dE1example="}"#).mint());
-    accepted(&access().header(r#"{"kid":"\u0061B\u002B\u002fdE1example\u003d","alg":"\u0052S256"}"#).mint());
-    accepted(&access().header(" {\n\t\"kid\" : \"aB+/dE1example=\" ,\r\n \"alg\" : \"RS256\" } \n").mint());
+    accepted(&access().header(r#"{"alg":"RS256","kid":"aB+\/dE1example="}"#).sign());
+    accepted(&access().header(r#"{"kid":"\u0061B\u002B\u002fdE1example\u003d","alg":"\u0052S256"}"#).sign());
+    accepted(&access().header(" {\n\t\"kid\" : \"aB+/dE1example=\" ,\r\n \"alg\" : \"RS256\" } \n").sign());
 }
 
 /// Both keys of a pool, each for its kind; and either for either, since nothing says which is which.
 #[test]
 fn both_keys_of_a_pool() {
-    accepted_by(&BOTH, &access().mint());
+    accepted_by(&BOTH, &access().sign());
     accepted_by(&BOTH, &id().signed_by(&FORGE.id));
     accepted_by(&BOTH, &access().member("kid", FORGE.id.kid).signed_by(&FORGE.id));
 }
 
 #[test]
 fn both_forms_of_the_issuer_and_escaped_slashes() {
-    accepted(&access().claim("iss", UPDATED_ISSUER).mint());
+    accepted(&access().claim("iss", UPDATED_ISSUER).sign());
     let escaped = String::from_utf8(access().payload).unwrap().replace('/', "\\/");
     assert!(escaped.contains("https:\\/\\/"));
-    accepted(&access().payload(&escaped).mint());
-    assert_eq!(claims(&access().payload(escaped).mint()).issuer(), crate::kit::ISSUER);
+    accepted(&access().payload(&escaped).sign());
+    assert_eq!(claims(&access().payload(escaped).sign()).issuer(), crate::kit::ISSUER);
 }
 
 #[test]
@@ -47,12 +47,12 @@ fn the_tokens_of_machines() {
         "sub": CLIENT, "token_use": "access", "scope": "orders/read orders/write", "auth_time": NOW, "iss": crate::kit::ISSUER,
         "exp": NOW + 3600, "iat": NOW, "version": 2, "jti": "j", "client_id": CLIENT,
     });
-    let machine = claims(&access().payload(bare.to_string()).mint());
+    let machine = claims(&access().payload(bare.to_string()).sign());
     assert!(machine.is_machine() && machine.username().is_none() && machine.groups().len() == 0);
     assert!(machine.has_scope("orders/read") && machine.has_scope("orders/write"));
     assert_eq!((machine.sub(), machine.client_id(), machine.origin_jti()), (CLIENT, CLIENT, None));
     // That they have a `sub` is not documented.
-    let machine = claims(&access().payload(bare.to_string()).without("sub").mint());
+    let machine = claims(&access().payload(bare.to_string()).without("sub").sign());
     assert_eq!(machine.sub(), CLIENT);
 }
 
@@ -72,9 +72,9 @@ fn tokens_without_what_is_not_promised() {
         "device_key",
     ];
     for claim in optional {
-        accepted(&access().without(claim).mint());
+        accepted(&access().without(claim).sign());
     }
-    accepted(&optional.into_iter().fold(access(), crate::kit::Token::without).mint());
+    accepted(&optional.into_iter().fold(access(), crate::kit::Token::without).sign());
     for claim in ["auth_time", "iat", "email", "cognito:username"] {
         accepted_by(&BOTH, &id().without(claim).signed_by(&FORGE.id));
     }
@@ -83,7 +83,8 @@ fn tokens_without_what_is_not_promised() {
 #[test]
 fn tokens_bound_to_a_resource() {
     for resource in ["https://api.example.com", "http://localhost:3000/", "myapp://callback", CLIENT, "orders"] {
-        let claims = claims(&access().claim("aud", resource).mint());
+        let verifier = builder(FORGE.pool().audience(resource).unwrap()).build().unwrap();
+        let claims = verifier.check(&access().claim("aud", resource).sign()).unwrap();
         assert_eq!((claims.audience(), claims.client_id()), (Some(resource), CLIENT));
     }
 }
@@ -92,23 +93,23 @@ fn tokens_bound_to_a_resource() {
 fn a_hundred_groups_of_the_longest_names() {
     let groups: Vec<String> = (0..100).map(|n| format!("{n:0>3}{}", "g".repeat(125))).collect();
     let token = access().claim("cognito:groups", groups.clone());
-    assert!(token.mint().len() > 16 * 1024, "the longest names do not fit into the default bound");
+    assert!(token.sign().len() > 16 * 1024, "the longest names do not fit into the default bound");
     let roomy = verifier_of(64 * 1024);
-    assert_eq!(roomy.check(&token.mint()).unwrap().groups().collect::<Vec<_>>(), groups);
+    assert_eq!(roomy.check(&token.sign()).unwrap().groups().collect::<Vec<_>>(), groups);
     // A hundred groups of names that people give fit.
     let groups: Vec<String> = (0..100).map(|n| format!("Engineering-Platform-Team-{n:03}-\u{e9}quipe")).collect();
-    let claims = claims(&access().claim("cognito:groups", groups.clone()).mint());
+    let claims = claims(&access().claim("cognito:groups", groups.clone()).sign());
     assert_eq!(claims.groups().collect::<Vec<_>>(), groups);
     for strange in
         ["", "a\"b", "a\\b", "a/b", "\u{1f600}", "us-east-1_AbC123xyz_Google", "${x}", "<b>", "admins\u{301}"]
     {
-        assert!(STRICT.check(&access().claim("cognito:groups", json!([strange])).mint()).unwrap().in_group(strange));
+        assert!(STRICT.check(&access().claim("cognito:groups", json!([strange])).sign()).unwrap().in_group(strange));
     }
-    assert_eq!(STRICT.check(&access().claim("cognito:groups", json!([])).mint()).unwrap().groups().len(), 0);
+    assert_eq!(STRICT.check(&access().claim("cognito:groups", json!([])).sign()).unwrap().groups().len(), 0);
 }
 
 fn verifier_of(max_token_bytes: usize) -> axum_cognito::Verifier {
-    builder(FORGE.pool().accept(TokenUse::Id)).max_token_bytes(max_token_bytes).build().unwrap()
+    builder(FORGE.pool().allow_token_use(TokenUse::Id)).max_token_bytes(max_token_bytes).build().unwrap()
 }
 
 /// A trigger may write any JSON under any name that is free, up to 5,000 claims and scopes.
@@ -140,7 +141,7 @@ fn claims_of_a_trigger_in_any_shape() {
             "__proto__",
             "https://example.com/claim",
         ] {
-            let claims = claims(&access().claim(name, shape.clone()).mint());
+            let claims = claims(&access().claim(name, shape.clone()).sign());
             assert_eq!(claims.get::<Value>(name).unwrap().as_ref(), Some(shape), "{index} {name}");
         }
         // Names that are taken in access tokens only.
@@ -154,7 +155,7 @@ fn claims_of_a_trigger_in_any_shape() {
         many
     });
     let object = Value::Object(many.clone()).to_string();
-    let token = access().claim_json(&object[1..object.len() - 1]).mint();
+    let token = access().claim_json(&object[1..object.len() - 1]).sign();
     assert!(token.len() > 190_000);
     let claims = verifier_of(1024 * 1024).check(&token).unwrap();
     assert_eq!(claims.get::<String>("custom:claim-number-4999").unwrap().as_deref(), Some("v4999"));
@@ -163,7 +164,7 @@ fn claims_of_a_trigger_in_any_shape() {
 /// As long as the bound allows: the default, and 100 KB where it is set.
 #[test]
 fn long_tokens_up_to_the_bound() {
-    let of_payload = |bytes: usize| access().claim("custom:long", "x".repeat(bytes)).mint();
+    let of_payload = |bytes: usize| access().claim("custom:long", "x".repeat(bytes)).sign();
     accepted(&of_payload(11_000));
     let token = of_payload(100_000);
     assert_eq!(
@@ -193,11 +194,11 @@ fn names_in_every_script() {
         "\u{202e}evil",
         "SAML_urn:a/b",
     ] {
-        let claims = claims(&access().claim("username", name).mint());
+        let claims = claims(&access().claim("username", name).sign());
         assert_eq!(claims.username(), Some(name));
         let escaped: String = name.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
         let claims_too = BOTH
-            .check(&access().without("username").claim_json(&format!("\"username\":\"{escaped}\"")).mint())
+            .check(&access().without("username").claim_json(&format!("\"username\":\"{escaped}\"")).sign())
             .unwrap();
         assert_eq!(claims_too.username(), Some(name));
         let id_claims = BOTH.check(&id().claim("cognito:username", name).signed_by(&FORGE.id)).unwrap();
@@ -216,16 +217,16 @@ fn dates_as_json_writes_them() {
         "1800003600e0",
         "1800003600.5e+0",
     ] {
-        accepted(&access().without("exp").claim_json(&format!("\"exp\":{exp}")).mint());
+        accepted(&access().without("exp").claim_json(&format!("\"exp\":{exp}")).sign());
     }
-    accepted(&access().claim("iat", json!(1_799_999_999.999)).claim("nbf", json!(1_799_999_999.5)).mint());
+    accepted(&access().claim("iat", json!(1_799_999_999.999)).claim("nbf", json!(1_799_999_999.5)).sign());
 }
 
 #[test]
 fn typ_is_welcome_and_not_needed() {
-    accepted(&access().mint());
+    accepted(&access().sign());
     for typ in ["JWT", "jwt", "at+jwt", "application/at+jwt"] {
-        accepted(&access().member("typ", typ).mint());
+        accepted(&access().member("typ", typ).sign());
     }
 }
 
@@ -233,7 +234,7 @@ fn typ_is_welcome_and_not_needed() {
 #[test]
 fn subjects_of_any_form() {
     for sub in ["x", "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee", "us-east-1:1234", "\u{e9}", " ", CLIENT] {
-        assert_eq!(claims(&access().claim("sub", sub).mint()).sub(), sub);
+        assert_eq!(claims(&access().claim("sub", sub).sign()).sub(), sub);
     }
 }
 
@@ -243,6 +244,6 @@ fn several_clients_of_one_pool() {
     let pool = axum_cognito::UserPool::new(crate::kit::POOL, ids).unwrap();
     let verifier = verifier(crate::kit::with_keys(pool, &FORGE.jwks()));
     for client in ids {
-        assert_eq!(verifier.check(&access().claim("client_id", client).mint()).unwrap().client_id(), client);
+        assert_eq!(verifier.check(&access().claim("client_id", client).sign()).unwrap().client_id(), client);
     }
 }

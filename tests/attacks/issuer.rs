@@ -1,8 +1,9 @@
 //! `iss` is one of the pool's issuers to the letter. It is looked up, never parsed and never visited.
 
 use axum_cognito::{
-    IssuerForm, UserPool, Verifier, VerifyErrorKind,
-    VerifyErrorKind::{Expired, InvalidClaim, Issuer, MissingClaim, Signature, UnknownKey},
+    UserPool, Verifier, VerifyErrorKind,
+    VerifyErrorKind::{Expired, InvalidClaim, InvalidSignature, MissingClaim, UnknownIssuer, UnknownKey},
+    pool::IssuerForm,
     testing::{FakeUserPool, ManualClock},
 };
 use serde_json::json;
@@ -63,18 +64,18 @@ fn an_issuer_is_the_pool_s_to_the_letter() {
         "accounts.google.com",
         "null",
     ] {
-        refused(&access().claim("iss", issuer).mint(), Issuer);
+        refused(&access().claim("iss", issuer).sign(), UnknownIssuer);
     }
-    accepted(&access().claim("iss", ISSUER).mint());
-    accepted(&access().claim("iss", UPDATED_ISSUER).mint());
+    accepted(&access().claim("iss", ISSUER).sign());
+    accepted(&access().claim("iss", UPDATED_ISSUER).sign());
 }
 
 #[test]
 fn an_issuer_is_a_string_that_is_there() {
-    refused(&access().without("iss").mint(), MissingClaim);
-    refused(&access().without("iss").claim("Iss", ISSUER).mint(), MissingClaim);
+    refused(&access().without("iss").sign(), MissingClaim);
+    refused(&access().without("iss").claim("Iss", ISSUER).sign(), MissingClaim);
     for issuer in [json!(null), json!([ISSUER]), json!([ISSUER, "x"]), json!({"a": ISSUER}), json!(1), json!(true)] {
-        refused(&access().claim("iss", issuer).mint(), InvalidClaim);
+        refused(&access().claim("iss", issuer).sign(), InvalidClaim);
     }
 }
 
@@ -84,8 +85,8 @@ fn a_form_that_is_not_wanted_is_another_issuer() {
         [(IssuerForm::Original, ISSUER, UPDATED_ISSUER), (IssuerForm::Updated, UPDATED_ISSUER, ISSUER)]
     {
         let restricted = verifier(FORGE.pool().issuer_form(form).unwrap());
-        accepted_by(&restricted, &access().claim("iss", good).mint());
-        refused_by(&restricted, &access().claim("iss", other).mint(), Issuer);
+        accepted_by(&restricted, &access().claim("iss", good).sign());
+        refused_by(&restricted, &access().claim("iss", other).sign(), UnknownIssuer);
     }
 }
 
@@ -97,19 +98,19 @@ fn pools_do_not_vouch_for_each_other() {
     let other = UserPool::new("eu-west-1_Other0000", "2example23456789").unwrap();
     let both = builder(FORGE.pool()).pool(crate::kit::with_keys(other, &stranger)).build().unwrap();
     let theirs = access().claim("iss", OTHER).claim("client_id", "2example23456789");
-    accepted_by(&both, &access().mint());
+    accepted_by(&both, &access().sign());
     accepted_by(&both, &theirs.signed_by(&FORGE.stranger));
-    refused_by(&both, &theirs.mint(), Signature);
-    refused_by(&both, &access().signed_by(&FORGE.stranger), Signature);
+    refused_by(&both, &theirs.sign(), InvalidSignature);
+    refused_by(&both, &access().signed_by(&FORGE.stranger), InvalidSignature);
     refused_by(&both, &theirs.member("kid", crate::kit::ID_KID).signed_by(&FORGE.id), UnknownKey);
     for (token, key) in [
         (access().claim("client_id", "2example23456789"), &FORGE.access),
         (access().claim("iss", OTHER), &FORGE.stranger),
     ] {
-        refused_by(&both, &token.signed_by(key), VerifyErrorKind::Client);
+        refused_by(&both, &token.signed_by(key), VerifyErrorKind::WrongClient);
     }
     // The other pool's client written like ours.
-    refused_by(&both, &access().claim("iss", OTHER).mint(), Signature);
+    refused_by(&both, &access().claim("iss", OTHER).sign(), InvalidSignature);
 }
 
 /// A forged issuer or a broken token causes no fetch: only an unknown key under a configured issuer does.
@@ -123,9 +124,9 @@ async fn a_forged_issuer_causes_no_fetch() {
             .access_token("mallory")
             .header("kid", format!("k{n}"))
             .claim("iss", format!("https://evil{n}.example"));
-        assert_eq!(verifier.verify(&token.signed_by_a_stranger_of(&fake)).await.unwrap_err().kind(), Issuer);
+        assert_eq!(verifier.verify(&token.signed_by_a_stranger_of(&fake)).await.unwrap_err().kind(), UnknownIssuer);
     }
-    let expired = fake.access_token("alice").issued_at(now() - std::time::Duration::from_secs(90_000)).mint();
+    let expired = fake.access_token("alice").issued_at(now() - std::time::Duration::from_secs(90_000)).sign();
     assert_eq!(verifier.verify(&expired).await.unwrap_err().kind(), Expired);
     assert_eq!(fake.fetches(), before);
 }
@@ -137,6 +138,6 @@ trait Cheaply {
 
 impl Cheaply for axum_cognito::testing::TokenBuilder {
     fn signed_by_a_stranger_of(self, fake: &FakeUserPool) -> String {
-        self.signed_by_the_other_key_of(fake).mint()
+        self.signed_with_other_key_of(fake).sign()
     }
 }

@@ -3,7 +3,7 @@
 use aws_lc_rs::rsa::KeySize;
 use axum_cognito::{
     UserPool,
-    VerifyErrorKind::{Signature, UnknownKey},
+    VerifyErrorKind::{InvalidSignature, UnknownKey},
 };
 use base64::{
     Engine,
@@ -73,7 +73,7 @@ fn a_key_that_is_not_for_rs256_is_no_key() {
         };
         assert!(pool().jwks(&alone).is_err(), "{jwk}");
         let beside = verifier(with_keys(pool(), &json!({"keys": [jwk, FORGE.id.jwk()]})));
-        refused_by(&beside, &access().mint(), UnknownKey);
+        refused_by(&beside, &access().sign(), UnknownKey);
         accepted_by(&beside, &access().member("kid", FORGE.id.kid).signed_by(&FORGE.id));
     }
 }
@@ -91,7 +91,7 @@ fn keys_have_2048_to_4096_bits() {
         let verifier = verifier(with_keys(pool(), &json!({"keys": [key.jwk()]})));
         assert!(fits);
         accepted_by(&verifier, &access().signed_by(&key));
-        refused_by(&verifier, &access().mint(), Signature);
+        refused_by(&verifier, &access().sign(), InvalidSignature);
     }
 }
 
@@ -101,7 +101,7 @@ fn zeros_before_a_modulus_are_harmless() {
     let padded = [&[0, 0], &FORGE.access.modulus.to_bytes_be()[..]].concat();
     let jwk = changed("n", URL_SAFE_NO_PAD.encode(padded));
     let verifier = verifier(with_keys(pool(), &json!({"keys": [jwk]})));
-    accepted_by(&verifier, &access().mint());
+    accepted_by(&verifier, &access().sign());
 }
 
 /// Of two keys with one id the first counts, in whatever set they stand.
@@ -112,7 +112,7 @@ fn a_second_key_under_a_known_id_is_nobody() {
         json!([FORGE.access.jwk(), FORGE.access.jwk(), FORGE.stranger.jwk()]),
     ] {
         let verifier = verifier(with_keys(pool(), &json!({"keys": keys})));
-        accepted_by(&verifier, &access().mint());
-        refused_by(&verifier, &access().signed_by(&FORGE.stranger), Signature);
+        accepted_by(&verifier, &access().sign());
+        refused_by(&verifier, &access().signed_by(&FORGE.stranger), InvalidSignature);
     }
 }

@@ -151,7 +151,7 @@ pub(crate) fn verifier(pool: UserPool) -> Verifier {
 pub(crate) static STRICT: LazyLock<Verifier> = LazyLock::new(|| verifier(FORGE.pool()));
 
 /// Both kinds of tokens.
-pub(crate) static BOTH: LazyLock<Verifier> = LazyLock::new(|| verifier(FORGE.pool().accept(TokenUse::Id)));
+pub(crate) static BOTH: LazyLock<Verifier> = LazyLock::new(|| verifier(FORGE.pool().allow_token_use(TokenUse::Id)));
 
 /// Header and payload as they will be signed, byte for byte.
 #[derive(Clone)]
@@ -214,7 +214,7 @@ impl Token {
     }
 
     /// Signed as Cognito would.
-    pub(crate) fn mint(&self) -> String {
+    pub(crate) fn sign(&self) -> String {
         self.signed_by(&FORGE.access)
     }
 

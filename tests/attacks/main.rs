@@ -18,6 +18,7 @@ mod honest;
 mod issuer;
 mod json;
 mod keys;
+mod nesting;
 mod padding;
 mod properties;
 mod signature;

@@ -23,7 +23,7 @@ fn nothing_stands_between_the_letters() {
         ";", "*", "~", "!", "\\", "\u{a0}", "\u{200b}", "\u{feff}", "\u{2028}", "\u{ff0e}", "\u{e9}",
     ];
     for token in tokens() {
-        let parts = parts(&token.mint());
+        let parts = parts(&token.sign());
         for (index, part) in parts.iter().enumerate() {
             for at in [0, 1, part.len() / 2, part.len() - 1, part.len()] {
                 for each in foreign {
@@ -38,7 +38,7 @@ fn nothing_stands_between_the_letters() {
 
 #[test]
 fn nothing_stands_around_a_token() {
-    let token = access().mint();
+    let token = access().sign();
     for lie in [
         format!("Bearer {token}"),
         format!(" {token}"),
@@ -62,7 +62,7 @@ fn the_alphabet_is_that_of_urls() {
     // Until each part has had a letter that the alphabets disagree on.
     for n in 0.. {
         let token = access().claim("custom:n", format!("{n}\u{fe}\u{ff}?>?>~~")).member("x", "\u{fff}\u{3ff}?>~");
-        let parts = parts(&token.mint());
+        let parts = parts(&token.sign());
         for index in 0..3 {
             let mut lie = parts.clone();
             lie[index] = lie[index].replace('-', "+").replace('_', "/");
@@ -84,7 +84,7 @@ fn left_over_bits_are_zero() {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut tried = 0;
     for token in tokens() {
-        let parts = parts(&token.mint());
+        let parts = parts(&token.sign());
         for (index, part) in parts.iter().enumerate() {
             let spare = match part.len() % 4 {
                 2 => 16,
@@ -115,7 +115,7 @@ fn left_over_bits_are_zero() {
 #[test]
 fn a_lone_letter_is_no_octet() {
     for token in tokens() {
-        let parts = parts(&token.mint());
+        let parts = parts(&token.sign());
         for index in 0..3 {
             let mut lie = parts.clone();
             while lie[index].len() % 4 != 1 {
@@ -129,8 +129,8 @@ fn a_lone_letter_is_no_octet() {
 #[test]
 fn a_token_is_no_longer_than_the_bound() {
     let of_length = |length: usize| {
-        let bare = access().claim("pad", "").mint().len();
-        let token = access().claim("pad", "x".repeat((length - bare) / 4 * 3)).mint();
+        let bare = access().claim("pad", "").sign().len();
+        let token = access().claim("pad", "x".repeat((length - bare) / 4 * 3)).sign();
         assert!(token.len().abs_diff(length) < 8);
         token
     };
@@ -144,6 +144,6 @@ fn a_token_is_no_longer_than_the_bound() {
     assert!(roomy.check(&of_length(1_048_568)).is_ok());
     refused_by(&roomy, &of_length(1_048_588), TooLong);
     let narrow = builder(FORGE.pool()).max_token_bytes(512).build().unwrap();
-    refused_by(&narrow, &access().mint(), TooLong);
+    refused_by(&narrow, &access().sign(), TooLong);
     assert_eq!(STRICT.check(&of_length(20_000)).unwrap_err().expected(), Some("at most 16384 bytes"));
 }

@@ -104,7 +104,7 @@ impl Server {
         let answer = send(self.address, attack).await;
         let (status, challenge) = outcome(&answer);
         assert!(expected.contains(&(status, challenge.as_deref())), "{name}: {}", answer.escape_ascii());
-        let honest = self.fake.access_token("alice").mint();
+        let honest = self.fake.access_token("alice").sign();
         let next = send(self.address, &get_me(&[format!("authorization: Bearer {honest}").as_bytes()])).await;
         assert_eq!(outcome(&next), (200, None), "after {name}");
         let log = self.log.0.lock().unwrap();
@@ -131,7 +131,7 @@ async fn attacks_through_a_socket() {
     let _logged = tracing::subscriber::set_default(subscriber);
     let server = Server::start(log.clone()).await;
 
-    let token = server.fake.access_token("mallory").mint();
+    let token = server.fake.access_token("mallory").sign();
     let t = token.as_bytes();
     let auth = |value: &[u8]| [b"authorization: ", value].concat();
     let good = auth(&[b"Bearer ", t].concat());
@@ -221,7 +221,7 @@ async fn attacks_through_a_socket() {
     // Every lie a token can tell, as one of each kind: the log has the reason and nothing else of it.
     let fake = &server.fake;
     let lies = [
-        fake.access_token("mallory").signed_by_a_stranger(),
+        fake.access_token("mallory").signed_with_wrong_key(),
         fake.access_token("mallory").header("kid", "a-secret-key-id-0123456789"),
         fake.access_token("mallory").header("alg", "a-secret-algorithm-0123456789"),
         fake.access_token("mallory").claim("iss", "https://a-secret-issuer-0123456789.example"),
@@ -231,12 +231,12 @@ async fn attacks_through_a_socket() {
         fake.access_token("mallory").payload_json("a-secret-payload-0123456789"),
     ];
     for lie in lies {
-        let lie = lie.mint();
+        let lie = lie.sign();
         let attack = get_me(&[&auth(&[b"Bearer ", lie.as_bytes()].concat())]);
         server.expect("a lie", &attack, &lie, &[(401, Some(INVALID_TOKEN))]).await;
     }
     let log = log.0.lock().unwrap();
-    assert!(contains(&log, b"refused a token"), "the log was not captured");
+    assert!(contains(&log, b"rejected a token"), "the log was not captured");
     for secret in [&b"a-secret-"[..], b"mallory", b"eyJ"] {
         assert!(!contains(&log, secret), "logged: {}", secret.escape_ascii());
     }

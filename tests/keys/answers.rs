@@ -2,8 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    future::ready,
-    sync::Arc,
     time::Duration,
 };
 
@@ -12,11 +10,12 @@ use axum_cognito::{
     keys::{FetchErrorKind as Kind, HttpKeySource},
     testing::ManualClock,
 };
-use reqwest::dns::{Name, Resolve, Resolving};
 use tokio::time::sleep;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::{
     endpoint::{Endpoint, Mode},
+    log::Log,
     support::*,
 };
 
@@ -188,27 +187,12 @@ async fn redirects_are_not_followed() {
     assert_eq!(elsewhere.connections(), 0);
 }
 
-/// Knows no host.
-struct Nowhere;
-
-impl Resolve for Nowhere {
-    fn resolve(&self, _: Name) -> Resolving {
-        Box::pin(ready(Err("no such host".into())))
-    }
-}
-
 #[tokio::test]
-async fn refused_connection_and_unknown_host_are_connect_failures() {
+async fn refused_connection_is_a_connect_error() {
     let mut bench = Bench::new(MINUTE).await;
     bench.endpoint.go_down().await;
     bench.look().await;
     assert_eq!(status(&bench.verifier).last_failure.unwrap().kind, Kind::Connect);
-
-    // A resolver of the test's own: that of the host may ask a network.
-    let client = reqwest::Client::builder().no_proxy().dns_resolver(Arc::new(Nowhere)).build().unwrap();
-    let source = HttpKeySource::new("https://no-such-host.invalid/jwks.json").unwrap().with_client(client);
-    let error = patient(fake().user_pool().key_source(source)).build().unwrap().ready().await.unwrap_err();
-    assert_eq!(error.pools().next().unwrap().2.kind(), Kind::Connect, "{error}");
 }
 
 #[tokio::test]
@@ -252,15 +236,72 @@ async fn no_connection_stays_open_after_a_fetch() {
     assert!(endpoint.connections() > 0);
 }
 
-/// Through a proxy, for whoever brings a client with one: the endpoint's name is the proxy's to resolve.
+/// The proxy resolves the endpoint's name.
 #[tokio::test]
-async fn a_client_of_the_applications_brings_its_own_proxy() {
+async fn keys_are_fetched_through_the_configured_proxy() {
     let proxy = Endpoint::start(Mode::good(&fake().jwks_json())).await;
-    let origin = proxy.url().replace("/.well-known/jwks.json", "");
-    let client = reqwest::Client::builder().proxy(reqwest::Proxy::http(origin).unwrap()).build().unwrap();
-    let source = HttpKeySource::over_plain_http("http://keys.test/jwks.json").unwrap().with_client(client);
+    let origin = proxy.url().replace("/.well-known/jwks.json", "").replace("http://", "http://user:secret@");
+    let source = HttpKeySource::dangerous_http("http://keys.test/jwks.json").unwrap().proxy(origin).unwrap();
     let verifier = patient(fake().user_pool().key_source(source)).build().unwrap();
     verifier.ready().await.unwrap();
     assert!(verifier.check(&genuine(&fake())).is_ok());
-    assert!(proxy.requests()[0].starts_with("GET http://keys.test/jwks.json HTTP/1.1\r\n"), "{:?}", proxy.requests());
+    let request = &proxy.requests()[0];
+    assert!(request.starts_with("GET http://keys.test/jwks.json HTTP/1.1\r\n"), "{request}");
+    assert!(request.to_lowercase().contains("proxy-authorization: basic "), "{request}");
 }
+
+/// The endpoint gets the query. Errors, logs and `status()` do not show it.
+#[tokio::test]
+async fn a_query_is_sent_and_never_shown() {
+    let mut endpoint = Endpoint::start(Mode::good(&fake().jwks_json())).await;
+    let url = format!("{}?sig=secret", endpoint.url());
+    let pool = || fake().user_pool().jwks_url(&url).unwrap();
+    let verifier = patient(pool()).build().unwrap();
+    verifier.ready().await.unwrap();
+    assert!(endpoint.requests()[0].starts_with("GET /.well-known/jwks.json?sig=secret "));
+    endpoint.go_down().await;
+    let log = Log::default();
+    let guard = log.start(LevelFilter::DEBUG, || ());
+    let failing = patient(pool()).build().unwrap();
+    let error = failing.ready().await.unwrap_err();
+    drop(guard);
+    let status = serde_json::to_string(&failing.status()).unwrap();
+    assert!(status.contains(&format!("{}?***", endpoint.url())), "{status}");
+    for text in [status, format!("{error} {error:?} {:?} {:?}", pool(), failing.status()), log.take()] {
+        assert!(!text.contains("secret"), "{text}");
+    }
+}
+
+/// Without root certificates the TLS client cannot be built. Plain HTTP does not need it.
+#[tokio::test]
+async fn a_host_without_root_certificates_fetches_over_plain_http() {
+    if std::env::var_os(WITHOUT_ROOTS).is_none() {
+        let me = std::env::current_exe().unwrap();
+        let child = tokio::process::Command::new(me)
+            .args(["--exact", "answers::a_host_without_root_certificates_fetches_over_plain_http", "--nocapture"])
+            .envs([("SSL_CERT_FILE", "/nonexistent"), ("SSL_CERT_DIR", "/nonexistent"), (WITHOUT_ROOTS, "1")])
+            .output()
+            .await
+            .unwrap();
+        let output = String::from_utf8_lossy(&child.stdout);
+        assert!(child.status.success() && output.contains("1 passed"), "{output}");
+        return;
+    }
+    let endpoint = Endpoint::start(Mode::good(&fake().jwks_json())).await;
+    let verifier = patient(fake().user_pool().jwks_url(endpoint.url()).unwrap()).build().unwrap();
+    verifier.ready().await.unwrap();
+    assert!(verifier.check(&genuine(&fake())).is_ok());
+
+    let verifier = patient(fake().user_pool().jwks_url(endpoint.tls_url()).unwrap()).build().unwrap();
+    let error = verifier.ready().await.unwrap_err();
+    assert_eq!(error.pools().next().unwrap().2.kind(), Kind::Tls);
+    let failure = status(&verifier).last_failure.unwrap();
+    for text in [error.to_string(), failure.message] {
+        for part in ["no CA certificates", "`ca-certificates`", "`HttpKeySource::root_certificates`"] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+}
+
+/// Marks the child process of the test above.
+const WITHOUT_ROOTS: &str = "AXUM_COGNITO_TEST_WITHOUT_ROOTS";

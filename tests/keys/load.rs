@@ -76,7 +76,7 @@ pub async fn open_loop(
     // More users than one, so that it is not one remembered token which is measured.
     let count = rate * u32::try_from(time.as_millis()).unwrap() / 1000;
     let tokens: Vec<_> = (0..count.min(500))
-        .map(|nth| fake.access_token(&format!("user-{nth}")).expires_in(HOUR * 24 * 300).mint())
+        .map(|nth| fake.access_token(&format!("user-{nth}")).expires_in(HOUR * 24 * 300).sign())
         .collect();
     let fetches_before = verifier.status().pools[0].fetches;
     let (fake, clock, application) = (fake.clone(), clock.cloned(), Handle::current());

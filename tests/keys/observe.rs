@@ -50,7 +50,7 @@ async fn each_transition_is_logged_once() {
     // Nothing new is no news.
     sleep(HOUR * 5).await;
     starts(&lines(&log), &[]);
-    for change in [FakeUserPool::rotate, FakeUserPool::withdraw_old_keys, FakeUserPool::replace_access_key_silently] {
+    for change in [FakeUserPool::rotate, FakeUserPool::withdraw_old_keys, FakeUserPool::replace_access_key] {
         change(&fake);
         sleep(HOUR * 2).await;
         starts(&lines(&log), &["INFO: the keys of the user pool have changed"]);
@@ -93,7 +93,7 @@ async fn status_serializes_to_json() {
             "pool": "us-east-1_FakePool1", "key_source": "a script", "ready": false, "key_ids": [], "skipped": [],
             "age_seconds": null, "last_success": null, "last_failure": null, "consecutive_failures": 0,
             "next_refresh_in_seconds": null, "fetches": 0
-        }]})
+        }], "tokens": {"any_accepted": false, "rejected": {}}})
     );
     verifier.ready().await.unwrap();
     sleep(MINUTE).await;

@@ -64,20 +64,20 @@ async fn both_issuer_forms_share_the_keys() {
     let verifier = script.builder().build().unwrap();
     let updated = fake.issuer().replace("cognito-idp", "issuer-cognito-idp");
     for issuer in [fake.issuer(), &updated] {
-        let token = fake.access_token("alice").claim("iss", issuer).mint();
+        let token = fake.access_token("alice").claim("iss", issuer).sign();
         assert!(verifier.verify(&token).await.is_ok(), "{issuer}");
     }
     assert_eq!(script.fetches(), 1);
     // A made-up id under one form has its look; under the other, it is the same cooldown.
     for issuer in [fake.issuer(), &updated] {
-        let token = fake.access_token("mallory").claim("iss", issuer).header("kid", issuer).mint();
+        let token = fake.access_token("mallory").claim("iss", issuer).header("kid", issuer).sign();
         assert_eq!(verifier.verify(&token).await.unwrap_err().kind(), VerifyErrorKind::UnknownKey);
     }
     assert_eq!(script.fetches(), 2);
     script.set(Line::Fail(FetchErrorKind::Status));
     sleep(HOUR * 2).await;
     for issuer in [fake.issuer(), &updated] {
-        let token = fake.access_token("alice").claim("iss", issuer).expires_in(DAY).mint();
+        let token = fake.access_token("alice").claim("iss", issuer).expires_in(DAY).sign();
         assert!(verifier.check(&token).is_ok(), "{issuer}");
     }
 }

@@ -39,7 +39,7 @@ fn concurrent_loads_and_drops_leave_no_request_waiting() {
     for round in 0..2_000 {
         let line = if round % 2 == 0 { Line::Keys } else { Line::Late(Duration::from_micros(50)) };
         let script = Script::starting_with(&fake(), line);
-        let verifier = patient(script.pool()).cached_tokens(64).build().unwrap();
+        let verifier = patient(script.pool()).token_cache_capacity(64).build().unwrap();
         let start = Instant::now();
         let calls: Vec<_> = (0..4)
             .map(|_| {
@@ -81,7 +81,7 @@ fn concurrent_rotation_never_rejects_a_published_key() {
     let clock = ManualClock::starting_now();
     // However often a fetch that a busy machine holds up is taken for lost, the keys do not grow too old.
     let patient = patient(script.pool()).max_stale(DAY * 30);
-    let verifier = patient.cached_tokens(64).clock(clock.clone()).build().unwrap();
+    let verifier = patient.token_cache_capacity(64).clock(clock.clone()).build().unwrap();
     let runtime = runtime(3);
     runtime.block_on(verifier.ready()).unwrap();
     let (stop, verified, looks) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
@@ -147,7 +147,7 @@ fn rotation_as_a_fetch_completes_is_picked_up() {
     for round in 0..1_500u32 {
         let script = Script::starting_with(&old, Line::Document(old.jwks_json()));
         let clock = ManualClock::starting_now();
-        let verifier = patient(script.pool()).cached_tokens(64).clock(clock.clone()).build().unwrap();
+        let verifier = patient(script.pool()).token_cache_capacity(64).clock(clock.clone()).build().unwrap();
         runtime.block_on(verifier.ready()).unwrap();
         clock.advance(HOUR * 2);
         let line_up = Barrier::new(2);
@@ -177,7 +177,7 @@ fn drop_at_any_moment_leaves_no_task() {
     let runtime = runtime(3);
     for round in 0..3_000u32 {
         let script = Script::starting_with(&fake(), if round % 2 == 0 { Line::Keys } else { Line::Hang });
-        let verifier = Verifier::builder().cached_tokens(64).pool(script.pool()).build().unwrap();
+        let verifier = Verifier::builder().token_cache_capacity(64).pool(script.pool()).build().unwrap();
         let call = {
             let (verifier, known, unknown) = (verifier.clone(), known.clone(), unknown.clone());
             runtime.spawn(async move {

@@ -259,7 +259,7 @@ async fn clock_before_1970_causes_no_fetch_for_each_request() {
         drop(verifier.check(&token));
         advance(Duration::from_millis(5)).await;
     }
-    let _ = first.await.unwrap(); // either way
+    let _ = first.await.unwrap();
     assert!(script.fetches() <= 2, "one fetch, and one probe beside it: {}", script.fetches());
     assert!(verifier.status().is_ready());
     for _ in 0..100 {

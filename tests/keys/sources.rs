@@ -1,10 +1,10 @@
 //! Sources that are not an endpoint: files and fixed keys.
 
-use std::{fs, path::PathBuf, process::Command, time::Duration};
+use std::{fs, future::ready, path::PathBuf, process::Command, time::Duration};
 
 use axum_cognito::{
     UserPool, Verifier, VerifyErrorKind,
-    keys::{FetchErrorKind, StaticKeySource},
+    keys::{FetchError, FetchErrorKind, FnKeySource, StaticKeySource},
     testing::{FakeUserPool, ManualClock},
 };
 use tokio::time::{Instant, sleep};
@@ -146,7 +146,36 @@ async fn static_keys_on_a_runtime_do_not_become_stale() {
 #[test]
 fn static_keys_without_a_usable_key_are_rejected() {
     for json in [r#"{"keys":[]}"#, r#"{"keys":[{"kty":"oct","kid":"a","k":"AA"}]}"#] {
-        let keys = serde_json::from_str(json).unwrap();
-        assert!(StaticKeySource::new(&keys).is_err(), "{json}");
+        let pool = || UserPool::new("us-east-1_AbC123xyz", "1example23456789").unwrap();
+        assert!(pool().jwks(&serde_json::from_str(json).unwrap()).is_err(), "{json}");
+        assert!(pool().jwks_json(json).is_err() && StaticKeySource::from_json(json).is_err(), "{json}");
     }
 }
+
+#[tokio::test]
+async fn an_async_closure_is_a_key_source() {
+    let fake = fake();
+    let json = fake.jwks_json();
+    let source = FnKeySource::new("a closure", move || ready(Ok::<_, FetchError>(json.clone())));
+    assert_eq!(format!("{source:?}"), "FnKeySource { description: \"a closure\", .. }");
+    let verifier = patient(fake.user_pool().key_source(source)).build().unwrap();
+    verifier.ready().await.unwrap();
+    assert!(verifier.check(&genuine(&fake)).is_ok());
+    assert_eq!(status(&verifier).key_source, "a closure");
+}
+
+#[tokio::test]
+async fn errors_of_a_closure_keep_their_kind_and_cause() {
+    let kind_of = async |source: FnKeySource<fn() -> std::future::Ready<Result<String, BoxError>>>| {
+        let error = patient(fake().user_pool().key_source(source)).build().unwrap().ready().await.unwrap_err();
+        let cause = error.pools().next().unwrap().2;
+        (cause.kind(), cause.to_string())
+    };
+    let other = FnKeySource::new("a closure", (|| ready(Err("no such bucket".into()))) as fn() -> _);
+    assert_eq!(kind_of(other).await, (FetchErrorKind::Other, "the key source failed: no such bucket".to_owned()));
+    let known = || ready(Err(FetchError::new(FetchErrorKind::Status, "status 500").into()));
+    let known = FnKeySource::new("a closure", known as fn() -> _);
+    assert_eq!(kind_of(known).await, (FetchErrorKind::Status, "status 500".to_owned()));
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;

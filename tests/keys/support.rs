@@ -157,7 +157,7 @@ pub fn fake() -> FakeUserPool {
 
 /// A genuine token that is good before, during and after every test.
 pub fn genuine(fake: &FakeUserPool) -> String {
-    fake.access_token("alice").issued_at(SystemClock.now() - DAY * 30).expires_in(DAY * 300).mint()
+    fake.access_token("alice").issued_at(SystemClock.now() - DAY * 30).expires_in(DAY * 300).sign()
 }
 
 /// A token under a made-up key id, otherwise honest except for its signature.

@@ -202,7 +202,7 @@ async fn forged_issuer_causes_no_fetch() {
     let script = Script::new(&fake);
     let app = app(&script.builder().build().unwrap());
     for issuer in ["", "https://evil.test", "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Other"] {
-        let token = fake.access_token("mallory").claim("iss", issuer).header("kid", "made up").mint();
+        let token = fake.access_token("mallory").claim("iss", issuer).header("kid", "made up").sign();
         assert_eq!(call(&app, &token).await.0, StatusCode::UNAUTHORIZED, "{issuer}");
     }
     assert_eq!(script.fetches(), 0);

@@ -1,8 +1,11 @@
-//! The application's own checks.
+//! Custom checks: their responses, their order, and what they see.
 
 use std::{
     collections::HashSet,
+    error::Error,
+    io,
     net::{IpAddr, SocketAddr},
+    pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -10,15 +13,21 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body, extract::ConnectInfo, http::Request, routing::get};
+use axum::{
+    Router,
+    body::Body,
+    extract::ConnectInfo,
+    http::{HeaderMap, Request, request::Parts},
+    routing::get,
+};
 use axum_cognito::{
-    AuthRejectionKind, CheckError, CheckErrorKind, CognitoAuth, CognitoClaims, OptionalClaims, WhyAnonymous,
-    testing::FakeUserPool,
+    AuthRejection, AuthRejectionKind, CheckError, CognitoAuth, CognitoClaims, ConfigError, OptionalClaims,
+    middleware::CheckErrorKind, testing::FakeUserPool,
 };
 use tower::ServiceExt;
 
-/// Status, challenge and `Retry-After` of `/` for a token.
-async fn ask(auth: &CognitoAuth, token: Option<&str>) -> (u16, String, String) {
+/// Returns status, challenge and `Retry-After` of the response to a request with this token.
+async fn send(auth: &CognitoAuth, token: Option<&str>) -> (u16, String, String) {
     let app = Router::new().route("/", get(async |_: CognitoClaims| "in")).layer(auth.clone());
     let request = token
         .into_iter()
@@ -30,92 +39,246 @@ async fn ask(auth: &CognitoAuth, token: Option<&str>) -> (u16, String, String) {
     (response.status().as_u16(), header("www-authenticate"), header("retry-after"))
 }
 
-fn refusal(kind: CheckErrorKind) -> CheckError {
+fn error(kind: CheckErrorKind) -> CheckError {
     match kind {
-        CheckErrorKind::Denied => CheckError::denied("why"),
-        CheckErrorKind::Forbidden => CheckError::forbidden("why"),
-        _ => CheckError::unavailable("why"),
+        CheckErrorKind::InvalidToken => CheckError::invalid_token("reason"),
+        CheckErrorKind::Forbidden => CheckError::forbidden("reason"),
+        _ => CheckError::unavailable("reason"),
     }
 }
 
 #[tokio::test]
-async fn a_check_can_deny_forbid_and_be_unavailable() {
+async fn check_error_kind_decides_status_and_challenge() {
     let fake = FakeUserPool::new();
-    let token = fake.access_token("alice").mint();
-    let denied = r#"Bearer error="invalid_token", error_description="the token is not valid here""#;
+    let token = fake.access_token("alice").sign();
+    let invalid = r#"Bearer error="invalid_token", error_description="the token is not valid here""#;
     let forbidden = r#"Bearer error="insufficient_scope", error_description="the caller is not allowed to do this""#;
-    for (kind, status, challenge, retry_after) in [
-        (CheckErrorKind::Denied, 401, denied, ""),
-        (CheckErrorKind::Forbidden, 403, forbidden, ""),
-        (CheckErrorKind::Unavailable, 503, "", "1"),
+    for (kind, name, status, challenge, retry_after) in [
+        (CheckErrorKind::InvalidToken, "invalid_token", 401, invalid, ""),
+        (CheckErrorKind::Forbidden, "forbidden", 403, forbidden, ""),
+        (CheckErrorKind::Unavailable, "unavailable", 503, "", "1"),
     ] {
-        let at_once = CognitoAuth::new(fake.user_pool()).own_check(move |_, _| Err(refusal(kind)));
-        let in_time = CognitoAuth::new(fake.user_pool()).own_check_async(move |_, _| async move {
+        assert_eq!((error(kind).kind(), kind.as_str(), &*kind.to_string()), (kind, name, name));
+        let sync = CognitoAuth::new(fake.user_pool()).custom_check(move |_, _| Err(error(kind)));
+        let asynchronous = CognitoAuth::new(fake.user_pool()).custom_check_async(async move |_, _| {
             tokio::task::yield_now().await;
-            Err(refusal(kind))
+            Err(error(kind))
         });
-        let either = CognitoAuth::new(fake.user_pool())
-            .own_check(move |_, _| Err(refusal(kind)))
-            .own_check_async(|_, _| std::future::ready(Ok(())));
-        for auth in [at_once, in_time, either] {
+        let both = CognitoAuth::new(fake.user_pool())
+            .custom_check(move |_, _| Err(error(kind)))
+            .custom_check_async(|_, _| std::future::ready(Ok(())));
+        for auth in [sync, asynchronous, both] {
             let expected = (status, challenge.to_owned(), retry_after.to_owned());
-            assert_eq!(ask(&auth, Some(&token)).await, expected, "{kind:?}");
-            assert_eq!(ask(&auth, Some(&token)).await, expected, "{kind:?}, seen before");
-            assert_eq!(ask(&auth, None).await, (401, "Bearer".to_owned(), String::new()), "nobody is not checked");
+            assert_eq!(send(&auth, Some(&token)).await, expected, "{name}");
+            assert_eq!(send(&auth, Some(&token)).await, expected, "{name}, cached token");
+            assert_eq!(send(&auth, None).await, (401, "Bearer".to_owned(), String::new()), "no token, so no check");
         }
     }
 }
 
-#[tokio::test]
-async fn checks_run_last_and_every_time() {
-    let fake = FakeUserPool::new();
-    let calls = Arc::new(AtomicUsize::new(0));
-    let counted = |calls: &Arc<AtomicUsize>| {
-        let calls = Arc::clone(calls);
-        move || calls.fetch_add(1, Ordering::SeqCst)
-    };
-    let (at_once, in_time) = (counted(&calls), counted(&calls));
-    let auth = CognitoAuth::new(fake.user_pool())
-        .own_check(move |_, _| {
-            at_once();
-            Ok(())
-        })
-        .own_check_async(move |_, _| {
-            in_time();
-            async { Ok(()) }
-        });
-    let token = fake.access_token("alice").mint();
-    for n in 1..=3 {
-        assert_eq!(ask(&auth, Some(&token)).await.0, 200);
-        assert_eq!(calls.load(Ordering::SeqCst), 2 * n, "cached or not");
-    }
-    for bad in [fake.access_token("a").expired().mint(), fake.id_token("a").mint(), "x".to_owned()] {
-        assert_eq!(ask(&auth, Some(&bad)).await.0, 401);
-    }
-    assert_eq!(calls.load(Ordering::SeqCst), 6, "only valid tokens come so far");
+/// The forms in which applications write async checks. The test also proves that each form compiles.
+mod forms {
+    use super::*;
 
-    // The way that waits for keys goes through the checks as well.
-    fake.rotate();
-    assert_eq!(ask(&auth, Some(&fake.access_token("alice").mint())).await.0, 200);
-    assert_eq!((fake.fetches(), calls.load(Ordering::SeqCst)), (1, 8));
-    fake.rotate();
-    let strict = CognitoAuth::new(fake.user_pool()).own_check(|_, _| Err(CheckError::forbidden("no")));
-    fake.rotate();
-    assert_eq!(ask(&strict, Some(&fake.access_token("alice").mint())).await.0, 403);
-    let strict = CognitoAuth::new(fake.user_pool()).own_check_async(|_, _| async { Err(CheckError::forbidden("no")) });
-    fake.rotate();
-    let (before, token) = (fake.fetches(), fake.access_token("alice").mint());
-    assert_eq!(ask(&strict, Some(&token)).await.0, 403);
-    assert_eq!(fake.fetches(), before + 1, "after a wait for keys");
+    #[derive(Clone)]
+    struct Sessions {
+        ended: Arc<tokio::sync::RwLock<HashSet<String>>>,
+    }
+
+    impl Sessions {
+        async fn check(&self, claims: &CognitoClaims) -> Result<(), CheckError> {
+            let ended = self.ended.read().await;
+            if ended.contains(claims.sub()) { Err(CheckError::invalid_token("signed out")) } else { Ok(()) }
+        }
+
+        async fn check_owned(self, claims: CognitoClaims) -> Result<(), CheckError> {
+            self.check(&claims).await
+        }
+
+        fn check_with_impl_future(
+            &self,
+            claims: &CognitoClaims,
+        ) -> impl Future<Output = Result<(), CheckError>> + Send {
+            self.check(claims)
+        }
+    }
+
+    async fn claims_only(claims: CognitoClaims) -> Result<(), CheckError> {
+        if claims.username() == Some("mallory") { Err(CheckError::invalid_token("locked")) } else { Ok(()) }
+    }
+
+    async fn claims_and_request(claims: CognitoClaims, request: Arc<Parts>) -> Result<(), CheckError> {
+        assert_eq!(request.uri.path(), "/");
+        claims_only(claims).await
+    }
+
+    fn impl_future(claims: CognitoClaims, _: Arc<Parts>) -> impl Future<Output = Result<(), CheckError>> {
+        claims_only(claims)
+    }
+
+    fn boxed(claims: CognitoClaims, _: Arc<Parts>) -> Pin<Box<dyn Future<Output = Result<(), CheckError>> + Send>> {
+        Box::pin(claims_only(claims))
+    }
+
+    #[tokio::test]
+    async fn async_check_takes_functions_closures_and_async_blocks() {
+        let fake = FakeUserPool::new();
+        let sessions = Sessions { ended: Arc::default() };
+        sessions.ended.write().await.insert("mallory".to_owned());
+        let auth = || CognitoAuth::new(fake.user_pool());
+        let (a, b, c, d, e, f) = (
+            sessions.clone(),
+            sessions.clone(),
+            sessions.clone(),
+            sessions.clone(),
+            sessions.clone(),
+            Arc::clone(&sessions.ended),
+        );
+        for (form, auth) in [
+            ("async function", auth().custom_check_async(claims_and_request)),
+            ("async function of the claims", auth().custom_check_async(|claims, _| claims_only(claims))),
+            ("function that returns `impl Future`", auth().custom_check_async(impl_future)),
+            ("function that returns a boxed future", auth().custom_check_async(boxed)),
+            (
+                "async block",
+                auth().custom_check_async(|claims, request| async move {
+                    assert!(request.headers.contains_key("authorization"));
+                    claims_only(claims).await
+                }),
+            ),
+            (
+                "async block with captures",
+                auth().custom_check_async(move |claims, _| async move { a.check(&claims).await }),
+            ),
+            ("async closure", auth().custom_check_async(async |claims, _| claims_only(claims).await)),
+            ("async closure with captures", auth().custom_check_async(async move |claims, _| b.check(&claims).await)),
+            (
+                "async closure that reads the request",
+                auth().custom_check_async(async move |claims: CognitoClaims, request: Arc<Parts>| {
+                    c.check(&claims).await?;
+                    if request.method == "GET" { Ok(()) } else { Err(CheckError::forbidden("read-only")) }
+                }),
+            ),
+            ("async method", auth().custom_check_async(move |claims, _| d.check_owned(claims))),
+            (
+                "method that borrows and returns `impl Future`",
+                auth().custom_check_async(async move |claims, _| e.check_with_impl_future(&claims).await),
+            ),
+            (
+                "guard held across an await",
+                auth().custom_check_async(async move |claims, _| {
+                    let ended = f.read().await;
+                    tokio::task::yield_now().await;
+                    if ended.contains(claims.sub()) { Err(CheckError::invalid_token("signed out")) } else { Ok(()) }
+                }),
+            ),
+        ] {
+            for (user, status) in [("alice", 200), ("mallory", 401)] {
+                let token = fake.access_token(user).claim("sub", user).sign();
+                for _ in 0..2 {
+                    assert_eq!(send(&auth, Some(&token)).await.0, status, "{form}: {user}");
+                }
+            }
+        }
+    }
 }
 
-/// The innermost layer decides about tokens, but nobody overrules a check.
+/// The checks share the request's head. The handler gets it even if a check keeps a clone.
 #[tokio::test]
-async fn an_inner_layer_does_not_undo_a_check() {
+async fn handler_gets_the_request_head_after_the_checks() {
     let fake = FakeUserPool::new();
-    let token = fake.access_token("alice").mint();
+    let kept: Arc<Mutex<Vec<Arc<Parts>>>> = Arc::default();
+    let keep = Arc::clone(&kept);
+    let auth = CognitoAuth::new(fake.user_pool());
+    for auth in [
+        auth.clone().custom_check_async(async |_, _| Ok(())),
+        auth.custom_check_async(async move |_, request| {
+            keep.lock().unwrap().push(request);
+            Ok(())
+        }),
+    ] {
+        let home = async |ConnectInfo(address): ConnectInfo<SocketAddr>, headers: HeaderMap, claims: CognitoClaims| {
+            format!("{address} {} {}", headers["x-tenant"].to_str().unwrap(), claims.username().unwrap_or_default())
+        };
+        let app = Router::new().route("/home", get(home)).layer(auth);
+        let request = Request::get("/home")
+            .header("x-tenant", "blue")
+            .header("authorization", format!("Bearer {}", fake.access_token("alice").sign()));
+        let request = request.extension(ConnectInfo(SocketAddr::from(([127, 0, 0, 9], 1))));
+        let body = app.oneshot(request.body(Body::empty()).unwrap()).await.unwrap().into_body();
+        assert_eq!(axum::body::to_bytes(body, 100).await.unwrap(), "127.0.0.9:1 blue alice");
+    }
+    assert_eq!(kept.lock().unwrap().len(), 1);
+}
+
+/// The cause is for the operator, so outer layers and the log get it, but the client does not.
+#[tokio::test]
+async fn cause_of_a_check_error_is_kept_but_not_sent() {
+    let fake = FakeUserPool::new();
+    let auth = CognitoAuth::new(fake.user_pool()).custom_check(|_, _| {
+        let cause = io::Error::other("connection to 10.0.0.7 timed out");
+        Err(CheckError::unavailable("the session store did not respond").caused_by(cause))
+    });
+    let app = Router::new().route("/", get(async |_: CognitoClaims| "in")).layer(auth);
+    let token = fake.access_token("alice").sign();
+    let request = Request::get("/").header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap();
+    let response = app.oneshot(request).await.unwrap();
+    let error = response.extensions().get::<AuthRejection>().unwrap().check_error().unwrap().clone();
+    assert_eq!(error.to_string(), "the session store did not respond");
+    assert_eq!(error.source().unwrap().to_string(), "connection to 10.0.0.7 timed out");
+    assert!(!format!("{:?}", response.headers()).contains("10.0.0.7"));
+    let body = axum::body::to_bytes(response.into_body(), 1000).await.unwrap();
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    assert!(!body.contains("10.0.0.7") && !body.contains("session store"), "{body}");
+}
+
+#[tokio::test]
+async fn checks_run_last_and_on_every_request() {
+    let fake = FakeUserPool::new();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let (sync, asynchronous) = (Arc::clone(&calls), Arc::clone(&calls));
+    let auth = CognitoAuth::new(fake.user_pool())
+        .custom_check(move |_, _| {
+            sync.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        })
+        .custom_check_async(async move |_, _| {
+            asynchronous.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        });
+    let token = fake.access_token("alice").sign();
+    for n in 1..=3 {
+        assert_eq!(send(&auth, Some(&token)).await.0, 200);
+        assert_eq!(calls.load(Ordering::SeqCst), 2 * n, "request {n}");
+    }
+    for invalid in [fake.access_token("a").expired().sign(), fake.id_token("a").sign(), "x".to_owned()] {
+        assert_eq!(send(&auth, Some(&invalid)).await.0, 401);
+    }
+    assert_eq!(calls.load(Ordering::SeqCst), 6, "only valid tokens reach the checks");
+
+    // After a key fetch, the checks run too.
+    fake.rotate();
+    assert_eq!(send(&auth, Some(&fake.access_token("alice").sign())).await.0, 200);
+    assert_eq!((fake.fetches(), calls.load(Ordering::SeqCst)), (1, 8));
+    let no = || Err(CheckError::forbidden("no"));
+    for strict in [
+        CognitoAuth::new(fake.user_pool()).custom_check(move |_, _| no()),
+        CognitoAuth::new(fake.user_pool()).custom_check_async(async move |_, _| no()),
+    ] {
+        fake.rotate();
+        let (before, token) = (fake.fetches(), fake.access_token("alice").sign());
+        assert_eq!(send(&strict, Some(&token)).await.0, 403);
+        assert_eq!(fake.fetches(), before + 1, "the request waited for keys");
+    }
+}
+
+/// The innermost layer decides about tokens, but no layer overrides a custom check.
+#[tokio::test]
+async fn inner_layer_does_not_override_a_check() {
+    let fake = FakeUserPool::new();
+    let token = fake.access_token("alice").sign();
     let plain = || CognitoAuth::new(fake.user_pool());
-    let checked = || plain().own_check(|_, _| Err(CheckError::forbidden("no")));
+    let checked = || plain().custom_check(|_, _| Err(CheckError::forbidden("no")));
     for (name, inner, outer) in [("outside", plain(), checked()), ("inside", checked(), plain())] {
         let app = Router::new().route("/", get(async |_: CognitoClaims| "in")).layer(inner).layer(outer);
         let request = Request::get("/").header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap();
@@ -123,26 +286,23 @@ async fn an_inner_layer_does_not_undo_a_check() {
     }
 }
 
-/// Where somebody is let in, nothing is left of what an outer layer had against them.
+/// If the inner layer accepts the token, it removes the rejection of the outer layer.
 #[tokio::test]
-async fn claims_or_else_a_rejection() {
+async fn extensions_contain_either_claims_or_a_rejection() {
     let (fake, other) = (FakeUserPool::new(), FakeUserPool::with_ids("us-east-1_Other", "other"));
     let app = Router::new()
         .route(
             "/",
             get(async |request: Request<Body>| {
                 let extensions = request.extensions();
-                let both = (
-                    extensions.get::<CognitoClaims>().is_some(),
-                    extensions.get::<axum_cognito::AuthRejection>().is_some(),
-                );
+                let both = (extensions.get::<CognitoClaims>().is_some(), extensions.get::<AuthRejection>().is_some());
                 format!("{both:?}")
             }),
         )
         .layer(CognitoAuth::new(fake.user_pool()))
         .layer(CognitoAuth::new(other.user_pool()));
     for (token, expected) in
-        [(fake.access_token("a").mint(), "(true, false)"), (other.access_token("a").mint(), "(false, true)")]
+        [(fake.access_token("a").sign(), "(true, false)"), (other.access_token("a").sign(), "(false, true)")]
     {
         let request = Request::get("/").header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap();
         let body = app.clone().oneshot(request).await.unwrap().into_body();
@@ -151,96 +311,117 @@ async fn claims_or_else_a_rejection() {
 }
 
 #[tokio::test]
-async fn the_first_that_refuses_ends_it() {
+async fn checks_stop_at_the_first_rejection() {
     let fake = FakeUserPool::new();
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let note = |name: &'static str, verdict: fn() -> Result<(), CheckError>| {
-        let asked = Arc::clone(&asked);
+    let called = Arc::new(Mutex::new(Vec::new()));
+    let note = |name: &'static str, result: fn() -> Result<(), CheckError>| {
+        let called = Arc::clone(&called);
         move || {
-            asked.lock().unwrap().push(name);
-            verdict()
+            called.lock().unwrap().push(name);
+            result()
         }
     };
     let (one, two, three, four) = (
         note("one", || Ok(())),
         note("two", || Ok(())),
-        note("three", || Err(CheckError::denied("no"))),
+        note("three", || Err(CheckError::invalid_token("no"))),
         note("four", || Ok(())),
     );
     let auth = CognitoAuth::new(fake.user_pool())
-        .own_check_async(move |_, _| std::future::ready(two()))
-        .own_check(move |_, _| one())
-        .own_check_async(move |_, _| std::future::ready(three()))
-        .own_check_async(move |_, _| std::future::ready(four()));
-    assert_eq!(ask(&auth, Some(&fake.access_token("alice").mint())).await.0, 401);
-    assert_eq!(*asked.lock().unwrap(), ["one", "two", "three"], "those that never wait come first");
+        .custom_check_async(async move |_, _| two())
+        .custom_check(move |_, _| one())
+        .custom_check_async(async move |_, _| three())
+        .custom_check_async(async move |_, _| four());
+    assert_eq!(send(&auth, Some(&fake.access_token("alice").sign())).await.0, 401);
+    assert_eq!(*called.lock().unwrap(), ["one", "two", "three"], "sync checks come first");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_check_that_hangs_is_unavailable_after_its_bound() {
+async fn check_that_exceeds_its_time_limit_is_rejected_with_503() {
     let fake = FakeUserPool::new();
-    let token = fake.access_token("alice").mint();
-    let hangs = |_: &CognitoClaims, _: &http::request::Parts| std::future::pending();
-    for (auth, bound) in [
-        (CognitoAuth::new(fake.user_pool()).own_check_async(hangs), Duration::from_secs(1)),
-        (
-            CognitoAuth::new(fake.user_pool()).own_check_async_within(Duration::from_millis(50), hangs),
-            Duration::from_millis(50),
-        ),
+    let token = fake.access_token("alice").sign();
+    let auth = || CognitoAuth::new(fake.user_pool());
+    let limit = Duration::from_millis(50);
+    let hangs = async |_, _| std::future::pending().await;
+    for (name, auth, limit) in [
+        ("default", auth().custom_check_async(hangs), Duration::from_secs(1)),
+        ("set before", auth().custom_check_timeout(limit).unwrap().custom_check_async(hangs), limit),
+        ("set after", auth().custom_check_async(hangs).custom_check_timeout(limit).unwrap(), limit),
     ] {
         let started = tokio::time::Instant::now();
-        assert_eq!(ask(&auth, Some(&token)).await.0, 503);
-        let took = started.elapsed();
-        assert!(took >= bound && took < bound + Duration::from_millis(10), "{took:?}");
+        assert_eq!(send(&auth, Some(&token)).await.0, 503, "{name}");
+        let elapsed = started.elapsed();
+        assert!(elapsed >= limit && elapsed < limit + Duration::from_millis(10), "{name}: {elapsed:?}");
     }
 }
 
-/// Sign-out everywhere bites at once, for tokens that were verified before too; and who is refused is anonymous on optional routes.
+#[test]
+fn check_time_limit_is_validated() {
+    let fake = FakeUserPool::new();
+    for (limit, value) in [
+        (Duration::ZERO, Err(0)),
+        (Duration::from_micros(999), Err(0)),
+        (Duration::from_millis(1), Ok(())),
+        (Duration::from_secs(60), Ok(())),
+        (Duration::from_millis(60_001), Err(60_001)),
+        (Duration::MAX, Err(u64::MAX)),
+    ] {
+        let set = CognitoAuth::new(fake.user_pool()).custom_check_timeout(limit).map(drop);
+        let expected = value.map_err(|value| ConfigError::OutOfRange {
+            setting: "custom_check_timeout (ms)",
+            value,
+            range: (1, 60_000),
+        });
+        assert_eq!(set, expected, "{limit:?}");
+    }
+}
+
+/// The revocation also applies to cached tokens. Optional routes treat the rejected caller as anonymous.
 #[tokio::test]
-async fn a_revoked_session_ends_with_the_next_request() {
+async fn revoked_session_is_rejected_on_the_next_request() {
     let fake = FakeUserPool::new();
     let revoked: Arc<Mutex<HashSet<String>>> = Arc::default();
-    let look = Arc::clone(&revoked);
-    let auth = CognitoAuth::new(fake.user_pool()).own_check(move |claims, _| {
-        let revoked = look.lock().map_err(|_| CheckError::unavailable("poisoned"))?;
+    let sessions = Arc::clone(&revoked);
+    let auth = CognitoAuth::new(fake.user_pool()).custom_check(move |claims, _| {
+        let revoked = sessions.lock().map_err(|_| CheckError::unavailable("poisoned"))?;
         match claims.origin_jti() {
-            Some(session) if revoked.contains(session) => Err(CheckError::denied("signed out")),
+            Some(session) if revoked.contains(session) => Err(CheckError::invalid_token("signed out")),
             _ => Ok(()),
         }
     });
-    let home = async |OptionalClaims(claims): OptionalClaims, WhyAnonymous(why): WhyAnonymous| {
-        let why = why.inspect(|why| {
-            assert_eq!(why.kind(), AuthRejectionKind::InvalidToken);
-            assert!(why.verify_error().is_none());
-            assert_eq!(why.check_error().map(ToString::to_string).as_deref(), Some("signed out"));
+    let home = async |OptionalClaims(claims): OptionalClaims, result: Result<CognitoClaims, AuthRejection>| {
+        let rejection = result.err().inspect(|rejection| {
+            assert_eq!(rejection.kind(), AuthRejectionKind::InvalidToken);
+            assert!(rejection.verify_error().is_none());
+            assert_eq!(rejection.check_error().map(ToString::to_string).as_deref(), Some("signed out"));
         });
-        assert_eq!(claims.is_none(), why.is_some());
-        if claims.is_some() { "known" } else { "anonymous" }
+        assert_eq!(claims.is_none(), rejection.is_some());
+        if claims.is_some() { "signed in" } else { "anonymous" }
     };
     let app = Router::new().route("/", get(home)).layer(auth.clone());
-    let token = fake.access_token("alice").claim("origin_jti", "s1").mint();
-    let other = fake.access_token("alice").claim("origin_jti", "s2").mint();
-    let see = async |token: &str| {
+    let token = fake.access_token("alice").claim("origin_jti", "s1").sign();
+    let other = fake.access_token("alice").claim("origin_jti", "s2").sign();
+    let optional = async |token: &str| {
         let request = Request::get("/").header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap();
         let body = app.clone().oneshot(request).await.unwrap().into_body();
         axum::body::to_bytes(body, 100).await.unwrap()
     };
-    assert_eq!((ask(&auth, Some(&token)).await.0, see(&token).await), (200, "known".into()));
+    assert_eq!((send(&auth, Some(&token)).await.0, optional(&token).await), (200, "signed in".into()));
     revoked.lock().unwrap().insert("s1".to_owned());
-    assert_eq!((ask(&auth, Some(&token)).await.0, see(&token).await), (401, "anonymous".into()));
-    assert_eq!((ask(&auth, Some(&other)).await.0, see(&other).await), (200, "known".into()));
+    assert_eq!((send(&auth, Some(&token)).await.0, optional(&token).await), (401, "anonymous".into()));
+    assert_eq!((send(&auth, Some(&other)).await.0, optional(&other).await), (200, "signed in".into()));
 }
 
 #[tokio::test]
-async fn a_check_sees_the_request() {
+async fn check_sees_the_request() {
     let fake = FakeUserPool::new();
-    let auth = CognitoAuth::new(fake.user_pool()).own_check(|claims, request| {
-        let bound: Option<IpAddr> = claims.get("custom:ip").map_err(|_| CheckError::denied("not an address"))?;
+    let auth = CognitoAuth::new(fake.user_pool()).custom_check(|claims, request| {
+        let bound: Option<IpAddr> = claims.get("custom:ip").map_err(|_| CheckError::invalid_token("not an address"))?;
         let from = request.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
         if bound.is_none() || bound == from { Ok(()) } else { Err(CheckError::forbidden("another address")) }
     });
     for (address, status) in [("127.0.0.9", 200), ("127.0.0.8", 403), ("no", 401)] {
-        let token = fake.access_token("alice").claim("custom:ip", address).mint();
-        assert_eq!(ask(&auth, Some(&token)).await.0, status, "{address}");
+        let token = fake.access_token("alice").trigger_claim("custom:ip", address).sign();
+        assert_eq!(send(&auth, Some(&token)).await.0, status, "{address}");
     }
 }

@@ -9,7 +9,9 @@ use axum_cognito::{
 use serde_json::{Value, json};
 
 fn claims_of(fake: &FakeUserPool, token: TokenBuilder) -> CognitoClaims {
-    Verifier::new(fake.user_pool().accept(TokenUse::Id)).check(&token.mint()).expect("an honest token")
+    Verifier::new(fake.user_pool().allow_token_use(TokenUse::Id).allow_audience("https://api.example.com").unwrap())
+        .check(&token.sign())
+        .expect("an honest token")
 }
 
 #[test]
@@ -158,8 +160,8 @@ fn debug_shows_nothing_personal_and_disclosing_is_deliberate() {
     for secret in ["alice", "example.com", claims.sub(), claims.jti().unwrap()] {
         assert!(!shown.contains(secret), "{shown}");
     }
-    let disclosed = serde_json::to_value(claims.disclose()).unwrap();
-    assert_eq!(disclosed, serde_json::from_str::<Value>(claims.payload()).unwrap());
+    let disclosed = serde_json::to_value(claims.expose()).unwrap();
+    assert_eq!(disclosed, serde_json::from_str::<Value>(claims.raw_json()).unwrap());
     assert_eq!(disclosed["email"], "alice@example.com");
 }
 
@@ -176,7 +178,7 @@ fn escaped_values_read_as_others_do() {
     assert_eq!((claims.sub(), claims.username(), claims.issuer()), ("s", Some("Jürgen 😀"), fake.issuer()));
     assert_eq!(claims.groups().collect::<Vec<_>>(), ["a/b", "\"q\""]);
     assert!(claims.has_scope("x/y"));
-    assert_eq!(claims.payload(), payload);
+    assert_eq!(claims.raw_json(), payload);
 }
 
 #[test]
@@ -184,11 +186,31 @@ fn the_time_that_is_left_is_that_of_the_verifiers_clock() {
     let fake = FakeUserPool::new();
     let clock = axum_cognito::testing::ManualClock::starting_now();
     let verifier = Verifier::builder().pool(fake.user_pool()).clock(clock.clone()).build().unwrap();
-    let claims = verifier.check(&fake.access_token("alice").mint()).unwrap();
+    let claims = verifier.check(&fake.access_token("alice").sign()).unwrap();
     let left = claims.expires_in();
     assert!(left > Duration::from_secs(60));
     clock.advance(Duration::from_secs(60));
     assert_eq!(claims.expires_in(), left - Duration::from_secs(60));
     clock.advance(left);
     assert_eq!(claims.expires_in(), Duration::ZERO);
+}
+
+/// What Cognito would not write into an access token, a test gets only by naming the trigger that adds it.
+#[test]
+fn profile_claim_in_an_access_token_needs_a_trigger() {
+    let fake = FakeUserPool::new();
+    for name in ["custom:tenant", "email", "email_verified", "name", "cognito:username", "cognito:roles", "identities"]
+    {
+        for token in [fake.access_token("alice"), fake.machine_token()] {
+            let refused = std::panic::catch_unwind(|| drop(token.clone().claim(name, "x").sign())).unwrap_err();
+            let message = refused.downcast_ref::<String>().unwrap();
+            assert!(message.contains(name) && message.contains("`trigger_claim`"), "{message}");
+            let claims = claims_of(&fake, token.trigger_claim(name, "x"));
+            assert_eq!(claims.get::<String>(name).unwrap().as_deref(), Some("x"));
+        }
+        let claims = claims_of(&fake, fake.id_token("alice").claim(name, "x"));
+        assert_eq!(claims.get::<String>(name).unwrap().as_deref(), Some("x"));
+    }
+    let hostile = fake.access_token("alice").claim("exp", "never").claim("cognito:groups", 7).claim("sub", json!(null));
+    assert!(Verifier::new(fake.user_pool()).check(&hostile.sign()).is_err());
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum_cognito::{
-    CognitoAuth, ConfigError, IssuerForm, TokenUse, UserPool, Verifier, VerifyError, VerifyErrorKind,
+    CognitoAuth, ConfigError, TokenUse, UserPool, Verifier, VerifyError, VerifyErrorKind, pool::IssuerForm,
     testing::FakeUserPool,
 };
 
@@ -24,18 +24,18 @@ fn accepted(verifier: &Verifier, token: &str) {
 #[track_caller]
 fn refused(verifier: &Verifier, token: &str) -> VerifyError {
     let error = verifier.check(token).unwrap_err();
-    assert_eq!(error.kind(), VerifyErrorKind::Client);
+    assert_eq!(error.kind(), VerifyErrorKind::WrongClient);
     error
 }
 
 #[test]
 fn a_client_comes_and_goes_and_its_tokens_with_it() {
     let fake = FakeUserPool::new();
-    let verifier = Verifier::new(fake.user_pool_for(["web", "mobile"]).accept(TokenUse::Id));
+    let verifier = Verifier::new(fake.user_pool_for(["web", "mobile"]).allow_token_use(TokenUse::Id));
     let other = verifier.clone();
     let layer = CognitoAuth::from(verifier.clone());
-    let web = [fake.access_token("a").client_id("web").mint(), fake.id_token("a").client_id("web").mint()];
-    let partner = [fake.access_token("a").client_id("partner").mint(), fake.id_token("a").client_id("partner").mint()];
+    let web = [fake.access_token("a").client_id("web").sign(), fake.id_token("a").client_id("web").sign()];
+    let partner = [fake.access_token("a").client_id("partner").sign(), fake.id_token("a").client_id("partner").sign()];
 
     for token in &web {
         accepted(&verifier, token);
@@ -69,12 +69,12 @@ fn a_client_comes_and_goes_and_its_tokens_with_it() {
 fn without_clients_nobody_is_let_in() {
     let fake = FakeUserPool::new();
     let verifier = Verifier::new(fake.user_pool());
-    let token = fake.access_token("a").mint();
+    let token = fake.access_token("a").sign();
     accepted(&verifier, &token);
     assert_eq!(verifier.remove_client(fake.id(), fake.client_id()), Ok(true));
-    assert_eq!(refused(&verifier, &token).expected(), Some("no client: all were removed"));
+    assert_eq!(refused(&verifier, &token).expected(), Some("no client, because all were removed"));
     assert_eq!(verifier.client_ids(fake.id()).unwrap().len(), 0);
-    refused(&verifier, &fake.access_token("a").client_id("").mint());
+    refused(&verifier, &fake.access_token("a").client_id("").sign());
     assert_eq!(verifier.add_client(fake.id(), fake.client_id()), Ok(true));
     accepted(&verifier, &token);
 }
@@ -107,7 +107,7 @@ fn the_log_tells_of_each_change_and_warns_of_the_last_removal() {
 #[test]
 fn what_cannot_be_changed_says_why() {
     let fake = FakeUserPool::new();
-    let open = UserPool::accepting_any_client("eu-west-1_Open").unwrap().jwks(&fake.jwks()).unwrap();
+    let open = UserPool::dangerous_any_client("eu-west-1_Open").unwrap().jwks(&fake.jwks()).unwrap();
     let verifier = Verifier::builder().pool(fake.user_pool()).pool(open).build().unwrap();
     let unknown = ConfigError::UnknownPool {
         value: "us-east-1_Other".into(),
@@ -115,9 +115,9 @@ fn what_cannot_be_changed_says_why() {
     };
     assert_eq!(
         unknown.to_string(),
-        "`us-east-1_Other` is not a pool of this verifier: configured are `us-east-1_FakePool1`, `eu-west-1_Open`"
+        "`us-east-1_Other` is not a pool of this verifier: expected one of `us-east-1_FakePool1`, `eu-west-1_Open`"
     );
-    let any = ConfigError::AnyClient { pool_id: "eu-west-1_Open".into() };
+    let any = ConfigError::AnyClientAllowed { pool_id: "eu-west-1_Open".into() };
     assert!(any.to_string().contains("`eu-west-1_Open`") && any.to_string().contains("`UserPool::new`"));
     for (pool, error) in [("us-east-1_Other", unknown), ("eu-west-1_Open", any)] {
         assert_eq!(verifier.add_client(pool, "web"), Err(error.clone()));
@@ -125,7 +125,7 @@ fn what_cannot_be_changed_says_why() {
         assert_eq!(verifier.client_ids(pool), Err(error));
     }
     for value in ["", "a b", "a,b", &"x".repeat(129)] {
-        assert_eq!(verifier.add_client(fake.id(), value), Err(ConfigError::ClientId { value: value.into() }));
+        assert_eq!(verifier.add_client(fake.id(), value), Err(ConfigError::InvalidClientId { value: value.into() }));
         assert_eq!(verifier.remove_client(fake.id(), value), Ok(false), "none of that form is ever there");
     }
     assert_eq!(verifier.client_ids(fake.id()).unwrap(), [fake.client_id()]);
@@ -139,9 +139,9 @@ fn pools_have_lists_of_their_own() {
     let original = staff.user_pool().issuer_form(IssuerForm::Original).unwrap();
     let updated = staff.user_pool_for(["mobile", "web"]).issuer_form(IssuerForm::Updated).unwrap();
     let verifier = Verifier::builder().pool(original).pool(updated).pool(shop.user_pool()).build().unwrap();
-    let (of_staff, of_shop) = (staff.access_token("a").mint(), shop.access_token("a").mint());
+    let (of_staff, of_shop) = (staff.access_token("a").sign(), shop.access_token("a").sign());
     let updated = "https://issuer-cognito-idp.us-east-1.amazonaws.com/us-east-1_Staff";
-    let of_updated = staff.access_token("a").claim("iss", updated).mint();
+    let of_updated = staff.access_token("a").claim("iss", updated).sign();
     for token in [&of_staff, &of_shop, &of_updated] {
         accepted(&verifier, token);
     }
@@ -165,8 +165,9 @@ fn no_check_that_begins_after_a_removal_accepts() {
     const LAST_ROUND: u64 = 20_000;
     let fake = FakeUserPool::new();
     let verifier = Verifier::new(fake.user_pool_for(["stays", "passing"]));
-    let stays = fake.access_token("a").client_id("stays").mint();
-    let passing: Vec<_> = (0..4).map(|n| fake.access_token("a").client_id("passing").claim("n", n).mint()).collect();
+    let stays = fake.access_token("a").client_id("stays").sign();
+    let passing: Vec<_> =
+        (0..4).map(|n| fake.access_token("a").client_id("passing").trigger_claim("n", n).sign()).collect();
     // Four phases a round: the client is there, is being removed, is away, is being added. In the second and last, both verdicts are right.
     let phase = AtomicU64::new(0);
     let next_phase = || phase.fetch_add(1, Ordering::SeqCst);

@@ -4,20 +4,24 @@
 // Pedantry is for what is shipped.
 #![allow(clippy::pedantic, clippy::type_complexity)]
 
-mod answers;
+mod caching;
 mod checks;
 mod claims;
 mod clients;
-mod closed;
+mod deny_by_default;
 mod explain;
 mod extract;
 mod log;
+mod logged;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod middleware;
+mod on_rejection;
+mod outcomes;
 mod own_claims;
 mod resource;
 mod rules;
 mod sources;
 mod verify;
+mod waiting;
 mod wire;

@@ -19,7 +19,7 @@ use axum::{
     routing::get,
 };
 use axum_cognito::{
-    CognitoAuth, CognitoClaims, Verifier,
+    CheckError, CognitoAuth, CognitoClaims, Require, Verifier,
     keys::{FetchError, FetchErrorKind, KeyDocument, KeyFuture, KeySource, KeyUpdate, Validators},
     testing::{FakeUserPool, ManualClock, TokioClock},
 };
@@ -153,7 +153,7 @@ async fn each_event_is_counted_once() {
     let verifier = Verifier::builder().pool(pool).clock(TokioClock::starting_now()).build().unwrap();
     // Keys are numbered as they are made, and a hit is for the very key. Those to come are not the first.
     drop(Verifier::new(fake.user_pool()));
-    let token = fake.access_token("alice").mint();
+    let token = fake.access_token("alice").sign();
     changed(&sums, &[]);
 
     // The first token loads the keys.
@@ -164,13 +164,13 @@ async fn each_event_is_counted_once() {
     verifier.check(&token).unwrap();
     changed(&sums, &[(HITS.into(), 2.0), (verdict("accepted"), 2.0)]);
     // Another is none.
-    verifier.verify(&fake.access_token("bob").mint()).await.unwrap();
+    verifier.verify(&fake.access_token("bob").sign()).await.unwrap();
     changed(&sums, &[(verdict("accepted"), 1.0)]);
-    verifier.verify(&fake.access_token("alice").expired().mint()).await.unwrap_err();
+    verifier.verify(&fake.access_token("alice").expired().sign()).await.unwrap_err();
     changed(&sums, &[(verdict("expired"), 1.0)]);
 
     // An unknown key is looked for, and its refusal counts when it is final.
-    let forged = |key_id| fake.access_token("mallory").header("kid", key_id).mint();
+    let forged = |key_id| fake.access_token("mallory").header("kid", key_id).sign();
     tokio::time::advance(Duration::from_secs(60)).await;
     verifier.verify(&forged("a")).await.unwrap_err();
     changed(&sums, &[(look("ok"), 1.0), (age(), 0.0), (verdict("unknown_key"), 1.0)]);
@@ -196,13 +196,13 @@ async fn a_request_counts_once() {
     let pool = fake.user_pool().jwks_url(server.url()).unwrap();
     let verifier = Verifier::builder().pool(pool).clock(ManualClock::starting_now()).build().unwrap();
     let app = Router::new().route("/me", get(|_: CognitoClaims| async {})).layer(CognitoAuth::from(verifier));
-    let token = fake.access_token("alice").mint();
-    let forged = fake.access_token("mallory").header("kid", "made up").mint();
+    let token = fake.access_token("alice").sign();
+    let forged = fake.access_token("mallory").header("kid", "made up").sign();
     let fetched = || vec![(look("ok"), 1.0), (age(), 0.0)];
     for (token, status, expected) in [
         (&token, StatusCode::OK, [fetched(), vec![(verdict("accepted"), 1.0)]].concat()),
         (&token, StatusCode::OK, vec![(HITS.into(), 1.0), (verdict("accepted"), 1.0)]),
-        (&fake.access_token("alice").expired().mint(), StatusCode::UNAUTHORIZED, vec![(verdict("expired"), 1.0)]),
+        (&fake.access_token("alice").expired().sign(), StatusCode::UNAUTHORIZED, vec![(verdict("expired"), 1.0)]),
         (&forged, StatusCode::UNAUTHORIZED, [fetched(), vec![(verdict("unknown_key"), 1.0)]].concat()),
         (&forged, StatusCode::UNAUTHORIZED, vec![(verdict("unknown_key"), 1.0)]),
     ] {
@@ -224,23 +224,49 @@ fn each_refusal_has_its_word() {
     let without_keys = Verifier::new(fake.user_pool().key_source(never_asked));
     let token = || fake.access_token("alice");
     for (verifier, token, word) in [
-        (&verifier, token().mint(), "accepted"),
-        (&verifier, token().header("alg", "none").mint(), "algorithm"),
-        (&bound, token().claim("aud", "https://other.example.com").mint(), "audience"),
-        (&verifier, token().client_id("other").mint(), "client"),
-        (&verifier, token().expired().mint(), "expired"),
-        (&verifier, token().claim("iss", json!(["x"])).mint(), "invalid_claim"),
-        (&verifier, token().claim("iss", "https://other.example.com").mint(), "issuer"),
-        (&without_keys, token().mint(), "keys_unavailable"),
+        (&verifier, token().sign(), "accepted"),
+        (&verifier, token().header("alg", "none").sign(), "unsupported_algorithm"),
+        (&bound, token().claim("aud", "https://other.example.com").sign(), "wrong_audience"),
+        (&verifier, token().client_id("other").sign(), "wrong_client"),
+        (&verifier, token().expired().sign(), "expired"),
+        (&verifier, token().claim("iss", json!(["x"])).sign(), "invalid_claim"),
+        (&verifier, token().claim("iss", "https://other.example.com").sign(), "unknown_issuer"),
+        (&without_keys, token().sign(), "keys_unavailable"),
         (&verifier, "a.b".to_owned(), "malformed"),
-        (&verifier, token().without("exp").mint(), "missing_claim"),
-        (&verifier, token().claim("nbf", 9_999_999_999_u64).mint(), "not_yet_valid"),
-        (&verifier, token().signed_by_a_stranger().mint(), "signature"),
-        (&verifier, fake.id_token("alice").mint(), "token_use"),
+        (&verifier, token().without("exp").sign(), "missing_claim"),
+        (&verifier, token().claim("nbf", 9_999_999_999_u64).sign(), "not_yet_valid"),
+        (&verifier, token().signed_with_wrong_key().sign(), "invalid_signature"),
+        (&verifier, fake.id_token("alice").sign(), "wrong_token_use"),
         (&verifier, "a".repeat(20_000), "too_long"),
-        (&verifier, token().header("kid", "another").mint(), "unknown_key"),
+        (&verifier, token().header("kid", "another").sign(), "unknown_key"),
     ] {
         let _ = verifier.check(&token);
         changed(&sums, &[(verdict(word), 1.0)]);
+    }
+}
+
+#[tokio::test]
+async fn rejections_by_rules_checks_and_malformed_requests_are_counted_once() {
+    let sums = Sums::default();
+    let _here = metrics::set_default_local_recorder(&sums);
+    let fake = FakeUserPool::new();
+    let auth = CognitoAuth::new(fake.user_pool()).custom_check(|claims, _| match claims.username() {
+        Some("mallory") => Err(CheckError::invalid_token("locked")),
+        _ => Ok(()),
+    });
+    let app = Router::new().route("/", get(async || "in").route_layer(Require::group("admins"))).layer(auth);
+    let bearer = |user: &str| format!("Bearer {}", fake.access_token(user).sign());
+    for (authorization, status, rejection) in [
+        (bearer("bob"), 403, Some("{by=rule}{kind=insufficient_scope}")),
+        (bearer("mallory"), 401, Some("{by=custom_check}{kind=invalid_token}")),
+        ("Bearer".to_owned(), 400, Some("{by=request}{kind=invalid_request}")),
+        ("Bearer x".to_owned(), 401, None),
+        ("Basic x".to_owned(), 401, None),
+    ] {
+        let request = Request::get("/").header("authorization", authorization).body(Body::empty()).unwrap();
+        assert_eq!(app.clone().oneshot(request).await.unwrap().status(), status, "{rejection:?}");
+        let counted: Vec<_> = sums.news().into_iter().filter(|(name, _)| name.contains("rejections")).collect();
+        let expected = rejection.map(|labels| (format!("axum_cognito_rejections_total{labels}"), 1.0));
+        assert_eq!(counted, Vec::from_iter(expected));
     }
 }

@@ -1,4 +1,4 @@
-//! The layer among other layers and services.
+//! `CognitoAuth` together with other layers and services.
 
 use std::{
     convert::Infallible,
@@ -31,37 +31,37 @@ fn request<B: Default>(token: Option<&str>) -> Request<B> {
     request.body(B::default()).unwrap()
 }
 
-/// A service that answers with the user's name, without any of axum.
+/// A service without axum that responds with the user's name.
 async fn plain(request: Request<()>) -> Result<Response<Full<Bytes>>, Infallible> {
     let name = match request.extensions().get::<CognitoClaims>() {
         Some(claims) => claims.username().unwrap_or("machine").to_owned(),
-        None => format!("{:?}", request.extensions().get::<AuthRejection>().map(AuthRejection::kind)),
+        None => request.extensions().get::<AuthRejection>().unwrap().kind().to_string(),
     };
     Ok(Response::new(name.into()))
 }
 
 #[test]
-fn a_rejection_tells_the_operator_why() {
+fn rejection_has_the_verification_error_as_its_source() {
     let fake = FakeUserPool::new();
     let verifier = Verifier::new(fake.user_pool());
-    let error = verifier.check(&fake.access_token("alice").expired().mint()).unwrap_err();
-    let why = error.to_string();
+    let error = verifier.check(&fake.access_token("alice").expired().sign()).unwrap_err();
+    let reason = error.to_string();
     let rejection = AuthRejection::from(error);
-    assert_eq!(rejection.to_string(), "the token is not valid");
-    assert_eq!(rejection.source().map(ToString::to_string), Some(why));
+    assert_eq!(rejection.to_string(), "the token has expired");
+    assert_eq!(rejection.source().map(ToString::to_string), Some(reason));
     let shown = format!("{rejection:?}");
     assert!(shown.starts_with("AuthRejection { kind: InvalidToken, cause: Some("), "{shown}");
 }
 
 #[tokio::test]
-async fn a_plain_service_of_any_body_works() {
+async fn service_without_axum_works_with_any_body() {
     use http_body_util::BodyExt;
 
     let fake = FakeUserPool::new();
     let service = CognitoAuth::new(fake.user_pool()).layer(service_fn(plain));
     for (token, expected) in [
-        (Some(fake.access_token("alice").mint()), "alice".to_owned()),
-        (None, format!("{:?}", Some(AuthRejectionKind::MissingToken))),
+        (Some(fake.access_token("alice").sign()), "alice".to_owned()),
+        (None, AuthRejectionKind::MissingToken.to_string()),
     ] {
         let response = service.clone().oneshot(request(token.as_deref())).await.unwrap();
         assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), expected);
@@ -70,11 +70,11 @@ async fn a_plain_service_of_any_body_works() {
         .layer(CognitoAuth::new(fake.user_pool()))
         .layer(Require::group("admins"))
         .service_fn(plain);
-    let token = fake.access_token("alice").mint();
+    let token = fake.access_token("alice").sign();
     assert_eq!(admins.oneshot(request(Some(&token))).await.unwrap().status(), StatusCode::FORBIDDEN);
 }
 
-/// Panics when it is called without having been ready, as `ConcurrencyLimit` does.
+/// A service that panics if it is called without having been polled ready, as `ConcurrencyLimit` does.
 #[derive(Default)]
 struct Strict {
     ready: bool,
@@ -98,49 +98,54 @@ impl Service<Request<()>> for Strict {
     }
 
     fn call(&mut self, _: Request<()>) -> Self::Future {
-        assert!(std::mem::take(&mut self.ready), "called without having been ready");
+        assert!(std::mem::take(&mut self.ready), "called without having been polled ready");
         self.calls.fetch_add(1, Ordering::SeqCst);
         ready(Ok(Response::default()))
     }
 }
 
 #[tokio::test]
-async fn the_ready_service_is_the_one_that_is_called() {
+async fn the_service_that_was_polled_ready_is_called() {
     let fake = FakeUserPool::new();
     let strict = Strict::default();
     let mut service = CognitoAuth::new(fake.user_pool()).layer(strict.clone());
-    let known = fake.access_token("alice").mint();
+    let known = fake.access_token("alice").sign();
     fake.rotate();
-    let waits = fake.access_token("alice").mint();
+    let waits = fake.access_token("alice").sign();
     for token in [&known, &waits, &known] {
         service.ready().await.unwrap().call(request(Some(token))).await.unwrap();
     }
-    assert_eq!(fake.fetches(), 1, "the slow path was taken");
+    assert_eq!(fake.fetches(), 1, "one request waited for a key fetch");
     assert_eq!(strict.calls.load(Ordering::SeqCst), 3);
 }
 
-/// Each layer asks the one inside whether it is ready, and calls that very one: at once, and after an own check that takes its time.
+/// Each layer polls its inner service until it is ready, then calls the same service, also after an async check.
 #[tokio::test]
-async fn every_layer_passes_readiness_on() {
+async fn every_layer_forwards_readiness() {
     let fake = FakeUserPool::new();
-    let token = fake.access_token("alice").mint();
+    let token = fake.access_token("alice").sign();
     let auth = || CognitoAuth::new(fake.user_pool());
     let waits = || {
-        auth().own_check_async(|_, _| async {
+        auth().custom_check_async(async |_, _| {
             tokio::task::yield_now().await;
             Ok(())
         })
     };
     let strict = Strict::default();
     let rule = Require::valid_token();
-    let answer = |_: &axum_cognito::Refused<'_>| Response::default();
+    let respond = |_: &axum_cognito::RejectedRequest<'_>| Response::<()>::default();
     for mut service in [
-        auth().layer(rule.layer(strict.clone())).boxed_clone(),
-        waits().layer(rule.layer(strict.clone())).boxed_clone(),
-        auth().required().layer(strict.clone()).boxed_clone(),
-        waits().required().layer(strict.clone()).boxed_clone(),
-        auth().answer_with(answer).layer(strict.clone()).boxed_clone(),
-        waits().required().answer_with(answer).layer(rule.layer(strict.clone())).boxed_clone(),
+        auth().layer(rule.layer(strict.clone())).map_response(drop).boxed_clone(),
+        waits().layer(rule.layer(strict.clone())).map_response(drop).boxed_clone(),
+        auth().deny_by_default().layer(strict.clone()).map_response(drop).boxed_clone(),
+        waits().deny_by_default().layer(strict.clone()).map_response(drop).boxed_clone(),
+        auth().on_rejection(respond).layer(strict.clone()).map_response(drop).boxed_clone(),
+        waits()
+            .deny_by_default()
+            .on_rejection(respond)
+            .layer(rule.layer(strict.clone()))
+            .map_response(drop)
+            .boxed_clone(),
     ] {
         for _ in 0..2 {
             service.ready().await.unwrap().call(request(Some(&token))).await.unwrap();
@@ -150,38 +155,38 @@ async fn every_layer_passes_readiness_on() {
 }
 
 #[tokio::test]
-async fn a_concurrency_limit_inside_is_respected_on_both_paths() {
+async fn inner_concurrency_limit_works_for_known_and_unknown_keys() {
     let fake = FakeUserPool::new();
     let app = Router::new()
         .route("/", get(async |claims: CognitoClaims| claims.sub().to_owned()))
         .layer(ServiceBuilder::new().layer(CognitoAuth::new(fake.user_pool())).layer(ConcurrencyLimitLayer::new(1)));
     fake.rotate();
-    let token = fake.access_token("alice").mint();
+    let token = fake.access_token("alice").sign();
     for _ in 0..3 {
         assert_eq!(app.clone().oneshot(request::<Body>(Some(&token))).await.unwrap().status(), StatusCode::OK);
     }
 }
 
 #[tokio::test]
-async fn an_inner_layer_overrules_an_outer_one() {
+async fn inner_layer_overrides_outer_layer() {
     let (outer, inner) =
         (FakeUserPool::with_ids("us-east-1_Outer", "a"), FakeUserPool::with_ids("us-east-1_Inner", "b"));
     let app = Router::new()
         .route("/", get(async |claims: CognitoClaims| claims.pool().to_string()))
         .layer(CognitoAuth::new(inner.user_pool()))
         .layer(CognitoAuth::new(outer.user_pool()));
-    let ask = |token: String| app.clone().oneshot(request::<Body>(Some(&token)));
-    assert_eq!(ask(outer.access_token("x").mint()).await.unwrap().status(), StatusCode::UNAUTHORIZED);
-    assert_eq!(ask(inner.access_token("x").mint()).await.unwrap().status(), StatusCode::OK);
+    let send = |token: String| app.clone().oneshot(request::<Body>(Some(&token)));
+    assert_eq!(send(outer.access_token("x").sign()).await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(send(inner.access_token("x").sign()).await.unwrap().status(), StatusCode::OK);
 }
 
 #[tokio::test]
-async fn clones_share_keys_and_routers_share_clones() {
+async fn clones_share_keys() {
     let fake = FakeUserPool::new();
     let auth = CognitoAuth::new(fake.user_pool());
     let (one, two) = (auth.clone().layer(service_fn(plain)), auth.clone().layer(service_fn(plain)));
     fake.rotate();
-    let token = fake.access_token("alice").mint();
+    let token = fake.access_token("alice").sign();
     one.oneshot(request(Some(&token))).await.unwrap();
     two.oneshot(request(Some(&token))).await.unwrap();
     assert_eq!(fake.fetches(), 1);
@@ -189,7 +194,7 @@ async fn clones_share_keys_and_routers_share_clones() {
     assert!(auth.ready().await.is_ok() && auth.status().is_ready());
 }
 
-/// What users store in their own types must be what it looks like.
+/// Applications store these types in their state and move these futures between threads.
 #[test]
 fn types_are_send_sync_and_static() {
     fn check<T: Send + Sync + Clone + 'static>() {}

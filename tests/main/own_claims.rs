@@ -7,13 +7,15 @@ use std::{
 };
 
 use axum::{Router, body::Body, http::Request, routing::get};
-use axum_cognito::{ClaimError, CognitoAuth, CognitoClaims, CustomClaims, Verifier, testing::FakeUserPool};
+use axum_cognito::{
+    CognitoAuth, CognitoClaims, CustomClaims, TokenUse, Verifier, claims::ClaimError, testing::FakeUserPool,
+};
 use http_body_util::BodyExt;
 use serde::{
     Deserialize,
     de::{DeserializeOwned, Deserializer, Error, MapAccess, Visitor},
 };
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::log::Log;
@@ -35,7 +37,6 @@ struct Member {
     plan: Option<Plan>,
     #[serde(default, alias = "colour")]
     color: Option<Rgb>,
-    raw: Option<Box<RawValue>>,
     #[serde(default)]
     by_number: BTreeMap<u32, u32>,
 }
@@ -158,8 +159,9 @@ fn claims(extra: Value) -> CognitoClaims {
     static FAKE: LazyLock<FakeUserPool> = LazyLock::new(FakeUserPool::new);
     let fake = &*FAKE;
     let token = fake.access_token("alice");
-    let token = extra.as_object().unwrap().iter().fold(token, |token, (name, value)| token.claim(name, value.clone()));
-    Verifier::new(fake.user_pool()).check(&token.mint()).unwrap()
+    let token =
+        extra.as_object().unwrap().iter().fold(token, |token, (name, value)| token.trigger_claim(name, value.clone()));
+    Verifier::new(fake.user_pool()).check(&token.sign()).unwrap()
 }
 
 #[track_caller]
@@ -242,7 +244,6 @@ fn everything_before_the_misfit_is_read_as_usual() {
         option: Option<Option<i64>>,
         plan: Plan,
         plans: Vec<Plan>,
-        raw: Box<RawValue>,
         tree: Value,
         tuple: (u8, String),
         unit: Unit,
@@ -254,7 +255,7 @@ fn everything_before_the_misfit_is_read_as_usual() {
     let fits = json!({
         "a_bool": true, "a_char": "ä", "bytes": [1, 2], "by_number": {"7": {"true": -1}}, "color": [1, 2, 3], "float": 1.5,
         "large": 18_446_744_073_709_551_615_u64, "nothing": null, "option": null, "plan": {"Paid": {"euros": 3}},
-        "plans": ["Free", {"Paid": {"euros": 1}}], "raw": {"x": [1]}, "tree": {"y": [null, 1.5, "\u{1F600}"]}, "tuple": [1, "a"],
+        "plans": ["Free", {"Paid": {"euros": 1}}], "tree": {"y": [null, 1.5, "\u{1F600}"]}, "tuple": [1, "a"],
         "unit": null, "zzz": 1,
     });
     assert!(claims(fits.clone()).with_custom::<Many>().is_ok());
@@ -292,7 +293,7 @@ fn the_log_names_the_field_and_the_answer_does_not() {
     let app = Router::new()
         .route("/", get(async |_: CognitoClaims<Member>| "a member"))
         .layer(CognitoAuth::new(fake.user_pool()));
-    let token = fake.access_token("alice").claim("custom:tenant", "blue").claim("seats", SECRET).mint();
+    let token = fake.access_token("alice").trigger_claim("custom:tenant", "blue").trigger_claim("seats", SECRET).sign();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut answer = None;
     let log = Log::of(|| {
@@ -306,8 +307,32 @@ fn the_log_names_the_field_and_the_answer_does_not() {
         }));
     });
     let challenge = r#"Bearer error="insufficient_scope", error_description="the caller is not allowed to do this""#;
-    let body = r#"{"type":"about:blank","title":"Forbidden","status":403,"detail":"The caller is known but not allowed to do this.","error":"insufficient_scope"}"#;
+    let body = r#"{"type":"about:blank","title":"Forbidden","status":403,"detail":"the caller is not allowed to do this","error":"insufficient_scope"}"#;
     assert_eq!(answer.unwrap(), (403, challenge.to_owned(), body.to_owned()));
     assert!(log.contains("does not have the claims that a handler needs"), "{log}");
     assert!(log.contains("field=\"seats\" missing=false") && !log.contains(SECRET), "{log}");
+    assert!(log.contains("token_use=\"access\"") && !log.contains("hint"), "{log}");
+}
+
+#[test]
+fn log_says_that_access_tokens_have_no_profile_attributes() {
+    let fake = FakeUserPool::new();
+    let app = Router::new()
+        .route("/", get(async |_: CognitoClaims<Member>| "a member"))
+        .layer(CognitoAuth::new(fake.user_pool().allow_token_use(TokenUse::Id)));
+    for (token, token_use, is_hinted) in
+        [(fake.access_token("alice"), "access", true), (fake.id_token("alice"), "id", false)]
+    {
+        let request = Request::get("/").header("authorization", format!("Bearer {}", token.sign())).body(Body::empty());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut status = 0;
+        let log = Log::of(|| {
+            status = runtime.block_on(app.clone().oneshot(request.unwrap())).unwrap().status().as_u16();
+        });
+        assert_eq!(status, 403);
+        let line = format!("field=\"custom:tenant\" missing=true token_use=\"{token_use}\"");
+        assert!(log.contains(&line), "{log}");
+        let hint = "an access token has them only through a pre token generation trigger";
+        assert_eq!(log.contains(hint), is_hinted, "{log}");
+    }
 }

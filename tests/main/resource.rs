@@ -1,25 +1,28 @@
-//! Discovery by RFC 9728.
+//! The metadata of protected resources (RFC 9728).
 
 use axum::{Router, body::Body, http::Request, routing::post};
-use axum_cognito::{CognitoAuth, CognitoClaims, ConfigError, ProtectedResource, UserPool, testing::FakeUserPool};
+use axum_cognito::{
+    CognitoAuth, CognitoClaims, ConfigError, ProtectedResource, TokenUse, UserPool, Verifier, testing::FakeUserPool,
+};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
 #[tokio::test]
-async fn a_client_finds_the_authorization_server_from_a_refusal() {
+async fn client_discovers_the_authorization_server_from_a_rejection() {
     let fake = FakeUserPool::new();
-    let resource = ProtectedResource::new("https://api.example.com/mcp", [&fake.user_pool()])
+    let pool = fake.user_pool().audience("https://api.example.com/mcp").unwrap();
+    let resource = ProtectedResource::new("https://api.example.com/mcp", [&pool])
         .unwrap()
         .scopes(["tools/call", "tools/list"])
         .name("Tools")
         .documentation("https://api.example.com/docs");
     let app = Router::new()
         .route("/mcp", post(async |claims: CognitoClaims| claims.sub().to_owned()))
-        .layer(CognitoAuth::new(fake.user_pool()).protected_resource(&resource))
+        .layer(CognitoAuth::new(pool).protected_resource(&resource).unwrap())
         .route(resource.path(), axum::routing::get(resource.clone()));
 
-    let refused = app.clone().oneshot(Request::post("/mcp").body(Body::empty()).unwrap()).await.unwrap();
-    let challenge = refused.headers()["www-authenticate"].to_str().unwrap().to_owned();
+    let rejected = app.clone().oneshot(Request::post("/mcp").body(Body::empty()).unwrap()).await.unwrap();
+    let challenge = rejected.headers()["www-authenticate"].to_str().unwrap().to_owned();
     assert_eq!(
         challenge,
         r#"Bearer resource_metadata="https://api.example.com/.well-known/oauth-protected-resource/mcp""#
@@ -40,7 +43,7 @@ async fn a_client_finds_the_authorization_server_from_a_refusal() {
 }
 
 #[test]
-fn the_metadata_is_between_host_and_path() {
+fn metadata_path_is_between_host_and_path() {
     let pool = UserPool::new("us-east-1_AbC123xyz", "client").unwrap();
     for (resource, url, path) in [
         (
@@ -75,20 +78,20 @@ fn the_metadata_is_between_host_and_path() {
         resource().authorization_servers(["https://sso.example"]).unwrap().bearer_methods(["header", "query"]);
     let expected = r#""authorization_servers":["https://sso.example"],"bearer_methods_supported":["header","query"]"#;
     assert!(proxied.to_json().contains(expected), "{}", proxied.to_json());
-    for (servers, named) in [
+    for (servers, invalid) in [
         (&[][..], ""),
         (&["sso"], "sso"),
         (&["http://sso.example"], "http://sso.example"),
         (&["https://sso.example", "ftp://127.0.0.1"], "ftp://127.0.0.1"),
     ] {
         let error = resource().authorization_servers(servers.iter().copied()).unwrap_err();
-        assert!(matches!(&error, ConfigError::Resource { value, .. } if value == named), "{error}");
+        assert!(matches!(&error, ConfigError::InvalidResource { value, .. } if value == invalid), "{error}");
     }
     assert!(resource().authorization_servers(["http://127.0.0.1:9229/local_2hX9"]).is_ok());
 }
 
 #[test]
-fn what_cannot_be_a_resource_is_an_error_at_the_start() {
+fn invalid_resource_url_is_rejected() {
     let pool = UserPool::new("us-east-1_AbC123xyz", "client").unwrap();
     for url in [
         "",
@@ -108,19 +111,61 @@ fn what_cannot_be_a_resource_is_an_error_at_the_start() {
         "https://a.example/{x}",
     ] {
         let error = ProtectedResource::new(url, [&pool]).unwrap_err();
-        assert!(matches!(&error, ConfigError::Resource { value, .. } if value == url), "{error}");
+        assert!(matches!(&error, ConfigError::InvalidResource { value, .. } if value == url), "{error}");
     }
-    assert!(ProtectedResource::new("https://a.example", []).is_err(), "nobody issues tokens for it");
+    assert!(ProtectedResource::new("https://a.example", []).is_err(), "without a pool");
 }
 
-/// A closed router opens the metadata by its path.
+/// RFC 8707 and the MCP authorization specification: a protected resource accepts only tokens that were issued for it.
 #[tokio::test]
-async fn the_metadata_of_a_closed_router_can_be_read() {
+async fn protected_resource_requires_its_audience() {
+    const URL: &str = "https://api.example.com/mcp";
     let fake = FakeUserPool::new();
-    let resource = ProtectedResource::new("https://api.example.com/mcp", [&fake.user_pool()]).unwrap();
-    let app = Router::new().route(resource.path(), axum::routing::get(resource.clone())).layer(
-        CognitoAuth::new(fake.user_pool()).protected_resource(&resource).required().open(resource.path()).unwrap(),
-    );
+    let resource = ProtectedResource::new(URL, [&fake.user_pool()]).unwrap();
+    let pool = || fake.user_pool();
+    for (name, pool, is_accepted) in [
+        ("no audience", pool(), false),
+        ("another audience", pool().audience("https://api.example.com").unwrap(), false),
+        ("allowed but not required", pool().allow_audience(URL).unwrap(), false),
+        ("any audience", pool().audience(URL).unwrap().dangerous_any_audience(), false),
+        ("ID tokens allowed", pool().audience(URL).unwrap().allow_token_use(TokenUse::Id), false),
+        ("ID tokens only", pool().audience(URL).unwrap().only_token_use(TokenUse::Id), false),
+        ("required", pool().audience(URL).unwrap(), true),
+        ("required with a second", pool().audience("https://old.example.com").unwrap().audience(URL).unwrap(), true),
+    ] {
+        let result = CognitoAuth::new(pool).protected_resource(&resource);
+        let expected = ConfigError::AudienceNotRequired { pool_id: fake.id().to_string(), audience: URL.to_owned() };
+        assert_eq!(result.err(), (!is_accepted).then_some(expected), "{name}");
+    }
+
+    let other = UserPool::new("us-east-1_Other", "client").unwrap();
+    let verifier = Verifier::builder().pool(pool().audience(URL).unwrap()).pool(other).build().unwrap();
+    assert!(CognitoAuth::from(verifier).protected_resource(&resource).is_err(), "one of two pools");
+
+    let auth = CognitoAuth::new(pool().audience(URL).unwrap()).protected_resource(&resource).unwrap();
+    let app = Router::new().route("/mcp", post(async |_: CognitoClaims| ())).layer(auth);
+    for (token, status) in [
+        (fake.access_token("alice").claim("aud", URL), 200),
+        (fake.access_token("alice").claim("aud", "https://other.example.com/mcp"), 401),
+        (fake.access_token("alice").claim("aud", fake.client_id()), 401),
+        (fake.access_token("alice"), 401),
+        (fake.id_token("alice"), 401),
+    ] {
+        let request = Request::post("/mcp").header("authorization", format!("Bearer {}", token.clone().sign()));
+        let response = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), status, "{}", String::from_utf8_lossy(&token.payload()));
+    }
+}
+
+#[tokio::test]
+async fn metadata_can_be_a_public_route() {
+    let fake = FakeUserPool::new();
+    let pool = fake.user_pool().audience("https://api.example.com/mcp").unwrap();
+    let resource = ProtectedResource::new("https://api.example.com/mcp", [&pool]).unwrap();
+    let auth = CognitoAuth::new(pool).protected_resource(&resource).unwrap();
+    let app = Router::new()
+        .route(resource.path(), axum::routing::get(resource.clone()))
+        .layer(auth.deny_by_default().public(resource.path()));
     let metadata = app.oneshot(Request::get(resource.path()).body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!(metadata.status(), 200);
 }

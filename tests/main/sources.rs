@@ -1,26 +1,34 @@
-//! Where tokens may be, and that exactly one counts.
+//! Token sources: which part of a request contains the token, and what happens if several do.
+
+use std::collections::HashMap;
 
 use axum::{
     Router,
     body::Body,
-    http::{HeaderValue, Request, Response},
+    http::{HeaderName, HeaderValue, Request, Response},
     routing::get,
 };
-use axum_cognito::{CognitoAuth, ConfigError, OptionalClaims, TokenSource, WhyAnonymous, testing::FakeUserPool};
+use axum_cognito::{
+    AccessClaims, AuthRejection, CheckError, CognitoAuth, CognitoClaims, ConfigError, OptionalClaims, Require,
+    TokenSource, Verifier, claims::NoCustomClaims, testing::FakeUserPool,
+};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
 use crate::log::Log;
 
 fn app(fake: &FakeUserPool, sources: impl IntoIterator<Item = TokenSource>) -> Router {
-    let who = async |OptionalClaims(claims): OptionalClaims, WhyAnonymous(why): WhyAnonymous| match (claims, why) {
+    let viewer = async |OptionalClaims(claims): OptionalClaims, result: Result<CognitoClaims, AuthRejection>| match (
+        claims,
+        result.err(),
+    ) {
         (Some(claims), _) => claims.username().unwrap_or("machine").to_owned(),
-        (None, why) => why.map_or_else(String::new, |why| format!("{:?}", why.kind())),
+        (None, rejection) => rejection.map_or_else(String::new, |rejection| rejection.kind().to_string()),
     };
-    Router::new().route("/", get(who)).layer(CognitoAuth::new(fake.user_pool()).token_from(sources).unwrap())
+    Router::new().route("/", get(viewer)).layer(CognitoAuth::new(fake.user_pool()).token_sources(sources))
 }
 
-async fn ask(app: &Router, uri: &str, headers: &[(&str, String)]) -> Response<String> {
+async fn send(app: &Router, uri: &str, headers: &[(&str, String)]) -> Response<String> {
     let request = headers.iter().fold(Request::get(uri), |request, (name, value)| {
         request.header(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap())
     });
@@ -29,19 +37,19 @@ async fn ask(app: &Router, uri: &str, headers: &[(&str, String)]) -> Response<St
     Response::from_parts(parts, String::from_utf8(body.to_vec()).unwrap())
 }
 
-const NONE: &str = "MissingToken";
-const MALFORMED: &str = "InvalidRequest";
-const BAD: &str = "InvalidToken";
+const NONE: &str = "missing_token";
+const MALFORMED: &str = "invalid_request";
+const INVALID: &str = "invalid_token";
 
 #[tokio::test]
-async fn each_source_finds_its_one_token_and_nothing_else() {
+async fn token_source_finds_exactly_its_token() {
     let fake = FakeUserPool::new();
-    let t = fake.access_token("alice").mint();
+    let t = fake.access_token("alice").sign();
     let h = |name: &'static str, value: &str| (name, value.to_owned());
-    let cookie = || TokenSource::cookie("__Host-session").unwrap();
-    let header = || TokenSource::header("X-Amzn-Oidc-AccessToken").unwrap();
-    let protocol = || TokenSource::websocket_protocol("bearer.").unwrap();
-    let query = || TokenSource::query_in_spite_of_logs("access_token").unwrap();
+    let cookie = || TokenSource::cookie("__Host-session");
+    let header = || TokenSource::header(HeaderName::from_static("x-amzn-oidc-accesstoken"));
+    let protocol = || TokenSource::websocket_protocol("bearer.");
+    let query = || TokenSource::dangerous_query("access_token");
     let bearer = ("authorization", format!("Bearer {t}"));
 
     for (name, source, uri, headers, expected) in [
@@ -95,8 +103,8 @@ async fn each_source_finds_its_one_token_and_nothing_else() {
         ("cookie in quotes", cookie(), "/".into(), vec![("cookie", format!("__Host-session=\"{t}\""))], MALFORMED),
         ("cookie with a space", cookie(), "/".into(), vec![h("cookie", "__Host-session=a b")], MALFORMED),
         ("cookie not ASCII", cookie(), "/".into(), vec![h("cookie", "__Host-session=é")], MALFORMED),
-        ("cookie of garbage", cookie(), "/".into(), vec![h("cookie", "__Host-session=abc")], BAD),
-        ("cookie wanted, header sent", cookie(), "/".into(), vec![bearer.clone()], NONE),
+        ("cookie with an invalid token", cookie(), "/".into(), vec![h("cookie", "__Host-session=abc")], INVALID),
+        ("header instead of the cookie", cookie(), "/".into(), vec![bearer.clone()], NONE),
         ("header", header(), "/".into(), vec![("x-amzn-oidc-accesstoken", t.clone())], "alice"),
         (
             "header twice",
@@ -140,29 +148,109 @@ async fn each_source_finds_its_one_token_and_nothing_else() {
         ("query, several values", query(), format!("/?access_token={t},{t}"), vec![], MALFORMED),
         ("the default", TokenSource::authorization(), "/".into(), vec![bearer.clone()], "alice"),
         (
-            "the default, cookie sent",
+            "the default, token in cookie and query",
             TokenSource::authorization(),
             format!("/?access_token={t}"),
             vec![("cookie", format!("__Host-session={t}"))],
             NONE,
         ),
     ] {
-        assert_eq!(ask(&app(&fake, [source]), &uri, &headers).await.body(), expected, "{name}");
+        assert_eq!(send(&app(&fake, [source]), &uri, &headers).await.body(), expected, "{name}");
     }
 }
 
 #[tokio::test]
-async fn of_several_sources_exactly_one_has_the_token() {
+async fn authorization_is_read_with_and_without_scheme_as_configured() {
     let fake = FakeUserPool::new();
-    let (alice, bob) = (fake.access_token("alice").mint(), fake.access_token("bob").mint());
+    let t = fake.access_token("alice").sign();
+    let bearer = || app(&fake, [TokenSource::authorization()]);
+    let bare = || app(&fake, [TokenSource::authorization_without_scheme()]);
+    let both = || app(&fake, [TokenSource::authorization(), TokenSource::authorization_without_scheme()]);
+    let (bearer, bare, both) = (bearer(), bare(), both());
+
+    for (values, with_scheme, without_scheme, combined) in [
+        (vec![], NONE, NONE, NONE),
+        (vec![format!("Bearer {t}")], "alice", NONE, "alice"),
+        (vec![format!("bEARER   {t}")], "alice", NONE, "alice"),
+        (vec![t.clone()], NONE, "alice", "alice"),
+        // A token of three parts that is not valid.
+        (vec!["a.b.c".into()], NONE, INVALID, INVALID),
+        (vec!["..".into()], NONE, INVALID, INVALID),
+        (vec!["a.b.c==".into()], NONE, INVALID, INVALID),
+        (vec!["Bearer.b.c".into()], NONE, INVALID, INVALID),
+        (vec!["a/b.c+d.e~f".into()], NONE, INVALID, INVALID),
+        // Not a token of three parts. It may be another scheme.
+        (vec!["".into()], NONE, NONE, NONE),
+        (vec!["abc".into()], NONE, NONE, NONE),
+        (vec!["a.b".into()], NONE, NONE, NONE),
+        (vec!["a.b.c.d".into()], NONE, NONE, NONE),
+        (vec!["a.b.c.d.e".into()], NONE, NONE, NONE),
+        (vec!["Basic eDp5".into()], NONE, NONE, NONE),
+        (vec![format!("Token {t}")], NONE, NONE, NONE),
+        (vec![format!("{t} ")], NONE, NONE, NONE),
+        (vec![format!(" {t}")], NONE, NONE, NONE),
+        (vec![format!("{t} {t}")], NONE, NONE, NONE),
+        (vec![format!("{t},{t}")], NONE, NONE, NONE),
+        (vec![format!("\"{t}\"")], NONE, NONE, NONE),
+        (vec![format!("{t}\t")], NONE, NONE, NONE),
+        (vec!["a=.b.c".into()], NONE, NONE, NONE),
+        (vec!["é.b.c".into()], NONE, NONE, NONE),
+        (vec!["%61.b.c".into()], NONE, NONE, NONE),
+        // `Bearer` without exactly one token after it.
+        (vec!["Bearer".into()], MALFORMED, NONE, MALFORMED),
+        (vec!["Bearer ".into()], MALFORMED, NONE, MALFORMED),
+        (vec![format!("Bearer\t{t}")], MALFORMED, NONE, MALFORMED),
+        (vec![format!("Bearer,{t}")], MALFORMED, NONE, MALFORMED),
+        (vec![format!("Bearer Bearer {t}")], MALFORMED, NONE, MALFORMED),
+        // Two headers.
+        (vec![t.clone(), t.clone()], MALFORMED, MALFORMED, MALFORMED),
+        (vec![t.clone(), format!("Bearer {t}")], MALFORMED, MALFORMED, MALFORMED),
+        (vec![t.clone(), "Basic eDp5".into()], MALFORMED, MALFORMED, MALFORMED),
+        (vec!["".into(), t.clone()], MALFORMED, MALFORMED, MALFORMED),
+    ] {
+        let headers: Vec<_> = values.into_iter().map(|value| ("authorization", value)).collect();
+        for (name, app, expected) in
+            [("with", &bearer, with_scheme), ("without", &bare, without_scheme), ("both", &both, combined)]
+        {
+            assert_eq!(send(app, "/", &headers).await.body(), expected, "{name}: {headers:?}");
+        }
+    }
+    let cookie = TokenSource::cookie("t");
+    let app = app(&fake, [TokenSource::authorization_without_scheme(), cookie]);
+    let headers = [("authorization", t.clone()), ("cookie", format!("t={t}"))];
+    assert_eq!(send(&app, "/", &headers).await.body(), MALFORMED, "tokens in two sources");
+}
+
+#[test]
+fn missing_scheme_is_logged_only_if_a_scheme_was_expected() {
+    let fake = FakeUserPool::new();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let headers = [("authorization", fake.access_token("alice").sign())];
+    let cookie = || TokenSource::cookie("t");
+    for (sources, is_logged) in [
+        (vec![TokenSource::authorization()], true),
+        (vec![TokenSource::authorization(), cookie()], true),
+        (vec![TokenSource::authorization(), TokenSource::authorization_without_scheme()], false),
+        (vec![cookie()], false),
+    ] {
+        let app = app(&fake, sources.clone());
+        let log = Log::of(|| drop(runtime.block_on(send(&app, "/", &headers))));
+        assert_eq!(log.contains("without a scheme"), is_logged, "{sources:?}: {log}");
+    }
+}
+
+#[tokio::test]
+async fn request_with_tokens_in_two_sources_is_rejected() {
+    let fake = FakeUserPool::new();
+    let (alice, bob) = (fake.access_token("alice").sign(), fake.access_token("bob").sign());
     let app = app(
         &fake,
         [
             TokenSource::authorization(),
-            TokenSource::cookie("t").unwrap(),
-            TokenSource::header("x-t").unwrap(),
-            TokenSource::websocket_protocol("b.").unwrap(),
-            TokenSource::query_in_spite_of_logs("t").unwrap(),
+            TokenSource::cookie("t"),
+            TokenSource::header(HeaderName::from_static("x-t")),
+            TokenSource::websocket_protocol("b."),
+            TokenSource::dangerous_query("t"),
         ],
     );
     let places = |token: &str| {
@@ -174,104 +262,196 @@ async fn of_several_sources_exactly_one_has_the_token() {
         ]
     };
     for place in places(&alice) {
-        assert_eq!(ask(&app, "/", std::slice::from_ref(&place)).await.body(), "alice", "{}", place.0);
+        assert_eq!(send(&app, "/", std::slice::from_ref(&place)).await.body(), "alice", "{}", place.0);
         assert_eq!(
-            ask(&app, &format!("/?t={bob}"), std::slice::from_ref(&place)).await.body(),
+            send(&app, &format!("/?t={bob}"), std::slice::from_ref(&place)).await.body(),
             MALFORMED,
             "{}",
             place.0
         );
         for other in places(&alice).into_iter().chain(places(&bob)).filter(|other| other.0 != place.0) {
             let names = (place.0, other.0);
-            assert_eq!(ask(&app, "/", &[place.clone(), other]).await.body(), MALFORMED, "{names:?}");
+            assert_eq!(send(&app, "/", &[place.clone(), other]).await.body(), MALFORMED, "{names:?}");
         }
     }
-    // Another scheme is not a token, so the cookie is the one.
+    // Another scheme is not a token, so the cookie has the only one.
     let headers = [("authorization", "Basic eDp5".to_owned()), ("cookie", format!("t={alice}"))];
-    assert_eq!(ask(&app, "/", &headers).await.body(), "alice");
-    // A broken header is not made good by a cookie.
+    assert_eq!(send(&app, "/", &headers).await.body(), "alice");
+    // A valid cookie does not make up for a malformed header.
     let headers = [("authorization", "Bearer".to_owned()), ("cookie", format!("t={alice}"))];
-    assert_eq!(ask(&app, "/", &headers).await.body(), MALFORMED);
+    assert_eq!(send(&app, "/", &headers).await.body(), MALFORMED);
 }
 
 #[tokio::test]
-async fn answers_to_tokens_in_urls_are_private() {
+async fn responses_to_tokens_in_urls_are_private() {
     let fake = FakeUserPool::new();
-    let token = fake.access_token("alice").mint();
-    let query = || TokenSource::query_in_spite_of_logs("access_token").unwrap();
-    let answer = ask(&app(&fake, [query()]), &format!("/?access_token={token}"), &[]).await;
-    assert_eq!(answer.headers()["cache-control"], "private");
-    let other = ask(&app(&fake, [TokenSource::authorization()]), "/", &[]).await;
+    let token = fake.access_token("alice").sign();
+    let query = || TokenSource::dangerous_query("access_token");
+    let response = send(&app(&fake, [query()]), &format!("/?access_token={token}"), &[]).await;
+    assert_eq!(response.headers()["cache-control"], "private");
+    let other = send(&app(&fake, [TokenSource::authorization()]), "/", &[]).await;
     assert!(!other.headers().contains_key("cache-control"));
 
     let own = Router::new()
         .route("/", get(async || [("cache-control", "no-store")]))
-        .layer(CognitoAuth::new(fake.user_pool()).token_from([query()]).unwrap());
-    assert_eq!(ask(&own, "/", &[]).await.headers()["cache-control"], "no-store");
+        .layer(CognitoAuth::new(fake.user_pool()).token_sources([query()]));
+    assert_eq!(send(&own, "/", &[]).await.headers()["cache-control"], "no-store");
+}
+
+/// Browsers send cookies with forged requests (CSRF), so a check may apply to cookies only. It sees the source of a
+/// cached token, of a new one, and of one that waited for a key fetch.
+#[tokio::test]
+async fn custom_check_can_apply_to_cookies_only() {
+    let fake = FakeUserPool::new();
+    let auth = CognitoAuth::new(fake.user_pool())
+        .token_sources([TokenSource::authorization(), TokenSource::cookie("t")])
+        .custom_check(|claims, request| {
+            let is_cookie = claims.token_source().is_some_and(TokenSource::is_cookie);
+            let is_own = request.headers.get("origin").is_some_and(|origin| origin == "https://app.example.com");
+            if is_own || !is_cookie { Ok(()) } else { Err(CheckError::forbidden("cross-site request")) }
+        });
+    let app = Router::new().route("/", get(async |_: CognitoClaims| "in")).layer(auth);
+    for is_rotated in [false, true] {
+        if is_rotated {
+            fake.rotate();
+        }
+        for round in ["first", "cached"] {
+            let token = fake.access_token("alice").sign();
+            let (cookie, bearer) = (("cookie", format!("t={token}")), ("authorization", format!("Bearer {token}")));
+            let own = ("origin", "https://app.example.com".to_owned());
+            for (name, headers, status) in [
+                ("cookie without origin", vec![cookie.clone()], 403),
+                ("cookie with origin", vec![cookie, own], 200),
+                ("header", vec![bearer], 200),
+            ] {
+                assert_eq!(send(&app, "/", &headers).await.status(), status, "{round} {name}, rotated: {is_rotated}");
+            }
+        }
+    }
+}
+
+/// Every extractor and every rule can read the source. Without a request there is none.
+#[tokio::test]
+async fn claims_have_the_source_of_their_token() {
+    let fake = FakeUserPool::new();
+    let token = fake.access_token("alice").sign();
+    let source = async |claims: AccessClaims<HashMap<String, serde_json::Value>>| {
+        let claims = claims.with_custom::<NoCustomClaims>().unwrap();
+        claims.token_source().map(ToString::to_string).unwrap_or_default()
+    };
+    let from_cookie = || Require::that(|claims| claims.token_source().is_some_and(TokenSource::is_cookie));
+    let routes = || Router::new().route("/", get(source)).route("/cookie", get(source).route_layer(from_cookie()));
+    let default = routes().layer(CognitoAuth::new(fake.user_pool()));
+    let sources = [TokenSource::cookie("t"), TokenSource::dangerous_query("t")];
+    let configured = routes().layer(CognitoAuth::new(fake.user_pool()).token_sources(sources));
+    let (cookie, bearer) = ([("cookie", format!("t={token}"))], [("authorization", format!("Bearer {token}"))]);
+    for (app, uri, headers, expected) in [
+        (&default, "/", &bearer[..], "authorization"),
+        (&configured, "/", &cookie, "cookie:t"),
+        (&configured, "/cookie", &cookie, "cookie:t"),
+        (&configured, &*format!("/?t={token}"), &[], "dangerous-query:t"),
+    ] {
+        assert_eq!(send(app, uri, headers).await.body(), expected, "{uri}");
+    }
+    assert_eq!(send(&default, "/cookie", &bearer).await.status(), 403);
+    assert_eq!(Verifier::new(fake.user_pool()).check(&token).unwrap().token_source(), None);
 }
 
 #[test]
-fn nothing_of_a_token_is_logged_wherever_it_was() {
+fn log_contains_no_part_of_a_token_from_any_source() {
     let fake = FakeUserPool::new();
     let app = app(
         &fake,
         [
-            TokenSource::cookie("t").unwrap(),
-            TokenSource::header("x-t").unwrap(),
-            TokenSource::websocket_protocol("b.").unwrap(),
-            TokenSource::query_in_spite_of_logs("t").unwrap(),
+            TokenSource::cookie("t"),
+            TokenSource::header(HeaderName::from_static("x-t")),
+            TokenSource::websocket_protocol("b."),
+            TokenSource::dangerous_query("t"),
         ],
     );
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     for (name, token) in [
-        ("good", fake.access_token("alice").mint()),
-        ("expired", fake.access_token("alice").expired().mint()),
-        ("of an unknown key", fake.access_token("alice").header("kid", "kid-of-nobody").mint()),
-        ("for another client", fake.access_token("alice").client_id("client-of-somebody").mint()),
+        ("valid", fake.access_token("alice").sign()),
+        ("expired", fake.access_token("alice").expired().sign()),
+        ("unknown `kid`", fake.access_token("alice").header("kid", "kid-of-no-key").sign()),
+        ("another client", fake.access_token("alice").client_id("client-of-another-pool").sign()),
         ("garbage", "secret-garbage".to_owned()),
         ("malformed", "secret garbage".to_owned()),
     ] {
         let log = Log::of(|| {
-            let ask = |uri: &str, headers: &[(&str, String)]| runtime.block_on(ask(&app, uri, headers)).status();
+            let send = |uri: &str, headers: &[(&str, String)]| runtime.block_on(send(&app, uri, headers)).status();
             let (cookie, own) = (("cookie", format!("t={token}")), ("x-t", token.clone()));
-            ask("/", std::slice::from_ref(&cookie));
-            ask("/", std::slice::from_ref(&own));
-            ask("/", &[("sec-websocket-protocol", format!("b.{token}"))]);
-            ask(&format!("/?t={}", token.replace(' ', "+")), &[]);
-            ask("/", &[cookie, own]);
+            send("/", std::slice::from_ref(&cookie));
+            send("/", std::slice::from_ref(&own));
+            send("/", &[("sec-websocket-protocol", format!("b.{token}"))]);
+            send(&format!("/?t={}", token.replace(' ', "+")), &[]);
+            send("/", &[cookie, own]);
         });
-        assert!(log.contains("tokens in more than one place"), "{name}: something is logged: {log}");
-        for secret in token.split(['.', ' ']).chain(["alice", "kid-of-nobody", "client-of-somebody"]) {
+        assert!(log.contains("tokens in more than one place"), "{name}: {log}");
+        for secret in token.split(['.', ' ']).chain(["alice", "kid-of-no-key", "client-of-another-pool"]) {
             assert!(!log.contains(secret), "{name}: `{secret}` in {log}");
         }
     }
 }
 
 #[test]
-fn places_that_no_request_has_are_errors_at_the_start() {
-    let value = |result: Result<TokenSource, ConfigError>| match result {
-        Err(ConfigError::TokenSource { value }) => value,
-        other => panic!("{other:?}"),
+fn parsed_and_displayed_sources_match_their_constructors() {
+    for (text, source) in [
+        ("authorization", TokenSource::authorization()),
+        ("authorization-without-scheme", TokenSource::authorization_without_scheme()),
+        ("cookie:__Host-session", TokenSource::cookie("__Host-session")),
+        ("header:x-token", TokenSource::header(HeaderName::from_static("x-token"))),
+        ("websocket-protocol:bearer.", TokenSource::websocket_protocol("bearer.")),
+        ("dangerous-query:access_token", TokenSource::dangerous_query("access_token")),
+    ] {
+        assert_eq!(source.to_string(), text);
+        assert_eq!(text.parse(), Ok(source));
+    }
+    assert_eq!("header:X-Token".parse(), Ok(TokenSource::header(HeaderName::from_static("x-token"))));
+}
+
+#[test]
+fn invalid_token_source_is_rejected() {
+    let value = |text: &str| match text.parse::<TokenSource>() {
+        Err(ConfigError::InvalidTokenSource { value, .. }) => value,
+        other => panic!("{text}: {other:?}"),
     };
-    for name in ["", "a b", "a=b", "a;b", "é", "\"a\""] {
-        assert_eq!(value(TokenSource::cookie(name)), name);
-        assert_eq!(value(TokenSource::websocket_protocol(name)), name);
-        assert_eq!(value(TokenSource::query_in_spite_of_logs(name)), name);
-        assert_eq!(value(TokenSource::header(name)), name);
+    for name in ["", "a b", "a=b", "a;b", "é", "\"a\"", "a:b"] {
+        for kind in ["cookie", "websocket-protocol", "dangerous-query", "header"] {
+            assert_eq!(value(&format!("{kind}:{name}")), name);
+        }
+        assert!(panics(|| drop(TokenSource::cookie(name))));
+        assert!(panics(|| drop(TokenSource::websocket_protocol(name))));
+        assert!(panics(|| drop(TokenSource::dangerous_query(name))));
     }
-    for name in ["Authorization", "cookie", "Sec-WebSocket-Protocol"] {
-        assert_eq!(value(TokenSource::header(name)), name, "has a meaning of its own");
+    for name in ["authorization", "cookie", "sec-websocket-protocol"] {
+        assert_eq!(value(&format!("header:{name}")), name, "it has a source of its own");
+        assert!(panics(|| drop(TokenSource::header(HeaderName::from_static(name)))));
     }
-    let auth = || CognitoAuth::new(FakeUserPool::new().user_pool());
-    assert!(matches!(auth().token_from([]), Err(ConfigError::TokenSource { .. })));
-    let cookie = || TokenSource::cookie("a").unwrap();
-    assert!(matches!(auth().token_from([cookie(), cookie()]), Err(ConfigError::TokenSource { .. })));
-    assert!(auth().token_from([cookie(), TokenSource::cookie("b").unwrap()]).is_ok());
-    let protocol = |prefix: &str| TokenSource::websocket_protocol(prefix).unwrap();
-    assert!(
-        auth().token_from([protocol("b."), protocol("b.x.")]).is_err(),
-        "the second is always found by the first too"
-    );
-    assert!(auth().token_from([protocol("b.x."), protocol("b.")]).is_err());
-    assert!(auth().token_from([protocol("b."), protocol("c.")]).is_ok());
+    for text in ["", "Authorization", "authorization:", "cookie", "query:t", " cookie:t", "cookie:t,header:u"] {
+        value(text);
+    }
+}
+
+#[test]
+fn overlapping_token_sources_are_rejected() {
+    let cookie = TokenSource::cookie;
+    let protocol = TokenSource::websocket_protocol;
+    for (sources, is_rejected) in [
+        (vec![], true),
+        (vec![cookie("a"), cookie("a")], true),
+        (vec![cookie("a"), cookie("b")], false),
+        (vec![TokenSource::authorization(), cookie("a"), TokenSource::authorization()], true),
+        (vec![TokenSource::authorization(), TokenSource::authorization_without_scheme()], false),
+        (vec![protocol("b."), protocol("b.x.")], true),
+        (vec![protocol("b.x."), protocol("b.")], true),
+        (vec![protocol("b."), protocol("c.")], false),
+    ] {
+        let auth = CognitoAuth::new(FakeUserPool::new().user_pool());
+        assert_eq!(panics(|| drop(auth.token_sources(sources.clone()))), is_rejected, "{sources:?}");
+    }
+}
+
+fn panics(work: impl FnOnce()) -> bool {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err()
 }

@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use axum_cognito::{
-    Clock, ConfigError, IssuerForm, SystemClock, TokenUse, UserPool, Verifier, VerifyError, VerifyErrorKind,
+    Clock, ConfigError, SystemClock, TokenUse, UserPool, Verifier, VerifyError, VerifyErrorKind,
+    pool::IssuerForm,
     testing::{FakeUserPool, ManualClock, TokenBuilder},
 };
 use serde_json::json;
@@ -34,7 +35,9 @@ fn kind_of(verifier: &Verifier, token: &str) -> Option<VerifyErrorKind> {
 #[test]
 fn honest_tokens_pass() {
     let fake = FakeUserPool::new();
-    let verifier = Verifier::new(fake.user_pool().accept(TokenUse::Id));
+    let verifier = Verifier::new(
+        fake.user_pool().allow_token_use(TokenUse::Id).allow_audience("https://api.example.com").unwrap(),
+    );
     let honest: [(&str, TokenBuilder); 12] = [
         ("access", fake.access_token("alice")),
         ("id", fake.id_token("alice")),
@@ -46,11 +49,11 @@ fn honest_tokens_pass() {
         ("no scope", fake.access_token("alice").without("scope")),
         ("bound to a resource", fake.access_token("alice").claim("aud", "https://api.example.com")),
         ("fractional dates", fake.access_token("alice").claim("iat", 1.5)),
-        ("claims of any shape", fake.access_token("alice").claim("custom", json!({"a": [1, {"b": null}]}))),
+        ("claims of any shape", fake.access_token("alice").trigger_claim("custom", json!({"a": [1, {"b": null}]}))),
         ("begun already", fake.access_token("alice").claim("nbf", 1)),
     ];
     for (what, token) in honest {
-        let verdict = verifier.check(&token.mint());
+        let verdict = verifier.check(&token.sign());
         assert!(verdict.is_ok(), "{what}: {verdict:?}");
     }
 }
@@ -90,32 +93,32 @@ fn each_lie_has_its_kind() {
     // Header
     refused(
         &verifier,
-        &token().header("alg", "none").mint(),
-        Kind::Algorithm,
+        &token().header("alg", "none").sign(),
+        Kind::UnsupportedAlgorithm,
         Some("alg"),
         Some("RS256"),
         Some("none"),
     );
     refused(
         &verifier,
-        &token().header("alg", "HS256").mint(),
-        Kind::Algorithm,
+        &token().header("alg", "HS256").sign(),
+        Kind::UnsupportedAlgorithm,
         Some("alg"),
         Some("RS256"),
         Some("HS256"),
     );
     refused(
         &verifier,
-        &token().without_header("alg").mint(),
-        Kind::Algorithm,
+        &token().without_header("alg").sign(),
+        Kind::UnsupportedAlgorithm,
         Some("alg"),
         Some("RS256"),
         Some("not a string"),
     );
-    refused(&verifier, &token().without_header("kid").mint(), Kind::Malformed, Some("kid"), None, None);
-    refused(&verifier, &token().header("kid", "").mint(), Kind::Malformed, Some("kid"), None, None);
-    refused(&verifier, &token().header("crit", json!(["exp"])).mint(), Kind::Malformed, Some("crit"), None, None);
-    refused(&verifier, &token().header("b64", false).mint(), Kind::Malformed, Some("b64"), None, None);
+    refused(&verifier, &token().without_header("kid").sign(), Kind::Malformed, Some("kid"), None, None);
+    refused(&verifier, &token().header("kid", "").sign(), Kind::Malformed, Some("kid"), None, None);
+    refused(&verifier, &token().header("crit", json!(["exp"])).sign(), Kind::Malformed, Some("crit"), None, None);
+    refused(&verifier, &token().header("b64", false).sign(), Kind::Malformed, Some("b64"), None, None);
     let (mut access_key, mut id_key) = fake.key_ids();
     if access_key > id_key {
         (access_key, id_key) = (id_key, access_key);
@@ -123,7 +126,7 @@ fn each_lie_has_its_kind() {
     let keys = format!("{access_key}, {id_key}");
     refused(
         &verifier,
-        &token().header("kid", "another").mint(),
+        &token().header("kid", "another").sign(),
         Kind::UnknownKey,
         Some("kid"),
         Some(&keys),
@@ -131,62 +134,77 @@ fn each_lie_has_its_kind() {
     );
 
     // Signature
-    refused(&verifier, &token().signed_by_a_stranger().mint(), Kind::Signature, None, None, None);
-    refused(&verifier, &token().signed_by_the_other_key_of(&fake).mint(), Kind::Signature, None, None, None);
+    refused(&verifier, &token().signed_with_wrong_key().sign(), Kind::InvalidSignature, None, None, None);
+    refused(&verifier, &token().signed_with_other_key_of(&fake).sign(), Kind::InvalidSignature, None, None, None);
     for (letters, reason) in [
         (683, "the signature is not the key's"),
         (684, "the signature is too long"),
         (9999, "the signature is too long"),
     ] {
         let error = verifier.check(&format!("{}.{}", token().signing_input(), "A".repeat(letters))).unwrap_err();
-        assert_eq!((error.kind(), error.reason()), (Kind::Signature, reason), "{letters}");
+        assert_eq!((error.kind(), error.reason()), (Kind::InvalidSignature, reason), "{letters}");
     }
 
     // Issuer
     let other = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Other";
-    refused(&verifier, &token().claim("iss", other).mint(), Kind::Issuer, Some("iss"), Some(&issuers), Some(other));
-    refused(&verifier, &token().without("iss").mint(), Kind::MissingClaim, Some("iss"), None, None);
-    refused(&verifier, &token().claim("iss", json!([other])).mint(), Kind::InvalidClaim, Some("iss"), None, None);
+    refused(
+        &verifier,
+        &token().claim("iss", other).sign(),
+        Kind::UnknownIssuer,
+        Some("iss"),
+        Some(&issuers),
+        Some(other),
+    );
+    refused(&verifier, &token().without("iss").sign(), Kind::MissingClaim, Some("iss"), None, None);
+    refused(&verifier, &token().claim("iss", json!([other])).sign(), Kind::InvalidClaim, Some("iss"), None, None);
 
     // Token use
-    refused(&verifier, &fake.id_token("alice").mint(), Kind::TokenUse, Some("token_use"), Some("access"), Some("id"));
-    for (uses, expected) in
-        [(fake.user_pool().accept(TokenUse::Id), "access or id"), (fake.user_pool().accept_only(TokenUse::Id), "id")]
-    {
-        let token = token().claim("token_use", "refresh").mint();
-        refused(&Verifier::new(uses), &token, Kind::TokenUse, Some("token_use"), Some(expected), Some("refresh"));
+    refused(
+        &verifier,
+        &fake.id_token("alice").sign(),
+        Kind::WrongTokenUse,
+        Some("token_use"),
+        Some("access"),
+        Some("id"),
+    );
+    for (uses, expected) in [
+        (fake.user_pool().allow_token_use(TokenUse::Id), "access or id"),
+        (fake.user_pool().only_token_use(TokenUse::Id), "id"),
+    ] {
+        let token = token().claim("token_use", "refresh").sign();
+        refused(&Verifier::new(uses), &token, Kind::WrongTokenUse, Some("token_use"), Some(expected), Some("refresh"));
     }
     refused(
         &verifier,
-        &token().claim("token_use", "refresh").mint(),
-        Kind::TokenUse,
+        &token().claim("token_use", "refresh").sign(),
+        Kind::WrongTokenUse,
         Some("token_use"),
         Some("access"),
         Some("refresh"),
     );
-    refused(&verifier, &token().without("token_use").mint(), Kind::MissingClaim, Some("token_use"), None, None);
+    refused(&verifier, &token().without("token_use").sign(), Kind::MissingClaim, Some("token_use"), None, None);
 
     // Client
-    refused(&verifier, &token().client_id("other").mint(), Kind::Client, Some("client_id"), client, Some("other"));
-    refused(&verifier, &token().without("client_id").mint(), Kind::MissingClaim, Some("client_id"), None, None);
+    refused(&verifier, &token().client_id("other").sign(), Kind::WrongClient, Some("client_id"), client, Some("other"));
+    refused(&verifier, &token().without("client_id").sign(), Kind::MissingClaim, Some("client_id"), None, None);
     let in_aud_instead = token().without("client_id").claim("aud", fake.client_id());
-    refused(&verifier, &in_aud_instead.mint(), Kind::MissingClaim, Some("client_id"), None, None);
+    refused(&verifier, &in_aud_instead.sign(), Kind::MissingClaim, Some("client_id"), None, None);
 
     // Times
-    refused(&verifier, &token().without("exp").mint(), Kind::MissingClaim, Some("exp"), None, None);
-    refused(&verifier, &token().claim("exp", "9999999999").mint(), Kind::InvalidClaim, Some("exp"), None, None);
-    refused(&verifier, &token().claim("exp", -1).mint(), Kind::InvalidClaim, Some("exp"), None, None);
-    assert_eq!(kind_of(&verifier, &token().expired().mint()), Some(Kind::Expired));
-    assert_eq!(kind_of(&verifier, &token().claim("nbf", 9_999_999_999_u64).mint()), Some(Kind::NotYetValid));
-    assert_eq!(kind_of(&verifier, &token().claim("iat", 9_999_999_999_u64).mint()), Some(Kind::NotYetValid));
+    refused(&verifier, &token().without("exp").sign(), Kind::MissingClaim, Some("exp"), None, None);
+    refused(&verifier, &token().claim("exp", "9999999999").sign(), Kind::InvalidClaim, Some("exp"), None, None);
+    refused(&verifier, &token().claim("exp", -1).sign(), Kind::InvalidClaim, Some("exp"), None, None);
+    assert_eq!(kind_of(&verifier, &token().expired().sign()), Some(Kind::Expired));
+    assert_eq!(kind_of(&verifier, &token().claim("nbf", 9_999_999_999_u64).sign()), Some(Kind::NotYetValid));
+    assert_eq!(kind_of(&verifier, &token().claim("iat", 9_999_999_999_u64).sign()), Some(Kind::NotYetValid));
 
     // Subject
-    refused(&verifier, &token().without("sub").mint(), Kind::MissingClaim, Some("sub"), None, None);
-    refused(&verifier, &token().claim("sub", "").mint(), Kind::InvalidClaim, Some("sub"), None, None);
-    refused(&verifier, &fake.machine_token().claim("sub", "").mint(), Kind::InvalidClaim, Some("sub"), None, None);
+    refused(&verifier, &token().without("sub").sign(), Kind::MissingClaim, Some("sub"), None, None);
+    refused(&verifier, &token().claim("sub", "").sign(), Kind::InvalidClaim, Some("sub"), None, None);
+    refused(&verifier, &fake.machine_token().claim("sub", "").sign(), Kind::InvalidClaim, Some("sub"), None, None);
     refused(
         &verifier,
-        &token().claim("cognito:groups", "admins").mint(),
+        &token().claim("cognito:groups", "admins").sign(),
         Kind::InvalidClaim,
         Some("cognito:groups"),
         None,
@@ -200,7 +218,7 @@ fn a_header_has_at_most_a_kibibyte() {
     let verifier = Verifier::new(fake.user_pool());
     let length_of = |token: &str| token.find('.').unwrap() * 3 / 4;
     let of_length = |length: usize| {
-        let token = |pad: usize| fake.access_token("alice").header("pad", "x".repeat(pad)).mint();
+        let token = |pad: usize| fake.access_token("alice").header("pad", "x".repeat(pad)).sign();
         let token = token(length - length_of(&token(0)));
         assert_eq!(length_of(&token), length);
         token
@@ -217,9 +235,9 @@ fn a_token_ends_at_the_very_second_of_exp() {
     let fake = FakeUserPool::new();
     let clock = ManualClock::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
     let token = |claim, value: u64| {
-        fake.access_token("alice").issued_at(clock.now()).claim("exp", 1_800_000_100).claim(claim, value).mint()
+        fake.access_token("alice").issued_at(clock.now()).claim("exp", 1_800_000_100).claim(claim, value).sign()
     };
-    let plain = token("event", 0);
+    let plain = token("event_id", 0);
     for (leeway, last_good) in [(0, 1_800_000_099), (10, 1_800_000_109), (300, 1_800_000_399)] {
         let verifier = Verifier::builder()
             .pool(fake.user_pool())
@@ -260,63 +278,100 @@ fn a_token_ends_at_the_very_second_of_exp() {
 #[test]
 fn clients_are_checked_by_the_claim_of_the_kind() {
     let fake = FakeUserPool::new();
-    let verifier = Verifier::new(fake.user_pool_for(["web", "mobile"]).accept(TokenUse::Id));
+    let verifier = Verifier::new(fake.user_pool_for(["web", "mobile"]).allow_token_use(TokenUse::Id));
     for (token, kind) in [
         (fake.access_token("a").client_id("web"), None),
         (fake.access_token("a").client_id("mobile"), None),
-        (fake.access_token("a").client_id("desktop"), Some(VerifyErrorKind::Client)),
-        (fake.access_token("a").client_id("web,mobile"), Some(VerifyErrorKind::Client)),
-        (fake.access_token("a").client_id("WEB"), Some(VerifyErrorKind::Client)),
-        (fake.access_token("a").client_id("desktop").claim("aud", "web"), Some(VerifyErrorKind::Client)),
+        (fake.access_token("a").client_id("desktop"), Some(VerifyErrorKind::WrongClient)),
+        (fake.access_token("a").client_id("web,mobile"), Some(VerifyErrorKind::WrongClient)),
+        (fake.access_token("a").client_id("WEB"), Some(VerifyErrorKind::WrongClient)),
+        (fake.access_token("a").client_id("desktop").claim("aud", "web"), Some(VerifyErrorKind::WrongClient)),
         (fake.id_token("a").client_id("web"), None),
-        (fake.id_token("a").client_id("desktop"), Some(VerifyErrorKind::Client)),
-        (fake.id_token("a").client_id("desktop").claim("client_id", "web"), Some(VerifyErrorKind::Client)),
+        (fake.id_token("a").client_id("desktop"), Some(VerifyErrorKind::WrongClient)),
+        (fake.id_token("a").client_id("desktop").claim("client_id", "web"), Some(VerifyErrorKind::WrongClient)),
         (fake.id_token("a").without("aud").claim("client_id", "web"), Some(VerifyErrorKind::MissingClaim)),
         (fake.id_token("a").claim("aud", json!(["web"])), Some(VerifyErrorKind::InvalidClaim)),
     ] {
-        assert_eq!(kind_of(&verifier, &token.clone().mint()), kind, "{}", String::from_utf8_lossy(&token.payload()));
+        assert_eq!(kind_of(&verifier, &token.clone().sign()), kind, "{}", String::from_utf8_lossy(&token.payload()));
     }
-    let error = verifier.check(&fake.access_token("a").client_id("desktop").mint()).unwrap_err();
+    let error = verifier.check(&fake.access_token("a").client_id("desktop").sign()).unwrap_err();
     assert_eq!(error.expected(), Some("web, mobile"));
 
-    let any = UserPool::accepting_any_client(fake.id().as_str()).unwrap().jwks(&fake.jwks()).unwrap();
+    let any = UserPool::dangerous_any_client(fake.id().as_str()).unwrap().jwks(&fake.jwks()).unwrap();
     let any = Verifier::new(any);
-    assert_eq!(kind_of(&any, &fake.access_token("a").client_id("whoever").mint()), None);
-    assert_eq!(kind_of(&any, &fake.access_token("a").without("client_id").mint()), Some(VerifyErrorKind::MissingClaim));
-    assert_eq!(kind_of(&any, &fake.access_token("a").client_id("").mint()), Some(VerifyErrorKind::InvalidClaim));
+    assert_eq!(kind_of(&any, &fake.access_token("a").client_id("whoever").sign()), None);
+    assert_eq!(kind_of(&any, &fake.access_token("a").without("client_id").sign()), Some(VerifyErrorKind::MissingClaim));
+    assert_eq!(kind_of(&any, &fake.access_token("a").client_id("").sign()), Some(VerifyErrorKind::InvalidClaim));
 }
 
 #[test]
 fn token_uses_are_chosen() {
     let fake = FakeUserPool::new();
-    let (access, id) = (fake.access_token("a").mint(), fake.id_token("a").mint());
+    let (access, id) = (fake.access_token("a").sign(), fake.id_token("a").sign());
     for (pool, takes_access, takes_id) in [
         (fake.user_pool(), true, false),
-        (fake.user_pool().accept(TokenUse::Id), true, true),
-        (fake.user_pool().accept_only(TokenUse::Id), false, true),
-        (fake.user_pool().accept_only(TokenUse::Id).accept_only(TokenUse::Access), true, false),
+        (fake.user_pool().allow_token_use(TokenUse::Id), true, true),
+        (fake.user_pool().only_token_use(TokenUse::Id), false, true),
+        (fake.user_pool().only_token_use(TokenUse::Id).only_token_use(TokenUse::Access), true, false),
     ] {
         let verifier = Verifier::new(pool);
         assert_eq!((verifier.check(&access).is_ok(), verifier.check(&id).is_ok()), (takes_access, takes_id));
     }
 }
 
+/// RFC 7519 §4.1.3: a token whose `aud` names somebody else must be rejected.
 #[test]
-fn access_tokens_can_be_required_to_be_bound_to_a_resource() {
+fn access_token_for_another_audience_is_rejected() {
     let fake = FakeUserPool::new();
-    let pool = fake.user_pool().accept(TokenUse::Id).audience("https://api.example.com").unwrap();
-    let verifier = Verifier::new(pool);
-    for (token, kind) in [
-        (fake.access_token("a").claim("aud", "https://api.example.com"), None),
-        (fake.access_token("a").claim("aud", "https://api.example.com/"), Some(VerifyErrorKind::Audience)),
-        (fake.access_token("a").claim("aud", fake.client_id()), Some(VerifyErrorKind::Audience)),
-        (fake.access_token("a").claim("aud", json!(["https://api.example.com"])), Some(VerifyErrorKind::InvalidClaim)),
-        (fake.access_token("a"), Some(VerifyErrorKind::MissingClaim)),
-        (fake.id_token("a"), None),
+    let access = || fake.access_token("a");
+    let api = "https://api.example.com";
+    let second = "https://second.example.com";
+    let pool = || fake.user_pool().allow_token_use(TokenUse::Id);
+    let unconfigured = Verifier::new(pool());
+    let allowed = Verifier::new(pool().allow_audience(api).unwrap().allow_audience(second).unwrap());
+    let required = Verifier::new(pool().audience(api).unwrap().allow_audience(second).unwrap());
+    let any = Verifier::new(pool().audience(api).unwrap().dangerous_any_audience());
+    for (verifier, token, kind) in [
+        (&unconfigured, access(), None),
+        (&unconfigured, access().claim("aud", fake.client_id()), None),
+        (&unconfigured, access().claim("aud", api), Some(VerifyErrorKind::WrongAudience)),
+        (&unconfigured, access().claim("aud", "other-client"), Some(VerifyErrorKind::WrongAudience)),
+        (&unconfigured, access().claim("aud", ""), Some(VerifyErrorKind::WrongAudience)),
+        (&unconfigured, access().claim("aud", json!([fake.client_id()])), Some(VerifyErrorKind::InvalidClaim)),
+        (&unconfigured, fake.machine_token(), None),
+        (&unconfigured, fake.machine_token().claim("aud", api), Some(VerifyErrorKind::WrongAudience)),
+        (&unconfigured, fake.id_token("a"), None),
+        (&allowed, access(), None),
+        (&allowed, access().claim("aud", fake.client_id()), None),
+        (&allowed, access().claim("aud", api), None),
+        (&allowed, access().claim("aud", second), None),
+        (&allowed, access().claim("aud", "https://api.example.com/"), Some(VerifyErrorKind::WrongAudience)),
+        (&allowed, access().claim("aud", json!([api])), Some(VerifyErrorKind::InvalidClaim)),
+        (&allowed, access().client_id("other").claim("aud", "other"), Some(VerifyErrorKind::WrongClient)),
+        (&allowed, fake.id_token("a"), None),
+        (&required, access(), Some(VerifyErrorKind::MissingClaim)),
+        (&required, access().claim("aud", fake.client_id()), Some(VerifyErrorKind::WrongAudience)),
+        (&required, access().claim("aud", api), None),
+        (&required, access().claim("aud", second), None),
+        (&required, access().claim("aud", "https://api.example.com/"), Some(VerifyErrorKind::WrongAudience)),
+        (&required, access().claim("aud", json!([api])), Some(VerifyErrorKind::InvalidClaim)),
+        (&required, fake.machine_token(), Some(VerifyErrorKind::MissingClaim)),
+        (&required, fake.id_token("a"), None),
+        (&required, fake.id_token("a").claim("aud", api), Some(VerifyErrorKind::WrongClient)),
+        (&any, access(), None),
+        (&any, access().claim("aud", "https://elsewhere.example.com"), None),
+        (&any, access().claim("aud", json!([api])), Some(VerifyErrorKind::InvalidClaim)),
+        (&any, fake.id_token("a").claim("aud", api), Some(VerifyErrorKind::WrongClient)),
     ] {
-        assert_eq!(kind_of(&verifier, &token.clone().mint()), kind, "{}", String::from_utf8_lossy(&token.payload()));
+        assert_eq!(kind_of(verifier, &token.clone().sign()), kind, "{}", String::from_utf8_lossy(&token.payload()));
     }
-    assert_eq!(fake.user_pool().audience("").unwrap_err(), ConfigError::Audience);
+}
+
+#[test]
+fn empty_audience_is_rejected() {
+    let fake = FakeUserPool::new();
+    assert_eq!(fake.user_pool().audience("").unwrap_err(), ConfigError::EmptyAudience);
+    assert_eq!(fake.user_pool().allow_audience("").unwrap_err(), ConfigError::EmptyAudience);
 }
 
 #[test]
@@ -334,11 +389,11 @@ fn issuers_are_compared_to_the_letter_and_restrictable() {
         (fake.user_pool().issuer_form(IssuerForm::Original).unwrap(), &[original]),
         (fake.user_pool().issuer_form(IssuerForm::Updated).unwrap(), &[updated]),
         (fake.user_pool().replica_region("us-west-2").unwrap(), &[original, updated, replica]),
-        (fake.user_pool().also_issuer(fips).unwrap(), &[original, updated, fips]),
+        (fake.user_pool().additional_issuer(fips).unwrap(), &[original, updated, fips]),
     ] {
         let verifier = Verifier::new(pool);
         for issuer in all {
-            let verdict = verifier.check(&fake.access_token("a").claim("iss", issuer).mint());
+            let verdict = verifier.check(&fake.access_token("a").claim("iss", issuer).sign());
             assert_eq!(verdict.is_ok(), accepted.contains(&issuer), "{issuer}");
         }
         for variant in [
@@ -352,8 +407,8 @@ fn issuers_are_compared_to_the_letter_and_restrictable() {
             original.replace("Pool1", "pool1"),
             original.replace("us-east-1.", "us-east-2."),
         ] {
-            let error = verifier.check(&fake.access_token("a").claim("iss", variant.as_str()).mint()).unwrap_err();
-            assert_eq!(error.kind(), VerifyErrorKind::Issuer, "{variant}");
+            let error = verifier.check(&fake.access_token("a").claim("iss", variant.as_str()).sign()).unwrap_err();
+            assert_eq!(error.kind(), VerifyErrorKind::UnknownIssuer, "{variant}");
         }
     }
 }
@@ -363,24 +418,24 @@ fn pools_keep_their_own_clients_uses_and_keys() {
     let (staff, customers) =
         (FakeUserPool::with_ids("us-east-1_Staff", "web"), FakeUserPool::with_ids("eu-west-1_Customers", "shop"));
     let verifier = Verifier::builder()
-        .pool(staff.user_pool().accept_only(TokenUse::Id))
+        .pool(staff.user_pool().only_token_use(TokenUse::Id))
         .pool(customers.user_pool())
         .build()
         .unwrap();
     for (token, kind) in [
         (staff.id_token("a"), None),
         (customers.access_token("a"), None),
-        (staff.access_token("a"), Some(VerifyErrorKind::TokenUse)),
-        (customers.id_token("a"), Some(VerifyErrorKind::TokenUse)),
-        (staff.id_token("a").client_id("shop"), Some(VerifyErrorKind::Client)),
-        (customers.access_token("a").client_id("web"), Some(VerifyErrorKind::Client)),
+        (staff.access_token("a"), Some(VerifyErrorKind::WrongTokenUse)),
+        (customers.id_token("a"), Some(VerifyErrorKind::WrongTokenUse)),
+        (staff.id_token("a").client_id("shop"), Some(VerifyErrorKind::WrongClient)),
+        (customers.access_token("a").client_id("web"), Some(VerifyErrorKind::WrongClient)),
         // A token of one pool that claims to be the other's: its key is not there.
         (staff.access_token("a").claim("iss", customers.issuer()).client_id("shop"), Some(VerifyErrorKind::UnknownKey)),
     ] {
-        assert_eq!(kind_of(&verifier, &token.clone().mint()), kind, "{}", String::from_utf8_lossy(&token.payload()));
+        assert_eq!(kind_of(&verifier, &token.clone().sign()), kind, "{}", String::from_utf8_lossy(&token.payload()));
     }
-    assert_eq!(verifier.check(&staff.id_token("a").mint()).unwrap().pool(), staff.id());
-    assert_eq!(verifier.check(&customers.access_token("a").mint()).unwrap().pool(), customers.id());
+    assert_eq!(verifier.check(&staff.id_token("a").sign()).unwrap().pool(), staff.id());
+    assert_eq!(verifier.check(&customers.access_token("a").sign()).unwrap().pool(), customers.id());
 
     let twice = Verifier::builder().pool(staff.user_pool()).pool(staff.user_pool()).build().unwrap_err();
     assert!(matches!(twice, ConfigError::DuplicateIssuer { .. }));
@@ -388,11 +443,24 @@ fn pools_keep_their_own_clients_uses_and_keys() {
 }
 
 #[test]
+fn one_pool_may_name_an_issuer_twice() {
+    let fake = FakeUserPool::new();
+    for duplicate in [
+        fake.user_pool().replica_region("us-east-1"),
+        fake.user_pool().replica_region("us-west-2").and_then(|pool| pool.replica_region("us-west-2")),
+        fake.user_pool().additional_issuer(fake.issuer()),
+        fake.user_pool().issuer_form(IssuerForm::Updated).and_then(|pool| pool.replica_region("us-east-1")),
+    ] {
+        assert!(Verifier::builder().pool(duplicate.unwrap()).build().is_ok());
+    }
+}
+
+#[test]
 fn settings_out_of_range_are_refused_by_name() {
     let fake = FakeUserPool::new();
     let builder = || Verifier::builder().pool(fake.user_pool());
     let secs = Duration::from_secs;
-    assert_eq!(builder().leeway(secs(301)).build().unwrap_err(), ConfigError::Leeway { seconds: 301 });
+    assert_eq!(builder().leeway(secs(301)).build().unwrap_err(), ConfigError::LeewayTooLong { seconds: 301 });
     assert!(builder().leeway(secs(300)).build().is_ok());
     for (builder, setting) in [
         (builder().max_token_bytes(511), "max_token_bytes"),
@@ -405,7 +473,7 @@ fn settings_out_of_range_are_refused_by_name() {
         (builder().unknown_key_cooldown(Duration::ZERO), "unknown_key_cooldown"),
     ] {
         let error = builder.build().unwrap_err();
-        assert!(matches!(error, ConfigError::Limit { .. }) && error.to_string().contains(setting), "{error}");
+        assert!(matches!(error, ConfigError::OutOfRange { .. }) && error.to_string().contains(setting), "{error}");
     }
 }
 
@@ -413,7 +481,7 @@ fn settings_out_of_range_are_refused_by_name() {
 fn the_length_is_bounded_where_it_is_set() {
     let fake = FakeUserPool::new();
     let verifier = Verifier::builder().pool(fake.user_pool()).max_token_bytes(100_000).build().unwrap();
-    let of = |bytes: usize| fake.access_token("alice").claim("custom:long", "x".repeat(bytes)).mint();
+    let of = |bytes: usize| fake.access_token("alice").trigger_claim("custom:long", "x".repeat(bytes)).sign();
     assert_eq!(kind_of(&verifier, &of(70_000)), None);
     assert_eq!(kind_of(&verifier, &of(80_000)), Some(VerifyErrorKind::TooLong));
     assert_eq!(kind_of(&Verifier::new(fake.user_pool()), &of(70_000)), Some(VerifyErrorKind::TooLong));
@@ -424,7 +492,7 @@ fn the_default_clock_is_the_systems() {
     let fake = FakeUserPool::new();
     let verifier = Verifier::new(fake.user_pool());
     let ends =
-        |seconds| fake.access_token("a").issued_at(SystemClock.now()).expires_in(Duration::from_secs(seconds)).mint();
+        |seconds| fake.access_token("a").issued_at(SystemClock.now()).expires_in(Duration::from_secs(seconds)).sign();
     assert_eq!(kind_of(&verifier, &ends(60)), None);
     assert_eq!(kind_of(&verifier, &ends(0)), Some(VerifyErrorKind::Expired));
 }
@@ -434,10 +502,10 @@ fn static_keys_need_no_runtime() {
     let fake = FakeUserPool::new();
     let pool = UserPool::new(fake.id().as_str(), fake.client_id()).unwrap().jwks(&fake.jwks()).unwrap();
     let verifier = Verifier::new(pool);
-    assert_eq!(kind_of(&verifier, &fake.access_token("a").mint()), None);
+    assert_eq!(kind_of(&verifier, &fake.access_token("a").sign()), None);
     let none = serde_json::from_value(json!({"keys": []})).unwrap();
     let error = fake.user_pool().jwks(&none).unwrap_err();
-    assert!(matches!(error, ConfigError::Jwks { .. }), "{error}");
+    assert!(matches!(error, ConfigError::InvalidJwks { .. }), "{error}");
 }
 
 #[tokio::test]
@@ -445,16 +513,16 @@ async fn verify_waits_for_keys_once() {
     let fake = FakeUserPool::new();
     let verifier = Verifier::new(fake.user_pool());
     fake.rotate();
-    let fresh = fake.access_token("alice").mint();
+    let fresh = fake.access_token("alice").sign();
     assert_eq!(kind_of(&verifier, &fresh), Some(VerifyErrorKind::UnknownKey), "check never waits");
     assert_eq!(fake.fetches(), 0);
     assert!(verifier.verify(&fresh).await.is_ok());
     assert_eq!(fake.fetches(), 1);
 
-    let forged = fake.access_token("alice").header("kid", "forged").mint();
+    let forged = fake.access_token("alice").header("kid", "forged").sign();
     assert_eq!(verifier.verify(&forged).await.unwrap_err().kind(), VerifyErrorKind::UnknownKey);
-    let stranger = fake.access_token("alice").claim("iss", "https://elsewhere.test").header("kid", "forged").mint();
+    let stranger = fake.access_token("alice").claim("iss", "https://elsewhere.test").header("kid", "forged").sign();
     let before = fake.fetches();
-    assert_eq!(verifier.verify(&stranger).await.unwrap_err().kind(), VerifyErrorKind::Issuer);
+    assert_eq!(verifier.verify(&stranger).await.unwrap_err().kind(), VerifyErrorKind::UnknownIssuer);
     assert_eq!(fake.fetches(), before, "a forged issuer causes no fetch");
 }

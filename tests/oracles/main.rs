@@ -164,7 +164,7 @@ fn compare(oracle: Oracle, cases: &[Case], verdicts: &[bool]) {
 
 #[test]
 fn this_crate_says_what_the_labels_say() {
-    let verifier = Verifier::new(FORGE.pool());
+    let verifier = Verifier::new(FORGE.pool().allow_audience("https://api.example.com").unwrap());
     for Case { label, accepted, token } in cases() {
         let verdict = verifier.check(&token);
         assert_eq!(verdict.is_ok(), accepted, "{label}: {:?}: {token}", verdict.err());

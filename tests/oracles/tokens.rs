@@ -97,28 +97,28 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 const HONEST: &[(&str, Make)] = &[
-    ("honest", |_, token, _| token.mint()),
-    ("the updated issuer", |_, token, _| token.claim("iss", UPDATED_ISSUER).mint()),
+    ("honest", |_, token, _| token.sign()),
+    ("the updated issuer", |_, token, _| token.claim("iss", UPDATED_ISSUER).sign()),
     ("the other key pair", |_, token, _| token.member("kid", ID_KID).signed_by(&FORGE.id)),
-    ("a machine", |_, token, _| token.without("username").without("cognito:groups").claim("sub", CLIENT).mint()),
-    ("bound to a resource", |_, token, _| token.claim("aud", "https://api.example.com").mint()),
-    ("a typ", |dice, token, _| token.member("typ", *dice.of(&["JWT", "at+jwt"])).mint()),
-    ("an unknown header member", |_, token, _| token.member("x-new", json!({"a": 1})).mint()),
+    ("a machine", |_, token, _| token.without("username").without("cognito:groups").claim("sub", CLIENT).sign()),
+    ("bound to a resource", |_, token, _| token.claim("aud", "https://api.example.com").sign()),
+    ("a typ", |dice, token, _| token.member("typ", *dice.of(&["JWT", "at+jwt"])).sign()),
+    ("an unknown header member", |_, token, _| token.member("x-new", json!({"a": 1})).sign()),
     ("escaped slashes", |_, token, _| {
         let escaped = String::from_utf8(token.payload.clone()).unwrap().replace('/', "\\/");
-        token.payload(escaped).mint()
+        token.payload(escaped).sign()
     }),
     ("blanks in the JSON", |_, token, _| {
         let pretty = serde_json::to_string_pretty(&serde_json::from_slice::<Value>(&token.payload).unwrap()).unwrap();
-        token.payload(pretty).mint()
+        token.payload(pretty).sign()
     }),
-    ("a fraction of a second", |_, token, now| token.claim("exp", json!(now as f64 + 9000.5)).mint()),
-    ("nbf in the past", |_, token, now| token.claim("nbf", now - 100).mint()),
-    ("without iat and auth_time", |_, token, _| token.without("iat").without("auth_time").mint()),
+    ("a fraction of a second", |_, token, now| token.claim("exp", json!(now as f64 + 9000.5)).sign()),
+    ("nbf in the past", |_, token, now| token.claim("nbf", now - 100).sign()),
+    ("without iat and auth_time", |_, token, _| token.without("iat").without("auth_time").sign()),
 ];
 
 fn parts(token: &Token) -> [String; 3] {
-    token.mint().split('.').map(str::to_owned).collect::<Vec<_>>().try_into().unwrap()
+    token.sign().split('.').map(str::to_owned).collect::<Vec<_>>().try_into().unwrap()
 }
 
 /// A token whose signature is written in another way.
@@ -131,7 +131,7 @@ const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 
 const LIES: &[(&str, Make)] = &[
     ("a letter changed", |dice, token, _| {
-        let mut token = token.mint().into_bytes();
+        let mut token = token.sign().into_bytes();
         // Not the last one, of which some bits are left over: that is a kind of its own.
         let at = dice.below(token.len() - 1);
         let letter = *dice.of(LETTERS);
@@ -139,13 +139,13 @@ const LIES: &[(&str, Make)] = &[
         String::from_utf8(token).unwrap()
     }),
     ("letters lost", |dice, token, _| {
-        let mut token = token.mint();
+        let mut token = token.sign();
         let at = dice.below(token.len() - 4);
         token.replace_range(at..at + 1 + dice.below(3), "");
         token
     }),
     ("two letters swapped", |dice, token, _| {
-        let mut token = token.mint().into_bytes();
+        let mut token = token.sign().into_bytes();
         let at = dice.below(token.len() - 3);
         if token[at] == token[at + 1] {
             token[at] = b'.';
@@ -154,7 +154,7 @@ const LIES: &[(&str, Make)] = &[
         String::from_utf8(token).unwrap()
     }),
     ("cut off", |dice, token, _| {
-        let mut token = token.mint();
+        let mut token = token.sign();
         token.truncate(dice.below(token.len() - 1));
         token
     }),
@@ -187,19 +187,19 @@ const LIES: &[(&str, Make)] = &[
             format!("{one}{}{two}", dice.of(&["!", "%", "*", "\u{e9}", "\0"]))
         })
     }),
-    ("a blank before", |_, token, _| format!(" {}", token.mint())),
-    ("a line break behind", |_, token, _| format!("{}\n", token.mint())),
+    ("a blank before", |_, token, _| format!(" {}", token.sign())),
+    ("a line break behind", |_, token, _| format!("{}\n", token.sign())),
     ("by a stranger", |_, token, _| token.signed_by(&FORGE.stranger)),
     ("by the other key", |_, token, _| token.signed_by(&FORGE.id)),
-    ("under the other kid", |_, token, _| token.member("kid", ID_KID).mint()),
+    ("under the other kid", |_, token, _| token.member("kid", ID_KID).sign()),
     ("without a signature", |_, token, _| token.with_signature([])),
     ("alg none", |dice, token, _| token.member("alg", *dice.of(&["none", "None", "NONE", "nOnE"])).with_signature([])),
-    ("alg none over a good signature", |_, token, _| token.member("alg", "none").mint()),
-    ("alg missing", |_, token, _| token.without_member("alg").mint()),
+    ("alg none over a good signature", |_, token, _| token.member("alg", "none").sign()),
+    ("alg missing", |_, token, _| token.without_member("alg").sign()),
     ("alg of another type", |dice, token, _| {
-        token.member("alg", dice.of(&[json!(null), json!(["RS256"]), json!(1)]).clone()).mint()
+        token.member("alg", dice.of(&[json!(null), json!(["RS256"]), json!(1)]).clone()).sign()
     }),
-    ("alg in another case", |dice, token, _| token.member("alg", *dice.of(&["rs256", "Rs256", "RS256 "])).mint()),
+    ("alg in another case", |dice, token, _| token.member("alg", *dice.of(&["rs256", "Rs256", "RS256 "])).sign()),
     ("the public key as a secret", |dice, token, _| {
         let secrets = [FORGE.access.spki_der(), FORGE.access.pkcs1_der(), FORGE.access.modulus.to_bytes_be()];
         let token = token.member("alg", "HS256");
@@ -218,27 +218,27 @@ const LIES: &[(&str, Make)] = &[
         token.with_signature(FORGE.access.sign_with(&RSA_PSS_SHA256, token.input().as_bytes()))
     }),
     ("a key of its own", |_, token, _| token.member("jwk", FORGE.stranger.jwk()).signed_by(&FORGE.stranger)),
-    ("kid missing", |_, token, _| token.without_member("kid").mint()),
+    ("kid missing", |_, token, _| token.without_member("kid").sign()),
     ("kid unknown", |dice, token, _| {
-        token.member("kid", *dice.of(&["x", "", "aB+/dE1example", "../../dev/null", "' OR '1'='1"])).mint()
+        token.member("kid", *dice.of(&["x", "", "aB+/dE1example", "../../dev/null", "' OR '1'='1"])).sign()
     }),
     ("kid of another type", |dice, token, _| {
-        token.member("kid", dice.of(&[json!(null), json!([ACCESS_KID]), json!(1)]).clone()).mint()
+        token.member("kid", dice.of(&[json!(null), json!([ACCESS_KID]), json!(1)]).clone()).sign()
     }),
     ("crit", |dice, token, _| {
-        token.member("crit", dice.of(&[json!(["exp"]), json!(["x"])]).clone()).member("x", 1).mint()
+        token.member("crit", dice.of(&[json!(["exp"]), json!(["x"])]).clone()).member("x", 1).sign()
     }),
-    ("b64", |_, token, _| token.member("b64", false).mint()),
-    ("zip", |_, token, _| token.member("zip", "DEF").mint()),
-    ("enc", |_, token, _| token.member("enc", "A128GCM").mint()),
-    ("alg twice", |_, token, _| token.member_json("\"alg\":\"RS256\"").mint()),
-    ("a header member twice", |_, token, _| token.member_json("\"x\":1,\"x\":2").mint()),
-    ("exp twice", |_, token, now| token.claim_json(&format!("\"exp\":{}", now + 9000)).mint()),
-    ("a claim twice", |_, token, _| token.claim_json("\"custom:x\":1,\"custom:x\":2").mint()),
-    ("a member twice, deep", |_, token, _| token.claim_json("\"custom:x\":[{\"a\":1,\"a\":2}]").mint()),
+    ("b64", |_, token, _| token.member("b64", false).sign()),
+    ("zip", |_, token, _| token.member("zip", "DEF").sign()),
+    ("enc", |_, token, _| token.member("enc", "A128GCM").sign()),
+    ("alg twice", |_, token, _| token.member_json("\"alg\":\"RS256\"").sign()),
+    ("a header member twice", |_, token, _| token.member_json("\"x\":1,\"x\":2").sign()),
+    ("exp twice", |_, token, now| token.claim_json(&format!("\"exp\":{}", now + 9000)).sign()),
+    ("a claim twice", |_, token, _| token.claim_json("\"custom:x\":1,\"custom:x\":2").sign()),
+    ("a member twice, deep", |_, token, _| token.claim_json("\"custom:x\":[{\"a\":1,\"a\":2}]").sign()),
     ("a BOM", |_, token, _| {
         let payload = [b"\xef\xbb\xbf", &token.payload[..]].concat();
-        token.payload(payload).mint()
+        token.payload(payload).sign()
     }),
     ("not UTF-8", |_, token, _| {
         let payload =
@@ -246,21 +246,21 @@ const LIES: &[(&str, Make)] = &[
         let at = payload.iter().position(|byte| *byte == b'?').unwrap();
         let mut payload = payload;
         payload[at] = 0xff;
-        token.payload(payload).mint()
+        token.payload(payload).sign()
     }),
     ("garbage behind the JSON", |dice, token, _| {
         let payload = [&token.payload[..], dice.of(&["x", "{}", "\0", ","]).as_bytes()].concat();
-        token.payload(payload).mint()
+        token.payload(payload).sign()
     }),
-    ("a number out of range", |_, token, _| token.claim_json("\"custom:x\":1e400").mint()),
+    ("a number out of range", |_, token, _| token.claim_json("\"custom:x\":1e400").sign()),
     ("too deep", |_, token, _| {
-        token.claim_json(&format!("\"custom:x\":{}{}", "[".repeat(200), "]".repeat(200))).mint()
+        token.claim_json(&format!("\"custom:x\":{}{}", "[".repeat(200), "]".repeat(200))).sign()
     }),
-    ("no object", |dice, token, _| token.payload(dice.of(&["[]", "null", "\"a\"", "1", ""])).mint()),
-    ("too long", |_, token, _| token.claim("custom:x", "x".repeat(20_000)).mint()),
+    ("no object", |dice, token, _| token.payload(dice.of(&["[]", "null", "\"a\"", "1", ""])).sign()),
+    ("too long", |_, token, _| token.claim("custom:x", "x".repeat(20_000)).sign()),
     ("two parts", |_, token, _| token.input()),
-    ("four parts", |_, token, _| format!("{}.x", token.mint())),
-    ("five parts", |_, token, _| format!("{}.x.x", token.mint())),
+    ("four parts", |_, token, _| format!("{}.x", token.sign())),
+    ("five parts", |_, token, _| format!("{}.x.x", token.sign())),
     ("another issuer", |dice, token, _| {
         let issuers = [
             "",
@@ -271,46 +271,46 @@ const LIES: &[(&str, Make)] = &[
             "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Other0000",
             "https://COGNITO-idp.us-east-1.amazonaws.com/us-east-1_AbC123xyz",
         ];
-        token.claim("iss", *dice.of(&issuers)).mint()
+        token.claim("iss", *dice.of(&issuers)).sign()
     }),
     ("an issuer of another type", |dice, token, _| {
-        token.claim("iss", dice.of(&[json!(null), json!(1), json!({})]).clone()).mint()
+        token.claim("iss", dice.of(&[json!(null), json!(1), json!({})]).clone()).sign()
     }),
-    ("an array of issuers", |_, token, _| token.claim("iss", json!([crate::kit::ISSUER])).mint()),
-    ("iss missing", |_, token, _| token.without("iss").mint()),
+    ("an array of issuers", |_, token, _| token.claim("iss", json!([crate::kit::ISSUER])).sign()),
+    ("iss missing", |_, token, _| token.without("iss").sign()),
     ("another client", |dice, token, _| {
-        token.claim("client_id", *dice.of(&["", "other", "1EXAMPLE23456789", "1example23456789 "])).mint()
+        token.claim("client_id", *dice.of(&["", "other", "1EXAMPLE23456789", "1example23456789 "])).sign()
     }),
-    ("the client in aud", |_, token, _| token.without("client_id").claim("aud", CLIENT).mint()),
+    ("the client in aud", |_, token, _| token.without("client_id").claim("aud", CLIENT).sign()),
     ("a client of another type", |dice, token, _| {
-        token.claim("client_id", dice.of(&[json!(null), json!([CLIENT]), json!(1)]).clone()).mint()
+        token.claim("client_id", dice.of(&[json!(null), json!([CLIENT]), json!(1)]).clone()).sign()
     }),
     ("aud of another type", |dice, token, _| {
-        token.claim("aud", dice.of(&[json!([CLIENT]), json!(["https://api.example.com"])]).clone()).mint()
+        token.claim("aud", dice.of(&[json!([CLIENT]), json!(["https://api.example.com"])]).clone()).sign()
     }),
-    ("another use", |dice, token, _| token.claim("token_use", *dice.of(&["id", "refresh", "Access", ""])).mint()),
+    ("another use", |dice, token, _| token.claim("token_use", *dice.of(&["id", "refresh", "Access", ""])).sign()),
     ("a use of another type", |dice, token, _| {
-        token.claim("token_use", dice.of(&[json!(null), json!(["access"]), json!(true)]).clone()).mint()
+        token.claim("token_use", dice.of(&[json!(null), json!(["access"]), json!(true)]).clone()).sign()
     }),
-    ("use missing", |_, token, _| token.without("token_use").mint()),
-    ("expired", |dice, token, now| token.claim("exp", now - 1 - dice.roll() % 100_000).mint()),
-    ("exp missing", |_, token, _| token.without("exp").mint()),
-    ("exp as a string", |_, token, now| token.claim("exp", (now + 9000).to_string()).mint()),
+    ("use missing", |_, token, _| token.without("token_use").sign()),
+    ("expired", |dice, token, now| token.claim("exp", now - 1 - dice.roll() % 100_000).sign()),
+    ("exp missing", |_, token, _| token.without("exp").sign()),
+    ("exp as a string", |_, token, now| token.claim("exp", (now + 9000).to_string()).sign()),
     ("exp of another type", |dice, token, now| {
-        token.claim("exp", dice.of(&[json!(null), json!(true), json!([now + 9000]), json!({})]).clone()).mint()
+        token.claim("exp", dice.of(&[json!(null), json!(true), json!([now + 9000]), json!({})]).clone()).sign()
     }),
-    ("exp negative", |_, token, _| token.claim("exp", -1).mint()),
-    ("exp out of range", |_, token, _| token.without("exp").claim_json("\"exp\":1e400").mint()),
-    ("exp beyond all calendars", |_, token, now| token.claim("exp", now * 1000).mint()),
-    ("nbf in the future", |dice, token, now| token.claim("nbf", now + 3600 + dice.roll() % 500).mint()),
+    ("exp negative", |_, token, _| token.claim("exp", -1).sign()),
+    ("exp out of range", |_, token, _| token.without("exp").claim_json("\"exp\":1e400").sign()),
+    ("exp beyond all calendars", |_, token, now| token.claim("exp", now * 1000).sign()),
+    ("nbf in the future", |dice, token, now| token.claim("nbf", now + 3600 + dice.roll() % 500).sign()),
     ("nbf of another type", |dice, token, _| {
-        token.claim("nbf", dice.of(&[json!("1"), json!(true), json!([1])]).clone()).mint()
+        token.claim("nbf", dice.of(&[json!("1"), json!(true), json!([1])]).clone()).sign()
     }),
-    ("iat in the future", |dice, token, now| token.claim("iat", now + 4000 + dice.roll() % 100).mint()),
-    ("iat of another type", |_, token, _| token.claim("iat", "1").mint()),
+    ("iat in the future", |dice, token, now| token.claim("iat", now + 4000 + dice.roll() % 100).sign()),
+    ("iat of another type", |_, token, _| token.claim("iat", "1").sign()),
     ("groups of another type", |dice, token, _| {
-        token.claim("cognito:groups", dice.of(&[json!("admins"), json!([1]), json!({"admins": 1})]).clone()).mint()
+        token.claim("cognito:groups", dice.of(&[json!("admins"), json!([1]), json!({"admins": 1})]).clone()).sign()
     }),
-    ("scope of another type", |_, token, _| token.claim("scope", json!(["a/b"])).mint()),
-    ("a user without sub", |_, token, _| token.without("sub").mint()),
+    ("scope of another type", |_, token, _| token.claim("scope", json!(["a/b"])).sign()),
+    ("a user without sub", |_, token, _| token.without("sub").sign()),
 ];

@@ -32,18 +32,18 @@ pub struct Material {
 
 impl Material {
     pub fn make(pool: &FakeUserPool, jwks_url: String) -> Self {
-        let good = token(pool).mint();
+        let good = token(pool).sign();
         assert_eq!(good.len(), TOKEN_BYTES, "the token is of the size that it should be");
         Self {
             jwks_url,
             jwks: pool.jwks_json(),
-            several: (0..SEVERAL).map(|_| token(pool).mint()).collect(),
+            several: (0..SEVERAL).map(|_| token(pool).sign()).collect(),
             tampered: with_other_signature(&good),
-            expired: token(pool).expired().mint(),
-            unknown_key: token(pool).header("kid", "unknown".repeat(6)).mint(),
-            other_issuer: token(pool).claim("iss", ISSUER.replace("FakePool1", "FakePool2")).mint(),
-            other_algorithm: token(pool).header("alg", "RS384").mint(),
-            too_long: token(pool).claim("device_key", "x".repeat(32 * 1024)).mint(),
+            expired: token(pool).expired().sign(),
+            unknown_key: token(pool).header("kid", "unknown".repeat(6)).sign(),
+            other_issuer: token(pool).claim("iss", ISSUER.replace("FakePool1", "FakePool2")).sign(),
+            other_algorithm: token(pool).header("alg", "RS384").sign(),
+            too_long: token(pool).claim("device_key", "x".repeat(32 * 1024)).sign(),
             good,
         }
     }

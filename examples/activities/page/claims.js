@@ -1,28 +1,28 @@
-// A token and its claims, beside what the server says about them.
+// Draws a token and compares its claims with the ones that the server has verified.
 
 import { el, show, time } from "./dom.js";
 
-/** What each claim says, and which member of /api/me repeats it. */
+/** The meaning of each claim, and the member of /api/me with the same content. */
 const CLAIMS = {
-  sub: ["who: the pool’s id for this user", "sub"],
-  username: ["the name they sign in with", "username"],
-  "cognito:username": ["the name they sign in with", "username"],
-  client_id: ["the app client it was issued to", "client_id"],
-  aud: ["the app client it was issued to", "client_id"],
+  sub: ["the pool’s ID for this user", "sub"],
+  username: ["the username", "username"],
+  "cognito:username": ["the username", "username"],
+  client_id: ["the app client", "client_id"],
+  aud: ["the app client", "client_id"],
   token_use: ["access or ID token", "token_use"],
-  "cognito:groups": ["groups of the user", "groups"],
+  "cognito:groups": ["the user’s groups", "groups"],
   scope: ["what the client may do", "scopes"],
-  exp: ["not valid from then on", "expires_at"],
+  exp: ["expires", "expires_at"],
   iat: ["issued"],
   auth_time: ["signed in"],
-  iss: ["the pool that signed it"],
-  jti: ["id of this token"],
-  origin_jti: ["id of the sign-in it came from"],
-  event_id: ["id of the sign-in event"],
-  version: ["version of the token’s form"],
+  iss: ["the user pool that signed the token"],
+  jti: ["ID of this token"],
+  origin_jti: ["ID of the sign-in session"],
+  event_id: ["ID of the sign-in event"],
+  version: ["version of the token format"],
 };
 
-/** The claims that are explained first, in the order of their explanations; then the others. */
+/** Sorts the explained claims first, in the order of `CLAIMS`. */
 function byMeaning([one], [other]) {
   const known = Object.keys(CLAIMS);
   const place = (name) => (known.includes(name) ? known.indexOf(name) : known.length);
@@ -31,9 +31,9 @@ function byMeaning([one], [other]) {
 
 const TIMES = new Set(["exp", "iat", "auth_time", "nbf"]);
 
-/** The claims of a token, and next to them the verified ones from /api/me, or null if it refused. */
+/** Draws the claims of a token next to the verified ones. `me` is the body of /api/me, or null if the token was rejected. */
 export function drawClaimTable(claims, me) {
-  // An access token may carry an `aud` beside its `client_id`; only one of them is the client.
+  // An access token may contain `aud` as well as `client_id`. Then `client_id` is the app client.
   const client = "client_id" in claims ? "client_id" : "aud";
   const row = ([name, value]) => {
     const [about, member] = CLAIMS[name] ?? [null, null];
@@ -44,15 +44,15 @@ export function drawClaimTable(claims, me) {
       el("td", {}, me && repeated ? el("code", {}, show(me[repeated])) : "—"));
   };
   return el("div", { class: "scroll" }, el("table", { class: "claim-table" },
-    el("caption", { class: "visually-hidden" }, "The claims of your token, and what the server says about them"),
+    el("caption", { class: "visually-hidden" }, "The claims of your token, decoded here and verified by the server"),
     el("thead", {}, el("tr", {},
       el("th", { scope: "col" }, "Claim"),
-      el("th", { scope: "col" }, "In the token, decoded here"),
-      el("th", { scope: "col" }, me ? "Verified, from /api/me" : "/api/me did not say"))),
+      el("th", { scope: "col" }, "Decoded in this browser"),
+      el("th", { scope: "col" }, me ? "Verified by the server" : "Not verified"))),
     el("tbody", {}, Object.entries(claims).sort(byMeaning).map(row))));
 }
 
-/** The token as it is sent, its three parts told apart by colour. */
+/** Draws the token with its three parts in different colours. */
 export function drawToken(token) {
   const parts = token.split(".");
   return el("pre", { class: "token", tabindex: "0", role: "region", "aria-label": "Your token" },
@@ -61,7 +61,7 @@ export function drawToken(token) {
 
 export function drawLegend() {
   return el("p", { class: "legend" },
-    el("span", {}, el("b", { class: "p1" }, "header"), " names the key"),
-    el("span", {}, el("b", { class: "p2" }, "claims"), " say who"),
-    el("span", {}, el("b", { class: "p3" }, "signature"), " makes it true"));
+    el("span", {}, el("b", { class: "p1" }, "header"), " with the key ID"),
+    el("span", {}, el("b", { class: "p2" }, "claims"), " about the user"),
+    el("span", {}, el("b", { class: "p3" }, "signature"), " of the user pool"));
 }

@@ -1,6 +1,6 @@
-// Signing in with a user name and password: one request of Cognito's API, and its answers in words.
+// Signs in with a username and password through Cognito's API.
 
-/** One `InitiateAuth` request, as any AWS SDK would send it. Resolves to a token or throws. */
+/** Sends `InitiateAuth` in the same form as the AWS SDKs. Resolves to a token, or throws an error for the user. */
 export async function initiateAuth(config, username, password, clientId) {
   let response;
   try {
@@ -19,56 +19,56 @@ export async function initiateAuth(config, username, password, clientId) {
       credentials: "omit",
     });
   } catch {
-    throw new Error(`No answer from ${config.embedded ? "this server" : config.endpoint}. Is it up, and does it allow requests from this origin?`);
+    throw new Error(`${config.embedded ? "This server" : config.endpoint} did not respond. Check that it is running and that it allows requests from this origin.`);
   }
-  const answer = await response.json().catch(() => null);
-  if (!response.ok) throw new Error(refusal(response.status, answer));
-  const result = answer?.AuthenticationResult;
-  if (!result) throw new Error(challengeMessage(answer?.ChallengeName));
+  const body = await response.json().catch(() => null);
+  if (!response.ok) throw new Error(failureMessage(response.status, body));
+  const result = body?.AuthenticationResult;
+  if (!result) throw new Error(challengeMessage(body?.ChallengeName));
   const token = config.token_use === "id" ? result.IdToken : result.AccessToken;
-  if (!token) throw new Error("The pool signed you in but sent no token of the kind this server accepts.");
+  if (!token) throw new Error("The sign-in succeeded, but the response contains no token of the kind that this server accepts.");
   return token;
 }
 
-function refusal(status, answer) {
-  // `__type` may carry a namespace before a `#`; older services put a URL after a `:`.
-  const type = String(answer?.__type ?? "").split("#").pop().split(":")[0];
-  const message = String(answer?.message ?? answer?.Message ?? "");
+function failureMessage(status, body) {
+  // `__type` may have a namespace before a `#` or a URL after a `:`.
+  const type = String(body?.__type ?? "").split("#").pop().split(":")[0];
+  const message = String(body?.message ?? body?.Message ?? "");
   if (/SECRET_HASH|client secret/i.test(message)) {
-    return "This app client has a secret, and a web page cannot keep one. Use an app client without a secret.";
+    return "This app client has a secret, which a web page cannot protect. Use an app client without a secret.";
   }
   if (/USER_PASSWORD_AUTH/.test(message) && /not enabled/i.test(message)) {
-    return "This app client does not allow USER_PASSWORD_AUTH. Enable that flow for it, or paste a token below.";
+    return "This app client does not allow USER_PASSWORD_AUTH. Enable that flow for the client, or use “Send another token”.";
   }
   switch (type) {
     case "UserNotConfirmedException":
-      return "This account is not confirmed yet. Confirm it first, then sign in here.";
+      return "This account is not confirmed yet. Confirm it, then sign in here.";
     case "PasswordResetRequiredException":
-      return "This account must have its password reset before it can sign in.";
+      return "The password of this account must be reset before the user can sign in.";
     case "TooManyRequestsException":
     case "LimitExceededException":
-      return "The pool asks to slow down. Wait a moment, then try again.";
+      return "The user pool limits the number of requests. Wait a moment, then try again.";
     default:
-      return message || (type ? `The pool refused: ${type}.` : `The pool answered with status ${status}.`);
+      return message || (type ? `The sign-in failed with ${type}.` : `The sign-in failed with status ${status}.`);
   }
 }
 
 function challengeMessage(name) {
   switch (name) {
     case "NEW_PASSWORD_REQUIRED":
-      return "The password is right, but it is a temporary one: the pool wants a new password first. "
-        + "Set a permanent one (aws cognito-idp admin-set-user-password --permanent), then sign in here.";
+      return "The password is correct but temporary. "
+        + "Set a permanent one with aws cognito-idp admin-set-user-password --permanent, then sign in here.";
     case "SMS_MFA":
     case "SOFTWARE_TOKEN_MFA":
     case "EMAIL_OTP":
     case "SMS_OTP":
     case "SELECT_MFA_TYPE":
-      return `The password is right, and the pool asks for a second factor (${name}). This page only knows passwords.`;
+      return `The password is correct, but the user pool requires a second factor (${name}). This page supports passwords only.`;
     case "MFA_SETUP":
-      return "The password is right, but this account must set up a second factor first (MFA_SETUP).";
+      return "The password is correct, but this account must set up a second factor first (MFA_SETUP).";
     default:
       return name
-        ? `The pool asks for one more step (${name}). This page only knows passwords.`
-        : "The pool answered without tokens and without a challenge.";
+        ? `The user pool requires another step (${name}). This page supports passwords only.`
+        : "The response contains neither tokens nor a challenge.";
   }
 }

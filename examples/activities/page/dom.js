@@ -1,5 +1,5 @@
-// Small tools to draw with. Text reaches the document through `append` and `textContent` only, so
-// nothing that a server or a token says can become markup.
+// Creates elements. Text enters the document through `append` and `textContent` only, so text from a
+// server or a token never becomes markup.
 
 import { now } from "./token.js";
 
@@ -18,7 +18,7 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
-/** A path that may wrap before each of its slashes. */
+/** Returns a path that can wrap before each slash. */
 export const breakable = (path) => path.split(/(?=\/)/).flatMap((part) => [el("wbr"), part]);
 
 export function face(name, size = "") {

@@ -1,16 +1,16 @@
-// How an activity looks.
+// Draws activities.
 
 import { count, el, face, time } from "./dom.js";
 
 export function drawActivity(activity) {
-  const mine = activity.audience === "you";
+  const own = activity.audience === "you";
   return el("li", {},
-    el("article", { class: mine ? "activity mine" : "activity" },
+    el("article", { class: own ? "activity mine" : "activity" },
       face(activity.display_name),
       el("div", {},
-        byline(activity, mine ? el("span", { class: "chip" }, "only you see this") : null),
+        byline(activity, own ? el("span", { class: "chip" }, "visible to you only") : null),
         el("p", { class: "message" }, activity.message),
-        mine ? null : el("p", { class: "counts" },
+        own ? null : el("p", { class: "counts" },
           el("span", {}, count(activity.likes, "like", "likes")),
           el("span", {}, count(activity.replies.length, "reply", "replies"))),
         activity.replies.length

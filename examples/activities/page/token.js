@@ -1,7 +1,6 @@
-// Looking into a token, and meddling with one.
+// Decodes tokens and makes invalid ones.
 //
-// Decoding is not verifying: anybody can read a token, and anybody can write one. The page uses
-// this to show a token, never to decide anything.
+// Anybody can decode a token or write one, so the page uses claims for display only.
 
 function decodePart(part) {
   const bytes = Uint8Array.from(atob(part.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
@@ -13,7 +12,7 @@ function encodePart(value) {
   return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
-/** The claims that a token states, or null. */
+/** Returns the unverified claims of a token, or null if they cannot be decoded. */
 export function claimsOf(token) {
   try {
     const claims = decodePart(token.split(".")[1]);
@@ -26,27 +25,40 @@ export function claimsOf(token) {
 export const nameIn = (claims) => claims?.username ?? claims?.["cognito:username"] ?? claims?.client_id ?? claims?.sub;
 export const groupsIn = (claims) => (Array.isArray(claims?.["cognito:groups"]) ? claims["cognito:groups"] : []);
 
-/** Unix seconds, as tokens count. */
+/** Returns the time in Unix seconds, as tokens count it. */
 export const now = () => Date.now() / 1000;
 
-/** How long a token still lives, in seconds; not above zero when it is over. */
+/** Returns how many seconds a token is still valid. The result is not positive if the token has expired. */
 export const secondsLeft = (token) => (claimsOf(token)?.exp ?? 0) - now();
 
-/** The same token with a promotion written into it, under the signature of the old text. */
-export function tampered(token, config) {
-  const claims = token && claimsOf(token);
-  if (!claims) return madeUp(config);
-  const [header, , signature] = token.split(".");
-  const better = { ...claims, "cognito:groups": ["admins"], exp: Math.floor(now()) + 86_400 };
-  return [header, encodePart(better), signature].join(".");
+const OTHER_USER = "00000000-0000-4000-8000-000000000000";
+
+/** Says which false claim `tampered` writes into a token. */
+export function falseClaim(token) {
+  return groupsIn(claimsOf(token ?? "")).includes("admins") ? "claims to be another user" : "claims the group admins";
 }
 
-/** A token nobody ever signed, for visitors who have none to tamper with. */
-function madeUp(config) {
+/**
+ * Returns the token with a false claim and its original signature. The claim is one that would give the user
+ * new rights: the group `admins`, or for its members the identity of another user.
+ */
+export function tampered(token, config) {
+  const claims = claimsOf(token ?? "");
+  if (!claims) return unsigned(config);
+  const [header, , signature] = token.split(".");
+  const name = "cognito:username" in claims ? "cognito:username" : "username";
+  const changes = groupsIn(claims).includes("admins")
+    ? { sub: OTHER_USER, [name]: "somebody.else" }
+    : { "cognito:groups": [...groupsIn(claims), "admins"] };
+  return [header, encodePart({ ...claims, ...changes }), signature].join(".");
+}
+
+/** Returns a token with a made-up signature, for visitors who have no token to tamper with. */
+function unsigned(config) {
   const header = { alg: "RS256", kid: "made-up-in-a-browser" };
   const id = config.token_use === "id";
   const claims = {
-    sub: "00000000-0000-4000-8000-000000000000",
+    sub: OTHER_USER,
     iss: config.issuer,
     [id ? "aud" : "client_id"]: config.client_ids[0],
     [id ? "cognito:username" : "username"]: "nobody",

@@ -127,18 +127,37 @@ impl Function {
     }
 }
 
+/// Without keys and without a Lambda around it, the program logs one warning and ends.
+#[tokio::test]
+async fn rust_log_filters_the_log() {
+    let pool = FakeUserPool::new();
+    for (filter, warns) in [(None, true), (Some("warn"), true), (Some("error"), false), (Some("off"), false)] {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_lambda"));
+        program.env_clear().envs(filter.map(|filter| ("RUST_LOG", filter)));
+        let output = program
+            .env("AWS_COGNITO_USER_POOL_ID", pool.id().as_str())
+            .env("AWS_COGNITO_USER_POOL_CLIENT_ID", pool.client_id())
+            .env("AWS_COGNITO_JWKS_PATH", "http://127.0.0.1:9/no-such-endpoint")
+            .kill_on_drop(true)
+            .output();
+        let output = timeout(Duration::from_secs(60), output).await.unwrap().unwrap();
+        let log = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(log.contains("no keys yet"), warns, "{filter:?}: {log}");
+    }
+}
+
 #[tokio::test]
 async fn the_runtime_loop_answers_and_survives_a_freeze() {
     let pool = FakeUserPool::new();
     let jwks = pool.serve_jwks().await.unwrap();
     let mut function = Function::start(&pool, &jwks.url()).await;
 
-    let alice = pool.access_token("alice").mint();
+    let alice = pool.access_token("alice").sign();
     let me = function.invoke("/me", Some(&alice)).await;
     assert_eq!((&me["statusCode"], &me["body"]), (&json!(200), &json!("alice\n")));
     let anonymous = function.invoke("/me", None).await;
     assert_eq!((&anonymous["statusCode"], &anonymous["headers"]["www-authenticate"]), (&json!(401), &json!("Bearer")));
-    let forged = pool.access_token("alice").signed_by_a_stranger().mint();
+    let forged = pool.access_token("alice").signed_with_wrong_key().sign();
     for (path, token, status) in [("/admin", Some(&alice), 403), ("/me", Some(&forged), 401), ("/none", None, 401)] {
         let refused = function.invoke(path, token.map(String::as_str)).await;
         assert_eq!(refused["statusCode"], status, "{path}");
@@ -150,7 +169,7 @@ async fn the_runtime_loop_answers_and_survives_a_freeze() {
     pool.rotate();
     tokio::time::sleep(Duration::from_secs(2)).await;
     function.signal("-CONT").await;
-    let fresh = pool.access_token("alice").group("admins").mint();
+    let fresh = pool.access_token("alice").group("admins").sign();
     assert_eq!(function.invoke("/admin", Some(&fresh)).await["statusCode"], 200);
     assert_eq!(function.invoke("/me", Some(&alice)).await["statusCode"], 200, "the old key is still published");
 }

@@ -24,7 +24,7 @@ pub fn builder(material: &Material) -> VerifierBuilder {
 
 /// The same without the cache of verified tokens.
 pub fn cold(builder: VerifierBuilder) -> VerifierBuilder {
-    builder.cached_tokens(0)
+    builder.token_cache_capacity(0)
 }
 
 impl Ours {

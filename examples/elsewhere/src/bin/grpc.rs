@@ -1,21 +1,21 @@
-//! How does a gRPC service use the layers, and what do its clients get to see?
+//! How does a gRPC service use the layers, and what do its clients see?
 //!
 //! ```console
 //! $ cargo run --bin grpc
 //! ```
 //!
-//! prints a token and `curl` commands: gRPC is HTTP/2, and a refusal is all in the headers, so `curl` shows it. What clients see is the
-//! status of gRPC, since theirs do not look at that of HTTP:
+//! The program prints a token and `curl` commands. gRPC is HTTP/2, and a rejection is in the headers, so `curl` shows it. The layer opts in to
+//! gRPC responses, so clients see a gRPC status:
 //!
 //! | request | status |
 //! |---|---|
-//! | no token, or one that is not valid | `UNAUTHENTICATED` |
-//! | a valid token without the group or scope | `PERMISSION_DENIED` |
-//! | the keys cannot be had | `UNAVAILABLE` |
+//! | without a token, or with an invalid one | `UNAUTHENTICATED` |
+//! | with a valid token that lacks the group or scope | `PERMISSION_DENIED` |
+//! | while the keys are unavailable | `UNAVAILABLE` |
 //!
-//! The services are put into an axum router. The layers make the body of a refusal from `Bytes`: tonic's body cannot be made so, axum's
-//! can; and a rule can stand around one service of several. Without axum, `tower_http::map_response_body` inside of the layers does the
-//! same.
+//! The services are in an axum router for two reasons. The layers build the body of a rejection from `Bytes`, which axum's body supports and
+//! tonic's does not. And a rule can protect one service of several. Without axum, `tower_http::map_response_body` inside the layers converts
+//! the body.
 #![forbid(unsafe_code)]
 
 use std::error::Error;
@@ -43,13 +43,13 @@ struct Text {
     text: String,
 }
 
-/// All services, closed to whoever has no valid token, and `Admin` to all but admins.
+/// Returns all services. Each requires a valid token, and `Admin` requires the group `admins`.
 fn app(pool: UserPool) -> Router {
     let admin = Router::new()
         .route_service(&format!("/{}/{{*method}}", AdminServer::<Demo>::NAME), AdminServer::new(Demo))
         .route_layer(Require::group("admins"));
     let services = Routes::new(GreeterServer::new(Demo)).into_axum_router().merge(admin);
-    services.layer(CognitoAuth::new(pool).required())
+    services.layer(CognitoAuth::new(pool).grpc_responses().deny_by_default())
 }
 
 struct Demo;
@@ -77,7 +77,7 @@ impl Admin for Demo {
 
 /// The claims that the layer has left in the request's extensions.
 fn claims(request: &Request<Text>) -> Result<&CognitoClaims, Status> {
-    CognitoClaims::of_request(request.extensions()).map_err(|rejection| status(&rejection))
+    CognitoClaims::from_extensions(request.extensions()).map_err(|rejection| status(&rejection))
 }
 
 /// A refusal from inside of a method. Its text is fixed: nothing of the token is in it.
@@ -96,7 +96,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
              -H 'content-type: application/grpc' -H 'te: trailers' -o -"
         )
     };
-    let token = pool.access_token("alice").mint();
+    let token = pool.access_token("alice").sign();
     println!("{}", call("Greeter/Hello"));
     for method in ["Greeter/Hello", "Greeter/Forget", "Admin/Report"] {
         println!("{} -H 'authorization: Bearer {token}'", call(method));
@@ -164,24 +164,25 @@ mod tests {
         let pool = FakeUserPool::new();
         let channel = connect(&pool).await;
         let (mut greeter, mut admin) = (GreeterClient::new(channel.clone()), AdminClient::new(channel));
-        let alice = pool.access_token("alice").mint();
-        let expired = pool.access_token("alice").expired().mint();
-        let forged = pool.access_token("alice").group("admins").signed_by_a_stranger().mint();
-        let right = pool.access_token("alice").group("admins").scope("greetings/delete").mint();
+        let alice = pool.access_token("alice").sign();
+        let expired = pool.access_token("alice").expired().sign();
+        let forged = pool.access_token("alice").group("admins").signed_with_wrong_key().sign();
+        let right = pool.access_token("alice").group("admins").scope("greetings/delete").sign();
 
-        let no_token = (Code::Unauthenticated, "there is no bearer token");
-        let not_valid = (Code::Unauthenticated, "the token is not valid");
-        let denied = (Code::PermissionDenied, "the caller is known but not allowed to do this");
+        let no_token = (Code::Unauthenticated, "send a bearer token");
+        let not_valid = (Code::Unauthenticated, "the token is not valid here");
+        let has_expired = (Code::Unauthenticated, "the token has expired");
+        let denied = (Code::PermissionDenied, "the caller is not allowed to do this");
         for (method, token, (code, text), reason) in [
             ("hello", None, no_token, ""),
-            ("hello", Some("abc"), not_valid, "refused a token"),
-            ("hello", Some(&*expired), not_valid, "kind=Expired"),
-            ("hello", Some(&forged), not_valid, "kind=Signature"),
+            ("hello", Some("abc"), not_valid, "rejected a token"),
+            ("hello", Some(&*expired), has_expired, "kind=\"expired\""),
+            ("hello", Some(&forged), not_valid, "kind=\"invalid_signature\""),
             ("hello", Some(&alice), (Code::Ok, "good morning, alice"), ""),
             ("forget", Some(&alice), denied, r#"rule=any of the scopes ["greetings/delete"]"#),
             ("forget", Some(&right), (Code::Ok, "forgotten"), ""),
             ("report", None, no_token, ""),
-            ("report", Some(&forged), not_valid, "kind=Signature"),
+            ("report", Some(&forged), not_valid, "kind=\"invalid_signature\""),
             ("report", Some(&alice), denied, r#"rule=any of the groups ["admins"]"#),
             ("report", Some(&right), (Code::Ok, "all is well"), ""),
         ] {
@@ -198,7 +199,7 @@ mod tests {
             assert!(token.is_none_or(|token| ours.iter().all(|line| !line.contains(token))), "the token is in the log");
         }
 
-        pool.go_dark();
+        pool.set_offline(true);
         let mut dark = GreeterClient::new(connect(&pool).await);
         let (code, text) = seen(dark.hello(request(Some(&alice))).await);
         assert_eq!((code, &*text), (Code::Unavailable, "the token cannot be checked at the moment"));

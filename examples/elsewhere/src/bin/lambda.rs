@@ -20,13 +20,14 @@ use axum::{Router, routing::get};
 use axum_cognito::{CognitoAuth, CognitoClaims, Require, testing::FakeUserPool};
 use lambda_http::Error;
 use tokio::net::TcpListener;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// Closed to whoever has no valid token; the same here and there.
 fn app(auth: CognitoAuth) -> Router {
     Router::new()
         .route("/me", get(me))
         .route("/admin", get(async || "for admins\n").route_layer(Require::group("admins")))
-        .layer(auth.required())
+        .layer(auth.deny_by_default())
 }
 
 async fn me(claims: CognitoClaims) -> String {
@@ -35,7 +36,8 @@ async fn me(claims: CognitoClaims) -> String {
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    tracing_subscriber::fmt().json().init(); // one line of JSON each, as CloudWatch reads them
+    // One JSON object per line, as CloudWatch reads it.
+    tracing_subscriber::fmt().json().with_env_filter(log_filter()).init();
     if env::args().nth(1).as_deref() == Some("demo") {
         return demo().await;
     }
@@ -47,11 +49,17 @@ async fn main() -> Result<(), Error> {
     lambda_http::run(app(auth)).await
 }
 
+/// Returns the filter in `RUST_LOG`. By default it includes the library's `debug` lines, which say why a token was rejected.
+fn log_filter() -> EnvFilter {
+    let directives = env::var("RUST_LOG").unwrap_or_else(|_| "info,axum_cognito=debug".to_owned());
+    EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse_lossy(directives)
+}
+
 /// Asked for by name: a program that takes to it where a variable is missing would one day trust a pool whose tokens it prints.
 async fn demo() -> Result<(), Error> {
     let pool = FakeUserPool::new();
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
-    let token = pool.access_token("alice").mint();
+    let token = pool.access_token("alice").sign();
     println!("curl -i http://127.0.0.1:3000/me");
     println!("curl -i http://127.0.0.1:3000/me -H 'authorization: Bearer {token}'");
     println!("curl -i http://127.0.0.1:3000/admin -H 'authorization: Bearer {token}'");

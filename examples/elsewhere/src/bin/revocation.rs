@@ -27,7 +27,6 @@
 use std::{
     env,
     error::Error,
-    fmt::Display,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -39,10 +38,12 @@ use axum::{
     routing::{get, post},
 };
 use axum_cognito::{
-    AuthRejection, CheckError, Clock, CognitoAuth, CognitoClaims, Require, SystemClock, UserPool, testing::FakeUserPool,
+    AuthRejection, CheckError, Clock, CognitoAuth, CognitoClaims, ConfigError, Require, SystemClock, UserPool,
+    testing::FakeUserPool,
 };
 use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, aio::MultiplexedConnection};
 use tokio::{net::TcpListener, time::sleep, time::timeout};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// How long a request waits for Redis, which answers within a millisecond when it is well.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -108,17 +109,17 @@ impl Revocations {
         let mut connection = connection.ok_or_else(|| CheckError::unavailable("not connected to Redis"))?;
         match timeout(self.patience, command.query_async(&mut connection)).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(self.lost(&error)),
-            Err(elapsed) => Err(self.lost(&elapsed)),
+            Ok(Err(error)) => Err(self.lost(error)),
+            Err(elapsed) => Err(self.lost(elapsed)),
         }
     }
 
-    fn lost(&self, why: &dyn Display) -> CheckError {
+    fn lost(&self, error: impl Error + Send + Sync + 'static) -> CheckError {
         if self.set(None).is_some() {
-            tracing::warn!(%why, "lost the connection to Redis");
+            tracing::warn!(%error, "lost the connection to Redis");
             tokio::spawn(self.clone().connect(PAUSE));
         }
-        CheckError::unavailable("Redis did not answer")
+        CheckError::unavailable("Redis did not respond").caused_by(error)
     }
 
     /// The check of every request with a token.
@@ -130,9 +131,9 @@ impl Revocations {
         let session = revoked.get(1).copied().flatten();
         // The very second counts as before, and so does a sign-in at no known time.
         if user.is_some_and(|since| caller.signed_in.is_none_or(|then| then <= since)) {
-            return Err(CheckError::denied("signed out everywhere since"));
+            return Err(CheckError::invalid_token("signed out everywhere since"));
         }
-        if session.is_some() { Err(CheckError::denied("signed out")) } else { Ok(()) }
+        if session.is_some() { Err(CheckError::invalid_token("signed out")) } else { Ok(()) }
     }
 
     async fn revoke(&self, key: String, since: u64) -> Result<(), CheckError> {
@@ -166,18 +167,18 @@ fn unix_seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-fn app(pool: UserPool, revocations: Revocations) -> Router {
+fn app(pool: UserPool, revocations: Revocations) -> Result<Router, ConfigError> {
     let checked = revocations.clone();
-    let bound = 2 * revocations.patience;
     let auth = CognitoAuth::new(pool)
-        // `ask` has a bound of its own, and must see it pass; this one is for what is added to it some day.
-        .own_check_async_within(bound, move |claims, _| checked.clone().check(Caller::of(claims)));
-    Router::new()
+        .custom_check_async(move |claims, _| checked.check(Caller::of(&claims)))
+        // `ask` has its own time limit, and must see it pass. This one covers whatever is added to the check later.
+        .custom_check_timeout(2 * revocations.patience)?;
+    Ok(Router::new()
         .route("/me", get(async |claims: CognitoClaims| claims.username().unwrap_or("a machine").to_owned()))
         .route("/signout", post(sign_out))
         .route("/signout-everywhere", post(sign_out_everywhere))
-        .layer(auth.required())
-        .with_state(revocations)
+        .layer(auth.deny_by_default())
+        .with_state(revocations))
 }
 
 /// 204 is a promise, so what Redis has not confirmed is 503: the caller tries again.
@@ -199,17 +200,23 @@ async fn sign_out_everywhere(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Returns the filter in `RUST_LOG`. By default it includes the library's `debug` lines, which say why a token was rejected.
+fn log_filter() -> EnvFilter {
+    let directives = env::var("RUST_LOG").unwrap_or_else(|_| "info,axum_cognito=debug".to_owned());
+    EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse_lossy(directives)
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    tracing_subscriber::fmt().init();
+    tracing_subscriber::fmt().with_env_filter(log_filter()).init();
     let pool = FakeUserPool::new(); // in production: UserPool::from_env()?
     let redis = env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".to_owned());
     let revocations = Revocations::connecting(Client::open(redis)?, PATIENCE);
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
-    println!("TOKEN={}", pool.access_token("alice").mint());
+    println!("TOKEN={}", pool.access_token("alice").sign());
     println!("curl -i http://127.0.0.1:3000/me -H \"authorization: Bearer $TOKEN\"");
     println!("curl -i http://127.0.0.1:3000/signout-everywhere -X POST -H \"authorization: Bearer $TOKEN\"");
-    Ok(axum::serve(listener, app(pool.user_pool(), revocations)).await?)
+    Ok(axum::serve(listener, app(pool.user_pool(), revocations)?).await?)
 }
 
 #[cfg(test)]
@@ -221,7 +228,7 @@ mod tests {
         sync::atomic::{AtomicU32, Ordering},
     };
 
-    use axum_cognito::CheckErrorKind;
+    use axum_cognito::middleware::CheckErrorKind;
     use tokio::{
         net::UnixStream,
         process::{Child, Command},
@@ -249,7 +256,7 @@ mod tests {
             let folder = env::temp_dir().join(format!("revocation-{}-{count}", std::process::id()));
             fs::create_dir(&folder).unwrap();
             let mut redis = Self { folder, process: None };
-            redis.come_back().await;
+            redis.set_offline(false).await;
             redis
         }
 
@@ -309,7 +316,7 @@ mod tests {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let url = format!("http://{}", listener.local_addr().unwrap());
             let revocations = Revocations::connecting(redis.client(), PATIENT);
-            let app = app(pool.user_pool(), revocations.clone());
+            let app = app(pool.user_pool(), revocations.clone()).unwrap();
             tokio::spawn(async { axum::serve(listener, app).await });
             Self { url, pool: pool.clone(), revocations, http: reqwest::Client::new() }
         }
@@ -357,15 +364,15 @@ mod tests {
         let other_server = Site::new(&redis, &site.pool).await;
         let earlier = unix_seconds(SystemClock.now());
         let session = |name: &str| site.pool.access_token("alice").claim("origin_jti", name);
-        let (phone, laptop) = (session("phone").mint(), session("laptop").mint());
-        let bob = site.pool.access_token("bob").mint();
+        let (phone, laptop) = (session("phone").sign(), session("laptop").sign());
+        let bob = site.pool.access_token("bob").sign();
         for token in [&phone, &laptop, &bob] {
             assert_eq!((site.me(token).await, other_server.me(token).await), (200, 200));
         }
 
         site.sign_out("/signout", &phone).await;
         assert_eq!((site.me(&phone).await, site.me(&laptop).await, site.me(&bob).await), (401, 200, 200));
-        let refreshed = session("phone").claim("auth_time", earlier).mint();
+        let refreshed = session("phone").claim("auth_time", earlier).sign();
         assert_eq!(site.me(&refreshed).await, 401, "all tokens of the session");
 
         site.sign_out("/signout-everywhere", &laptop).await;
@@ -381,12 +388,12 @@ mod tests {
             ("signed in again, and names no session", session("").without("origin_jti").claim("auth_time", later), 200),
         ];
         for (name, token, status) in &table {
-            assert_eq!(site.me(&token.clone().mint()).await, *status, "{name}");
+            assert_eq!(site.me(&token.clone().sign()).await, *status, "{name}");
         }
 
         redis.go_away().await;
         assert_eq!(site.me_at_once(&bob).await, 503);
-        redis.come_back().await;
+        redis.set_offline(false).await;
         assert_eq!(site.me(&bob).await, 200);
         assert_eq!(site.me(&laptop).await, 401, "Redis has not forgotten");
         let entry: u64 = redis::cmd("TTL")
@@ -401,7 +408,7 @@ mod tests {
     async fn who_cannot_be_checked_does_not_get_in_and_does_not_wait() {
         let mut redis = Redis::start().await;
         let site = Site::new(&redis, &FakeUserPool::new()).await;
-        let token = site.pool.access_token("alice").mint();
+        let token = site.pool.access_token("alice").sign();
         assert_eq!(site.me(&token).await, 200);
 
         redis.signal("-STOP").await;
@@ -421,7 +428,7 @@ mod tests {
         assert_eq!(site.send("POST", "/signout-everywhere", &token).await, 503);
         let promise = Revocations::connecting(redis.client(), PATIENT).revoke(user_key("alice"), 1).await;
         assert_eq!(promise.unwrap_err().kind(), CheckErrorKind::Unavailable, "nor if Redis goes after the check");
-        redis.come_back().await;
+        redis.set_offline(false).await;
         assert_eq!(site.me(&token).await, 200);
     }
 
@@ -430,10 +437,10 @@ mod tests {
         let mut redis = Redis::start().await;
         redis.go_away().await;
         let site = Site::new(&redis, &FakeUserPool::new()).await;
-        let token = site.pool.access_token("alice").mint();
+        let token = site.pool.access_token("alice").sign();
         assert_eq!(site.me_at_once(&token).await, 503);
         assert_eq!(site.me_at_once("x").await, 401, "a bad token is refused without Redis");
-        redis.come_back().await;
+        redis.set_offline(false).await;
         assert_eq!(site.me(&token).await, 200);
     }
 }

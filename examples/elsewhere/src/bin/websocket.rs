@@ -37,9 +37,9 @@ const LARGEST: usize = 64 * 1024;
 const GOODBYE: Duration = Duration::from_secs(2);
 
 fn app(pool: UserPool) -> Result<Router, ConfigError> {
-    let sources = [TokenSource::authorization(), TokenSource::websocket_protocol("bearer.")?];
-    let auth = CognitoAuth::new(pool).token_from(sources)?;
-    Ok(Router::new().route("/chat", any(chat)).layer(auth.required()))
+    let sources = [TokenSource::authorization(), TokenSource::websocket_protocol("bearer.")];
+    let auth = CognitoAuth::new(pool).token_sources(sources);
+    Ok(Router::new().route("/chat", any(chat)).layer(auth.deny_by_default()))
 }
 
 /// Chooses `chat` of the offered subprotocols: the server's choice is sent back, and must not be the one with the token.
@@ -48,7 +48,7 @@ async fn chat(claims: CognitoClaims, upgrade: WebSocketUpgrade) -> Response {
     upgrade.on_upgrade(|socket| converse(socket, claims))
 }
 
-/// The layer sees the handshake only, own checks as well. From there on, nothing but this function ends what began with a valid token: a
+/// The layer and its custom checks see the handshake only. From there on, nothing but this function ends what began with a valid token: a
 /// sign-out elsewhere is not noticed until then, so these tokens should be short-lived.
 async fn converse(mut socket: WebSocket, claims: CognitoClaims) {
     let left = claims.expires_in();
@@ -80,7 +80,7 @@ async fn answer(socket: &mut WebSocket, claims: &CognitoClaims) {
 async fn main() -> Result<(), Box<dyn Error>> {
     let pool = FakeUserPool::new(); // in production: UserPool::from_env()?
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
-    let token = || pool.access_token("alice").expires_in(Duration::from_secs(60)).mint();
+    let token = || pool.access_token("alice").expires_in(Duration::from_secs(60)).sign();
     println!("let token = {:?};", token());
     println!(
         "curl -i -N --http1.1 --max-time 1 http://127.0.0.1:3000/chat -H 'connection: upgrade' -H 'upgrade: websocket' \
@@ -134,7 +134,7 @@ mod tests {
     async fn a_connection_ends_with_its_token_and_comes_back_with_a_fresh_one() {
         let pool = FakeUserPool::new();
         let address = serve(&pool).await;
-        let short = pool.access_token("alice").expires_in(SHORT).mint();
+        let short = pool.access_token("alice").expires_in(SHORT).sign();
         let ends = CognitoAuth::new(pool.user_pool()).verifier().check(&short).unwrap().expires_at();
         let offer = format!("chat, bearer.{short}");
 
@@ -149,7 +149,7 @@ mod tests {
 
         let again = connect(address, "sec-websocket-protocol", &offer).await.unwrap_err();
         assert!(matches!(again, Error::Http(response) if response.status() == 401));
-        let fresh = format!("chat, bearer.{}", pool.access_token("alice").mint());
+        let fresh = format!("chat, bearer.{}", pool.access_token("alice").sign());
         let (mut socket, _) = connect(address, "sec-websocket-protocol", &fresh).await.unwrap();
         assert_eq!(echo(&mut socket).await, "alice: hello");
     }
@@ -159,7 +159,7 @@ mod tests {
     async fn a_peer_that_does_not_read_ends_as_well() {
         let pool = FakeUserPool::new();
         let address = serve(&pool).await;
-        let short = pool.access_token("alice").expires_in(SHORT).mint();
+        let short = pool.access_token("alice").expires_in(SHORT).sign();
         let (mut socket, _) = connect(address, "authorization", &format!("Bearer {short}")).await.unwrap();
         let flood = async {
             loop {
@@ -175,11 +175,11 @@ mod tests {
     async fn programs_use_the_header_and_nobody_comes_without_a_token() {
         let pool = FakeUserPool::new();
         let address = serve(&pool).await;
-        let token = pool.access_token("alice").mint();
+        let token = pool.access_token("alice").sign();
         let (mut socket, _) = connect(address, "authorization", &format!("Bearer {token}")).await.unwrap();
         assert_eq!(echo(&mut socket).await, "alice: hello");
 
-        let forged = pool.access_token("alice").signed_by_a_stranger().mint();
+        let forged = pool.access_token("alice").signed_with_wrong_key().sign();
         for (offer, status) in [
             ("chat".to_owned(), 401),
             (format!("chat, bearer.{forged}"), 401),

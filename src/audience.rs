@@ -1,0 +1,96 @@
+//! Which `aud` an access token may have.
+//!
+//! Cognito's access tokens usually have none. A token has one if the client asked for a resource at sign-in (RFC 8707, which Cognito
+//! calls resource binding). Such a token must not be accepted by another resource (RFC 7519 §4.1.3). A trigger can also set `aud`
+//! to the client id. ID tokens are not affected: their `aud` is the client id, and the client check covers it.
+
+use std::sync::Arc;
+
+use crate::error::{ConfigError, VerifyError, VerifyErrorKind};
+
+/// The rule for `aud` in access tokens.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum AudienceRule {
+    /// `aud` is absent or equals the token's `client_id`.
+    #[default]
+    Unbound,
+    /// As `Unbound`, or listed.
+    Allowed(Audiences),
+    /// `aud` is listed.
+    Required(Audiences),
+    /// Any `aud`, or none.
+    Any,
+}
+
+/// The configured audiences, of which there is at least one.
+#[derive(Clone, Debug)]
+pub(crate) struct Audiences {
+    names: Vec<String>,
+    /// The names as text for errors.
+    listed: Arc<str>,
+}
+
+impl Audiences {
+    fn contains(&self, aud: &str) -> bool {
+        self.names.iter().any(|name| name == aud)
+    }
+}
+
+impl AudienceRule {
+    pub(crate) fn require(&mut self, audience: String) -> Result<(), ConfigError> {
+        *self = Self::Required(self.extended(audience)?);
+        Ok(())
+    }
+
+    pub(crate) fn allow(&mut self, audience: String) -> Result<(), ConfigError> {
+        let audiences = self.extended(audience)?;
+        *self = if let Self::Required(_) = self { Self::Required(audiences) } else { Self::Allowed(audiences) };
+        Ok(())
+    }
+
+    fn extended(&self, audience: String) -> Result<Audiences, ConfigError> {
+        if audience.is_empty() {
+            return Err(ConfigError::EmptyAudience);
+        }
+        let mut names = match self {
+            Self::Allowed(audiences) | Self::Required(audiences) => audiences.names.clone(),
+            Self::Unbound | Self::Any => Vec::new(),
+        };
+        names.push(audience);
+        Ok(Audiences { listed: names.join(", ").into(), names })
+    }
+
+    /// Returns whether every accepted access token names a configured audience, and this is one of them.
+    pub(crate) fn requires(&self, audience: &str) -> bool {
+        matches!(self, Self::Required(audiences) if audiences.contains(audience))
+    }
+
+    /// Checks an access token's `aud`.
+    pub(crate) fn check(&self, aud: Option<&str>, client_id: Option<&str>) -> Result<(), VerifyError> {
+        let is_own = |aud: &str| client_id == Some(aud);
+        match (self, aud) {
+            (Self::Any, _) | (Self::Unbound | Self::Allowed(_), None) => Ok(()),
+            (Self::Unbound | Self::Allowed(_), Some(aud)) if is_own(aud) => Ok(()),
+            (Self::Allowed(audiences) | Self::Required(audiences), Some(aud)) if audiences.contains(aud) => Ok(()),
+            (Self::Required(audiences), None) => {
+                Err(VerifyError::missing("aud").expected_value(Arc::clone(&audiences.listed)))
+            }
+            (_, Some(aud)) => {
+                Err(VerifyError::new(VerifyErrorKind::WrongAudience, "the token is bound to another resource")
+                    .of("aud")
+                    .expected_value(self.expected())
+                    .actual_value(aud))
+            }
+        }
+    }
+
+    /// Returns what the rule expects, as text.
+    pub(crate) fn expected(&self) -> Arc<str> {
+        match self {
+            Self::Unbound => "no `aud`, or the client id".into(),
+            Self::Allowed(audiences) => format!("no `aud`, the client id, or {}", audiences.listed).into(),
+            Self::Required(audiences) => Arc::clone(&audiences.listed),
+            Self::Any => "any `aud`".into(),
+        }
+    }
+}

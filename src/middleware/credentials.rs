@@ -1,0 +1,78 @@
+//! Finds the one token of a request among the configured token sources.
+
+use http::{
+    HeaderMap, HeaderValue, Request,
+    header::{COOKIE, SEC_WEBSOCKET_PROTOCOL},
+};
+
+use super::bearer::{self, Credentials};
+use crate::token_source::{Location, TokenSource};
+
+/// Returns the credentials of a request and the source that has them.
+///
+/// # Errors
+/// The reason, for the operator, if more than one source has credentials, or one source has more than one. RFC 6750 §2:
+/// clients "MUST NOT use more than one method" in a request.
+pub(super) fn credentials<'r, 's, B>(
+    sources: &'s [TokenSource],
+    request: &'r Request<B>,
+) -> Result<Option<(Credentials<'r>, &'s TokenSource)>, &'static str> {
+    let mut found = None;
+    for source in sources {
+        if let Some(credentials) = read(source.location(), request)?
+            && found.replace((credentials, source)).is_some()
+        {
+            return Err("tokens in more than one place");
+        }
+    }
+    if found.is_none() && sources.iter().any(|source| *source.location() == Location::Authorization) {
+        bearer::log_missing_scheme(request.headers());
+    }
+    Ok(found)
+}
+
+fn read<'r, B>(location: &Location, request: &'r Request<B>) -> Result<Option<Credentials<'r>>, &'static str> {
+    let headers = request.headers();
+    match location {
+        Location::Authorization => bearer::credentials(headers),
+        Location::AuthorizationWithoutScheme => bearer::without_scheme(headers),
+        Location::Cookie(name) => {
+            Ok(at_most_one(cookies(headers, name))?.filter(|credentials| !credentials.bytes().is_empty()))
+        }
+        Location::Header(name) => at_most_one(headers.get_all(name).iter().map(HeaderValue::as_bytes)),
+        Location::WebSocketProtocol(prefix) => at_most_one(protocols(headers, prefix)),
+        Location::Query(name) => at_most_one(parameters(request.uri().query(), name)),
+    }
+}
+
+fn at_most_one<'r>(mut values: impl Iterator<Item = &'r [u8]>) -> Result<Option<Credentials<'r>>, &'static str> {
+    match (values.next(), values.next()) {
+        (Some(_), Some(_)) => Err("more than one token of one kind"),
+        (found, _) => Ok(found.map(Credentials::new)),
+    }
+}
+
+/// Returns the values of the cookies of this name (RFC 6265 §5.4). HTTP/2 may split the header into several (RFC 9113
+/// §8.2.3).
+fn cookies<'r>(headers: &'r HeaderMap, name: &str) -> impl Iterator<Item = &'r [u8]> {
+    let pairs = headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
+    pairs.filter_map(move |pair| after(pair.trim_ascii_start(), name)?.strip_prefix(b"=")).map(<[u8]>::trim_ascii_end)
+}
+
+/// Returns the rest of each offered subprotocol after the prefix. RFC 6455 §11.3.4 allows a list, and several headers.
+fn protocols<'r>(headers: &'r HeaderMap, prefix: &str) -> impl Iterator<Item = &'r [u8]> {
+    let offers =
+        headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    offers.filter_map(move |offer| after(offer.trim_ascii(), prefix))
+}
+
+/// Returns the values of the query parameters of this name. They are not decoded, because no character of a token needs
+/// an escape.
+fn parameters<'r>(query: Option<&'r str>, name: &str) -> impl Iterator<Item = &'r [u8]> {
+    let pairs = query.unwrap_or_default().split('&').map(str::as_bytes);
+    pairs.filter_map(move |pair| after(pair, name)?.strip_prefix(b"="))
+}
+
+fn after<'r>(text: &'r [u8], prefix: &str) -> Option<&'r [u8]> {
+    text.strip_prefix(prefix.as_bytes())
+}

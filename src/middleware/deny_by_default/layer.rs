@@ -1,0 +1,173 @@
+//! [`DenyByDefault`]: the layer and its patterns.
+
+use std::sync::Arc;
+
+use http::Method;
+use tower_layer::Layer;
+
+use super::{
+    public_routes::{Access, PublicRoutes},
+    service::DenyByDefaultService,
+};
+use crate::middleware::layer::CognitoAuth;
+use crate::middleware::service::CognitoAuthService;
+
+/// A layer that rejects every request without a valid token, except on public routes.
+///
+/// [`CognitoAuth::deny_by_default`] creates it. The layer itself sends the rejection, before any extractor, handler or
+/// request body is used. Unknown paths also get 401, so routes cannot be enumerated. On public routes the layer behaves
+/// like [`CognitoAuth`]: it verifies the token if there is one, and handlers may extract claims.
+///
+/// Add it to the outermost router, after all routes, because a layer does not cover routes that are added after it. Add
+/// `CorsLayer` outside of it, because CORS preflight requests carry no token. The guide chapter
+/// [`routes`](crate::guide::routes) covers nested and merged routers.
+///
+/// ```
+/// use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
+/// use axum_cognito::{CognitoAuth, testing::FakeUserPool};
+/// use tower::ServiceExt;
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let auth = CognitoAuth::new(FakeUserPool::new().user_pool())
+///     .deny_by_default()
+///     .public("/healthz")
+///     .public_subtree("/assets");
+/// let app = Router::new()
+///     .route("/healthz", get(async || "healthy"))
+///     .route("/orders", get(async || "orders"))
+///     .layer(auth);
+///
+/// let status = async |path: &str| {
+///     app.clone().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap().status()
+/// };
+/// assert_eq!(status("/healthz").await, StatusCode::OK);
+/// assert_eq!(status("/orders").await, StatusCode::UNAUTHORIZED);
+/// assert_eq!(status("/no/such/route").await, StatusCode::UNAUTHORIZED);
+/// # });
+/// ```
+///
+/// # Patterns
+///
+/// Patterns have the syntax of axum's `Router::route`: `/healthz`, `/users/{id}/avatar`, `/files/{*path}`. The layer
+/// matches them with the same `matchit` version. **The most specific pattern wins**, regardless of the order in which
+/// patterns are added. Parameter names do not matter.
+///
+/// Inside a nested router the layer sees, and matches, the path without the prefix.
+///
+/// # Ambiguous paths
+///
+/// A proxy, a file service or a URL parser behind the layer may read a path differently than the router. A path is
+/// therefore never public if it contains
+///
+/// - a segment that consists of dots and spaces after decoding, such as `..`, `%20..` or `..;x`
+/// - a backslash, a control character, or whitespace other than `%20`
+/// - an escaped control character, `.`, `/`, `\`, `%`, `;`, `?` or `#`, an incomplete escape, or an overlong UTF-8
+///   encoding
+/// - two slashes at its start
+///
+/// The layer also decodes escapes, removes parameters (`;`), trims spaces and trailing dots, and merges slashes. If the
+/// most specific pattern for that path is [protected](Self::protected), the path is not public either.
+#[derive(Clone, Debug)]
+#[must_use = "a layer does nothing until it is added to a router"]
+pub struct DenyByDefault {
+    auth: CognitoAuth,
+    routes: Arc<PublicRoutes>,
+}
+
+impl CognitoAuth {
+    /// Rejects every request without a valid token, except on [public](DenyByDefault::public) routes.
+    pub fn deny_by_default(self) -> DenyByDefault {
+        DenyByDefault { auth: self, routes: Arc::default() }
+    }
+}
+
+impl DenyByDefault {
+    /// Makes the paths that match the pattern public for all methods.
+    ///
+    /// **A parameter also matches paths of more specific routes.** `/posts/{id}` makes `/posts/export` public, unless
+    /// `/posts/export` is [protected](Self::protected).
+    ///
+    /// # Panics
+    /// Panics if
+    ///
+    /// - `Router::route` would reject the pattern
+    /// - the pattern conflicts with another public pattern, as `/{id}` does with `/{*path}`
+    /// - the pattern is also [protected](Self::protected)
+    /// - the pattern itself is an [ambiguous path](Self#ambiguous-paths)
+    #[track_caller]
+    pub fn public(self, pattern: &str) -> Self {
+        self.change(|routes| routes.add(pattern, Access::Public))
+    }
+
+    /// Makes the paths that match the pattern public for one method. `GET` includes `HEAD`, as in axum's routers.
+    ///
+    /// In this example, reading needs no token, but writing does:
+    ///
+    /// ```
+    /// # use axum::http::Method;
+    /// # use axum_cognito::{CognitoAuth, testing::FakeUserPool};
+    /// # let auth = CognitoAuth::new(FakeUserPool::new().user_pool());
+    /// let auth = auth.deny_by_default().public_method(Method::GET, "/posts/{id}");
+    /// # let _ = auth;
+    /// ```
+    ///
+    /// # Panics
+    /// Panics for the same patterns as [`public`](Self::public).
+    #[track_caller]
+    pub fn public_method(self, method: Method, pattern: &str) -> Self {
+        self.change(|routes| routes.add(pattern, Access::PublicFor(vec![method])))
+    }
+
+    /// Makes a path and everything below it public for all methods: `/assets` covers `/assets`, `/assets/` and
+    /// `/assets/{*path}`.
+    ///
+    /// # Panics
+    /// Panics for the same patterns as [`public`](Self::public), and for patterns that end in `{*path}`.
+    #[track_caller]
+    pub fn public_subtree(self, root: &str) -> Self {
+        self.change(|routes| routes.add_subtree(root))
+    }
+
+    /// Keeps the paths that match the pattern protected, even if a less specific public pattern matches them too.
+    ///
+    /// It also protects paths that other software may [read](Self#ambiguous-paths) as one of these paths. For example,
+    /// `/posts/export` also protects `/posts/%65xport`, `/posts//export` and `/posts/export/`. The pattern
+    /// `/api/{*path}` also protects `/api` and `/api/`.
+    ///
+    /// ```
+    /// # use axum_cognito::{CognitoAuth, testing::FakeUserPool};
+    /// # let auth = CognitoAuth::new(FakeUserPool::new().user_pool());
+    /// let auth = auth.deny_by_default().public("/posts/{id}").protected("/posts/export");
+    /// # let _ = auth;
+    /// ```
+    ///
+    /// # Panics
+    /// Panics if `Router::route` would reject the pattern, or if the pattern is also [public](Self::public).
+    #[track_caller]
+    pub fn protected(self, pattern: &str) -> Self {
+        self.change(|routes| routes.add(pattern, Access::Protected))
+    }
+
+    /// Returns the layer that verifies tokens.
+    pub fn auth(&self) -> &CognitoAuth {
+        &self.auth
+    }
+
+    // A wrong pattern is a bug in the application, and the panic shows it at the first start.
+    #[allow(clippy::panic)]
+    #[track_caller]
+    fn change(mut self, change: impl FnOnce(&mut PublicRoutes) -> Result<(), String>) -> Self {
+        match change(Arc::make_mut(&mut self.routes)) {
+            Ok(()) => self,
+            Err(message) => panic!("{message}"),
+        }
+    }
+}
+
+impl<S> Layer<S> for DenyByDefault {
+    type Service = CognitoAuthService<DenyByDefaultService<S>>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        self.auth.layer(DenyByDefaultService::new(inner, Arc::clone(&self.routes)))
+    }
+}

@@ -1,0 +1,50 @@
+//! The outcome of a verification in the request extensions: claims or a rejection.
+
+use http::Extensions;
+
+use super::rejection::AuthRejection;
+use crate::claims::CognitoClaims;
+
+/// Puts the claims or the rejection into the extensions, where extractors and [`Require`](super::Require) find it.
+///
+/// The innermost layer decides, so it removes the claims or the rejection of an outer layer. Only the rejection by an
+/// outer custom check stays.
+pub(super) fn place(outcome: Result<CognitoClaims, AuthRejection>, extensions: &mut Extensions) {
+    let outer = extensions.remove::<AuthRejection>().filter(|rejection| rejection.check_error().is_some());
+    match outer.map_or(outcome, Err) {
+        Ok(claims) => drop(extensions.insert(claims)),
+        Err(rejection) => {
+            extensions.remove::<CognitoClaims>();
+            extensions.insert(rejection);
+        }
+    }
+}
+
+/// Returns the outcome that the innermost layer placed.
+pub(crate) fn outcome(extensions: &Extensions) -> Result<&CognitoClaims, AuthRejection> {
+    match extensions.get::<CognitoClaims>() {
+        Some(claims) => Ok(claims),
+        None => Err(extensions.get::<AuthRejection>().cloned().unwrap_or_else(AuthRejection::missing_layer)),
+    }
+}
+
+impl CognitoClaims {
+    /// Returns the claims that [`CognitoAuth`](crate::CognitoAuth) added to a request, for services without axum.
+    ///
+    /// ```
+    /// use axum_cognito::{AuthRejection, CognitoClaims};
+    ///
+    /// fn user_id<B>(request: &http::Request<B>) -> Result<&str, AuthRejection> {
+    ///     Ok(CognitoClaims::from_extensions(request.extensions())?.sub())
+    /// }
+    /// // No layer has seen this request:
+    /// assert_eq!(user_id(&http::Request::new(())).unwrap_err().status(), 500);
+    /// ```
+    ///
+    /// # Errors
+    /// An [`AuthRejection`] that says why there are no claims. Convert it into a response with
+    /// [`into_http_response`](AuthRejection::into_http_response).
+    pub fn from_extensions(extensions: &Extensions) -> Result<&Self, AuthRejection> {
+        outcome(extensions)
+    }
+}

@@ -1,0 +1,148 @@
+//! [`AuthRejectionKind`], with the status and the fixed texts of each kind.
+
+use std::fmt;
+
+use http::StatusCode;
+
+/// The reason category of an [`AuthRejection`](super::AuthRejection), which decides the HTTP status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AuthRejectionKind {
+    /// 401: the token is valid, but the user must sign in again because their sign-in is too old or too weak ([RFC
+    /// 9470]).
+    ///
+    /// [RFC 9470]: https://www.rfc-editor.org/rfc/rfc9470
+    InsufficientAuthentication,
+    /// 403: the token is valid, but the caller lacks a group, a scope or another permission.
+    InsufficientScope,
+    /// 400: the request does not contain exactly one bearer token.
+    InvalidRequest,
+    /// 401: the token is not valid.
+    InvalidToken,
+    /// 500: no [`CognitoAuth`](crate::CognitoAuth) layer covers the handler or the rule. This is a bug in the
+    /// application.
+    MissingLayer,
+    /// 401: the request contains no token.
+    MissingToken,
+    /// 503: the keys or the backend of a custom check are unavailable. The request itself may be valid.
+    Unavailable,
+}
+
+impl AuthRejectionKind {
+    /// Returns the name in snake case, for logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InsufficientAuthentication => "insufficient_authentication",
+            Self::InsufficientScope => "insufficient_scope",
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidToken => "invalid_token",
+            Self::MissingLayer => "missing_layer",
+            Self::MissingToken => "missing_token",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
+    pub(super) fn status(self) -> StatusCode {
+        match self {
+            Self::InvalidRequest => StatusCode::BAD_REQUEST,
+            Self::InsufficientAuthentication | Self::InvalidToken | Self::MissingToken => StatusCode::UNAUTHORIZED,
+            Self::InsufficientScope => StatusCode::FORBIDDEN,
+            Self::MissingLayer => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// Returns the fixed texts for the client. `is_expired` tells an expired token from other invalid ones.
+    pub(super) fn texts(self, is_expired: bool) -> &'static Texts {
+        match self {
+            Self::InsufficientAuthentication => &INSUFFICIENT_AUTHENTICATION,
+            Self::InsufficientScope => &INSUFFICIENT_SCOPE,
+            Self::InvalidRequest => &INVALID_REQUEST,
+            Self::InvalidToken if is_expired => &EXPIRED_TOKEN,
+            Self::InvalidToken => &INVALID_TOKEN,
+            Self::MissingLayer => &MISSING_LAYER,
+            Self::MissingToken => &MISSING_TOKEN,
+            Self::Unavailable => &UNAVAILABLE,
+        }
+    }
+}
+
+impl fmt::Display for AuthRejectionKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The texts of a rejection. They are constants, so no response contains anything from the request.
+pub(super) struct Texts {
+    /// The code of RFC 6750 §3.1 or RFC 9470 §3, if the rejection has one.
+    pub(super) error_code: Option<&'static str>,
+    /// One phrase of printable ASCII without `"`, `\` and `%`, so that JSON, a challenge and `grpc-message` need no
+    /// escapes.
+    pub(super) detail: &'static str,
+    /// The problem document (RFC 9457).
+    pub(super) body: &'static str,
+}
+
+macro_rules! texts {
+    ($status:literal $title:literal, $detail:literal) => {
+        texts!(@ None, $detail, $status $title, "")
+    };
+    ($status:literal $title:literal, $detail:literal, $code:literal) => {
+        texts!(@ Some($code), $detail, $status $title, r#","error":""#, $code, r#"""#)
+    };
+    (@ $code:expr, $detail:literal, $status:literal $title:literal, $($error:literal),+) => {
+        Texts {
+            error_code: $code,
+            detail: $detail,
+            body: concat!(
+                r#"{"type":"about:blank","title":""#, $title, r#"","status":"#, $status, r#","detail":""#, $detail, r#"""#,
+                $($error,)+
+                "}"
+            ),
+        }
+    };
+}
+
+static INSUFFICIENT_AUTHENTICATION: Texts =
+    texts!(401 "Unauthorized", "a more recent or a stronger sign-in is required", "insufficient_user_authentication");
+static INSUFFICIENT_SCOPE: Texts =
+    texts!(403 "Forbidden", "the caller is not allowed to do this", "insufficient_scope");
+static INVALID_REQUEST: Texts = texts!(400 "Bad Request", "send exactly one bearer token", "invalid_request");
+static EXPIRED_TOKEN: Texts = texts!(401 "Unauthorized", "the token has expired", "invalid_token");
+static INVALID_TOKEN: Texts = texts!(401 "Unauthorized", "the token is not valid here", "invalid_token");
+static MISSING_LAYER: Texts =
+    texts!(500 "Internal Server Error", "the `CognitoAuth` layer is missing around the handler");
+/// RFC 6750 §3.1: a request without credentials "SHOULD NOT" get an error code.
+static MISSING_TOKEN: Texts = texts!(401 "Unauthorized", "send a bearer token");
+static UNAVAILABLE: Texts = texts!(503 "Service Unavailable", "the token cannot be checked at the moment");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_need_no_escapes_and_titles_match_the_status() {
+        use AuthRejectionKind::*;
+        for kind in [
+            InsufficientAuthentication,
+            InsufficientScope,
+            InvalidRequest,
+            InvalidToken,
+            MissingLayer,
+            MissingToken,
+            Unavailable,
+        ] {
+            for is_expired in [false, true] {
+                let texts = kind.texts(is_expired);
+                let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && !b"\"\\%".contains(&byte);
+                assert!(texts.detail.bytes().all(is_plain), "{kind}");
+                let body: serde_json::Value = serde_json::from_str(texts.body).unwrap();
+                assert_eq!(body["detail"], texts.detail);
+                assert_eq!(body["status"], kind.status().as_u16());
+                assert_eq!(body["title"], kind.status().canonical_reason().unwrap());
+                assert_eq!(body.get("error").and_then(|code| code.as_str()), texts.error_code);
+            }
+        }
+    }
+}

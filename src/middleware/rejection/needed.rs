@@ -1,0 +1,64 @@
+//! What a request lacked, for the challenge: scopes, or a more recent or stronger sign-in.
+
+use std::time::Duration;
+
+/// The needs that a challenge names. They come from the application's rules, never from the request.
+#[derive(Default)]
+pub(crate) struct Needed {
+    /// Separated by spaces (RFC 6749 §3.3). Empty if no scope is needed.
+    pub(super) scope: String,
+    pub(super) max_age: Option<Duration>,
+    /// Separated by spaces (RFC 9470 §3). Empty if every `acr` is accepted.
+    pub(super) acr_values: String,
+}
+
+/// The sign-in that a rule needs. [`None`] means no requirement.
+#[derive(Default)]
+pub(crate) struct SignIn<'r> {
+    pub(crate) max_age: Option<Duration>,
+    /// The accepted values, the preferred one first.
+    pub(crate) acr_values: Option<Vec<&'r str>>,
+}
+
+impl SignIn<'_> {
+    /// Returns the sign-in that satisfies both.
+    pub(crate) fn and(self, other: Self) -> Self {
+        let acr_values = match (self.acr_values, other.acr_values) {
+            (Some(mut one), Some(other)) => {
+                one.retain(|value| other.contains(value));
+                Some(one)
+            }
+            (one, other) => one.or(other),
+        };
+        Self { max_age: self.max_age.into_iter().chain(other.max_age).min(), acr_values }
+    }
+}
+
+impl Needed {
+    /// Returns [`None`] if no token can have all of these scopes.
+    pub(crate) fn scopes(scopes: &[&str]) -> Option<Self> {
+        Some(Self { scope: join_unique(scopes)?, ..Self::default() })
+    }
+
+    /// Returns [`None`] if no sign-in would be accepted.
+    pub(crate) fn authentication(sign_in: &SignIn<'_>) -> Option<Self> {
+        let acr_values = match &sign_in.acr_values {
+            Some(values) => join_unique(values)?,
+            None => String::new(),
+        };
+        Some(Self { max_age: sign_in.max_age, acr_values, ..Self::default() })
+    }
+}
+
+/// Joins the values with spaces and drops duplicates. [`None`] if there is no value, or one that a list or a header
+/// cannot contain.
+fn join_unique(values: &[&str]) -> Option<String> {
+    let is_printable = |value: &&str| !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic());
+    let mut unique: Vec<&str> = Vec::new();
+    for value in values {
+        if !unique.contains(value) {
+            unique.push(value);
+        }
+    }
+    (!unique.is_empty() && unique.iter().all(is_printable)).then(|| unique.join(" "))
+}

@@ -1,0 +1,10 @@
+//! Rules: conditions that the claims of a request must satisfy.
+
+mod missing;
+mod names;
+mod require;
+mod rule;
+mod service;
+
+pub use require::Require;
+pub use service::RequireService;

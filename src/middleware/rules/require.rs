@@ -1,0 +1,291 @@
+//! [`Require`]: the rules that applications write, and their check.
+
+use std::{fmt, panic::Location, sync::Arc, time::Duration, time::SystemTime};
+
+use super::{
+    missing::Missing,
+    names::{Names, Quantity},
+    rule::{Now, Rule},
+};
+use crate::{
+    claims::{CognitoClaims, CustomClaims},
+    middleware::rejection::{AuthRejection, Needed},
+    token_use::TokenUse,
+};
+
+/// A rule that the claims of a request must satisfy.
+///
+/// A rule is a layer for routes. Add it inside of [`CognitoAuth`](crate::CognitoAuth), which verifies the token. It
+/// rejects a request before the handler, its extractors and the request body are used. In a handler, apply a rule with
+/// [`claims.require(&rule)?`](CognitoClaims::require). In other code, use [`rule.check(&claims)`](Self::check).
+///
+/// | the request has | response |
+/// |---|---|
+/// | no token, or one that is not valid | 401; without a token, the challenge names the rule's scopes |
+/// | a token that does not satisfy the rule | 403 `insufficient_scope`, with `scope` if scopes would satisfy the rule |
+/// | a token from a sign-in that is too old or too weak | 401 `insufficient_user_authentication` ([RFC 9470]) |
+///
+/// Rules combine with [`and`](Self::and) and [`or`](Self::or). If several are not satisfied, `and` reports the most
+/// severe failure, which is one that a new sign-in cannot fix, and `or` the least severe one.
+///
+/// ```
+/// use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
+/// use axum_cognito::{CognitoAuth, Require, testing::FakeUserPool};
+/// use tower::ServiceExt;
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let fake = FakeUserPool::new();
+/// let staff = Require::any_group(["support", "admins"]);
+/// let app = Router::new()
+///     .route("/tickets", get(async || "tickets").route_layer(staff.or(Require::scope("tickets/read"))))
+///     .layer(CognitoAuth::new(fake.user_pool()));
+///
+/// let status = |token: String| {
+///     let request = Request::get("/tickets").header("authorization", format!("Bearer {token}"));
+///     let response = app.clone().oneshot(request.body(Body::empty()).unwrap());
+///     async { response.await.unwrap().status() }
+/// };
+/// assert_eq!(status(fake.access_token("alice").group("admins").sign()).await, StatusCode::OK);
+/// assert_eq!(status(fake.machine_token().scope("tickets/read").sign()).await, StatusCode::OK);
+/// assert_eq!(status(fake.access_token("bob").sign()).await, StatusCode::FORBIDDEN);
+/// # });
+/// ```
+///
+/// Names are compared exactly (case-sensitive). An empty list never matches.
+///
+/// [RFC 9470]: https://www.rfc-editor.org/rfc/rfc9470
+#[derive(Clone)]
+#[must_use = "a rule does nothing until it is added to a route or checked"]
+pub struct Require {
+    rule: Arc<Rule>,
+}
+
+impl Require {
+    fn new(rule: Rule) -> Self {
+        Self { rule: Arc::new(rule) }
+    }
+
+    /// Requires a valid token, whatever its claims. Use it to protect a whole router.
+    pub fn valid_token() -> Self {
+        Self::new(Rule::ValidToken)
+    }
+
+    /// Requires membership in this group (`cognito:groups`). A token without that claim has no groups.
+    ///
+    /// Group names and usernames are unique only within their pool. If the verifier has several pools, a group of this
+    /// name in **any** of them satisfies the rule. Require the pool too:
+    ///
+    /// ```
+    /// use axum_cognito::{Require, Verifier, testing::FakeUserPool};
+    ///
+    /// let rule = Require::pool("eu-west-1_Staff33").and(Require::group("admins"));
+    ///
+    /// let staff = FakeUserPool::with_ids("eu-west-1_Staff33", "1staffweb");
+    /// let customers = FakeUserPool::with_ids("eu-west-1_Shop22", "1shopweb");
+    /// let verifier = Verifier::builder().pool(staff.user_pool()).pool(customers.user_pool()).build()?;
+    /// let admin_of = |fake: &FakeUserPool| verifier.check(&fake.access_token("alice").group("admins").sign());
+    /// assert!(rule.check(&admin_of(&staff)?).is_ok());
+    /// assert!(rule.check(&admin_of(&customers)?).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn group(name: impl Into<Box<str>>) -> Self {
+        Self::any_group([name])
+    }
+
+    /// Requires membership in at least one of these groups.
+    pub fn any_group<N: Into<Box<str>>>(names: impl IntoIterator<Item = N>) -> Self {
+        Self::new(Rule::Groups(Quantity::Any, Names::new(names)))
+    }
+
+    /// Requires membership in all these groups.
+    pub fn all_groups<N: Into<Box<str>>>(names: impl IntoIterator<Item = N>) -> Self {
+        Self::new(Rule::Groups(Quantity::All, Names::new(names)))
+    }
+
+    /// Rejects members of this group.
+    ///
+    /// Tokens without groups and machine tokens satisfy the rule. If the name is misspelled, every token does, so
+    /// prefer a rule that lists the allowed groups.
+    ///
+    /// A token lists the groups that its user had when it was issued, so a group change takes effect with the next
+    /// token. To lock a user out immediately, add a [custom check](crate::CognitoAuth::custom_check).
+    pub fn no_group(name: impl Into<Box<str>>) -> Self {
+        Self::new(Rule::NoGroup(name.into()))
+    }
+
+    /// Requires this scope, such as `orders/read`. ID tokens have no scopes.
+    pub fn scope(scope: impl Into<Box<str>>) -> Self {
+        Self::any_scope([scope])
+    }
+
+    /// Requires at least one of these scopes. The challenge names only the first, so that a client does not request
+    /// more than it needs.
+    pub fn any_scope<N: Into<Box<str>>>(scopes: impl IntoIterator<Item = N>) -> Self {
+        Self::new(Rule::Scopes(Quantity::Any, Names::new(scopes)))
+    }
+
+    /// Requires all these scopes. The challenge names all of them, including the ones that the present token has.
+    pub fn all_scopes<N: Into<Box<str>>>(scopes: impl IntoIterator<Item = N>) -> Self {
+        Self::new(Rule::Scopes(Quantity::All, Names::new(scopes)))
+    }
+
+    /// Requires this kind of token, for pools that [allow](crate::UserPool::allow_token_use) access tokens and ID tokens.
+    pub fn token_use(token_use: TokenUse) -> Self {
+        Self::new(Rule::TokenUse(token_use))
+    }
+
+    /// Requires a user. Machine tokens are rejected.
+    pub fn user() -> Self {
+        Self::new(Rule::User)
+    }
+
+    /// Requires a machine token, from the client credentials grant.
+    pub fn machine() -> Self {
+        Self::new(Rule::Machine)
+    }
+
+    /// Requires that the user signed in at most this long ago (`auth_time`). Use it for step-up authentication before
+    /// sensitive operations.
+    ///
+    /// An older sign-in, or a token without `auth_time`, is rejected with 401 `insufficient_user_authentication` and
+    /// `max_age` in seconds (RFC 9470 §3), which asks the client to sign the user in again. A refreshed token does not
+    /// satisfy the rule, because it keeps `auth_time`. Machines do not sign in interactively and get 403.
+    pub fn max_age(age: Duration) -> Self {
+        Self::new(Rule::MaxAge(age))
+    }
+
+    /// Requires this authentication context (`acr`), such as `urn:cognito:loa:2`.
+    ///
+    /// Other tokens are rejected as for [`max_age`](Self::max_age), with `acr_values` in the challenge.
+    pub fn acr(value: impl Into<Box<str>>) -> Self {
+        Self::any_acr([value])
+    }
+
+    /// Requires one of these authentication contexts (`acr`), the preferred one first. See [`acr`](Self::acr).
+    pub fn any_acr<N: Into<Box<str>>>(values: impl IntoIterator<Item = N>) -> Self {
+        Self::new(Rule::Acr(Names::new(values)))
+    }
+
+    /// Requires a token that was issued to this app client.
+    pub fn client(id: impl Into<Box<str>>) -> Self {
+        Self::new(Rule::Client(id.into()))
+    }
+
+    /// Requires a token of the user pool with this id.
+    pub fn pool(id: impl Into<Box<str>>) -> Self {
+        Self::new(Rule::Pool(id.into()))
+    }
+
+    /// Requires that the function returns `true` for the claims.
+    ///
+    /// The function must be pure, because it may be called more than once for a rejected request. If the condition
+    /// depends on more than the claims, for example on a database, use a
+    /// [custom check](crate::CognitoAuth::custom_check). The log identifies the rule by the source location of this call.
+    ///
+    /// ```
+    /// use axum_cognito::{Require, Verifier, testing::FakeUserPool};
+    ///
+    /// let rule = Require::that(|claims| claims.get("custom:plan").is_ok_and(|plan: Option<String>| plan.as_deref() == Some("gold")));
+    ///
+    /// let fake = FakeUserPool::new();
+    /// let verifier = Verifier::new(fake.user_pool());
+    /// let claims = verifier.check(&fake.access_token("alice").trigger_claim("custom:plan", "gold").sign())?;
+    /// assert!(rule.check(&claims).is_ok());
+    /// # Ok::<(), axum_cognito::VerifyError>(())
+    /// ```
+    #[track_caller]
+    pub fn that(predicate: impl Fn(&CognitoClaims) -> bool + Send + Sync + 'static) -> Self {
+        Self::new(Rule::Predicate(Box::new(predicate), Location::caller()))
+    }
+
+    /// Requires this rule and the other.
+    pub fn and(self, other: Self) -> Self {
+        Self::new(Rule::Both(self.rule, other.rule))
+    }
+
+    /// Requires this rule or the other.
+    pub fn or(self, other: Self) -> Self {
+        Self::new(Rule::Either(self.rule, other.rule))
+    }
+
+    /// Applies the rule to claims at the current time of the verifier's clock.
+    ///
+    /// ```
+    /// use axum_cognito::{AuthRejectionKind, Require, Verifier, testing::FakeUserPool};
+    ///
+    /// let fake = FakeUserPool::new();
+    /// let claims = Verifier::new(fake.user_pool()).check(&fake.access_token("alice").group("users").sign())?;
+    ///
+    /// assert!(Require::group("users").check(&claims).is_ok());
+    /// let rejection = Require::group("admins").check(&claims).unwrap_err();
+    /// assert_eq!(rejection.kind(), AuthRejectionKind::InsufficientScope);
+    /// # Ok::<(), axum_cognito::VerifyError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// An [`AuthRejection`] with status 403, or 401 if the user must sign in again.
+    pub fn check(&self, claims: &CognitoClaims) -> Result<(), AuthRejection> {
+        self.decide(claims, &|| claims.now())
+    }
+
+    /// Applies the rule to claims at the given time.
+    ///
+    /// # Errors
+    /// The same as for [`check`](Self::check).
+    pub fn check_at(&self, claims: &CognitoClaims, now: SystemTime) -> Result<(), AuthRejection> {
+        self.decide(claims, &|| now)
+    }
+
+    fn decide(&self, claims: &CognitoClaims, now: Now<'_>) -> Result<(), AuthRejection> {
+        if self.rule.admits(claims, now) { Ok(()) } else { Err(self.reject(claims, now)) }
+    }
+
+    #[cold]
+    fn reject(&self, claims: &CognitoClaims, now: Now<'_>) -> AuthRejection {
+        tracing::debug!(rule = %self.rule, "rejected a request that does not satisfy a rule");
+        let rejection = match self.rule.missing(claims, now) {
+            Some(Missing::SignIn) => match Needed::authentication(&self.rule.sign_in(claims, now)) {
+                Some(needed) => AuthRejection::step_up(needed),
+                None => AuthRejection::insufficient(None),
+            },
+            Some(Missing::Scope) => AuthRejection::insufficient(Needed::scopes(&self.rule.scopes(claims, now))),
+            // `None` means that a predicate returned `false` first and `true` now. The first result counts.
+            Some(Missing::Permission) | None => AuthRejection::insufficient(None),
+        };
+        rejection.counted_as("rule")
+    }
+
+    /// Adds the rule's scopes to the rejection of a request without a token, so that the client can request them at
+    /// once (RFC 6750 §3).
+    pub(super) fn name_scopes(&self, rejection: AuthRejection) -> AuthRejection {
+        rejection.needing(|| Needed::scopes(&self.rule.scopes_without_token()))
+    }
+}
+
+impl fmt::Debug for Require {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Require({})", self.rule)
+    }
+}
+
+impl<T: CustomClaims> CognitoClaims<T> {
+    /// Applies a rule inside a handler, if the rule depends on more than the route.
+    ///
+    /// ```
+    /// use axum_cognito::{AuthRejection, CognitoClaims, Require};
+    ///
+    /// async fn refund(claims: CognitoClaims, cents: String) -> Result<&'static str, AuthRejection> {
+    ///     if cents.len() > 5 {
+    ///         claims.require(&Require::group("managers"))?;
+    ///     }
+    ///     Ok("refunded")
+    /// }
+    /// # let _: axum::Router = axum::Router::new().route("/", axum::routing::post(refund));
+    /// ```
+    ///
+    /// # Errors
+    /// The same as for [`Require::check`]. A handler can return the [`AuthRejection`] as its response.
+    pub fn require(&self, rule: &Require) -> Result<(), AuthRejection> {
+        rule.check(&self.without_custom())
+    }
+}

@@ -1,0 +1,245 @@
+//! [`TokenSource`]: the part of a request that contains the token.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use http::{
+    HeaderName,
+    header::{AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL},
+};
+
+use crate::error::ConfigError;
+
+/// The part of a request that contains the token; see
+/// [`CognitoAuth::token_sources`](crate::CognitoAuth::token_sources).
+///
+/// | source | use | risk |
+/// |---|---|---|
+/// | [`authorization`](Self::authorization) | every API; the default | |
+/// | [`authorization_without_scheme`](Self::authorization_without_scheme) | clients of API Gateway | not standardized |
+/// | [`cookie`](Self::cookie) | pages of the same site | forged cross-site requests carry cookies (CSRF) |
+/// | [`header`](Self::header) | behind a load balancer that signs users in | |
+/// | [`websocket_protocol`](Self::websocket_protocol) | browsers' WebSockets, which cannot set headers | |
+/// | [`dangerous_query`](Self::dangerous_query) | clients without an alternative | URLs end up in logs and histories |
+///
+/// [`CognitoClaims::token_source`](crate::CognitoClaims::token_source) returns the source of a verified token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenSource(Location);
+
+/// Cloned for each request, so names are shared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Location {
+    Authorization,
+    AuthorizationWithoutScheme,
+    Cookie(Arc<str>),
+    Header(HeaderName),
+    WebSocketProtocol(Arc<str>),
+    Query(Arc<str>),
+}
+
+impl TokenSource {
+    /// The sources of a layer without configured sources.
+    pub(crate) const DEFAULT: &'static [Self] = &[Self(Location::Authorization)];
+
+    /// Reads `Authorization: Bearer <token>` (RFC 6750 §2.1).
+    pub fn authorization() -> Self {
+        Self(Location::Authorization)
+    }
+
+    /// Reads `Authorization: <token>`, without a scheme.
+    ///
+    /// Cognito authorizers of API Gateway read the token in this form, so clients written for them send it. The form is
+    /// not valid `Authorization` syntax (RFC 9110 §11.6.2), so it is accepted only if this source is added.
+    ///
+    /// The whole value must be one token: the characters of RFC 6750's `b64token`, with exactly two dots. This source
+    /// ignores every other value. It combines with [`authorization`](Self::authorization), because no value matches
+    /// both.
+    ///
+    /// ```
+    /// use axum_cognito::{CognitoAuth, TokenSource, UserPool};
+    ///
+    /// let auth = CognitoAuth::new(UserPool::new("us-east-1_AbC123xyz", "1example23456789")?)
+    ///     .token_sources([TokenSource::authorization(), TokenSource::authorization_without_scheme()]);
+    /// # Ok::<(), axum_cognito::ConfigError>(())
+    /// ```
+    pub fn authorization_without_scheme() -> Self {
+        Self(Location::AuthorizationWithoutScheme)
+    }
+
+    /// Reads the cookie of this name. An empty cookie counts as absent, because some applications leave one behind at
+    /// sign-out.
+    ///
+    /// Browsers also send cookies with requests that other sites cause. Every route that changes something therefore
+    /// needs protection from forged requests (CSRF). Set the cookie with `SameSite=Lax` or `Strict`, `Secure`,
+    /// `HttpOnly` and a name that begins with `__Host-`, and compare `Origin` with your own origin. The guide chapter
+    /// [`token_sources`](crate::guide::token_sources) shows a check.
+    ///
+    /// # Panics
+    /// Panics if the name is not a token of RFC 9110 §5.6.2, which RFC 6265 §4.1.1 requires. For a name from
+    /// configuration, use `format!("cookie:{name}").parse::<TokenSource>()`, which returns an error instead.
+    #[track_caller]
+    pub fn cookie(name: impl Into<Box<str>>) -> Self {
+        valid(Self::new_cookie(&name.into()))
+    }
+
+    /// Reads the whole value of this header, without a scheme.
+    ///
+    /// For example, an Application Load Balancer that signs users in sends the access token in
+    /// `x-amzn-oidc-accesstoken`. The token is verified like any other, so a client that bypasses the load balancer
+    /// gains nothing.
+    ///
+    /// ```
+    /// use axum_cognito::TokenSource;
+    /// use http::HeaderName;
+    ///
+    /// let source = TokenSource::header(HeaderName::from_static("x-amzn-oidc-accesstoken"));
+    /// # assert_eq!(Ok(source), "header:x-amzn-oidc-accesstoken".parse());
+    /// ```
+    ///
+    /// # Panics
+    /// Panics if the header has a source of its own: `authorization`, `cookie` or `sec-websocket-protocol`.
+    #[track_caller]
+    pub fn header(name: HeaderName) -> Self {
+        valid(Self::new_header(name))
+    }
+
+    /// Reads the token from an offered WebSocket subprotocol that begins with this prefix, such as `bearer.`.
+    ///
+    /// In the browser: `new WebSocket(url, ["chat", "bearer." + token])`. The server must select the other subprotocol,
+    /// or the browser closes the connection. With axum, call `upgrade.protocols(["chat"])`.
+    ///
+    /// # Panics
+    /// Panics if the prefix is not a token of RFC 9110 §5.6.2, as every subprotocol is (RFC 6455 §4.1).
+    #[track_caller]
+    pub fn websocket_protocol(prefix: impl Into<Box<str>>) -> Self {
+        valid(Self::new_websocket_protocol(&prefix.into()))
+    }
+
+    /// Reads the query parameter of this name (RFC 6750 §2.3), usually `access_token`. **Avoid it.**
+    ///
+    /// Servers, proxies and load balancers write URLs to their logs. Browsers keep them in the history and send them as
+    /// `Referer`. Everyone who reads such a URL has the token until it expires. RFC 9700 §4.3.2 forbids clients to send
+    /// tokens this way.
+    ///
+    /// # Panics
+    /// Panics if the name is empty or has other characters than letters, digits, `-`, `.`, `_` and `~`.
+    #[track_caller]
+    pub fn dangerous_query(name: impl Into<Box<str>>) -> Self {
+        valid(Self::new_query(&name.into()))
+    }
+
+    /// Returns `true` for a cookie, which a browser also sends with forged requests (CSRF).
+    pub fn is_cookie(&self) -> bool {
+        matches!(self.0, Location::Cookie(_))
+    }
+
+    fn new_cookie(name: &str) -> Result<Self, ConfigError> {
+        is_token(name).map_err(|reason| invalid(name, reason))?;
+        Ok(Self(Location::Cookie(name.into())))
+    }
+
+    fn new_header(name: HeaderName) -> Result<Self, ConfigError> {
+        if [AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL].contains(&name) {
+            return Err(invalid(name.as_str(), "this header has a token source of its own"));
+        }
+        Ok(Self(Location::Header(name)))
+    }
+
+    fn new_websocket_protocol(prefix: &str) -> Result<Self, ConfigError> {
+        is_token(prefix).map_err(|reason| invalid(prefix, reason))?;
+        Ok(Self(Location::WebSocketProtocol(prefix.into())))
+    }
+
+    fn new_query(name: &str) -> Result<Self, ConfigError> {
+        let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        if name.is_empty() || !name.bytes().all(unreserved) {
+            return Err(invalid(name, "expected letters, digits, `-`, `.`, `_` and `~`"));
+        }
+        Ok(Self(Location::Query(name.into())))
+    }
+
+    pub(crate) fn location(&self) -> &Location {
+        &self.0
+    }
+
+    /// Returns `true` if a token in one of the sources is always found in the other too, in whole or in part.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Location::WebSocketProtocol(one), Location::WebSocketProtocol(other)) => {
+                one.starts_with(&**other) || other.starts_with(&**one)
+            }
+            (one, other) => one == other,
+        }
+    }
+
+    /// Returns the request header that this source reads; [`None`] for the URL.
+    pub(crate) fn header_name(&self) -> Option<&HeaderName> {
+        match &self.0 {
+            Location::Authorization | Location::AuthorizationWithoutScheme => Some(&AUTHORIZATION),
+            Location::Cookie(_) => Some(&COOKIE),
+            Location::Header(name) => Some(name),
+            Location::WebSocketProtocol(_) => Some(&SEC_WEBSOCKET_PROTOCOL),
+            Location::Query(_) => None,
+        }
+    }
+}
+
+/// `tchar` (RFC 9110 §5.6.2).
+pub(crate) fn is_tchar(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// `token` (RFC 9110 §5.6.2).
+fn is_token(text: &str) -> Result<(), &'static str> {
+    let is_token = !text.is_empty() && text.bytes().all(is_tchar);
+    if is_token { Ok(()) } else { Err("expected letters, digits, `-`, `.`, `_` and other characters of an HTTP token") }
+}
+
+fn invalid(value: &str, reason: &'static str) -> ConfigError {
+    ConfigError::InvalidTokenSource { value: value.to_owned(), reason }
+}
+
+// An invalid literal is a bug in the application, and the panic shows it at the first start.
+#[track_caller]
+#[allow(clippy::panic)]
+fn valid(source: Result<TokenSource, ConfigError>) -> TokenSource {
+    match source {
+        Ok(source) => source,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Parses a source from configuration: `authorization`, `authorization-without-scheme`, `cookie:<name>`,
+/// `header:<name>`, `websocket-protocol:<prefix>` or `dangerous-query:<name>`.
+impl FromStr for TokenSource {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            None if text == "authorization" => Ok(Self::authorization()),
+            None if text == "authorization-without-scheme" => Ok(Self::authorization_without_scheme()),
+            Some(("cookie", name)) => Self::new_cookie(name),
+            Some(("header", name)) => {
+                Self::new_header(name.parse().map_err(|_| invalid(name, "expected a header name"))?)
+            }
+            Some(("websocket-protocol", prefix)) => Self::new_websocket_protocol(prefix),
+            Some(("dangerous-query", name)) => Self::new_query(name),
+            _ => {
+                Err(invalid(text, "expected `authorization`, `cookie:<name>`, `header:<name>` or another known source"))
+            }
+        }
+    }
+}
+
+/// Writes the form that [`FromStr`] parses.
+impl fmt::Display for TokenSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Location::Authorization => f.write_str("authorization"),
+            Location::AuthorizationWithoutScheme => f.write_str("authorization-without-scheme"),
+            Location::Cookie(name) => write!(f, "cookie:{name}"),
+            Location::Header(name) => write!(f, "header:{name}"),
+            Location::WebSocketProtocol(prefix) => write!(f, "websocket-protocol:{prefix}"),
+            Location::Query(name) => write!(f, "dangerous-query:{name}"),
+        }
+    }
+}

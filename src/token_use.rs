@@ -1,0 +1,83 @@
+//! [`TokenUse`]: the two kinds of token that a user pool issues for APIs and applications.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::error::ConfigError;
+
+/// The kind of a token, as its `token_use` claim states it.
+///
+/// ```
+/// use axum_cognito::TokenUse;
+///
+/// assert_eq!("id".parse(), Ok(TokenUse::Id));
+/// assert_eq!(TokenUse::Access.to_string(), "access");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TokenUse {
+    /// An access token, which tells an API what the client may do. Accepted by default.
+    Access,
+    /// An ID token, which tells an application who signed in.
+    Id,
+}
+
+impl TokenUse {
+    /// Returns the value of the claim: `access` or `id`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Access => "access",
+            Self::Id => "id",
+        }
+    }
+}
+
+impl fmt::Display for TokenUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Parses `access` or `id`, case-sensitively.
+impl FromStr for TokenUse {
+    type Err = ConfigError;
+
+    fn from_str(value: &str) -> Result<Self, ConfigError> {
+        [Self::Access, Self::Id]
+            .into_iter()
+            .find(|token_use| token_use.as_str() == value)
+            .ok_or_else(|| ConfigError::InvalidTokenUse { value: value.to_owned() })
+    }
+}
+
+impl Serialize for TokenUse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for TokenUse {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn token_use_is_parsed_from_its_text() {
+        for token_use in [TokenUse::Access, TokenUse::Id] {
+            assert_eq!(token_use.to_string().parse(), Ok(token_use));
+            let json = serde_json::to_string(&token_use).unwrap();
+            assert_eq!(json, format!("\"{token_use}\""));
+            assert_eq!(serde_json::from_str::<TokenUse>(&json).unwrap(), token_use);
+        }
+        for value in ["", "any", "Access", " id", "refresh"] {
+            assert_eq!(value.parse::<TokenUse>(), Err(ConfigError::InvalidTokenUse { value: value.into() }));
+            assert!(serde_json::from_value::<TokenUse>(value.into()).is_err());
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! A service that rejects every token says so in its log.
+
+use axum_cognito::{
+    TokenUse, UserPool, Verifier,
+    testing::{FakeUserPool, TokenBuilder},
+};
+use serde_json::{Value, json};
+
+use crate::log::Log;
+
+const WARNING: &str = "no token has been accepted yet";
+
+/// Returns the warnings that checking a token this many times causes.
+fn warnings(verifier: &Verifier, token: &str, times: usize) -> Vec<String> {
+    let log = Log::of(|| (0..times).for_each(|_| drop(verifier.check(token))));
+    let parts: Vec<&str> = token.split('.').filter(|part| !part.is_empty()).collect();
+    assert!(parts.iter().all(|part| !log.contains(part)), "a token in the log: {log}");
+    log.lines().filter(|line| line.contains(WARNING)).map(str::to_owned).collect()
+}
+
+fn rejected(verifier: &Verifier) -> Value {
+    serde_json::to_value(verifier.status()).unwrap()["tokens"].take()
+}
+
+/// The change to a token, and what the warning names: kind, expected value, method and variable.
+type Case = (fn(TokenBuilder) -> TokenBuilder, &'static [&'static str]);
+
+#[test]
+fn ten_rejections_for_one_configuration_reason_cause_one_warning() {
+    let cases: &[Case] = &[
+        (
+            |token| token.claim("iss", "https://secret.test"),
+            &["unknown_issuer", "https://cognito-idp.us-east-1.", "`UserPool::new`", "`AWS_COGNITO_USER_POOL_ID`"],
+        ),
+        (
+            |token| token.client_id("secret"),
+            &["wrong_client", "1fakeclient23456789", "`UserPool::new`", "`AWS_COGNITO_USER_POOL_CLIENT_ID`"],
+        ),
+        (
+            |token| token.claim("token_use", "secret"),
+            &["wrong_token_use", "access", "`UserPool::allow_token_use`", "`AWS_COGNITO_TOKEN_USE`"],
+        ),
+        (
+            |token| token.claim("aud", "https://secret.test"),
+            &["wrong_audience", "https://api.example.com", "`UserPool::audience`"],
+        ),
+        (|token| token.header("kid", "secret"), &["unknown_key", "`UserPool::jwks_url`", "`AWS_COGNITO_JWKS_PATH`"]),
+    ];
+    let fake = FakeUserPool::new();
+    for (change, parts) in cases {
+        let pool = fake.user_pool().audience("https://api.example.com").unwrap();
+        let verifier = Verifier::new(pool);
+        let token = change(fake.access_token("alice").claim("aud", "https://api.example.com")).sign();
+        assert!(warnings(&verifier, &token, 9).is_empty());
+        let lines = warnings(&verifier, &token, 1);
+        assert_eq!(lines.len(), 1);
+        assert!(lines[0].contains("WARN"), "{}", lines[0]);
+        for part in *parts {
+            assert!(lines[0].contains(part), "{part}: {}", lines[0]);
+        }
+        assert!(!lines[0].contains("secret"), "{}", lines[0]);
+        assert!(warnings(&verifier, &token, 100).is_empty());
+        assert_eq!(rejected(&verifier), json!({"any_accepted": false, "rejected": {parts[0]: 110}}));
+    }
+}
+
+#[test]
+fn rejections_do_not_warn_once_a_token_was_accepted() {
+    let fake = FakeUserPool::new();
+    let verifier = Verifier::new(fake.user_pool());
+    assert!(verifier.check(&fake.access_token("alice").sign()).is_ok());
+    assert!(warnings(&verifier, &fake.access_token("alice").client_id("other").sign(), 100).is_empty());
+    assert_eq!(rejected(&verifier), json!({"any_accepted": true, "rejected": {"wrong_client": 100}}));
+}
+
+#[test]
+fn rejections_for_other_reasons_do_not_warn() {
+    let fake = FakeUserPool::new();
+    let verifier = Verifier::new(fake.user_pool());
+    let token = || fake.access_token("alice");
+    for token in [token().expired().sign(), token().signed_with_wrong_key().sign(), "a.b.c".to_owned(), String::new()] {
+        assert!(warnings(&verifier, &token, 100).is_empty());
+    }
+    let expected = json!({"expired": 100, "invalid_signature": 100, "malformed": 200});
+    assert_eq!(rejected(&verifier), json!({"any_accepted": false, "rejected": expected}));
+}
+
+#[test]
+fn id_tokens_where_access_tokens_are_expected_cause_the_warning() {
+    let fake = FakeUserPool::new();
+    let verifier = Verifier::new(fake.user_pool());
+    assert_eq!(warnings(&verifier, &fake.id_token("alice").sign(), 20).len(), 1);
+    let verifier = Verifier::new(UserPool::allow_token_use(fake.user_pool(), TokenUse::Id));
+    assert!(warnings(&verifier, &fake.id_token("alice").sign(), 20).is_empty());
+}
