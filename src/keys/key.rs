@@ -33,7 +33,7 @@ impl VerifyingKey {
         match (PublicKeyComponents { n, e }).to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256) {
             Ok(public) => {
                 let serial = SERIALS.fetch_add(1, Ordering::Relaxed);
-                Ok(Self { public, serial, components })
+                Ok(Self { components, serial, public })
             }
             Err(_) => Err((Some(components.key_id), SkipReason::Modulus)),
         }
