@@ -1,8 +1,8 @@
-//! What a token costs: `cargo bench --bench verify`.
+//! Measures the time to verify a token. Run it with `cargo bench --bench verify`.
 //!
-//! Compare within one run only; the anchor is `bare`, one signature check of AWS-LC over the same token with a key parsed before. The
-//! comparison with other crates is a project of its own, `benches/peers`.
-// Pedantry is for what is shipped.
+//! Compare results within one run only. The baseline is `bare_signature`, a signature check by AWS-LC over the same
+//! token with a parsed key. `benches/peers` compares this crate with other crates.
+// The pedantic lints apply to the library only.
 #![allow(clippy::pedantic)]
 #![allow(missing_docs)]
 
@@ -44,97 +44,101 @@ fn main() {
 static FAKE: LazyLock<FakeUserPool> = LazyLock::new(FakeUserPool::new);
 static CACHED: LazyLock<Verifier> = LazyLock::new(|| Verifier::new(FAKE.user_pool()));
 static UNCACHED: LazyLock<Verifier> = LazyLock::new(|| {
-    Verifier::builder().pool(FAKE.user_pool()).token_cache_capacity(0).build().expect("settings in range")
+    Verifier::builder().pool(FAKE.user_pool()).token_cache_capacity(0).build().expect("the settings are in range")
 });
-static TOKEN: LazyLock<String> = LazyLock::new(|| usual().sign());
+static TOKEN: LazyLock<String> = LazyLock::new(|| typical().sign());
 static THOUSAND: LazyLock<Vec<String>> =
-    LazyLock::new(|| (0..1000).map(|n| usual().expires_in(Duration::from_secs(3600 + n)).sign()).collect());
+    LazyLock::new(|| (0..1000).map(|n| typical().expires_in(Duration::from_secs(3600 + n)).sign()).collect());
 
-/// A token of the usual size: 1.1 KiB.
-fn usual() -> TokenBuilder {
+/// Returns a token of a typical size, 1.1 KiB.
+fn typical() -> TokenBuilder {
     FAKE.access_token("alice").group("admins").group("users").scope("orders/read").scope("orders/write")
 }
 
 #[divan::bench]
-fn bare(bencher: Bencher<'_, '_>) {
+fn bare_signature(bencher: Bencher<'_, '_>) {
     let (key, input, signature) = bare_parts();
-    bencher.bench(|| key.verify_sig(black_box(&input), black_box(&signature)).expect("an honest token"));
+    bencher.bench(|| key.verify_sig(black_box(&input), black_box(&signature)).expect("the token is valid"));
 }
 
 fn bare_parts() -> (ParsedPublicKey, Vec<u8>, Vec<u8>) {
-    let jwks: serde_json::Value = serde_json::from_str(&FAKE.jwks_json()).expect("a key set");
-    let part =
-        |name: &str| URL_SAFE_NO_PAD.decode(jwks["keys"][0][name].as_str().expect("a string")).expect("base64url");
-    let key = PublicKeyComponents { n: part("n"), e: part("e") };
-    let (input, signature) = TOKEN.rsplit_once('.').expect("three parts");
-    let signature = URL_SAFE_NO_PAD.decode(signature).expect("base64url");
-    (key.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).expect("a key"), input.into(), signature)
-}
-
-#[divan::bench]
-fn cold(bencher: Bencher<'_, '_>) {
-    bencher.bench(|| UNCACHED.check(black_box(&TOKEN)).expect("an honest token"));
-}
-
-#[divan::bench]
-fn seen_before(bencher: Bencher<'_, '_>) {
-    bencher.bench(|| CACHED.check(black_box(&TOKEN)).expect("an honest token"));
-}
-
-/// Refusals that are decided before the signature.
-#[divan::bench(args = ["wrong kid", "wrong issuer", "wrong alg", "too long", "garbage"])]
-fn refused(bencher: Bencher<'_, '_>, what: &str) {
-    let (token, kind) = match what {
-        "wrong kid" => (usual().header("kid", "another").sign(), VerifyErrorKind::UnknownKey),
-        "wrong issuer" => (usual().claim("iss", "https://elsewhere.test").sign(), VerifyErrorKind::UnknownIssuer),
-        "wrong alg" => (usual().header("alg", "HS256").sign(), VerifyErrorKind::UnsupportedAlgorithm),
-        "too long" => ("a".repeat(20_000), VerifyErrorKind::TooLong),
-        _ => ("garbage".to_owned(), VerifyErrorKind::Malformed),
+    let jwks: serde_json::Value = serde_json::from_str(&FAKE.jwks_json()).expect("the key set is JSON");
+    let part = |name: &str| {
+        URL_SAFE_NO_PAD
+            .decode(jwks["keys"][0][name].as_str().expect("the member is a string"))
+            .expect("the text is base64url")
     };
-    assert_eq!(CACHED.check(&token).expect_err("a lie").kind(), kind);
-    bencher.bench(|| CACHED.check(black_box(&token)).expect_err("a lie"));
+    let key = PublicKeyComponents { n: part("n"), e: part("e") };
+    let (input, signature) = TOKEN.rsplit_once('.').expect("a token has three parts");
+    let signature = URL_SAFE_NO_PAD.decode(signature).expect("the text is base64url");
+    (key.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).expect("the key is valid"), input.into(), signature)
 }
 
-/// A thousand tokens, all seen before, by one thread and by two.
+#[divan::bench]
+fn cache_disabled(bencher: Bencher<'_, '_>) {
+    bencher.bench(|| UNCACHED.check(black_box(&TOKEN)).expect("the token is valid"));
+}
+
+#[divan::bench]
+fn cached(bencher: Bencher<'_, '_>) {
+    bencher.bench(|| CACHED.check(black_box(&TOKEN)).expect("the token is valid"));
+}
+
+/// Rejections before the signature check.
+#[divan::bench(args = ["unknown kid", "unknown issuer", "unsupported alg", "too long", "malformed"])]
+fn rejected(bencher: Bencher<'_, '_>, case: &str) {
+    let (token, kind) = match case {
+        "unknown kid" => (typical().header("kid", "another").sign(), VerifyErrorKind::UnknownKey),
+        "unknown issuer" => (typical().claim("iss", "https://elsewhere.test").sign(), VerifyErrorKind::UnknownIssuer),
+        "unsupported alg" => (typical().header("alg", "HS256").sign(), VerifyErrorKind::UnsupportedAlgorithm),
+        "too long" => ("a".repeat(20_000), VerifyErrorKind::TooLong),
+        _ => ("malformed".to_owned(), VerifyErrorKind::Malformed),
+    };
+    assert_eq!(CACHED.check(&token).expect_err("the token is invalid").kind(), kind);
+    bencher.bench(|| CACHED.check(black_box(&token)).expect_err("the token is invalid"));
+}
+
+/// One thousand cached tokens, on one thread and on two.
 #[divan::bench(threads = [1, 2])]
-fn seen_before_of_a_thousand(bencher: Bencher<'_, '_>) {
+fn cached_one_thousand_tokens(bencher: Bencher<'_, '_>) {
     for token in &*THOUSAND {
-        CACHED.check(token).expect("an honest token");
+        CACHED.check(token).expect("the token is valid");
     }
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     bencher.counter(ItemsCount::new(1000_usize)).bench(|| {
-        // Each round begins elsewhere, so that two threads do not walk in step.
+        // Each round starts at a different token, so that two threads do not check the same tokens at the same time.
         let start = NEXT.fetch_add(331, Ordering::Relaxed);
         for n in 0..1000 {
-            black_box(CACHED.check(&THOUSAND[(start + n) % 1000]).expect("an honest token"));
+            black_box(CACHED.check(&THOUSAND[(start + n) % 1000]).expect("the token is valid"));
         }
     });
 }
 
-/// One token, seen before, by one thread and by two that share it.
+/// One cached token, on one thread and shared by two.
 #[divan::bench(threads = [1, 2])]
-fn seen_before_shared(bencher: Bencher<'_, '_>) {
+fn cached_shared_token(bencher: Bencher<'_, '_>) {
     bencher.counter(ItemsCount::new(1000_usize)).bench(|| {
         for _ in 0..1000 {
-            black_box(CACHED.check(black_box(&TOKEN)).expect("an honest token"));
+            black_box(CACHED.check(black_box(&TOKEN)).expect("the token is valid"));
         }
     });
 }
 
-/// The same while the keys of the pool are replaced several times a second.
+/// One cached token while the pool's keys are rotated several times a second.
 #[divan::bench(threads = [1, 2])]
-fn seen_before_while_keys_rotate(bencher: Bencher<'_, '_>) {
+fn cached_while_keys_rotate(bencher: Bencher<'_, '_>) {
     let fake = FakeUserPool::new();
     let verifier = Verifier::builder()
         .pool(fake.user_pool())
         .unknown_key_cooldown(Duration::from_millis(100))
         .build()
-        .expect("settings in range");
+        .expect("the settings are in range");
     let token = fake.access_token("alice").sign();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("the runtime starts");
             while !done.load(Ordering::Relaxed) {
                 fake.rotate();
                 let _ = runtime.block_on(verifier.verify(&fake.access_token("bob").sign()));
@@ -143,7 +147,7 @@ fn seen_before_while_keys_rotate(bencher: Bencher<'_, '_>) {
         });
         bencher.counter(ItemsCount::new(1000_usize)).bench(|| {
             for _ in 0..1000 {
-                black_box(verifier.check(black_box(&token)).expect("an honest token"));
+                black_box(verifier.check(black_box(&token)).expect("the token is valid"));
             }
         });
         done.store(true, Ordering::Relaxed);
@@ -151,9 +155,9 @@ fn seen_before_while_keys_rotate(bencher: Bencher<'_, '_>) {
 }
 
 #[derive(Clone)]
-struct Nothing;
+struct EmptyService;
 
-impl Service<Request<()>> for Nothing {
+impl Service<Request<()>> for EmptyService {
     type Response = Response<Vec<u8>>;
     type Error = Infallible;
     type Future = Ready<Result<Self::Response, Infallible>>;
@@ -168,40 +172,40 @@ impl Service<Request<()>> for Nothing {
     }
 }
 
-/// The layer by itself around a service that does nothing.
-#[divan::bench(args = ["no layer", "no token", "seen before"])]
-fn layer(bencher: Bencher<'_, '_>, what: &str) {
+/// The layer around a service that returns an empty response.
+#[divan::bench(args = ["no layer", "no token", "cached token"])]
+fn layer(bencher: Bencher<'_, '_>, case: &str) {
     let request = || {
         let request = Request::builder();
         let request =
-            if what == "no token" { request } else { request.header("authorization", format!("Bearer {}", *TOKEN)) };
-        request.body(()).expect("a request")
+            if case == "no token" { request } else { request.header("authorization", format!("Bearer {}", *TOKEN)) };
+        request.body(()).expect("the request is valid")
     };
-    let mut plain = Nothing;
-    let mut layered = CognitoAuth::from(CACHED.clone()).layer(Nothing);
-    if what == "no layer" {
-        bencher.with_inputs(request).bench_local_values(|request| at_once(plain.call(request)));
+    let mut plain = EmptyService;
+    let mut layered = CognitoAuth::from(CACHED.clone()).layer(EmptyService);
+    if case == "no layer" {
+        bencher.with_inputs(request).bench_local_values(|request| poll_once(plain.call(request)));
     } else {
-        bencher.with_inputs(request).bench_local_values(|request| at_once(layered.call(request)));
+        bencher.with_inputs(request).bench_local_values(|request| poll_once(layered.call(request)));
     }
 }
 
-/// A layer that does nothing, to compare with.
+/// A layer that does nothing, as a baseline.
 #[derive(Clone)]
-struct Idle;
+struct NoOp;
 
 #[derive(Clone)]
-struct IdleService<S>(S);
+struct NoOpService<S>(S);
 
-impl<S> Layer<S> for Idle {
-    type Service = IdleService<S>;
+impl<S> Layer<S> for NoOp {
+    type Service = NoOpService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        IdleService(inner)
+        NoOpService(inner)
     }
 }
 
-impl<S: Service<R>, R> Service<R> for IdleService<S> {
+impl<S: Service<R>, R> Service<R> for NoOpService<S> {
     type Response = S::Response;
     type Error = S::Error;
     type Future = S::Future;
@@ -215,30 +219,33 @@ impl<S: Service<R>, R> Service<R> for IdleService<S> {
     }
 }
 
-/// A request through a whole router.
-#[divan::bench(args = ["plain", "a layer that does nothing", "seen before", "seen before, claims", "cold, claims"])]
-fn router(bencher: Bencher<'_, '_>, what: &str) {
-    let anybody = Router::new().route("/", get(async || "ok"));
-    let someone = Router::new().route("/", get(async |_: CognitoClaims| "ok"));
-    let mut app = match what {
-        "plain" => anybody,
-        "a layer that does nothing" => anybody.layer(Idle),
-        "seen before" => anybody.layer(CognitoAuth::from(CACHED.clone())),
-        "seen before, claims" => someone.layer(CognitoAuth::from(CACHED.clone())),
-        _ => someone.layer(CognitoAuth::from(UNCACHED.clone())),
+/// A request through a router.
+#[divan::bench(args = ["no layer", "no-op layer", "cached token", "cached token, claims extracted", "cache disabled, claims extracted"])]
+fn router(bencher: Bencher<'_, '_>, case: &str) {
+    let public = Router::new().route("/", get(async || "ok"));
+    let protected = Router::new().route("/", get(async |_: CognitoClaims| "ok"));
+    let mut app = match case {
+        "no layer" => public,
+        "no-op layer" => public.layer(NoOp),
+        "cached token" => public.layer(CognitoAuth::from(CACHED.clone())),
+        "cached token, claims extracted" => protected.layer(CognitoAuth::from(CACHED.clone())),
+        _ => protected.layer(CognitoAuth::from(UNCACHED.clone())),
     };
     let request = || {
-        Request::builder().header("authorization", format!("Bearer {}", *TOKEN)).body(Body::empty()).expect("a request")
+        Request::builder()
+            .header("authorization", format!("Bearer {}", *TOKEN))
+            .body(Body::empty())
+            .expect("the request is valid")
     };
-    let response = at_once(app.call(request())).expect("never fails");
+    let response = poll_once(app.call(request())).expect("the error type is Infallible");
     assert_eq!(response.status(), 200);
-    bencher.with_inputs(request).bench_local_values(|request| at_once(app.call(request)));
+    bencher.with_inputs(request).bench_local_values(|request| poll_once(app.call(request)));
 }
 
-/// Nothing measured here waits for anything.
-fn at_once<F: Future>(future: F) -> F::Output {
+/// Returns the output of a future that is ready at its first poll.
+fn poll_once<F: Future>(future: F) -> F::Output {
     match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => unreachable!("everything is there"),
+        Poll::Pending => unreachable!("the keys are loaded"),
     }
 }

@@ -4,8 +4,9 @@
 //! $ cargo run --example cookie
 //! ```
 //!
-//! Then open <http://localhost:3000/>. The browser is redirected to the sign-in page, which accepts the token that the program prints.
-//! (With a real pool, managed login redirects the user to such a route, which exchanges the code for the token.) With `curl`:
+//! Then open <http://localhost:3000/>. The browser is redirected to the sign-in page, which accepts the token that the
+//! program prints. (With a real pool, managed login redirects the user to such a route, which exchanges the code for
+//! the token.) With `curl`:
 //!
 //! ```console
 //! $ curl -i http://localhost:3000/me                                    # 401, a problem document
@@ -15,9 +16,9 @@
 //! $ curl -i http://localhost:3000/orders -X POST -H "cookie: __Host-token=$TOKEN" -H 'origin: http://localhost:3000'
 //! ```
 //!
-//! The cookie is `Secure` on `http://localhost` too. Chromium stores it there (tested with version 156), because it treats this host like
-//! HTTPS. Safari does not, so it needs HTTPS for development as well. The example has no setting to omit `Secure`, because the prefix
-//! `__Host-` requires it and such a setting could reach production by mistake.
+//! The cookie is `Secure` on `http://localhost` too. Chromium stores it there (tested with version 156), because it
+//! treats this host like HTTPS. Safari does not, so it needs HTTPS for development as well. The example has no setting
+//! to omit `Secure`, because the prefix `__Host-` requires it and such a setting could reach production by mistake.
 #![forbid(unsafe_code)]
 
 use std::error::Error;
@@ -31,24 +32,25 @@ use axum::{
     routing::{get, post},
 };
 use axum_cognito::{
-    AuthRejection, CognitoAuth, CognitoClaims, ConfigError, RejectedRequest, TokenSource, UserPool,
-    testing::FakeUserPool,
+    AuthRejection, CognitoAuth, CognitoClaims, RejectedRequest, TokenSource, UserPool, testing::FakeUserPool,
 };
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-/// The cookie's name. With the prefix `__Host-`, browsers accept the cookie from this host only, so a subdomain cannot set it.
+/// The name of the cookie. With the prefix `__Host-`, browsers accept the cookie from this host only, so a subdomain
+/// cannot set it.
 const COOKIE: &str = "__Host-token";
-/// The largest cookie that browsers must store (RFC 6265 §6.1). They drop larger ones silently. Many groups make a token that large.
+/// The largest cookie that browsers must store (RFC 6265 §6.1). They drop larger cookies silently. A token with many
+/// groups can be that large.
 const LARGEST_COOKIE: usize = 4096;
 
 /// Builds the site. `origin` is its origin as browsers send it, such as `https://www.example.com`.
-fn app(pool: UserPool, origin: &'static str) -> Result<Router, ConfigError> {
+fn app(pool: UserPool, origin: &'static str) -> Router {
     let auth = CognitoAuth::new(pool).token_sources([TokenSource::cookie(COOKIE)]);
     let protected =
         auth.clone().deny_by_default().public("/sign-in").public("/sign-out").on_rejection(rejection_response);
-    Ok(Router::new()
+    Router::new()
         .route(
             "/",
             get(async || Html("<h1>Signed in</h1><form method=post action=/sign-out><button>Sign out</button></form>")),
@@ -60,15 +62,18 @@ fn app(pool: UserPool, origin: &'static str) -> Result<Router, ConfigError> {
         .with_state(auth)
         .layer(protected)
         .layer(from_fn_with_state(origin, same_origin))
-        // The next user of this browser must not see cached pages.
-        .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))))
+        // The layer marks responses to cookies as `private`, but the next user of this browser must not see cached
+        // pages.
+        .layer(SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
 }
 
-/// Rejects requests that change something unless they come from a page of this origin. Browsers send `Origin` with all such requests,
-/// and pages cannot change it. `SameSite` alone is not enough, because it treats subdomains as the same site. Do not combine this check
-/// with `Referrer-Policy: no-referrer`: the site's own forms then send the origin `null`, which is rejected. Use `same-origin` instead.
+/// Rejects requests that change something unless they come from a page of this origin. Browsers send `Origin` with all
+/// such requests, and pages cannot change it. `SameSite` alone is not enough, because it treats subdomains as the same
+/// site. Do not combine this check with `Referrer-Policy: no-referrer`, because the site's own forms then send the
+/// origin `null`, which is rejected. Use `same-origin` instead.
 ///
-/// **The check assumes that `GET` requests change nothing.** A WebSocket handshake is a `GET` request, so check its origin as well.
+/// **The check assumes that `GET` requests change nothing.** A WebSocket handshake is a `GET` request, so check its
+/// origin as well.
 async fn same_origin(State(own): State<&'static str>, request: Request, next: Next) -> Response {
     let changes = ![Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
     if changes && request.headers().get(header::ORIGIN).is_none_or(|origin| origin != own) {
@@ -103,8 +108,8 @@ struct SignIn {
     token: String,
 }
 
-/// Stores a valid token in the cookie until it expires. The redirect target is fixed, because a parameter for it could lead to another
-/// site (an open redirect).
+/// Stores a valid token in the cookie until it expires. The redirect target is fixed, because a parameter for it could
+/// lead to another site (an open redirect).
 async fn sign_in(State(auth): State<CognitoAuth>, Form(form): Form<SignIn>) -> Result<Response, AuthRejection> {
     let claims = auth.verifier().verify(&form.token).await?;
     let seconds = claims.expires_in().as_secs();
@@ -115,13 +120,14 @@ async fn sign_in(State(auth): State<CognitoAuth>, Form(form): Form<SignIn>) -> R
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response())
 }
 
-/// Deletes the cookie. Copies of the token stay valid until they expire. The example `elsewhere/revocation` ends them earlier.
+/// Deletes the cookie. Copies of the token stay valid until they expire. The example `elsewhere/revocation` ends them
+/// earlier.
 async fn sign_out() -> impl IntoResponse {
     ([(header::SET_COOKIE, set_cookie("", 0))], Redirect::to("/sign-in"))
 }
 
-/// Formats the cookie. With `SameSite=Lax`, users who follow a link from another site are still signed in. [`same_origin`] protects
-/// requests that change something.
+/// Formats the cookie. With `SameSite=Lax`, users who follow a link from another site are still signed in.
+/// [`same_origin`] protects requests that change something.
 fn set_cookie(token: &str, seconds: u64) -> String {
     format!("{COOKIE}={token}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax")
 }
@@ -131,7 +137,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let pool = FakeUserPool::new(); // in production: UserPool::from_env()?
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
     println!("http://localhost:3000/\nTOKEN={}", pool.access_token("alice").sign());
-    Ok(axum::serve(listener, app(pool.user_pool(), "http://localhost:3000")?).await?)
+    Ok(axum::serve(listener, app(pool.user_pool(), "http://localhost:3000")).await?)
 }
 
 #[cfg(test)]
@@ -153,7 +159,7 @@ mod tests {
             let pool = FakeUserPool::new();
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let url = format!("http://{}", listener.local_addr().unwrap());
-            let app = app(pool.user_pool(), ORIGIN).unwrap();
+            let app = app(pool.user_pool(), ORIGIN);
             tokio::spawn(async { axum::serve(listener, app).await });
             let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
             Self { url, pool, http }

@@ -4,12 +4,12 @@
 //! $ cargo run --example explain -- --demo                                     # sample tokens, no set-up
 //!
 //! $ export AWS_COGNITO_USER_POOL_ID=us-east-1_AbC123xyz AWS_COGNITO_USER_POOL_CLIENT_ID=1example23456789
-//! $ cargo run --example explain < token.txt                                   # keeps the token out of the shell's history
+//! $ cargo run --example explain < token.txt                                   # not in the shell history
 //! $ cargo run --example explain -- --json "$TOKEN" | jq .kind
 //! ```
 //!
-//! The exit status is 0 if the token is accepted, 1 if it is rejected, and 2 if it was not checked because of an invalid argument, an
-//! invalid pool in the environment or an empty input.
+//! The exit status is 0 if the token is accepted, 1 if it is rejected, and 2 if it was not checked because of an
+//! invalid argument, an invalid pool in the environment or an empty input.
 
 #![forbid(unsafe_code)]
 
@@ -31,9 +31,11 @@ const USAGE: &str = "\
 usage: explain [--json] [TOKEN | -]
        explain [--json] --demo
 
-Explains why an Amazon Cognito token is rejected, or that it is accepted. Without a token, or with `-`, the token is read from standard
-input. The pool comes from the environment: AWS_COGNITO_USER_POOL_ID, AWS_COGNITO_USER_POOL_CLIENT_ID, and optionally
-AWS_COGNITO_TOKEN_USE, AWS_COGNITO_REGION, AWS_COGNITO_ISSUER and AWS_COGNITO_JWKS_PATH.
+Explains why an Amazon Cognito token is accepted or rejected. Without TOKEN, or
+with `-`, the token is read from standard input. The pool comes from the
+environment: AWS_COGNITO_USER_POOL_ID, AWS_COGNITO_USER_POOL_CLIENT_ID, and
+optionally AWS_COGNITO_TOKEN_USE, AWS_COGNITO_REGION, AWS_COGNITO_ISSUER and
+AWS_COGNITO_JWKS_PATH.
 
   --json   print JSON
   --demo   explain sample tokens of a pool in this process
@@ -41,21 +43,21 @@ AWS_COGNITO_TOKEN_USE, AWS_COGNITO_REGION, AWS_COGNITO_ISSUER and AWS_COGNITO_JW
 
 const ACCEPTED: u8 = 0;
 const REJECTED: u8 = 1;
-const TROUBLE: u8 = 2;
+const NOT_CHECKED: u8 = 2;
 
-/// The most that is read from standard input. No token is longer.
+/// The maximum number of bytes that are read from standard input. No token is longer.
 const INPUT_MAX: u64 = 1024 * 1024;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let stdout = io::stdout();
-    let colour = stdout.is_terminal() && env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+    let color = stdout.is_terminal() && env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
     let arguments = env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
-    let status = run(arguments, io::stdin(), UserPool::from_env, colour, &mut stdout.lock()).await;
+    let status = run(arguments, io::stdin(), UserPool::from_env, color, &mut stdout.lock()).await;
     ExitCode::from(status.unwrap_or_else(|error| {
         // Nothing can report a failed write to standard error.
         let _ = writeln!(io::stderr(), "explain: {error}");
-        TROUBLE
+        NOT_CHECKED
     }))
 }
 
@@ -89,12 +91,12 @@ async fn run(
     arguments: impl Iterator<Item = String>,
     input: impl Read,
     pool: impl FnOnce() -> Result<UserPool, ConfigError>,
-    colour: bool,
+    color: bool,
     out: &mut impl Write,
 ) -> Result<u8, Box<dyn Error>> {
     let Some(request) = Request::read(arguments) else { return Err(USAGE.into()) };
     if request.demo {
-        demo(request.json, colour, out).await?;
+        demo(request.json, color, out).await?;
         return Ok(ACCEPTED);
     }
     // The pool is checked before the token is read, so that a missing set-up is reported first.
@@ -104,7 +106,7 @@ async fn run(
         Some(token) => token.to_owned(),
     };
     let explanation = verifier.explain(&token).await;
-    show(&explanation, request.json, colour, out)?;
+    show(&explanation, request.json, color, out)?;
     Ok(if explanation.is_accepted() { ACCEPTED } else { REJECTED })
 }
 
@@ -119,62 +121,64 @@ fn read_line(input: impl Read) -> Result<String, Box<dyn Error>> {
 }
 
 /// Explains sample tokens of a pool in this process.
-async fn demo(json: bool, colour: bool, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
+async fn demo(json: bool, color: bool, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let (pool, other) = (FakeUserPool::new(), FakeUserPool::with_ids("eu-west-1_Staging7", "2fakeclient23456789"));
     let verifier = Verifier::new(pool.user_pool());
     let valid = pool.access_token("andrew").group("admins");
     let tokens = [
-        ("a good access token", valid.clone().sign()),
+        ("a valid access token", valid.clone().sign()),
         ("the same token an hour after it expired", valid.clone().expired().sign()),
         ("an ID token", pool.id_token("andrew").sign()),
         ("a token of another pool", other.access_token("andrew").sign()),
         ("a token of another app client", valid.clone().client_id("3mobile3456789").sign()),
-        ("a token that was edited", valid.expires_in(Duration::from_secs(86_400)).signed_with_wrong_key().sign()),
+        ("a token with a changed claim", valid.expires_in(Duration::from_secs(86_400)).signed_with_wrong_key().sign()),
         ("a token with `Bearer` in front", format!("Bearer {}", pool.access_token("andrew").sign())),
     ];
     for (what, token) in tokens {
         if !json {
-            writeln!(out, "{}", painted(colour, "1", &format!("# {what}")))?;
+            writeln!(out, "{}", painted(color, "1", &format!("# {what}")))?;
         }
-        show(&verifier.explain(&token).await, json, colour, out)?;
+        show(&verifier.explain(&token).await, json, color, out)?;
         writeln!(out)?;
     }
     Ok(())
 }
 
-fn show(explanation: &Explanation, json: bool, colour: bool, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
+fn show(explanation: &Explanation, json: bool, color: bool, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     if json {
         serde_json::to_writer_pretty(&mut *out, explanation)?;
         writeln!(out)?;
         return Ok(());
     }
     let text = explanation.to_string();
-    for line in text.lines() {
-        writeln!(out, "{}", in_colour(colour, line))?;
+    // The text begins with the decision and a colon.
+    let (decision, rest) = text.split_once(':').unwrap_or((&text, ""));
+    let code = if explanation.is_accepted() { "32;1" } else { "31;1" };
+    write!(out, "{}:", painted(color, code, decision))?;
+    for line in rest.lines() {
+        writeln!(out, "{}", step_in_color(color, line))?;
     }
     Ok(())
 }
 
-/// Colours the first word of a line if it is an outcome.
-fn in_colour(colour: bool, line: &str) -> String {
+/// Colors the first word of a line if it is the outcome of a step.
+fn step_in_color(color: bool, line: &str) -> String {
     let outcomes = [
         (StepOutcome::Passed.as_str(), "32"),
         (StepOutcome::Failed.as_str(), "31;1"),
         (StepOutcome::NotReached.as_str(), "2"),
-        ("accepted", "32;1"),
-        ("refused", "31;1"),
     ];
     let word = line.trim_start();
     let indent = &line[..line.len() - word.len()];
-    // Lines with a deeper indent are free text and may begin with any word.
-    match outcomes.into_iter().find(|(outcome, _)| indent.len() <= 2 && word.starts_with(outcome)) {
-        Some((outcome, code)) => format!("{indent}{}{}", painted(colour, code, outcome), &word[outcome.len()..]),
+    // Lines with another indent are free text and may begin with any word.
+    match outcomes.into_iter().find(|(outcome, _)| indent.len() == 2 && word.starts_with(outcome)) {
+        Some((outcome, code)) => format!("{indent}{}{}", painted(color, code, outcome), &word[outcome.len()..]),
         None => line.to_owned(),
     }
 }
 
-fn painted(colour: bool, code: &str, text: &str) -> String {
-    if colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+fn painted(color: bool, code: &str, text: &str) -> String {
+    if color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
 }
 
 #[cfg(test)]
@@ -186,11 +190,11 @@ mod tests {
         pool: &FakeUserPool,
         arguments: &[&str],
         input: &str,
-        colour: bool,
+        color: bool,
     ) -> Result<(u8, String), String> {
         let mut out = Vec::new();
         let arguments = arguments.iter().map(|argument| (*argument).to_owned());
-        let status = run(arguments, input.as_bytes(), || Ok(pool.user_pool()), colour, &mut out).await;
+        let status = run(arguments, input.as_bytes(), || Ok(pool.user_pool()), color, &mut out).await;
         status.map(|status| (status, String::from_utf8(out).unwrap())).map_err(|error| error.to_string())
     }
 
@@ -229,15 +233,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn output_is_coloured_or_json() {
+    async fn output_is_colored_or_json() {
         let pool = FakeUserPool::new();
         let id = pool.id_token("a").sign();
         let (_, plain) = program(&pool, &[&id], "", false).await.unwrap();
-        let (_, coloured) = program(&pool, &[&id], "", true).await.unwrap();
-        assert!(coloured.contains("\u{1b}[31;1mfailed\u{1b}[0m") && coloured.contains("\u{1b}[32mpassed\u{1b}[0m"));
+        let (_, colored) = program(&pool, &[&id], "", true).await.unwrap();
+        assert!(colored.contains("\u{1b}[31;1mfailed\u{1b}[0m") && colored.contains("\u{1b}[32mpassed\u{1b}[0m"));
         let stripped = ["32", "31;1", "2", "32;1", "0"]
             .iter()
-            .fold(coloured, |text, code| text.replace(&format!("\u{1b}[{code}m"), ""));
+            .fold(colored, |text, code| text.replace(&format!("\u{1b}[{code}m"), ""));
         assert_eq!(stripped, plain);
 
         let (_, json) = program(&pool, &["--json", &id], "", true).await.unwrap();
@@ -252,6 +256,6 @@ mod tests {
         let status = run(["--demo".to_owned()].into_iter(), io::empty(), nothing, false, &mut out).await.unwrap();
         let shown = String::from_utf8(out).unwrap();
         assert_eq!(status, ACCEPTED);
-        assert_eq!((shown.matches("\naccepted: ").count(), shown.matches("\nrefused: ").count()), (1, 6), "{shown}");
+        assert_eq!((shown.matches("\naccepted: ").count(), shown.matches("\n  failed ").count()), (1, 6), "{shown}");
     }
 }

@@ -4,7 +4,8 @@
 //! $ cargo run --example hyper
 //! ```
 //!
-//! It prints tokens of a fake user pool and `curl` commands. The layers of this crate support every request body and every response body.
+//! It prints tokens of a fake user pool and `curl` commands. The layers of this crate support every request body and
+//! every response body.
 //!
 //! | route | allowed for |
 //! |---|---|
@@ -17,7 +18,7 @@
 
 use std::{convert::Infallible, error::Error, time::Duration};
 
-use axum_cognito::{CognitoAuth, CognitoClaims, ConfigError, Require, UserPool, testing::FakeUserPool};
+use axum_cognito::{CognitoAuth, CognitoClaims, Require, UserPool, testing::FakeUserPool};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
@@ -32,8 +33,9 @@ use tower::{Layer, Service, ServiceExt, service_fn, util::BoxCloneSyncService};
 type HttpResponse = Response<UnsyncBoxBody<Bytes, Infallible>>;
 type App = BoxCloneSyncService<Request<Incoming>, HttpResponse, Infallible>;
 
-/// Builds the application. Routes need a token unless they are public, so a route added to [`routes`] is protected by default.
-fn app(pool: UserPool) -> Result<App, ConfigError> {
+/// Builds the application. Routes need a token unless they are public, so a route added to [`routes`] is protected by
+/// default.
+fn app(pool: UserPool) -> App {
     let auth = CognitoAuth::new(pool).deny_by_default().public("/healthz");
     // Layers that reject requests wrap the response body, so both kinds of body are boxed into one type.
     let boxed = |response: Response<_>| response.map(BodyExt::boxed_unsync);
@@ -41,7 +43,7 @@ fn app(pool: UserPool) -> Result<App, ConfigError> {
     let admin = Require::group("admins").layer(service_fn(admin)).map_response(boxed);
     let routes = service_fn(move |request| routes(request, admin.clone()));
     let boxed = |response: Response<_>| response.map(BodyExt::boxed_unsync);
-    Ok(BoxCloneSyncService::new(auth.layer(routes).map_response(boxed)))
+    BoxCloneSyncService::new(auth.layer(routes).map_response(boxed))
 }
 
 /// Selects the handler by method and path.
@@ -53,7 +55,7 @@ async fn routes(
         (&Method::GET, "/healthz") => text(StatusCode::OK, "ok\n"),
         (&Method::GET, "/me") => me(&request),
         (&Method::GET, "/admin") => return admin.oneshot(request).await,
-        _ => text(StatusCode::NOT_FOUND, "nothing here\n"),
+        _ => text(StatusCode::NOT_FOUND, "not found\n"),
     })
 }
 
@@ -108,7 +110,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("curl -i http://{address}/me -H 'authorization: Bearer {}'", pool.access_token("alice").sign());
     let admin = pool.access_token("alice").group("admins").sign();
     println!("curl -i http://{address}/admin -H 'authorization: Bearer {admin}'");
-    serve(listener, app(pool.user_pool())?).await;
+    serve(listener, app(pool.user_pool())).await;
     Ok(())
 }
 
@@ -121,7 +123,7 @@ mod tests {
         let pool = FakeUserPool::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(serve(listener, app(pool.user_pool()).unwrap()));
+        tokio::spawn(serve(listener, app(pool.user_pool())));
         let http = reqwest::Client::new();
 
         let alice = pool.access_token("alice").sign();
@@ -137,7 +139,7 @@ mod tests {
             ("/admin", Some(&forged), 401, ""),
             ("/admin", Some(&admin), 200, "for admins\n"),
             ("/none", None, 401, ""),
-            ("/none", Some(&alice), 404, "nothing here\n"),
+            ("/none", Some(&alice), 404, "not found\n"),
         ] {
             let request = http.get(format!("http://{address}{path}"));
             let request = token.into_iter().fold(request, reqwest::RequestBuilder::bearer_auth);

@@ -1,8 +1,9 @@
-//! Which `aud` an access token may have.
+//! [`AudienceRule`]: the accepted `aud` of access tokens.
 //!
-//! Cognito's access tokens usually have none. A token has one if the client asked for a resource at sign-in (RFC 8707, which Cognito
-//! calls resource binding). Such a token must not be accepted by another resource (RFC 7519 §4.1.3). A trigger can also set `aud`
-//! to the client id. ID tokens are not affected: their `aud` is the client id, and the client check covers it.
+//! Cognito's access tokens usually have no `aud`. A token has one if the client requested a resource at sign-in (RFC
+//! 8707, resource binding in Cognito's terms). Other resources must not accept such a token (RFC 7519 §4.1.3). A
+//! trigger can also set `aud` to the client id. ID tokens are not affected, because their `aud` is the client id, which
+//! the client check covers.
 
 use std::sync::Arc;
 
@@ -14,19 +15,19 @@ pub(crate) enum AudienceRule {
     /// `aud` is absent or equals the token's `client_id`.
     #[default]
     Unbound,
-    /// As `Unbound`, or listed.
+    /// `aud` is absent, equals the token's `client_id`, or is listed.
     Allowed(Audiences),
     /// `aud` is listed.
     Required(Audiences),
-    /// Any `aud`, or none.
+    /// `aud` is not checked.
     Any,
 }
 
-/// The configured audiences, of which there is at least one.
+/// The configured audiences. There is always at least one.
 #[derive(Clone, Debug)]
 pub(crate) struct Audiences {
     names: Vec<String>,
-    /// The names as text for errors.
+    /// The names as one text, for errors.
     listed: Arc<str>,
 }
 
@@ -60,17 +61,17 @@ impl AudienceRule {
         Ok(Audiences { listed: names.join(", ").into(), names })
     }
 
-    /// Returns whether every accepted access token names a configured audience, and this is one of them.
+    /// Returns `true` if access tokens must name a configured audience and this is one of them.
     pub(crate) fn requires(&self, audience: &str) -> bool {
         matches!(self, Self::Required(audiences) if audiences.contains(audience))
     }
 
     /// Checks an access token's `aud`.
     pub(crate) fn check(&self, aud: Option<&str>, client_id: Option<&str>) -> Result<(), VerifyError> {
-        let is_own = |aud: &str| client_id == Some(aud);
+        let is_client_id = |aud: &str| client_id == Some(aud);
         match (self, aud) {
             (Self::Any, _) | (Self::Unbound | Self::Allowed(_), None) => Ok(()),
-            (Self::Unbound | Self::Allowed(_), Some(aud)) if is_own(aud) => Ok(()),
+            (Self::Unbound | Self::Allowed(_), Some(aud)) if is_client_id(aud) => Ok(()),
             (Self::Allowed(audiences) | Self::Required(audiences), Some(aud)) if audiences.contains(aud) => Ok(()),
             (Self::Required(audiences), None) => {
                 Err(VerifyError::missing("aud").expected_value(Arc::clone(&audiences.listed)))
@@ -84,7 +85,7 @@ impl AudienceRule {
         }
     }
 
-    /// Returns what the rule expects, as text.
+    /// Returns the expected values as text.
     pub(crate) fn expected(&self) -> Arc<str> {
         match self {
             Self::Unbound => "no `aud`, or the client id".into(),

@@ -1,14 +1,16 @@
-//! Strict base64url (RFC 7515 §2): no padding, no other alphabet, no white space, and unused bits are zero, so that every value has exactly
-//! one spelling.
+//! Strict base64url (RFC 7515 §2).
+//!
+//! Padding, other alphabets, whitespace and nonzero unused bits are rejected, so every value has exactly one encoding.
 
 use base64::Engine;
 
-/// Decodes all of `encoded` to the front of `buffer`. [`None`] if it is not strict base64url or does not fit.
+/// Decodes `encoded` into the start of `buffer` and returns the length. Returns [`None`] if it is not strict base64url
+/// or does not fit.
 pub(crate) fn decode(encoded: &str, buffer: &mut [u8]) -> Option<usize> {
     engine::strict().decode_slice(encoded, buffer).ok()
 }
 
-/// Where the library has an engine for vector instructions, chosen at run time: a token is mostly base64url.
+/// The vectorized engine, which selects the instructions at run time. A token is mostly base64url.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod engine {
     use std::sync::LazyLock;
@@ -40,27 +42,27 @@ mod tests {
     }
 
     #[test]
-    fn each_value_has_one_spelling() {
+    fn each_value_has_one_encoding() {
         use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-        // Lengths on both sides of what vector engines take at a time.
+        // Lengths below and above the block size of vectorized engines.
         for length in (0..200).chain([1023, 1024, 3000]) {
             let value: Vec<u8> = (0..length).map(|n: u32| (n * 167 + 251).to_le_bytes()[0]).collect();
-            let spelling = URL_SAFE_NO_PAD.encode(&value);
-            assert_eq!(of(&spelling), Some(value.clone()));
+            let canonical = URL_SAFE_NO_PAD.encode(&value);
+            assert_eq!(of(&canonical), Some(value.clone()));
             for padding in ["=", "==", "\n", " ", "\0"] {
-                assert_eq!(of(&format!("{spelling}{padding}")), None, "{spelling}{padding}");
+                assert_eq!(of(&format!("{canonical}{padding}")), None, "{canonical}{padding}");
             }
             let standard = STANDARD_NO_PAD.encode(&value);
-            assert!(standard == spelling || of(&standard).is_none(), "{standard}");
-            // Unused bits: of the last letter of two, the low four; of three, the low two.
+            assert!(standard == canonical || of(&standard).is_none(), "{standard}");
+            // Two characters encode one byte and leave four bits unused. Three encode two bytes and leave two.
             let unused = match length % 3 {
                 1 => 4,
                 2 => 2,
                 _ => continue,
             };
             let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-            let mut other = spelling.into_bytes();
+            let mut other = canonical.into_bytes();
             let last = other.pop().and_then(|last| alphabet.iter().position(|letter| *letter == last)).unwrap();
             for bits in 1..1 << unused {
                 other.push(alphabet[last | bits]);
@@ -74,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused() {
+    fn value_longer_than_the_buffer_is_rejected() {
         assert_eq!(decode("AAAA", &mut [0; 2]), None);
         assert_eq!(decode("AAAA", &mut [0; 3]), Some(3));
     }

@@ -1,4 +1,4 @@
-//! The app clients whose tokens a pool accepts, and changes of that list at run time.
+//! The app clients whose tokens a pool accepts. The list can change at run time.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -45,6 +45,7 @@ impl Clients {
     }
 
     /// Returns the ids as text, for messages.
+    #[cfg(feature = "explain")]
     pub(crate) fn listed(&self) -> String {
         match self {
             Self::Any => "any client of the pool".to_owned(),
@@ -52,7 +53,7 @@ impl Clients {
         }
     }
 
-    /// Checks the client that a token names in this claim.
+    /// Checks the client in this claim of a token.
     pub(crate) fn check(&self, claim: &'static str, client: Option<&str>) -> Result<(), VerifyError> {
         let client = client.ok_or_else(|| VerifyError::missing(claim))?;
         match self {
@@ -69,57 +70,61 @@ impl Clients {
     }
 }
 
-/// The `ClientIdType` of Cognito's API: `[\w+]+`, 1 to 128 characters.
+/// Checks for 1 to 128 characters of `[\w+]+` (`ClientIdType` in Cognito's API).
 fn is_client_id(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'+')
 }
 
-/// The clients of a verifier's pool, which can change at any time.
+/// The client list of a pool, which can change at any time.
 ///
-/// Removing a client must also end the cached tokens of that client. So each list has a generation ([`Standing`]), and every verified token
-/// keeps the generation it was verified with. A removal supersedes the generation. A cached token then needs one flag to be checked,
-/// whatever the number of clients, and cached tokens of the other clients are verified again.
+/// When a client is removed, its cached tokens must stop working. So each list has a [`Generation`], and every verified
+/// token keeps the generation that it was verified with. A removal supersedes the generation. A lookup in the token
+/// cache then checks one flag, independent of the number of clients. Cached tokens of the remaining clients are
+/// verified again once.
 ///
-/// The list and its generation are behind one pointer, so they are always read together. A verification that started before a removal can
-/// put its token into the cache after it. That token has the superseded generation, so the cache never returns it.
+/// The list and its generation are behind one pointer, so they are always read together. If a verification starts
+/// before a removal and caches its token after the removal, the token has the superseded generation, and the cache
+/// never returns it.
 pub(crate) struct ClientList {
     now: ArcSwap<ClientsNow>,
-    /// One change at a time.
+    /// Serializes changes.
     change: Mutex<()>,
 }
 
-/// The clients at one point in time.
+/// The client list at one point in time.
 pub(crate) struct ClientsNow {
     pub(crate) list: Clients,
-    pub(crate) standing: Standing,
+    pub(crate) generation: Generation,
 }
 
 /// The generation of a client list. It is superseded when a client is removed.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Standing {
-    over: Arc<AtomicBool>,
+pub(crate) struct Generation {
+    superseded: Arc<AtomicBool>,
 }
 
-impl Standing {
-    pub(crate) fn is_over(&self) -> bool {
-        self.over.load(Ordering::Acquire)
+impl Generation {
+    pub(crate) fn is_superseded(&self) -> bool {
+        self.superseded.load(Ordering::Acquire)
     }
 
-    fn end(&self) {
-        self.over.store(true, Ordering::Release);
+    fn supersede(&self) {
+        self.superseded.store(true, Ordering::Release);
     }
 }
 
 impl ClientList {
     pub(crate) fn new(list: Clients) -> Self {
-        Self { now: ArcSwap::from_pointee(ClientsNow { list, standing: Standing::default() }), change: Mutex::new(()) }
+        let now = ClientsNow { list, generation: Generation::default() };
+        Self { now: ArcSwap::from_pointee(now), change: Mutex::new(()) }
     }
 
     pub(crate) fn now(&self) -> Guard<Arc<ClientsNow>> {
         self.now.load()
     }
 
-    /// Adds a client. Returns whether it was newly added, or [`None`] if any client is accepted. Cached tokens stay cached.
+    /// Adds a client. Returns `true` if it was newly added, or [`None`] if any client is accepted. Cached tokens stay
+    /// valid.
     pub(crate) fn add(&self, id: &str) -> Result<Option<bool>, ConfigError> {
         if !is_client_id(id) {
             return Err(ConfigError::InvalidClientId { value: id.to_owned() });
@@ -130,23 +135,24 @@ impl ClientList {
         let is_new = ids.iter().all(|each| **each != *id);
         if is_new {
             let list = Clients::of(ids.iter().cloned().chain([id.into()]));
-            self.now.store(Arc::new(ClientsNow { list, standing: now.standing.clone() }));
+            self.now.store(Arc::new(ClientsNow { list, generation: now.generation.clone() }));
         }
         Ok(Some(is_new))
     }
 
-    /// Removes a client. Returns how many remain, or [`None`] if it was not in the list.
+    /// Removes a client. Returns the number of remaining clients, or [`None`] if the client was not in the list.
     pub(crate) fn remove(&self, id: &str) -> Option<usize> {
         let _one_at_a_time = self.change.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.now();
         let ids = now.list.ids()?;
-        let left: Vec<_> = ids.iter().filter(|each| ***each != *id).cloned().collect();
-        let count = left.len();
+        let remaining: Vec<_> = ids.iter().filter(|each| ***each != *id).cloned().collect();
+        let count = remaining.len();
         if count == ids.len() {
             return None;
         }
-        self.now.store(Arc::new(ClientsNow { list: Clients::of(left.into_iter()), standing: Standing::default() }));
-        now.standing.end();
+        let list = Clients::of(remaining.into_iter());
+        self.now.store(Arc::new(ClientsNow { list, generation: Generation::default() }));
+        now.generation.supersede();
         Some(count)
     }
 }
@@ -157,20 +163,20 @@ mod tests {
     use crate::pool::UserPool;
 
     #[test]
-    fn only_a_removal_ends_a_list() {
+    fn removal_supersedes_the_generation_and_addition_does_not() {
         let clients = ClientList::new(UserPool::new("us-east-1_AbC123xyz", ["a", "b"]).unwrap().clients);
-        let first = clients.now().standing.clone();
+        let first = clients.now().generation.clone();
         assert_eq!(
             (clients.add("c").unwrap(), clients.add("c").unwrap(), clients.remove("d")),
             (Some(true), Some(false), None)
         );
-        assert!(!first.is_over() && !clients.now().standing.is_over());
-        let longer = clients.now().standing.clone();
+        assert!(!first.is_superseded() && !clients.now().generation.is_superseded());
+        let longer = clients.now().generation.clone();
         assert_eq!(clients.remove("a"), Some(2));
-        assert!(first.is_over() && longer.is_over() && !clients.now().standing.is_over());
+        assert!(first.is_superseded() && longer.is_superseded() && !clients.now().generation.is_superseded());
 
         let any = ClientList::new(UserPool::dangerous_any_client("us-east-1_AbC123xyz").unwrap().clients);
         assert_eq!((any.add("a").unwrap(), any.remove("a")), (None, None));
-        assert!(!any.now().standing.is_over());
+        assert!(!any.now().generation.is_superseded());
     }
 }

@@ -1,20 +1,20 @@
-//! Where the time comes from.
+//! [`Clock`]: the source of wall-clock time.
 //!
-//! Nothing in this crate asks the operating system for the time of day except [`SystemClock`].
-//! Every decision that depends on the time takes it as an argument, so a test can say what time it is.
+//! Only [`SystemClock`] reads the operating system's wall-clock time. All other code takes the time as an argument, so
+//! tests can set it.
 
 use std::time::SystemTime;
 
-/// Tells the verifier the time of day, against which `exp` and `nbf` are checked.
+/// The wall-clock time that `exp`, `nbf` and `iat` are compared with.
 ///
-/// The default is [`SystemClock`]. Tests use `testing::ManualClock`. An application whose host clock is
-/// known to be wrong can bring its own source of time.
+/// The default is [`SystemClock`]. Tests use `testing::ManualClock`. An application whose host clock is known to be
+/// wrong can implement this trait and set it with [`VerifierBuilder::clock`](crate::VerifierBuilder::clock).
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
 /// use axum_cognito::{Clock, SystemClock};
 ///
-/// /// A host whose clock runs two minutes fast.
+/// /// A host whose clock is two minutes fast.
 /// struct Corrected;
 ///
 /// impl Clock for Corrected {
@@ -25,16 +25,16 @@ use std::time::SystemTime;
 /// assert!(Corrected.now() < SystemClock.now());
 /// ```
 pub trait Clock: Send + Sync + 'static {
-    /// The present time. Called once for every token that is checked.
+    /// Returns the present time. It is called at least once for every token, so it must be fast and must not block.
     fn now(&self) -> SystemTime;
 }
 
-/// The clock of the operating system; the default.
+/// The operating system's clock. This is the default.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[allow(clippy::disallowed_methods)] // the one place where the time of day is read
+    #[allow(clippy::disallowed_methods)] // the only place that reads the wall-clock time
     fn now(&self) -> SystemTime {
         SystemTime::now()
     }

@@ -6,10 +6,20 @@ use reqwest::Url;
 
 use crate::{error::ConfigError, pool_id::UserPoolId, region::Region};
 
-/// The two forms of issuer that an AWS user pool can put into `iss`.
+/// The form of an AWS user pool's issuer.
 ///
-/// A pool can switch between the forms (`IssuerConfiguration`), and tokens from before the switch stay valid for up to a day. So both
-/// forms are accepted unless [`UserPool::issuer_form`](crate::UserPool::issuer_form) restricts them. Both share one key set.
+/// A pool can switch between the forms (`IssuerConfiguration` in Cognito's API), and tokens from before the switch stay
+/// valid for up to a day. So both forms are accepted, unless [`UserPool::issuer_form`](crate::UserPool::issuer_form)
+/// restricts them. Both forms share one key set.
+///
+/// ```
+/// use axum_cognito::{UserPool, pool::IssuerForm};
+///
+/// let pool = UserPool::new("us-east-1_AbC123xyz", "1example23456789")?.issuer_form(IssuerForm::Updated)?;
+/// let issuers: Vec<_> = pool.issuers().collect();
+/// assert_eq!(issuers, ["https://issuer-cognito-idp.us-east-1.amazonaws.com/us-east-1_AbC123xyz"]);
+/// # Ok::<(), axum_cognito::ConfigError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum IssuerForm {
@@ -19,7 +29,7 @@ pub enum IssuerForm {
     Updated,
 }
 
-/// The issuers that one pool accepts.
+/// The accepted issuers of one pool.
 #[derive(Clone)]
 pub(crate) struct Issuers {
     base: Base,
@@ -72,16 +82,16 @@ impl Issuers {
         self.additional.push(issuer);
     }
 
-    /// Returns every accepted issuer once. The first is the pool's own.
+    /// Returns each accepted issuer once, the pool's primary issuer first.
     pub(crate) fn all(&self, id: &UserPoolId) -> Vec<Cow<'_, str>> {
         let mut all: Vec<Cow<'_, str>> = match &self.base {
             Base::Custom(issuer) => vec![issuer.into()],
             Base::Aws { region, form, replicas } => {
                 let forms = [IssuerForm::Original, IssuerForm::Updated];
-                let own = forms.into_iter().filter(|each| form.is_none_or(|only| only == *each));
-                let own = own.map(|form| aws_issuer(id, region, form));
+                let primary = forms.into_iter().filter(|each| form.is_none_or(|only| only == *each));
+                let primary = primary.map(|form| aws_issuer(id, region, form));
                 let replicas = replicas.iter().map(|region| aws_issuer(id, region, IssuerForm::Original));
-                own.chain(replicas).map(Cow::Owned).collect()
+                primary.chain(replicas).map(Cow::Owned).collect()
             }
         };
         all.extend(self.additional.iter().map(|issuer| Cow::Borrowed(issuer.as_str())));

@@ -1,4 +1,6 @@
-//! Where a pool's settings came from, so that messages name each setting as its user wrote it.
+//! [`Origin`]: the source of a pool's settings.
+//!
+//! Messages use it to name a setting as a method or as an environment variable.
 
 pub(crate) const POOL_ID: &str = "AWS_COGNITO_USER_POOL_ID";
 pub(crate) const CLIENT_ID: &str = "AWS_COGNITO_USER_POOL_CLIENT_ID";
@@ -7,17 +9,18 @@ pub(crate) const ISSUER: &str = "AWS_COGNITO_ISSUER";
 pub(crate) const JWKS_PATH: &str = "AWS_COGNITO_JWKS_PATH";
 pub(crate) const TOKEN_USE: &str = "AWS_COGNITO_TOKEN_USE";
 
-/// Where a pool's settings came from.
+/// The source of a pool's settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// The application's code: settings are methods.
+    /// The application's code. Settings are methods.
     Code,
-    /// [`UserPool::from_env`](crate::UserPool::from_env): settings are environment variables.
+    /// The environment, see [`UserPool::from_env`](crate::UserPool::from_env). Settings are variables.
     Environment,
 }
 
 impl Origin {
-    /// Returns the text for a pool from code, or the one for a pool from the environment.
+    /// Returns the value for this origin.
+    #[cfg(feature = "explain")]
     pub(crate) fn choose<T>(self, code: T, environment: T) -> T {
         match self {
             Self::Code => code,

@@ -1,7 +1,7 @@
-//! The rules that a token must satisfy after its signature was verified.
+//! The checks of a token's claims, which follow the verification of its signature.
 //!
-//! [`Policy::admit`] is pure: it decides from the claims, the time and the leeway. All rules apply to every token, and each cites its
-//! source. Rules that a setting can weaken are in [`clients`](crate::clients) and [`audience`](crate::audience).
+//! [`Policy::admit`] is a pure function of the claims, the settings and the time. All checks apply to every token.
+//! Checks that a setting can weaken are in [`clients`](crate::clients) and [`audience`](crate::audience).
 
 use std::{
     sync::Arc,
@@ -17,14 +17,13 @@ use crate::{
     keys::Signed,
     pool_id::UserPoolId,
     step::VerificationStep,
-    time::unix_seconds,
     token_use::TokenUse,
 };
 
-/// The longest leeway.
-pub(crate) const LEEWAY_MAX: Duration = Duration::from_secs(300);
+pub(crate) use crate::claims::CLOCK_TOLERANCE;
+pub(crate) use crate::claims::LEEWAY_MAX;
 
-/// The conditions of one user pool, except its list of clients, which can change at run time.
+/// The settings of one user pool, except its client list, which can change at run time.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Policy {
     pub(crate) uses: TokenUses,
@@ -32,7 +31,7 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    /// Admits a signed token that satisfies every rule. This is the only way to a [`VerifiedToken`].
+    /// Checks the claims of a signed token. No other function creates a [`VerifiedToken`].
     pub(crate) fn admit(
         &self,
         signed: Signed,
@@ -46,7 +45,7 @@ impl Policy {
         if let Some(claim) = claims.wrong_type() {
             return Err(VerifyError::invalid(claim));
         }
-        check_times(claims, now, leeway)?;
+        claims.check_times(now, leeway)?;
         let token_use = self.uses.check(claims).map_err(|error| error.at(VerificationStep::TokenUse))?;
         let (claim, client) = client_of(claims, token_use);
         clients.list.check(claim, client).map_err(|error| error.at(VerificationStep::Client))?;
@@ -55,17 +54,18 @@ impl Policy {
             let checked = self.audience.check(claims.aud(), claims.client_id());
             checked.map_err(|error| error.at(VerificationStep::Audience))?;
         }
-        Ok(VerifiedToken::admitted(signed, token_use, pool, &clients.standing, clock))
+        Ok(VerifiedToken::admitted(signed, token_use, pool, &clients.generation, clock))
     }
 
-    /// Returns whether every token that passes was issued for this resource. That is so if access tokens must name it and ID tokens,
-    /// which cannot, are not accepted.
+    /// Returns `true` if every accepted token was issued for this resource. Access tokens must name it, and ID tokens,
+    /// which cannot, must not be accepted.
     pub(crate) fn requires_audience(&self, audience: &str) -> bool {
         !self.uses.id && self.audience.requires(audience)
     }
 }
 
-/// Returns the claim that names the app client, and its value. In an access token it is `client_id`, because `aud` is a resource there.
+/// Returns the claim that contains the app client, and its value. It is `client_id` in an access token, whose `aud` is
+/// a resource.
 fn client_of(claims: &ClaimSet, token_use: TokenUse) -> (&'static str, Option<&str>) {
     match token_use {
         TokenUse::Access => ("client_id", claims.client_id()),
@@ -73,46 +73,18 @@ fn client_of(claims: &ClaimSet, token_use: TokenUse) -> (&'static str, Option<&s
     }
 }
 
-/// Checks that a user's token has a `sub`. AWS documents it for users only ("Parse user pool tokens safely"), so machine tokens need none.
+/// Checks that a user's token has a `sub`. AWS documents the claim for users only ("Pre token generation Lambda
+/// trigger"), so a machine token may omit it.
 fn check_subject(claims: &ClaimSet, token_use: TokenUse) -> Result<(), VerifyError> {
-    let of_user = token_use == TokenUse::Id || claims.username().is_some();
+    let is_user = token_use == TokenUse::Id || claims.username().is_some();
     match claims.sub() {
-        None if of_user => Err(VerifyError::missing("sub")),
+        None if is_user => Err(VerifyError::missing("sub")),
         Some("") => Err(VerifyError::invalid("sub")),
         _ => Ok(()),
     }
 }
 
-/// Checks `exp`, `nbf` and `iat`. A token is expired "on or after" `exp` (RFC 7519 §4.1.4) and not valid before `nbf` (§4.1.5). `exp` is
-/// required, because Cognito always sends it. An `iat` in the future means that this host's clock is behind, so that no check of a time
-/// can be trusted.
-pub(crate) fn check_times(claims: &ClaimSet, now: SystemTime, leeway: Duration) -> Result<(), VerifyError> {
-    let exp = claims.exp().ok_or_else(|| VerifyError::missing("exp").at(VerificationStep::Expiry))?;
-    if now >= exp + leeway {
-        return Err(VerifyError::new(VerifyErrorKind::Expired, "the token has expired")
-            .of("exp")
-            .expected_value(format!("a time after {}", unix_seconds(now)))
-            .actual_value(&unix_seconds(exp).to_string())
-            .expired(exp, now));
-    }
-    let not_yet = |claim, latest: SystemTime, actual| {
-        VerifyError::new(VerifyErrorKind::NotYetValid, "the token is not valid yet")
-            .of(claim)
-            .expected_value(format!("{} or earlier", unix_seconds(latest)))
-            .actual_value(&unix_seconds(actual).to_string())
-    };
-    match (claims.nbf(), claims.iat()) {
-        (Some(nbf), _) if nbf > now + leeway => Err(not_yet("nbf", now + leeway, nbf)),
-        (_, Some(iat)) if iat > now + CLOCK_TOLERANCE => Err(not_yet("iat", now + CLOCK_TOLERANCE, iat)),
-        _ => Ok(()),
-    }
-}
-
-/// How far `iat` may be in the future. Fresh tokens must pass on a host whose clock is slightly behind, so this is the longest leeway,
-/// whatever leeway is set.
-pub(crate) const CLOCK_TOLERANCE: Duration = LEEWAY_MAX;
-
-/// The accepted token uses, of which there is always at least one.
+/// The accepted token kinds. There is always at least one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TokenUses {
     access: bool,
@@ -138,11 +110,11 @@ impl TokenUses {
         self.add(token_use);
     }
 
-    /// The accepted uses, one by one.
+    /// Returns the accepted kinds.
     pub(crate) fn iter(self) -> impl Iterator<Item = TokenUse> {
         [(self.access, TokenUse::Access), (self.id, TokenUse::Id)]
             .into_iter()
-            .filter_map(|(yes, token_use)| yes.then_some(token_use))
+            .filter_map(|(is_accepted, token_use)| is_accepted.then_some(token_use))
     }
 
     pub(crate) fn as_str(self) -> &'static str {

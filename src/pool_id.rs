@@ -8,9 +8,10 @@ use crate::{error::ConfigError, region::Region};
 
 /// The id of a user pool, such as `us-east-1_AbC123xyz`.
 ///
-/// An id has at most 55 characters: word characters and `-`, then `_`, then letters and digits (`UserPoolIdType` in Cognito's API).
-/// The part before the last `_` is the pool's Region. Emulators also use ids without a Region, such as `local_2hX9`. They parse, but
-/// [`UserPool::new`](crate::UserPool::new) rejects them, because only an AWS pool's issuer follows from its id.
+/// An id consists of word characters and `-`, then `_`, then letters and digits. It has at most 55 characters
+/// (`UserPoolIdType` in Cognito's API). The part before the last `_` is the pool's Region. Emulators also use ids
+/// without a Region, such as `local_2hX9`. Those ids are parsed too, but [`UserPool::new`](crate::UserPool::new)
+/// rejects them, because it derives the issuer from the Region.
 ///
 /// ```
 /// use axum_cognito::UserPoolId;

@@ -1,55 +1,68 @@
-//! The steps of a token's path by name, each a check that it must pass.
+//! [`VerificationStep`]: the checks that a token must pass, in order.
+
+// Without `explain`, the steps are recorded but not public.
+#![cfg_attr(not(feature = "explain"), allow(dead_code, unreachable_pub))]
 
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// A step of the path of a token: a check that it must pass. `Ord` is the order in which a token meets them; one that is refused has passed
-/// all that come before.
+/// A check that a token must pass.
 ///
-/// From [`Explanation::steps`](crate::explain::Explanation::steps). Several steps can end in the same
-/// [`VerifyErrorKind`](crate::VerifyErrorKind), which says what to answer; a step says where on the path that was.
+/// The steps run in the order of `Ord`, so a rejected token passed all steps before the failed one. Several steps can
+/// fail with the same [`VerifyErrorKind`](crate::VerifyErrorKind). The kind determines the response, and the step tells
+/// which check failed.
+///
+/// [`Explanation::steps`](crate::explain::Explanation::steps) returns the steps with their outcomes.
+///
+/// ```
+/// use axum_cognito::explain::VerificationStep;
+///
+/// assert!(VerificationStep::Signature < VerificationStep::TokenUse);
+/// assert_eq!(VerificationStep::TokenUse.as_str(), "token_use");
+/// assert_eq!(VerificationStep::TokenUse.to_string(), "token use");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum VerificationStep {
-    /// No longer than the verifier's bound.
+    /// The token is not longer than the verifier's limit.
     Length,
-    /// Three parts with two dots between them, none of the first two empty.
+    /// The token has three parts separated by dots, and the first two are not empty.
     Parts,
-    /// The header is strict base64url of a JSON object with unique members.
+    /// The header is a JSON object with unique members, in strict base64url.
     Header,
     /// The header's `alg` is RS256.
     Algorithm,
-    /// The header has no member that asks for something else: `crit`, `b64`, `zip`, `enc`.
+    /// The header has no unsupported member (`crit`, `b64`, `zip` or `enc`).
     HeaderMembers,
-    /// The header names a key with `kid`.
+    /// The header's `kid` is a string and not empty.
     KeyId,
-    /// The payload is strict base64url of a JSON object with unique members.
+    /// The payload is a JSON object with unique members, in strict base64url.
     Payload,
-    /// `iss` is one of the configured issuers, to the letter.
+    /// `iss` is exactly one of the configured issuers.
     Issuer,
-    /// The keys of that pool are there, and the one that the header names is among them.
+    /// The pool's keys are available, and one of them matches `kid`.
     Key,
-    /// The signature is that key's.
+    /// The signature was made with that key.
     Signature,
-    /// The claims that Cognito documents have the types that it documents.
+    /// The claims have the JSON types that Cognito documents.
     ClaimTypes,
-    /// `exp` is there and has not come yet.
+    /// `exp` exists and is in the future.
     Expiry,
-    /// `nbf` has come, if there is one, and `iat` is not far ahead.
+    /// `nbf` is not in the future, and `iat` is not more than five minutes in the future.
     NotBefore,
-    /// `token_use` is accepted by the pool's configuration.
+    /// The pool accepts the `token_use`.
     TokenUse,
-    /// The app client (`client_id` of access tokens, `aud` of ID tokens) is accepted.
+    /// The pool accepts the app client (`client_id` of access tokens, `aud` of ID tokens).
     Client,
     /// A user's token has a `sub`.
     Subject,
-    /// The `aud` of an access token is absent, or names its client or a configured audience.
+    /// The `aud` of an access token is absent, its client id, or a configured audience.
     Audience,
 }
 
 impl VerificationStep {
-    /// All steps in order.
+    /// All steps, in the order in which they run.
     pub const ALL: [Self; 17] = [
         Self::Length,
         Self::Parts,
@@ -70,23 +83,23 @@ impl VerificationStep {
         Self::Audience,
     ];
 
-    /// Its name in a few words, as in `token use`.
+    /// Returns the step in `snake_case`, as in JSON explanations.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Length => "length",
             Self::Parts => "parts",
             Self::Header => "header",
             Self::Algorithm => "algorithm",
-            Self::HeaderMembers => "header members",
-            Self::KeyId => "key id",
+            Self::HeaderMembers => "header_members",
+            Self::KeyId => "key_id",
             Self::Payload => "payload",
             Self::Issuer => "issuer",
             Self::Key => "key",
             Self::Signature => "signature",
-            Self::ClaimTypes => "claim types",
+            Self::ClaimTypes => "claim_types",
             Self::Expiry => "expiry",
-            Self::NotBefore => "not before",
-            Self::TokenUse => "token use",
+            Self::NotBefore => "not_before",
+            Self::TokenUse => "token_use",
             Self::Client => "client",
             Self::Subject => "subject",
             Self::Audience => "audience",
@@ -94,13 +107,14 @@ impl VerificationStep {
     }
 }
 
+/// Shows the step in words, such as `token use`.
 impl fmt::Display for VerificationStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+        f.pad(&self.as_str().replace('_', " "))
     }
 }
 
-/// As its name.
+/// Serializes as [`as_str`](VerificationStep::as_str).
 impl Serialize for VerificationStep {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.as_str().serialize(serializer)

@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_and_durations_are_readable() {
+    fn times_and_durations_are_formatted_for_people() {
         for (unix, text) in [
             (0, "1970-01-01 00:00:00 UTC"),
             (951_782_399, "2000-02-28 23:59:59 UTC"),
@@ -62,7 +62,7 @@ mod tests {
         ] {
             assert_eq!(utc(unix), text);
         }
-        assert_eq!(utc(u64::MAX), utc(253_402_300_799), "times have an upper bound");
+        assert_eq!(utc(u64::MAX), utc(253_402_300_799), "times are shown up to the year 9999");
         for (seconds, text) in [
             (0, "0 s"),
             (59, "59 s"),

@@ -1,4 +1,4 @@
-//! [`TokenUse`]: the two kinds of token that a user pool issues for APIs and applications.
+//! [`TokenUse`]: access token or ID token.
 
 use std::{fmt, str::FromStr};
 
@@ -6,7 +6,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::error::ConfigError;
 
-/// The kind of a token, as its `token_use` claim states it.
+/// The kind of a token, which is its `token_use` claim.
+///
+/// It is parsed, displayed and serialized as the text of the claim.
 ///
 /// ```
 /// use axum_cognito::TokenUse;
@@ -19,12 +21,13 @@ use crate::error::ConfigError;
 pub enum TokenUse {
     /// An access token, which tells an API what the client may do. Accepted by default.
     Access,
-    /// An ID token, which tells an application who signed in.
+    /// An ID token, which tells an application who signed in. Accepted only if allowed by
+    /// [`UserPool::allow_token_use`](crate::UserPool::allow_token_use).
     Id,
 }
 
 impl TokenUse {
-    /// Returns the value of the claim: `access` or `id`.
+    /// Returns `access` or `id`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Access => "access",

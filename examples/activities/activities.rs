@@ -35,7 +35,7 @@ pub(crate) struct Activity {
     replies: Vec<Reply>,
 }
 
-/// Who an activity is shown to.
+/// The users that an activity is shown to.
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Audience {

@@ -1,4 +1,4 @@
-//! Runs a user pool inside the process. The rest of the program uses it in the same way as Cognito.
+//! Runs a user pool in this process. The rest of the program uses it in the same way as Cognito.
 //!
 //! The library's test kit issues the tokens. It creates the signing keys at start, and they never leave the
 //! process. This module adds the HTTP endpoints that a sign-in needs:
@@ -28,7 +28,7 @@ use crate::settings::Accepts;
 
 /// The users of the embedded pool.
 pub(crate) const DEMO_USERS: [DemoUser; 2] = [
-    DemoUser { username: "andrew", password: "Lantern-42-harbour", groups: &["admins"] },
+    DemoUser { username: "andrew", password: "Lantern-42-harbor", groups: &["admins"] },
     DemoUser { username: "bayko", password: "Compass-17-meadow", groups: &[] },
 ];
 

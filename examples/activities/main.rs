@@ -4,8 +4,19 @@
 //! $ cargo run --example activities
 //! ```
 //!
-//! Then open <http://127.0.0.1:3000/>. No set-up is needed. Without a pool in the environment the program
-//! starts an embedded pool ([`embedded_pool`]) and prints its users. To use a real pool, set its variables:
+//! Then open <http://127.0.0.1:3000/>, sign in, and compare how each route responds to each token. The log
+//! contains the reason for each rejection. Without a browser, get a token as an AWS SDK does:
+//!
+//! ```console
+//! $ TOKEN=$(curl -s http://127.0.0.1:3000/ -H 'x-amz-target: AWSCognitoIdentityProviderService.InitiateAuth' -d '{
+//!     "AuthFlow": "USER_PASSWORD_AUTH", "ClientId": "1fakeclient23456789",
+//!     "AuthParameters": { "USERNAME": "andrew", "PASSWORD": "Lantern-42-harbor" }
+//!   }' | jq -r .AuthenticationResult.AccessToken)
+//! $ curl -i http://127.0.0.1:3000/api/me -H "authorization: Bearer $TOKEN"
+//! ```
+//!
+//! No set-up is needed. Without a pool in the environment, the program starts an embedded pool
+//! ([`embedded_pool`]) and prints its users. To use a real pool, set its variables:
 //!
 //! ```console
 //! $ AWS_COGNITO_USER_POOL_ID=us-east-1_AbC123xyz AWS_COGNITO_USER_POOL_CLIENT_ID=1example23456789 \
@@ -18,7 +29,7 @@
 //! | [`activities`] | the feed |
 //! | [`settings`] | the environment variables, parsed into types |
 //! | [`page`] | the web page in `page/`, and its security headers |
-//! | [`embedded_pool`] | a user pool inside the process, for demonstrations |
+//! | [`embedded_pool`] | a user pool in this process, for demonstrations |
 //! | `tests.rs` | tests that need neither a socket nor Cognito |
 
 #![forbid(unsafe_code)]
@@ -96,8 +107,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
 fn log_to_stderr() {
     let filter = env::var("RUST_LOG").unwrap_or_else(|_| "info,axum_cognito=debug".to_owned());
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse_lossy(filter);
-    let colours = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours).init();
+    let colors = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colors).init();
 }
 
 async fn listen(addr: &str) -> Result<TcpListener, CannotListen> {
@@ -107,8 +118,8 @@ async fn listen(addr: &str) -> Result<TcpListener, CannotListen> {
 /// Loads the keys while the server already accepts requests. `/readyz` returns 503 until the keys are
 /// loaded. If the first fetch fails, the library logs the error and retries.
 async fn load_keys(auth: CognitoAuth) {
-    if let Err(error) = auth.ready().await {
-        warn!(%error, "keys not loaded yet, requests with a token get 503 until they are");
+    if auth.ready().await.is_err() {
+        warn!("the keys are not loaded yet, requests with a token get 503 until they are");
     }
 }
 
@@ -173,7 +184,7 @@ struct CannotListen {
 impl fmt::Display for CannotListen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { addr, source } = self;
-        write!(f, "cannot listen on `{addr}`: {source}; choose another address with `ACTIVITIES_ADDR`")
+        write!(f, "cannot listen on `{addr}`, set `ACTIVITIES_ADDR` to another address: {source}")
     }
 }
 

@@ -1,7 +1,7 @@
 //! The settings, read from the environment once at start-up.
 //!
-//! [`UserPool::from_env`] reads and checks the `AWS_COGNITO_*` variables. This file reads the application's own
-//! variables, and those that only its sign-in page needs.
+//! [`UserPool::from_env`] reads and checks the `AWS_COGNITO_*` variables. This module reads the variables of the
+//! application and of its sign-in page.
 
 use std::{borrow::Cow, env, error::Error, fmt};
 
@@ -12,12 +12,15 @@ use tracing::warn;
 const ADDR: &str = "ACTIVITIES_ADDR";
 const POOL_ID: &str = "AWS_COGNITO_USER_POOL_ID";
 const CLIENT_ID: &str = "AWS_COGNITO_USER_POOL_CLIENT_ID";
+const REGION: &str = "AWS_COGNITO_REGION";
+const ISSUER: &str = "AWS_COGNITO_ISSUER";
+const JWKS_PATH: &str = "AWS_COGNITO_JWKS_PATH";
 const TOKEN_USE: &str = "AWS_COGNITO_TOKEN_USE";
 const ENDPOINT: &str = "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER";
 
 /// The settings in the environment.
 pub(crate) struct Settings {
-    /// Where to listen: a host and a port, as `TcpListener::bind` takes it.
+    /// The listen address, as host and port.
     pub(crate) addr: String,
     pub(crate) pool: Pool,
 }
@@ -29,12 +32,12 @@ pub(crate) enum Pool {
     /// The pool in the environment.
     Configured {
         pool: Box<UserPool>,
-        /// Where the page signs in; `None` when the pool has no Region to derive it from.
+        /// The sign-in endpoint of the page. `None` if it is not set and cannot be derived from the pool.
         endpoint: Option<Endpoint>,
     },
 }
 
-/// The token uses that are accepted, as `AWS_COGNITO_TOKEN_USE` says.
+/// The accepted token uses, from `AWS_COGNITO_TOKEN_USE`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Accepts {
     Access,
@@ -45,8 +48,8 @@ pub(crate) enum Accepts {
 impl Settings {
     /// Reads the environment.
     ///
-    /// A pool id that is set but empty is an error. A server that was meant to use a real pool must not start with
-    /// the demo users instead.
+    /// A pool ID that is set but empty is an error. Otherwise a server for a real pool could start with the demo users
+    /// by mistake.
     pub(crate) fn from_env() -> Result<Self, SettingsError> {
         let pool = if env::var_os(POOL_ID).is_some() { Pool::configured()? } else { Pool::embedded()? };
         Ok(Self { addr: variable(ADDR)?.unwrap_or_else(|| "127.0.0.1:3000".to_owned()), pool })
@@ -55,9 +58,9 @@ impl Settings {
 
 impl Pool {
     fn embedded() -> Result<Self, SettingsError> {
-        for name in [CLIENT_ID, ENDPOINT] {
+        for name in [CLIENT_ID, REGION, ISSUER, JWKS_PATH, ENDPOINT] {
             if env::var_os(name).is_some() {
-                warn!("`{name}` has no effect without `{POOL_ID}`: the embedded user pool is used");
+                warn!("`{name}` has no effect, because `{POOL_ID}` is not set and the embedded user pool is used");
             }
         }
         Ok(Self::Embedded(Accepts::from_env()?))
@@ -79,7 +82,7 @@ impl Accepts {
             .ok_or(SettingsError::TokenUse { value })
     }
 
-    /// Returns what a configured pool accepts.
+    /// Returns the token uses that a pool accepts.
     pub(crate) fn of(pool: &UserPool) -> Self {
         let accepts = |token_use| pool.token_uses().any(|each| each == token_use);
         match (accepts(TokenUse::Access), accepts(TokenUse::Id)) {
@@ -89,7 +92,7 @@ impl Accepts {
         }
     }
 
-    /// Returns the variable's value.
+    /// Returns the value of the variable.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Access => "access",
@@ -99,8 +102,8 @@ impl Accepts {
     }
 }
 
-/// Returns the endpoint in the environment, or else that of the pool's Region. For an emulator's pool without a
-/// Region it is the host of the issuer.
+/// Returns the endpoint in the environment. By default it is Cognito's endpoint in the pool's Region, or the origin of
+/// the issuer if the pool belongs to an emulator.
 fn endpoint_of(pool: &UserPool) -> Result<Option<Endpoint>, SettingsError> {
     if let Some(url) = variable(ENDPOINT)? {
         return Endpoint::parse(&url).map(Some).ok_or(SettingsError::Endpoint { value: url });
@@ -112,7 +115,7 @@ fn endpoint_of(pool: &UserPool) -> Result<Option<Endpoint>, SettingsError> {
 /// A URL for sign-in requests: `http` or `https`, without credentials.
 pub(crate) struct Endpoint {
     pub(crate) url: String,
-    /// Scheme, host and port, as they may stand in a content security policy.
+    /// Scheme, host and port, for the content security policy.
     pub(crate) origin: String,
 }
 
@@ -120,7 +123,7 @@ impl Endpoint {
     fn parse(url: &str) -> Option<Self> {
         let parsed: Uri = url.parse().ok()?;
         let scheme = parsed.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https"))?;
-        // Narrower than RFC 3986: a `;` or `,` of a host would end a directive of the policy.
+        // Stricter than RFC 3986, because a `;` or `,` in a host would end a directive of the policy.
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
         let host = parsed.authority()?.as_str();
         let origin = host.bytes().all(plain).then(|| format!("{scheme}://{host}"))?;
@@ -175,10 +178,10 @@ impl fmt::Display for SettingsError {
             Self::Endpoint { value } => {
                 write!(
                     f,
-                    "`{ENDPOINT}` is `{value}`, which is not a URL for sign-in requests: expected one as in `http://localhost:4566`"
+                    "`{ENDPOINT}` is `{value}`: expected an `http` or `https` URL such as `http://localhost:4566`"
                 )
             }
-            Self::Empty { name } => write!(f, "`{name}` is set but empty: unset it or give it a value"),
+            Self::Empty { name } => write!(f, "`{name}` is set but empty: unset it or set a value"),
             Self::NotUnicode { name } => write!(f, "`{name}` is not valid UTF-8"),
             Self::TokenUse { value } => write!(f, "`{TOKEN_USE}` is `{value}`: expected `access`, `id` or `any`"),
         }

@@ -157,7 +157,7 @@ async fn rejections_follow_rfc_6750() {
         ("/api/admin", Some(&forged), StatusCode::UNAUTHORIZED, Some("invalid_token")),
         ("/api/me", Some(&expired), StatusCode::UNAUTHORIZED, Some("invalid_token")),
         ("/api/admin", Some(&bayko), StatusCode::FORBIDDEN, Some("insufficient_scope")),
-        ("/api/me", Some(&format!("{bayko} again")), StatusCode::BAD_REQUEST, Some("invalid_request")),
+        ("/api/me", Some(&format!("{bayko} x")), StatusCode::BAD_REQUEST, Some("invalid_request")),
     ] {
         let response = site.get(path, token.map(String::as_str)).await;
         assert_eq!(response.status(), status, "{path}");
@@ -177,12 +177,12 @@ async fn tokens_of_demo_users_are_accepted() {
     for (accepts, kind) in [(Accepts::Access, "AccessToken"), (Accepts::Id, "IdToken"), (Accepts::Any, "IdToken")] {
         let site = Site::accepting(accepts);
         for user in &DEMO_USERS {
-            let (status, answer) = site.sign_in(&site.credentials(user.username, user.password)).await;
+            let (status, response) = site.sign_in(&site.credentials(user.username, user.password)).await;
             assert_eq!(status, StatusCode::OK);
-            assert_eq!(answer["ChallengeParameters"], json!({}));
-            assert_eq!(answer["AuthenticationResult"]["ExpiresIn"], 3600);
-            assert_eq!(answer["AuthenticationResult"]["TokenType"], "Bearer");
-            let token = answer["AuthenticationResult"][kind].as_str().unwrap();
+            assert_eq!(response["ChallengeParameters"], json!({}));
+            assert_eq!(response["AuthenticationResult"]["ExpiresIn"], 3600);
+            assert_eq!(response["AuthenticationResult"]["TokenType"], "Bearer");
+            let token = response["AuthenticationResult"][kind].as_str().unwrap();
             let me = json_of(site.get("/api/me", Some(token)).await).await;
             assert_eq!(me["username"], user.username);
             assert_eq!(me["groups"], json!(user.groups));
@@ -190,10 +190,10 @@ async fn tokens_of_demo_users_are_accepted() {
     }
 }
 
-/// The name by which `serde_json` marks JSON in a string, if its feature `raw_value` is on.
+/// The member name that marks JSON in a string if the feature `raw_value` of `serde_json` is enabled.
 const RAW_VALUE: &str = "$serde_json::private::RawValue";
 
-/// JSON in strings within JSON, so deep that a `serde_json::Value` could overflow the stack.
+/// Returns JSON in strings within JSON. It is so deep that a `serde_json::Value` could overflow the stack.
 fn nested() -> Value {
     (0..16).fold(json!(1), |inner, _| json!({ RAW_VALUE: format!("{}{inner}{}", "[".repeat(110), "]".repeat(110)) }))
 }
@@ -208,7 +208,7 @@ async fn failed_sign_ins_return_cognitos_errors() {
     };
     for (body, exception) in [
         (with(&|body| body["AuthParameters"]["PASSWORD"] = json!("guess")), "NotAuthorizedException"),
-        (with(&|body| body["AuthParameters"]["USERNAME"] = json!("nobody")), "NotAuthorizedException"),
+        (with(&|body| body["AuthParameters"]["USERNAME"] = json!("unknown")), "NotAuthorizedException"),
         (with(&|body| body["AuthParameters"] = json!({})), "InvalidParameterException"),
         (with(&|body| body["ClientId"] = json!("another")), "ResourceNotFoundException"),
         (with(&|body| body["AuthFlow"] = json!("USER_SRP_AUTH")), "InvalidParameterException"),
@@ -222,22 +222,22 @@ async fn failed_sign_ins_return_cognitos_errors() {
         (json!([1]), "SerializationException"),
         (json!("text"), "SerializationException"),
     ] {
-        let (status, answer) = site.sign_in(&body).await;
+        let (status, response) = site.sign_in(&body).await;
         assert_eq!(status, StatusCode::BAD_REQUEST);
-        assert_eq!(answer["__type"], exception, "{body}");
-        assert!(answer["message"].is_string());
+        assert_eq!(response["__type"], exception, "{body}");
+        assert!(response["message"].is_string());
     }
     let (_, wrong) = site.sign_in(&with(&|body| body["AuthParameters"]["PASSWORD"] = json!("guess"))).await;
-    let (_, nobody) = site.sign_in(&with(&|body| body["AuthParameters"]["USERNAME"] = json!("nobody"))).await;
-    assert_eq!(wrong, nobody, "usernames cannot be enumerated");
+    let (_, unknown) = site.sign_in(&with(&|body| body["AuthParameters"]["USERNAME"] = json!("unknown"))).await;
+    assert_eq!(wrong, unknown, "usernames cannot be enumerated");
 
-    let elsewhere = site.send(Request::post("/").body(Body::from("{}")).unwrap()).await;
-    assert_eq!(elsewhere.status(), StatusCode::BAD_REQUEST);
-    assert_eq!(json_of(elsewhere).await["__type"], "UnknownOperationException");
+    let unknown_operation = site.send(Request::post("/").body(Body::from("{}")).unwrap()).await;
+    assert_eq!(unknown_operation.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(json_of(unknown_operation).await["__type"], "UnknownOperationException");
 }
 
 #[tokio::test]
-async fn the_expired_demo_token_is_validly_signed_and_rejected() {
+async fn the_expired_demo_token_is_signed_by_the_pool_and_rejected() {
     let site = Site::new();
     let token = site.pool.access_token("bayko").sign();
     let issued = site.send(request(Method::POST, "/demo/expired-token", Some(&token))).await;

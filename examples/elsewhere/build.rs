@@ -1,5 +1,6 @@
-//! The services of the example `grpc`. An application has a `.proto` file for this, and `tonic-prost-build`, which needs `protoc`; what
-//! comes out is the same.
+//! Generates the services of the example `grpc`.
+//!
+//! An application generates the same code from a `.proto` file with `tonic-prost-build`, which needs `protoc`.
 
 use tonic_build::manual::{Builder, Method, Service};
 

@@ -1,4 +1,4 @@
-//! Writes the key set and the seeds anew: `cargo run --example seed` in this folder.
+//! Writes a new key set and seed corpus. Run it with `cargo run --example seed` in this folder.
 
 use std::{error::Error, fs, path::Path};
 
@@ -21,14 +21,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("id", fake.id_token("bob").issued_at(now())),
         ("machine", fake.machine_token().issued_at(now()).scope("orders/read")),
         ("groups", access().group("admins").group("\u{e9}\"\\")),
-        ("bound", access().claim("aud", "https://api.example.com")),
+        ("audience", access().claim("aud", "https://api.example.com")),
         ("expired", access().expired()),
-        ("early", access().claim("nbf", 1_800_000_060)),
-        ("updated", access().claim("iss", format!("https://issuer-cognito-idp.us-east-1.amazonaws.com/{POOL}"))),
-        ("foreign", access().claim("iss", "https://evil.example")),
-        ("none", access().header("alg", "none")),
+        ("not-before", access().claim("nbf", 1_800_000_060)),
+        ("updated-issuer", access().claim("iss", format!("https://issuer-cognito-idp.us-east-1.amazonaws.com/{POOL}"))),
+        ("other-issuer", access().claim("iss", "https://evil.example")),
+        ("alg-none", access().header("alg", "none")),
         ("critical", access().header("crit", "exp")),
-        ("stranger", access().signed_with_wrong_key()),
+        ("wrong-key", access().signed_with_wrong_key()),
     ];
     for (name, token) in tokens {
         write("claims", name, &token.payload())?;
@@ -36,8 +36,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         write("token", name, token.as_bytes())?;
         write("header", name, format!("Bearer {token}").as_bytes())?;
         if name == "access" {
-            for (place, value) in [("cookie", "t="), ("subprotocol", "b."), ("own", ""), ("query", "/?t=")] {
-                write("header", place, format!("{value}{token}").as_bytes())?;
+            for (source, value) in [("cookie", "t="), ("subprotocol", "b."), ("custom-header", ""), ("query", "/?t=")] {
+                write("header", source, format!("{value}{token}").as_bytes())?;
             }
         }
     }
@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "types",
             r#"{"a":[null,true,false,-0,1e308,"",{"":{"b":[[]]}}],"cognito:groups":[],"scope":" a  b ","exp":253402300799,"iat":0.5}"#,
         ),
-        ("twice", r#"{"exp":1,"exp":2}"#),
+        ("duplicate", r#"{"exp":1,"exp":2}"#),
         ("deep", "[[[[[[[[[[[[[[[[[[[[[[[[[[[["),
     ] {
         write("claims", name, payload.as_bytes())?;
@@ -67,10 +67,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (name, document) in [
         ("pool", fake.jwks_json()),
         ("small", format!(r#"{{"keys":[{key}]}}"#)),
-        ("twins", fake.jwks_json().replace(&fake.key_ids().1, &fake.key_ids().0)),
-        ("kinds", format!(r#"{{"keys":[{{"kty":"EC"}},{{"kty":"oct","k":"AA"}},null,1,[],{key}],"x":1}}"#)),
+        ("duplicate-kid", fake.jwks_json().replace(&fake.key_ids().1, &fake.key_ids().0)),
+        ("other-kinds", format!(r#"{{"keys":[{{"kty":"EC"}},{{"kty":"oct","k":"AA"}},null,1,[],{key}],"x":1}}"#)),
         ("empty", r#"{"keys":[]}"#.to_owned()),
-        ("page", "<html>".to_owned()),
+        ("html", "<html>".to_owned()),
     ] {
         write("jwks", name, document.as_bytes())?;
     }

@@ -1,4 +1,4 @@
-//! Any bytes as the payload of a token, under a good signature, so that all of it is read.
+//! Fuzzes the payload of tokens with valid signatures, so that every claim is read.
 #![no_main]
 
 use std::sync::LazyLock;

@@ -1,5 +1,8 @@
-//! Any bytes as Authorization headers, one a line, through the layer; then as cookies, as a header of their own, as subprotocols and as
-//! the query, where the first line is the request's target.
+//! Fuzzes the request headers and the request target.
+//!
+//! Each line of the input is one header value. The layer reads the values as `Authorization` headers, then as cookies,
+//! as a custom header and as WebSocket subprotocols. Last, the first line is the request target, whose query contains
+//! the token.
 #![no_main]
 
 use std::{
@@ -18,7 +21,7 @@ use http::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// Answers with the status that a handler asking for claims would.
+/// Responds with the status of a handler that extracts claims.
 #[derive(Clone)]
 struct Me;
 
@@ -35,22 +38,28 @@ impl Service<Request<()>> for Me {
         let mut response = Response::new(());
         match request.extensions().get::<CognitoClaims>() {
             Some(claims) => read(claims),
-            None => *response.status_mut() = request.extensions().get::<AuthRejection>().expect("an outcome").status(),
+            None => {
+                *response.status_mut() = request
+                    .extensions()
+                    .get::<AuthRejection>()
+                    .expect("the layer stores claims or a rejection")
+                    .status()
+            }
         }
         ready(Ok(response))
     }
 }
 
 thread_local! {
-    static RUNTIME: tokio::runtime::Runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    static RUNTIME: tokio::runtime::Runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("the runtime starts");
 }
 
 static LAYER: LazyLock<CognitoAuth> = LazyLock::new(|| CognitoAuth::from(VERIFIER.clone()));
 
 static X_TOKEN: HeaderName = HeaderName::from_static("x-token");
 
-/// Every place at once.
-static PLACES: LazyLock<CognitoAuth> = LazyLock::new(|| {
+/// A layer with every kind of token source.
+static ALL_SOURCES: LazyLock<CognitoAuth> = LazyLock::new(|| {
     let sources = [
         TokenSource::authorization(),
         TokenSource::cookie("t"),
@@ -62,7 +71,11 @@ static PLACES: LazyLock<CognitoAuth> = LazyLock::new(|| {
 });
 
 fn status(layer: &CognitoAuth, request: Request<()>) -> u16 {
-    RUNTIME.with(|runtime| runtime.block_on(layer.layer(Me).call(request))).expect("a response").status().as_u16()
+    RUNTIME
+        .with(|runtime| runtime.block_on(layer.layer(Me).call(request)))
+        .expect("the error type is Infallible")
+        .status()
+        .as_u16()
 }
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
@@ -74,7 +87,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     }
     match (values.len(), status(&LAYER, request)) {
         (0, status) => assert_eq!(status, 401),
-        // An unknown key may be one that could not be looked for.
+        // 503 if an unknown `kid` triggered a key fetch that failed.
         (1, status) => assert!([200, 400, 401, 503].contains(&status)),
         (_, status) => assert_eq!(status, 400),
     }
@@ -85,16 +98,16 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         for value in &values {
             request.headers_mut().append(name.clone(), value.clone());
         }
-        let status = status(&PLACES, request);
+        let status = status(&ALL_SOURCES, request);
         assert!([200, 400, 401, 503].contains(&status));
         accepted += u32::from(status == 200);
     }
-    // What is a token by itself is none behind the name of a cookie or a prefix.
+    // A value that is a token by itself is not valid as a cookie or with a subprotocol prefix, and the reverse.
     assert!(accepted <= 1);
 
     let mut request = Request::new(());
     if let Some(uri) = lines().next().and_then(|line| Uri::try_from(line).ok()) {
         *request.uri_mut() = uri;
-        assert!([200, 400, 401, 503].contains(&status(&PLACES, request)));
+        assert!([200, 400, 401, 503].contains(&status(&ALL_SOURCES, request)));
     }
 });

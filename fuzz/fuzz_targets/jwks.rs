@@ -1,4 +1,4 @@
-//! Any bytes as a key set.
+//! Fuzzes the key set.
 #![no_main]
 
 use std::{borrow::Cow, future};
@@ -14,7 +14,7 @@ impl KeySource for Document {
     }
 
     fn describe(&self) -> Cow<'_, str> {
-        "a document".into()
+        "a fixed document".into()
     }
 
     fn preloaded(&self) -> Option<KeyDocument> {
@@ -30,6 +30,6 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let mut ids = pool.key_ids.clone();
     ids.sort();
     ids.dedup();
-    assert_eq!(ids.len(), pool.key_ids.len(), "one key an id");
+    assert_eq!(ids.len(), pool.key_ids.len(), "every key has its own id");
     check(&verifier, include_str!("../corpus/token/access"));
 });

@@ -1,4 +1,4 @@
-//! Any string as a token.
+//! Fuzzes the text of a token.
 #![no_main]
 
 use axum_cognito_fuzz::{VERIFIER, check};

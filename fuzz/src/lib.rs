@@ -1,7 +1,7 @@
-//! What the targets have in common.
+//! The configuration and the assertions that the fuzz targets share.
 //!
-//! The key set is fixed, so that the seeds hold tokens which are accepted; the private keys behind it were thrown away with the process that
-//! wrote them (`examples/seed.rs`).
+//! The key set is fixed, so the seed corpus contains tokens that are accepted. `examples/seed.rs` generates both and
+//! does not store the private keys.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,7 @@ use std::{
 use axum_cognito::{CognitoClaims, TokenUse, UserPool, Verifier, VerifierBuilder, testing::ManualClock};
 use serde_json::value::RawValue;
 
-/// The moment at which all tokens are checked, and the seeds are valid.
+/// Returns the wall-clock time of every check, at which the valid seeds have not expired.
 pub fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_800_000_000)
 }
@@ -21,25 +21,25 @@ pub const POOL: &str = "us-east-1_FakePool1";
 pub const CLIENT: &str = "1fakeclient23456789";
 
 pub fn pool() -> UserPool {
-    UserPool::new(POOL, CLIENT).expect("a pool").allow_token_use(TokenUse::Id)
+    UserPool::new(POOL, CLIENT).expect("the pool is valid").allow_token_use(TokenUse::Id)
 }
 
-/// Remembers no tokens, so that making it costs little.
+/// Returns a verifier without a token cache, which is cheap to build.
 pub fn verifier(pool: UserPool) -> Verifier {
-    builder(pool).cached_tokens(0).build().expect("a verifier")
+    builder(pool).token_cache_capacity(0).build().expect("the settings are valid")
 }
 
 fn builder(pool: UserPool) -> VerifierBuilder {
     Verifier::builder().pool(pool).clock(ManualClock::new(now()))
 }
 
-/// Knows the keys of the seeds, and remembers tokens as it does by default.
+/// A verifier with the key set of the seeds and the default token cache.
 pub static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
-    let keys = serde_json::from_str(include_str!("../jwks.json")).expect("a key set");
-    builder(pool().jwks(&keys).expect("good keys")).build().expect("a verifier")
+    let keys = serde_json::from_str(include_str!("../jwks.json")).expect("the key set is valid JSON");
+    builder(pool().jwks(&keys).expect("the keys are usable")).build().expect("the settings are valid")
 });
 
-/// Calls everything that reads claims, and holds them to what they promise.
+/// Calls every method that reads claims and checks their invariants.
 pub fn read(claims: &CognitoClaims) {
     assert!(claims.expires_at() > now());
     assert!(!claims.client_id().is_empty() && !claims.sub().is_empty());
@@ -70,30 +70,30 @@ pub fn read(claims: &CognitoClaims) {
     );
     let _ = (claims.roles().count(), claims.identities(), claims.email(), claims.email_verified(), claims.updated_at());
     let _ = claims.get::<serde_json::Value>("custom:x");
-    // Two ways to read the same JSON come to the same claims.
-    // Not as a `Value`, which takes an object with a certain private name for JSON in a string.
+    // A second parser must read the same claims from the same JSON. It must not be `Value`, which interprets an object
+    // with the private name of a raw value as nested JSON.
     let json: BTreeMap<String, &RawValue> = serde_json::from_str(claims.raw_json()).expect("the payload is JSON");
-    let text = |value: &RawValue| serde_json::from_str::<String>(value.get()).expect("a string");
+    let text = |value: &RawValue| serde_json::from_str::<String>(value.get()).expect("the claim is a string");
     assert_eq!(text(json["iss"]), claims.issuer());
     if let Some(sub) = json.get("sub") {
         assert_eq!(text(sub), claims.sub());
     }
     let groups = json
         .get("cognito:groups")
-        .map_or(0, |groups| serde_json::from_str::<Vec<String>>(groups.get()).expect("an array of strings").len());
+        .map_or(0, |groups| serde_json::from_str::<Vec<String>>(groups.get()).expect("the groups are strings").len());
     assert_eq!(groups, claims.groups().len());
 }
 
-/// Checks a token, and reads what can be read.
+/// Checks a token, and reads all claims or the error.
 pub fn check(verifier: &Verifier, token: &str) {
     match verifier.check(token) {
         Ok(claims) => read(&claims),
         Err(error) => {
-            let (shown, debug) = (error.to_string(), format!("{error:?}"));
-            // What the caller wrote stays out of messages, unless it is a part of what is configured.
+            let (message, debug) = (error.to_string(), format!("{error:?}"));
+            // Error messages must not contain text from the token, unless the configuration contains the same text.
             let expected = format!("; expected {}", error.expected().unwrap_or_default());
             if let Some(actual) = error.actual().filter(|actual| actual.len() > 60 && !expected.contains(actual)) {
-                assert!(!shown.contains(actual) && !debug.contains(actual));
+                assert!(!message.contains(actual) && !debug.contains(actual));
             }
         }
     }

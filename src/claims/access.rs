@@ -1,13 +1,18 @@
-//! [`AccessClaims`]: claims that are certainly those of an access token.
+//! [`AccessClaims`]: the claims of an access token.
 
 use std::{fmt, ops::Deref};
 
-use super::cognito::{CognitoClaims, CustomClaims, NoCustomClaims};
+use super::{
+    cognito::CognitoClaims,
+    custom::{CustomClaims, NoCustomClaims},
+};
 use crate::token_use::TokenUse;
 
-/// The verified claims of an access token.
+/// The verified claims of an access token. `custom:` attributes, `email` and the other profile claims are in ID tokens,
+/// and reach an access token only through a pre-token-generation trigger.
 ///
-/// An ID token, where the pool accepts both, is refused as `invalid_token`: it says who signed in, not what the caller may do.
+/// As a handler argument, it rejects ID tokens with 401 `invalid_token`, even if the pool accepts both kinds. An access
+/// token tells what the client may do, and an ID token only tells who signed in.
 ///
 /// ```
 /// use axum_cognito::{TokenUse, Verifier, testing::FakeUserPool};
@@ -15,7 +20,7 @@ use crate::token_use::TokenUse;
 /// let fake = FakeUserPool::new();
 /// let verifier = Verifier::new(fake.user_pool().allow_token_use(TokenUse::Id));
 ///
-/// let claims = verifier.check(&fake.access_token("alice").sign())?.into_access().expect("of this kind");
+/// let claims = verifier.check(&fake.access_token("alice").sign())?.into_access().expect("an access token");
 /// assert_eq!(claims.username(), Some("alice"));
 /// assert!(verifier.check(&fake.id_token("alice").sign())?.into_access().is_none());
 /// # Ok::<(), axum_cognito::VerifyError>(())
@@ -23,13 +28,17 @@ use crate::token_use::TokenUse;
 pub struct AccessClaims<T: CustomClaims = NoCustomClaims>(CognitoClaims<T>);
 
 impl<T: CustomClaims> AccessClaims<T> {
-    pub(super) fn of(claims: CognitoClaims<T>) -> Option<Self> {
-        (claims.token_use() == TokenUse::Access).then_some(Self(claims))
-    }
-
-    /// The same claims, as those of either kind.
+    /// Returns the claims as [`CognitoClaims`], which serves both kinds.
     pub fn into_inner(self) -> CognitoClaims<T> {
         self.0
+    }
+}
+
+/// The claims of an access token.
+impl<T: CustomClaims> CognitoClaims<T> {
+    /// Returns the claims as [`AccessClaims`], or [`None`] if the token is not an access token.
+    pub fn into_access(self) -> Option<AccessClaims<T>> {
+        (self.token_use() == TokenUse::Access).then_some(AccessClaims(self))
     }
 }
 

@@ -1,56 +1,52 @@
-//! The claims that few handlers ask for, read from the payload when the first of them is.
+//! [`Attributes`]: the claims that few handlers need.
 //!
-//! None of them decides whether a token is accepted, so they are read kindly: one of another type than documented counts as absent
-//! (and so satisfies no rule, as `acr`) instead of costing the whole token ("parse user pool tokens safely": ignore what you do not know).
+//! They are read from the payload on first use. Token checks do not depend on them, so they are read leniently. A value
+//! with an unexpected type counts as absent, and a rule that needs it, such as one on `acr`, is then not satisfied.
 
-use std::{
-    fmt,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+use std::time::SystemTime;
+
+use super::{
+    lenient::{boolean, if_typed, seconds},
+    linked_identity::LinkedIdentity,
 };
-
-use serde::{
-    Deserialize, Deserializer,
-    de::{DeserializeOwned, Visitor},
-};
-
-use crate::json::{self, other_types};
+use crate::json;
 
 #[derive(Default)]
-pub(crate) struct Attributes {
-    pub(crate) event_id: Option<String>,
-    pub(crate) version: Option<u64>,
-    pub(crate) device_key: Option<String>,
-    pub(crate) acr: Option<String>,
-    pub(crate) amr: Vec<String>,
-    pub(crate) nonce: Option<String>,
-    pub(crate) at_hash: Option<String>,
-    pub(crate) azp: Option<String>,
-    pub(crate) roles: Vec<String>,
-    pub(crate) preferred_role: Option<String>,
-    pub(crate) identities: Vec<LinkedIdentity>,
-    pub(crate) email: Option<String>,
-    pub(crate) email_verified: bool,
-    pub(crate) phone_number: Option<String>,
-    pub(crate) phone_number_verified: bool,
-    pub(crate) name: Option<String>,
-    pub(crate) given_name: Option<String>,
-    pub(crate) middle_name: Option<String>,
-    pub(crate) family_name: Option<String>,
-    pub(crate) nickname: Option<String>,
-    pub(crate) preferred_username: Option<String>,
-    pub(crate) profile: Option<String>,
-    pub(crate) picture: Option<String>,
-    pub(crate) website: Option<String>,
-    pub(crate) gender: Option<String>,
-    pub(crate) birthdate: Option<String>,
-    pub(crate) zoneinfo: Option<String>,
-    pub(crate) locale: Option<String>,
-    pub(crate) address: Option<String>,
-    pub(crate) updated_at: Option<SystemTime>,
+pub(super) struct Attributes {
+    pub(super) event_id: Option<String>,
+    pub(super) version: Option<u64>,
+    pub(super) device_key: Option<String>,
+    pub(super) acr: Option<String>,
+    pub(super) amr: Vec<String>,
+    pub(super) nonce: Option<String>,
+    pub(super) at_hash: Option<String>,
+    pub(super) azp: Option<String>,
+    pub(super) roles: Vec<String>,
+    pub(super) preferred_role: Option<String>,
+    pub(super) identities: Vec<LinkedIdentity>,
+    pub(super) email: Option<String>,
+    pub(super) email_verified: bool,
+    pub(super) phone_number: Option<String>,
+    pub(super) phone_number_verified: bool,
+    pub(super) name: Option<String>,
+    pub(super) given_name: Option<String>,
+    pub(super) middle_name: Option<String>,
+    pub(super) family_name: Option<String>,
+    pub(super) nickname: Option<String>,
+    pub(super) preferred_username: Option<String>,
+    pub(super) profile: Option<String>,
+    pub(super) picture: Option<String>,
+    pub(super) website: Option<String>,
+    pub(super) gender: Option<String>,
+    pub(super) birthdate: Option<String>,
+    pub(super) zoneinfo: Option<String>,
+    pub(super) locale: Option<String>,
+    pub(super) address: Option<String>,
+    pub(super) updated_at: Option<SystemTime>,
 }
 
 impl Attributes {
-    pub(crate) fn read(payload: &str) -> Self {
+    pub(super) fn read(payload: &str) -> Self {
         let mut attributes = Self::default();
         for (name, json) in json::members(payload).unwrap_or_default() {
             attributes.set(&name, json);
@@ -95,88 +91,14 @@ impl Attributes {
     }
 }
 
-/// An account at another identity provider, linked to the user: one element of `identities`.
-///
-/// Cognito sends every member as a string, the boolean and the date too.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct LinkedIdentity {
-    /// The user's id at the provider.
-    #[serde(default)]
-    pub user_id: Option<String>,
-    /// The provider's name in the user pool.
-    #[serde(default)]
-    pub provider_name: Option<String>,
-    /// The provider's type, such as `SAML`, `OIDC` or `Google`.
-    #[serde(default)]
-    pub provider_type: Option<String>,
-    /// The provider's issuer, where it has one.
-    #[serde(default)]
-    pub issuer: Option<String>,
-    /// Whether this account is the user's first.
-    #[serde(default, deserialize_with = "boolean_or_string")]
-    pub primary: bool,
-    /// When the link was made, in milliseconds since 1970, as Cognito writes it.
-    #[serde(default)]
-    pub date_created: Option<String>,
-}
-
-/// Shows the type of the provider, and nothing that could name a person.
-impl fmt::Debug for LinkedIdentity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LinkedIdentity")
-            .field("provider_type", &self.provider_type)
-            .field("primary", &self.primary)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Reads a value of this type; another type counts as absent.
-fn if_typed<T: DeserializeOwned + Default>(json: &str) -> T {
-    serde_json::from_str(json).unwrap_or_default()
-}
-
-fn boolean(json: &str) -> bool {
-    boolean_or_string(&mut serde_json::Deserializer::from_str(json)).unwrap_or_default()
-}
-
-fn seconds(json: &str) -> Option<SystemTime> {
-    let seconds = if_typed::<Option<u64>>(json).or_else(|| if_typed::<String>(json).parse().ok());
-    seconds.and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)))
-}
-
-fn boolean_or_string<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    deserializer.deserialize_any(BooleanOrString)
-}
-
-/// `true` or `"true"`; everything else is `false`.
-struct BooleanOrString;
-
-impl<'de> Visitor<'de> for BooleanOrString {
-    type Value = bool;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<bool, E> {
-        Ok(value)
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<bool, E> {
-        Ok(value == "true")
-    }
-
-    other_types!(number null array object => false);
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
     use super::*;
 
     #[test]
-    fn a_claim_of_another_type_costs_only_itself() {
+    fn claim_with_an_unexpected_type_counts_as_absent() {
         let attributes = Attributes::read(
             r#"{"email":7,"email_verified":"true","phone_number":"+491","phone_number_verified":1,"amr":["pwd",1],
                 "acr":"urn:cognito:loa:2","version":2,"updated_at":"1700000000","address":{"formatted":"x"},
@@ -193,16 +115,5 @@ mod tests {
         assert_eq!(attributes.address, None);
         assert_eq!(attributes.identities.len(), 1);
         assert!(attributes.identities[0].primary && attributes.identities[0].issuer.is_none());
-    }
-
-    #[test]
-    fn debug_of_an_identity_shows_nothing_personal() {
-        let identity = &Attributes::read(
-            r#"{"identities":[{"userId":"secret-id","providerName":"secret-employer","providerType":"SAML",
-                "issuer":"https://secret.example","primary":"true","dateCreated":"1700000000000"}]}"#,
-        )
-        .identities[0];
-        let shown = format!("{identity:?}");
-        assert_eq!(shown, "LinkedIdentity { provider_type: Some(\"SAML\"), primary: true, .. }");
     }
 }

@@ -1,14 +1,17 @@
-//! Claims that are not what the application asked for.
+//! [`ClaimError`]: claims that do not have the type that the application expects.
 
 use std::{error::Error, fmt};
 
 use serde::de::DeserializeOwned;
 
-use super::misfit::Misfit;
+use super::field_path::FieldPath;
 
-/// The token is good, but its claims do not fit the type that the application asked for.
+/// The token is valid, but its claims cannot be deserialized as the application's type. A missing claim is usually a
+/// profile claim: `custom:` attributes, `email` and the others are in ID tokens, and reach an access token only through
+/// a pre-token-generation trigger.
 ///
-/// `Display` and `Debug` name the field in the words of the application's type and contain nothing of the token, so they may be logged.
+/// `Display` and `Debug` name the field as the application's type declares it. They contain no text of the token, so
+/// the error may be logged.
 ///
 /// ```
 /// use axum_cognito::{Verifier, testing::FakeUserPool};
@@ -26,10 +29,11 @@ use super::misfit::Misfit;
 ///
 /// # let fake = FakeUserPool::new();
 /// # let verifier = Verifier::new(fake.user_pool());
-/// let token = fake.access_token("alice").trigger_claim("custom:tenant", serde_json::json!({ "seats": "blue" })).sign();
+/// let tenant = serde_json::json!({ "seats": "blue" });
+/// let token = fake.access_token("alice").trigger_claim("custom:tenant", tenant).sign();
 /// let error = verifier.check(&token)?.with_custom::<Member>().unwrap_err();
 /// assert_eq!(error.field(), Some("custom:tenant.seats"));
-/// assert_eq!(error.to_string(), "the claim `custom:tenant.seats` does not have the type that the application asks for");
+/// assert!(error.to_string().contains("does not have the type that the application expects"));
 ///
 /// let error = verifier.check(&fake.access_token("alice").sign())?.with_custom::<Member>().unwrap_err();
 /// assert_eq!(error.to_string(), "the claim `custom:tenant` is missing");
@@ -43,43 +47,44 @@ pub struct ClaimError {
 }
 
 impl ClaimError {
-    /// For a payload that is not a `T`.
+    /// For a payload that is not a valid `T`.
     #[cold]
     pub(super) fn of_claims<T: DeserializeOwned>(payload: &str, detail: serde_json::Error) -> Self {
-        match Misfit::of::<T>(payload) {
-            Some(Misfit { path, is_missing }) => Self { field: Some(path), is_missing, detail },
+        match FieldPath::of::<T>(payload) {
+            Some(FieldPath { path, is_missing }) => Self { field: Some(path), is_missing, detail },
             None => Self { field: None, is_missing: false, detail },
         }
     }
 
-    /// For a claim whose value is not a `V`. `name` is the application's.
+    /// For a claim whose value is not a valid `V`. The application chose `name`.
     #[cold]
     pub(super) fn of_claim<V: DeserializeOwned>(name: &str, payload: &str, detail: serde_json::Error) -> Self {
-        let (field, is_missing) = match Misfit::of_member::<V>(payload, name) {
-            Some(Misfit { path, is_missing }) if path.starts_with('[') => (format!("{name}{path}"), is_missing),
-            Some(Misfit { path, is_missing }) => (format!("{name}.{path}"), is_missing),
+        let (field, is_missing) = match FieldPath::of_member::<V>(payload, name) {
+            Some(FieldPath { path, is_missing }) if path.starts_with('[') => (format!("{name}{path}"), is_missing),
+            Some(FieldPath { path, is_missing }) => (format!("{name}.{path}"), is_missing),
             None => (name.to_owned(), false),
         };
         Self { field: Some(field), is_missing, detail }
     }
 
-    /// The field that is missing or does not fit, by its path: `custom:tenant`, `address.street`, `seats[2].row`.
+    /// Returns the path of the missing or mistyped field, such as `custom:tenant`, `address.street` or `seats[2].row`.
     ///
-    /// In the application's own words only: names are those that its type declares, `[2]` is the third element of a list, and `*` an entry
-    /// of a map, whose key would come from the token. [`None`] where no declared field is to blame, as for a type that is no struct. Of
-    /// a struct with `#[serde(flatten)]` serde does not tell the fields.
+    /// The path contains only names that the application's type declares. `[2]` is the third element of a list. `*` is
+    /// an entry of a map, whose key would be text of the token. Returns [`None`] if no declared field is at fault, for
+    /// example if the type is not a struct or uses `#[serde(flatten)]`.
     pub fn field(&self) -> Option<&str> {
         self.field.as_deref()
     }
 
-    /// Whether that field is missing; otherwise it is there and has another type.
+    /// Returns `true` if the field is missing, and `false` if it exists with another type.
     pub fn is_missing(&self) -> bool {
         self.is_missing
     }
 
-    /// The error in serde's words, as in ``invalid type: string "blue", expected u32``.
+    /// Returns serde's error, such as ``invalid type: string "blue", expected u32``.
     ///
-    /// **It can quote the token.** For that reason it is not the [`source`](Error::source) of this error, which reports print.
+    /// **Its message can quote the token.** That is why it is not the [`source`](Error::source) of this error, which
+    /// error reports print.
     pub fn detail(&self) -> &(dyn Error + Send + Sync + 'static) {
         &self.detail
     }
@@ -89,8 +94,8 @@ impl fmt::Display for ClaimError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.field {
             Some(field) if self.is_missing => write!(f, "the claim `{field}` is missing"),
-            Some(field) => write!(f, "the claim `{field}` does not have the type that the application asks for"),
-            None => f.write_str("the claims do not have the type that the application asks for"),
+            Some(field) => write!(f, "the claim `{field}` does not have the type that the application expects"),
+            None => f.write_str("the claims do not have the type that the application expects"),
         }
     }
 }

@@ -1,13 +1,17 @@
-//! [`IdClaims`]: claims that are certainly those of an ID token.
+//! [`IdClaims`]: the claims of an ID token.
 
 use std::{fmt, ops::Deref};
 
-use super::cognito::{CognitoClaims, CustomClaims, NoCustomClaims};
+use super::{
+    cognito::CognitoClaims,
+    custom::{CustomClaims, NoCustomClaims},
+};
 use crate::token_use::TokenUse;
 
-/// The verified claims of an ID token.
+/// The verified claims of an ID token, which include `custom:` attributes, `email` and the other profile claims.
 ///
-/// An access token, where the pool accepts both, is refused as `invalid_token`. The pool accepts ID tokens only if told to: [`UserPool::allow_token_use`](crate::UserPool::allow_token_use).
+/// As a handler argument, it rejects access tokens with 401 `invalid_token`, even if the pool accepts both kinds. A
+/// pool accepts ID tokens only after [`UserPool::allow_token_use`](crate::UserPool::allow_token_use).
 ///
 /// ```
 /// use axum_cognito::{TokenUse, Verifier, testing::FakeUserPool};
@@ -15,21 +19,26 @@ use crate::token_use::TokenUse;
 /// let fake = FakeUserPool::new();
 /// let verifier = Verifier::new(fake.user_pool().allow_token_use(TokenUse::Id));
 ///
-/// let claims = verifier.check(&fake.id_token("alice").sign())?.into_id().expect("of this kind");
+/// let claims = verifier.check(&fake.id_token("alice").sign())?.into_id().expect("an ID token");
 /// assert_eq!(claims.username(), Some("alice"));
+/// assert_eq!(claims.email(), Some("alice@example.com"));
 /// assert!(verifier.check(&fake.access_token("alice").sign())?.into_id().is_none());
 /// # Ok::<(), axum_cognito::VerifyError>(())
 /// ```
 pub struct IdClaims<T: CustomClaims = NoCustomClaims>(CognitoClaims<T>);
 
 impl<T: CustomClaims> IdClaims<T> {
-    pub(super) fn of(claims: CognitoClaims<T>) -> Option<Self> {
-        (claims.token_use() == TokenUse::Id).then_some(Self(claims))
-    }
-
-    /// The same claims, as those of either kind.
+    /// Returns the claims as [`CognitoClaims`], which serves both kinds.
     pub fn into_inner(self) -> CognitoClaims<T> {
         self.0
+    }
+}
+
+/// The claims of an ID token.
+impl<T: CustomClaims> CognitoClaims<T> {
+    /// Returns the claims as [`IdClaims`], or [`None`] if the token is not an ID token.
+    pub fn into_id(self) -> Option<IdClaims<T>> {
+        (self.token_use() == TokenUse::Id).then_some(IdClaims(self))
     }
 }
 

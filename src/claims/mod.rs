@@ -1,19 +1,37 @@
-//! The typed claims of a token.
+//! The typed claims of a verified token.
 //!
-//! [`raw_json`](CognitoClaims::raw_json) is the only place that knows the JSON members of a token; [`CognitoClaims`] gives them their types, and
-//! [`AccessClaims`] and [`IdClaims`] are claims whose kind is certain.
+//! [`CognitoClaims`] serves both token kinds. [`AccessClaims`] and [`IdClaims`] guarantee one kind. `CognitoClaims<T>`
+//! adds the application's custom claims.
+//!
+//! `custom:` attributes, `email` and the other profile claims are in ID tokens, and reach an access token only through
+//! a pre-token-generation trigger.
 
 mod access;
 mod attributes;
+mod authentication;
+mod by_name;
 mod cognito;
+mod custom;
 mod error;
+mod field_path;
 mod id;
-mod misfit;
+mod lenient;
+mod linked_identity;
 mod payload;
+mod profile;
+mod scopes;
+mod times;
+mod verified;
 
 pub use access::AccessClaims;
-pub use attributes::LinkedIdentity;
-pub use cognito::{CognitoClaims, CustomClaims, NoCustomClaims, Scopes};
+pub use cognito::CognitoClaims;
+pub use custom::{CustomClaims, NoCustomClaims};
 pub use error::ClaimError;
 pub use id::IdClaims;
-pub(crate) use {cognito::VerifiedToken, payload::ClaimSet};
+pub use linked_identity::LinkedIdentity;
+pub use scopes::Scopes;
+pub(crate) use {
+    payload::ClaimSet,
+    times::{CLOCK_TOLERANCE, LEEWAY_MAX},
+    verified::VerifiedToken,
+};

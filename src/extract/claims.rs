@@ -1,4 +1,4 @@
-//! Claims as arguments that a handler needs.
+//! The extractors that require claims.
 
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::{Extensions, request::Parts};
@@ -9,30 +9,32 @@ use crate::{
     pool::TokenUse,
 };
 
-/// Returns the claims of the request, with the custom claims read from the same payload.
+/// Returns the request's claims, with the custom claims of `T`.
 ///
-/// A verified token without the claims that the application needs is 403: its holder is known, and cannot do this.
+/// A valid token without the required custom claims is rejected with 403, because its caller is authenticated but not
+/// allowed to use the route.
 pub(super) fn claims<T: CustomClaims>(extensions: &Extensions) -> Result<CognitoClaims<T>, AuthRejection> {
     let claims = outcome(extensions)?;
     claims.with_custom().map_err(|error| {
         let is_access = claims.token_use() == TokenUse::Access;
-        // The application's own name for what is wrong; serde's message can quote the token.
+        // The field is named as the application declares it. Serde's message is not logged, because it can quote the
+        // token.
         tracing::debug!(
             field = error.field(),
             missing = error.is_missing(),
             token_use = claims.token_use().as_str(),
-            hint = (error.is_missing() && is_access).then_some(NO_PROFILE),
-            "a verified token does not have the claims that a handler needs"
+            hint = (error.is_missing() && is_access).then_some(PROFILE_HINT),
+            "a valid token does not have the claims that the handler requires"
         );
         AuthRejection::insufficient(None)
     })
 }
 
-/// Why a custom claim is usually missing.
-const NO_PROFILE: &str = "profile attributes (`custom:…`, `email`) are in ID tokens; an access token has them only through a pre token \
-                          generation trigger";
+/// The usual reason for a missing custom claim.
+const PROFILE_HINT: &str = "`custom:` attributes, `email` and the other profile claims are in ID tokens, and reach an access token only \
+                            through a pre-token-generation trigger";
 
-/// Absent is [`None`], present but bad is still refused: axum's contract for `Option`.
+/// Maps a missing token to [`None`] and rejects an invalid one, as axum's convention for `Option` requires.
 fn optional<C>(claims: Result<C, AuthRejection>) -> Result<Option<C>, AuthRejection> {
     match claims {
         Ok(claims) => Ok(Some(claims)),
@@ -57,7 +59,7 @@ impl<T: CustomClaims, S: Sync> OptionalFromRequestParts<S> for CognitoClaims<T> 
     }
 }
 
-macro_rules! of_one_kind {
+macro_rules! one_kind {
     ($claims:ident, $into:ident, $kind:literal) => {
         impl<T: CustomClaims> $claims<T> {
             fn from_extensions(parts: &Parts) -> Result<Self, AuthRejection> {
@@ -83,5 +85,5 @@ macro_rules! of_one_kind {
     };
 }
 
-of_one_kind!(AccessClaims, into_access, "access");
-of_one_kind!(IdClaims, into_id, "id");
+one_kind!(AccessClaims, into_access, "access");
+one_kind!(IdClaims, into_id, "id");

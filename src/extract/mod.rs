@@ -1,14 +1,17 @@
-//! The axum side: handler arguments that read what the layer has verified. They never verify themselves.
+//! The axum extractors.
 //!
-//! | argument | no token | bad token | valid token |
+//! Extractors return the result of the layer. They never verify a token themselves.
+//!
+//! | argument | no token | invalid token | valid token |
 //! |---|---|---|---|
 //! | [`CognitoClaims`](crate::CognitoClaims) | 401 | 401 | the claims |
-//! | [`AccessClaims`](crate::AccessClaims), [`IdClaims`](crate::IdClaims) | 401 | 401 | the claims, if of that kind; else 401 |
+//! | [`AccessClaims`](crate::AccessClaims), [`IdClaims`](crate::IdClaims) | 401 | 401 | the claims, or 401 if the kind differs |
 //! | `Option<CognitoClaims>` | [`None`] | 401 | the claims |
 //! | [`OptionalClaims`] | [`None`] | [`None`] | the claims |
 //! | `Result<CognitoClaims, AuthRejection>` | `Err` | `Err` | the claims |
 //!
-//! "Bad" includes a malformed header (400) and keys that are not available (503). Without the layer, all of them answer 500.
+//! A malformed header is rejected with 400 instead of 401, and a token whose keys are unavailable with 503. If the
+//! layer is missing, every extractor rejects the request with 500.
 
 mod claims;
 mod optional;
@@ -25,7 +28,7 @@ impl IntoResponse for AuthRejection {
     }
 }
 
-/// So that the value itself is a handler: `get(resource)`.
+/// Serves the metadata document. A handler can return the value.
 impl IntoResponse for ProtectedResource {
     fn into_response(self) -> Response {
         self.to_http_response()

@@ -1,4 +1,4 @@
-//! Claims as arguments of handlers that serve everybody.
+//! [`OptionalClaims`]: claims for routes that also serve anonymous callers.
 
 use axum_core::extract::FromRequestParts;
 use http::request::Parts;
@@ -9,14 +9,20 @@ use crate::{
     middleware::{AuthRejection, AuthRejectionKind},
 };
 
-/// The claims of whoever is signed in, or [`None`] for everybody else: for routes that serve both.
+/// The claims of an authenticated caller, or [`None`] for an anonymous caller. `custom:` attributes, `email` and the
+/// other profile claims are in ID tokens, and reach an access token only through a pre-token-generation trigger.
 ///
-/// A token that is expired, forged or malformed makes the caller anonymous, as one that is missing does; so does a valid one without the claims
-/// that `T` needs. To reject invalid tokens, use
-/// `Option<CognitoClaims>`. To learn why a caller is anonymous, use `Result<CognitoClaims, AuthRejection>`.
+/// Use it for routes that serve both. A caller with an expired, forged or malformed token is anonymous, and so is a
+/// caller whose token does not have the custom claims of `T`. To reject invalid tokens, use `Option<CognitoClaims>`. To
+/// see why a caller is anonymous, use `Result<CognitoClaims, AuthRejection>`.
+///
+/// # Errors
+/// Rejects the request with 500 if the layer is missing, because that is a mistake in the application.
 ///
 /// ```
-/// use axum_cognito::OptionalClaims;
+/// use axum::{Router, body::Body, http::Request, routing::get};
+/// use axum_cognito::{CognitoAuth, OptionalClaims, testing::FakeUserPool};
+/// use tower::ServiceExt;
 ///
 /// async fn home(OptionalClaims(claims): OptionalClaims) -> String {
 ///     match claims {
@@ -24,13 +30,23 @@ use crate::{
 ///         None => "welcome".to_owned(),
 ///     }
 /// }
-/// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(home));
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let fake = FakeUserPool::new();
+/// let app = Router::new().route("/", get(home)).layer(CognitoAuth::new(fake.user_pool()));
+///
+/// let expired = format!("Bearer {}", fake.access_token("alice").expired().sign());
+/// let response = app.oneshot(Request::get("/").header("authorization", expired).body(Body::empty())?).await?;
+/// assert_eq!(axum::body::to_bytes(response.into_body(), 100).await?, "welcome");
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, Debug)]
 pub struct OptionalClaims<T: CustomClaims = NoCustomClaims>(pub Option<CognitoClaims<T>>);
 
 impl<T: CustomClaims, S: Sync> FromRequestParts<S> for OptionalClaims<T> {
-    /// Only a missing layer is refused: that is not the caller's doing.
+    /// The rejection if the layer is missing. No other request is rejected.
     type Rejection = AuthRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {

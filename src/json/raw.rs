@@ -1,18 +1,18 @@
-//! Splits JSON into members or elements, one level at a time, and leaves their values as text.
+//! Splits an object or array one level deep, and leaves the values as text.
 //!
-//! The feature `raw_value` of `serde_json` could do this, but it changes what a `serde_json::Value` reads, for every crate of the
-//! program: `{"$serde_json::private::RawValue":"<json>"}` becomes the JSON inside the string, and the depth limit starts again there.
-//! Nested wrappers then overflow the stack. This crate does not enable the feature, and stays safe if another crate does: it never
-//! reads untrusted text as a `Value`. Skipping a value, as is done here, needs no recursion.
+//! The feature `raw_value` of `serde_json` offers this too, but it changes how every crate of the program deserializes
+//! a `serde_json::Value`. The text `{"$serde_json::private::RawValue":"<json>"}` becomes the JSON inside the string,
+//! and the depth limit starts again, so nested wrappers overflow the stack. This crate does not enable the feature. It
+//! stays safe if another crate does, because it never reads untrusted text as a `Value`. Skipping a value needs no
+//! recursion.
 
 use std::borrow::Cow;
 
 use serde::de::{DeserializeSeed, IgnoredAny};
-use serde::ser::{Error as _, Serialize, Serializer};
 
-use super::Name;
+use super::names::Name;
 
-/// Returns the members of an object in their order, repeated names included. [`None`] if `json` is not one JSON object.
+/// Returns the members of an object in order, including duplicates. Returns [`None`] if `json` is not one JSON object.
 pub(crate) fn members(json: &str) -> Option<Vec<(Cow<'_, str>, &str)>> {
     let mut text = Text(json);
     let mut members = Vec::new();
@@ -25,7 +25,7 @@ pub(crate) fn members(json: &str) -> Option<Vec<(Cow<'_, str>, &str)>> {
     Some(members)
 }
 
-/// Returns the elements of an array. [`None`] if `json` is not one JSON array.
+/// Returns the elements of an array. Returns [`None`] if `json` is not one JSON array.
 pub(crate) fn elements(json: &str) -> Option<Vec<&str>> {
     let mut text = Text(json);
     let mut elements = Vec::new();
@@ -36,11 +36,11 @@ pub(crate) fn elements(json: &str) -> Option<Vec<&str>> {
     Some(elements)
 }
 
-/// The part of a document that has not been read yet.
+/// The unread rest of a document.
 struct Text<'j>(&'j str);
 
 impl<'j> Text<'j> {
-    /// Reads a list to the end of the document: `[opening, closing]` around items with commas between them.
+    /// Reads comma-separated items between `opening` and `closing`, up to the end of the document.
     fn list(&mut self, [opening, closing]: [char; 2], mut item: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         self.accept(opening).then_some(())?;
         if !self.accept(closing) {
@@ -54,7 +54,7 @@ impl<'j> Text<'j> {
         self.0.is_empty().then_some(())
     }
 
-    /// Reads one character of punctuation, if it is next.
+    /// Reads a punctuation character if it comes next.
     fn accept(&mut self, punctuation: char) -> bool {
         self.skip_whitespace();
         self.0.strip_prefix(punctuation).map(|rest| self.0 = rest).is_some()
@@ -75,36 +75,6 @@ impl<'j> Text<'j> {
     }
 }
 
-/// JSON text that serializes as the value it stands for, with members in their order. Its depth must have been limited before.
-pub(crate) struct Verbatim<'j>(pub(crate) &'j str);
-
-impl Serialize for Verbatim<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(json) = *self;
-        match json.trim_start().as_bytes().first() {
-            Some(b'{') => {
-                let members = members(json).ok_or_else(|| S::Error::custom("not JSON"))?;
-                serializer.collect_map(members.into_iter().map(|(name, value)| (name, Verbatim(value))))
-            }
-            Some(b'[') => {
-                let elements = elements(json).ok_or_else(|| S::Error::custom("not JSON"))?;
-                serializer.collect_seq(elements.into_iter().map(Verbatim))
-            }
-            Some(b'"') => typed::<String, S>(json, serializer),
-            Some(b'n') => typed::<(), S>(json, serializer),
-            Some(b't' | b'f') => typed::<bool, S>(json, serializer),
-            _ => typed::<serde_json::Number, S>(json, serializer),
-        }
-    }
-}
-
-fn typed<T: serde::de::DeserializeOwned + Serialize, S: Serializer>(
-    json: &str,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serde_json::from_str::<T>(json).map_err(S::Error::custom)?.serialize(serializer)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_not_one_object_or_array_is_none() {
+    fn text_that_is_not_one_object_or_array_is_rejected() {
         for json in [
             "",
             "[]",
@@ -138,14 +108,5 @@ mod tests {
         for json in ["", "{}", "[", "[]]", "[1,]", "[,]", "[1 2]", "[nul]", "[1][1]"] {
             assert!(elements(json).is_none(), "{json}");
         }
-    }
-
-    #[test]
-    fn verbatim_json_serializes_as_what_it_says() {
-        let json = r#"{"z":[1,-2,1.5,true,false,null],"a":{"\u00e4":"\"\ud83d\ude00"}}"#;
-        assert_eq!(
-            serde_json::to_string(&Verbatim(json)).unwrap(),
-            r#"{"z":[1,-2,1.5,true,false,null],"a":{"ä":"\"😀"}}"#
-        );
     }
 }

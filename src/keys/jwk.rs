@@ -1,7 +1,7 @@
-//! From a JWKS document (RFC 7517 §5) to RSA keys that are fit for RS256.
+//! Parses a JWKS document (RFC 7517 §5) into RSA keys for RS256.
 //!
-//! Every key is judged by itself: a broken or foreign one is skipped with its reason and costs the good ones nothing. The document
-//! as a whole fails only if it is no key set, or none of its keys is of use.
+//! Each key is checked on its own. An unusable key is skipped with a [`SkipReason`] and does not affect the other keys.
+//! The document as a whole is rejected only if it is not a key set.
 
 use std::fmt;
 
@@ -11,24 +11,25 @@ use serde::{Deserialize, de::IgnoredAny};
 use super::{FetchError, FetchErrorKind};
 use crate::json;
 
-/// The sizes of RSA modulus that are accepted, in bits. Below 2048 RFC 7518 §3.3 forbids it for RS256; above 4096 a verification
-/// costs so much that a hostile key set could be used to burn the host's time, and Cognito has 2048.
+/// The accepted modulus sizes in bits. RFC 7518 §3.3 requires at least 2048 for RS256. Cognito's keys have 2048. Keys
+/// above 4096 would make each verification expensive.
 const MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 
-/// The smallest public exponent: that of every key of Cognito, and the lower bound of FIPS 186-5 §5.4. Small exponents have made
-/// forgeries easy in verifiers with lenient padding checks.
+/// The smallest public exponent, which is the lower bound of FIPS 186-5 §5.4. All Cognito keys have this exponent.
+/// Small exponents made forgeries easy in verifiers with lenient padding checks.
 const EXPONENT_MIN: u64 = 65_537;
 
-/// The largest public exponent that AWS-LC takes.
+/// The largest public exponent that AWS-LC accepts.
 const EXPONENT_MAX: u64 = (1 << 33) - 1;
 
-/// The most keys of a document. Cognito's has two, or four around a rotation. Parsing more would keep a thread of the runtime busy.
+/// The largest number of keys in a document. Cognito's documents have two keys, or four during a rotation. Parsing a
+/// larger document would block a thread of the runtime.
 const KEYS_MAX: usize = 256;
 
-/// The longest `kid`, in bytes: longer ones could not be named by a token, whose whole header is not longer.
+/// The longest `kid` in bytes. A token could not contain a longer one, because its whole header has the same limit.
 const KEY_ID_MAX: usize = 1024;
 
-/// An RSA key as a document has it, found fit.
+/// A usable RSA key of a document.
 pub(crate) struct RsaJwk {
     pub(crate) key_id: String,
     /// Big endian, without leading zeros.
@@ -37,34 +38,42 @@ pub(crate) struct RsaJwk {
     pub(crate) exponent: Vec<u8>,
 }
 
-/// Why a key of a document is not used.
+/// The reason why a key in a JWKS document is not used.
+///
+/// It is reported with the skipped keys in [`KeyStatus`](crate::keys::KeyStatus).
+///
+/// ```
+/// use axum_cognito::keys::SkipReason;
+///
+/// assert_eq!(SkipReason::ModulusSize.as_str(), "modulus_size");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SkipReason {
-    /// `alg` is there and not `RS256`.
+    /// `alg` exists and is not `RS256`.
     Algorithm,
     /// A member is not strict base64url.
     Base64,
-    /// Another key before it has the same `kid`.
+    /// An earlier key has the same `kid`.
     DuplicateKeyId,
     /// The public exponent is even, below 65537 or above 33 bits.
     Exponent,
-    /// Not a JSON object of strings, or a member of an RSA key is missing.
+    /// The key is not a JSON object of strings, or `n` or `e` is missing.
     Malformed,
-    /// The modulus is even, or AWS-LC refuses it.
+    /// The modulus is even, or AWS-LC rejects it.
     Modulus,
     /// The modulus has fewer than 2048 or more than 4096 bits.
     ModulusSize,
-    /// There is no `kid`, or it is empty or too long, so no token could name the key.
+    /// `kid` is missing, empty or too long, so no token could match the key.
     NoKeyId,
     /// `kty` is not `RSA`.
     NotRsa,
-    /// `use` is there and not `sig`, or `key_ops` is there without `verify`.
+    /// `use` exists and is not `sig`, or `key_ops` exists and does not contain `verify`.
     Use,
 }
 
 impl SkipReason {
-    /// A name for logs and status pages, in lower case with underscores.
+    /// Returns the reason in `snake_case`, as used in logs and status reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Algorithm => "algorithm",
@@ -99,16 +108,16 @@ struct Jwk {
     e: Option<String>,
 }
 
-/// A key found fit, or skipped; the `kid` of a skipped one where it has one.
-type Judged = Result<RsaJwk, (Option<String>, SkipReason)>;
+/// A usable key, or the `kid` of a skipped key, if it has one, and the reason.
+type ParsedKey = Result<RsaJwk, (Option<String>, SkipReason)>;
 
-/// The keys of a document, each by itself.
-pub(crate) fn parse(document: &[u8]) -> Result<Vec<Judged>, FetchError> {
+/// Parses the keys of a document.
+pub(crate) fn parse(document: &[u8]) -> Result<Vec<ParsedKey>, FetchError> {
     let no_keys = |message| FetchError::new(FetchErrorKind::NoKeys, message);
     let not_json = || FetchError::new(FetchErrorKind::NotJson, "the document is not JSON");
     let document = str::from_utf8(document).map_err(|error| not_json().caused_by(error))?;
     serde_json::from_str::<IgnoredAny>(document).map_err(|error| not_json().caused_by(error))?;
-    // No cause says what is there instead, since that could be all of the document.
+    // These errors have no cause, because serde's message could quote the whole document.
     let members = json::members(document).ok_or_else(|| no_keys("the document is not a JSON object"))?;
     let mut lists = members.iter().filter(|(name, _)| name == "keys").map(|(_, value)| *value);
     let keys = lists.next().ok_or_else(|| no_keys("the document is not a key set: it has no member `keys`"))?;
@@ -126,20 +135,20 @@ pub(crate) fn parse(document: &[u8]) -> Result<Vec<Judged>, FetchError> {
     Ok(keys.into_iter().map(parse_key).collect())
 }
 
-fn parse_key(json: &str) -> Result<RsaJwk, (Option<String>, SkipReason)> {
+fn parse_key(json: &str) -> ParsedKey {
     if !json.starts_with('{') {
         return Err((None, SkipReason::Malformed));
     }
     let Ok(jwk) = serde_json::from_str::<Jwk>(json) else { return Err((None, SkipReason::Malformed)) };
     let key_id = jwk.kid.clone().filter(|kid| (1..=KEY_ID_MAX).contains(&kid.len()));
-    judge(jwk, key_id.clone()).map_err(|reason| (key_id, reason))
+    check(jwk, key_id.clone()).map_err(|reason| (key_id, reason))
 }
 
-fn judge(jwk: Jwk, key_id: Option<String>) -> Result<RsaJwk, SkipReason> {
+fn check(jwk: Jwk, key_id: Option<String>) -> Result<RsaJwk, SkipReason> {
     if jwk.kty.as_deref() != Some("RSA") {
         return Err(SkipReason::NotRsa);
     }
-    // RFC 7517 §4.2 and §4.3: what the key is meant for, in either of two ways.
+    // RFC 7517 §4.2 and §4.3: `use` and `key_ops` both state the intended use.
     if jwk.key_use.is_some_and(|key_use| key_use != "sig")
         || jwk.key_ops.is_some_and(|operations| !operations.iter().any(|operation| operation == "verify"))
     {
@@ -151,6 +160,12 @@ fn judge(jwk: Jwk, key_id: Option<String>) -> Result<RsaJwk, SkipReason> {
     let key_id = key_id.ok_or(SkipReason::NoKeyId)?;
     let modulus = unsigned(jwk.n)?;
     let exponent = unsigned(jwk.e)?;
+    check_modulus(&modulus)?;
+    check_exponent(&exponent)?;
+    Ok(RsaJwk { key_id, modulus, exponent })
+}
+
+fn check_modulus(modulus: &[u8]) -> Result<(), SkipReason> {
     let bits = modulus.len() * 8 - modulus.first().map_or(0, |first| first.leading_zeros() as usize);
     if !MODULUS_BITS.contains(&bits) {
         return Err(SkipReason::ModulusSize);
@@ -158,15 +173,19 @@ fn judge(jwk: Jwk, key_id: Option<String>) -> Result<RsaJwk, SkipReason> {
     if modulus.last().is_none_or(|last| last % 2 == 0) {
         return Err(SkipReason::Modulus);
     }
+    Ok(())
+}
+
+fn check_exponent(exponent: &[u8]) -> Result<(), SkipReason> {
     let value = exponent.iter().try_fold(0u64, |value, byte| value.checked_mul(256)?.checked_add(u64::from(*byte)));
     if value.is_none_or(|value| value % 2 == 0 || !(EXPONENT_MIN..=EXPONENT_MAX).contains(&value)) {
         return Err(SkipReason::Exponent);
     }
-    Ok(RsaJwk { key_id, modulus, exponent })
+    Ok(())
 }
 
-/// A `Base64urlUInt` (RFC 7518 §2). Leading zero octets are against its letter, common in practice and without meaning, and AWS-LC
-/// does not take them.
+/// Decodes a `Base64urlUInt` (RFC 7518 §2). Leading zero octets are not allowed there but common in practice. They are
+/// removed, because AWS-LC rejects them.
 fn unsigned(encoded: Option<String>) -> Result<Vec<u8>, SkipReason> {
     let mut bytes = URL_SAFE_NO_PAD.decode(encoded.ok_or(SkipReason::Malformed)?).map_err(|_| SkipReason::Base64)?;
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();

@@ -1,4 +1,4 @@
-//! One public key, and what it proves.
+//! [`VerifyingKey`]: a public key that verifies signatures.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,10 +16,10 @@ use crate::{
     step::VerificationStep,
 };
 
-/// The longest signature in bytes: that of an RSA key of 4096 bits, the largest that is accepted.
+/// The longest signature in bytes, which is that of a 4096-bit key, the largest accepted one.
 const SIGNATURE_MAX: usize = 512;
 
-/// An RSA key, parsed once and good for any number of verifications.
+/// A parsed RSA key.
 pub(crate) struct VerifyingKey {
     components: RsaJwk,
     serial: u64,
@@ -43,12 +43,13 @@ impl VerifyingKey {
         &self.components.key_id
     }
 
-    /// A number that no other key of this process has: another key under the same `kid` has another serial.
+    /// Returns a number that is unique in the process. Two different keys with the same `kid` have different serial
+    /// numbers.
     pub(crate) fn serial(&self) -> u64 {
         self.serial
     }
 
-    /// Whether this is the very key of those components.
+    /// Returns `true` if the components are those of this key.
     pub(crate) fn is(&self, other: &RsaJwk) -> bool {
         self.components.key_id == other.key_id
             && self.components.modulus == other.modulus
@@ -59,13 +60,13 @@ impl VerifyingKey {
         self.is(&other.components)
     }
 
-    /// Verifies the signature (RSASSA-PKCS1-v1_5 with SHA-256, RFC 8017 §8.2.2) and hands out the claims as proof of it.
+    /// Verifies the signature (RSASSA-PKCS1-v1_5 with SHA-256, RFC 8017 §8.2.2) and returns the signed claims.
     pub(crate) fn verify(&self, token: UnverifiedToken<'_>) -> Result<Signed, VerifyError> {
         let mut buffer = [0; SIGNATURE_MAX];
         let signature = read_signature(token.signature, &mut buffer)?;
         match self.public.verify_sig(token.signing_input, signature) {
             Ok(()) => Ok(Signed { claims: token.claims, key_serial: self.serial }),
-            Err(_) => Err(VerifyError::new(VerifyErrorKind::InvalidSignature, "the signature is not the key's")),
+            Err(_) => Err(VerifyError::new(VerifyErrorKind::InvalidSignature, "the signature does not match the key")),
         }
     }
 }
@@ -79,7 +80,7 @@ fn read_signature<'b>(encoded: &str, buffer: &'b mut [u8; SIGNATURE_MAX]) -> Res
     Ok(&buffer[..length])
 }
 
-/// The first proof: the claims of a token whose signature was verified. Only [`VerifyingKey::verify`] makes one.
+/// The claims of a token whose signature was verified. Only [`VerifyingKey::verify`] creates a value.
 pub(crate) struct Signed {
     claims: ClaimSet,
     key_serial: u64,

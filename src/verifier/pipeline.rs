@@ -98,7 +98,7 @@ impl Pipeline {
     pub(crate) fn still_holds(&self, known: &VerifiedToken, now: SystemTime) -> bool {
         let Some(pool) = self.pools.iter().find(|pool| pool.keys.holds(known.key_serial(), now)) else { return false };
         pool.keys.refresh_if_due(now);
-        !known.list_is_over()
+        !known.is_superseded()
     }
 
     /// Finds the pool whose issuer this is, to the letter. An issuer that is not configured ends here, before any key is looked for.

@@ -1,4 +1,4 @@
-//! A token that was accepted before is worth exactly what it would be worth the first time.
+//! A cached token gets the same result as a token that is checked for the first time.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use axum_cognito::{
 };
 use tower::ServiceExt;
 
-use crate::kit::{FORGE, STRICT, accepted_by, access, builder, refused_by, with_keys};
+use crate::kit::{KEYS, STRICT, accepted_by, access, builder, rejected_by, with_keys};
 
-/// Often enough to be in any cache that wants to see a token twice.
+/// Checks a token several times, so that it is cached even if a cache only admits repeated tokens.
 fn warm(verifier: &Verifier, token: &str) {
     for _ in 0..5 {
         accepted_by(verifier, token);
@@ -20,8 +20,8 @@ fn warm(verifier: &Verifier, token: &str) {
 }
 
 #[test]
-fn a_changed_byte_is_another_token() {
-    let verifier = builder(FORGE.pool()).build().unwrap();
+fn changed_byte_of_cached_token_is_rejected() {
+    let verifier = builder(KEYS.pool()).build().unwrap();
     let token = access().sign();
     warm(&verifier, &token);
     for at in 0..token.len() {
@@ -29,7 +29,7 @@ fn a_changed_byte_is_another_token() {
             let mut changed = token.clone().into_bytes();
             changed[at] ^= 1 << bit;
             let changed = String::from_utf8(changed).unwrap();
-            assert!(verifier.check(&changed).is_err(), "byte {at}, bit {bit}");
+            assert!(verifier.check(&changed).is_err(), "accepted after bit {bit} of byte {at} was flipped");
         }
     }
     for changed in
@@ -41,8 +41,8 @@ fn a_changed_byte_is_another_token() {
 }
 
 #[test]
-fn the_parts_of_known_tokens_make_no_known_token() {
-    let verifier = builder(FORGE.pool()).build().unwrap();
+fn mixed_parts_of_cached_tokens_are_rejected() {
+    let verifier = builder(KEYS.pool()).build().unwrap();
     let tokens = [access().sign(), access().claim("username", "bob").sign(), access().member("typ", "JWT").sign()];
     tokens.iter().for_each(|token| warm(&verifier, token));
     let parts: Vec<Vec<&str>> = tokens.iter().map(|token| token.split('.').collect()).collect();
@@ -57,7 +57,7 @@ fn the_parts_of_known_tokens_make_no_known_token() {
 }
 
 #[test]
-fn a_known_token_expires_at_its_exp() {
+fn cached_token_expires_at_exp() {
     let fake = FakeUserPool::new();
     let clock = ManualClock::starting_now();
     let verifier = Verifier::builder().pool(fake.user_pool()).clock(clock.clone()).build().unwrap();
@@ -68,49 +68,49 @@ fn a_known_token_expires_at_its_exp() {
     warm(&verifier, &token);
     for late in [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(3600)] {
         clock.set(expires_at + late);
-        refused_by(&verifier, &token, Expired);
+        rejected_by(&verifier, &token, Expired);
     }
 }
 
-/// A verifier that has learned of a new set through a token under a new key.
-async fn learn(verifier: &Verifier, fake: &FakeUserPool) {
-    let news = fake.access_token("bob").sign();
-    assert!(verifier.verify(&news).await.is_ok());
+/// Makes the verifier fetch the new key set by verifying a token signed with a new key.
+async fn fetch_new_keys(verifier: &Verifier, fake: &FakeUserPool) {
+    let token = fake.access_token("bob").sign();
+    assert!(verifier.verify(&token).await.is_ok());
 }
 
 #[tokio::test]
-async fn a_known_token_ends_with_its_key() {
+async fn cached_token_is_rejected_after_its_key_is_withdrawn() {
     let fake = FakeUserPool::new();
     let verifier = Verifier::new(fake.user_pool());
     let old = fake.access_token("alice").sign();
     warm(&verifier, &old);
     fake.rotate();
-    learn(&verifier, &fake).await;
-    warm(&verifier, &old); // its key is still published
+    fetch_new_keys(&verifier, &fake).await;
+    warm(&verifier, &old); // the old key is still published
     fake.rotate();
     fake.withdraw_old_keys();
     tokio::time::pause();
-    tokio::time::advance(Duration::from_secs(60)).await; // past the cool-down
-    learn(&verifier, &fake).await;
-    refused_by(&verifier, &old, UnknownKey);
+    tokio::time::advance(Duration::from_secs(60)).await; // the cooldown is over
+    fetch_new_keys(&verifier, &fake).await;
+    rejected_by(&verifier, &old, UnknownKey);
     assert!(verifier.verify(&old).await.is_err());
 }
 
 #[tokio::test]
-async fn a_known_token_ends_when_another_key_takes_the_id_of_its_own() {
+async fn cached_token_is_rejected_after_its_key_is_replaced() {
     let fake = FakeUserPool::new();
     let verifier = Verifier::new(fake.user_pool());
     let old = fake.access_token("alice").sign();
     warm(&verifier, &old);
     fake.replace_access_key();
     let unknown = fake.access_token("mallory").header("kid", "unknown").sign();
-    assert_eq!(verifier.verify(&unknown).await.unwrap_err().kind(), UnknownKey); // one look
-    refused_by(&verifier, &old, InvalidSignature);
+    assert_eq!(verifier.verify(&unknown).await.unwrap_err().kind(), UnknownKey); // triggers one fetch
+    rejected_by(&verifier, &old, InvalidSignature);
     accepted_by(&verifier, &fake.access_token("alice").sign());
 }
 
 #[test]
-fn a_known_token_ends_with_the_trust_in_its_keys() {
+fn cached_token_is_rejected_after_maximum_staleness() {
     let fake = FakeUserPool::new();
     let clock = ManualClock::starting_now();
     let verifier = Verifier::builder().pool(fake.user_pool()).clock(clock.clone()).build().unwrap();
@@ -120,24 +120,24 @@ fn a_known_token_ends_with_the_trust_in_its_keys() {
     clock.advance(Duration::from_secs(24 * 3600));
     warm(&verifier, &token);
     clock.advance(Duration::from_secs(2));
-    refused_by(&verifier, &token, KeysUnavailable);
+    rejected_by(&verifier, &token, KeysUnavailable);
 }
 
 #[test]
-fn verifiers_do_not_share_their_verdicts() {
+fn verifiers_do_not_share_a_token_cache() {
     let other_pool = axum_cognito::UserPool::new(crate::kit::POOL, "2example23456789").unwrap();
-    let other = builder(with_keys(other_pool, &FORGE.jwks())).build().unwrap();
+    let other = builder(with_keys(other_pool, &KEYS.jwks())).build().unwrap();
     let token = access().sign();
     for _ in 0..5 {
         accepted_by(&STRICT, &token);
-        refused_by(&other, &token, WrongClient);
+        rejected_by(&other, &token, WrongClient);
     }
 }
 
-/// Far more tokens than any cache should hold, refused ones between them; the first and the last are still told apart.
+/// Checks many valid and tampered tokens of different users, then the first token again.
 #[test]
-fn a_flood_of_tokens_changes_no_verdict() {
-    let verifier = builder(FORGE.pool()).build().unwrap();
+fn cache_eviction_changes_no_result() {
+    let verifier = builder(KEYS.pool()).build().unwrap();
     let first = access().claim("username", "first").sign();
     warm(&verifier, &first);
     for n in 0..1500 {
@@ -152,17 +152,17 @@ fn a_flood_of_tokens_changes_no_verdict() {
     assert_eq!(verifier.check(&first).unwrap().username(), Some("first"));
 }
 
-/// What a route asks for is asked for at every request.
+/// A route's rules run on every request, even if the token is cached.
 #[tokio::test]
-async fn rules_of_a_route_apply_to_known_tokens() {
+async fn rules_apply_to_cached_tokens() {
     let fake = FakeUserPool::new();
     let app = Router::new()
-        .route("/open", get(async || "open"))
+        .route("/public", get(async || "public"))
         .route("/admin", get(async || "admin").route_layer(Require::group("admins")))
         .layer(CognitoAuth::new(fake.user_pool()));
     let (bob, eve) = (fake.access_token("bob").sign(), fake.access_token("eve").group("admins").sign());
     for _ in 0..5 {
-        for (path, token, status) in [("/open", &bob, 200), ("/admin", &bob, 403), ("/admin", &eve, 200)] {
+        for (path, token, status) in [("/public", &bob, 200), ("/admin", &bob, 403), ("/admin", &eve, 200)] {
             let request =
                 Request::get(path).header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap();
             assert_eq!(app.clone().oneshot(request).await.unwrap().status(), status);

@@ -1,13 +1,13 @@
-//! For whom a token is, and for which use.
+//! The client, the audience and the `token_use` of a token.
 
 use axum_cognito::{
     TokenUse, UserPool,
-    VerifyErrorKind::{InvalidClaim, MissingClaim, WrongAudience, WrongClient, WrongTokenUse as Use},
+    VerifyErrorKind::{InvalidClaim, MissingClaim, WrongAudience, WrongClient, WrongTokenUse},
 };
 use serde_json::json;
 
 use crate::kit::{
-    BOTH, CLIENT, FORGE, POOL, STRICT, accepted, accepted_by, access, id, refused, refused_by, verifier, with_keys,
+    BOTH, CLIENT, KEYS, POOL, STRICT, accepted, accepted_by, access, id, rejected, rejected_by, verifier, with_keys,
 };
 
 const FOREIGN: [&str; 12] = [
@@ -26,56 +26,56 @@ const FOREIGN: [&str; 12] = [
 ];
 
 #[test]
-fn an_access_token_is_for_its_client_id() {
+fn access_token_for_another_client_is_rejected() {
     for client in FOREIGN {
-        refused(&access().claim("client_id", client).sign(), WrongClient);
-        // An `aud` of the right client is worth nothing: in access tokens it is a resource.
-        refused(&access().claim("client_id", client).claim("aud", CLIENT).sign(), WrongClient);
+        rejected(&access().claim("client_id", client).sign(), WrongClient);
+        // In an access token `aud` names a resource, so the client's id there does not help.
+        rejected(&access().claim("client_id", client).claim("aud", CLIENT).sign(), WrongClient);
     }
     for client in [json!(null), json!([CLIENT]), json!({"a": CLIENT}), json!(1), json!(true)] {
-        refused(&access().claim("client_id", client).sign(), InvalidClaim);
+        rejected(&access().claim("client_id", client).sign(), InvalidClaim);
     }
-    refused(&access().without("client_id").sign(), MissingClaim);
-    refused(&access().without("client_id").claim("aud", CLIENT).sign(), MissingClaim);
-    refused(&access().without("client_id").claim("azp", CLIENT).sign(), MissingClaim);
+    rejected(&access().without("client_id").sign(), MissingClaim);
+    rejected(&access().without("client_id").claim("aud", CLIENT).sign(), MissingClaim);
+    rejected(&access().without("client_id").claim("azp", CLIENT).sign(), MissingClaim);
     accepted(&access().claim("aud", CLIENT).sign());
 }
 
 #[test]
-fn an_id_token_is_for_its_aud() {
-    let sign = |token: crate::kit::Token| token.signed_by(&FORGE.id);
+fn id_token_for_another_client_is_rejected() {
+    let sign = |token: crate::kit::Token| token.signed_by(&KEYS.id);
     for client in FOREIGN {
-        refused_by(&BOTH, &sign(id().claim("aud", client)), WrongClient);
-        refused_by(&BOTH, &sign(id().claim("aud", client).claim("client_id", CLIENT)), WrongClient);
+        rejected_by(&BOTH, &sign(id().claim("aud", client)), WrongClient);
+        rejected_by(&BOTH, &sign(id().claim("aud", client).claim("client_id", CLIENT)), WrongClient);
     }
     for client in [json!(null), json!([CLIENT]), json!([CLIENT, "x"]), json!([]), json!({"a": CLIENT}), json!(1)] {
-        refused_by(&BOTH, &sign(id().claim("aud", client)), InvalidClaim);
+        rejected_by(&BOTH, &sign(id().claim("aud", client)), InvalidClaim);
     }
-    refused_by(&BOTH, &sign(id().without("aud")), MissingClaim);
-    refused_by(&BOTH, &sign(id().without("aud").claim("client_id", CLIENT)), MissingClaim);
+    rejected_by(&BOTH, &sign(id().without("aud")), MissingClaim);
+    rejected_by(&BOTH, &sign(id().without("aud").claim("client_id", CLIENT)), MissingClaim);
     accepted_by(&BOTH, &sign(id()));
 }
 
 #[test]
-fn a_token_is_for_a_use_that_is_accepted() {
-    let only_id = verifier(FORGE.pool().only_token_use(TokenUse::Id));
-    let id_token = id().signed_by(&FORGE.id);
-    refused(&id_token, Use);
-    refused_by(&only_id, &access().sign(), Use);
+fn token_use_that_is_not_allowed_is_rejected() {
+    let only_id = verifier(KEYS.pool().only_token_use(TokenUse::Id));
+    let id_token = id().signed_by(&KEYS.id);
+    rejected(&id_token, WrongTokenUse);
+    rejected_by(&only_id, &access().sign(), WrongTokenUse);
     accepted_by(&only_id, &id_token);
     accepted_by(&BOTH, &id_token);
     accepted_by(&BOTH, &access().sign());
-    // What makes one kind look like the other changes nothing.
-    refused(
-        &id().claim("client_id", CLIENT).claim("username", "alice").claim("scope", "a/b").signed_by(&FORGE.id),
-        Use,
+    // Claims that are typical of access tokens do not turn an ID token into one.
+    rejected(
+        &id().claim("client_id", CLIENT).claim("username", "alice").claim("scope", "a/b").signed_by(&KEYS.id),
+        WrongTokenUse,
     );
 }
 
 #[test]
-fn the_use_is_a_word_that_is_known() {
+fn unknown_token_use_is_rejected() {
     for verifier in [&*STRICT, &*BOTH] {
-        for word in [
+        for value in [
             "",
             " ",
             "refresh",
@@ -90,15 +90,15 @@ fn the_use_is_a_word_that_is_known() {
             "bearer",
             "*",
         ] {
-            refused_by(verifier, &access().claim("token_use", word).sign(), Use);
+            rejected_by(verifier, &access().claim("token_use", value).sign(), WrongTokenUse);
         }
-        for word in
+        for value in
             [json!(null), json!(["access"]), json!(["access", "id"]), json!({"access": true}), json!(0), json!(true)]
         {
-            refused_by(verifier, &access().claim("token_use", word).sign(), InvalidClaim);
+            rejected_by(verifier, &access().claim("token_use", value).sign(), InvalidClaim);
         }
-        refused_by(verifier, &access().without("token_use").sign(), MissingClaim);
-        refused_by(
+        rejected_by(verifier, &access().without("token_use").sign(), MissingClaim);
+        rejected_by(
             verifier,
             &access().without("token_use").claim("typ", "access").member("typ", "at+jwt").sign(),
             MissingClaim,
@@ -106,25 +106,25 @@ fn the_use_is_a_word_that_is_known() {
     }
 }
 
-/// RFC 7519 §4.1.3. Another API that receives such a token must not be able to use it here.
+/// RFC 7519 §4.1.3. An API that receives a token for itself must not be able to use the token here.
 #[test]
 fn access_token_for_another_resource_is_rejected() {
     for other in ["https://api.example.com", "", " ", "2example23456789", "1EXAMPLE23456789", "null"] {
-        refused(&access().claim("aud", other).sign(), WrongAudience);
-        refused_by(&BOTH, &access().claim("aud", other).sign(), WrongAudience);
+        rejected(&access().claim("aud", other).sign(), WrongAudience);
+        rejected_by(&BOTH, &access().claim("aud", other).sign(), WrongAudience);
     }
-    refused(&access().claim("aud", json!([CLIENT])).sign(), InvalidClaim);
-    refused(&access().claim("aud", json!([CLIENT, "https://api.example.com"])).sign(), InvalidClaim);
-    let any = verifier(FORGE.pool().dangerous_any_audience());
+    rejected(&access().claim("aud", json!([CLIENT])).sign(), InvalidClaim);
+    rejected(&access().claim("aud", json!([CLIENT, "https://api.example.com"])).sign(), InvalidClaim);
+    let any = verifier(KEYS.pool().dangerous_any_audience());
     accepted_by(&any, &access().claim("aud", "https://api.example.com").sign());
-    refused_by(&any, &access().claim("client_id", "other").claim("aud", CLIENT).sign(), WrongClient);
+    rejected_by(&any, &access().claim("client_id", "other").claim("aud", CLIENT).sign(), WrongClient);
 }
 
 #[test]
-fn a_bound_resource_is_demanded_where_it_is_set() {
+fn configured_audience_is_required() {
     const API: &str = "https://api.example.com";
-    let bound = verifier(FORGE.pool().audience(API).unwrap().allow_token_use(TokenUse::Id));
-    accepted_by(&bound, &access().claim("aud", API).sign());
+    let restricted = verifier(KEYS.pool().audience(API).unwrap().allow_token_use(TokenUse::Id));
+    accepted_by(&restricted, &access().claim("aud", API).sign());
     for other in [
         "",
         "https://api.example.com/",
@@ -133,55 +133,55 @@ fn a_bound_resource_is_demanded_where_it_is_set() {
         "http://api.example.com",
         CLIENT,
     ] {
-        refused_by(&bound, &access().claim("aud", other).sign(), WrongAudience);
+        rejected_by(&restricted, &access().claim("aud", other).sign(), WrongAudience);
     }
-    refused_by(&bound, &access().sign(), MissingClaim);
-    refused_by(&bound, &access().claim("aud", json!([API])).sign(), InvalidClaim);
-    refused_by(&bound, &access().claim("client_id", "other").claim("aud", API).sign(), WrongClient);
-    // An ID token's `aud` is its client.
-    accepted_by(&bound, &id().signed_by(&FORGE.id));
-    refused_by(&bound, &id().claim("aud", API).signed_by(&FORGE.id), WrongClient);
+    rejected_by(&restricted, &access().sign(), MissingClaim);
+    rejected_by(&restricted, &access().claim("aud", json!([API])).sign(), InvalidClaim);
+    rejected_by(&restricted, &access().claim("client_id", "other").claim("aud", API).sign(), WrongClient);
+    // In an ID token `aud` names the client.
+    accepted_by(&restricted, &id().signed_by(&KEYS.id));
+    rejected_by(&restricted, &id().claim("aud", API).signed_by(&KEYS.id), WrongClient);
 }
 
 #[test]
-fn any_client_is_still_a_client() {
+fn dangerous_any_client_still_requires_a_client_id() {
     let any =
-        verifier(with_keys(UserPool::dangerous_any_client(POOL).unwrap(), &FORGE.jwks()).allow_token_use(TokenUse::Id));
-    accepted_by(&any, &access().claim("client_id", "whoever").sign());
-    accepted_by(&any, &id().claim("aud", "whoever").signed_by(&FORGE.id));
-    refused_by(&any, &access().claim("client_id", "").sign(), InvalidClaim);
-    refused_by(&any, &access().without("client_id").sign(), MissingClaim);
-    refused_by(&any, &access().without("client_id").claim("aud", CLIENT).sign(), MissingClaim);
-    refused_by(&any, &id().without("aud").signed_by(&FORGE.id), MissingClaim);
-    refused_by(&any, &id().claim("aud", "").signed_by(&FORGE.id), InvalidClaim);
+        verifier(with_keys(UserPool::dangerous_any_client(POOL).unwrap(), &KEYS.jwks()).allow_token_use(TokenUse::Id));
+    accepted_by(&any, &access().claim("client_id", "any-client").sign());
+    accepted_by(&any, &id().claim("aud", "any-client").signed_by(&KEYS.id));
+    rejected_by(&any, &access().claim("client_id", "").sign(), InvalidClaim);
+    rejected_by(&any, &access().without("client_id").sign(), MissingClaim);
+    rejected_by(&any, &access().without("client_id").claim("aud", CLIENT).sign(), MissingClaim);
+    rejected_by(&any, &id().without("aud").signed_by(&KEYS.id), MissingClaim);
+    rejected_by(&any, &id().claim("aud", "").signed_by(&KEYS.id), InvalidClaim);
 }
 
 #[test]
-fn an_empty_list_of_clients_is_nobody() {
+fn empty_client_list_is_a_configuration_error() {
     assert!(UserPool::new(POOL, [""; 0]).is_err());
     assert!(UserPool::new(POOL, "").is_err());
     assert!(UserPool::new(POOL, [CLIENT, ""]).is_err());
 }
 
 #[test]
-fn a_user_has_a_subject() {
-    refused(&access().without("sub").sign(), MissingClaim);
-    refused(&access().claim("sub", "").sign(), InvalidClaim);
-    refused(&access().claim("sub", json!(null)).sign(), InvalidClaim);
-    refused(&access().claim("sub", json!(["a"])).sign(), InvalidClaim);
-    refused_by(&BOTH, &id().without("sub").signed_by(&FORGE.id), MissingClaim);
+fn user_token_without_sub_is_rejected() {
+    rejected(&access().without("sub").sign(), MissingClaim);
+    rejected(&access().claim("sub", "").sign(), InvalidClaim);
+    rejected(&access().claim("sub", json!(null)).sign(), InvalidClaim);
+    rejected(&access().claim("sub", json!(["a"])).sign(), InvalidClaim);
+    rejected_by(&BOTH, &id().without("sub").signed_by(&KEYS.id), MissingClaim);
 }
 
-/// Rights are lists of strings. A string where the list should be would make `contains` a search for a part.
+/// If a string were read as a list, `contains` would search for a substring.
 #[test]
-fn rights_have_their_type() {
+fn groups_and_scopes_of_another_type_are_rejected() {
     for groups in
         [json!("admins"), json!(null), json!({"admins": true}), json!(["admins", 1]), json!([["admins"]]), json!(0)]
     {
-        refused(&access().claim("cognito:groups", groups).sign(), InvalidClaim);
+        rejected(&access().claim("cognito:groups", groups).sign(), InvalidClaim);
     }
     for scope in [json!(["orders/read"]), json!(null), json!(1), json!({"orders/read": true})] {
-        refused(&access().claim("scope", scope).sign(), InvalidClaim);
+        rejected(&access().claim("scope", scope).sign(), InvalidClaim);
     }
     let claims = STRICT
         .check(

@@ -1,11 +1,12 @@
-//! JSON that two parsers would read in two ways, or one would choke on. All of it under good signatures: the check must not hang on those.
+//! JSON that parsers interpret differently or fail on. Every token has a valid signature, so only the JSON can cause
+//! the rejection.
 
 use axum_cognito::VerifyErrorKind::{Expired, InvalidClaim, Malformed, UnsupportedAlgorithm};
 
-use crate::kit::{FORGE, NOW, STRICT, accepted, access, builder, refused, refused_by};
+use crate::kit::{KEYS, NOW, STRICT, accepted, access, builder, rejected, rejected_by};
 
-/// Documents that are no JSON object.
-fn no_objects() -> Vec<Vec<u8>> {
+/// Returns documents that are not exactly one JSON object in UTF-8.
+fn invalid_documents() -> Vec<Vec<u8>> {
     let mut documents: Vec<Vec<u8>> = [
         "",
         " ",
@@ -68,7 +69,7 @@ fn no_objects() -> Vec<Vec<u8>> {
     .collect();
     documents.push(b"{\"a\":\"\xff\"}".to_vec());
     documents.push(b"{\"a\xc3\":1}".to_vec());
-    documents.push(b"{\"a\":\"\xc0\xaf\"}".to_vec()); // overlong `/`
+    documents.push(b"{\"a\":\"\xc0\xaf\"}".to_vec()); // an overlong `/`
     documents.push(b"{\"a\":\"\xed\xa0\x80\"}".to_vec()); // a surrogate
     documents.push(b"{\"a\":\"\xf4\x90\x80\x80\"}".to_vec()); // beyond Unicode
     documents.push(b"\xff\xfe{\0}\0".to_vec()); // UTF-16
@@ -78,19 +79,19 @@ fn no_objects() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn header_and_payload_are_each_one_object() {
-    for document in no_objects() {
+fn documents_other_than_one_json_object_are_rejected() {
+    for document in invalid_documents() {
         if !document.is_empty() {
-            refused(&access().header(&document).sign(), Malformed);
+            rejected(&access().header(&document).sign(), Malformed);
         }
-        refused(&access().payload(&document).sign(), Malformed);
+        rejected(&access().payload(&document).sign(), Malformed);
     }
-    refused(&access().payload("{\"a\":\"\u{1}\"}").sign(), Malformed);
+    rejected(&access().payload("{\"a\":\"\u{1}\"}").sign(), Malformed);
 }
 
-/// The first of two counts for one parser, the last for another.
+/// Some parsers use the first of two equal members, others the last.
 #[test]
-fn members_are_unique() {
+fn duplicate_members_are_rejected() {
     for member in [
         "\"alg\":\"none\"",
         "\"alg\":\"RS256\"",
@@ -105,7 +106,7 @@ fn members_are_unique() {
         "\"x\":[[{\"\":1,\"\":1}]]",
         "\"typ\":\"a\",\"typ\":\"a\"",
     ] {
-        refused(&access().member_json(member).sign(), Malformed);
+        rejected(&access().member_json(member).sign(), Malformed);
     }
     for claim in [
         "\"exp\":1",
@@ -135,28 +136,28 @@ fn members_are_unique() {
         "\"aud\":\"a\",\"aud\":\"a\"",
         "\"nbf\":{\"a\":1,\"a\":1}",
     ] {
-        refused(&access().claim_json(claim).sign(), Malformed);
+        rejected(&access().claim_json(claim).sign(), Malformed);
     }
     let many: Vec<String> = (0..400).map(|n| format!("\"m{n}\":{n}")).collect();
     accepted(&access().claim_json(&many.join(",")).sign());
-    refused(&access().claim_json(&format!("{},\"m399\":0", many.join(","))).sign(), Malformed);
+    rejected(&access().claim_json(&format!("{},\"m399\":0", many.join(","))).sign(), Malformed);
 }
 
-/// Names differ where their letters do: no case folding, no Unicode normalization, no trimming.
+/// Member names are not case-folded, normalized or trimmed.
 #[test]
-fn a_name_is_compared_to_the_letter() {
+fn member_names_are_compared_exactly() {
     for claim in ["\"EXP\":1", "\"Exp\":1", "\"exp \":1", "\"\u{435}xp\":1", "\"exp\\u0000\":1", "\"e\u{301}xp\":1"] {
         accepted(&access().claim_json(claim).sign());
     }
-    refused(
+    rejected(
         &access().header(r#"{"kid":"aB+/dE1example=","ALG":"RS256","Alg":"RS256","alg":"none"}"#).sign(),
         UnsupportedAlgorithm,
     );
 }
 
-/// A recursive parser must not be led to the end of its stack.
+/// Deep nesting must not overflow the stack of a recursive parser.
 #[test]
-fn depth_is_bounded() {
+fn deeply_nested_json_is_rejected() {
     for depth in [127, 200, 1000, 3900] {
         for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
             let open = open.repeat(if open.len() > 1 { depth / 3 } else { depth });
@@ -169,21 +170,21 @@ fn depth_is_bounded() {
             }
         }
     }
-    let roomy = builder(FORGE.pool()).max_token_bytes(1024 * 1024).build().unwrap();
+    let large = builder(KEYS.pool()).max_token_bytes(1024 * 1024).build().unwrap();
     for value in ["[".repeat(700_000), "{\"a\":".repeat(140_000)] {
-        refused_by(&roomy, &access().claim_json(&format!("\"x\":{value}")).sign(), Malformed);
-        refused_by(&roomy, &access().claim_json(&format!("\"nbf\":{value}")).sign(), Malformed);
-        refused_by(&roomy, &access().payload(value).sign(), Malformed);
+        rejected_by(&large, &access().claim_json(&format!("\"x\":{value}")).sign(), Malformed);
+        rejected_by(&large, &access().claim_json(&format!("\"nbf\":{value}")).sign(), Malformed);
+        rejected_by(&large, &access().payload(value).sign(), Malformed);
     }
-    refused(&access().member_json(&format!("\"x\":{}", "[".repeat(900))).sign(), Malformed);
+    rejected(&access().member_json(&format!("\"x\":{}", "[".repeat(900))).sign(), Malformed);
     accepted(&access().claim_json(&format!("\"x\":{}1{}", "[".repeat(100), "]".repeat(100))).sign());
 }
 
-/// `1e400` is infinite for one parser and an error for another.
+/// Some parsers read `1e400` as infinity, others report an error.
 #[test]
-fn numbers_are_in_range() {
+fn out_of_range_numbers_are_rejected() {
     for exp in ["1e400", "-1e400", "1e99999999999999999999"] {
-        refused(&access().without("exp").claim_json(&format!("\"exp\":{exp}")).sign(), Malformed);
+        rejected(&access().without("exp").claim_json(&format!("\"exp\":{exp}")).sign(), Malformed);
     }
     for exp in [
         "1e308",
@@ -196,15 +197,15 @@ fn numbers_are_in_range() {
         "-1e3",
         "-0.1",
     ] {
-        refused(&access().without("exp").claim_json(&format!("\"exp\":{exp}")).sign(), InvalidClaim);
+        rejected(&access().without("exp").claim_json(&format!("\"exp\":{exp}")).sign(), InvalidClaim);
     }
-    // With `serde_json/arbitrary_precision` such a number elsewhere is kept as it is written.
+    // With the feature `serde_json/arbitrary_precision`, other claims keep such a number as text.
     if serde_json::from_str::<serde_json::Value>("1e400").is_err() {
-        refused(&access().claim_json("\"x\":1e400").sign(), Malformed);
+        rejected(&access().claim_json("\"x\":1e400").sign(), Malformed);
     }
     accepted(&access().claim_json("\"x\":123456789012345678901234567890,\"y\":-0,\"z\":1E-400,\"w\":1e308").sign());
     for exp in ["0", "-0", "-0.0", "1e-300", "0.0001"] {
-        refused(&access().without("exp").claim_json(&format!("\"exp\":{exp}")).sign(), Expired);
+        rejected(&access().without("exp").claim_json(&format!("\"exp\":{exp}")).sign(), Expired);
     }
     for exp in
         [format!("{}.0", NOW + 1), format!("{}e1", (NOW + 10) / 10), "1800000000.5".into(), "253402300799".into()]
@@ -213,13 +214,13 @@ fn numbers_are_in_range() {
     }
 }
 
-/// An object that looks as numbers do inside of `serde_json` when it keeps their text.
+/// `serde_json` represents numbers and raw values with objects of these names internally.
 #[test]
-fn an_object_is_no_number() {
+fn object_in_place_of_a_number_is_rejected() {
     for claim in ["exp", "nbf", "iat"] {
-        let lie = format!("\"{claim}\":{{\"$serde_json::private::Number\":\"1800003600\"}}");
-        refused(&access().without(claim).claim_json(&lie).sign(), InvalidClaim);
-        let lie = format!("\"{claim}\":{{\"$serde_json::private::RawValue\":\"1800003600\"}}");
-        refused(&access().without(claim).claim_json(&lie).sign(), Malformed);
+        let tampered = format!("\"{claim}\":{{\"$serde_json::private::Number\":\"1800003600\"}}");
+        rejected(&access().without(claim).claim_json(&tampered).sign(), InvalidClaim);
+        let tampered = format!("\"{claim}\":{{\"$serde_json::private::RawValue\":\"1800003600\"}}");
+        rejected(&access().without(claim).claim_json(&tampered).sign(), Malformed);
     }
 }

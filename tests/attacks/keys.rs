@@ -1,4 +1,4 @@
-//! Keys that must not verify anything, and what a hostile or broken key set costs: itself.
+//! Unusable keys are skipped, and they do not affect the other keys of a set.
 
 use aws_lc_rs::rsa::KeySize;
 use axum_cognito::{
@@ -12,26 +12,26 @@ use base64::{
 use num_bigint::BigUint;
 use serde_json::{Value, json};
 
-use crate::kit::{CLIENT, FORGE, Key, POOL, accepted_by, access, refused_by, verifier, with_keys};
+use crate::kit::{CLIENT, KEYS, Key, POOL, accepted_by, access, rejected_by, verifier, with_keys};
 
 fn pool() -> UserPool {
     UserPool::new(POOL, CLIENT).unwrap()
 }
 
 fn changed(member: &str, value: impl Into<Value>) -> Value {
-    let mut jwk = FORGE.access.jwk();
+    let mut jwk = KEYS.access.jwk();
     jwk[member] = value.into();
     jwk
 }
 
-/// Each as the only key, and beside a good one: the good one works, the bad one is as if it were not there.
+/// Each unusable key is tested alone and alongside a usable key, which must keep working.
 #[test]
-fn a_key_that_is_not_for_rs256_is_no_key() {
-    let modulus = FORGE.access.modulus.to_bytes_be();
+fn keys_unusable_for_rs256_are_skipped() {
+    let modulus = KEYS.access.modulus.to_bytes_be();
     let encode = |number: &BigUint| URL_SAFE_NO_PAD.encode(number.to_bytes_be());
-    let mut without_kid = FORGE.access.jwk();
+    let mut without_kid = KEYS.access.jwk();
     without_kid.as_object_mut().unwrap().remove("kid");
-    let small = &FORGE.access.modulus >> 1025;
+    let small = &KEYS.access.modulus >> 1025;
     let bad = [
         changed("alg", "RS512"),
         changed("alg", "PS256"),
@@ -60,7 +60,7 @@ fn a_key_that_is_not_for_rs256_is_no_key() {
         changed("n", "AQAB"),
         changed("n", URL_SAFE.encode(&modulus)),
         changed("n", STANDARD.encode(&modulus)),
-        changed("n", encode(&(&FORGE.access.modulus - 1u8))),
+        changed("n", encode(&(&KEYS.access.modulus - 1u8))),
         changed("n", encode(&small)),
         changed("n", URL_SAFE_NO_PAD.encode(vec![0xff; 513])),
         changed("n", "AA".repeat(400)),
@@ -69,50 +69,50 @@ fn a_key_that_is_not_for_rs256_is_no_key() {
     for jwk in bad {
         let alone: jsonwebtoken::jwk::JwkSet = match serde_json::from_value(json!({"keys": [jwk]})) {
             Ok(alone) => alone,
-            Err(_) => continue, // the typed set of jsonwebtoken does not have it; the documents below do
+            Err(_) => continue, // jsonwebtoken's types cannot represent the key
         };
         assert!(pool().jwks(&alone).is_err(), "{jwk}");
-        let beside = verifier(with_keys(pool(), &json!({"keys": [jwk, FORGE.id.jwk()]})));
-        refused_by(&beside, &access().sign(), UnknownKey);
-        accepted_by(&beside, &access().member("kid", FORGE.id.kid).signed_by(&FORGE.id));
+        let with_usable_key = verifier(with_keys(pool(), &json!({"keys": [jwk, KEYS.id.jwk()]})));
+        rejected_by(&with_usable_key, &access().sign(), UnknownKey);
+        accepted_by(&with_usable_key, &access().member("kid", KEYS.id.kid).signed_by(&KEYS.id));
     }
 }
 
-/// RFC 7518 §3.3: 2048 bits or more. Above 4096 a key would cost more than it proves.
+/// RFC 7518 §3.3 requires at least 2048 bits. The upper limit bounds the cost of a signature check.
 #[test]
-fn keys_have_2048_to_4096_bits() {
+fn keys_outside_2048_to_4096_bits_are_skipped() {
     for (size, fits) in [(KeySize::Rsa3072, true), (KeySize::Rsa4096, true), (KeySize::Rsa8192, false)] {
         if size == KeySize::Rsa8192 {
             let jwk = changed("n", URL_SAFE_NO_PAD.encode(vec![0xff; 1024]));
             assert!(pool().jwks(&serde_json::from_value(json!({"keys": [jwk]})).unwrap()).is_err());
             continue;
         }
-        let key = Key::generate(FORGE.access.kid, size);
+        let key = Key::generate(KEYS.access.kid, size);
         let verifier = verifier(with_keys(pool(), &json!({"keys": [key.jwk()]})));
         assert!(fits);
         accepted_by(&verifier, &access().signed_by(&key));
-        refused_by(&verifier, &access().sign(), InvalidSignature);
+        rejected_by(&verifier, &access().sign(), InvalidSignature);
     }
 }
 
-/// Zeros before the modulus are against RFC 7518 §2, common, and without meaning.
+/// Leading zeros violate RFC 7518 §2, but they are common and do not change the number.
 #[test]
-fn zeros_before_a_modulus_are_harmless() {
-    let padded = [&[0, 0], &FORGE.access.modulus.to_bytes_be()[..]].concat();
+fn leading_zeros_of_a_modulus_are_ignored() {
+    let padded = [&[0, 0], &KEYS.access.modulus.to_bytes_be()[..]].concat();
     let jwk = changed("n", URL_SAFE_NO_PAD.encode(padded));
     let verifier = verifier(with_keys(pool(), &json!({"keys": [jwk]})));
     accepted_by(&verifier, &access().sign());
 }
 
-/// Of two keys with one id the first counts, in whatever set they stand.
+/// If two keys have the same `kid`, the first one is used.
 #[test]
-fn a_second_key_under_a_known_id_is_nobody() {
+fn first_of_two_keys_with_one_kid_is_used() {
     for keys in [
-        json!([FORGE.access.jwk(), FORGE.stranger.jwk()]),
-        json!([FORGE.access.jwk(), FORGE.access.jwk(), FORGE.stranger.jwk()]),
+        json!([KEYS.access.jwk(), KEYS.foreign.jwk()]),
+        json!([KEYS.access.jwk(), KEYS.access.jwk(), KEYS.foreign.jwk()]),
     ] {
         let verifier = verifier(with_keys(pool(), &json!({"keys": keys})));
         accepted_by(&verifier, &access().sign());
-        refused_by(&verifier, &access().signed_by(&FORGE.stranger), InvalidSignature);
+        rejected_by(&verifier, &access().signed_by(&KEYS.foreign), InvalidSignature);
     }
 }

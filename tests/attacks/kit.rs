@@ -1,7 +1,8 @@
-//! A signer that tells every lie, and the two verdicts.
+//! A token signer for attacks, and assertions about the result of a check.
 //!
-//! [`FakeUserPool`](axum_cognito::testing::FakeUserPool) keeps its private keys to itself, as it should. The attacks need them: true keys misused, headers
-//! that no JSON library would write, and signatures made by bare exponentiation.
+//! [`FakeUserPool`](axum_cognito::testing::FakeUserPool) does not reveal its private keys. The attacks need them to
+//! sign with other algorithms, to sign headers that no JSON library would write, and to compute signatures by plain
+//! exponentiation.
 
 use std::{
     sync::LazyLock,
@@ -23,17 +24,17 @@ pub(crate) const POOL: &str = "us-east-1_AbC123xyz";
 pub(crate) const ISSUER: &str = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_AbC123xyz";
 pub(crate) const UPDATED_ISSUER: &str = "https://issuer-cognito-idp.us-east-1.amazonaws.com/us-east-1_AbC123xyz";
 pub(crate) const CLIENT: &str = "1example23456789";
-/// The key ids of the set, with the characters that Cognito's have and base64url has not.
+/// The key ids of the set. As in Cognito, they contain characters that are not in base64url.
 pub(crate) const ACCESS_KID: &str = "aB+/dE1example=";
 pub(crate) const ID_KID: &str = "gH+/iJ2example=";
-/// The second at which every verdict is given.
+/// The wall-clock time of every check, in seconds since the Unix epoch.
 pub(crate) const NOW: u64 = 1_800_000_000;
 
 pub(crate) fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(NOW)
 }
 
-/// A key of the pool, private part included.
+/// An RSA key pair with direct access to the private exponent.
 pub(crate) struct Key {
     pub(crate) kid: &'static str,
     pair: RsaKeyPair,
@@ -43,24 +44,24 @@ pub(crate) struct Key {
 
 impl Key {
     pub(crate) fn generate(kid: &'static str, size: KeySize) -> Self {
-        let pair = RsaKeyPair::generate(size).expect("a key");
-        let pkcs8: Pkcs8V1Der<'_> = pair.as_der().expect("the key as DER");
+        let pair = RsaKeyPair::generate(size).expect("RSA key generation succeeds");
+        let pkcs8: Pkcs8V1Der<'_> = pair.as_der().expect("the key has a DER form");
         let [_, modulus, _, private_exponent] = rsa_private_key(pkcs8.as_ref());
         Self { kid, pair, modulus, private_exponent }
     }
 
     pub(crate) fn sign_with(&self, padding: &'static dyn RsaEncoding, input: &[u8]) -> Vec<u8> {
         let mut signature = vec![0; self.pair.public_modulus_len()];
-        self.pair.sign(padding, &SystemRandom::new(), input, &mut signature).expect("a signature");
+        self.pair.sign(padding, &SystemRandom::new(), input, &mut signature).expect("signing succeeds");
         signature
     }
 
-    /// The block raised to the private exponent: a signature with any padding.
+    /// Raises a block to the private exponent, which makes a signature with arbitrary padding.
     pub(crate) fn sign_block(&self, block: &[u8]) -> Vec<u8> {
         self.to_octets(&BigUint::from_bytes_be(block).modpow(&self.private_exponent, &self.modulus))
     }
 
-    /// A number in as many octets as the modulus has (I2OSP of RFC 8017 §4.1).
+    /// Encodes a number with the length of the modulus (I2OSP, RFC 8017 §4.1).
     pub(crate) fn to_octets(&self, number: &BigUint) -> Vec<u8> {
         let bytes = number.to_bytes_be();
         let mut octets = vec![0; self.pair.public_modulus_len() - bytes.len()];
@@ -76,22 +77,22 @@ impl Key {
         json!({"kid": self.kid, "alg": "RS256", "kty": "RSA", "e": "AQAB", "n": self.modulus_base64(), "use": "sig"})
     }
 
-    /// `RSAPublicKey` of RFC 8017, A.1.1.
+    /// Returns the public key as `RSAPublicKey` (RFC 8017, A.1.1).
     pub(crate) fn pkcs1_der(&self) -> Vec<u8> {
         self.pair.public_key().as_ref().to_vec()
     }
 
-    /// `SubjectPublicKeyInfo` of RFC 5280.
+    /// Returns the public key as `SubjectPublicKeyInfo` (RFC 5280 §4.1).
     pub(crate) fn spki_der(&self) -> Vec<u8> {
         use aws_lc_rs::encoding::PublicKeyX509Der;
-        let der: PublicKeyX509Der<'_> = self.pair.public_key().as_der().expect("the key as DER");
+        let der: PublicKeyX509Der<'_> = self.pair.public_key().as_der().expect("the key has a DER form");
         der.as_ref().to_vec()
     }
 }
 
-/// The first four numbers of the `RSAPrivateKey` inside of a PKCS#8 document: version, modulus, public and private exponent.
+/// Returns the version, modulus, public exponent and private exponent of the `RSAPrivateKey` in a PKCS#8 document.
 fn rsa_private_key(pkcs8: &[u8]) -> [BigUint; 4] {
-    /// Content and rest of a DER element.
+    /// Splits DER into the content of its first element and the remaining bytes.
     fn element(der: &[u8]) -> (&[u8], &[u8]) {
         let (length, start) = match der[1] {
             short @ 0..0x80 => (usize::from(short), 2),
@@ -112,20 +113,20 @@ fn rsa_private_key(pkcs8: &[u8]) -> [BigUint; 4] {
     })
 }
 
-/// The pool of these tests: two true keys, of which every lie may make use.
-pub(crate) struct Forge {
+/// The two keys of the test pool, and a foreign key with the `kid` of the first.
+pub(crate) struct TestKeys {
     pub(crate) access: Key,
     pub(crate) id: Key,
-    pub(crate) stranger: Key,
+    pub(crate) foreign: Key,
 }
 
-pub(crate) static FORGE: LazyLock<Forge> = LazyLock::new(|| Forge {
+pub(crate) static KEYS: LazyLock<TestKeys> = LazyLock::new(|| TestKeys {
     access: Key::generate(ACCESS_KID, KeySize::Rsa2048),
     id: Key::generate(ID_KID, KeySize::Rsa2048),
-    stranger: Key::generate(ACCESS_KID, KeySize::Rsa2048),
+    foreign: Key::generate(ACCESS_KID, KeySize::Rsa2048),
 });
 
-impl Forge {
+impl TestKeys {
     pub(crate) fn jwks(&self) -> Value {
         json!({"keys": [self.access.jwk(), self.id.jwk()]})
     }
@@ -147,13 +148,13 @@ pub(crate) fn verifier(pool: UserPool) -> Verifier {
     builder(pool).build().unwrap()
 }
 
-/// Access tokens of one client: the defaults.
-pub(crate) static STRICT: LazyLock<Verifier> = LazyLock::new(|| verifier(FORGE.pool()));
+/// Has the default settings, which accept the access tokens of one client.
+pub(crate) static STRICT: LazyLock<Verifier> = LazyLock::new(|| verifier(KEYS.pool()));
 
-/// Both kinds of tokens.
-pub(crate) static BOTH: LazyLock<Verifier> = LazyLock::new(|| verifier(FORGE.pool().allow_token_use(TokenUse::Id)));
+/// Accepts access tokens and ID tokens.
+pub(crate) static BOTH: LazyLock<Verifier> = LazyLock::new(|| verifier(KEYS.pool().allow_token_use(TokenUse::Id)));
 
-/// Header and payload as they will be signed, byte for byte.
+/// The exact bytes of the header and payload to sign.
 #[derive(Clone)]
 pub(crate) struct Token {
     pub(crate) header: Vec<u8>,
@@ -171,7 +172,7 @@ impl Token {
         self
     }
 
-    /// Sets a member of the header.
+    /// Sets a header parameter.
     pub(crate) fn member(self, name: &str, value: impl Into<Value>) -> Self {
         let header = set(&self.header, name, Some(value.into()));
         self.header(header)
@@ -193,13 +194,13 @@ impl Token {
         self.payload(payload)
     }
 
-    /// Puts `member` (name and value as JSON) before the first member of the payload.
+    /// Inserts a claim, given as JSON text, before the first claim of the payload.
     pub(crate) fn claim_json(self, member: &str) -> Self {
         let payload = format!("{{{member},{}", str::from_utf8(&self.payload[1..]).unwrap());
         self.payload(payload)
     }
 
-    /// As [`claim_json`](Self::claim_json), for the header.
+    /// Inserts a header parameter, given as JSON text, before the first parameter of the header.
     pub(crate) fn member_json(self, member: &str) -> Self {
         let header = format!("{{{member},{}", str::from_utf8(&self.header[1..]).unwrap());
         self.header(header)
@@ -213,9 +214,9 @@ impl Token {
         format!("{}.{}", self.input(), URL_SAFE_NO_PAD.encode(signature))
     }
 
-    /// Signed as Cognito would.
+    /// Signs the token as Cognito does.
     pub(crate) fn sign(&self) -> String {
-        self.signed_by(&FORGE.access)
+        self.signed_by(&KEYS.access)
     }
 
     pub(crate) fn signed_by(&self, key: &Key) -> String {
@@ -232,7 +233,7 @@ fn set(json: &[u8], name: &str, value: Option<Value>) -> String {
     Value::Object(object).to_string()
 }
 
-/// An access token of a user, as honest as can be.
+/// Returns a user's valid access token.
 pub(crate) fn access() -> Token {
     let header = json!({"kid": ACCESS_KID, "alg": "RS256"});
     let payload = json!({
@@ -254,7 +255,7 @@ pub(crate) fn access() -> Token {
     Token { header: header.to_string().into_bytes(), payload: payload.to_string().into_bytes() }
 }
 
-/// An ID token of a user. Sign it with `FORGE.id`.
+/// Returns a user's ID token. Sign it with `KEYS.id`.
 pub(crate) fn id() -> Token {
     let header = json!({"kid": ID_KID, "alg": "RS256"});
     let payload = json!({
@@ -272,14 +273,14 @@ pub(crate) fn id() -> Token {
 }
 
 #[track_caller]
-pub(crate) fn refused(token: &str, kind: VerifyErrorKind) {
-    refused_by(&STRICT, token, kind);
+pub(crate) fn rejected(token: &str, kind: VerifyErrorKind) {
+    rejected_by(&STRICT, token, kind);
 }
 
 #[track_caller]
-pub(crate) fn refused_by(verifier: &Verifier, token: &str, kind: VerifyErrorKind) {
+pub(crate) fn rejected_by(verifier: &Verifier, token: &str, kind: VerifyErrorKind) {
     match verifier.check(token) {
-        Ok(_) => panic!("accepted: {}", token.escape_debug()),
+        Ok(_) => panic!("the token was accepted: {}", token.escape_debug()),
         Err(error) => assert_eq!(error.kind(), kind, "{error}: {}", token.escape_debug()),
     }
 }
@@ -292,6 +293,6 @@ pub(crate) fn accepted(token: &str) {
 #[track_caller]
 pub(crate) fn accepted_by(verifier: &Verifier, token: &str) {
     if let Err(error) = verifier.check(token) {
-        panic!("{error} ({:?}): {token}", error.actual());
+        panic!("the token was rejected: {error}, found {:?}: {token}", error.actual());
     }
 }

@@ -1,10 +1,11 @@
-//! Attacks on verifiers of tokens and on bearer middleware, and the right things that must not be kept out.
+//! Attacks on token verifiers and bearer middleware, and unusual but valid tokens that must be accepted.
 //!
-//! Each test is an honest token with one lie, and is named for the rule that stops it. `src/guide/security.md` says for every attack where it
-//! was seen first and which test stands against it.
-// Pedantry is for what is shipped.
+//! Most tests tamper with one part of a valid token. The name of a test states the rule that rejects the result. The
+//! attack tables list the source of every attack and the tests that cover it. `guide.rs` compares the tables with the
+//! tests.
+// The pedantic lints apply to the library only.
 #![allow(clippy::pedantic, clippy::type_complexity)]
-// Helpers may stop the test that they serve.
+// A panic in a test helper fails the test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod kit;
@@ -12,9 +13,9 @@ mod kit;
 mod cache;
 mod client;
 mod concurrency;
+mod encoding;
 mod guide;
 mod header;
-mod honest;
 mod issuer;
 mod json;
 mod keys;
@@ -22,6 +23,6 @@ mod nesting;
 mod padding;
 mod properties;
 mod signature;
-mod spelling;
 mod times;
+mod valid_tokens;
 mod wire;

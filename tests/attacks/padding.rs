@@ -1,9 +1,10 @@
-//! RSASSA-PKCS1-v1_5 with every padding but the right one.
+//! RSASSA-PKCS1-v1_5 signatures with forged padding are rejected.
 //!
-//! `padding.json` holds blocks recovered from test vectors of Project Wycheproof (C2SP/wycheproof, Apache-2.0, commit
-//! dac1dd4729fd1f8dd9e1e9f3dce51d783da6c166: `json_web_signature_test.json`, group rs256, and `rsa_signature_2048_sha256_test.json`): each
-//! invalid signature raised to its public exponent, with the digest of its message cut out. Here the digest of a token takes its
-//! place, and the private key of the pool signs the block. So the token is in order but for the padding.
+//! `padding.json` contains padded blocks from test vectors of Project Wycheproof (C2SP/wycheproof, Apache-2.0, commit
+//! dac1dd4729fd1f8dd9e1e9f3dce51d783da6c166, `json_web_signature_test.json`, group rs256, and
+//! `rsa_signature_2048_sha256_test.json`). Each block is an invalid signature raised to its public exponent, without
+//! the message digest. A test inserts the digest of a token and signs the block with the pool's private key, so the
+//! padding is the only fault of the token.
 
 use aws_lc_rs::{digest, rsa::PublicKeyComponents, signature::RSA_PKCS1_2048_8192_SHA256};
 use axum_cognito::VerifyErrorKind::InvalidSignature;
@@ -14,7 +15,7 @@ use wycheproof::{
     rsa_pkcs1_verify::{TestFlag, TestName, TestSet},
 };
 
-use crate::kit::{FORGE, accepted, access, refused};
+use crate::kit::{KEYS, accepted, access, rejected};
 
 #[derive(Deserialize)]
 struct Template {
@@ -28,19 +29,19 @@ fn unhex(hex: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
 }
 
-/// The right block for a token (RFC 8017 §9.2), in which each test changes one thing.
+/// Encodes a token's digest as a padded block (RFC 8017 §9.2).
 fn block(input: &str, prefix: &[u8], tail: &[u8]) -> Vec<u8> {
     let digest = digest::digest(&digest::SHA256, input.as_bytes());
     let padding = 256 - 3 - prefix.len() - digest.as_ref().len() - tail.len();
     [&[0, 1][..], &vec![0xff; padding], &[0], prefix, digest.as_ref(), tail].concat()
 }
 
-/// The `DigestInfo` of SHA-256 up to the digest.
+/// The `DigestInfo` prefix of SHA-256, up to the digest.
 const SHA256: [u8; 19] =
     [0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20];
 
 #[test]
-fn every_known_forged_padding_is_refused() {
+fn known_forged_paddings_are_rejected() {
     let templates: Vec<Template> = serde_json::from_str(include_str!("padding.json")).unwrap();
     assert_eq!(templates.len(), 210);
     let token = access();
@@ -48,45 +49,45 @@ fn every_known_forged_padding_is_refused() {
     for Template { sources, comment, before, after } in templates {
         let block = [&unhex(&before)[..], digest.as_ref(), &unhex(&after)].concat();
         assert_eq!(block.len(), 256);
-        let forged = token.with_signature(FORGE.access.sign_block(&block));
+        let forged = token.with_signature(KEYS.access.sign_block(&block));
         assert!(
-            std::panic::catch_unwind(|| refused(&forged, InvalidSignature)).is_ok(),
+            std::panic::catch_unwind(|| rejected(&forged, InvalidSignature)).is_ok(),
             "{comment} ({})",
             sources.join(", ")
         );
     }
 }
 
-/// The same by hand, beginning with the proof that a right block is accepted: the refusals are of the padding.
+/// The unchanged block is accepted first, which shows that the padding causes the rejections.
 #[test]
-fn a_block_is_right_in_every_byte() {
+fn padding_with_any_changed_byte_is_rejected() {
     let token = access();
     let input = token.input();
-    let sign = |block: &[u8]| token.with_signature(FORGE.access.sign_block(block));
+    let sign = |block: &[u8]| token.with_signature(KEYS.access.sign_block(block));
     let right = block(&input, &SHA256, &[]);
     accepted(&sign(&right));
     for at in 0..right.len() {
         let mut wrong = right.clone();
         wrong[at] ^= 1;
-        // A block has to be smaller than the modulus, or it would be another number.
-        if BigUint::from_bytes_be(&wrong) < FORGE.access.modulus {
-            refused(&sign(&wrong), InvalidSignature);
+        // A block above the modulus would be reduced to another number.
+        if BigUint::from_bytes_be(&wrong) < KEYS.access.modulus {
+            rejected(&sign(&wrong), InvalidSignature);
         }
     }
     let without_null = [&[0x30, 0x2f, 0x30, 0x0b][..], &SHA256[4..15], &SHA256[17..]].concat();
-    refused(&sign(&block(&input, &without_null, &[])), InvalidSignature);
-    refused(&sign(&block(&input, &[], &[])), InvalidSignature);
+    rejected(&sign(&block(&input, &without_null, &[])), InvalidSignature);
+    rejected(&sign(&block(&input, &[], &[])), InvalidSignature);
     for garbage in [1, 8, 100, 201 - 8] {
         for byte in [0, 0xff, 0x5a] {
-            refused(&sign(&block(&input, &SHA256, &vec![byte; garbage])), InvalidSignature);
+            rejected(&sign(&block(&input, &SHA256, &vec![byte; garbage])), InvalidSignature);
         }
     }
 }
 
-/// Wycheproof's own vectors, asked of AWS-LC with the parameters that `src/keys/key.rs` passes. They are not tokens, so they
-/// cannot go through a verifier.
+/// Passes Wycheproof's vectors to AWS-LC with the parameters of `src/keys/key.rs`. The vectors are not tokens, so a
+/// verifier cannot check them.
 #[test]
-fn the_primitive_agrees_with_wycheproof() {
+fn aws_lc_agrees_with_wycheproof() {
     let mut counts = [0; 3];
     for name in [TestName::Rsa2048Sha256, TestName::Rsa3072Sha256, TestName::Rsa4096Sha256] {
         for group in TestSet::load(name).unwrap().test_groups {
@@ -99,8 +100,8 @@ fn the_primitive_agrees_with_wycheproof() {
                 let expected = match test.result {
                     TestResult::Valid => true,
                     TestResult::Invalid => false,
-                    // The one exception. RFC 8017 §8.2.2 note 2 lets a verifier take a `DigestInfo` without its NULL; Cognito never sends one,
-                    // and every leniency has been somebody's forgery.
+                    // RFC 8017 §8.2.2 note 2 permits a `DigestInfo` without its NULL. Cognito never sends it, and
+                    // lenient parsing of this field has enabled forgeries.
                     TestResult::Acceptable => {
                         assert!(test.flags.contains(&TestFlag::MissingNull), "{} {}", group.key_size, test.tc_id);
                         counts[2] += 1;
@@ -112,6 +113,6 @@ fn the_primitive_agrees_with_wycheproof() {
             }
         }
     }
-    let [refused, accepted, exceptions] = counts;
-    assert!(refused > 600 && accepted >= 20 && exceptions == 3, "{counts:?}");
+    let [rejected, accepted, exceptions] = counts;
+    assert!(rejected > 600 && accepted >= 20 && exceptions == 3, "{counts:?}");
 }

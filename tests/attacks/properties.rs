@@ -1,4 +1,4 @@
-//! What holds for every input, tried on many.
+//! Properties that hold for every input, tested with random inputs.
 
 use std::{borrow::Cow, collections::BTreeSet, future, sync::LazyLock};
 
@@ -18,7 +18,7 @@ use proptest::{collection::vec, prelude::*};
 use serde_json::{Map, Value, json};
 use tower::ServiceExt;
 
-use crate::kit::{BOTH, CLIENT, FORGE, POOL, STRICT, access, builder, id, verifier};
+use crate::kit::{BOTH, CLIENT, KEYS, POOL, STRICT, access, builder, id, verifier};
 
 fn config(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
@@ -26,7 +26,7 @@ fn config(cases: u32) -> ProptestConfig {
 
 static TOKEN: LazyLock<String> = LazyLock::new(|| access().claim("name", "\u{1f600} \u{e9}").sign());
 
-/// JSON of any shape, four levels deep.
+/// Generates JSON values with up to four levels.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -45,7 +45,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A name that means something, or any.
+/// Generates registered names and arbitrary ones.
 fn name() -> impl Strategy<Value = String> {
     prop_oneof![
         prop::sample::select(vec![
@@ -85,7 +85,7 @@ fn name() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Calls everything that reads claims.
+/// Calls every method that reads claims.
 fn read(claims: &CognitoClaims) {
     let _ =
         (claims.sub(), claims.username(), claims.client_id(), claims.token_use(), claims.is_machine(), claims.issuer());
@@ -127,9 +127,9 @@ fn check(token: &str) {
     }
 }
 
-/// Every byte of an honest token, changed to every letter of the alphabet and to what is outside of it.
+/// Replaces every byte of a valid token with characters of the base64url alphabet and with others.
 #[test]
-fn no_byte_of_a_token_can_be_changed() {
+fn token_with_a_changed_byte_is_rejected() {
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/ ";
     let token = access().sign();
     for at in 0..token.len() {
@@ -138,7 +138,11 @@ fn no_byte_of_a_token_can_be_changed() {
                 let mut changed = token.clone().into_bytes();
                 changed[at] = *letter;
                 let changed = String::from_utf8(changed).unwrap();
-                assert!(STRICT.check(&changed).is_err(), "byte {at} to {}", letter.escape_ascii());
+                assert!(
+                    STRICT.check(&changed).is_err(),
+                    "accepted after byte {at} was changed to {}",
+                    letter.escape_ascii()
+                );
             }
         }
     }
@@ -148,22 +152,22 @@ proptest! {
     #![proptest_config(config(2000))]
 
     #[test]
-    fn a_token_with_a_change_is_refused(at in any::<prop::sample::Index>(), with in ".{0,3}", delete in 0..3usize) {
-        let mut letters: Vec<char> = TOKEN.chars().collect();
-        let at = at.index(letters.len());
-        let end = (at + delete).min(letters.len());
-        letters.splice(at..end, with.chars());
-        let changed: String = letters.into_iter().collect();
+    fn edited_token_is_rejected(at in any::<prop::sample::Index>(), with in ".{0,3}", delete in 0..3usize) {
+        let mut characters: Vec<char> = TOKEN.chars().collect();
+        let at = at.index(characters.len());
+        let end = (at + delete).min(characters.len());
+        characters.splice(at..end, with.chars());
+        let changed: String = characters.into_iter().collect();
         prop_assert_eq!(STRICT.check(&changed).is_ok(), changed == *TOKEN);
     }
 
     #[test]
-    fn no_string_is_a_panic(token in ".*") {
+    fn arbitrary_strings_do_not_panic(token in ".*") {
         check(&token);
     }
 
     #[test]
-    fn no_three_parts_are_a_panic(header in "[A-Za-z0-9_=-]{0,80}", payload in "[A-Za-z0-9_=-]{0,80}", signature in "[A-Za-z0-9_=-]{0,80}") {
+    fn arbitrary_token_parts_do_not_panic(header in "[A-Za-z0-9_=-]{0,80}", payload in "[A-Za-z0-9_=-]{0,80}", signature in "[A-Za-z0-9_=-]{0,80}") {
         check(&format!("{header}.{payload}.{signature}"));
     }
 }
@@ -171,9 +175,9 @@ proptest! {
 proptest! {
     #![proptest_config(config(400))]
 
-    /// The decoder works on many letters at a time; the one that takes them singly is its judge.
+    /// The decoder processes many characters at a time. It must agree with a decoder that processes them one by one.
     #[test]
-    fn base64url_is_read_as_strictly_as_can_be(
+    fn base64url_is_decoded_strictly(
         letters in vec(prop_oneof![200 => "[A-Za-z0-9_-]", 1 => "[+/= \n%!é]"], 1..300), cut in 0..4usize,
     ) {
         let mut part = letters.concat();
@@ -181,34 +185,33 @@ proptest! {
             part.pop();
         }
         prop_assume!(!part.is_empty());
-        let honest = access();
-        let header = honest.input().split('.').next().unwrap().to_owned();
+        let header = access().input().split('.').next().unwrap().to_owned();
         let error = STRICT.check(&format!("{header}.{part}.AA")).unwrap_err();
         prop_assert_eq!(error.reason() == "the payload is not base64url", URL_SAFE_NO_PAD.decode(&part).is_err(), "{}", error);
     }
 
-    /// Under good signatures, so that all of it is read.
+    /// The signatures are valid, so every claim is read.
     #[test]
-    fn no_claims_are_a_panic(claims in vec((name(), any_json()), 0..5)) {
+    fn arbitrary_claims_do_not_panic(claims in vec((name(), any_json()), 0..5)) {
         let token = claims.into_iter().fold(access(), |token, (name, value)| token.claim(&name, value));
         check(&token.sign());
     }
 
     #[test]
-    fn no_header_is_a_panic(members in vec((name(), any_json()), 0..4)) {
+    fn arbitrary_header_parameters_do_not_panic(members in vec((name(), any_json()), 0..4)) {
         let token = members.into_iter().fold(access(), |token, (name, value)| token.member(&name, value));
         check(&token.sign());
     }
 
     #[test]
-    fn no_bytes_as_header_or_payload_are_a_panic(bytes in vec(any::<u8>(), 0..200), object in any_json()) {
+    fn arbitrary_header_and_payload_bytes_do_not_panic(bytes in vec(any::<u8>(), 0..200), object in any_json()) {
         check(&access().header(&bytes).sign());
         check(&access().payload(&bytes).sign());
         check(&access().payload(object.to_string()).sign());
     }
 
     #[test]
-    fn honest_claims_come_back_as_they_were(
+    fn valid_claims_are_returned_unchanged(
         username in ".+", sub in ".+", groups in vec(any::<String>(), 0..8), scopes in vec("[!#-\\[\\]-~]{1,20}", 0..5),
         jti in any::<String>(), exp in 1_800_000_001u64..253_402_300_800, auth_time in 0u64..1_800_000_000,
         custom in any_json(), custom_name in "custom:[a-z]{1,8}", escape in any::<bool>(),
@@ -228,7 +231,8 @@ proptest! {
         prop_assert_eq!(claims.exp(), exp);
         prop_assert_eq!(claims.auth_time(), Some(std::time::UNIX_EPOCH + std::time::Duration::from_secs(auth_time)));
         prop_assert_eq!(claims.client_id(), CLIENT);
-        // As `serde_json` reads it from the payload: it rounds the last digit of long fractions.
+        // `serde_json` may round the last digit of a long fraction, so compare with the value it reads from the
+        // payload.
         let custom: Value = serde_json::from_str(&custom.to_string()).unwrap();
         prop_assert_eq!(claims.get::<Value>(&custom_name).unwrap(), Some(custom));
         prop_assert_eq!(claims.raw_json(), &*json);
@@ -236,7 +240,7 @@ proptest! {
     }
 }
 
-/// The same JSON with every letter of every string escaped that can be.
+/// Escapes every character in the strings of a JSON document, except hexadecimal digits and existing escapes.
 fn escaped(json: &str) -> String {
     let mut inside = false;
     let mut after_backslash = false;
@@ -266,7 +270,7 @@ fn escaped(json: &str) -> String {
 }
 
 fn app() -> Router {
-    let auth = CognitoAuth::from(builder(FORGE.pool()).build().unwrap());
+    let auth = CognitoAuth::from(builder(KEYS.pool()).build().unwrap());
     Router::new().route("/", get(async |claims: CognitoClaims| claims.sub().to_owned())).layer(auth)
 }
 
@@ -274,14 +278,14 @@ fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-fn ask(app: &Router, value: HeaderValue) -> Response<Body> {
+fn send(app: &Router, value: HeaderValue) -> Response<Body> {
     let mut request = Request::get("/").body(Body::empty()).unwrap();
     request.headers_mut().insert("authorization", value);
     run(app.clone().oneshot(request)).unwrap()
 }
 
 #[test]
-fn no_header_value_is_a_panic() {
+fn arbitrary_authorization_values_do_not_panic() {
     let app = app();
     let bytes = prop_oneof![
         vec(any::<u8>(), 0..60),
@@ -296,48 +300,48 @@ fn no_header_value_is_a_panic() {
     ];
     proptest!(config(1000), |(bytes in bytes)| {
         if let Ok(value) = HeaderValue::from_bytes(&bytes) {
-            let honest = bytes == format!("Bearer {}", *TOKEN).into_bytes();
-            let status = ask(&app, value).status().as_u16();
-            prop_assert!(if honest { status == 200 } else { [400, 401].contains(&status) }, "{}", status);
+            let valid = bytes == format!("Bearer {}", *TOKEN).into_bytes();
+            let status = send(&app, value).status().as_u16();
+            prop_assert!(if valid { status == 200 } else { [400, 401].contains(&status) }, "{}", status);
         }
     });
 }
 
-/// A stranger learns the same from every refusal: the whole response, byte for byte.
+/// A client cannot learn from a response why its token was rejected. The whole responses are compared.
 #[test]
-fn refusals_of_one_kind_are_one_response() {
+fn rejections_of_invalid_tokens_are_identical() {
     let app = app();
-    let lies = [
+    let tampered_tokens = [
         "x".to_owned(),
         "..".into(),
         access().member("alg", "none").with_signature([]),
         access().member("kid", "unknown").sign(),
         access().claim("iss", "https://evil.example").sign(),
-        access().signed_by(&FORGE.stranger),
-        access().signed_by(&FORGE.stranger).replace('A', "B"),
-        access().claim("exp", 1).signed_by(&FORGE.stranger),
+        access().signed_by(&KEYS.foreign),
+        access().signed_by(&KEYS.foreign).replace('A', "B"),
+        access().claim("exp", 1).signed_by(&KEYS.foreign),
         access().claim("client_id", "other").sign(),
         access().without("exp").sign(),
         access().claim("nbf", u64::from(u32::MAX)).sign(),
         access().claim("cognito:groups", "admins").sign(),
-        id().signed_by(&FORGE.id),
+        id().signed_by(&KEYS.id),
         "A".repeat(20_000),
     ];
-    let responses: BTreeSet<String> = lies
+    let responses: BTreeSet<String> = tampered_tokens
         .iter()
-        .map(|lie| {
-            let (parts, body) = ask(&app, HeaderValue::from_str(&format!("Bearer {lie}")).unwrap()).into_parts();
+        .map(|tampered| {
+            let (parts, body) = send(&app, HeaderValue::from_str(&format!("Bearer {tampered}")).unwrap()).into_parts();
             let body = run(body.collect()).unwrap().to_bytes();
             format!("{} {:?} {}", parts.status, parts.headers, body.escape_ascii())
         })
         .collect();
     assert_eq!(responses.len(), 1, "{responses:#?}");
     let kinds: BTreeSet<String> =
-        lies.iter().map(|lie| format!("{:?}", STRICT.check(lie).unwrap_err().kind())).collect();
-    assert!(kinds.len() >= 9, "{kinds:?}");
+        tampered_tokens.iter().map(|tampered| format!("{:?}", STRICT.check(tampered).unwrap_err().kind())).collect();
+    assert!(kinds.len() >= 9, "too few kinds of errors: {kinds:?}");
 }
 
-/// A document that somebody serves as a key set.
+/// A key source with a fixed document.
 struct Document(Vec<u8>);
 
 impl KeySource for Document {
@@ -346,7 +350,7 @@ impl KeySource for Document {
     }
 
     fn describe(&self) -> Cow<'_, str> {
-        "a document".into()
+        "a fixed document".into()
     }
 
     fn preloaded(&self) -> Option<KeyDocument> {
@@ -359,14 +363,14 @@ fn verifier_of(document: Vec<u8>) -> Verifier {
 }
 
 #[test]
-fn no_key_set_is_a_panic_or_a_way_in() {
-    let honest = FORGE.jwks().to_string();
-    let token = access().signed_by(&FORGE.stranger);
+fn arbitrary_key_sets_accept_no_forged_token() {
+    let valid = KEYS.jwks().to_string();
+    let token = access().signed_by(&KEYS.foreign);
     let members = prop::sample::select(vec!["kid", "kty", "alg", "use", "n", "e", "d", "x5c", "key_ops", "keys"]);
     let changed_key = vec((members, any_json()), 0..4).prop_map(|members| {
-        let mut jwk = FORGE.access.jwk();
+        let mut jwk = KEYS.access.jwk();
         members.into_iter().for_each(|(name, value)| jwk[name] = value);
-        json!({"keys": [jwk, FORGE.id.jwk()]}).to_string().into_bytes()
+        json!({"keys": [jwk, KEYS.id.jwk()]}).to_string().into_bytes()
     });
     let documents = prop_oneof![
         vec(any::<u8>(), 0..200),
@@ -374,7 +378,7 @@ fn no_key_set_is_a_panic_or_a_way_in() {
         any_json().prop_map(|json| json!({"keys": json}).to_string().into_bytes()),
         any_json().prop_map(|json| json!({"keys": [json]}).to_string().into_bytes()),
         (any::<prop::sample::Index>(), any::<u8>()).prop_map(move |(at, byte)| {
-            let mut document = honest.clone().into_bytes();
+            let mut document = valid.clone().into_bytes();
             let at = at.index(document.len());
             document[at] = byte;
             document
@@ -389,9 +393,9 @@ fn no_key_set_is_a_panic_or_a_way_in() {
     });
 }
 
-/// Deep and long key sets end like any other.
+/// Covers documents that are too deep, have too many keys or are too long.
 #[test]
-fn a_key_set_out_of_bounds_is_no_key_set() {
+fn oversized_key_sets_are_rejected() {
     for document in [
         "[".repeat(200_000),
         "{\"keys\":".repeat(30_000),

@@ -1,89 +1,90 @@
-//! Signatures that are almost one.
+//! Forged, damaged and misplaced signatures are rejected.
 
 use aws_lc_rs::{digest, signature::RSA_PKCS1_SHA256};
 use axum_cognito::VerifyErrorKind::{InvalidSignature, Malformed};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use num_bigint::BigUint;
 
-use crate::kit::{FORGE, accepted, access, id, refused};
+use crate::kit::{KEYS, accepted, access, id, rejected};
 
-fn honest() -> (String, Vec<u8>) {
+fn signed() -> (String, Vec<u8>) {
     let input = access().input();
-    let signature = FORGE.access.sign_with(&RSA_PKCS1_SHA256, input.as_bytes());
+    let signature = KEYS.access.sign_with(&RSA_PKCS1_SHA256, input.as_bytes());
     (input, signature)
 }
 
 #[test]
-fn a_signature_is_there_in_full_and_nothing_besides() {
-    let (_, true_one) = honest();
-    accepted(&access().with_signature(&true_one));
-    let mut lies = vec![vec![], vec![0], vec![0; 256], vec![0xff; 256], vec![1; 256]];
-    lies.extend((0..true_one.len()).map(|length| true_one[..length].to_vec()));
-    lies.push(true_one[1..].to_vec());
+fn truncated_or_extended_signature_is_rejected() {
+    let (_, valid) = signed();
+    accepted(&access().with_signature(&valid));
+    let mut tampered_signatures = vec![vec![], vec![0], vec![0; 256], vec![0xff; 256], vec![1; 256]];
+    tampered_signatures.extend((0..valid.len()).map(|length| valid[..length].to_vec()));
+    tampered_signatures.push(valid[1..].to_vec());
     for extra in [0x00, 0x01, 0xff] {
-        lies.push([&true_one[..], &[extra]].concat());
-        lies.push([&[extra], &true_one[..]].concat());
+        tampered_signatures.push([&valid[..], &[extra]].concat());
+        tampered_signatures.push([&[extra], &valid[..]].concat());
     }
-    lies.push([&true_one[..], &true_one[..]].concat());
-    lies.push(true_one.iter().rev().copied().collect());
-    for lie in lies {
-        refused(&access().with_signature(lie), InvalidSignature);
+    tampered_signatures.push([&valid[..], &valid[..]].concat());
+    tampered_signatures.push(valid.iter().rev().copied().collect());
+    for signature in tampered_signatures {
+        rejected(&access().with_signature(signature), InvalidSignature);
     }
-    // Longer than any key's, and so not even decoded.
-    refused(&access().with_signature(vec![7; 600]), InvalidSignature);
-    let (input, _) = honest();
-    refused(&input, Malformed);
-    refused(&format!("{input}."), InvalidSignature);
+    // Longer than the signature of any supported key.
+    rejected(&access().with_signature(vec![7; 600]), InvalidSignature);
+    let (input, _) = signed();
+    rejected(&input, Malformed);
+    rejected(&format!("{input}."), InvalidSignature);
 }
 
-/// 0, 1, n - 1, n and friends: the numbers that come out of the exponentiation as they went in.
+/// RSA maps 0, 1 and n - 1 to themselves.
 #[test]
-fn the_numbers_that_prove_nothing() {
-    let modulus = &FORGE.access.modulus;
+fn fixed_points_of_rsa_are_rejected() {
+    let modulus = &KEYS.access.modulus;
     let one = BigUint::from(1u8);
     for number in [BigUint::ZERO, one.clone(), BigUint::from(2u8), modulus - &one, modulus.clone()] {
-        refused(&access().with_signature(FORGE.access.to_octets(&number)), InvalidSignature);
+        rejected(&access().with_signature(KEYS.access.to_octets(&number)), InvalidSignature);
     }
 }
 
-/// RFC 8017 §5.2.2: a representative out of range is invalid. Where it is not, every signature has a twin.
+/// RFC 8017 §5.2.2 rejects a number outside the modulus. Without that check, every signature would have a second
+/// encoding.
 #[test]
-fn a_signature_has_no_twin() {
-    let modulus = &FORGE.access.modulus;
-    // Some moduli leave so little room below 2^2048 that a twin of the right length is rare.
-    let mut twins = 0;
+fn signature_plus_modulus_is_rejected() {
+    let modulus = &KEYS.access.modulus;
+    // If the modulus is close to 2^2048, the sum seldom has the length of a signature.
+    let mut tested = 0;
     for n in 0..10_000 {
         let token = access().claim("n", n);
-        let signature = FORGE.access.sign_with(&RSA_PKCS1_SHA256, token.input().as_bytes());
+        let signature = KEYS.access.sign_with(&RSA_PKCS1_SHA256, token.input().as_bytes());
         let number = BigUint::from_bytes_be(&signature);
-        refused(&token.with_signature(FORGE.access.to_octets(&(modulus - &number))), InvalidSignature);
-        let twin = (number + modulus).to_bytes_be();
-        twins += usize::from(twin.len() == signature.len());
-        refused(&token.with_signature(twin), InvalidSignature);
-        if twins > 0 && n >= 40 {
+        rejected(&token.with_signature(KEYS.access.to_octets(&(modulus - &number))), InvalidSignature);
+        let sum = (number + modulus).to_bytes_be();
+        tested += usize::from(sum.len() == signature.len());
+        rejected(&token.with_signature(sum), InvalidSignature);
+        if tested > 0 && n >= 40 {
             break;
         }
     }
-    assert!(twins > 0, "no twin of the right length came up");
+    assert!(tested > 0, "no sum had the length of a signature");
 }
 
 #[test]
-fn a_signature_is_by_the_key_that_is_named() {
-    refused(&access().signed_by(&FORGE.id), InvalidSignature);
-    refused(&access().signed_by(&FORGE.stranger), InvalidSignature);
-    refused(&id().signed_by(&FORGE.access), InvalidSignature);
+fn signature_by_another_key_is_rejected() {
+    rejected(&access().signed_by(&KEYS.id), InvalidSignature);
+    rejected(&access().signed_by(&KEYS.foreign), InvalidSignature);
+    rejected(&id().signed_by(&KEYS.access), InvalidSignature);
 }
 
 #[test]
-fn a_signature_is_over_this_token() {
-    let (input, signature) = honest();
+fn signature_over_other_bytes_is_rejected() {
+    let (input, signature) = signed();
     for other in
         [access().claim("username", "mallory"), access().claim("sub", "mallory"), access().member("typ", "JWT")]
     {
-        refused(&other.with_signature(&signature), InvalidSignature);
+        rejected(&other.with_signature(&signature), InvalidSignature);
     }
     let (header, payload) = input.split_once('.').unwrap();
-    let sign = |input: &[u8]| access().with_signature(FORGE.access.sign_with(&RSA_PKCS1_SHA256, input));
+    let sign = |input: &[u8]| access().with_signature(KEYS.access.sign_with(&RSA_PKCS1_SHA256, input));
     for input in [
         payload.as_bytes(),
         header.as_bytes(),
@@ -95,20 +96,20 @@ fn a_signature_is_over_this_token() {
         digest::digest(&digest::SHA256, input.as_bytes()).as_ref(),
         b"",
     ] {
-        refused(&sign(input), InvalidSignature);
+        rejected(&sign(input), InvalidSignature);
     }
-    // Parts of two honest tokens.
+    // The parts of two valid tokens.
     let (ours, theirs) = (access().sign(), access().claim("username", "bob").sign());
     let [_, payload, _] = theirs.split('.').collect::<Vec<_>>().try_into().unwrap();
     let [header, _, signature] = ours.split('.').collect::<Vec<_>>().try_into().unwrap();
-    refused(&format!("{header}.{payload}.{signature}"), InvalidSignature);
+    rejected(&format!("{header}.{payload}.{signature}"), InvalidSignature);
 }
 
 #[test]
-fn a_token_has_three_parts() {
+fn token_without_exactly_three_parts_is_rejected() {
     let token = access().sign();
     let [header, payload, signature] = token.split('.').collect::<Vec<_>>().try_into().unwrap();
-    for lie in [
+    for malformed in [
         String::new(),
         ".".into(),
         "..".into(),
@@ -127,6 +128,6 @@ fn a_token_has_three_parts() {
         format!("{token}{token}"),
         URL_SAFE_NO_PAD.encode(&token),
     ] {
-        refused(&lie, Malformed);
+        rejected(&malformed, Malformed);
     }
 }

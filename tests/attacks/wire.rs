@@ -1,7 +1,7 @@
-//! Attacks through a real socket, raw bytes included. After each the server lives, answers the next honest request, and has echoed and
-//! logged nothing of the token.
+//! Attacks over a socket, with raw bytes.
 //!
-//! `tests/oracles/wire.py` does the same to the example program from outside.
+//! After each attack the server must still run and accept a valid request. It must not have echoed or logged any part
+//! of a token. `tests/oracles/wire.py` tests the example program in the same way.
 
 use std::{
     io::{self, Write},
@@ -23,7 +23,7 @@ const INVALID_REQUEST: &str = r#"Bearer error="invalid_request", error_descripti
 const INVALID_TOKEN: &str = r#"Bearer error="invalid_token", error_description="the token is not valid here""#;
 const MISSING: &str = "Bearer";
 
-/// All that is logged on this thread, at any level.
+/// Records all log output of this thread, at every level.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -38,30 +38,31 @@ impl Write for Log {
     }
 }
 
-/// Sends bytes, and reads until the server has nothing more to say.
+/// Sends bytes and reads until the server closes the connection.
 async fn send(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let exchange = async {
         let (mut read, mut write) = TcpStream::connect(address).await.unwrap().into_split();
-        let mut answer = Vec::new();
-        // A server may close before it has read everything, so neither side's failure is an error here.
+        let mut response = Vec::new();
+        // A server may close the connection before it has read everything, so I/O errors are ignored.
         let _ = tokio::join!(
             async {
                 let _ = write.write_all(bytes).await;
-                // To the server, a closed sending side means a client who is gone: only behind what is not a whole request.
+                // The server drops a request if the client closes its sending side, so only close it after an
+                // incomplete request.
                 if !bytes.ends_with(b"\r\n\r\n") {
                     let _ = write.shutdown().await;
                 }
             },
-            read.read_to_end(&mut answer),
+            read.read_to_end(&mut response),
         );
-        answer
+        response
     };
-    timeout(Duration::from_secs(20), exchange).await.expect("an end")
+    timeout(Duration::from_secs(20), exchange).await.expect("the server closes the connection")
 }
 
-/// Status and challenge.
-fn outcome(answer: &[u8]) -> (u16, Option<String>) {
-    let text = String::from_utf8_lossy(answer);
+/// Returns the status and the challenge of a response.
+fn outcome(response: &[u8]) -> (u16, Option<String>) {
+    let text = String::from_utf8_lossy(response);
     let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
     let challenge = text.lines().find_map(|line| line.strip_prefix("www-authenticate: "));
     (status, challenge.map(str::to_owned))
@@ -99,31 +100,31 @@ impl Server {
         Self { address, fake, log }
     }
 
-    /// The attack, then the proof that it did nothing.
+    /// Sends the attack, then checks that the server still works and has not revealed any part of the token.
     async fn expect(&self, name: &str, attack: &[u8], secret: &str, expected: &[(u16, Option<&str>)]) {
-        let answer = send(self.address, attack).await;
-        let (status, challenge) = outcome(&answer);
-        assert!(expected.contains(&(status, challenge.as_deref())), "{name}: {}", answer.escape_ascii());
-        let honest = self.fake.access_token("alice").sign();
-        let next = send(self.address, &get_me(&[format!("authorization: Bearer {honest}").as_bytes()])).await;
+        let response = send(self.address, attack).await;
+        let (status, challenge) = outcome(&response);
+        assert!(expected.contains(&(status, challenge.as_deref())), "{name}: {}", response.escape_ascii());
+        let valid = self.fake.access_token("alice").sign();
+        let next = send(self.address, &get_me(&[format!("authorization: Bearer {valid}").as_bytes()])).await;
         assert_eq!(outcome(&next), (200, None), "after {name}");
         let log = self.log.0.lock().unwrap();
-        for token in [secret, &honest] {
+        for token in [secret, &valid] {
             for part in token.split('.').filter(|part| part.len() > 20) {
-                for place in [&answer[..], &next, &log] {
-                    assert!(!contains(place, part.as_bytes()), "{name}: a part of the token was seen");
+                for output in [&response[..], &next, &log] {
+                    assert!(!contains(output, part.as_bytes()), "{name}: a part of the token was revealed");
                 }
             }
         }
     }
 }
 
-fn contains(place: &[u8], what: &[u8]) -> bool {
-    place.windows(what.len()).any(|window| window == what)
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
 }
 
 #[tokio::test]
-async fn attacks_through_a_socket() {
+async fn attacks_over_a_socket_are_rejected() {
     let log = Log::default();
     let writer = log.clone();
     let subscriber =
@@ -137,7 +138,7 @@ async fn attacks_through_a_socket() {
     let good = auth(&[b"Bearer ", t].concat());
     let invalid_request = &[(400, Some(INVALID_REQUEST))][..];
     let missing = &[(401, Some(MISSING))][..];
-    let refused_by_hyper = &[(400, None), (431, None), (0, None)][..];
+    let rejected_by_hyper = &[(400, None), (431, None), (0, None)][..];
     let accepted = &[(200, None)][..];
 
     let cases: Vec<(&str, Vec<u8>, &[(u16, Option<&str>)])> = vec![
@@ -154,19 +155,19 @@ async fn attacks_through_a_socket() {
         ("two tokens with a comma", get_me(&[&auth(&[b"Bearer ", t, b", Bearer ", t].concat())]), invalid_request),
         ("a scheme alone", get_me(&[b"authorization: Bearer"]), invalid_request),
         ("a scheme twice", get_me(&[&auth(&[b"Bearer Bearer ", t].concat())]), invalid_request),
-        ("a tab behind the scheme", get_me(&[&auth(&[b"Bearer\t", t].concat())]), invalid_request),
-        ("a tab and a blank", get_me(&[&auth(&[b"Bearer \t", t].concat())]), invalid_request),
+        ("a tab after the scheme", get_me(&[&auth(&[b"Bearer\t", t].concat())]), invalid_request),
+        ("a tab and a space", get_me(&[&auth(&[b"Bearer \t", t].concat())]), invalid_request),
         ("a tab within", get_me(&[&auth(&[b"Bearer ", &t[..40], b"\t", &t[40..]].concat())]), invalid_request),
         ("quotes", get_me(&[&auth(&[b"Bearer \"", t, b"\""].concat())]), invalid_request),
         ("a parameter", get_me(&[&auth(&[b"Bearer token=", t].concat())]), invalid_request),
         ("Latin-1", get_me(&[&auth(&[b"Bearer ", t, b"\xe9"].concat())]), invalid_request),
         ("UTF-8", get_me(&[&auth(&[b"Bearer ", t, "é".as_bytes()].concat())]), invalid_request),
-        ("bytes that are no text", get_me(&[b"authorization: Bearer \xff\xfe\x80"]), invalid_request),
+        ("bytes that are not text", get_me(&[b"authorization: Bearer \xff\xfe\x80"]), invalid_request),
         ("percent signs", get_me(&[&auth(&[b"Bearer ", t, b"%0d%0a"].concat())]), invalid_request),
         ("a no-break space", get_me(&[&auth(&[b"Bearer\xa0", t].concat())]), invalid_request),
         ("another scheme", get_me(&[&auth(&[b"Token ", t].concat())]), missing),
         ("DPoP", get_me(&[&auth(&[b"DPoP ", t].concat())]), missing),
-        ("a scheme that begins so", get_me(&[&auth(&[b"BearerToken ", t].concat())]), missing),
+        ("a scheme that starts with Bearer", get_me(&[&auth(&[b"BearerToken ", t].concat())]), missing),
         ("no scheme", get_me(&[&auth(t)]), missing),
         ("the query", request(&format!("GET /me?access_token={token} HTTP/1.1"), &[]), missing),
         ("a cookie", get_me(&[&[b"cookie: access_token=", t].concat()]), missing),
@@ -184,18 +185,18 @@ async fn attacks_through_a_socket() {
             .concat(),
             missing,
         ),
-        ("a space before the colon", get_me(&[&[b"authorization : Bearer ", t].concat()]), refused_by_hyper),
-        ("NUL", get_me(&[&auth(&[b"Bearer ", t, b"\0"].concat())]), refused_by_hyper),
+        ("a space before the colon", get_me(&[&[b"authorization : Bearer ", t].concat()]), rejected_by_hyper),
+        ("NUL", get_me(&[&auth(&[b"Bearer ", t, b"\0"].concat())]), rejected_by_hyper),
         (
             "a bare line feed",
             get_me(&[&auth(&[b"Bearer ", &t[..40], b"\nx: y"].concat())]),
             &[(400, None), (401, Some(INVALID_TOKEN))],
         ),
-        ("a bare carriage return", get_me(&[&auth(&[b"Bearer ", &t[..40], b"\rx: y"].concat())]), refused_by_hyper),
-        ("a folded line", get_me(&[&auth(&[b"Bearer ", &t[..40], b"\r\n ", &t[40..]].concat())]), refused_by_hyper),
-        ("a name with a line break", get_me(&[&[b"author\r\nization: Bearer ", t].concat()]), refused_by_hyper),
-        ("delete", get_me(&[&auth(&[b"Bearer ", t, b"\x7f"].concat())]), refused_by_hyper),
-        ("a megabyte", get_me(&[&auth(&[b"Bearer ", &b"a".repeat(1024 * 1024)[..]].concat())]), refused_by_hyper),
+        ("a bare carriage return", get_me(&[&auth(&[b"Bearer ", &t[..40], b"\rx: y"].concat())]), rejected_by_hyper),
+        ("a folded line", get_me(&[&auth(&[b"Bearer ", &t[..40], b"\r\n ", &t[40..]].concat())]), rejected_by_hyper),
+        ("a name with a line break", get_me(&[&[b"author\r\nization: Bearer ", t].concat()]), rejected_by_hyper),
+        ("delete", get_me(&[&auth(&[b"Bearer ", t, b"\x7f"].concat())]), rejected_by_hyper),
+        ("a megabyte", get_me(&[&auth(&[b"Bearer ", &b"a".repeat(1024 * 1024)[..]].concat())]), rejected_by_hyper),
         (
             "a hundred kilobytes",
             get_me(&[&auth(&[b"Bearer ", &b"a".repeat(100_000)[..]].concat())]),
@@ -206,21 +207,21 @@ async fn attacks_through_a_socket() {
             get_me(&[&auth(&[b"Bearer ", &b".".repeat(1000)[..]].concat())]),
             &[(401, Some(INVALID_TOKEN))],
         ),
-        ("a foreign protocol", b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03".to_vec(), refused_by_hyper),
-        ("nothing", Vec::new(), refused_by_hyper),
-        ("half a request", good.clone(), refused_by_hyper),
-        ("any case of name and scheme", get_me(&[&[b"AuThOrIzAtIoN: bEaReR ", t].concat()]), accepted),
-        ("blanks around the value", get_me(&[&[b"authorization: \t Bearer   ", t, b" \t "].concat()]), accepted),
-        ("no blank before the value", get_me(&[&[b"authorization:Bearer ", t].concat()]), accepted),
+        ("a TLS handshake", b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03".to_vec(), rejected_by_hyper),
+        ("an empty request", Vec::new(), rejected_by_hyper),
+        ("half a request", good.clone(), rejected_by_hyper),
+        ("mixed case in name and scheme", get_me(&[&[b"AuThOrIzAtIoN: bEaReR ", t].concat()]), accepted),
+        ("spaces around the value", get_me(&[&[b"authorization: \t Bearer   ", t, b" \t "].concat()]), accepted),
+        ("no space before the value", get_me(&[&[b"authorization:Bearer ", t].concat()]), accepted),
         ("HTTP/1.0", request("GET /me HTTP/1.0", &[&good]), accepted),
     ];
     for (name, attack, expected) in cases {
         server.expect(name, &attack, &token, expected).await;
     }
 
-    // Every lie a token can tell, as one of each kind: the log has the reason and nothing else of it.
+    // One tampered token for each kind of error. The log contains the reason, but no part of the token.
     let fake = &server.fake;
-    let lies = [
+    let tampered_tokens = [
         fake.access_token("mallory").signed_with_wrong_key(),
         fake.access_token("mallory").header("kid", "a-secret-key-id-0123456789"),
         fake.access_token("mallory").header("alg", "a-secret-algorithm-0123456789"),
@@ -230,10 +231,10 @@ async fn attacks_through_a_socket() {
         fake.access_token("a-secret-name-0123456789").without("exp"),
         fake.access_token("mallory").payload_json("a-secret-payload-0123456789"),
     ];
-    for lie in lies {
-        let lie = lie.sign();
-        let attack = get_me(&[&auth(&[b"Bearer ", lie.as_bytes()].concat())]);
-        server.expect("a lie", &attack, &lie, &[(401, Some(INVALID_TOKEN))]).await;
+    for tampered in tampered_tokens {
+        let tampered = tampered.sign();
+        let attack = get_me(&[&auth(&[b"Bearer ", tampered.as_bytes()].concat())]);
+        server.expect("a tampered token", &attack, &tampered, &[(401, Some(INVALID_TOKEN))]).await;
     }
     let log = log.0.lock().unwrap();
     assert!(contains(&log, b"rejected a token"), "the log was not captured");

@@ -1,4 +1,5 @@
-// Tests the example's page against a user pool of the emulator. `contract.py` passes the URL and a user in the environment.
+// Tests the page of the example with a user pool of the emulator. `contract.py` passes the URL and a user in
+// environment variables.
 
 import assert from "node:assert/strict";
 

@@ -1,4 +1,4 @@
-"""What the end-to-end run starts and speaks to: processes, HTTP, the emulator, the example."""
+"""Starts and stops the processes of the end-to-end tests, and sends HTTP requests to them."""
 
 import contextlib
 import http.client
@@ -21,21 +21,21 @@ from botocore.config import Config
 HOST = "127.0.0.1"
 REGION = "us-east-1"
 
-# The caller's own AWS settings and proxies are none of this run's business.
+# The AWS settings and proxies of the environment must not affect the tests.
 for name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[name]
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = HOST
 
 
 def free_port():
-    """A port nobody listens on; also good for a server that is to start later."""
+    """Returns an unused port. A server may also start on it later."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return probe.getsockname()[1]
 
 
 def eventually(check, seconds, what):
-    """Waits until `check` returns something true, and returns that."""
+    """Waits until `check` returns a true value, and returns the value."""
     deadline = time.monotonic() + seconds
     while True:
         found = check()
@@ -47,7 +47,7 @@ def eventually(check, seconds, what):
 
 
 class Response:
-    """One HTTP answer, headers in the order and number they came in."""
+    """An HTTP response. The headers keep their order and repetitions."""
 
     def __init__(self, status, headers, body):
         self.status = status
@@ -58,10 +58,10 @@ class Response:
         return [value for header, value in self.headers if header == name]
 
     def header(self, name):
-        """The value of a header that may come once at most."""
+        """Returns the value of a header that must not be repeated, or None."""
         values = self.all(name)
         if len(values) > 1:
-            raise AssertionError(f"{name} came {len(values)} times: {values}")
+            raise AssertionError(f"{name} is repeated {len(values)} times: {values}")
         return values[0] if values else None
 
     @property
@@ -76,7 +76,7 @@ class Response:
 
 
 def request(url, method="GET", headers=()):
-    """Sends exactly these headers, in this order, repeated ones included."""
+    """Sends a request with exactly these headers, in this order. A header may be repeated."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=20)
     try:
@@ -84,22 +84,22 @@ def request(url, method="GET", headers=()):
         for name, value in headers:
             connection.putheader(name, value)
         connection.endheaders()
-        answer = connection.getresponse()
-        return Response(answer.status, answer.getheaders(), answer.read())
+        response = connection.getresponse()
+        return Response(response.status, response.getheaders(), response.read())
     finally:
         connection.close()
 
 
 class Process:
-    """A child process with log files; the directory `pids` names those alive."""
+    """A child process with log files. While it runs, the directory `pids` contains a file with its ID as the name."""
 
-    work = None  # where logs, states and process ids go; set once before the first start
+    work = None  # the directory for logs, states and process IDs; set before the first start
     started = []
 
     def __init__(self, name, command, environment):
         self.name = name
         self.command = command
-        # Nothing else of the caller's environment reaches a child.
+        # A child inherits no other variables.
         inherited = {k: os.environ[k] for k in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH") if k in os.environ}
         self.environment = {**inherited, **environment}
         self.child = None
@@ -121,7 +121,7 @@ class Process:
         return self.work / "pids" / str(self.child.pid)
 
     def wait(self, seconds):
-        """The exit status of a process that ends by itself."""
+        """Waits until the process ends by itself. Returns its exit status."""
         try:
             return self.child.wait(seconds)
         finally:
@@ -141,11 +141,11 @@ class Process:
         self.child = None
 
     def log(self, ending=""):
-        """Everything that was printed, or only what went to `.out` or `.err`."""
+        """Returns the output: everything, or only one of `.out` and `.err`."""
         return "".join(path.read_text("utf-8", "replace") for path in self.logs if path.name.endswith(ending))
 
-    def answers(self, url):
-        """Waits until the process answers HTTP at all."""
+    def until_reachable(self, url):
+        """Waits until the process sends any HTTP response."""
         def once():
             if self.child.poll() is not None:
                 raise AssertionError(f"{self.name} ended with {self.child.returncode}:\n{self.log()}")
@@ -153,7 +153,7 @@ class Process:
                 return request(url)
             except OSError:
                 return None
-        return eventually(once, 30, f"{self.name} to answer")
+        return eventually(once, 30, f"{self.name} to respond")
 
     @classmethod
     def stop_all(cls):
@@ -162,7 +162,7 @@ class Process:
 
 
 def identity_provider(url):
-    """AWS's own SDK for user pools, speaking to this server."""
+    """Creates the AWS SDK's client for user pools, with this server as the endpoint."""
     return boto3.client(
         "cognito-idp", endpoint_url=url, region_name=REGION,
         aws_access_key_id="x", aws_secret_access_key="x",
@@ -170,7 +170,7 @@ def identity_provider(url):
 
 
 class Emulator(Process):
-    """ministack with one port and one state directory for its whole life, across restarts."""
+    """A ministack process. It keeps its port and its state directory across restarts."""
 
     def __init__(self, name):
         self.port = free_port()
@@ -194,24 +194,24 @@ class Emulator(Process):
 
     def start(self):
         super().start()
-        self.answers(f"{self.url}/_ministack/health")
+        self.until_reachable(f"{self.url}/_ministack/health")
         return self
 
     def key_file(self, pool_id, use):
         return self.state / "cognito-pool-keys" / f"{pool_id}-{use}.pem"
 
     def rotate_access_key(self, pool_id):
-        """The same pool and users on the same port, with another key for access tokens."""
+        """Restarts the emulator with a new key for access tokens. The pool, users and port stay the same."""
         self.stop()
         self.key_file(pool_id, "access").unlink()
         self.start()
 
 
 class Example(Process):
-    """The example server, configured by environment variables alone."""
+    """The example server. Environment variables are its only configuration."""
 
     binary = None
-    exchanges = []  # (what was sent as credentials, the answer) of every example
+    exchanges = []  # (values of `Authorization`, response) of every request to any example
 
     def __init__(self, name, **settings):
         self.port = free_port()
@@ -225,7 +225,7 @@ class Example(Process):
 
     def start(self, ready=True):
         super().start()
-        self.answers(f"{self.url}/healthz")
+        self.until_reachable(f"{self.url}/healthz")
         if ready:
             self.until_ready(20)
         return self
@@ -234,18 +234,18 @@ class Example(Process):
         return eventually(lambda: request(f"{self.url}/readyz").status == 200, seconds, f"{self.name} to be ready")
 
     def get(self, path, *authorization, method="GET", headers=()):
-        """One request with these values of `Authorization`, in order."""
+        """Sends a request with these values of `Authorization`, in this order."""
         sent = [("Authorization", value) for value in authorization]
-        answer = request(self.url + path, method, [*headers, *sent])
-        Example.exchanges.append((authorization, answer))
-        return answer
+        response = request(self.url + path, method, [*headers, *sent])
+        Example.exchanges.append((authorization, response))
+        return response
 
     def bearer(self, path, token):
         return self.get(path, f"Bearer {token}")
 
 
 class KeyServer:
-    """Serves one key set, counts how often it is asked, and can be told to keep everybody waiting."""
+    """Serves a key set and counts the fetches. While `open` is cleared, it sends no responses."""
 
     def __init__(self, body):
         self.fetches = 0
@@ -261,7 +261,7 @@ class KeyServer:
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                with contextlib.suppress(ConnectionError):  # who was kept waiting may have gone
+                with contextlib.suppress(ConnectionError):  # the client may have closed the connection
                     self.wfile.write(body)
 
             def log_message(self, *_):
@@ -279,9 +279,9 @@ class KeyServer:
         self.server.server_close()
 
 
-def challenge(answer):
-    """The parameters of the one `Bearer` challenge of an answer, or None."""
-    value = answer.header("www-authenticate")
+def challenge(response):
+    """Returns the parameters of the `Bearer` challenge, or None if the response has no challenge."""
+    value = response.header("www-authenticate")
     if value is None:
         return None
     parameter = r'([a-z_]+)="((?:[\x20\x21\x23-\x5b\x5d-\x7e])*)"'
@@ -289,12 +289,12 @@ def challenge(answer):
         raise AssertionError(f"not a well-formed Bearer challenge: {value!r}")
     found = re.findall(parameter, value)
     if len(found) != len(dict(found)):
-        raise AssertionError(f"a parameter came twice: {value!r}")
+        raise AssertionError(f"a parameter is repeated: {value!r}")
     return dict(found)
 
 
 def interrupt_on_terminate():
-    """SIGTERM unwinds as Ctrl-C does: unittest takes `SystemExit` for a failed test and goes on."""
+    """Makes SIGTERM raise KeyboardInterrupt, because unittest counts `SystemExit` as a failed test and continues."""
     def interrupt(*_):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise KeyboardInterrupt

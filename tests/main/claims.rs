@@ -1,4 +1,4 @@
-//! What the claims say.
+//! The accessors of claims.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 fn claims_of(fake: &FakeUserPool, token: TokenBuilder) -> CognitoClaims {
     Verifier::new(fake.user_pool().allow_token_use(TokenUse::Id).allow_audience("https://api.example.com").unwrap())
         .check(&token.sign())
-        .expect("an honest token")
+        .expect("a valid token")
 }
 
 #[test]
-fn every_documented_claim_of_an_access_token_has_its_type() {
+fn documented_claims_of_an_access_token_are_typed() {
     let fake = FakeUserPool::new();
     let token = fake
         .access_token("alice")
@@ -64,7 +64,7 @@ fn every_documented_claim_of_an_access_token_has_its_type() {
 }
 
 #[test]
-fn every_documented_claim_of_an_id_token_has_its_type() {
+fn documented_claims_of_an_id_token_are_typed() {
     let fake = FakeUserPool::new();
     let token = fake
         .id_token("Google_123")
@@ -127,7 +127,7 @@ fn every_documented_claim_of_an_id_token_has_its_type() {
 }
 
 #[test]
-fn what_is_not_said_to_be_verified_is_not() {
+fn email_and_phone_number_are_unverified_by_default() {
     let fake = FakeUserPool::new();
     for value in [json!("false"), json!(false), json!(null)] {
         let token = fake.id_token("a").claim("email_verified", value.clone()).claim("phone_number_verified", value);
@@ -139,7 +139,7 @@ fn what_is_not_said_to_be_verified_is_not() {
 }
 
 #[test]
-fn machines_have_a_client_and_no_user() {
+fn machine_token_has_a_client_and_no_username() {
     let fake = FakeUserPool::new();
     let claims = claims_of(&fake, fake.machine_token().scope("orders/read"));
     assert!(claims.is_machine());
@@ -149,7 +149,7 @@ fn machines_have_a_client_and_no_user() {
 }
 
 #[test]
-fn debug_shows_nothing_personal_and_disclosing_is_deliberate() {
+fn debug_output_has_no_personal_data_and_expose_has_all_claims() {
     let fake = FakeUserPool::new();
     let claims = claims_of(&fake, fake.id_token("alice").claim("email", "alice@example.com"));
     let shown = format!("{claims:?}");
@@ -157,16 +157,16 @@ fn debug_shows_nothing_personal_and_disclosing_is_deliberate() {
     assert_eq!(format!("{:?}", claims.clone().into_id().unwrap()), shown);
     let access = claims_of(&fake, fake.access_token("alice"));
     assert_eq!(format!("{:?}", access.clone().into_access().unwrap()), format!("{access:?}"));
-    for secret in ["alice", "example.com", claims.sub(), claims.jti().unwrap()] {
-        assert!(!shown.contains(secret), "{shown}");
+    for personal in ["alice", "example.com", claims.sub(), claims.jti().unwrap()] {
+        assert!(!shown.contains(personal), "{shown}");
     }
-    let disclosed = serde_json::to_value(claims.expose()).unwrap();
-    assert_eq!(disclosed, serde_json::from_str::<Value>(claims.raw_json()).unwrap());
-    assert_eq!(disclosed["email"], "alice@example.com");
+    let exposed = serde_json::to_value(claims.expose()).unwrap();
+    assert_eq!(exposed, serde_json::from_str::<Value>(claims.raw_json()).unwrap());
+    assert_eq!(exposed["email"], "alice@example.com");
 }
 
 #[test]
-fn escaped_values_read_as_others_do() {
+fn escaped_values_are_unescaped() {
     let fake = FakeUserPool::new();
     let payload = format!(
         r#"{{"sub":"\u0073","iss":"{}","token_use":"access","client_id":"{}","username":"J\u00fcrgen \ud83d\ude00","exp":4000000000,
@@ -182,7 +182,7 @@ fn escaped_values_read_as_others_do() {
 }
 
 #[test]
-fn the_time_that_is_left_is_that_of_the_verifiers_clock() {
+fn remaining_lifetime_follows_the_verifiers_clock() {
     let fake = FakeUserPool::new();
     let clock = axum_cognito::testing::ManualClock::starting_now();
     let verifier = Verifier::builder().pool(fake.user_pool()).clock(clock.clone()).build().unwrap();
@@ -195,15 +195,15 @@ fn the_time_that_is_left_is_that_of_the_verifiers_clock() {
     assert_eq!(claims.expires_in(), Duration::ZERO);
 }
 
-/// What Cognito would not write into an access token, a test gets only by naming the trigger that adds it.
+/// Cognito never writes these claims into an access token, so the test kit adds them only with `trigger_claim`.
 #[test]
 fn profile_claim_in_an_access_token_needs_a_trigger() {
     let fake = FakeUserPool::new();
     for name in ["custom:tenant", "email", "email_verified", "name", "cognito:username", "cognito:roles", "identities"]
     {
         for token in [fake.access_token("alice"), fake.machine_token()] {
-            let refused = std::panic::catch_unwind(|| drop(token.clone().claim(name, "x").sign())).unwrap_err();
-            let message = refused.downcast_ref::<String>().unwrap();
+            let panic = std::panic::catch_unwind(|| drop(token.clone().claim(name, "x").sign())).unwrap_err();
+            let message = panic.downcast_ref::<String>().unwrap();
             assert!(message.contains(name) && message.contains("`trigger_claim`"), "{message}");
             let claims = claims_of(&fake, token.trigger_claim(name, "x"));
             assert_eq!(claims.get::<String>(name).unwrap().as_deref(), Some("x"));
@@ -211,6 +211,7 @@ fn profile_claim_in_an_access_token_needs_a_trigger() {
         let claims = claims_of(&fake, fake.id_token("alice").claim(name, "x"));
         assert_eq!(claims.get::<String>(name).unwrap().as_deref(), Some("x"));
     }
-    let hostile = fake.access_token("alice").claim("exp", "never").claim("cognito:groups", 7).claim("sub", json!(null));
-    assert!(Verifier::new(fake.user_pool()).check(&hostile.sign()).is_err());
+    // Claims that Cognito does write can have any value.
+    let invalid = fake.access_token("alice").claim("exp", "never").claim("cognito:groups", 7).claim("sub", json!(null));
+    assert!(Verifier::new(fake.user_pool()).check(&invalid.sign()).is_err());
 }

@@ -348,7 +348,7 @@ async fn programs_read_the_same_as_people() {
     assert_eq!(steps.len(), explanation.steps().len());
     assert_eq!(steps[0]["step"], "length");
     assert_eq!(steps[0]["outcome"], "passed");
-    assert_eq!((&steps[13]["step"], &steps[13]["outcome"]), (&json!("token use"), &json!("failed")));
+    assert_eq!((&steps[13]["step"], &steps[13]["outcome"]), (&json!("token_use"), &json!("failed")));
     assert_eq!((&steps[13]["expected"], &steps[13]["actual"]), (&json!("access"), &json!("id")));
     assert!(steps[13]["fix"].as_str().unwrap().contains("UserPool::allow_token_use(TokenUse::Id)"));
     assert_eq!(

@@ -1,13 +1,14 @@
-//! Second opinions: what other verifiers say about the same tokens.
+//! Compares the results of this crate with those of other verifiers.
 //!
-//! Thousands of tokens, honest and mutated, generated from a fixed seed. Each has a label that says what was done to it; under each label
-//! all verifiers either agree, or there is a row in [`DIFFERENCES`] with the reason why not. A disagreement without a row fails, and so
-//! does a row that has come to be untrue.
+//! The tests generate thousands of valid and tampered tokens from a fixed seed. The label of a token names the change.
+//! For each label, either all verifiers agree or a row in [`DIFFERENCES`] states why they do not. A test fails if
+//! verifiers disagree without a row, and also if a row no longer applies.
 //!
-//! jsonwebtoken is asked in the process. jose and aws-jwt-verify need Node: `tests/oracles/run` installs them and runs everything.
-// Pedantry is for what is shipped.
+//! jsonwebtoken runs in the test process. jose and aws-jwt-verify need Node.js. `tests/oracles/run` installs them and
+//! runs all tests.
+// The pedantic lints apply to the library only.
 #![allow(clippy::pedantic, clippy::type_complexity)]
-// Helpers may stop the test that they serve, and the output is the report.
+// A panic in a test helper fails the test, and the tests print a report.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 #[path = "../attacks/kit.rs"]
@@ -28,7 +29,7 @@ use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};
 use serde_json::{Value, json};
 
 use crate::{
-    kit::{CLIENT, FORGE, ISSUER, POOL, UPDATED_ISSUER},
+    kit::{CLIENT, ISSUER, KEYS, POOL, UPDATED_ISSUER},
     tokens::{Case, cases},
 };
 
@@ -41,91 +42,121 @@ enum Oracle {
 
 use Oracle::{AwsJwtVerify, Jose, Jsonwebtoken};
 
-/// The deliberate differences: this crate refuses, the others accept. There is none the other way round.
+/// The kinds of tokens that this crate rejects although other verifiers accept them, with the reason. No other verifier
+/// rejects a token that this crate accepts.
 const DIFFERENCES: &[(&str, &[Oracle], &str)] = &[
     (
-        "left-over bits",
+        "nonzero trailing bits",
         &[Jose, AwsJwtVerify],
-        "RFC 4648 §3.5 lets a decoder refuse them, and a token with sixteen spellings slips past block lists",
+        "RFC 4648 §3.5 permits the rejection, and a token with 16 encodings would bypass block lists",
     ),
-    ("padded signature", &[Jose, AwsJwtVerify], "RFC 7515 §2 has base64url without padding: a second spelling"),
-    ("a line break in the signature", &[Jose], "RFC 7515 §2 has no white space in it: a second spelling"),
+    ("padded signature", &[Jose, AwsJwtVerify], "RFC 7515 §2 defines base64url without padding"),
+    ("line break in the signature", &[Jose], "RFC 7515 §2 permits no white space in base64url"),
     (
-        "a line break behind",
+        "line break after the token",
         &[Jose],
-        "it belongs to the signature's text, and there it is white space: a second spelling",
+        "it is part of the signature's text, where RFC 7515 §2 permits no white space",
     ),
-    ("crit", &[Jsonwebtoken, AwsJwtVerify], "RFC 7515 §4.1.11 demands the refusal of what is not understood"),
+    (
+        "crit",
+        &[Jsonwebtoken, AwsJwtVerify],
+        "RFC 7515 §4.1.11 requires the rejection of unsupported critical parameters",
+    ),
     (
         "b64",
         &[Jsonwebtoken, Jose, AwsJwtVerify],
-        "RFC 7797 gives it a meaning that is not supported here, with or without `crit`",
-    ),
-    ("zip", &[Jsonwebtoken, Jose, AwsJwtVerify], "RFC 7516 §4.1.3: who sends it means a payload that is compressed"),
-    ("enc", &[Jsonwebtoken, Jose, AwsJwtVerify], "RFC 7516 §4.1.2: who sends it means an encrypted token"),
-    ("alg twice", &[Jose, AwsJwtVerify], "RFC 7515 §4 lets a recipient refuse: two parsers may pick different ones"),
-    ("a header member twice", &[Jsonwebtoken, Jose, AwsJwtVerify], "as above, for every member"),
-    (
-        "exp twice",
-        &[Jose, AwsJwtVerify],
-        "RFC 7519 §4 lets a recipient refuse: checked with one value, used with the other",
-    ),
-    ("a claim twice", &[Jsonwebtoken, Jose, AwsJwtVerify], "as above, for every claim"),
-    ("a member twice, deep", &[Jsonwebtoken, Jose, AwsJwtVerify], "as above, in every object"),
-    ("a BOM", &[Jose], "RFC 8259 §8.1 forbids adding one; some parsers fail on it"),
-    (
-        "a number out of range",
-        &[Jose, AwsJwtVerify],
-        "infinite for JavaScript, an error for others: no two readings of one token",
+        "RFC 7797 changes the signed bytes, which this crate does not support",
     ),
     (
-        "too deep",
-        &[Jose, AwsJwtVerify],
-        "128 levels are the bound of the JSON parser here; nothing of Cognito's is deeper than five",
-    ),
-    (
-        "too long",
+        "zip",
         &[Jsonwebtoken, Jose, AwsJwtVerify],
-        "16 KiB is the bound unless set otherwise, so that a stranger's bytes cost little",
+        "RFC 7516 §4.1.3: the parameter states that the payload is compressed",
     ),
-    ("an array of issuers", &[Jsonwebtoken], "RFC 7519 §4.1.1 has `iss` a string"),
+    ("enc", &[Jsonwebtoken, Jose, AwsJwtVerify], "RFC 7516 §4.1.2: the parameter states that the token is encrypted"),
+    ("duplicate alg", &[Jose, AwsJwtVerify], "RFC 7515 §4 permits the rejection, and parsers may use different values"),
+    (
+        "duplicate header parameter",
+        &[Jsonwebtoken, Jose, AwsJwtVerify],
+        "RFC 7515 §4 permits the rejection, and parsers may use different values",
+    ),
+    (
+        "duplicate exp",
+        &[Jose, AwsJwtVerify],
+        "RFC 7519 §4 permits the rejection, and the checked value may differ from the one in use",
+    ),
+    (
+        "duplicate claim",
+        &[Jsonwebtoken, Jose, AwsJwtVerify],
+        "RFC 7519 §4 permits the rejection, and parsers may use different values",
+    ),
+    (
+        "duplicate member in a nested object",
+        &[Jsonwebtoken, Jose, AwsJwtVerify],
+        "RFC 8259 §4: the names in an object should be unique, and parsers may use different values",
+    ),
+    ("byte order mark", &[Jose], "RFC 8259 §8.1 forbids adding one, and some parsers fail on it"),
+    (
+        "out-of-range number",
+        &[Jose, AwsJwtVerify],
+        "JavaScript reads infinity and other parsers report an error, so programs could read one token differently",
+    ),
+    (
+        "deeply nested claim",
+        &[Jose, AwsJwtVerify],
+        "the JSON parser of this crate has a limit of 128 levels, and Cognito's claims have at most five",
+    ),
+    (
+        "oversized token",
+        &[Jsonwebtoken, Jose, AwsJwtVerify],
+        "the default limit is 16 KiB, which bounds the cost of a request from an unauthenticated client",
+    ),
+    ("array of issuers", &[Jsonwebtoken], "RFC 7519 §4.1.1 defines `iss` as a string"),
+    (
+        "another audience",
+        &[Jsonwebtoken, Jose, AwsJwtVerify],
+        "RFC 7519 §4.1.3: the token is for another resource, and the other verifiers do not check `aud` in access tokens",
+    ),
     (
         "aud of another type",
         &[Jsonwebtoken, Jose, AwsJwtVerify],
-        "Cognito documents a string, and the others were told not to look at it",
+        "AWS documents a string, and the other verifiers do not check `aud` in access tokens",
     ),
     (
-        "exp beyond all calendars",
+        "exp after the year 9999",
         &[Jsonwebtoken, Jose, AwsJwtVerify],
-        "after the year 9999: milliseconds for seconds, most likely",
+        "the value is most likely in milliseconds, and the token would not expire",
     ),
-    ("exp out of range", &[Jose], "infinite for JavaScript: a token that never ends"),
+    ("out-of-range exp", &[Jose], "JavaScript reads infinity, and the token would not expire"),
     (
         "iat in the future",
         &[Jsonwebtoken, Jose, AwsJwtVerify],
-        "more than five minutes ahead says that the clock of this host is behind, and then `exp` proves nothing",
+        "an `iat` more than five minutes ahead means that the host's clock is behind, so `exp` cannot be checked",
     ),
-    ("iat of another type", &[Jsonwebtoken], "documented as a number"),
+    ("iat of another type", &[Jsonwebtoken], "AWS documents a number"),
     (
         "groups of another type",
         &[Jsonwebtoken, Jose, AwsJwtVerify],
-        "documented as an array of strings; a string would make `contains` a search for a part",
+        "AWS documents an array of strings, and `contains` on a string would search for a substring",
     ),
-    ("scope of another type", &[Jsonwebtoken, Jose], "documented as a string"),
+    ("scope of another type", &[Jsonwebtoken, Jose], "AWS documents a string"),
     (
-        "a user without sub",
+        "user without sub",
         &[Jsonwebtoken, Jose, AwsJwtVerify],
-        "documented as always there for users, and what applications know them by",
+        "AWS documents `sub` for every user, and applications identify users by it",
     ),
-    ("not UTF-8", &[AwsJwtVerify], "RFC 7519 §7.2 step 10: what is replaced by a decoder was not what was signed"),
-    ("exp missing", &[AwsJwtVerify], "Cognito always sends it, and a token without it would never end"),
+    (
+        "invalid UTF-8",
+        &[AwsJwtVerify],
+        "RFC 7519 §7.2 step 10: a decoder that replaces bytes returns claims that were not signed",
+    ),
+    ("missing exp", &[AwsJwtVerify], "Cognito always sends `exp`, and a token without it would not expire"),
 ];
 
-/// How the documentation of jsonwebtoken has it used, and the two checks of Cognito that it leaves to its user.
+/// Uses jsonwebtoken as its documentation shows, with the two checks for Cognito that it leaves to its users.
 fn jsonwebtoken_accepts(token: &str) -> bool {
     let verify = || {
         let header = decode_header(token).ok()?;
-        let key = [&FORGE.access, &FORGE.id].into_iter().find(|key| header.kid.as_deref() == Some(key.kid))?;
+        let key = [&KEYS.access, &KEYS.id].into_iter().find(|key| header.kid.as_deref() == Some(key.kid))?;
         let exponent = "AQAB";
         let key = DecodingKey::from_rsa_components(&key.modulus_base64(), exponent).ok()?;
         let mut validation = Validation::new(jsonwebtoken::Algorithm::RS256);
@@ -140,58 +171,63 @@ fn jsonwebtoken_accepts(token: &str) -> bool {
     verify().is_some()
 }
 
-/// Fails at the first disagreement that no row explains, and at a row that explains nothing.
+/// Fails if a result differs from the expected one, taking [`DIFFERENCES`] into account.
 #[track_caller]
-fn compare(oracle: Oracle, cases: &[Case], verdicts: &[bool]) {
-    let known: HashSet<&str> =
+fn compare(oracle: Oracle, cases: &[Case], results: &[bool]) {
+    let differences: HashSet<&str> =
         DIFFERENCES.iter().filter(|(_, oracles, _)| oracles.contains(&oracle)).map(|(label, ..)| *label).collect();
-    assert_eq!(cases.len(), verdicts.len());
-    let mut unexplained: BTreeMap<&str, (usize, usize, &str)> = BTreeMap::new();
-    for (case, theirs) in cases.iter().zip(verdicts) {
-        let expected = case.accepted != known.contains(case.label);
-        let entry = unexplained.entry(case.label).or_insert((0, 0, &case.token));
+    assert_eq!(cases.len(), results.len());
+    let mut disagreements: BTreeMap<&str, (usize, usize, &str)> = BTreeMap::new();
+    for (case, result) in cases.iter().zip(results) {
+        let expected = case.accepted != differences.contains(case.label);
+        let entry = disagreements.entry(case.label).or_insert((0, 0, &case.token));
         entry.1 += 1;
-        if *theirs != expected {
+        if *result != expected {
             entry.0 += 1;
             entry.2 = &case.token;
         }
     }
-    let count = unexplained.len();
-    unexplained.retain(|_, (wrong, ..)| *wrong > 0);
-    assert!(unexplained.is_empty(), "{oracle:?} disagrees (times, of, token): {unexplained:#?}");
-    println!("{oracle:?}: {} tokens of {count} kinds, {} kinds with a deliberate difference", cases.len(), known.len());
+    let count = disagreements.len();
+    disagreements.retain(|_, (wrong, ..)| *wrong > 0);
+    assert!(disagreements.is_empty(), "{oracle:?} disagrees (count, total, token): {disagreements:#?}");
+    println!(
+        "{oracle:?}: {} tokens of {count} kinds, of which {} kinds have a deliberate difference",
+        cases.len(),
+        differences.len()
+    );
 }
 
 #[test]
-fn this_crate_says_what_the_labels_say() {
-    let verifier = Verifier::new(FORGE.pool().allow_audience("https://api.example.com").unwrap());
+fn results_of_this_crate_match_the_labels() {
+    let verifier = Verifier::new(KEYS.pool().allow_audience("https://api.example.com").unwrap());
     for Case { label, accepted, token } in cases() {
-        let verdict = verifier.check(&token);
-        assert_eq!(verdict.is_ok(), accepted, "{label}: {:?}: {token}", verdict.err());
+        let result = verifier.check(&token);
+        assert_eq!(result.is_ok(), accepted, "{label}: {:?}: {token}", result.err());
     }
 }
 
 #[test]
 fn jsonwebtoken_agrees() {
     let cases = cases();
-    let verdicts: Vec<bool> = cases.iter().map(|case| jsonwebtoken_accepts(&case.token)).collect();
-    compare(Jsonwebtoken, &cases, &verdicts);
+    let results: Vec<bool> = cases.iter().map(|case| jsonwebtoken_accepts(&case.token)).collect();
+    compare(Jsonwebtoken, &cases, &results);
 }
 
 #[test]
-#[ignore = "needs Node: run tests/oracles/run"]
+#[ignore = "needs Node.js, run tests/oracles/run"]
 fn jose_and_aws_jwt_verify_agree() {
-    let folder = std::env::var("ORACLES").expect("ORACLES, the folder where tests/oracles/run has installed them");
+    let folder =
+        std::env::var("ORACLES").expect("tests/oracles/run sets ORACLES to the folder of the Node.js packages");
     let cases = cases();
     let mut node = Command::new("node")
         .arg(Path::new(&folder).join("verify.mjs"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("node");
+        .expect("node is installed");
     let mut input = node.stdin.take().unwrap();
     let configuration =
-        json!({"jwks": FORGE.jwks(), "issuers": [ISSUER, UPDATED_ISSUER], "pool": POOL, "client": CLIENT});
+        json!({"jwks": KEYS.jwks(), "issuers": [ISSUER, UPDATED_ISSUER], "pool": POOL, "client": CLIENT});
     let lines: Vec<String> = std::iter::once(configuration.to_string())
         .chain(cases.iter().map(|case| Value::from(&*case.token).to_string()))
         .collect();
@@ -201,13 +237,13 @@ fn jose_and_aws_jwt_verify_agree() {
     assert!(output.status.success());
     let output = String::from_utf8(output.stdout).unwrap();
     for (column, oracle) in [Jose, AwsJwtVerify].into_iter().enumerate() {
-        let verdicts: Vec<bool> = output.lines().map(|line| line.as_bytes()[column] == b'1').collect();
-        compare(oracle, &cases, &verdicts);
+        let results: Vec<bool> = output.lines().map(|line| line.as_bytes()[column] == b'1').collect();
+        compare(oracle, &cases, &results);
     }
 }
 
 #[test]
-fn every_row_has_its_kind_of_token() {
+fn every_difference_is_about_a_rejected_token() {
     let cases = cases();
     for (label, oracles, reason) in DIFFERENCES {
         assert!(cases.iter().any(|case| case.label == *label && !case.accepted), "{label}");

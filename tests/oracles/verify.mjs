@@ -1,7 +1,8 @@
-// What two verifiers of another language say about tokens.
+// Verifies tokens with jose and aws-jwt-verify.
 //
-// Reads lines from standard input: first the configuration as JSON ({jwks, issuers, pool, client}), then one token a line, as a JSON string.
-// Writes for each token a line of two verdicts, 1 for accepted and 0 for refused: that of jose, that of aws-jwt-verify.
+// The first line of standard input is the configuration as JSON ({jwks, issuers, pool, client}). Every other line is a
+// token as a JSON string. For each token, one line with two digits is written. The first digit is the result of jose,
+// the second that of aws-jwt-verify. 1 means accepted, 0 means rejected.
 
 import { createInterface } from "node:readline";
 import { CognitoJwtVerifier } from "aws-jwt-verify";
@@ -10,7 +11,7 @@ import { createLocalJWKSet, jwtVerify } from "jose";
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const { jwks, issuers, pool, client } = JSON.parse((await lines.next()).value);
 
-// jose knows nothing of Cognito: the last two checks are those that its users write.
+// jose does not support Cognito, so its users must check the last two claims themselves.
 const keys = createLocalJWKSet(jwks);
 async function jose(token) {
   const { payload } = await jwtVerify(token, keys, {
@@ -18,7 +19,7 @@ async function jose(token) {
     issuer: issuers,
     requiredClaims: ["exp", "iss", "client_id", "token_use"],
   });
-  if (payload.token_use !== "access" || payload.client_id !== client) throw new Error("another token");
+  if (payload.token_use !== "access" || payload.client_id !== client) throw new Error("wrong token_use or client_id");
 }
 
 const cognito = CognitoJwtVerifier.create({ userPoolId: pool, clientId: client, tokenUse: "access" });
@@ -35,6 +36,6 @@ async function accepts(verify, token) {
 
 for await (const line of lines) {
   const token = JSON.parse(line);
-  const verdicts = [await accepts(jose, token), await accepts((token) => cognito.verifySync(token), token)];
-  process.stdout.write(verdicts.join("") + "\n");
+  const results = [await accepts(jose, token), await accepts((token) => cognito.verifySync(token), token)];
+  process.stdout.write(results.join("") + "\n");
 }

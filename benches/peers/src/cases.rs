@@ -1,4 +1,4 @@
-//! What is timed and counted in process.
+//! The in-process cases that are timed and whose allocations are counted.
 
 use std::{
     convert::Infallible,
@@ -17,20 +17,20 @@ use tower::{Layer, Service, service_fn};
 
 use crate::{
     candidates::{
-        self, App, Backend, Bare, Token, builder, cold, idle, layer_around, plain, plain_07, ready, request,
+        self, App, Backend, Bare, Token, builder, cold, layer_around, no_op, plain, plain_07, ready, request,
         signature_only,
     },
     count::{Meter, waited},
     material::{CLIENT, Material, POOL},
-    worker::{Memory, assert_sound},
+    worker::{Memory, assert_correct},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Table {
     Process,
     Router,
-    Own,
-    Refusal,
+    Cache,
+    Rejection,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -44,30 +44,35 @@ pub struct Case {
     pub run: Box<Run>,
 }
 
-/// So many iterations of a case, what counts of them under the meter.
+/// Runs a number of iterations and measures the relevant part with the meter.
 type Run = dyn FnMut(u64, &mut Meter);
 
 pub const BARE: &str = "bare signature";
 pub const BARE_TWO: &str = "2 threads, bare signature";
 pub const PLAIN: &str = "plain axum";
 pub const PLAIN_07: &str = "plain axum 0.7";
-pub const IDLE: &str = "a layer that does nothing";
-pub const SIGNATURE_ONLY: &str = "a layer that only checks a signature";
-pub const HOT: &str = "axum-cognito, token seen before";
-pub const COLD: &str = "axum-cognito, cold";
-pub const HOT_AROUND: &str = "axum-cognito, token seen before, around the whole Router";
-pub const SEVERAL: &str = "1 thread, 1,000 tokens seen before";
-pub const FIRST_SIGHT: &str = "1 thread, 1,000 tokens seen for the first time";
-pub const ONE_TWO: &str = "2 threads, one token seen before";
-pub const SEVERAL_TWO: &str = "2 threads, 1,000 tokens seen before";
-pub const COLD_TWO: &str = "2 threads, cold";
+pub const NO_OP: &str = "no-op layer";
+pub const SIGNATURE_ONLY: &str = "signature-check layer";
+pub const HOT: &str = "axum-cognito, cached token";
+pub const COLD: &str = "axum-cognito, cache disabled";
+pub const HOT_AROUND: &str = "axum-cognito, cached token, around the whole Router";
+pub const SEVERAL: &str = "1 thread, 1,000 cached tokens";
+pub const NEW_TOKENS: &str = "1 thread, 1,000 new tokens";
+pub const ONE_TWO: &str = "2 threads, one cached token";
+pub const SEVERAL_TWO: &str = "2 threads, 1,000 cached tokens";
+pub const COLD_TWO: &str = "2 threads, cache disabled";
 pub const NOTHING: &str = "(a service without the layer)";
 pub const NO_TOKEN: &str = "no token, through the layer";
 
-/// Requests that are made ready before a stretch of them is timed.
-const STRETCH: u64 = 64;
+/// Returns whether the case is an application without a verifier.
+pub fn is_baseline(name: &str) -> bool {
+    [PLAIN, PLAIN_07, NO_OP, SIGNATURE_ONLY].contains(&name)
+}
 
-/// The cases of a process, its candidates shown to be sound first.
+/// The number of requests that are built before they are timed together.
+const BATCH: u64 = 64;
+
+/// Returns the cases of a process, after checking that its candidates accept and reject tokens correctly.
 pub fn all(backend: Backend, material: &Material, runtime: &Runtime) -> Vec<Case> {
     let candidates = runtime.block_on(candidates::all(backend, material));
     let _entered = runtime.enter();
@@ -77,13 +82,13 @@ pub fn all(backend: Backend, material: &Material, runtime: &Runtime) -> Vec<Case
         cases.push(repeated(Table::Process, BARE, move || assert!(bare.verify())));
         cases.push(through(PLAIN, plain(), material));
         cases.push(through(PLAIN_07, plain_07(), material));
-        cases.push(through(IDLE, idle(), material));
+        cases.push(through(NO_OP, no_op(), material));
         cases.push(through(SIGNATURE_ONLY, signature_only(Bare::new(material)), material));
-        cases.extend(own(material, runtime));
-        cases.extend(refusals(material, runtime));
+        cases.extend(cache(material, runtime));
+        cases.extend(rejections(material, runtime));
     }
     for (name, candidate) in candidates {
-        assert_sound(&name, &*candidate, material);
+        assert_correct(&name, &*candidate, material);
         cases.push(through(&name, candidate.app(), material));
         let token = Token::new(&material.good);
         cases.push(repeated(Table::Process, &name, move || assert!(candidate.verify(&token))));
@@ -99,49 +104,49 @@ fn repeated(table: Table, name: &str, mut work: impl FnMut() + 'static) -> Case 
     case(table, name, move |iterations, meter| meter.measure(|| (0..iterations).for_each(|_| work())))
 }
 
-/// Requests with the good token through an application.
+/// Sends requests with the valid token through an application.
 fn through(name: &str, mut app: Box<dyn App>, material: &Material) -> Case {
     let token = Token::new(&material.good);
     case(Table::Router, name, move |iterations, meter| {
         let mut left = iterations;
         while left > 0 {
-            let stretch = left.min(STRETCH);
-            left -= stretch;
-            let requests: Vec<_> = (0..stretch).map(|_| request(Some(&token.bearer))).collect();
-            // The buffer of the requests is freed outside of the stretch.
+            let batch = left.min(BATCH);
+            left -= batch;
+            let requests: Vec<_> = (0..batch).map(|_| request(Some(&token.bearer))).collect();
+            // The iterator frees its buffer outside the measured section.
             let mut requests = requests.into_iter();
             meter.measure(|| requests.by_ref().for_each(|request| assert!(app.call(request).is_success())));
         }
     })
 }
 
-/// axum-cognito on its own: the cache with several tokens, from two threads.
-fn own(material: &Material, runtime: &Runtime) -> Vec<Case> {
-    let hot = made(builder(material).build(), runtime);
-    let cold = made(cold(builder(material)).build(), runtime);
+/// Returns the cases of axum-cognito's token cache, on one thread and on two.
+fn cache(material: &Material, runtime: &Runtime) -> Vec<Case> {
+    let hot = loaded(builder(material).build(), runtime);
+    let cold = loaded(cold(builder(material)).build(), runtime);
     let several: Vec<_> = material.several.clone();
     let fill = |verifier: &Verifier| several.iter().for_each(|token| assert!(verifier.check(token).is_ok()));
     fill(&hot);
-    // The second time shows which of them the cache has kept.
+    // The first pass may evict a few of its own tokens. The second pass inserts them again.
     fill(&hot);
     let accepts = |verifier: &Verifier, token: &str| assert!(black_box(verifier.check(token)).is_ok());
     let handle = runtime.handle();
 
     let (verifier, tokens) = (hot.clone(), several.clone());
     let mut at = 0;
-    let one_by_one = repeated(Table::Own, SEVERAL, move || {
+    let one_by_one = repeated(Table::Cache, SEVERAL, move || {
         accepts(&verifier, &tokens[at]);
         at = (at + 1) % tokens.len();
     });
 
     let (tokens, jwks) = (several.clone(), material.jwks.clone());
-    let first_sight = case(Table::Own, FIRST_SIGHT, move |iterations, meter| {
+    let new_tokens = case(Table::Cache, NEW_TOKENS, move |iterations, meter| {
         let mut left = usize::try_from(iterations).unwrap_or(usize::MAX);
         while left > 0 {
-            let some = left.min(tokens.len());
-            left -= some;
+            let count = left.min(tokens.len());
+            left -= count;
             let verifier = with_static_keys(&jwks);
-            meter.measure(|| tokens[..some].iter().for_each(|token| accepts(&verifier, token)));
+            meter.measure(|| tokens[..count].iter().for_each(|token| accepts(&verifier, token)));
         }
     });
 
@@ -155,25 +160,25 @@ fn own(material: &Material, runtime: &Runtime) -> Vec<Case> {
     let bare_two = threads(BARE_TWO, handle, move |_| assert!(bare.verify()));
 
     let around = layer_around(&hot);
-    vec![one_by_one, first_sight, one_two, several_two, cold_two, bare_two, through(HOT_AROUND, around, material)]
+    vec![one_by_one, new_tokens, one_two, several_two, cold_two, bare_two, through(HOT_AROUND, around, material)]
 }
 
-fn made(built: Result<Verifier, axum_cognito::ConfigError>, runtime: &Runtime) -> Verifier {
-    let verifier = built.expect("settings within their ranges");
-    runtime.block_on(verifier.ready()).expect("the endpoint has the keys");
+fn loaded(built: Result<Verifier, axum_cognito::ConfigError>, runtime: &Runtime) -> Verifier {
+    let verifier = built.expect("the settings are in range");
+    runtime.block_on(verifier.ready()).expect("the endpoint serves the keys");
     verifier
 }
 
 fn with_static_keys(jwks: &str) -> Verifier {
-    let keys = serde_json::from_str(jwks).expect("the key set is one");
-    let pool = UserPool::new(POOL, CLIENT).and_then(|pool| pool.jwks(&keys)).expect("a well-formed pool");
+    let keys = serde_json::from_str(jwks).expect("the key set is valid");
+    let pool = UserPool::new(POOL, CLIENT).and_then(|pool| pool.jwks(&keys)).expect("the pool is valid");
     Verifier::new(pool)
 }
 
-/// The same work on two threads at once, each as often as a single thread would do it. The slower one counts.
+/// Runs all iterations on each of two threads at the same time, and measures the slower thread.
 fn threads(name: &str, handle: &Handle, work: impl Fn(usize) + Sync + 'static) -> Case {
     let handle = handle.clone();
-    case(Table::Own, name, move |iterations, meter| {
+    case(Table::Cache, name, move |iterations, meter| {
         let barrier = Barrier::new(2);
         let (work, barrier, handle) = (&work, &barrier, &handle);
         let on_thread = |start_at: usize| {
@@ -190,30 +195,30 @@ fn threads(name: &str, handle: &Handle, work: impl Fn(usize) + Sync + 'static) -
             let both = [scope.spawn(on_thread(0)), scope.spawn(on_thread(487))];
             both.map(|thread| thread.join().expect("the work does not panic"))
         });
-        meter.took(one.0.max(other.0), one.1 + other.1);
+        meter.add(one.0.max(other.0), one.1 + other.1);
     })
 }
 
-/// What axum-cognito refuses without a look at the signature.
-fn refusals(material: &Material, runtime: &Runtime) -> Vec<Case> {
-    let verifier = made(builder(material).unknown_key_cooldown(Duration::from_secs(3600)).build(), runtime);
-    let refused = |name: &str, token: &str| {
+/// Returns the cases of tokens that axum-cognito rejects, most of them before the signature check.
+fn rejections(material: &Material, runtime: &Runtime) -> Vec<Case> {
+    let verifier = loaded(builder(material).unknown_key_cooldown(Duration::from_secs(3600)).build(), runtime);
+    let rejected = |name: &str, token: &str| {
         let (verifier, token) = (verifier.clone(), token.to_owned());
-        repeated(Table::Refusal, name, move || assert!(black_box(verifier.check(&token)).is_err()))
+        repeated(Table::Rejection, name, move || assert!(black_box(verifier.check(&token)).is_err()))
     };
     let mut cases = vec![
-        refused("unknown kid", &material.unknown_key),
-        refused("wrong issuer", &material.other_issuer),
-        refused("wrong alg", &material.other_algorithm),
-        refused("too long", &material.too_long),
-        refused("(expired: after the signature)", &material.expired),
-        refused("(tampered: after the signature)", &material.tampered),
+        rejected("unknown kid", &material.unknown_key),
+        rejected("wrong issuer", &material.other_issuer),
+        rejected("wrong alg", &material.other_algorithm),
+        rejected("too long", &material.too_long),
+        rejected("(expired, after the signature)", &material.expired),
+        rejected("(tampered, after the signature)", &material.tampered),
     ];
 
-    // One look for the unknown key is allowed; from then on none is, and nobody waits.
+    // The first unknown `kid` triggers a fetch. During the cooldown no request triggers a fetch or waits for one.
     assert!(runtime.block_on(verifier.verify(&material.unknown_key)).is_err());
     let (waiting, token) = (verifier.clone(), material.unknown_key.clone());
-    cases.push(repeated(Table::Refusal, "unknown kid, to verify().await in the cool-down", move || {
+    cases.push(repeated(Table::Rejection, "unknown kid, verify().await during the cooldown", move || {
         assert!(ready(waiting.verify(&token)).is_err());
     }));
 
@@ -226,19 +231,19 @@ fn refusals(material: &Material, runtime: &Runtime) -> Vec<Case> {
     cases
 }
 
-/// Requests without a token through a layer.
+/// Sends requests without a token through a service.
 fn without_token<S>(name: &str, mut service: S) -> Case
 where
     S: Service<Request<()>, Response = Response<()>, Error = Infallible> + 'static,
 {
-    case(Table::Refusal, name, move |iterations, meter| {
+    case(Table::Rejection, name, move |iterations, meter| {
         let mut left = iterations;
         while left > 0 {
-            let stretch = left.min(STRETCH);
-            left -= stretch;
+            let batch = left.min(BATCH);
+            left -= batch;
             let none: Option<&HeaderValue> = None;
             let mut requests =
-                (0..stretch).map(|_| Request::from_parts(request(none), ())).collect::<Vec<_>>().into_iter();
+                (0..batch).map(|_| Request::from_parts(request(none), ())).collect::<Vec<_>>().into_iter();
             meter.measure(|| {
                 requests.by_ref().for_each(|request| {
                     let Ok(response) = ready(service.call(request));
@@ -249,39 +254,39 @@ where
     })
 }
 
-/// Forged key ids, each another, to a verifier with its defaults that may fetch. Returns how many were refused.
+/// Verifies tokens with distinct forged `kid` values with the default settings. Returns the number of rejections.
 pub fn forge(material: &Material, tokens: u64, runtime: &Runtime) -> u64 {
-    let verifier = made(builder(material).build(), runtime);
+    let verifier = loaded(builder(material).build(), runtime);
     runtime.block_on(async {
-        let mut refused = 0;
+        let mut rejected = 0;
         for number in 0..tokens {
-            refused += u64::from(verifier.verify(&material.forged(number)).await.is_err());
+            rejected += u64::from(verifier.verify(&material.forged(number)).await.is_err());
         }
         assert!(verifier.check(&material.good).is_ok());
-        refused
+        rejected
     })
 }
 
-/// Bytes that verified tokens take.
+/// Measures the memory of cached tokens.
 pub fn memory(material: &Material, runtime: &Runtime) -> Memory {
     let _entered = runtime.enter();
-    let kept = |meter: &Meter| meter.counted.allocated.saturating_sub(meter.counted.freed);
+    let retained = |meter: &Meter| meter.counted.allocated.saturating_sub(meter.counted.freed);
     let pool = || {
-        let keys = serde_json::from_str(&material.jwks).expect("the key set is one");
-        UserPool::new(POOL, CLIENT).and_then(|pool| pool.jwks(&keys)).expect("a well-formed pool")
+        let keys = serde_json::from_str(&material.jwks).expect("the key set is valid");
+        UserPool::new(POOL, CLIENT).and_then(|pool| pool.jwks(&keys)).expect("the pool is valid")
     };
-    // Whatever is made once for the process is made before.
+    // Allocates whatever a process allocates only once.
     drop((Verifier::builder().pool(pool()).build(), cold(Verifier::builder().pool(pool())).build()));
     let mut without = Meter::of_allocations();
     let uncached = without.measure(|| cold(Verifier::builder().pool(pool())).build());
     let mut empty = Meter::of_allocations();
-    let cached = empty.measure(|| Verifier::builder().pool(pool()).build()).expect("settings within their ranges");
+    let cached = empty.measure(|| Verifier::builder().pool(pool()).build()).expect("the settings are in range");
     let mut filled = Meter::of_allocations();
     filled.measure(|| material.several.iter().for_each(|token| assert!(cached.check(token).is_ok())));
     drop(uncached);
     Memory {
         tokens: material.several.len() as u64,
-        empty: kept(&empty).saturating_sub(kept(&without)),
-        filled: kept(&filled),
+        empty: retained(&empty).saturating_sub(retained(&without)),
+        filled: retained(&filled),
     }
 }

@@ -1,4 +1,4 @@
-//! The chart: what one token costs each verifier, in bare signatures, on a logarithmic scale that begins at one signature.
+//! Draws the time per token for each verifier, relative to a bare signature check, on a logarithmic scale.
 
 use std::fmt::Write;
 
@@ -16,12 +16,12 @@ const ROW: f64 = 26.0;
 const BAR: f64 = 15.0;
 const FOOT: f64 = 84.0;
 
-/// The scale, in powers of ten.
+/// The range of the scale, as powers of ten.
 const FROM: f64 = -2.5;
 const TO: f64 = 1.15;
 
-/// Where a ratio is on the drawing.
-fn place(ratio: f64) -> f64 {
+/// Returns the horizontal position of a ratio.
+fn x_of(ratio: f64) -> f64 {
     let share = (ratio.log10().clamp(FROM, TO) - FROM) / (TO - FROM);
     LABELS + share * (WIDTH - LABELS - RIGHT)
 }
@@ -36,20 +36,20 @@ pub fn svg(results: &Results) -> String {
     let _ = write!(
         out,
         r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" aria-labelledby="t d">
-<title id="t">What it costs to verify one Cognito access token</title>
+<title id="t">Time to verify one Cognito access token</title>
 <desc id="d">{}</desc>
 {STYLE}
-<rect class="ground" x="0.5" y="0.5" width="{}" height="{}" rx="10"/>
-<text class="title" x="20" y="32">One access token, verified in process, keys loaded</text>
-<text class="small" x="20" y="53">Time in units of one bare RSA-2048 signature check (aws-lc-rs, key parsed beforehand), logarithmic.</text>
-<text class="small" x="20" y="71">Bars to the left take less than that, bars to the right more.</text>
+<rect class="background" x="0.5" y="0.5" width="{}" height="{}" rx="10"/>
+<text class="title" x="20" y="32">One access token, verified in process with loaded keys</text>
+<text class="small" x="20" y="53">Time relative to one bare RSA-2048 signature check (aws-lc-rs with a parsed key), logarithmic scale.</text>
+<text class="small" x="20" y="71">Bars to the left are faster than the check, bars to the right are slower.</text>
 "#,
-        described(results),
+        description(results),
         WIDTH - 1.0,
         height - 1.0,
     );
     for (ratio, label) in [(0.01, "0.01"), (0.1, "0.1"), (10.0, "10")] {
-        let x = place(ratio);
+        let x = x_of(ratio);
         let _ = writeln!(out, r#"<path class="grid" d="M{x:.1} {} V{bottom:.1}"/>"#, TOP - 8.0);
         let _ = writeln!(out, r#"<text class="small mid" x="{x:.1}" y="{}">{label}</text>"#, TOP - 14.0);
     }
@@ -57,13 +57,13 @@ pub fn svg(results: &Results) -> String {
         #[allow(clippy::cast_precision_loss)]
         let top = TOP + row as f64 * ROW;
         let ratio = results.to_bare(case);
-        let (one, end) = (place(1.0), place(ratio));
+        let (one, end) = (x_of(1.0), x_of(ratio));
         let kind = match case.id.name.as_str() {
             HOT | COLD => "ours",
             _ => "peer",
         };
         let (from, length) = (one.min(end), (one - end).abs().max(1.5));
-        let (name, text) = (named(&case.id.name), top + BAR - 3.0);
+        let (name, text) = (label(&case.id.name), top + BAR - 3.0);
         let _ = writeln!(out, r#"<text class="name {kind}-name" x="{:.1}" y="{text:.1}">{name}</text>"#, LABELS - 14.0);
         let _ = writeln!(
             out,
@@ -76,11 +76,11 @@ pub fn svg(results: &Results) -> String {
             rounded(ratio)
         );
     }
-    let one = place(1.0);
+    let one = x_of(1.0);
     let _ = writeln!(out, r#"<path class="one" d="M{one:.1} {} V{bottom:.1}"/>"#, TOP - 8.0);
     let _ = writeln!(
         out,
-        r#"<text class="small mid strong" x="{one:.1}" y="{}">1 = the signature alone</text>"#,
+        r#"<text class="small mid strong" x="{one:.1}" y="{}">1 = signature check only</text>"#,
         TOP - 14.0
     );
     let versions: Vec<_> = about.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
@@ -103,15 +103,15 @@ pub fn svg(results: &Results) -> String {
     out
 }
 
-/// The name in the chart, with the cryptography behind it in parentheses.
-fn named(name: &str) -> String {
+/// Returns the label of a verifier, with its cryptography backend in parentheses.
+fn label(name: &str) -> String {
     match name {
-        HOT => "axum-cognito, token seen before".to_owned(),
-        COLD => "axum-cognito, token not seen before".to_owned(),
+        HOT => "axum-cognito, cached token".to_owned(),
+        COLD => "axum-cognito, cache disabled".to_owned(),
         _ => {
             let (package, backend) = name.split_once(", ").unwrap_or((name, ""));
             let by_hand = package.strip_suffix(" by hand");
-            // `jsonwebtoken` itself has no default; the crates that choose for their users choose this one.
+            // `jsonwebtoken` has no default backend. The crates that choose a default choose this one.
             let default = if backend == "rust_crypto" && by_hand.is_none() { ", default" } else { "" };
             let package = escaped(by_hand.unwrap_or(package));
             format!(r#"{package} <tspan class="small">({backend}{default})</tspan>"#)
@@ -119,7 +119,7 @@ fn named(name: &str) -> String {
     }
 }
 
-/// Two or three digits that mean something.
+/// Formats a ratio with two or three significant digits.
 fn rounded(ratio: f64) -> String {
     match ratio {
         _ if ratio < 0.0995 => format!("{ratio:.3}"),
@@ -128,8 +128,8 @@ fn rounded(ratio: f64) -> String {
     }
 }
 
-/// The same in words, for those who do not see it.
-fn described(results: &Results) -> String {
+/// Describes the chart as text, for screen readers.
+fn description(results: &Results) -> String {
     let rows = results.of(Table::Process).filter(|case| case.id.name != BARE);
     let rows: Vec<_> = rows.map(|case| format!("{}: {}", case.id.name, significant(results.to_bare(case)))).collect();
     escaped(&format!("Ratios to one bare RSA-2048 signature check. {}.", rows.join("; ")))
@@ -139,10 +139,10 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// The drawing has its own ground, so that text and ground always change together.
+/// The chart draws its own background, so that text and background change together in dark mode.
 const STYLE: &str = "<style>
 text { font: 14px system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif; fill: #1f2328; }
-.ground { fill: #ffffff; stroke: #d1d9e0; }
+.background { fill: #ffffff; stroke: #d1d9e0; }
 .title { font-size: 17px; font-weight: 600; }
 .small { font-size: 12px; fill: #59636e; }
 .strong { font-weight: 600; }
@@ -156,7 +156,7 @@ text { font: 14px system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-s
 .one { stroke: #59636e; stroke-width: 1.5; fill: none; }
 @media (prefers-color-scheme: dark) {
   text { fill: #f0f6fc; }
-  .ground { fill: #0d1117; stroke: #3d444d; }
+  .background { fill: #0d1117; stroke: #3d444d; }
   .small { fill: #9198a1; }
   .ours { fill: #3fb950; }
   .peer { fill: #656c76; }

@@ -1,4 +1,4 @@
-//! A clock and an allocator that count only what happens inside [`Meter::measure`].
+//! Measures time and allocations inside [`Meter::measure`].
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -14,10 +14,11 @@ static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 static ALLOCATED: AtomicU64 = AtomicU64::new(0);
 static FREED: AtomicU64 = AtomicU64::new(0);
 
-/// The system's allocator. Costs one relaxed load more while it does not count, as in all that is timed.
+/// The system allocator with counters. While counting is off, as in every timed section, it adds one relaxed load per
+/// call.
 pub struct Counting;
 
-// SAFETY: every call is handed to the system's allocator as it came.
+// SAFETY: every call is forwarded unchanged to the system allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size(), 0);
@@ -57,12 +58,12 @@ pub struct Counted {
     pub freed: u64,
 }
 
-/// Adds up the time, or the allocations, of the stretches that a case lets it measure.
+/// Sums the time or the allocations of the measured sections of a case.
 #[derive(Default)]
 pub struct Meter {
     counting: bool,
     pub elapsed: Duration,
-    /// How long threads that keep the time themselves waited for a core.
+    /// The time for which threads that measure themselves waited for a core.
     pub waited: Duration,
     pub counted: Counted,
 }
@@ -94,14 +95,14 @@ impl Meter {
         result
     }
 
-    /// For work whose threads keep the time themselves. Counts nothing.
-    pub fn took(&mut self, elapsed: Duration, waited: Duration) {
+    /// Adds the time of work that measures itself. No allocations are counted.
+    pub fn add(&mut self, elapsed: Duration, waited: Duration) {
         self.elapsed += elapsed;
         self.waited += waited;
     }
 }
 
-/// How long this thread has waited for a core since it began, as Linux tells; elsewhere zero.
+/// Returns the time for which this thread has waited for a core since it started. Zero on systems other than Linux.
 pub fn waited() -> Duration {
     let stat = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     Duration::from_nanos(stat.split(' ').nth(1).and_then(|nanos| nanos.parse().ok()).unwrap_or(0))

@@ -1,8 +1,8 @@
-//! The pool's key set on 127.0.0.1: over plain HTTP, and behind a proxy for the one crate whose URL is hard-wired.
+//! Serves the pool's key set on 127.0.0.1, over plain HTTP and through a proxy.
 //!
-//! jwt-verify fetches `https://cognito-idp.<region>.amazonaws.com/…` and nothing else. So it is given a proxy through the usual
-//! environment variable, and the proxy answers in place of that host, with a certificate that is made for the run and trusted by
-//! the processes of this comparison alone.
+//! jwt-verify always fetches `https://cognito-idp.<region>.amazonaws.com/…`. The proxy, set through `HTTPS_PROXY`,
+//! responds in place of that host. Its certificate is generated for each run, and only the processes of the comparison
+//! trust it.
 
 use std::{
     fs, io,
@@ -24,26 +24,26 @@ use tokio_rustls::{TlsAcceptor, rustls};
 
 use crate::material::REGION;
 
-/// Serves until the program ends.
+/// A key endpoint that serves until the program exits.
 pub struct Endpoint {
     pub jwks_url: String,
     pub proxy_url: String,
-    /// The certificate behind the proxy.
+    /// The path of the proxy's certificate.
     pub certificate: PathBuf,
     fetches: Arc<AtomicU64>,
 }
 
 impl Endpoint {
     pub fn start(jwks: String) -> io::Result<Self> {
-        let made = rcgen::generate_simple_self_signed([format!("cognito-idp.{REGION}.amazonaws.com")])
+        let generated = rcgen::generate_simple_self_signed([format!("cognito-idp.{REGION}.amazonaws.com")])
             .map_err(io::Error::other)?;
         let certificate = std::env::temp_dir().join(format!("axum-cognito-peers-{}.pem", std::process::id()));
-        fs::write(&certificate, made.cert.pem())?;
+        fs::write(&certificate, generated.cert.pem())?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        let key = rustls::pki_types::PrivatePkcs8KeyDer::from(generated.signing_key.serialize_der());
         let tls = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .and_then(|tls| tls.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key.into()))
+            .and_then(|tls| tls.with_no_client_auth().with_single_cert(vec![generated.cert.der().clone()], key.into()))
             .map_err(io::Error::other)?;
 
         let fetches = Arc::new(AtomicU64::new(0));
@@ -53,11 +53,11 @@ impl Endpoint {
                 let (http, proxy) = (TcpListener::bind("127.0.0.1:0").await?, TcpListener::bind("127.0.0.1:0").await?);
                 let _ = started.send((http.local_addr()?, proxy.local_addr()?));
                 tokio::spawn(serve_proxy(proxy, TlsAcceptor::from(Arc::new(tls)), jwks.clone()));
-                let answer = move || {
+                let respond = move || {
                     counter.fetch_add(1, Relaxed);
                     std::future::ready(([(CONTENT_TYPE, "application/json")], jwks.clone()))
                 };
-                axum::serve(http, Router::new().route("/.well-known/jwks.json", get(answer))).await
+                axum::serve(http, Router::new().route("/.well-known/jwks.json", get(respond))).await
             })
         });
         let (http, proxy) = addresses.recv().map_err(io::Error::other)?;
@@ -69,7 +69,7 @@ impl Endpoint {
         })
     }
 
-    /// How often the key set was fetched over plain HTTP.
+    /// Returns the number of key fetches over plain HTTP.
     pub fn fetches(&self) -> u64 {
         self.fetches.load(Relaxed)
     }
@@ -84,12 +84,12 @@ impl Drop for Endpoint {
 async fn serve_proxy(listener: TcpListener, tls: TlsAcceptor, jwks: String) {
     while let Ok((connection, _)) = listener.accept().await {
         let (tls, jwks) = (tls.clone(), jwks.clone());
-        tokio::spawn(async move { answer_in_place(connection, tls, &jwks).await });
+        tokio::spawn(async move { respond_as_host(connection, tls, &jwks).await });
     }
 }
 
-/// Takes a `CONNECT`, and is then the host that was asked for.
-async fn answer_in_place(mut connection: TcpStream, tls: TlsAcceptor, jwks: &str) -> io::Result<()> {
+/// Accepts a `CONNECT` request and responds as the requested host.
+async fn respond_as_host(mut connection: TcpStream, tls: TlsAcceptor, jwks: &str) -> io::Result<()> {
     read_head(&mut connection).await?;
     connection.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
     let mut connection = tls.accept(connection).await?;

@@ -1,7 +1,8 @@
-//! The verifiers that fetch keys while the key endpoint misbehaves: genuine requests at a steady rate that waits for nobody.
+//! Compares verifiers that fetch keys while the key endpoint fails.
 //!
-//! For each mode and each verifier, keys are loaded and grow old, then the endpoint turns bad, and strangers send made-up key ids
-//! all the while. What `examples/key_faults.rs` of the crate does for axum-cognito alone, with a client that gives up.
+//! For each fault and each verifier, keys are loaded and become due for a refresh, then the fault starts. Valid
+//! requests arrive at a constant rate that does not depend on the responses. Other clients send forged `kid` values at
+//! the same time. `examples/key_faults.rs` tests axum-cognito alone in a similar way. Here clients also have a timeout.
 
 use std::{
     error::Error,
@@ -18,56 +19,57 @@ use tokio::{
 
 use crate::{
     candidates::{App, Backend, Fetching, request},
-    hostile::{Endpoint, Mode},
+    faulty_endpoint::{Endpoint, Mode},
     material::Material,
 };
 
-/// How long keys are good for, set in each verifier: due when the load begins, and again every so often where a fetch succeeds.
-pub const KEYS_FOR: Duration = Duration::from_secs(5);
+/// The refresh interval of every verifier. Keys are due for a refresh when the requests start, and again after each
+/// successful fetch.
+pub const REFRESH_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What a client waits for an answer. Then it closes the connection, and the application drops the request.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// The timeout of a client. It then closes the connection, and the application drops the request.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// For so many genuine requests there is one of a stranger's.
-const STRANGERS: u32 = 10;
+/// One request with a forged `kid` is sent per this number of valid requests.
+const VALID_PER_FORGED: u32 = 10;
 
-/// What the users saw in one mode.
+/// The outcome of the valid requests with one endpoint mode.
 struct Row {
-    answered: usize,
-    refused: usize,
-    given_up: usize,
-    /// Of those answered.
+    accepted: usize,
+    rejected: usize,
+    timed_out: usize,
+    /// The percentiles of the accepted requests' times.
     p50: Option<Duration>,
     p99: Option<Duration>,
     fetches: usize,
 }
 
-/// Runs all modes at so many requests a second for so many seconds each, and prints a table in Markdown.
+/// Runs all modes with `rate` requests a second for `seconds` each, and prints a Markdown table.
 pub fn run(rate: u32, seconds: u32) -> Result<(), Box<dyn Error>> {
     Backend::AwsLcRs.install();
     let pool = FakeUserPool::new();
     let good = Mode::good(&pool.jwks_json());
     let modes = [
-        ("good", good.clone()),
-        ("slow by 2 s", Mode::Slow(Duration::from_secs(2), good.clone().into_bytes())),
+        ("healthy", good.clone()),
+        ("delay of 2 s", Mode::Slow(Duration::from_secs(2), good.clone().into_bytes())),
         ("hangs", Mode::Hang),
         ("status 500", Mode::answer("500 Internal Server Error", "", "")),
     ];
-    println!("| endpoint | verifier | answered | refused | given up | p50, ms | p99, ms | fetches |");
+    println!("| endpoint | verifier | accepted | rejected | timed out | p50, ms | p99, ms | fetches |");
     println!("|---|---|---|---|---|---|---|---|");
     for (name, mode) in modes {
         for fetching in Fetching::ALL {
             let row = measure(&pool, fetching, &good, &mode, rate, seconds)?;
-            let total = row.answered + row.refused + row.given_up;
+            let total = row.accepted + row.rejected + row.timed_out;
             let share = |count: usize| 100.0 * count as f64 / total as f64;
             let millis =
                 |time: Option<Duration>| time.map_or("-".to_owned(), |time| format!("{:.1}", time.as_secs_f64() * 1e3));
             println!(
                 "| {name} | {} | {:.1} % | {:.1} % | {:.1} % | {} | {} | {} |",
                 fetching.name(),
-                share(row.answered),
-                share(row.refused),
-                share(row.given_up),
+                share(row.accepted),
+                share(row.rejected),
+                share(row.timed_out),
                 millis(row.p50),
                 millis(row.p99),
                 row.fetches,
@@ -85,13 +87,13 @@ fn measure(
     rate: u32,
     seconds: u32,
 ) -> Result<Row, Box<dyn Error>> {
-    // The endpoint has a runtime of its own, and so has the application.
+    // The endpoint and the application have separate runtimes.
     let (side, main) = (one_thread()?, one_thread()?);
     let endpoint = side.block_on(Endpoint::start(good.clone()));
     let material = Material::make(pool, endpoint.url());
     main.block_on(async {
-        let app = fetching.app(&material, KEYS_FOR).await;
-        sleep(KEYS_FOR + KEYS_FOR / 50).await;
+        let app = fetching.app(&material, REFRESH_INTERVAL).await;
+        sleep(REFRESH_INTERVAL + REFRESH_INTERVAL / 50).await;
         endpoint.set(mode.clone());
         let before = endpoint.request_count();
         let mut row = load(&material, &*app, rate, seconds).await;
@@ -104,34 +106,34 @@ fn one_thread() -> Result<Runtime, Box<dyn Error>> {
     Ok(Builder::new_multi_thread().worker_threads(1).enable_all().build()?)
 }
 
-/// Sends genuine requests in an open loop: each at its time, whatever became of those before.
+/// Sends valid requests in an open loop, which never waits for earlier responses.
 async fn load(material: &Material, app: &dyn App, rate: u32, seconds: u32) -> Row {
     let send = |token: &str| {
         let bearer = HeaderValue::from_str(&format!("Bearer {token}")).expect("tokens are visible ASCII");
-        timeout(PATIENCE, app.start(request(Some(&bearer))))
+        timeout(CLIENT_TIMEOUT, app.start(request(Some(&bearer))))
     };
-    let (mut genuine, mut strangers) = (JoinSet::new(), JoinSet::new());
+    let (mut valid, mut forged) = (JoinSet::new(), JoinSet::new());
     let start = Instant::now();
     for nth in 0..rate * seconds {
         let due = start + Duration::from_secs(1) * nth / rate;
         sleep_until(due.into()).await;
-        let answer = send(&material.several[nth as usize % material.several.len()]);
-        genuine.spawn(async move { (answer.await, due.elapsed()) });
-        if nth % STRANGERS == 0 {
-            strangers.spawn(send(&material.forged(u64::from(nth))));
+        let response = send(&material.several[nth as usize % material.several.len()]);
+        valid.spawn(async move { (response.await, due.elapsed()) });
+        if nth % VALID_PER_FORGED == 0 {
+            forged.spawn(send(&material.forged(u64::from(nth))));
         }
     }
-    let (mut times, mut refused, mut given_up) = (Vec::new(), 0, 0);
-    for (answer, time) in genuine.join_all().await {
-        match answer {
-            // An answer can be there, but too late, where the thread was kept busy meanwhile.
-            Ok(_) | Err(_) if time > PATIENCE => given_up += 1,
+    let (mut times, mut rejected, mut timed_out) = (Vec::new(), 0, 0);
+    for (response, time) in valid.join_all().await {
+        match response {
+            // If the thread was busy, a response can be ready although the timeout has passed.
+            Ok(_) | Err(_) if time > CLIENT_TIMEOUT => timed_out += 1,
             Ok(StatusCode::OK) => times.push(time),
-            Ok(_) => refused += 1,
-            Err(_) => given_up += 1,
+            Ok(_) => rejected += 1,
+            Err(_) => timed_out += 1,
         }
     }
     times.sort_unstable();
     let at = |share: usize| times.get(times.len() * share / 100).copied();
-    Row { answered: times.len(), refused, given_up, p50: at(50), p99: at(99), fetches: 0 }
+    Row { accepted: times.len(), rejected, timed_out, p50: at(50), p99: at(99), fetches: 0 }
 }

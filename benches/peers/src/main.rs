@@ -1,6 +1,6 @@
-//! Puts axum-cognito and the crates that one would otherwise take beside each other: the same key, token and router, in one run.
+//! Compares axum-cognito with alternative crates, with the same key, token and router in one run.
 //!
-//! See `README.md` for what is measured and how to run it.
+//! `README.md` describes the measurements and the options.
 
 mod candidates;
 mod cases;
@@ -8,9 +8,9 @@ mod chart;
 mod count;
 mod endpoint;
 mod faults;
-#[allow(dead_code, reason = "made for the tests of the crate")]
+#[allow(dead_code, reason = "shared with the tests of axum-cognito")]
 #[path = "../../../tests/keys/endpoint.rs"]
-mod hostile;
+mod faulty_endpoint;
 mod material;
 mod report;
 mod results;
@@ -30,14 +30,14 @@ static ALLOCATOR: count::Counting = count::Counting;
 
 const USAGE: &str = "\
 usage: peers [--quick] [--rounds N] [--no-sockets] [--from FILE] [--json FILE] [--chart FILE]
-       peers faults [requests a second = 50] [seconds a mode = 8]
+       peers faults [requests per second = 50] [seconds per mode = 8]
 
-  --quick       a few rounds: shows that all works, its figures mean little
-  --rounds N    rounds in process (default 200)
-  --no-sockets  leave the load generator out
-  --from FILE   measure nothing, take the results of an earlier run
-  --json FILE   write all samples there
-  --chart FILE  write the chart (SVG) there";
+  --quick       run a few rounds, to check that everything works (the results are imprecise)
+  --rounds N    set the number of in-process rounds (default: 200)
+  --no-sockets  skip the measurements over sockets
+  --from FILE   read the results of an earlier run instead of measuring
+  --json FILE   write all samples to FILE
+  --chart FILE  write the chart (SVG) to FILE";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);

@@ -1,4 +1,4 @@
-//! What every candidate is measured with: one RSA-2048 key, one realistic access token, and tokens that must be refused.
+//! The RSA-2048 key, the valid access tokens and the invalid tokens that every candidate is measured with.
 
 use axum_cognito::testing::{FakeUserPool, TokenBuilder};
 use serde::{Deserialize, Serialize};
@@ -8,19 +8,19 @@ pub const REGION: &str = "us-east-1";
 pub const CLIENT: &str = "1fakeclient23456789";
 pub const ISSUER: &str = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_FakePool1";
 
-/// The payload of an access token of a user with one group. With the header that Cognito writes, the token has 1,162 bytes.
+/// The payload size of a typical access token with one group. With Cognito's header, the token has 1,162 bytes.
 const PAYLOAD_BYTES: usize = 545;
 const TOKEN_BYTES: usize = 1162;
 
 const SEVERAL: usize = 1000;
 
-/// Tokens as text, made once and handed to every process of the comparison.
+/// The tokens as text. They are generated once and passed to every process of the comparison.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Material {
     pub jwks_url: String,
     pub jwks: String,
     pub good: String,
-    /// Distinct good tokens of the same length.
+    /// Distinct valid tokens of the same length.
     pub several: Vec<String>,
     pub tampered: String,
     pub expired: String,
@@ -33,7 +33,7 @@ pub struct Material {
 impl Material {
     pub fn make(pool: &FakeUserPool, jwks_url: String) -> Self {
         let good = token(pool).sign();
-        assert_eq!(good.len(), TOKEN_BYTES, "the token is of the size that it should be");
+        assert_eq!(good.len(), TOKEN_BYTES, "the token has the expected size");
         Self {
             jwks_url,
             jwks: pool.jwks_json(),
@@ -48,7 +48,7 @@ impl Material {
         }
     }
 
-    /// A token of the right form under a key that nobody has; each number makes another.
+    /// Returns a well-formed token with an unknown `kid` that contains the number.
     pub fn forged(&self, number: u64) -> String {
         use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
@@ -58,17 +58,17 @@ impl Material {
     }
 }
 
-/// A user's access token, its payload brought to length by the username.
+/// Returns a user's access token. The username pads the payload to its size.
 fn token(pool: &FakeUserPool) -> TokenBuilder {
     let token = pool.access_token("andrew").group("editors");
-    let spare = PAYLOAD_BYTES.checked_sub(token.payload().len()).expect("the payload is not too long as it is");
+    let spare = PAYLOAD_BYTES.checked_sub(token.payload().len()).expect("the payload is shorter without padding");
     let username = format!("andrew{}", "0123456789".repeat(20).split_at(spare).0);
     token.claim("username", username)
 }
 
-/// Changes one character in the middle of the signature, so that it is still canonical base64url.
+/// Changes one character in the middle of the signature, which stays canonical base64url.
 fn with_other_signature(token: &str) -> String {
-    let place = token.len() - 100;
-    let other = if token.as_bytes()[place] == b'A' { "B" } else { "A" };
-    format!("{}{other}{}", &token[..place], &token[place + 1..])
+    let index = token.len() - 100;
+    let other = if token.as_bytes()[index] == b'A' { "B" } else { "A" };
+    format!("{}{other}{}", &token[..index], &token[index + 1..])
 }

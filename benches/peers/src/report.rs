@@ -1,4 +1,4 @@
-//! The results as tables in Markdown.
+//! Formats the results as Markdown tables.
 
 use std::fmt::Write;
 
@@ -9,7 +9,8 @@ use crate::{
 };
 
 pub fn markdown(results: &Results) -> String {
-    let parts = [head(results), process(results), router(results), sockets(results), own(results), refusals(results)];
+    let parts =
+        [head(results), process(results), router(results), sockets(results), cache(results), rejections(results)];
     [parts.join("\n"), figures(results)].join("\n")
 }
 
@@ -19,7 +20,7 @@ fn head(results: &Results) -> String {
     format!(
         "Measured on {}: {} cores, {}, rustc {}, token of {} bytes, RSA-2048.\n{}.\n\
          Medians of {} rounds; ratios are taken within a round. Bare signature: {:.2} us.\n\
-         Load of the machine before the run: {:.1}, at its end, with what it does itself: {:.1}.\n",
+         Load average of the machine before the run: {:.1}, at its end (including the run itself): {:.1}.\n",
         about.date,
         about.cores,
         about.cpu,
@@ -37,7 +38,7 @@ fn process(results: &Results) -> String {
     let mut rows: Vec<_> = results.of(Table::Process).collect();
     rows.sort_by(|a, b| results.to_bare(a).total_cmp(&results.to_bare(b)));
     table(
-        "One token in process, keys loaded",
+        "One token in process, with loaded keys",
         &["verifier", "us", "ratio to bare", "allocations", "bytes allocated"],
         rows.into_iter().map(|case| {
             let ratio = significant(results.to_bare(case));
@@ -46,7 +47,7 @@ fn process(results: &Results) -> String {
     )
 }
 
-/// The application without a guard that a candidate's is compared with: that of the same axum.
+/// Returns the unprotected application with the same version of axum as a candidate's.
 fn plain_of(name: &str) -> &'static str {
     if name.starts_with("jwt-authorizer") { cases::PLAIN_07 } else { cases::PLAIN }
 }
@@ -60,13 +61,13 @@ fn router(results: &Results) -> String {
     rows.sort_by(|a, b| over(a).total_cmp(&over(b)));
     let plain = results.case(Table::Router, cases::PLAIN);
     let title = format!(
-        "One request through an axum Router, no sockets, over the same router without auth ({} us, {} allocations)",
+        "One request through an axum Router without sockets, minus the same router without authentication ({} us, {} allocations)",
         micros(plain.micros()),
         amount(plain.allocations)
     );
     table(
         &title,
-        &["guard", "over plain, us", "in bare signatures", "allocations over plain", "bytes over plain"],
+        &["layer or extractor", "added to plain, us", "ratio to bare", "added allocations", "added bytes"],
         rows.into_iter().map(|case| {
             let plain = results.case(Table::Router, plain_of(&case.id.name));
             vec![
@@ -84,7 +85,7 @@ fn paired_sites(one: &Site, other: &Site, of: impl Fn(usize) -> f64) -> f64 {
     median((0..one.loads.len().min(other.loads.len())).map(of))
 }
 
-/// Throughput of a site over that of the plain application on the same axum.
+/// Returns the throughput of a site relative to the plain application on the same version of axum.
 fn throughput(results: &Results, name: &str) -> Option<f64> {
     let find = |name: &str| results.sites.iter().find(|site| site.name == name);
     let (site, plain) = (find(name)?, find(plain_of(name))?);
@@ -92,21 +93,21 @@ fn throughput(results: &Results, name: &str) -> Option<f64> {
     Some(paired_sites(site, plain, ratio))
 }
 
-/// Server time of the plain application for a request, over that of a site.
+/// Returns the plain application's server time per request relative to that of a site.
 fn server_time(results: &Results, name: &str) -> Option<f64> {
     let find = |name: &str| results.sites.iter().find(|site| site.name == name);
     let (site, plain) = (find(name)?, find(plain_of(name))?);
     Some(paired_sites(site, plain, |at| plain.loads[at].server_nanos / site.loads[at].server_nanos))
 }
 
-/// The share of its core that the server had.
+/// Returns the share of its core that the server used.
 fn busy(load: &Load) -> f64 {
     load.requests_per_second * load.server_nanos / 1e9
 }
 
 fn sockets(results: &Results) -> String {
     if results.sites.is_empty() {
-        return "Nothing was measured over sockets.\n".to_owned();
+        return "No measurements over sockets.\n".to_owned();
     }
     let mut rows: Vec<_> = results.sites.iter().collect();
     rows.sort_by(|a, b| throughput(results, &b.name).partial_cmp(&throughput(results, &a.name)).expect("no NaN"));
@@ -114,12 +115,12 @@ fn sockets(results: &Results) -> String {
     table(
         title,
         &[
-            "guard",
+            "layer or extractor",
             "requests/s",
             "ratio to plain axum",
-            "server time a request, us",
-            "plain's server time over it",
-            "server's core busy",
+            "server time per request, us",
+            "plain axum's server time, ratio",
+            "utilization of the server's core",
         ],
         rows.into_iter().map(|site| {
             vec![
@@ -134,23 +135,23 @@ fn sockets(results: &Results) -> String {
     )
 }
 
-/// Work on two threads, over the same work on one.
+/// Returns the throughput of two threads relative to one.
 fn scaling(results: &Results, two: &str, one: &Case) -> f64 {
-    paired(one, results.case(Table::Own, two), |one, two| 2.0 * one / two)
+    paired(one, results.case(Table::Cache, two), |one, two| 2.0 * one / two)
 }
 
-fn own(results: &Results) -> String {
+fn cache(results: &Results) -> String {
     let hot = results.case(Table::Process, cases::HOT);
     let cold = results.case(Table::Process, cases::COLD);
-    let several = results.case(Table::Own, cases::SEVERAL);
+    let several = results.case(Table::Cache, cases::SEVERAL);
     let single = [
-        ("cold (cache off)", cold),
-        ("seen before, one token", hot),
-        ("seen before, 1,000 tokens in turn", several),
-        ("seen for the first time, 1,000 tokens", results.case(Table::Own, cases::FIRST_SIGHT)),
+        ("cache disabled", cold),
+        ("one cached token", hot),
+        ("1,000 cached tokens in turn", several),
+        ("1,000 new tokens", results.case(Table::Cache, cases::NEW_TOKENS)),
     ];
     let alone = table(
-        "axum-cognito on its own, in process",
+        "axum-cognito alone, in process",
         &["case", "us", "ratio to bare", "allocations", "bytes allocated"],
         single.into_iter().map(|(name, case)| {
             let ratio = significant(results.to_bare(case));
@@ -164,19 +165,19 @@ fn own(results: &Results) -> String {
         (cases::ONE_TWO, hot),
     ];
     let threads = table(
-        "Two threads: throughput over that of one thread",
+        "Throughput of two threads relative to one",
         &["case", "throughput"],
         two.into_iter().map(|(name, one)| vec![name.to_owned(), format!("{:.2}", scaling(results, name, one))]),
     );
     [alone, threads].join("\n")
 }
 
-fn refusals(results: &Results) -> String {
-    let nothing = results.case(Table::Refusal, cases::NOTHING);
+fn rejections(results: &Results) -> String {
+    let nothing = results.case(Table::Rejection, cases::NOTHING);
     table(
-        "Refusals by axum-cognito, in process",
+        "Rejections by axum-cognito, in process",
         &["token", "us", "ratio to bare", "allocations", "bytes allocated"],
-        results.of(Table::Refusal).filter(|case| case.id.name != cases::NOTHING).map(|case| {
+        results.of(Table::Rejection).filter(|case| case.id.name != cases::NOTHING).map(|case| {
             let (nanos, allocations, bytes) = if case.id.name == cases::NO_TOKEN {
                 let over = paired(case, nothing, |case, nothing| case - nothing);
                 (over, case.allocations - nothing.allocations, case.bytes - nothing.bytes)
@@ -194,30 +195,31 @@ fn figures(results: &Results) -> String {
     let hot = results.case(Table::Process, cases::HOT);
     let cold = results.case(Table::Process, cases::COLD);
     let through = |name: &str| results.case(Table::Router, name);
-    let idle = through(cases::IDLE);
+    let idle = through(cases::NO_OP);
     let hot_app = through(cases::HOT);
     let layer = paired(hot_app, idle, |hot, idle| hot - idle) / 1000.0;
-    // As if the bare signature took what it took when the goal was set.
+    // Scaled to the time of a bare signature check on the machine for which the goal was set.
     let scaled = layer / results.bare().micros() * 15.8;
-    let several = results.case(Table::Own, cases::SEVERAL);
-    let refused = ["unknown kid", "wrong issuer", "wrong alg", "too long"];
-    let worst = refused.map(|name| results.to_bare(results.case(Table::Refusal, name))).into_iter().fold(0.0, f64::max);
+    let several = results.case(Table::Cache, cases::SEVERAL);
+    let rejected = ["unknown kid", "wrong issuer", "wrong alg", "too long"];
+    let worst =
+        rejected.map(|name| results.to_bare(results.case(Table::Rejection, name))).into_iter().fold(0.0, f64::max);
     let memory = &results.memory;
     let per_token = |bytes: u64| bytes as f64 / memory.tokens as f64;
 
     let mut rows = vec![
         vec![
-            "cold, in process".to_owned(),
+            "cache disabled, in process".to_owned(),
             "<= 1.06 x bare, <= 4 allocations".to_owned(),
             format!("{:.3} x, {}", results.to_bare(cold), amount(cold.allocations)),
         ],
         vec![
-            "token seen before, in process".to_owned(),
+            "cached token, in process".to_owned(),
             "<= 0.02 x bare, 0 allocations".to_owned(),
             format!("{} x, {}", significant(results.to_bare(hot)), amount(hot.allocations)),
         ],
         vec![
-            "hot through `Router::layer`, over a layer that does nothing".to_owned(),
+            "cached token through `Router::layer`, compared with a no-op layer".to_owned(),
             "<= 0.30 us at bare = 15.8 us, <= 1 allocation".to_owned(),
             format!(
                 "{} us ({} here), {}",
@@ -227,12 +229,12 @@ fn figures(results: &Results) -> String {
             ),
         ],
         vec![
-            "refusals before the signature".to_owned(),
+            "rejections before the signature".to_owned(),
             "<= 0.05 x bare each".to_owned(),
             format!("{} x at most", significant(worst)),
         ],
         vec![
-            "two threads, hot, 1,000 tokens".to_owned(),
+            "two threads, 1,000 cached tokens".to_owned(),
             ">= 1.8".to_owned(),
             format!(
                 "{:.2} (bare: {:.2})",
@@ -241,36 +243,36 @@ fn figures(results: &Results) -> String {
             ),
         ],
         vec![
-            "two threads, hot, one shared token".to_owned(),
+            "two threads, one shared cached token".to_owned(),
             ">= 1.2".to_owned(),
             format!("{:.2}", scaling(results, cases::ONE_TWO, hot)),
         ],
         vec![
             "memory for a cached token".to_owned(),
             "<= 900 bytes".to_owned(),
-            format!("{:.0} bytes on top of {} for the empty cache", per_token(memory.filled), memory.empty),
+            format!("{:.0} bytes, in addition to {} for the empty cache", per_token(memory.filled), memory.empty),
         ],
         vec![
-            format!("fetches for {} forged kids", results.forged.tokens),
-            "1 in a cool-down".to_owned(),
-            format!("{} ({} refused)", results.forged.fetches, results.forged.refused),
+            format!("fetches for {} forged `kid` values", results.forged.tokens),
+            "1 per cooldown".to_owned(),
+            format!("{} ({} rejected)", results.forged.fetches, results.forged.rejected),
         ],
     ];
     if !results.sites.is_empty() {
         let peers = || {
-            let no_peer = |name: &str| ["axum-cognito", "plain", "a layer"].iter().any(|start| name.starts_with(start));
-            results.sites.iter().map(|site| site.name.as_str()).filter(move |name| !no_peer(name))
+            let is_peer = |name: &str| !name.starts_with("axum-cognito") && !cases::is_baseline(name);
+            results.sites.iter().map(|site| site.name.as_str()).filter(move |name| is_peer(name))
         };
         let best =
             |by: fn(&Results, &str) -> Option<f64>| peers().filter_map(|name| by(results, name)).fold(0.0, f64::max);
         let of = |by: fn(&Results, &str) -> Option<f64>, name| by(results, name).unwrap_or(f64::NAN);
         rows.push(vec![
-            "hot over sockets".to_owned(),
+            "cached token over sockets".to_owned(),
             ">= 0.95 of plain axum".to_owned(),
             format!("{:.2} (by server time: {:.2})", of(throughput, cases::HOT), of(server_time, cases::HOT)),
         ]);
         rows.push(vec![
-            "cold over sockets".to_owned(),
+            "cache disabled over sockets".to_owned(),
             ">= 1.35 x the best peer".to_owned(),
             format!(
                 "{:.2} x (by server time: {:.2} x)",
@@ -279,7 +281,7 @@ fn figures(results: &Results) -> String {
             ),
         ]);
     }
-    table("Figures to reach", &["what", "goal", "reached"], rows.into_iter())
+    table("Goals", &["measurement", "goal", "result"], rows.into_iter())
 }
 
 fn table(title: &str, columns: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {

@@ -1,4 +1,4 @@
-//! All samples of a run, and the medians of them.
+//! The samples of a run and their medians.
 
 use std::{fs, process::Command};
 
@@ -19,7 +19,7 @@ pub struct Results {
     pub memory: Memory,
 }
 
-/// Where, when and with what.
+/// The machine, the date and the versions of a run.
 #[derive(Serialize, Deserialize)]
 pub struct About {
     pub date: String,
@@ -27,12 +27,12 @@ pub struct About {
     pub cores: usize,
     pub rustc: String,
     pub token_bytes: usize,
-    /// The load of the machine before and after; the run itself is about 1 in process and 2 over sockets.
+    /// The load average before and after the run. The run itself adds about 1 in process and 2 over sockets.
     pub load: [f64; 2],
     pub versions: Vec<(String, String)>,
 }
 
-/// A case in process: nanoseconds for one iteration, round by round.
+/// An in-process case, with the nanoseconds per iteration in each round.
 #[derive(Serialize, Deserialize)]
 pub struct Case {
     pub id: CaseId,
@@ -50,7 +50,7 @@ pub struct Site {
 #[derive(Serialize, Deserialize)]
 pub struct Forged {
     pub tokens: u64,
-    pub refused: u64,
+    pub rejected: u64,
     pub fetches: u64,
 }
 
@@ -67,7 +67,7 @@ impl Case {
 impl Results {
     pub fn case(&self, table: Table, name: &str) -> &Case {
         let found = self.cases.iter().find(|case| case.id.table == table && case.id.name == name);
-        found.unwrap_or_else(|| panic!("the results have no `{name}`"))
+        found.unwrap_or_else(|| panic!("the results contain no case `{name}`"))
     }
 
     pub fn of(&self, table: Table) -> impl Iterator<Item = &Case> {
@@ -78,13 +78,13 @@ impl Results {
         self.case(Table::Process, BARE)
     }
 
-    /// The median of the rounds' ratios to the bare signature.
+    /// Returns the median ratio to the bare signature within a round.
     pub fn to_bare(&self, case: &Case) -> f64 {
         paired(case, self.bare(), |case, bare| case / bare)
     }
 }
 
-/// The median over the rounds of something made of two cases of one round.
+/// Returns the median over all rounds of a value computed from two cases of one round.
 pub fn paired(one: &Case, other: &Case, of: impl Fn(f64, f64) -> f64) -> f64 {
     median(one.nanos.iter().zip(&other.nanos).map(|(one, other)| of(*one, *other)))
 }
@@ -105,10 +105,10 @@ impl About {
         let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map(|(_, name)| name);
         let rustc =
             Command::new("rustc").arg("-V").output().ok().and_then(|output| String::from_utf8(output.stdout).ok());
-        let rustc = rustc.as_deref().and_then(|said| said.split(' ').nth(1)).map(str::trim);
+        let rustc = rustc.as_deref().and_then(|output| output.split(' ').nth(1)).map(str::trim);
         Self {
             date: chrono::Utc::now().format("%Y-%m-%d").to_string(),
-            cpu: cpu.unwrap_or("an unknown CPU").to_owned(),
+            cpu: cpu.unwrap_or("unknown CPU").to_owned(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             rustc: rustc.unwrap_or("?").to_owned(),
             token_bytes,
@@ -118,7 +118,7 @@ impl About {
     }
 }
 
-/// The versions in a lock file; of several, the highest.
+/// Returns the versions in a lock file. If a package has several versions, the highest is returned.
 fn versions(lock: &str) -> Vec<(String, String)> {
     let of_interest = [
         "aws-lc-rs",
@@ -143,7 +143,7 @@ fn versions(lock: &str) -> Vec<(String, String)> {
         };
         let name: String = name;
         if of_interest.contains(&name.as_str()) {
-            // The file is sorted by version as text; the numbers decide.
+            // The file sorts versions as text, so compare them as numbers.
             let number =
                 |version: &String| version.split('.').map(|part| part.parse().unwrap_or(0)).collect::<Vec<u32>>();
             match found.iter_mut().find(|(known, _)| *known == name) {

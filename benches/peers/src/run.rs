@@ -1,4 +1,4 @@
-//! One run: processes, rounds, and what they bring.
+//! Runs the measurements.
 
 use std::{fs, io};
 
@@ -12,10 +12,10 @@ use crate::{
     material::Material,
     results::{About, Case, Forged, Results, Site},
     sockets::{self, Sockets},
-    worker::{Ask, Purpose, Worker},
+    worker::{Purpose, Request, Worker},
 };
 
-/// How much is measured.
+/// The extent of a run.
 #[derive(Clone, Copy)]
 pub struct Effort {
     pub rounds: usize,
@@ -24,7 +24,7 @@ pub struct Effort {
 }
 
 impl Default for Effort {
-    /// Less than four minutes.
+    /// Takes less than four minutes.
     fn default() -> Self {
         Self { rounds: 200, sample_nanos: 1_500_000, socket_rounds: 10 }
     }
@@ -52,32 +52,32 @@ pub fn run(effort: Effort) -> io::Result<Results> {
     }
     let mut cases = in_process(&mut workers, effort)?;
     for case in &mut cases {
-        let counted: Counted = workers[case.worker].ask(&Ask::Count(case.index, COUNTED))?;
+        let counted: Counted = workers[case.worker].ask(&Request::Count(case.index, COUNTED))?;
         case.result.allocations = per(counted.allocations);
         case.result.bytes = per(counted.allocated);
     }
 
-    let ours = &mut workers[0];
+    let worker = &mut workers[0];
     let before = endpoint.fetches();
-    let refused: u64 = ours.ask(&Ask::Forge(FORGED))?;
-    // The verifier of that test loads its keys first.
-    let forged = Forged { tokens: FORGED, refused, fetches: endpoint.fetches() - before - 1 };
-    let memory = ours.ask(&Ask::Memory)?;
+    let rejected: u64 = worker.ask(&Request::Forge(FORGED))?;
+    // One fetch loads the keys before the forged tokens are sent.
+    let forged = Forged { tokens: FORGED, rejected, fetches: endpoint.fetches() - before - 1 };
+    let memory = worker.ask(&Request::Memory)?;
     drop(workers);
 
     let sites = if effort.socket_rounds == 0 {
         Vec::new()
-    } else if sockets::generator_is_there() {
+    } else if sockets::is_generator_installed() {
         over_sockets(&Sockets::start(&material, &endpoint)?, effort)?
     } else {
-        eprintln!("no `wrk` on this machine: nothing is measured over sockets");
+        eprintln!("`wrk` is not installed, so the measurements over sockets are skipped");
         Vec::new()
     };
     let about = About::now(material.good.len(), [load_before, load_average()]);
     Ok(Results { about, cases: cases.into_iter().map(|case| case.result).collect(), sites, forged, memory })
 }
 
-/// How many programs wanted a core in the last minute, as Linux tells.
+/// Returns the load average of the last minute. Zero on systems other than Linux.
 fn load_average() -> f64 {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     load.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(0.0)
@@ -88,7 +88,7 @@ fn per(counted: u64) -> f64 {
     counted as f64 / COUNTED as f64
 }
 
-/// A case of a process, and how often it runs for a sample.
+/// A case in a worker process, with its number of iterations per sample.
 struct Running {
     worker: usize,
     index: usize,
@@ -100,11 +100,11 @@ struct Running {
 fn in_process(workers: &mut [Worker], effort: Effort) -> io::Result<Vec<Running>> {
     let mut all = Vec::new();
     for (number, worker) in workers.iter_mut().enumerate() {
-        let ids: Vec<CaseId> = worker.ask(&Ask::Cases)?;
+        let ids: Vec<CaseId> = worker.ask(&Request::Cases)?;
         for (index, id) in ids.into_iter().enumerate() {
             let mut iterations = 4;
             loop {
-                let nanos: u64 = worker.ask(&Ask::Time(index, iterations))?;
+                let nanos: u64 = worker.ask(&Request::Time(index, iterations))?;
                 if nanos >= effort.sample_nanos / 2 {
                     iterations = (iterations * effort.sample_nanos / nanos).max(4);
                     break;
@@ -115,12 +115,12 @@ fn in_process(workers: &mut [Worker], effort: Effort) -> io::Result<Vec<Running>
         }
     }
     for round in 0..effort.rounds {
-        // Each round begins elsewhere, so that no case always follows the same one after a pause.
+        // Each round starts with a different case, so that the order does not favor a case.
         let start = round * 7 % all.len();
         for at in 0..all.len() {
             let at = (start + at) % all.len();
             let case = &mut all[at];
-            let nanos: u64 = workers[case.worker].ask(&Ask::Time(case.index, case.iterations))?;
+            let nanos: u64 = workers[case.worker].ask(&Request::Time(case.index, case.iterations))?;
             case.result.nanos.push((nanos as f64 / case.iterations as f64 * 100.0).round() / 100.0);
         }
         eprint!("\rin process: round {} of {}", round + 1, effort.rounds);

@@ -1,4 +1,4 @@
-//! Requests over loopback sockets, made by `wrk` on one core and answered by one thread on the other.
+//! Measures requests over loopback sockets. `wrk` runs on one core and a server with one thread on another.
 
 use std::{
     fs,
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     candidates::{Backend, PATH},
+    cases,
     endpoint::Endpoint,
     material::Material,
     worker::{Purpose, Worker, on_core},
@@ -28,7 +29,7 @@ struct Site {
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub struct Load {
     pub requests_per_second: f64,
-    /// Time that the server's thread was on its core, for each request.
+    /// The CPU time of the server's thread per request.
     pub server_nanos: f64,
 }
 
@@ -38,26 +39,26 @@ pub struct Sockets {
     bearer: String,
 }
 
-pub fn generator_is_there() -> bool {
+pub fn is_generator_installed() -> bool {
     Command::new("wrk").arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 
 impl Sockets {
-    /// Starts the servers, and lets each application show that it accepts the good token and refuses the bad ones.
+    /// Starts the servers, and checks that each application accepts the valid token and rejects the invalid ones.
     pub fn start(material: &Material, endpoint: &Endpoint) -> io::Result<Self> {
         let (mut servers, mut sites) = (Vec::new(), Vec::new());
         for backend in Backend::ALL {
             let mut server = Worker::start(Purpose::Serve, backend, Some("0"), material, endpoint)?;
-            let addresses: Vec<(String, SocketAddr)> = server.hear()?;
+            let addresses: Vec<(String, SocketAddr)> = server.receive()?;
             sites.extend(addresses.into_iter().map(|(name, address)| Site { name, address, server: servers.len() }));
             servers.push(server);
         }
         for site in &sites {
-            let guarded = !site.name.starts_with("plain") && !site.name.starts_with("a layer");
+            let protected = !cases::is_baseline(&site.name);
             for (token, good) in [(&material.good, true), (&material.tampered, false), (&material.expired, false)] {
                 let status = status_of(site.address, token)?;
-                let expected = good || !guarded;
-                assert_eq!(status == 200, expected, "{} on a socket answered {status}", site.name);
+                let expected = good || !protected;
+                assert_eq!(status == 200, expected, "{} responded with {status} over a socket", site.name);
             }
         }
         Ok(Self { servers, sites, bearer: material.good.clone() })
@@ -67,7 +68,7 @@ impl Sockets {
         self.sites.iter().map(|site| site.name.as_str())
     }
 
-    /// Load on one application for so many seconds.
+    /// Sends requests to one application for a number of seconds.
     pub fn load(&self, site: usize, seconds: u64) -> io::Result<Load> {
         let site = &self.sites[site];
         let server = self.servers[site.server].id();
@@ -78,22 +79,22 @@ impl Sockets {
             .arg(format!("http://{}{PATH}", site.address))
             .output()?;
         let busy = nanos_on_core(server)? - busy_before;
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(!said.contains("Non-2xx"), "{} refused requests under load:\n{said}", site.name);
+        let report = String::from_utf8_lossy(&output.stdout);
+        assert!(!report.contains("Non-2xx"), "{} rejected requests under load:\n{report}", site.name);
         let number =
-            |label: &str| said.lines().find_map(|line| line.trim().strip_prefix(label)?.trim().parse::<f64>().ok());
-        let total = said.lines().find_map(|line| {
+            |label: &str| report.lines().find_map(|line| line.trim().strip_prefix(label)?.trim().parse::<f64>().ok());
+        let total = report.lines().find_map(|line| {
             let (requests, rest) = line.trim().split_once(" requests in ")?;
             rest.contains("read").then(|| requests.parse::<f64>().ok())?
         });
         let (Some(requests_per_second), Some(requests)) = (number("Requests/sec:"), total) else {
-            return Err(io::Error::other(format!("wrk said:\n{said}")));
+            return Err(io::Error::other(format!("unexpected output of wrk:\n{report}")));
         };
         Ok(Load { requests_per_second, server_nanos: busy / requests })
     }
 }
 
-/// Nanoseconds that the only thread of a server has been on a core.
+/// Returns the CPU time of a server's only thread, in nanoseconds.
 fn nanos_on_core(process: u32) -> io::Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{process}/schedstat"))?;
     stat.split(' ').next().and_then(|nanos| nanos.parse().ok()).ok_or_else(|| io::ErrorKind::InvalidData.into())
@@ -104,8 +105,8 @@ fn status_of(address: SocketAddr, token: &str) -> io::Result<u16> {
     let head =
         format!("GET {PATH} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n");
     connection.write_all(head.as_bytes())?;
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer)?;
-    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let mut response = String::new();
+    connection.read_to_string(&mut response)?;
+    let status = response.split(' ').nth(1).and_then(|status| status.parse().ok());
     status.ok_or_else(|| io::ErrorKind::InvalidData.into())
 }

@@ -1,6 +1,6 @@
-//! A process of the comparison: it sets its candidates up and does what it is asked to over its standard streams.
+//! A worker process, which sets up candidates and handles requests over its standard streams.
 //!
-//! `jsonwebtoken` has one backend for a whole process, so there is one process for each.
+//! `jsonwebtoken` has one backend per process, so each backend has its own worker.
 
 use std::{
     io::{self, BufRead, BufReader, Write},
@@ -14,45 +14,46 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::{net::TcpListener, runtime};
 
 use crate::{
-    candidates::{self, Backend, Bare, Token, idle, plain, plain_07, request, signature_only},
+    candidates::{self, Backend, Bare, Token, no_op, plain, plain_07, request, signature_only},
     cases::{self, Case, CaseId},
     count::{Counted, Meter, waited},
     endpoint::Endpoint,
     material::Material,
 };
 
-/// The share of a sample that its thread may have waited for a core, and how often it is repeated if it waited longer.
-const DISTURBED: f64 = 0.01;
-const TRIES: usize = 20;
+/// The largest share of a sample's time for which its thread may wait for a core.
+const MAX_WAIT: f64 = 0.01;
+/// The number of attempts to take a sample below that share.
+const ATTEMPTS: usize = 20;
 
-/// What a process is started for.
+/// The purpose of a worker process.
 #[derive(Clone, Copy)]
 pub enum Purpose {
-    /// Answer [`Ask`]s.
+    /// Handles [`Request`]s.
     Measure,
-    /// Serve every application on a socket of its own.
+    /// Serves every application on its own socket.
     Serve,
 }
 
 #[derive(Serialize, Deserialize)]
-pub enum Ask {
+pub enum Request {
     Cases,
-    /// Time for so many iterations of a case.
+    /// Returns the time of a number of iterations of a case.
     Time(usize, u64),
-    /// Allocations of so many.
+    /// Returns the allocations of a number of iterations of a case.
     Count(usize, u64),
-    /// So many tokens under keys that nobody has, to a verifier that may fetch.
+    /// Verifies a number of tokens with forged `kid` values, with a verifier that may fetch keys.
     Forge(u64),
-    /// The bytes that axum-cognito keeps for its verified tokens.
+    /// Returns the memory of axum-cognito's token cache.
     Memory,
 }
 
 #[derive(Serialize, Deserialize)]
 pub struct Memory {
     pub tokens: u64,
-    /// Kept by a verifier with a cache that has seen nothing, over one without.
+    /// The bytes of an empty cache.
     pub empty: u64,
-    /// Kept for the tokens on top.
+    /// The additional bytes of the cached tokens.
     pub filled: u64,
 }
 
@@ -63,7 +64,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts this program again. With `core`, on that core alone, where `taskset` can do it.
+    /// Starts this program as a worker. If `core` is set and `taskset` is installed, the worker only runs on that core.
     pub fn start(
         purpose: Purpose,
         backend: Backend,
@@ -87,28 +88,29 @@ impl Worker {
         let (to, from) = (child.stdin.take(), child.stdout.take());
         let (Some(to), Some(from)) = (to, from) else { return Err(io::ErrorKind::BrokenPipe.into()) };
         let mut worker = Self { child, to, from: BufReader::new(from) };
-        worker.say(material)?;
+        worker.send(material)?;
         Ok(worker)
     }
 
-    pub fn ask<A: DeserializeOwned>(&mut self, ask: &Ask) -> io::Result<A> {
-        self.say(ask)?;
-        self.hear()
+    pub fn ask<A: DeserializeOwned>(&mut self, request: &Request) -> io::Result<A> {
+        self.send(request)?;
+        self.receive()
     }
 
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    fn say(&mut self, message: &impl Serialize) -> io::Result<()> {
+    fn send(&mut self, message: &impl Serialize) -> io::Result<()> {
         writeln!(self.to, "{}", serde_json::to_string(message)?)?;
         self.to.flush()
     }
 
-    pub fn hear<A: DeserializeOwned>(&mut self) -> io::Result<A> {
+    pub fn receive<A: DeserializeOwned>(&mut self) -> io::Result<A> {
         let mut line = String::new();
         self.from.read_line(&mut line)?;
-        serde_json::from_str(&line).map_err(|error| io::Error::other(format!("a worker said {line:?}: {error}")))
+        serde_json::from_str(&line)
+            .map_err(|error| io::Error::other(format!("unexpected output of a worker, {line:?}: {error}")))
     }
 }
 
@@ -119,11 +121,12 @@ impl Drop for Worker {
     }
 }
 
-/// A command that runs on that core alone, if the program for it is there.
+/// Returns a command that only runs on `core`, if `taskset` is installed.
 pub fn on_core(core: Option<&str>, program: PathBuf) -> Command {
-    let can = || Command::new("taskset").arg("-V").stdout(Stdio::null()).status().is_ok_and(|status| status.success());
+    let has_taskset =
+        || Command::new("taskset").arg("-V").stdout(Stdio::null()).status().is_ok_and(|status| status.success());
     let several = thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);
-    match core.filter(|_| several && can()) {
+    match core.filter(|_| several && has_taskset()) {
         Some(core) => {
             let mut command = Command::new("taskset");
             command.args(["-c", core]).arg(program);
@@ -133,7 +136,7 @@ pub fn on_core(core: Option<&str>, program: PathBuf) -> Command {
     }
 }
 
-/// The other side: what the started process does.
+/// Runs a worker process until its standard input ends.
 pub fn run(purpose: Purpose, backend: Backend) -> io::Result<()> {
     backend.install();
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
@@ -148,14 +151,14 @@ pub fn run(purpose: Purpose, backend: Backend) -> io::Result<()> {
             let _entered = runtime.enter();
             while let Some(line) = next()? {
                 match serde_json::from_str(&line)? {
-                    Ask::Cases => answer(&cases.iter().map(|case| &case.id).collect::<Vec<&CaseId>>())?,
-                    Ask::Time(case, iterations) => {
-                        let elapsed = undisturbed(&mut cases[case], iterations);
-                        answer(&u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))?;
+                    Request::Cases => respond(&cases.iter().map(|case| &case.id).collect::<Vec<&CaseId>>())?,
+                    Request::Time(case, iterations) => {
+                        let elapsed = time_undisturbed(&mut cases[case], iterations);
+                        respond(&u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))?;
                     }
-                    Ask::Count(case, iterations) => answer(&counted(&mut cases[case], iterations))?,
-                    Ask::Forge(tokens) => answer(&cases::forge(&material, tokens, &runtime))?,
-                    Ask::Memory => answer(&cases::memory(&material, &runtime))?,
+                    Request::Count(case, iterations) => respond(&counted(&mut cases[case], iterations))?,
+                    Request::Forge(tokens) => respond(&cases::forge(&material, tokens, &runtime))?,
+                    Request::Memory => respond(&cases::memory(&material, &runtime))?,
                 }
             }
             Ok(())
@@ -163,10 +166,11 @@ pub fn run(purpose: Purpose, backend: Backend) -> io::Result<()> {
     }
 }
 
-/// Times a case, again if other programs took the core away meanwhile. If they always do, the sample that had to wait least counts.
-fn undisturbed(case: &mut Case, iterations: u64) -> Duration {
+/// Times a case, and repeats the sample if other programs used the core. After the last attempt, the sample with the
+/// shortest wait is used.
+fn time_undisturbed(case: &mut Case, iterations: u64) -> Duration {
     let mut best = (f64::INFINITY, Duration::ZERO);
-    for _ in 0..TRIES {
+    for _ in 0..ATTEMPTS {
         let mut meter = Meter::of_time();
         let waited_before = waited();
         (case.run)(iterations, &mut meter);
@@ -175,7 +179,7 @@ fn undisturbed(case: &mut Case, iterations: u64) -> Duration {
         if share < best.0 {
             best = (share, meter.elapsed);
         }
-        if share < DISTURBED {
+        if share < MAX_WAIT {
             break;
         }
     }
@@ -188,13 +192,13 @@ fn counted(case: &mut Case, iterations: u64) -> Counted {
     meter.counted
 }
 
-/// Serves all applications, says where, and goes on until it is ended.
+/// Serves all applications, reports their addresses, and runs until the process is killed.
 async fn serve(backend: Backend, material: &Material) -> io::Result<()> {
     let mut apps = Vec::new();
     if backend == Backend::AwsLcRs {
         apps.push((cases::PLAIN.to_owned(), plain()));
         apps.push((cases::PLAIN_07.to_owned(), plain_07()));
-        apps.push((cases::IDLE.to_owned(), idle()));
+        apps.push((cases::NO_OP.to_owned(), no_op()));
         apps.push((cases::SIGNATURE_ONLY.to_owned(), signature_only(Bare::new(material))));
     }
     for (name, candidate) in candidates::all(backend, material).await {
@@ -206,27 +210,27 @@ async fn serve(backend: Backend, material: &Material) -> io::Result<()> {
         served.push((name, listener.local_addr()?));
         app.serve(listener);
     }
-    answer(&served)?;
+    respond(&served)?;
     std::future::pending().await
 }
 
-fn answer(message: &impl Serialize) -> io::Result<()> {
+fn respond(message: &impl Serialize) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{}", serde_json::to_string(message)?)?;
     out.flush()
 }
 
-/// Accepts the good token and refuses the bad ones, in process and through the router, or the comparison is none.
-pub fn assert_sound(name: &str, candidate: &dyn candidates::Candidate, material: &Material) {
+/// Checks that a candidate accepts the valid token and rejects the invalid ones, in process and through the router.
+pub fn assert_correct(name: &str, candidate: &dyn candidates::Candidate, material: &Material) {
     let mut app = candidate.app();
     let tokens = [
-        ("good", &material.good, true),
+        ("valid", &material.good, true),
         ("tampered", &material.tampered, false),
         ("expired", &material.expired, false),
     ];
     for (kind, token, accepted) in tokens {
         let token = Token::new(token);
-        // Twice, since a cache could answer the second time.
+        // The second check may be served by a cache.
         for _ in 0..2 {
             assert_eq!(candidate.verify(&token), accepted, "{name}, the {kind} token");
             let status = app.call(request(Some(&token.bearer)));

@@ -110,7 +110,7 @@ async function drawClaims() {
     claims
       ? drawClaimTable(claims, response?.status === 200 ? JSON.parse(response.body) : null)
       : el("p", { class: "notice bad" }, "This token cannot be decoded."),
-    el("p", { class: "hint" }, "Decoding proves nothing, because anybody can write a token. The last column contains what the server "
+    el("p", { class: "hint" }, "Decoding proves nothing, because anyone can create a token. The last column contains what the server "
       + "returned after it had verified the signature, issuer, client and expiry."));
 }
 

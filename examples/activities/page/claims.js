@@ -52,7 +52,7 @@ export function drawClaimTable(claims, me) {
     el("tbody", {}, Object.entries(claims).sort(byMeaning).map(row))));
 }
 
-/** Draws the token with its three parts in different colours. */
+/** Draws the token with its three parts in different colors. */
 export function drawToken(token) {
   const parts = token.split(".");
   return el("pre", { class: "token", tabindex: "0", role: "region", "aria-label": "Your token" },

@@ -22,7 +22,7 @@ export function el(tag, attributes = {}, ...children) {
 export const breakable = (path) => path.split(/(?=\/)/).flatMap((part) => [el("wbr"), part]);
 
 export function face(name, size = "") {
-  if (!name) return el("span", { class: `face nobody ${size}`, "aria-hidden": "true" }, "?");
+  if (!name) return el("span", { class: `face anonymous ${size}`, "aria-hidden": "true" }, "?");
   const letters = [...String(name)];
   const hue = letters.reduce((sum, letter) => sum + letter.codePointAt(0), 0) % 6;
   return el("span", { class: `face hue-${hue} ${size}`, "aria-hidden": "true" }, letters[0]);

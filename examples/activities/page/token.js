@@ -1,6 +1,6 @@
-// Decodes tokens and makes invalid ones.
+// Decodes tokens, and creates invalid tokens.
 //
-// Anybody can decode a token or write one, so the page uses claims for display only.
+// Decoding verifies nothing, so the page uses claims for display only.
 
 function decodePart(part) {
   const bytes = Uint8Array.from(atob(part.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
@@ -33,7 +33,7 @@ export const secondsLeft = (token) => (claimsOf(token)?.exp ?? 0) - now();
 
 const OTHER_USER = "00000000-0000-4000-8000-000000000000";
 
-/** Says which false claim `tampered` writes into a token. */
+/** Describes the false claim that `tampered` puts into a token. */
 export function falseClaim(token) {
   return groupsIn(claimsOf(token ?? "")).includes("admins") ? "claims to be another user" : "claims the group admins";
 }
@@ -48,12 +48,12 @@ export function tampered(token, config) {
   const [header, , signature] = token.split(".");
   const name = "cognito:username" in claims ? "cognito:username" : "username";
   const changes = groupsIn(claims).includes("admins")
-    ? { sub: OTHER_USER, [name]: "somebody.else" }
+    ? { sub: OTHER_USER, [name]: "other.user" }
     : { "cognito:groups": [...groupsIn(claims), "admins"] };
   return [header, encodePart({ ...claims, ...changes }), signature].join(".");
 }
 
-/** Returns a token with a made-up signature, for visitors who have no token to tamper with. */
+/** Returns a token with an invalid signature, for visitors without a token. */
 function unsigned(config) {
   const header = { alg: "RS256", kid: "made-up-in-a-browser" };
   const id = config.token_use === "id";
@@ -61,7 +61,7 @@ function unsigned(config) {
     sub: OTHER_USER,
     iss: config.issuer,
     [id ? "aud" : "client_id"]: config.client_ids[0],
-    [id ? "cognito:username" : "username"]: "nobody",
+    [id ? "cognito:username" : "username"]: "other.user",
     token_use: id ? "id" : "access",
     "cognito:groups": ["admins"],
     exp: Math.floor(now()) + 3600,

@@ -1,4 +1,4 @@
-//! The program `lambda` as Lambda runs it: its runtime API, played on 127.0.0.1, hands out one event after the other.
+//! Runs the program `lambda` against a fake Lambda runtime API on 127.0.0.1.
 
 use std::{
     collections::VecDeque,
@@ -23,19 +23,19 @@ use tokio::{
     time::timeout,
 };
 
-/// What Lambda has for the function, and what it got.
+/// The state of the runtime API: events for the function, and its responses.
 struct Api {
     events: Mutex<VecDeque<(String, Value)>>,
-    came: Notify,
-    answers: mpsc::UnboundedSender<(String, Value)>,
+    added: Notify,
+    responses: mpsc::UnboundedSender<(String, Value)>,
 }
 
-/// `GET /2018-06-01/runtime/invocation/next`: waits until there is an event.
+/// Implements `GET /2018-06-01/runtime/invocation/next`, which waits for an event.
 async fn next(State(api): State<Arc<Api>>) -> Response {
     loop {
         let event = api.events.lock().unwrap().pop_front();
         let Some((id, event)) = event else {
-            api.came.notified().await;
+            api.added.notified().await;
             continue;
         };
         let headers = [
@@ -47,30 +47,30 @@ async fn next(State(api): State<Arc<Api>>) -> Response {
     }
 }
 
-/// `POST /2018-06-01/runtime/invocation/{id}/response`
-async fn respond(State(api): State<Arc<Api>>, Path(id): Path<String>, answer: String) -> StatusCode {
-    api.answers.send((id, serde_json::from_str(&answer).unwrap())).unwrap();
+/// Implements `POST /2018-06-01/runtime/invocation/{id}/response`.
+async fn respond(State(api): State<Arc<Api>>, Path(id): Path<String>, body: String) -> StatusCode {
+    api.responses.send((id, serde_json::from_str(&body).unwrap())).unwrap();
     StatusCode::ACCEPTED
 }
 
-/// `POST …/error`, of the init phase or an invocation.
+/// Implements `POST …/error` for the init phase and for invocations.
 async fn failed(State(api): State<Arc<Api>>, error: String) -> StatusCode {
-    api.answers.send(("an error".to_owned(), Value::String(error))).unwrap();
+    api.responses.send(("an error".to_owned(), Value::String(error))).unwrap();
     StatusCode::ACCEPTED
 }
 
-/// The function, its keys fetched over HTTP, and Lambda around it.
+/// A running function and its runtime API.
 struct Function {
     api: Arc<Api>,
-    answers: mpsc::UnboundedReceiver<(String, Value)>,
+    responses: mpsc::UnboundedReceiver<(String, Value)>,
     process: Child,
     sent: u32,
 }
 
 impl Function {
     async fn start(pool: &FakeUserPool, jwks_url: &str) -> Self {
-        let (sender, answers) = mpsc::unbounded_channel();
-        let api = Arc::new(Api { events: Mutex::default(), came: Notify::new(), answers: sender });
+        let (sender, responses) = mpsc::unbounded_channel();
+        let api = Arc::new(Api { events: Mutex::default(), added: Notify::new(), responses: sender });
         let routes = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
             .route("/2018-06-01/runtime/invocation/{id}/response", post(respond))
@@ -93,10 +93,10 @@ impl Function {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        Self { api, answers, process, sent: 0 }
+        Self { api, responses, process, sent: 0 }
     }
 
-    /// Invokes the function with a request, and returns its response.
+    /// Invokes the function with a `GET` request and returns its response.
     async fn invoke(&mut self, path: &str, token: Option<&str>) -> Value {
         self.sent += 1;
         let id = format!("request-{}", self.sent);
@@ -114,20 +114,20 @@ impl Function {
             "isBase64Encoded": false,
         });
         self.api.events.lock().unwrap().push_back((id.clone(), event));
-        self.api.came.notify_one();
-        let (answered, answer) = timeout(Duration::from_secs(60), self.answers.recv()).await.unwrap().unwrap();
-        assert_eq!(answered, id, "{answer}");
-        answer
+        self.api.added.notify_one();
+        let (answered, response) = timeout(Duration::from_secs(60), self.responses.recv()).await.unwrap().unwrap();
+        assert_eq!(answered, id, "{response}");
+        response
     }
 
-    /// Stops the process between invocations, as Lambda does, or lets it go on.
+    /// Sends a signal to the process: `-STOP` freezes it as Lambda does between invocations, and `-CONT` continues it.
     async fn signal(&self, signal: &str) {
         let id = self.process.id().unwrap().to_string();
         assert!(Command::new("kill").args([signal, &id]).status().await.unwrap().success());
     }
 }
 
-/// Without keys and without a Lambda around it, the program logs one warning and ends.
+/// Without keys and without a runtime API, the program logs one warning and ends.
 #[tokio::test]
 async fn rust_log_filters_the_log() {
     let pool = FakeUserPool::new();
@@ -142,12 +142,12 @@ async fn rust_log_filters_the_log() {
             .output();
         let output = timeout(Duration::from_secs(60), output).await.unwrap().unwrap();
         let log = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(log.contains("no keys yet"), warns, "{filter:?}: {log}");
+        assert_eq!(log.contains("keys not loaded yet"), warns, "{filter:?}: {log}");
     }
 }
 
 #[tokio::test]
-async fn the_runtime_loop_answers_and_survives_a_freeze() {
+async fn requests_are_verified_and_a_key_rotation_during_a_freeze_is_picked_up() {
     let pool = FakeUserPool::new();
     let jwks = pool.serve_jwks().await.unwrap();
     let mut function = Function::start(&pool, &jwks.url()).await;
@@ -159,17 +159,17 @@ async fn the_runtime_loop_answers_and_survives_a_freeze() {
     assert_eq!((&anonymous["statusCode"], &anonymous["headers"]["www-authenticate"]), (&json!(401), &json!("Bearer")));
     let forged = pool.access_token("alice").signed_with_wrong_key().sign();
     for (path, token, status) in [("/admin", Some(&alice), 403), ("/me", Some(&forged), 401), ("/none", None, 401)] {
-        let refused = function.invoke(path, token.map(String::as_str)).await;
-        assert_eq!(refused["statusCode"], status, "{path}");
-        assert!(refused["headers"]["www-authenticate"].is_string(), "{path}");
+        let rejected = function.invoke(path, token.map(String::as_str)).await;
+        assert_eq!(rejected["statusCode"], status, "{path}");
+        assert!(rejected["headers"]["www-authenticate"].is_string(), "{path}");
     }
 
-    // The pool rotates its keys while the function is frozen: the first token with the new key brings it.
+    // The pool rotates its keys while the function is frozen. The first token with the new key triggers a key fetch.
     function.signal("-STOP").await;
     pool.rotate();
     tokio::time::sleep(Duration::from_secs(2)).await;
     function.signal("-CONT").await;
     let fresh = pool.access_token("alice").group("admins").sign();
     assert_eq!(function.invoke("/admin", Some(&fresh)).await["statusCode"], 200);
-    assert_eq!(function.invoke("/me", Some(&alice)).await["statusCode"], 200, "the old key is still published");
+    assert_eq!(function.invoke("/me", Some(&alice)).await["statusCode"], 200, "the old key is still in the key set");
 }

@@ -1,4 +1,4 @@
-//! The same small application in front of every verifier, to be called in process or served on a socket.
+//! The application that every verifier protects. It is called in process or served on a socket.
 
 use std::{convert::Infallible, future::ready as now, pin::Pin, sync::Arc, task};
 
@@ -16,18 +16,18 @@ use tower::{Layer, Service, ServiceExt, make::Shared};
 
 use super::{Bare, ready};
 
-/// What an application will say.
-pub type Answer = Pin<Box<dyn Future<Output = StatusCode> + Send>>;
+/// The status of a future response.
+pub type StatusFuture = Pin<Box<dyn Future<Output = StatusCode> + Send>>;
 
-/// A guarded application.
+/// A protected application.
 pub trait App {
-    /// One request in process, its response dropped.
+    /// Handles one request in process and returns the status of the response.
     fn call(&mut self, request: Parts) -> StatusCode;
 
-    /// The same, for an application that may wait for keys.
-    fn start(&self, request: Parts) -> Answer;
+    /// Handles one request in process and may wait for keys.
+    fn start(&self, request: Parts) -> StatusFuture;
 
-    /// Serves it from a task of the runtime that is entered.
+    /// Serves the application from a task on the current runtime.
     fn serve(self: Box<Self>, listener: TcpListener);
 }
 
@@ -45,10 +45,10 @@ where
         response.status()
     }
 
-    fn start(&self, request: Parts) -> Answer {
-        let answer = self.0.clone().oneshot(Request::from_parts(request, Body::empty()));
+    fn start(&self, request: Parts) -> StatusFuture {
+        let response = self.0.clone().oneshot(Request::from_parts(request, Body::empty()));
         Box::pin(async move {
-            let Ok(response) = answer.await;
+            let Ok(response) = response.await;
             response.status()
         })
     }
@@ -68,10 +68,10 @@ impl App for Axum07 {
         response.status()
     }
 
-    fn start(&self, request: Parts) -> Answer {
-        let answer = self.0.clone().oneshot(Request::from_parts(request, axum_07::body::Body::empty()));
+    fn start(&self, request: Parts) -> StatusFuture {
+        let response = self.0.clone().oneshot(Request::from_parts(request, axum_07::body::Body::empty()));
         Box::pin(async move {
-            let Ok(response) = answer.await;
+            let Ok(response) = response.await;
             response.status()
         })
     }
@@ -83,7 +83,7 @@ impl App for Axum07 {
 
 pub const PATH: &str = "/api/me";
 
-/// A request as a browser's or a service's client sends it.
+/// Returns a request with typical headers of an HTTP client.
 pub fn request(bearer: Option<&HeaderValue>) -> Parts {
     let mut headers = HeaderMap::new();
     headers.insert(header::HOST, HeaderValue::from_static("127.0.0.1:3000"));
@@ -92,25 +92,25 @@ pub fn request(bearer: Option<&HeaderValue>) -> Parts {
     }
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     headers.insert(header::USER_AGENT, HeaderValue::from_static("peers/1.0"));
-    let (mut parts, ()) = Request::builder().uri(PATH).body(()).expect("a valid request").into_parts();
+    let (mut parts, ()) = Request::builder().uri(PATH).body(()).expect("the request is valid").into_parts();
     parts.headers = headers;
     parts
 }
 
-/// What each handler answers.
+/// The body of every response.
 pub const BODY: &str = "hello";
 
-/// The routes of the application, one of them guarded.
+/// Returns the application's routes. `me` handles the protected one.
 pub fn routes<S: Clone + Send + Sync + 'static>(me: MethodRouter<S>) -> Router<S> {
     Router::new().route("/healthz", get(|| now(BODY))).route("/api/activities/home", get(|| now(BODY))).route(PATH, me)
 }
 
-/// The application without any guard.
+/// Returns the application without authentication.
 pub fn plain() -> Box<dyn App> {
     Box::new(Axum(routes(get(|| now(BODY)))))
 }
 
-/// The same on axum 0.7.
+/// Returns the application without authentication on axum 0.7.
 pub fn plain_07() -> Box<dyn App> {
     Box::new(Axum07(routes_07(axum_07::routing::get(|| now(BODY)))))
 }
@@ -120,41 +120,42 @@ pub fn routes_07(me: axum_07::routing::MethodRouter) -> axum_07::Router {
     axum_07::Router::new().route("/healthz", other()).route("/api/activities/home", other()).route(PATH, me)
 }
 
-/// The application under a layer that does nothing, but has settings, as any layer has that does something: axum clones it for each
-/// request, which allocates unless there is nothing to clone.
-pub fn idle() -> Box<dyn App> {
+/// Returns the application with a no-op layer. The layer has settings, because axum clones a layer's service for each
+/// request, and only a service with state makes that clone allocate.
+pub fn no_op() -> Box<dyn App> {
     let settings = Arc::new(());
     let nothing = move || {
         std::hint::black_box(&settings);
     };
-    Box::new(Axum(routes(get(|| now(BODY))).layer(Each(nothing))))
+    Box::new(Axum(routes(get(|| now(BODY))).layer(OnRequest(nothing))))
 }
 
-/// The application under a layer that checks one and the same signature for each request and looks at nothing: the limit.
+/// Returns the application with a layer that only checks one fixed signature per request. It is the lower limit for a
+/// verifier without a cache.
 pub fn signature_only(bare: Bare) -> Box<dyn App> {
     let bare = Arc::new(bare);
-    Box::new(Axum(routes(get(|| now(BODY))).layer(Each(move || assert!(bare.verify())))))
+    Box::new(Axum(routes(get(|| now(BODY))).layer(OnRequest(move || assert!(bare.verify())))))
 }
 
-/// Does some work for each request, and hands it on as it came.
+/// Runs a closure for each request and forwards the request unchanged.
 #[derive(Clone)]
-struct Each<W>(W);
+struct OnRequest<W>(W);
 
 #[derive(Clone)]
-struct EachService<W, S> {
+struct OnRequestService<W, S> {
     work: W,
     inner: S,
 }
 
-impl<W: Clone, S> Layer<S> for Each<W> {
-    type Service = EachService<W, S>;
+impl<W: Clone, S> Layer<S> for OnRequest<W> {
+    type Service = OnRequestService<W, S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        EachService { work: self.0.clone(), inner }
+        OnRequestService { work: self.0.clone(), inner }
     }
 }
 
-impl<W: Fn(), S: Service<R>, R> Service<R> for EachService<W, S> {
+impl<W: Fn(), S: Service<R>, R> Service<R> for OnRequestService<W, S> {
     type Response = S::Response;
     type Error = S::Error;
     type Future = S::Future;
@@ -169,23 +170,27 @@ impl<W: Fn(), S: Service<R>, R> Service<R> for EachService<W, S> {
     }
 }
 
-/// A verifier without a middleware of its own.
+/// A verifier that provides no middleware.
 pub trait Check: Clone + Send + Sync + 'static {
     type Claims: Send + Sync + 'static;
 
     fn check(&self, token: &str) -> impl Future<Output = Option<Self::Claims>> + Send;
 }
 
-/// The middleware that one writes for such a verifier.
+/// Protects the application with a hand-written middleware for such a verifier.
 pub fn by_hand<C: Check>(verifier: C) -> Box<dyn App> {
     let me = get(|Extension(claims): Extension<Arc<C::Claims>>| {
         std::hint::black_box(&claims);
         now(BODY)
     });
-    Box::new(Axum(routes(me).layer(middleware::from_fn_with_state(verifier, guard::<C>))))
+    Box::new(Axum(routes(me).layer(middleware::from_fn_with_state(verifier, authenticate::<C>))))
 }
 
-async fn guard<C: Check>(State(verifier): State<C>, mut request: axum::extract::Request, next: Next) -> Response {
+async fn authenticate<C: Check>(
+    State(verifier): State<C>,
+    mut request: axum::extract::Request,
+    next: Next,
+) -> Response {
     let bearer = request.headers().get(header::AUTHORIZATION);
     let token = bearer.and_then(|value| value.to_str().ok()).and_then(|value| value.strip_prefix("Bearer "));
     let claims = match token {

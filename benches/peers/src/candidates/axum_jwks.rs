@@ -1,4 +1,4 @@
-//! axum-jwks: keys fetched once, an extractor.
+//! axum-jwks, an extractor with keys that are fetched once.
 
 use axum::{
     http::StatusCode,
@@ -20,14 +20,14 @@ pub struct AxumJwks {
 
 impl AxumJwks {
     pub async fn new(material: &Material) -> Self {
-        let keys = Jwks::from_jwks_url(&material.jwks_url, None, None).await.expect("the endpoint has the keys");
+        let keys = Jwks::from_jwks_url(&material.jwks_url, None, None).await.expect("the endpoint serves the keys");
         Self { keys }
     }
 }
 
 impl Candidate for AxumJwks {
     fn verify(&self, token: &Token) -> bool {
-        self.keys.validate_claims::<Claims>(&token.text).is_ok_and(|token| token.claims.fit())
+        self.keys.validate_claims::<Claims>(&token.text).is_ok_and(|token| token.claims.are_accepted())
     }
 
     fn app(&self) -> Box<dyn App> {
@@ -36,22 +36,22 @@ impl Candidate for AxumJwks {
 }
 
 async fn me(Extracted(claims): Extracted<Claims>) -> Result<&'static str, StatusCode> {
-    if claims.fit() { Ok(BODY) } else { Err(StatusCode::UNAUTHORIZED) }
+    if claims.are_accepted() { Ok(BODY) } else { Err(StatusCode::UNAUTHORIZED) }
 }
 
 impl ParseTokenClaims for Claims {
-    type Rejection = Refused;
+    type Rejection = Rejected;
 }
 
-pub struct Refused;
+pub struct Rejected;
 
-impl From<TokenError> for Refused {
+impl From<TokenError> for Rejected {
     fn from(_: TokenError) -> Self {
         Self
     }
 }
 
-impl IntoResponse for Refused {
+impl IntoResponse for Rejected {
     fn into_response(self) -> Response {
         StatusCode::UNAUTHORIZED.into_response()
     }

@@ -1,4 +1,4 @@
-//! axum-jwt-auth: keys fetched in the background, an extractor.
+//! axum-jwt-auth, an extractor with keys that are fetched in the background.
 
 use std::sync::Arc;
 
@@ -27,15 +27,15 @@ impl AxumJwtAuth {
             .jwks_url(material.jwks_url.clone())
             .validation(validation)
             .build()
-            .expect("complete settings");
-        decoder.initialize().await.expect("the endpoint has the keys");
+            .expect("the settings are complete");
+        decoder.initialize().await.expect("the endpoint serves the keys");
         Self { decoder: Arc::new(decoder) }
     }
 }
 
 impl Candidate for AxumJwtAuth {
     fn verify(&self, token: &Token) -> bool {
-        ready(self.decoder.decode(&token.text)).is_ok_and(|token| token.claims.fit())
+        ready(self.decoder.decode(&token.text)).is_ok_and(|token| token.claims.are_accepted())
     }
 
     fn app(&self) -> Box<dyn App> {
@@ -44,5 +44,5 @@ impl Candidate for AxumJwtAuth {
 }
 
 async fn me(user: Extracted<Claims>) -> Result<&'static str, StatusCode> {
-    if user.claims.fit() { Ok(BODY) } else { Err(StatusCode::UNAUTHORIZED) }
+    if user.claims.are_accepted() { Ok(BODY) } else { Err(StatusCode::UNAUTHORIZED) }
 }

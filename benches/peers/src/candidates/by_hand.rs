@@ -1,4 +1,4 @@
-//! jsonwebtoken, its keys kept in a map and its checks set as strictly as they go.
+//! jsonwebtoken with a map of keys and its strictest settings.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -24,7 +24,7 @@ struct Inner {
 
 impl ByHand {
     pub fn new(material: &Material) -> Self {
-        let set: JwkSet = serde_json::from_str(&material.jwks).expect("the key set is one");
+        let set: JwkSet = serde_json::from_str(&material.jwks).expect("the key set is valid");
         let keys =
             set.keys.iter().filter_map(|jwk| Some((jwk.common.key_id.clone()?, DecodingKey::from_jwk(jwk).ok()?)));
         let mut validation = Validation::new(Algorithm::RS256);
@@ -40,7 +40,7 @@ impl Check for ByHand {
     async fn check(&self, token: &str) -> Option<Claims> {
         let key = self.inner.keys.get(&decode_header(token).ok()?.kid?)?;
         let claims = decode::<Claims>(token, key, &self.inner.validation).ok()?.claims;
-        claims.fit().then_some(claims)
+        claims.are_accepted().then_some(claims)
     }
 }
 

@@ -1,11 +1,11 @@
-//! What a program that takes Cognito's access tokens asks of them when its crate leaves that to it.
+//! The claims of Cognito's access tokens, and the checks that general crates leave to the application.
 
 use serde::Deserialize;
 
 use crate::material::{CLIENT, ISSUER};
 
 #[derive(Clone, Debug, Deserialize)]
-#[allow(dead_code, reason = "an application would read them all")]
+#[allow(dead_code, reason = "an application would read every claim")]
 pub struct Claims {
     pub sub: String,
     pub iss: String,
@@ -19,8 +19,8 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// What none of the general crates checks for Cognito.
-    pub fn fit(&self) -> bool {
+    /// Checks the issuer, `token_use` and `client_id`.
+    pub fn are_accepted(&self) -> bool {
         self.iss == ISSUER && self.token_use == "access" && self.client_id == CLIENT
     }
 }

@@ -1,4 +1,4 @@
-//! The verifiers that fetch keys again when they are due, set up so that this happens within a run.
+//! The verifiers that refresh their keys, with intervals short enough for a run.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use crate::material::Material;
 #[derive(Clone, Copy)]
 pub enum Fetching {
     Ours,
-    /// Refreshes when the interval is over, before the next token.
+    /// Refreshes the keys before the first token after the interval.
     AuthorizerByInterval,
-    /// Its default: refreshes when the interval is over and a token names an unknown key.
+    /// Refreshes the keys if a token has an unknown `kid` after the interval. This is jwt-authorizer's default.
     AuthorizerByKey,
     Client,
 }
@@ -29,18 +29,19 @@ impl Fetching {
         }
     }
 
-    /// The application behind the verifier, its keys loaded and good for so long. Everything else is as it comes.
-    pub async fn app(self, material: &Material, keys_for: Duration) -> Box<dyn App> {
-        let by = |strategy| Refresh { strategy, refresh_interval: keys_for, ..Refresh::default() };
+    /// Returns the application with loaded keys and the given refresh interval. All other settings are the defaults,
+    /// except that axum-cognito caches no tokens.
+    pub async fn app(self, material: &Material, interval: Duration) -> Box<dyn App> {
+        let by = |strategy| Refresh { strategy, refresh_interval: interval, ..Refresh::default() };
         match self {
-            Self::Ours => ours::Ours::cold_with_keys_for(keys_for, material).await.app(),
+            Self::Ours => ours::Ours::cold_with_interval(interval, material).await.app(),
             Self::AuthorizerByInterval => {
                 authorizer::Authorizer::refreshing(material, by(RefreshStrategy::Interval)).await.app()
             }
             Self::AuthorizerByKey => {
                 authorizer::Authorizer::refreshing(material, by(RefreshStrategy::KeyNotFound)).await.app()
             }
-            Self::Client => jwks_client::Client::with_keys_for(keys_for, material).await.app(),
+            Self::Client => jwks_client::Client::with_interval(interval, material).await.app(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! jwks_client_rs: a client for the keys that also decodes; the middleware is one's own.
+//! jwks_client_rs, a client for key sets that also decodes tokens. The middleware is hand-written.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ impl Client {
         Self::of(JwksClient::builder().build(source(material)), material).await
     }
 
-    pub async fn with_keys_for(time_to_live: Duration, material: &Material) -> Self {
+    pub async fn with_interval(time_to_live: Duration, material: &Material) -> Self {
         Self::of(JwksClient::builder().time_to_live(time_to_live).build(source(material)), material).await
     }
 
@@ -34,8 +34,8 @@ impl Client {
 }
 
 fn source(material: &Material) -> WebSource {
-    let url = material.jwks_url.parse().expect("a URL");
-    WebSource::builder().build(url).expect("an HTTP client")
+    let url = material.jwks_url.parse().expect("the URL is valid");
+    WebSource::builder().build(url).expect("the HTTP client builds")
 }
 
 impl Check for Client {
@@ -43,7 +43,7 @@ impl Check for Client {
 
     async fn check(&self, token: &str) -> Option<Claims> {
         let no_audience: &[&str] = &[];
-        self.client.decode::<Claims>(token, no_audience).await.ok().filter(Claims::fit)
+        self.client.decode::<Claims>(token, no_audience).await.ok().filter(Claims::are_accepted)
     }
 }
 

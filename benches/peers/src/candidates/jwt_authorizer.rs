@@ -1,4 +1,4 @@
-//! jwt-authorizer: a layer and an extractor, for axum 0.7.
+//! jwt-authorizer, a layer and an extractor for axum 0.7.
 
 use std::sync::Arc;
 
@@ -26,10 +26,10 @@ impl Authorizer {
         let inner = AuthorizerBuilder::<Claims>::from_jwks_url(&material.jwks_url)
             .refresh(refresh)
             .validation(Validation::new().iss(&[ISSUER]))
-            .check(Claims::fit)
+            .check(Claims::are_accepted)
             .build()
             .await
-            .expect("complete settings");
+            .expect("the settings are complete");
         inner.check_auth(&material.good).await.expect("the first token fetches the keys");
         Self { inner: Arc::new(inner) }
     }

@@ -1,4 +1,4 @@
-//! jwt-verify: a verifier for Cognito without a middleware, after aws-jwt-verify.
+//! jwt-verify, a port of aws-jwt-verify without a middleware.
 
 use std::sync::Arc;
 
@@ -19,9 +19,9 @@ pub struct JwtVerify {
 impl JwtVerify {
     pub async fn new(_: &Material) -> Self {
         let verifier = CognitoJwtVerifier::new_single_pool(REGION, POOL, &[CLIENT.to_owned()]);
-        let verifier = verifier.expect("complete settings");
+        let verifier = verifier.expect("the settings are complete");
         for (pool, fetched) in verifier.hydrate().await {
-            fetched.unwrap_or_else(|error| panic!("jwt-verify has no keys for {pool}: {error}"));
+            fetched.unwrap_or_else(|error| panic!("jwt-verify could not fetch the keys of {pool}: {error}"));
         }
         Self { verifier: Arc::new(verifier) }
     }

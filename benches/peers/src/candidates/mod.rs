@@ -1,4 +1,4 @@
-//! The verifiers that are compared, each behind [`Candidate`].
+//! The compared verifiers. Each implements [`Candidate`].
 
 mod apps;
 mod axum_jwks;
@@ -22,23 +22,23 @@ use axum::http::HeaderValue;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    apps::{App, PATH, idle, plain, plain_07, request, signature_only},
+    apps::{App, PATH, no_op, plain, plain_07, request, signature_only},
     bare::Bare,
     fetching::Fetching,
     ours::{builder, cold, layer_around},
 };
 use crate::material::Material;
 
-/// One way to verify tokens, set up with the keys of the run.
+/// A verifier with the keys of the run.
 pub trait Candidate {
-    /// Whether it accepts the token, in process, with the keys that it has.
+    /// Returns whether the verifier accepts the token, in process and with the loaded keys.
     fn verify(&self, token: &Token) -> bool;
 
-    /// The router that all have, guarded by this verifier.
+    /// Returns the common router, protected by this verifier.
     fn app(&self) -> Box<dyn App>;
 }
 
-/// A token, and the header that brings it.
+/// A token and its `Authorization` header.
 pub struct Token {
     pub text: String,
     pub bearer: HeaderValue,
@@ -51,7 +51,7 @@ impl Token {
     }
 }
 
-/// Which cryptography `jsonwebtoken` does its work with. It is one for the whole process.
+/// The cryptography backend of `jsonwebtoken`. A process has only one.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Backend {
     AwsLcRs,
@@ -83,13 +83,13 @@ impl Backend {
     }
 }
 
-/// The candidates of one process, by the name that they have in the tables.
+/// Returns the candidates of one process with their names in the tables.
 pub async fn all(backend: Backend, material: &Material) -> Vec<(String, Box<dyn Candidate>)> {
     let with_backend = |name: &str| format!("{name}, {}", backend.name());
     let mut all: Vec<(String, Box<dyn Candidate>)> = Vec::new();
     if backend == Backend::AwsLcRs {
-        all.push(("axum-cognito, token seen before".into(), Box::new(ours::Ours::hot(material).await)));
-        all.push(("axum-cognito, cold".into(), Box::new(ours::Ours::cold(material).await)));
+        all.push(("axum-cognito, cached token".into(), Box::new(ours::Ours::hot(material).await)));
+        all.push(("axum-cognito, cache disabled".into(), Box::new(ours::Ours::cold(material).await)));
     }
     all.push((with_backend("jsonwebtoken by hand"), Box::new(by_hand::ByHand::new(material))));
     all.push((with_backend("axum-jwt-auth"), Box::new(axum_jwt_auth::AxumJwtAuth::new(material).await)));
@@ -103,10 +103,10 @@ pub async fn all(backend: Backend, material: &Material) -> Vec<(String, Box<dyn 
     all
 }
 
-/// The result of a future that never has to wait, as none does once its keys are loaded.
+/// Returns the output of a future that is ready at its first poll. Every verifier with loaded keys is.
 pub fn ready<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("a verifier with keys had to wait"),
+        Poll::Pending => panic!("a verifier with loaded keys had to wait"),
     }
 }

@@ -1,4 +1,4 @@
-//! axum-cognito, with its cache and without.
+//! axum-cognito, with its token cache and without.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ pub struct Ours {
     verifier: Verifier,
 }
 
-/// The settings of all of them: one pool, its keys from the endpoint of the run.
+/// Returns a builder for one pool, with the key endpoint of the run.
 pub fn builder(material: &Material) -> VerifierBuilder {
     let pool = UserPool::new(POOL, CLIENT).and_then(|pool| pool.jwks_url(&material.jwks_url));
-    Verifier::builder().pool(pool.expect("a well-formed pool"))
+    Verifier::builder().pool(pool.expect("the pool is valid"))
 }
 
-/// The same without the cache of verified tokens.
+/// Disables the token cache.
 pub fn cold(builder: VerifierBuilder) -> VerifierBuilder {
     builder.token_cache_capacity(0)
 }
@@ -36,13 +36,13 @@ impl Ours {
         Self::new(cold(builder(material))).await
     }
 
-    pub async fn cold_with_keys_for(interval: Duration, material: &Material) -> Self {
+    pub async fn cold_with_interval(interval: Duration, material: &Material) -> Self {
         Self::new(cold(builder(material)).refresh_interval(interval)).await
     }
 
     async fn new(builder: VerifierBuilder) -> Self {
-        let verifier = builder.build().expect("settings within their ranges");
-        verifier.ready().await.expect("the endpoint has the keys");
+        let verifier = builder.build().expect("the settings are in range");
+        verifier.ready().await.expect("the endpoint serves the keys");
         Self { verifier }
     }
 }
@@ -53,12 +53,11 @@ impl Candidate for Ours {
     }
 
     fn app(&self) -> Box<dyn App> {
-        // `Router::layer`, and a handler that asks for the claims.
         Box::new(Axum(routes(get(me)).layer(CognitoAuth::from(self.verifier.clone()))))
     }
 }
 
-/// The layer around the whole router instead: one box less for each request.
+/// Wraps the whole router instead of using `Router::layer`, which saves one allocation per request.
 pub fn layer_around(verifier: &Verifier) -> Box<dyn App> {
     Box::new(Axum(CognitoAuth::from(verifier.clone()).layer(routes(get(me)))))
 }

@@ -1,4 +1,5 @@
-//! tower-oauth2-resource-server: a tower layer. It verifies nowhere else, so in process it stands around a service that does nothing.
+//! tower-oauth2-resource-server, a tower layer. It has no other interface, so the in-process case wraps an empty
+//! service.
 
 use std::{convert::Infallible, future::ready as now, time::Duration};
 
@@ -30,12 +31,13 @@ impl Server {
         let tenant = TenantConfiguration::builder(ISSUER)
             .jwks_url(&material.jwks_url)
             .jwks_refresh_interval(Duration::from_secs(3600))
-            // Given the URL of the keys, it would leave the issuer unchecked.
+            // If the URL of the keys is set, the issuer is not checked by default.
             .claims_validation(ClaimsValidationSpec::new().iss(ISSUER).exp(true))
             .build()
             .await
-            .expect("complete settings");
-        let server = OAuth2ResourceServer::builder().add_tenant(tenant).build().await.expect("complete settings");
+            .expect("the settings are complete");
+        let server =
+            OAuth2ResourceServer::builder().add_tenant(tenant).build().await.expect("the settings are complete");
         let server = Self { server };
         let token = Token::new(&material.good);
         for _ in 0..500 {
@@ -51,8 +53,8 @@ impl Server {
 impl Candidate for Server {
     fn verify(&self, token: &Token) -> bool {
         let end = service_fn(|request: Request<()>| {
-            let fits = request.extensions().get::<Claims>().is_some_and(Claims::fit);
-            let status = if fits { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
+            let accepted = request.extensions().get::<Claims>().is_some_and(Claims::are_accepted);
+            let status = if accepted { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
             let mut response = Response::new(());
             *response.status_mut() = status;
             now(Ok::<_, Infallible>(response))
@@ -70,5 +72,5 @@ impl Candidate for Server {
 }
 
 async fn me(Extension(claims): Extension<Claims>) -> Result<&'static str, StatusCode> {
-    if claims.fit() { Ok(BODY) } else { Err(StatusCode::UNAUTHORIZED) }
+    if claims.are_accepted() { Ok(BODY) } else { Err(StatusCode::UNAUTHORIZED) }
 }

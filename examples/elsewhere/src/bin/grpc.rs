@@ -1,31 +1,33 @@
-//! How does a gRPC service use the layers, and what do its clients see?
+//! Protects a tonic server with the layers, and rejects requests with gRPC status codes.
 //!
 //! ```console
 //! $ cargo run --bin grpc
 //! ```
 //!
-//! The program prints a token and `curl` commands. gRPC is HTTP/2, and a rejection is in the headers, so `curl` shows it. The layer opts in to
-//! gRPC responses, so clients see a gRPC status:
+//! It prints a token and four `curl` commands. Run them and look at `grpc-status` in the response headers. `curl` can
+//! show it because a rejection is in the headers of an HTTP/2 response.
 //!
-//! | request | status |
+//! | request | `grpc-status` |
 //! |---|---|
-//! | without a token, or with an invalid one | `UNAUTHENTICATED` |
-//! | with a valid token that lacks the group or scope | `PERMISSION_DENIED` |
-//! | while the keys are unavailable | `UNAVAILABLE` |
+//! | without a token, or with an invalid one | 16, `UNAUTHENTICATED` |
+//! | with a valid token that lacks the group or scope | 7, `PERMISSION_DENIED` |
+//! | while the keys are unavailable | 14, `UNAVAILABLE` |
 //!
-//! The services are in an axum router for two reasons. The layers build the body of a rejection from `Bytes`, which axum's body supports and
-//! tonic's does not. And a rule can protect one service of several. Without axum, `tower_http::map_response_body` inside the layers converts
-//! the body.
+//! gRPC status codes are an opt-in of the layer, [`CognitoAuth::grpc_responses`]. Without it, gRPC requests get HTTP
+//! status codes, as all other requests do.
 #![forbid(unsafe_code)]
 
 use std::error::Error;
 
-use axum::Router;
 use axum_cognito::{AuthRejection, CognitoAuth, CognitoClaims, Require, UserPool, testing::FakeUserPool};
 use tokio::net::TcpListener;
-use tonic::{Code, Request, Response, Status, server::NamedService, service::Routes};
+use tonic::{
+    Code, Request, Response, Status,
+    service::LayerExt,
+    transport::{self, Server, server::TcpIncoming},
+};
 
-/// Made by `build.rs`.
+/// The services that `build.rs` generates.
 #[allow(clippy::pedantic, unused_qualifications)]
 mod demo {
     include!(concat!(env!("OUT_DIR"), "/demo.Greeter.rs"));
@@ -36,20 +38,21 @@ use demo::{
     greeter_server::{Greeter, GreeterServer},
 };
 
-/// The one message.
+/// The request and response message of every method.
 #[derive(Clone, PartialEq, prost::Message)]
 struct Text {
     #[prost(string, tag = "1")]
     text: String,
 }
 
-/// Returns all services. Each requires a valid token, and `Admin` requires the group `admins`.
-fn app(pool: UserPool) -> Router {
-    let admin = Router::new()
-        .route_service(&format!("/{}/{{*method}}", AdminServer::<Demo>::NAME), AdminServer::new(Demo))
-        .route_layer(Require::group("admins"));
-    let services = Routes::new(GreeterServer::new(Demo)).into_axum_router().merge(admin);
-    services.layer(CognitoAuth::new(pool).grpc_responses().deny_by_default())
+/// Serves both services. Each requires a valid token, and `Admin` also requires the group `admins`.
+async fn serve(listener: TcpListener, pool: UserPool) -> Result<(), transport::Error> {
+    Server::builder()
+        .layer(CognitoAuth::new(pool).grpc_responses().deny_by_default())
+        .add_service(GreeterServer::new(Demo))
+        .add_service(Require::group("admins").named_layer(AdminServer::new(Demo)))
+        .serve_with_incoming(TcpIncoming::from(listener))
+        .await
 }
 
 struct Demo;
@@ -61,7 +64,7 @@ impl Greeter for Demo {
         Ok(Response::new(Text { text: format!("{}, {name}", request.into_inner().text) }))
     }
 
-    /// A rule of one method.
+    /// Checks a rule for this method only.
     async fn forget(&self, request: Request<Text>) -> Result<Response<Text>, Status> {
         claims(&request)?.require(&Require::scope("greetings/delete")).map_err(|rejection| status(&rejection))?;
         Ok(Response::new(Text { text: "forgotten".to_owned() }))
@@ -75,12 +78,12 @@ impl Admin for Demo {
     }
 }
 
-/// The claims that the layer has left in the request's extensions.
+/// Returns the claims, which the layer has put into the request extensions.
 fn claims(request: &Request<Text>) -> Result<&CognitoClaims, Status> {
     CognitoClaims::from_extensions(request.extensions()).map_err(|rejection| status(&rejection))
 }
 
-/// A refusal from inside of a method. Its text is fixed: nothing of the token is in it.
+/// Converts a rejection to a gRPC status. The text is a fixed one and contains nothing from the token.
 fn status(rejection: &AuthRejection) -> Status {
     Status::new(Code::from(rejection.grpc_code()), rejection.to_string())
 }
@@ -89,7 +92,7 @@ fn status(rejection: &AuthRejection) -> Status {
 async fn main() -> Result<(), Box<dyn Error>> {
     let pool = FakeUserPool::new(); // in production: UserPool::from_env()?
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
-    // An empty message: no compression, no bytes.
+    // Five zero bytes are an uncompressed message of length 0.
     let call = |method: &str| {
         format!(
             "printf '\\0\\0\\0\\0\\0' | curl -sv --http2-prior-knowledge http://127.0.0.1:3000/demo.{method} --data-binary @- \
@@ -101,7 +104,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for method in ["Greeter/Hello", "Greeter/Forget", "Admin/Report"] {
         println!("{} -H 'authorization: Bearer {token}'", call(method));
     }
-    Ok(axum::serve(listener, app(pool.user_pool())).await?)
+    Ok(serve(listener, pool.user_pool()).await?)
 }
 
 #[cfg(test)]
@@ -119,8 +122,7 @@ mod tests {
     async fn connect(pool: &FakeUserPool) -> Channel {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let app = app(pool.user_pool());
-        tokio::spawn(async { axum::serve(listener, app).await });
+        tokio::spawn(serve(listener, pool.user_pool()));
         Endpoint::from_shared(url).unwrap().connect().await.unwrap()
     }
 
@@ -132,14 +134,14 @@ mod tests {
         request
     }
 
-    fn seen(answer: Result<Response<Text>, Status>) -> (Code, String) {
-        match answer {
+    fn code_and_text(result: Result<Response<Text>, Status>) -> (Code, String) {
+        match result {
             Ok(response) => (Code::Ok, response.into_inner().text),
             Err(status) => (status.code(), status.message().to_owned()),
         }
     }
 
-    /// What is logged on this thread.
+    /// Collects log lines.
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -153,9 +155,10 @@ mod tests {
         }
     }
 
-    /// The only test of this process: what is logged is caught on this thread, and another test would decide what is worth logging.
+    /// Must be the only test of this program. The subscriber belongs to this thread, and the log levels that tracing
+    /// caches are shared by the whole process.
     #[tokio::test]
-    async fn clients_see_the_status_of_grpc_and_the_log_the_reason() {
+    async fn clients_get_the_grpc_status_and_the_log_has_the_reason() {
         let log = Log::default();
         let to_log = log.clone();
         let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_ansi(false);
@@ -167,41 +170,43 @@ mod tests {
         let alice = pool.access_token("alice").sign();
         let expired = pool.access_token("alice").expired().sign();
         let forged = pool.access_token("alice").group("admins").signed_with_wrong_key().sign();
-        let right = pool.access_token("alice").group("admins").scope("greetings/delete").sign();
+        let privileged = pool.access_token("alice").group("admins").scope("greetings/delete").sign();
 
-        let no_token = (Code::Unauthenticated, "send a bearer token");
-        let not_valid = (Code::Unauthenticated, "the token is not valid here");
-        let has_expired = (Code::Unauthenticated, "the token has expired");
-        let denied = (Code::PermissionDenied, "the caller is not allowed to do this");
+        let no_token = (Code::Unauthenticated, "there is no bearer token");
+        let invalid = (Code::Unauthenticated, "the token is not valid");
+        let denied = (Code::PermissionDenied, "the caller is known but not allowed to do this");
         for (method, token, (code, text), reason) in [
             ("hello", None, no_token, ""),
-            ("hello", Some("abc"), not_valid, "rejected a token"),
-            ("hello", Some(&*expired), has_expired, "kind=\"expired\""),
-            ("hello", Some(&forged), not_valid, "kind=\"invalid_signature\""),
+            ("hello", Some("abc"), invalid, "rejected a token"),
+            ("hello", Some(&*expired), invalid, "kind=\"expired\""),
+            ("hello", Some(&forged), invalid, "kind=\"invalid_signature\""),
             ("hello", Some(&alice), (Code::Ok, "good morning, alice"), ""),
             ("forget", Some(&alice), denied, r#"rule=any of the scopes ["greetings/delete"]"#),
-            ("forget", Some(&right), (Code::Ok, "forgotten"), ""),
+            ("forget", Some(&privileged), (Code::Ok, "forgotten"), ""),
             ("report", None, no_token, ""),
-            ("report", Some(&forged), not_valid, "kind=\"invalid_signature\""),
+            ("report", Some(&forged), invalid, "kind=\"invalid_signature\""),
             ("report", Some(&alice), denied, r#"rule=any of the groups ["admins"]"#),
-            ("report", Some(&right), (Code::Ok, "all is well"), ""),
+            ("report", Some(&privileged), (Code::Ok, "all is well"), ""),
         ] {
             log.0.lock().unwrap().clear();
-            let answer = match method {
+            let result = match method {
                 "hello" => greeter.hello(request(token)).await,
                 "forget" => greeter.forget(request(token)).await,
                 _ => admin.report(request(token)).await,
             };
-            assert_eq!(seen(answer), (code, text.to_owned()), "{method}");
+            assert_eq!(code_and_text(result), (code, text.to_owned()), "{method}");
             let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-            let ours: Vec<_> = logged.lines().filter(|line| line.contains("axum_cognito")).collect();
-            assert!(ours.iter().any(|line| line.contains(reason)) || reason.is_empty(), "{method}: {logged}");
-            assert!(token.is_none_or(|token| ours.iter().all(|line| !line.contains(token))), "the token is in the log");
+            let lines: Vec<_> = logged.lines().filter(|line| line.contains("axum_cognito")).collect();
+            assert!(lines.iter().any(|line| line.contains(reason)) || reason.is_empty(), "{method}: {logged}");
+            assert!(
+                token.is_none_or(|token| lines.iter().all(|line| !line.contains(token))),
+                "the log contains a token"
+            );
         }
 
         pool.set_offline(true);
-        let mut dark = GreeterClient::new(connect(&pool).await);
-        let (code, text) = seen(dark.hello(request(Some(&alice))).await);
+        let mut without_keys = GreeterClient::new(connect(&pool).await);
+        let (code, text) = code_and_text(without_keys.hello(request(Some(&alice))).await);
         assert_eq!((code, &*text), (Code::Unavailable, "the token cannot be checked at the moment"));
     }
 }

@@ -1,17 +1,20 @@
-//! How does an axum application with Cognito tokens run on AWS Lambda?
+//! Runs an axum application with Cognito tokens on AWS Lambda.
 //!
 //! ```console
 //! $ cargo run --bin lambda -- demo
 //! ```
 //!
-//! serves the router on 127.0.0.1, with a user pool inside the process, and prints a token and `curl` commands. **Leave that out of what
-//! you deploy**, and the `testing` feature with it. On Lambda, behind an HTTP API, the pool comes from the environment
-//! (`AWS_COGNITO_USER_POOL_ID`, `AWS_COGNITO_USER_POOL_CLIENT_ID`).
+//! With `demo`, the program serves the same router on 127.0.0.1 with a fake user pool, and prints a token and `curl`
+//! commands. Run them and compare the status codes. **Leave the demo and the feature `testing` out of what you
+//! deploy.**
 //!
-//! - The keys are loaded in the init phase, which is not part of any request.
-//! - Between requests Lambda freezes the process, timers and all, so nothing here counts on a background refresh to run on time: keys that
-//!   have become old, or a rotation in the meantime, are noticed with the next token.
-//! - An authorizer of the API Gateway is not needed. Where there is one, this checks all it does, and the token once more.
+//! On Lambda, behind an HTTP API, the pool comes from the environment (`AWS_COGNITO_USER_POOL_ID`,
+//! `AWS_COGNITO_USER_POOL_CLIENT_ID`).
+//!
+//! - The keys are loaded in the init phase, so no request has to wait for them.
+//! - Lambda freezes the process between requests, including its timers, so a background refresh may run late. The next
+//!   token triggers a key fetch if its key is unknown or if the keys are stale.
+//! - An API Gateway authorizer is not needed. With an authorizer in front, the token is verified twice.
 #![forbid(unsafe_code)]
 
 use std::env;
@@ -22,7 +25,7 @@ use lambda_http::Error;
 use tokio::net::TcpListener;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
-/// Closed to whoever has no valid token; the same here and there.
+/// Builds the application. Every route requires a valid token.
 fn app(auth: CognitoAuth) -> Router {
     Router::new()
         .route("/me", get(me))
@@ -36,26 +39,29 @@ async fn me(claims: CognitoClaims) -> String {
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    // One JSON object per line, as CloudWatch reads it.
+    // CloudWatch Logs parses lines that are JSON objects.
     tracing_subscriber::fmt().json().with_env_filter(log_filter()).init();
     if env::args().nth(1).as_deref() == Some("demo") {
         return demo().await;
     }
     let auth = CognitoAuth::from_env()?;
     if let Err(error) = auth.ready().await {
-        // Not the end: a failed init is repeated and paid for, and the first token tries again anyway.
-        tracing::warn!(%error, "no keys yet");
+        // The program continues, because Lambda would repeat and bill a failed init phase, and the first token triggers
+        // another fetch.
+        tracing::warn!(%error, "keys not loaded yet, the next request with a token tries again");
     }
     lambda_http::run(app(auth)).await
 }
 
-/// Returns the filter in `RUST_LOG`. By default it includes the library's `debug` lines, which say why a token was rejected.
+/// Returns the filter in `RUST_LOG`. By default it includes the library's `debug` lines, which say why a token was
+/// rejected.
 fn log_filter() -> EnvFilter {
     let directives = env::var("RUST_LOG").unwrap_or_else(|_| "info,axum_cognito=debug".to_owned());
     EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse_lossy(directives)
 }
 
-/// Asked for by name: a program that takes to it where a variable is missing would one day trust a pool whose tokens it prints.
+/// Serves the application with a fake pool. It must be requested by name. If a missing variable selected it, a deployed
+/// function could trust a pool whose tokens it prints.
 async fn demo() -> Result<(), Error> {
     let pool = FakeUserPool::new();
     let listener = TcpListener::bind("127.0.0.1:3000").await?;

@@ -1,27 +1,33 @@
-//! How does a sign-out everywhere bite at once, although the tokens that are out stay valid until they expire?
+//! Rejects tokens after a sign-out although they have not expired, with an async custom check against Redis.
 //!
 //! ```console
 //! $ redis-server --port 6379 --appendonly yes &
-//! $ cargo run --bin revocation                        # or with REDIS_URL=rediss://…
+//! $ cargo run --bin revocation                        # or with REDIS_URL=redis://host:port
 //! ```
 //!
-//! prints a token and `curl` commands. Every request with a token asks Redis, which all servers share:
+//! It prints a token and `curl` commands. `GET /me` gets 200 before the sign-out and 401 after it. Stop Redis, and it
+//! gets 503.
+//!
+//! Every request with a token reads two keys from Redis, which all servers share:
 //!
 //! | key | value | set by |
 //! |---|---|---|
-//! | `revoked:session:<origin_jti>` | the time, in Unix seconds | `POST /signout`: this sign-in, on all its tokens |
-//! | `revoked:user:<sub>` | the time, in Unix seconds | `POST /signout-everywhere`: every sign-in until now |
+//! | `revoked:session:<origin_jti>` | Unix time of the sign-out | `POST /signout`, for all tokens of this session |
+//! | `revoked:user:<sub>` | Unix time of the sign-out | `POST /signout-everywhere`, for all earlier sessions of the user |
 //!
-//! The time of a sign-in is `auth_time`, which a token got by refreshing keeps; `iat` would let those in. Entries last as long as any
-//! token can that is out. **First have Cognito revoke the refresh tokens** (`GlobalSignOut`, or `RevokeToken` for one session): without
-//! them there are no new tokens, and these entries end the old ones.
+//! For a user, the check compares that time with `auth_time`, which refreshed tokens keep. `iat` is later in a
+//! refreshed token, so comparing `iat` would accept tokens of ended sessions. Entries expire after [`MAX_LIFETIME`],
+//! when every revoked token has expired. **Revoke the refresh tokens in Cognito first** (`GlobalSignOut`, or
+//! `RevokeToken` for one session), so that no new tokens are issued.
 //!
-//! **Redis away is 503** for every route that needs a user: who cannot be checked does not get in. A request waits for Redis
-//! [`PATIENCE`] at most, and then none does until it is back; see [`Revocations`]. Routes with `OptionalClaims` go on, anonymously.
+//! **If Redis is unavailable, every route that requires a user returns 503** (it fails closed). A request waits for
+//! Redis for at most [`TIMEOUT`], and no request waits once Redis is known to be unavailable (see [`Revocations`]).
+//! Routes with `OptionalClaims` treat their callers as anonymous meanwhile.
 //!
-//! Redis must not forget: `appendonly yes` (a restart would let everybody in again) and `maxmemory-policy noeviction`; a failover to a
-//! replica can lose the last moments all the same. Who can write to it decides who gets in, so it has a password and TLS
-//! (`rediss://:password@…`, with a TLS feature of redis-rs).
+//! Redis must keep its entries. Set `appendonly yes`, because a restart would otherwise accept revoked tokens again,
+//! and `maxmemory-policy noeviction`. A failover to a replica can still lose the last writes. Protect Redis with a
+//! password and TLS (`rediss://:password@…`, with a TLS feature of redis-rs), because write access to it is enough to
+//! make revoked tokens valid again.
 #![forbid(unsafe_code)]
 
 use std::{
@@ -45,55 +51,59 @@ use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, aio::Multiplexed
 use tokio::{net::TcpListener, time::sleep, time::timeout};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
-/// How long a request waits for Redis, which answers within a millisecond when it is well.
-const PATIENCE: Duration = Duration::from_millis(100);
-/// How long to wait between attempts to connect. More than [`PATIENCE`], so that no request of the old connection outlives it.
-const PAUSE: Duration = Duration::from_millis(500);
-/// How long an access token can be valid: Cognito's maximum.
-const LONGEST: u64 = 24 * 60 * 60;
+/// How long a request waits for Redis, which usually responds within a millisecond.
+const TIMEOUT: Duration = Duration::from_millis(100);
+/// The time between attempts to connect. It is longer than [`TIMEOUT`], so no request still waits on the old
+/// connection.
+const RECONNECT_DELAY: Duration = Duration::from_millis(500);
+/// The longest lifetime of an access token in Cognito, in seconds.
+const MAX_LIFETIME: u64 = 24 * 60 * 60;
 
-/// The sign-outs that all servers share.
+/// The sign-outs, which all servers share through Redis.
 ///
-/// There is one connection, or none. The first question that fails takes it away and has a task look for a new one; until that is found,
-/// every question is answered at once, and nothing is sent. So a Redis that hangs holds up the requests of one [`PATIENCE`], and neither
-/// requests nor commands pile up. redis-rs' `ConnectionManager` is for less: it replaces a connection that was closed, but keeps one on
-/// which nobody answers, and lets commands wait while it connects.
+/// The first command that fails removes the connection and starts a task that connects again. Until then, commands fail
+/// at once and nothing is sent. A hanging Redis therefore delays only the requests within one [`TIMEOUT`], and neither
+/// requests nor commands queue up.
+///
+/// `ConnectionManager` of redis-rs does not suffice. It replaces closed connections but keeps a hanging one, and
+/// commands wait while it connects.
 #[derive(Clone)]
 struct Revocations {
     client: Client,
-    patience: Duration,
+    timeout: Duration,
     connection: Arc<Mutex<Option<MultiplexedConnection>>>,
 }
 
 impl Revocations {
-    /// Begins to connect, and does not wait for it: the server starts without Redis as well, and answers 503 until it is there.
-    fn connecting(client: Client, patience: Duration) -> Self {
-        let this = Self { client, patience, connection: Arc::default() };
+    /// Starts to connect in the background. The server also starts without Redis, and responds with 503 until it is
+    /// connected.
+    fn connect_in_background(client: Client, timeout: Duration) -> Self {
+        let this = Self { client, timeout, connection: Arc::default() };
         tokio::spawn(this.clone().connect(Duration::ZERO));
         this
     }
 
     async fn connect(self, mut pause: Duration) {
-        // Ends with the last of the others: nobody is left to connect for.
+        // Ends when all other clones are dropped.
         while Arc::strong_count(&self.connection) > 1 {
-            sleep(std::mem::replace(&mut pause, PAUSE)).await;
-            match self.answering().await {
+            sleep(std::mem::replace(&mut pause, RECONNECT_DELAY)).await;
+            match self.open().await {
                 Ok(connection) => {
                     tracing::info!("connected to Redis");
                     self.set(Some(connection));
                     return;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot connect to Redis: requests of users are answered with 503");
+                    tracing::warn!(%error, "cannot connect to Redis, requests with a token get 503");
                 }
             }
         }
     }
 
-    /// A connection on which Redis has answered: one that hangs still accepts them.
-    async fn answering(&self) -> redis::RedisResult<MultiplexedConnection> {
-        let second = Some(Duration::from_secs(1));
-        let config = AsyncConnectionConfig::new().set_connection_timeout(second).set_response_timeout(second);
+    /// Opens a connection and waits for a response on it, because a hanging Redis still accepts connections.
+    async fn open(&self) -> redis::RedisResult<MultiplexedConnection> {
+        let limit = Some(Duration::from_secs(1));
+        let config = AsyncConnectionConfig::new().set_connection_timeout(limit).set_response_timeout(limit);
         let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
         let () = redis::cmd("PING").query_async(&mut connection).await?;
         Ok(connection)
@@ -104,44 +114,45 @@ impl Revocations {
         std::mem::replace(&mut *current, connection)
     }
 
-    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, CheckError> {
+    async fn run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, CheckError> {
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut connection = connection.ok_or_else(|| CheckError::unavailable("not connected to Redis"))?;
-        match timeout(self.patience, command.query_async(&mut connection)).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(self.lost(error)),
-            Err(elapsed) => Err(self.lost(elapsed)),
+        match timeout(self.timeout, command.query_async(&mut connection)).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(self.disconnect(error)),
+            Err(elapsed) => Err(self.disconnect(elapsed)),
         }
     }
 
-    fn lost(&self, error: impl Error + Send + Sync + 'static) -> CheckError {
+    fn disconnect(&self, error: impl Error + Send + Sync + 'static) -> CheckError {
         if self.set(None).is_some() {
             tracing::warn!(%error, "lost the connection to Redis");
-            tokio::spawn(self.clone().connect(PAUSE));
+            tokio::spawn(self.clone().connect(RECONNECT_DELAY));
         }
         CheckError::unavailable("Redis did not respond").caused_by(error)
     }
 
-    /// The check of every request with a token.
+    /// Checks a request with a token.
     async fn check(self, caller: Caller) -> Result<(), CheckError> {
         let mut command = redis::cmd("MGET");
         command.arg(user_key(&caller.sub)).arg(caller.session.as_deref().map(session_key));
-        let revoked: Vec<Option<u64>> = self.ask(&command).await?;
+        let revoked: Vec<Option<u64>> = self.run(&command).await?;
         let user = revoked.first().copied().flatten();
         let session = revoked.get(1).copied().flatten();
-        // The very second counts as before, and so does a sign-in at no known time.
-        if user.is_some_and(|since| caller.signed_in.is_none_or(|then| then <= since)) {
-            return Err(CheckError::invalid_token("signed out everywhere since"));
+        // Times have a resolution of one second. A sign-in in the same second or without a known time counts as
+        // earlier.
+        if user.is_some_and(|since| caller.signed_in.is_none_or(|signed_in| signed_in <= since)) {
+            return Err(CheckError::invalid_token("signed out everywhere"));
         }
         if session.is_some() { Err(CheckError::invalid_token("signed out")) } else { Ok(()) }
     }
 
     async fn revoke(&self, key: String, since: u64) -> Result<(), CheckError> {
-        self.ask(redis::cmd("SET").arg(key).arg(since).arg("EX").arg(LONGEST)).await
+        self.run(redis::cmd("SET").arg(key).arg(since).arg("EX").arg(MAX_LIFETIME)).await
     }
 }
 
-/// What of the claims is asked for.
+/// The claims that the check uses.
 struct Caller {
     sub: String,
     session: Option<String>,
@@ -171,8 +182,8 @@ fn app(pool: UserPool, revocations: Revocations) -> Result<Router, ConfigError> 
     let checked = revocations.clone();
     let auth = CognitoAuth::new(pool)
         .custom_check_async(move |claims, _| checked.check(Caller::of(&claims)))
-        // `ask` has its own time limit, and must see it pass. This one covers whatever is added to the check later.
-        .custom_check_timeout(2 * revocations.patience)?;
+        // Longer than the time limit in `run`, which disconnects when Redis hangs.
+        .custom_check_timeout(2 * revocations.timeout)?;
     Ok(Router::new()
         .route("/me", get(async |claims: CognitoClaims| claims.username().unwrap_or("a machine").to_owned()))
         .route("/signout", post(sign_out))
@@ -181,26 +192,29 @@ fn app(pool: UserPool, revocations: Revocations) -> Result<Router, ConfigError> 
         .with_state(revocations))
 }
 
-/// 204 is a promise, so what Redis has not confirmed is 503: the caller tries again.
+/// Ends the session of the token. Returns 204 once Redis has confirmed the entry, and otherwise 503, so that the caller
+/// tries again.
 async fn sign_out(State(revocations): State<Revocations>, claims: CognitoClaims) -> Result<StatusCode, AuthRejection> {
-    // Only an app client without token revocation issues tokens without it.
-    let session = claims.origin_jti().ok_or_else(|| CheckError::forbidden("the token names no session"))?;
+    // Only app clients without token revocation issue tokens without `origin_jti`.
+    let session = claims.origin_jti().ok_or_else(|| CheckError::forbidden("the token has no origin_jti"))?;
     revocations.revoke(session_key(session), unix_seconds(SystemClock.now())).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Ends all sessions of the user.
 async fn sign_out_everywhere(
     State(revocations): State<Revocations>,
     claims: CognitoClaims,
 ) -> Result<StatusCode, AuthRejection> {
     claims.require(&Require::user())?;
-    // Cognito's clock may be ahead of this one: the caller's own sign-in is meant in any case.
+    // Cognito's clock may be ahead of this one. The session of the caller must end in any case.
     let since = unix_seconds(SystemClock.now()).max(Caller::of(&claims).signed_in.unwrap_or_default());
     revocations.revoke(user_key(claims.sub()), since).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Returns the filter in `RUST_LOG`. By default it includes the library's `debug` lines, which say why a token was rejected.
+/// Returns the filter in `RUST_LOG`. By default it includes the library's `debug` lines, which say why a token was
+/// rejected.
 fn log_filter() -> EnvFilter {
     let directives = env::var("RUST_LOG").unwrap_or_else(|_| "info,axum_cognito=debug".to_owned());
     EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse_lossy(directives)
@@ -211,7 +225,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_env_filter(log_filter()).init();
     let pool = FakeUserPool::new(); // in production: UserPool::from_env()?
     let redis = env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".to_owned());
-    let revocations = Revocations::connecting(Client::open(redis)?, PATIENCE);
+    let revocations = Revocations::connect_in_background(Client::open(redis)?, TIMEOUT);
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
     println!("TOKEN={}", pool.access_token("alice").sign());
     println!("curl -i http://127.0.0.1:3000/me -H \"authorization: Bearer $TOKEN\"");
@@ -237,13 +251,13 @@ mod tests {
 
     use super::*;
 
-    /// As [`PATIENCE`], on a machine that is busy with other things.
-    const PATIENT: Duration = Duration::from_secs(2);
-    /// Longer than a busy machine needs for anything. What is never to happen takes for ever.
+    /// A longer [`TIMEOUT`] for slow machines.
+    const TEST_TIMEOUT: Duration = Duration::from_secs(2);
+    /// The time limit for events that must happen. A slow machine needs less.
     const LONG: Duration = Duration::from_secs(60);
 
-    /// A real Redis with a folder of its own, and its socket in it: a port could be somebody else's when it comes back. Ends when it is
-    /// dropped.
+    /// A Redis server with its own directory, which is stopped when this is dropped. It listens on a socket in that
+    /// directory, because another process could take over a port during a restart.
     struct Redis {
         folder: PathBuf,
         process: Option<Child>,
@@ -256,7 +270,7 @@ mod tests {
             let folder = env::temp_dir().join(format!("revocation-{}-{count}", std::process::id()));
             fs::create_dir(&folder).unwrap();
             let mut redis = Self { folder, process: None };
-            redis.set_offline(false).await;
+            redis.start_server().await;
             redis
         }
 
@@ -264,7 +278,7 @@ mod tests {
             self.folder.join("socket")
         }
 
-        async fn come_back(&mut self) {
+        async fn start_server(&mut self) {
             let process = Command::new("redis-server")
                 .args(["--port", "0", "--save", "", "--appendonly", "yes", "--appendfsync", "always", "--dir"])
                 .arg(&self.folder)
@@ -275,18 +289,19 @@ mod tests {
                 .spawn()
                 .unwrap_or_else(|error| panic!("redis-server ({error}): install it, `apt-get install redis-server`"));
             self.process = Some(process);
-            let give_up = Instant::now() + LONG;
+            let deadline = Instant::now() + LONG;
             while UnixStream::connect(self.socket()).await.is_err() {
-                assert!(Instant::now() < give_up, "redis-server does not listen");
+                assert!(Instant::now() < deadline, "redis-server does not listen");
                 sleep(Duration::from_millis(50)).await;
             }
         }
 
-        async fn go_away(&mut self) {
+        async fn stop_server(&mut self) {
             self.process.take().unwrap().kill().await.unwrap();
         }
 
-        /// Stops it, so that it takes connections and commands and answers none, or lets it go on.
+        /// Sends a signal: `-STOP` makes Redis hang, so it accepts connections but sends no responses, and `-CONT`
+        /// continues it.
         async fn signal(&self, signal: &str) {
             let id = self.process.as_ref().and_then(Child::id).unwrap().to_string();
             assert!(Command::new("kill").args([signal, &id]).status().await.unwrap().success());
@@ -315,7 +330,7 @@ mod tests {
         async fn new(redis: &Redis, pool: &FakeUserPool) -> Self {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let url = format!("http://{}", listener.local_addr().unwrap());
-            let revocations = Revocations::connecting(redis.client(), PATIENT);
+            let revocations = Revocations::connect_in_background(redis.client(), TEST_TIMEOUT);
             let app = app(pool.user_pool(), revocations.clone()).unwrap();
             tokio::spawn(async { axum::serve(listener, app).await });
             Self { url, pool: pool.clone(), revocations, http: reqwest::Client::new() }
@@ -326,30 +341,31 @@ mod tests {
             request.bearer_auth(token).send().await.unwrap().status().as_u16()
         }
 
-        async fn me_at_once(&self, token: &str) -> u16 {
+        async fn me_now(&self, token: &str) -> u16 {
             self.send("GET", "/me", token).await
         }
 
-        /// The answer once there is one: Redis has to be found, or found again, also because the machine took longer than [`PATIENT`].
+        /// Returns the status once it is not 503, because the server may still be connecting to Redis.
         async fn me(&self, token: &str) -> u16 {
-            let give_up = Instant::now() + LONG;
+            let deadline = Instant::now() + LONG;
             loop {
-                match self.me_at_once(token).await {
-                    503 if Instant::now() < give_up => sleep(Duration::from_millis(50)).await,
+                match self.me_now(token).await {
+                    503 if Instant::now() < deadline => sleep(Duration::from_millis(50)).await,
                     status => return status,
                 }
             }
         }
 
-        /// Until it is confirmed, as the caller would. One that comes too late to be confirmed has been done all the same.
+        /// Repeats a sign-out until it is confirmed. 401 after a first attempt means that an unconfirmed attempt has
+        /// succeeded.
         async fn sign_out(&self, path: &str, token: &str) {
-            let give_up = Instant::now() + LONG;
+            let deadline = Instant::now() + LONG;
             let mut tried = false;
             loop {
                 match self.send("POST", path, token).await {
                     204 => return,
                     401 if tried => return,
-                    status => assert!(status == 503 && Instant::now() < give_up, "{path}: {status}"),
+                    status => assert!(status == 503 && Instant::now() < deadline, "{path}: {status}"),
                 }
                 tried = true;
                 sleep(Duration::from_millis(50)).await;
@@ -358,7 +374,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_sign_out_bites_at_once_and_outlives_redis() {
+    async fn a_sign_out_applies_to_the_next_request_and_survives_a_redis_restart() {
         let mut redis = Redis::start().await;
         let site = Site::new(&redis, &FakeUserPool::new()).await;
         let other_server = Site::new(&redis, &site.pool).await;
@@ -373,7 +389,7 @@ mod tests {
         site.sign_out("/signout", &phone).await;
         assert_eq!((site.me(&phone).await, site.me(&laptop).await, site.me(&bob).await), (401, 200, 200));
         let refreshed = session("phone").claim("auth_time", earlier).sign();
-        assert_eq!(site.me(&refreshed).await, 401, "all tokens of the session");
+        assert_eq!(site.me(&refreshed).await, 401, "the sign-out covers all tokens of the session");
 
         site.sign_out("/signout-everywhere", &laptop).await;
         assert_eq!((site.me(&laptop).await, site.me(&bob).await), (401, 200));
@@ -382,65 +398,67 @@ mod tests {
         let refreshed = |name: &str| session(name).claim("auth_time", earlier).claim("iat", later);
         let table = [
             ("refreshed after the sign-out", refreshed("tablet"), 401),
-            ("refreshed, and names no session", refreshed("").without("origin_jti"), 401),
-            ("at no known time", session("tablet").without("auth_time").without("iat"), 401),
+            ("refreshed, without origin_jti", refreshed("").without("origin_jti"), 401),
+            ("without any time", session("tablet").without("auth_time").without("iat"), 401),
             ("signed in again", session("new").claim("auth_time", later), 200),
-            ("signed in again, and names no session", session("").without("origin_jti").claim("auth_time", later), 200),
+            ("signed in again, without origin_jti", session("").without("origin_jti").claim("auth_time", later), 200),
         ];
         for (name, token, status) in &table {
             assert_eq!(site.me(&token.clone().sign()).await, *status, "{name}");
         }
 
-        redis.go_away().await;
-        assert_eq!(site.me_at_once(&bob).await, 503);
-        redis.set_offline(false).await;
+        redis.stop_server().await;
+        assert_eq!(site.me_now(&bob).await, 503);
+        redis.start_server().await;
         assert_eq!(site.me(&bob).await, 200);
-        assert_eq!(site.me(&laptop).await, 401, "Redis has not forgotten");
-        let entry: u64 = redis::cmd("TTL")
+        assert_eq!(site.me(&laptop).await, 401, "the entry was lost in the restart");
+        let seconds: u64 = redis::cmd("TTL")
             .arg(session_key("phone"))
             .query_async(&mut redis.client().get_multiplexed_async_connection().await.unwrap())
             .await
             .unwrap();
-        assert!((LONGEST - 3600..=LONGEST).contains(&entry), "{entry}");
+        assert!((MAX_LIFETIME - 3600..=MAX_LIFETIME).contains(&seconds), "{seconds}");
     }
 
     #[tokio::test]
-    async fn who_cannot_be_checked_does_not_get_in_and_does_not_wait() {
+    async fn requests_get_503_without_delay_while_redis_is_unavailable() {
         let mut redis = Redis::start().await;
         let site = Site::new(&redis, &FakeUserPool::new()).await;
         let token = site.pool.access_token("alice").sign();
         assert_eq!(site.me(&token).await, 200);
 
         redis.signal("-STOP").await;
-        let all = (0..50).map(|_| site.me_at_once(&token));
-        let all = timeout(LONG, futures_util::future::join_all(all)).await.expect("nobody waits for ever");
-        assert_eq!(all, [503; 50]);
-        // And the next do not wait at all.
+        let requests = (0..50).map(|_| site.me_now(&token));
+        let statuses =
+            timeout(LONG, futures_util::future::join_all(requests)).await.expect("a request never completed");
+        assert_eq!(statuses, [503; 50]);
+        // Later checks fail without waiting.
         let caller = || Caller { sub: "alice".to_owned(), session: None, signed_in: None };
         for _ in 0..5 {
-            let refused = site.revocations.clone().check(caller()).await.unwrap_err();
-            assert_eq!(refused.to_string(), "not connected to Redis");
+            let error = site.revocations.clone().check(caller()).await.unwrap_err();
+            assert_eq!(error.to_string(), "not connected to Redis");
         }
         redis.signal("-CONT").await;
         assert_eq!(site.me(&token).await, 200);
 
-        redis.go_away().await;
+        redis.stop_server().await;
         assert_eq!(site.send("POST", "/signout-everywhere", &token).await, 503);
-        let promise = Revocations::connecting(redis.client(), PATIENT).revoke(user_key("alice"), 1).await;
-        assert_eq!(promise.unwrap_err().kind(), CheckErrorKind::Unavailable, "nor if Redis goes after the check");
-        redis.set_offline(false).await;
+        let revoked =
+            Revocations::connect_in_background(redis.client(), TEST_TIMEOUT).revoke(user_key("alice"), 1).await;
+        assert_eq!(revoked.unwrap_err().kind(), CheckErrorKind::Unavailable, "Redis stopped after the check");
+        redis.start_server().await;
         assert_eq!(site.me(&token).await, 200);
     }
 
     #[tokio::test]
-    async fn a_server_starts_without_redis_and_finds_it_later() {
+    async fn a_server_starts_without_redis_and_connects_later() {
         let mut redis = Redis::start().await;
-        redis.go_away().await;
+        redis.stop_server().await;
         let site = Site::new(&redis, &FakeUserPool::new()).await;
         let token = site.pool.access_token("alice").sign();
-        assert_eq!(site.me_at_once(&token).await, 503);
-        assert_eq!(site.me_at_once("x").await, 401, "a bad token is refused without Redis");
-        redis.set_offline(false).await;
+        assert_eq!(site.me_now(&token).await, 503);
+        assert_eq!(site.me_now("x").await, 401, "an invalid token is rejected without Redis");
+        redis.start_server().await;
         assert_eq!(site.me(&token).await, 200);
     }
 }

@@ -1,23 +1,26 @@
-//! How does a WebSocket of a browser carry the token, and end when the token does?
+//! Accepts a browser's token in a WebSocket subprotocol, and closes the connection when the token expires.
 //!
 //! ```console
 //! $ cargo run --bin websocket
 //! ```
 //!
-//! prints tokens that last a minute. In the console of a browser's developer tools, on a page of `http://127.0.0.1` or an empty one:
+//! It prints a token that is valid for a minute, as a line of JavaScript, and a `curl` command. Paste the line and then
+//! these lines into the developer tools of a browser, on `about:blank` or a page of `http://127.0.0.1`:
 //!
 //! ```js
 //! let socket = new WebSocket("ws://127.0.0.1:3000/chat", ["chat", "bearer." + token]);
 //! socket.onmessage = event => console.log(event.data);
-//! socket.onclose = event => console.log(event.code, event.reason); // a minute later: 1008 token expired
-//! socket.send("hello");
+//! socket.onclose = event => console.log(event.code, event.reason); // after a minute: 1008 token expired
+//! socket.onopen = () => socket.send("hello");                      // "alice: hello"
 //! ```
 //!
-//! A page cannot set headers of a WebSocket; the subprotocols are what it can set, and other than the URL they do not end up in logs.
-//! Programs may use `Authorization`. The `curl` command that is printed shows the handshake: `chat` comes back, the token does not.
+//! A web page cannot set the headers of a WebSocket handshake, but it can set the subprotocols. Unlike the URL, they do
+//! not appear in access logs. Other clients may use `Authorization`. The `curl` command shows the handshake. The
+//! response selects `chat` and does not contain the token.
 //!
-//! No check of `Origin` is needed: a page of another site has no token to offer. **With the token in a cookie it is needed**, since
-//! browsers send cookies along with every handshake; see the example `cookie`.
+//! The server does not need to check `Origin`, because pages of other sites have no token to send. **With the token in
+//! a cookie it must check `Origin`**, because browsers add cookies to every handshake. The example `cookie` contains
+//! such a check.
 #![forbid(unsafe_code)]
 
 use std::{error::Error, time::Duration};
@@ -28,44 +31,48 @@ use axum::{
     response::Response,
     routing::any,
 };
-use axum_cognito::{CognitoAuth, CognitoClaims, ConfigError, TokenSource, UserPool, testing::FakeUserPool};
+use axum_cognito::{CognitoAuth, CognitoClaims, TokenSource, UserPool, testing::FakeUserPool};
 use tokio::{net::TcpListener, time::timeout};
 
-/// The largest message, in bytes. Frames need a limit of their own: theirs is 16 MiB otherwise, and each is kept until it is complete.
-const LARGEST: usize = 64 * 1024;
-/// How long a peer has for its part of the closing handshake (RFC 6455 §7.1.1).
-const GOODBYE: Duration = Duration::from_secs(2);
+/// The maximum size of a message and of a frame, in bytes. The frame limit would otherwise be 16 MiB, and a frame is
+/// buffered until it is complete.
+const MAX_SIZE: usize = 64 * 1024;
+/// The time limit for the closing handshake (RFC 6455 §7.1.1).
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-fn app(pool: UserPool) -> Result<Router, ConfigError> {
+fn app(pool: UserPool) -> Router {
     let sources = [TokenSource::authorization(), TokenSource::websocket_protocol("bearer.")];
     let auth = CognitoAuth::new(pool).token_sources(sources);
-    Ok(Router::new().route("/chat", any(chat)).layer(auth.deny_by_default()))
+    Router::new().route("/chat", any(chat)).layer(auth.deny_by_default())
 }
 
-/// Chooses `chat` of the offered subprotocols: the server's choice is sent back, and must not be the one with the token.
+/// Selects the subprotocol `chat`. The response contains the selected subprotocol, so it must not be the one with the
+/// token.
 async fn chat(claims: CognitoClaims, upgrade: WebSocketUpgrade) -> Response {
-    let upgrade = upgrade.protocols(["chat"]).max_message_size(LARGEST).max_frame_size(LARGEST);
-    upgrade.on_upgrade(|socket| converse(socket, claims))
+    let upgrade = upgrade.protocols(["chat"]).max_message_size(MAX_SIZE).max_frame_size(MAX_SIZE);
+    upgrade.on_upgrade(|socket| serve_socket(socket, claims))
 }
 
-/// The layer and its custom checks see the handshake only. From there on, nothing but this function ends what began with a valid token: a
-/// sign-out elsewhere is not noticed until then, so these tokens should be short-lived.
-async fn converse(mut socket: WebSocket, claims: CognitoClaims) {
+/// Echoes messages until the token expires.
+///
+/// The layer and its custom checks see the handshake only. A sign-out does not end an open connection, so use
+/// short-lived tokens.
+async fn serve_socket(mut socket: WebSocket, claims: CognitoClaims) {
     let left = claims.expires_in();
-    // Around everything, sending as well: a peer that does not read cannot stay either.
-    if timeout(left, answer(&mut socket, &claims)).await.is_err() {
-        // RFC 6455 §7.4.1: 1008 is "policy violation". The client comes back with a fresh token.
+    // The time limit includes sending, so a peer that does not read is disconnected as well.
+    if timeout(left, echo(&mut socket, &claims)).await.is_err() {
+        // 1008 is "policy violation" (RFC 6455 §7.4.1). The client can connect again with a new token.
         let frame = CloseFrame { code: close_code::POLICY, reason: "token expired".into() };
-        let goodbye = async {
-            let _ = socket.send(Message::Close(Some(frame))).await; // it may be gone already
+        let closing = async {
+            let _ = socket.send(Message::Close(Some(frame))).await; // the peer may have disconnected
             while let Some(Ok(_)) = socket.recv().await {}
         };
-        let _ = timeout(GOODBYE, goodbye).await; // after that, the connection is dropped
+        let _ = timeout(CLOSE_TIMEOUT, closing).await; // then the connection is dropped
     }
 }
 
-/// The conversation itself: here an echo. Ends when the peer does.
-async fn answer(socket: &mut WebSocket, claims: &CognitoClaims) {
+/// Echoes messages until the peer disconnects.
+async fn echo(socket: &mut WebSocket, claims: &CognitoClaims) {
     let name = claims.username().unwrap_or("a machine");
     while let Some(Ok(message)) = socket.recv().await {
         if let Message::Text(text) = message
@@ -87,7 +94,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
          -H 'sec-websocket-version: 13' -H 'sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==' -H 'sec-websocket-protocol: chat, bearer.{}'",
         token()
     );
-    Ok(axum::serve(listener, app(pool.user_pool())?).await?)
+    Ok(axum::serve(listener, app(pool.user_pool())).await?)
 }
 
 #[cfg(test)]
@@ -104,15 +111,15 @@ mod tests {
 
     use super::*;
 
-    /// The life of a token: a busy machine may need some of it to connect.
+    /// The lifetime of short-lived tokens. A slow machine needs a part of it to connect.
     const SHORT: Duration = Duration::from_secs(8);
-    /// Longer than anything takes. What is never to happen takes for ever.
+    /// The time limit for events that must happen. A slow machine needs less.
     const LONG: Duration = Duration::from_secs(60);
 
     async fn serve(pool: &FakeUserPool) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let app = app(pool.user_pool()).unwrap();
+        let app = app(pool.user_pool());
         tokio::spawn(async { axum::serve(listener, app).await });
         address
     }
@@ -125,13 +132,13 @@ mod tests {
         connect_async(request).await
     }
 
-    async fn echo(socket: &mut WebSocketStream<MaybeTlsStream<TcpStream>>) -> String {
+    async fn send_hello(socket: &mut WebSocketStream<MaybeTlsStream<TcpStream>>) -> String {
         socket.send(tungstenite::Message::text("hello")).await.unwrap();
         socket.next().await.unwrap().unwrap().into_text().unwrap().to_string()
     }
 
     #[tokio::test]
-    async fn a_connection_ends_with_its_token_and_comes_back_with_a_fresh_one() {
+    async fn a_connection_is_closed_when_its_token_expires_and_accepts_a_new_token() {
         let pool = FakeUserPool::new();
         let address = serve(&pool).await;
         let short = pool.access_token("alice").expires_in(SHORT).sign();
@@ -139,11 +146,11 @@ mod tests {
         let offer = format!("chat, bearer.{short}");
 
         let (mut socket, response) = connect(address, "sec-websocket-protocol", &offer).await.unwrap();
-        assert_eq!(response.headers()["sec-websocket-protocol"], "chat", "the token does not come back");
-        assert_eq!(echo(&mut socket).await, "alice: hello");
+        assert_eq!(response.headers()["sec-websocket-protocol"], "chat", "the response must not contain the token");
+        assert_eq!(send_hello(&mut socket).await, "alice: hello");
 
-        let closed = timeout(LONG, socket.next()).await.expect("closed by the server");
-        assert!(SystemClock.now() >= ends, "open until the last moment");
+        let closed = timeout(LONG, socket.next()).await.expect("the server did not close the connection");
+        assert!(SystemClock.now() >= ends, "closed before the token expired");
         let tungstenite::Message::Close(Some(frame)) = closed.unwrap().unwrap() else { panic!("not a close frame") };
         assert_eq!((u16::from(frame.code), &*frame.reason), (1008, "token expired"));
 
@@ -151,12 +158,12 @@ mod tests {
         assert!(matches!(again, Error::Http(response) if response.status() == 401));
         let fresh = format!("chat, bearer.{}", pool.access_token("alice").sign());
         let (mut socket, _) = connect(address, "sec-websocket-protocol", &fresh).await.unwrap();
-        assert_eq!(echo(&mut socket).await, "alice: hello");
+        assert_eq!(send_hello(&mut socket).await, "alice: hello");
     }
 
-    /// Fills every buffer, so that the server waits for its peer in the middle of a message when the token ends.
+    /// Fills all buffers, so the server is blocked in `send` when the token expires.
     #[tokio::test]
-    async fn a_peer_that_does_not_read_ends_as_well() {
+    async fn a_peer_that_does_not_read_is_disconnected_when_its_token_expires() {
         let pool = FakeUserPool::new();
         let address = serve(&pool).await;
         let short = pool.access_token("alice").expires_in(SHORT).sign();
@@ -168,16 +175,16 @@ mod tests {
                 }
             }
         };
-        timeout(LONG, flood).await.expect("dropped by the server");
+        timeout(LONG, flood).await.expect("the server did not drop the connection");
     }
 
     #[tokio::test]
-    async fn programs_use_the_header_and_nobody_comes_without_a_token() {
+    async fn the_authorization_header_works_and_handshakes_without_a_valid_token_are_rejected() {
         let pool = FakeUserPool::new();
         let address = serve(&pool).await;
         let token = pool.access_token("alice").sign();
         let (mut socket, _) = connect(address, "authorization", &format!("Bearer {token}")).await.unwrap();
-        assert_eq!(echo(&mut socket).await, "alice: hello");
+        assert_eq!(send_hello(&mut socket).await, "alice: hello");
 
         let forged = pool.access_token("alice").signed_with_wrong_key().sign();
         for (offer, status) in [
@@ -185,8 +192,8 @@ mod tests {
             (format!("chat, bearer.{forged}"), 401),
             (format!("chat, bearer.{token}, bearer.{token}"), 400),
         ] {
-            let refused = connect(address, "sec-websocket-protocol", &offer).await.unwrap_err();
-            let Error::Http(response) = refused else { panic!("{refused}") };
+            let error = connect(address, "sec-websocket-protocol", &offer).await.unwrap_err();
+            let Error::Http(response) = error else { panic!("{error}") };
             assert_eq!(response.status(), status, "{offer}");
         }
     }

@@ -1,4 +1,4 @@
-//! Claims of the application's own that do not fit: which field it was, and nothing of the token.
+//! Custom claims that cannot be deserialized. Errors name the field and contain no text of the token.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -20,7 +20,7 @@ use tower::ServiceExt;
 
 use crate::log::Log;
 
-/// In every value and key that the token chooses below.
+/// A part of the token's values and keys, which must not appear in errors.
 const SECRET: &str = "s3cret";
 
 #[derive(Deserialize)]
@@ -87,10 +87,10 @@ struct Alike {
     seats: u32,
 }
 
-/// Gives up on one field and goes on with the next.
+/// Ignores an invalid value of one field and continues with the next field.
 #[derive(Deserialize)]
 #[allow(dead_code)]
-struct Forgiving {
+struct Tolerant {
     #[serde(default, deserialize_with = "or_none")]
     desk: Option<Desk>,
     zzz: u32,
@@ -112,7 +112,7 @@ enum Either {
     Other { rows: u32 },
 }
 
-/// A type whose messages imitate serde's, with what the token says in the place of a name.
+/// A type whose error imitates serde's, with a value of the token instead of a field name.
 struct Imitator;
 
 impl<'de> Deserialize<'de> for Imitator {
@@ -122,7 +122,7 @@ impl<'de> Deserialize<'de> for Imitator {
     }
 }
 
-/// The same as a struct, whose message comes out where serde's own would.
+/// The same for a struct, whose error occurs where serde's own error for a missing field would.
 struct ImitatorByHand;
 
 impl<'de> Deserialize<'de> for ImitatorByHand {
@@ -165,7 +165,7 @@ fn claims(extra: Value) -> CognitoClaims {
 }
 
 #[track_caller]
-fn says_nothing_of_the_token(error: &ClaimError) {
+fn assert_no_token_text(error: &ClaimError) {
     let source = std::error::Error::source(error).map(ToString::to_string);
     let shown = format!("{error} {error:?} {error:#?} {source:?}");
     assert!(!shown.contains(SECRET), "{shown}");
@@ -173,63 +173,63 @@ fn says_nothing_of_the_token(error: &ClaimError) {
 }
 
 #[track_caller]
-fn misfit<T: CustomClaims>(extra: Value, field: Option<&str>, is_missing: bool) {
-    let error = claims(extra).with_custom::<T>().expect_err("does not fit");
-    says_nothing_of_the_token(&error);
+fn rejected<T: CustomClaims>(extra: Value, field: Option<&str>, is_missing: bool) {
+    let error = claims(extra).with_custom::<T>().expect_err("invalid claims");
+    assert_no_token_text(&error);
     assert_eq!((error.field(), error.is_missing()), (field, is_missing), "{error}: {}", error.detail());
     assert_eq!(error.to_string().contains("missing"), is_missing);
     assert!(field.is_none_or(|field| error.to_string().contains(&format!("`{field}`"))));
 }
 
 #[test]
-fn the_field_that_does_not_fit_is_named() {
+fn missing_or_mistyped_field_is_named() {
     let with = |name: &str, value: Value| json!({ "custom:tenant": "blue", name: value });
-    // Missing, by the name that the token would have it under.
-    misfit::<Member>(json!({}), Some("custom:tenant"), true);
-    misfit::<Whole>(json!({}), Some("custom:tenant"), true);
-    misfit::<Alike>(json!({}), Some("seats"), true);
-    misfit::<Member>(with("address", json!({})), Some("address.street"), true);
-    misfit::<Member>(with("desks", json!([{"row": 1}, {}])), Some("desks[1].row"), true);
-    misfit::<Member>(with("limits", json!({ SECRET: {} })), Some("limits.*.per_day"), true);
-    // Of another type.
-    misfit::<Member>(json!({ "custom:tenant": 7 }), Some("custom:tenant"), false);
-    misfit::<Member>(json!({ "custom:tenant": [SECRET] }), Some("custom:tenant"), false);
-    misfit::<Member>(with("seats", json!(SECRET)), Some("seats"), false);
-    misfit::<Member>(with("seats", json!(-1)), Some("seats"), false);
-    misfit::<Member>(with("address", json!(SECRET)), Some("address"), false);
-    misfit::<Member>(with("address", json!({ "street": { SECRET: SECRET } })), Some("address.street"), false);
-    misfit::<Member>(with("address", json!({"street": "a", "lines": [1, SECRET]})), Some("address.lines[1]"), false);
-    misfit::<Member>(with("address", json!({"street": "a", "lines": [1]})), Some("address.lines"), false);
-    misfit::<Member>(with("desks", json!([{"row": 1}, {"row": SECRET}])), Some("desks[1].row"), false);
-    misfit::<Member>(with("color", json!([1, 2, 300])), Some("color[2]"), false);
-    misfit::<Member>(with("colour", json!([1, 2, SECRET])), Some("colour[2]"), false);
-    // Keys that the token chooses.
-    misfit::<Member>(with("limits", json!({ SECRET: {"per_day": SECRET} })), Some("limits.*.per_day"), false);
-    misfit::<Member>(with("limits", json!({ SECRET: 1 })), Some("limits.*"), false);
-    misfit::<Member>(with("limits", json!({ "a": {"per_day": 1, SECRET: 1} })), Some("limits.*"), false);
-    misfit::<Member>(with("by_number", json!({ SECRET: 1 })), Some("by_number"), false);
-    misfit::<Member>(with("plan", json!(SECRET)), Some("plan"), false);
-    misfit::<Member>(with("plan", json!({ SECRET: 1 })), Some("plan"), false);
-    misfit::<Member>(with("plan", json!({"Paid": {"euros": SECRET}})), Some("plan"), false);
-    misfit::<Imitated>(json!({ "name": SECRET }), Some("name"), false);
-    misfit::<ImitatorByHand>(json!({ "name": SECRET }), None, false);
-    // A key that looks like a field of the type, somewhere else.
-    misfit::<Member>(with("limits", json!({ "custom:tenant": SECRET })), Some("limits.*"), false);
-    misfit::<BTreeMap<String, Desk>>(json!({ "sub": SECRET }), None, false);
-    misfit::<HashMap<String, BTreeMap<String, Value>>>(json!({ SECRET: SECRET }), None, false);
-    // What a type has got over is forgotten.
-    misfit::<Forgiving>(json!({ "desk": {}, "zzz": SECRET }), Some("zzz"), false);
-    misfit::<Forgiving>(json!({ "desk": {} }), Some("zzz"), true);
-    // No field is to blame, or serde does not say which.
-    misfit::<u32>(json!({}), None, false);
-    misfit::<Vec<String>>(json!({}), None, false);
-    misfit::<Flat>(json!({ SECRET: SECRET }), None, false);
-    misfit::<Either>(json!({ "seats": SECRET, "rows": SECRET }), None, false);
+    // A missing field has the name of the claim.
+    rejected::<Member>(json!({}), Some("custom:tenant"), true);
+    rejected::<Whole>(json!({}), Some("custom:tenant"), true);
+    rejected::<Alike>(json!({}), Some("seats"), true);
+    rejected::<Member>(with("address", json!({})), Some("address.street"), true);
+    rejected::<Member>(with("desks", json!([{"row": 1}, {}])), Some("desks[1].row"), true);
+    rejected::<Member>(with("limits", json!({ SECRET: {} })), Some("limits.*.per_day"), true);
+    // A mistyped field.
+    rejected::<Member>(json!({ "custom:tenant": 7 }), Some("custom:tenant"), false);
+    rejected::<Member>(json!({ "custom:tenant": [SECRET] }), Some("custom:tenant"), false);
+    rejected::<Member>(with("seats", json!(SECRET)), Some("seats"), false);
+    rejected::<Member>(with("seats", json!(-1)), Some("seats"), false);
+    rejected::<Member>(with("address", json!(SECRET)), Some("address"), false);
+    rejected::<Member>(with("address", json!({ "street": { SECRET: SECRET } })), Some("address.street"), false);
+    rejected::<Member>(with("address", json!({"street": "a", "lines": [1, SECRET]})), Some("address.lines[1]"), false);
+    rejected::<Member>(with("address", json!({"street": "a", "lines": [1]})), Some("address.lines"), false);
+    rejected::<Member>(with("desks", json!([{"row": 1}, {"row": SECRET}])), Some("desks[1].row"), false);
+    rejected::<Member>(with("color", json!([1, 2, 300])), Some("color[2]"), false);
+    rejected::<Member>(with("colour", json!([1, 2, SECRET])), Some("colour[2]"), false);
+    // A map key is text of the token, so it is shown as `*`.
+    rejected::<Member>(with("limits", json!({ SECRET: {"per_day": SECRET} })), Some("limits.*.per_day"), false);
+    rejected::<Member>(with("limits", json!({ SECRET: 1 })), Some("limits.*"), false);
+    rejected::<Member>(with("limits", json!({ "a": {"per_day": 1, SECRET: 1} })), Some("limits.*"), false);
+    rejected::<Member>(with("by_number", json!({ SECRET: 1 })), Some("by_number"), false);
+    rejected::<Member>(with("plan", json!(SECRET)), Some("plan"), false);
+    rejected::<Member>(with("plan", json!({ SECRET: 1 })), Some("plan"), false);
+    rejected::<Member>(with("plan", json!({"Paid": {"euros": SECRET}})), Some("plan"), false);
+    rejected::<Imitated>(json!({ "name": SECRET }), Some("name"), false);
+    rejected::<ImitatorByHand>(json!({ "name": SECRET }), None, false);
+    // A map key that equals a declared field.
+    rejected::<Member>(with("limits", json!({ "custom:tenant": SECRET })), Some("limits.*"), false);
+    rejected::<BTreeMap<String, Desk>>(json!({ "sub": SECRET }), None, false);
+    rejected::<HashMap<String, BTreeMap<String, Value>>>(json!({ SECRET: SECRET }), None, false);
+    // An error that the type ignored is not reported.
+    rejected::<Tolerant>(json!({ "desk": {}, "zzz": SECRET }), Some("zzz"), false);
+    rejected::<Tolerant>(json!({ "desk": {} }), Some("zzz"), true);
+    // No declared field is at fault.
+    rejected::<u32>(json!({}), None, false);
+    rejected::<Vec<String>>(json!({}), None, false);
+    rejected::<Flat>(json!({ SECRET: SECRET }), None, false);
+    rejected::<Either>(json!({ "seats": SECRET, "rows": SECRET }), None, false);
 }
 
-/// What is watched is read as it is without: nothing that fits gets lost on the way to what does not.
+/// Tracking the path does not change how values are deserialized. All types before the invalid field are read.
 #[test]
-fn everything_before_the_misfit_is_read_as_usual() {
+fn fields_of_every_type_are_read_before_the_invalid_one() {
     #[derive(Deserialize)]
     #[allow(dead_code)]
     struct Many {
@@ -252,53 +252,57 @@ fn everything_before_the_misfit_is_read_as_usual() {
     #[derive(Deserialize)]
     struct Unit;
 
-    let fits = json!({
+    let valid = json!({
         "a_bool": true, "a_char": "ä", "bytes": [1, 2], "by_number": {"7": {"true": -1}}, "color": [1, 2, 3], "float": 1.5,
         "large": 18_446_744_073_709_551_615_u64, "nothing": null, "option": null, "plan": {"Paid": {"euros": 3}},
         "plans": ["Free", {"Paid": {"euros": 1}}], "tree": {"y": [null, 1.5, "\u{1F600}"]}, "tuple": [1, "a"],
         "unit": null, "zzz": 1,
     });
-    assert!(claims(fits.clone()).with_custom::<Many>().is_ok());
+    assert!(claims(valid.clone()).with_custom::<Many>().is_ok());
     for (name, value, field) in [
         ("zzz", json!(SECRET), "zzz"),
         ("tuple", json!([1, 2]), "tuple[1]"),
         ("plans", json!(["Free", SECRET]), "plans[1]"),
         ("by_number", json!({"7": {"true": 200}}), "by_number.*.*"),
     ] {
-        let mut lie = fits.clone();
-        lie[name] = value;
-        misfit::<Many>(lie, Some(field), false);
+        let mut invalid = valid.clone();
+        invalid[name] = value;
+        rejected::<Many>(invalid, Some(field), false);
     }
 }
 
 #[test]
-fn one_claim_is_named_by_whoever_asked_for_it() {
-    fn named<V: DeserializeOwned>(claims: &CognitoClaims, name: &str, field: &str, is_missing: bool) {
-        let error = claims.get::<V>(name).err().expect("does not fit");
-        says_nothing_of_the_token(&error);
+fn error_of_a_single_claim_names_the_claim() {
+    #[track_caller]
+    fn rejected<V: DeserializeOwned>(claims: &CognitoClaims, name: &str, field: &str, is_missing: bool) {
+        let error = claims.get::<V>(name).err().expect("an invalid claim");
+        assert_no_token_text(&error);
         assert_eq!((error.field(), error.is_missing()), (Some(field), is_missing));
     }
-    let claims = claims(json!({ "tenant": SECRET, "address": {"street": 1}, "desks": [{"row": SECRET}], "half": {} }));
-    named::<u32>(&claims, "tenant", "tenant", false);
-    named::<Address>(&claims, "address", "address.street", false);
-    named::<Address>(&claims, "half", "half.street", true);
-    named::<Vec<Desk>>(&claims, "desks", "desks[0].row", false);
-    assert!(claims.get::<Vec<Desk>>("tenant").err().unwrap().detail().to_string().contains(SECRET), "for who asks");
+    let claims = claims(json!({ "tenant": SECRET, "address": {"street": 1}, "desks": [{"row": SECRET}], "empty": {} }));
+    rejected::<u32>(&claims, "tenant", "tenant", false);
+    rejected::<Address>(&claims, "address", "address.street", false);
+    rejected::<Address>(&claims, "empty", "empty.street", true);
+    rejected::<Vec<Desk>>(&claims, "desks", "desks[0].row", false);
+    assert!(
+        claims.get::<Vec<Desk>>("tenant").err().unwrap().detail().to_string().contains(SECRET),
+        "the detail quotes the token"
+    );
     assert_eq!(claims.get::<u32>("absent").unwrap(), None);
 }
 
 #[test]
-fn the_log_names_the_field_and_the_answer_does_not() {
+fn log_names_the_field_and_the_response_does_not() {
     let fake = FakeUserPool::new();
     let app = Router::new()
         .route("/", get(async |_: CognitoClaims<Member>| "a member"))
         .layer(CognitoAuth::new(fake.user_pool()));
     let token = fake.access_token("alice").trigger_claim("custom:tenant", "blue").trigger_claim("seats", SECRET).sign();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let mut answer = None;
+    let mut response = None;
     let log = Log::of(|| {
         let request = Request::get("/").header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap();
-        answer = Some(runtime.block_on(async {
+        response = Some(runtime.block_on(async {
             let response = app.oneshot(request).await.unwrap();
             let status = response.status().as_u16();
             let challenge = response.headers()["www-authenticate"].to_str().unwrap().to_owned();
@@ -308,8 +312,8 @@ fn the_log_names_the_field_and_the_answer_does_not() {
     });
     let challenge = r#"Bearer error="insufficient_scope", error_description="the caller is not allowed to do this""#;
     let body = r#"{"type":"about:blank","title":"Forbidden","status":403,"detail":"the caller is not allowed to do this","error":"insufficient_scope"}"#;
-    assert_eq!(answer.unwrap(), (403, challenge.to_owned(), body.to_owned()));
-    assert!(log.contains("does not have the claims that a handler needs"), "{log}");
+    assert_eq!(response.unwrap(), (403, challenge.to_owned(), body.to_owned()));
+    assert!(log.contains("does not have the claims that the handler requires"), "{log}");
     assert!(log.contains("field=\"seats\" missing=false") && !log.contains(SECRET), "{log}");
     assert!(log.contains("token_use=\"access\"") && !log.contains("hint"), "{log}");
 }
@@ -332,7 +336,7 @@ fn log_says_that_access_tokens_have_no_profile_attributes() {
         assert_eq!(status, 403);
         let line = format!("field=\"custom:tenant\" missing=true token_use=\"{token_use}\"");
         assert!(log.contains(&line), "{log}");
-        let hint = "an access token has them only through a pre token generation trigger";
+        let hint = "reach an access token only through a pre-token-generation trigger";
         assert_eq!(log.contains(hint), is_hinted, "{log}");
     }
 }

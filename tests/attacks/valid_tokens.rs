@@ -1,10 +1,10 @@
-//! Right things kept in: what Cognito really sends, however unusual it looks.
+//! Valid tokens as Cognito issues them, however unusual, are accepted.
 
 use axum_cognito::{CognitoClaims, TokenUse};
 use serde_json::{Value, json};
 
 use crate::kit::{
-    BOTH, CLIENT, FORGE, NOW, STRICT, UPDATED_ISSUER, accepted, accepted_by, access, builder, id, verifier,
+    BOTH, CLIENT, KEYS, NOW, STRICT, UPDATED_ISSUER, accepted, accepted_by, access, builder, id, verifier,
 };
 
 #[track_caller]
@@ -13,27 +13,27 @@ fn claims(token: &str) -> CognitoClaims {
 }
 
 #[test]
-fn key_ids_with_plus_slash_and_equals() {
+fn kid_with_plus_slash_and_equals_is_accepted() {
     for kid in [crate::kit::ACCESS_KID, crate::kit::ID_KID] {
         assert!(kid.contains(['+', '/']) && kid.ends_with('='));
     }
     accepted(&access().sign());
-    // The same id as other JSON libraries write it.
+    // The same `kid` with the escapes and whitespace of other JSON libraries.
     accepted(&access().header(r#"{"alg":"RS256","kid":"aB+\/dE1example="}"#).sign());
     accepted(&access().header(r#"{"kid":"\u0061B\u002B\u002fdE1example\u003d","alg":"\u0052S256"}"#).sign());
     accepted(&access().header(" {\n\t\"kid\" : \"aB+/dE1example=\" ,\r\n \"alg\" : \"RS256\" } \n").sign());
 }
 
-/// Both keys of a pool, each for its kind; and either for either, since nothing says which is which.
+/// A key set does not say which key signs which kind of token, so either key may sign either kind.
 #[test]
-fn both_keys_of_a_pool() {
+fn both_pool_keys_are_accepted() {
     accepted_by(&BOTH, &access().sign());
-    accepted_by(&BOTH, &id().signed_by(&FORGE.id));
-    accepted_by(&BOTH, &access().member("kid", FORGE.id.kid).signed_by(&FORGE.id));
+    accepted_by(&BOTH, &id().signed_by(&KEYS.id));
+    accepted_by(&BOTH, &access().member("kid", KEYS.id.kid).signed_by(&KEYS.id));
 }
 
 #[test]
-fn both_forms_of_the_issuer_and_escaped_slashes() {
+fn both_issuer_forms_and_escaped_slashes_are_accepted() {
     accepted(&access().claim("iss", UPDATED_ISSUER).sign());
     let escaped = String::from_utf8(access().payload).unwrap().replace('/', "\\/");
     assert!(escaped.contains("https:\\/\\/"));
@@ -42,7 +42,7 @@ fn both_forms_of_the_issuer_and_escaped_slashes() {
 }
 
 #[test]
-fn the_tokens_of_machines() {
+fn machine_tokens_are_accepted() {
     let bare = json!({
         "sub": CLIENT, "token_use": "access", "scope": "orders/read orders/write", "auth_time": NOW, "iss": crate::kit::ISSUER,
         "exp": NOW + 3600, "iat": NOW, "version": 2, "jti": "j", "client_id": CLIENT,
@@ -51,14 +51,14 @@ fn the_tokens_of_machines() {
     assert!(machine.is_machine() && machine.username().is_none() && machine.groups().len() == 0);
     assert!(machine.has_scope("orders/read") && machine.has_scope("orders/write"));
     assert_eq!((machine.sub(), machine.client_id(), machine.origin_jti()), (CLIENT, CLIENT, None));
-    // That they have a `sub` is not documented.
+    // AWS does not document a `sub` for machine tokens.
     let machine = claims(&access().payload(bare.to_string()).without("sub").sign());
     assert_eq!(machine.sub(), CLIENT);
 }
 
-/// Everything that AWS does not promise, missing one by one and all at once.
+/// Removes each claim that AWS does not promise, then all of them.
 #[test]
-fn tokens_without_what_is_not_promised() {
+fn tokens_without_optional_claims_are_accepted() {
     let optional = [
         "version",
         "event_id",
@@ -76,45 +76,43 @@ fn tokens_without_what_is_not_promised() {
     }
     accepted(&optional.into_iter().fold(access(), crate::kit::Token::without).sign());
     for claim in ["auth_time", "iat", "email", "cognito:username"] {
-        accepted_by(&BOTH, &id().without(claim).signed_by(&FORGE.id));
+        accepted_by(&BOTH, &id().without(claim).signed_by(&KEYS.id));
     }
 }
 
 #[test]
-fn tokens_bound_to_a_resource() {
+fn access_tokens_with_the_configured_audience_are_accepted() {
     for resource in ["https://api.example.com", "http://localhost:3000/", "myapp://callback", CLIENT, "orders"] {
-        let verifier = builder(FORGE.pool().audience(resource).unwrap()).build().unwrap();
+        let verifier = builder(KEYS.pool().audience(resource).unwrap()).build().unwrap();
         let claims = verifier.check(&access().claim("aud", resource).sign()).unwrap();
         assert_eq!((claims.audience(), claims.client_id()), (Some(resource), CLIENT));
     }
 }
 
 #[test]
-fn a_hundred_groups_of_the_longest_names() {
+fn one_hundred_groups_and_unusual_names_are_accepted() {
     let groups: Vec<String> = (0..100).map(|n| format!("{n:0>3}{}", "g".repeat(125))).collect();
     let token = access().claim("cognito:groups", groups.clone());
-    assert!(token.sign().len() > 16 * 1024, "the longest names do not fit into the default bound");
-    let roomy = verifier_of(64 * 1024);
-    assert_eq!(roomy.check(&token.sign()).unwrap().groups().collect::<Vec<_>>(), groups);
-    // A hundred groups of names that people give fit.
+    assert!(token.sign().len() > 16 * 1024, "the longest names exceed the default size limit");
+    let large = verifier_of(64 * 1024);
+    assert_eq!(large.check(&token.sign()).unwrap().groups().collect::<Vec<_>>(), groups);
+    // One hundred groups with names of ordinary length fit.
     let groups: Vec<String> = (0..100).map(|n| format!("Engineering-Platform-Team-{n:03}-\u{e9}quipe")).collect();
     let claims = claims(&access().claim("cognito:groups", groups.clone()).sign());
     assert_eq!(claims.groups().collect::<Vec<_>>(), groups);
-    for strange in
-        ["", "a\"b", "a\\b", "a/b", "\u{1f600}", "us-east-1_AbC123xyz_Google", "${x}", "<b>", "admins\u{301}"]
-    {
-        assert!(STRICT.check(&access().claim("cognito:groups", json!([strange])).sign()).unwrap().in_group(strange));
+    for name in ["", "a\"b", "a\\b", "a/b", "\u{1f600}", "us-east-1_AbC123xyz_Google", "${x}", "<b>", "admins\u{301}"] {
+        assert!(STRICT.check(&access().claim("cognito:groups", json!([name])).sign()).unwrap().in_group(name));
     }
     assert_eq!(STRICT.check(&access().claim("cognito:groups", json!([])).sign()).unwrap().groups().len(), 0);
 }
 
 fn verifier_of(max_token_bytes: usize) -> axum_cognito::Verifier {
-    builder(FORGE.pool().allow_token_use(TokenUse::Id)).max_token_bytes(max_token_bytes).build().unwrap()
+    builder(KEYS.pool().allow_token_use(TokenUse::Id)).max_token_bytes(max_token_bytes).build().unwrap()
 }
 
-/// A trigger may write any JSON under any name that is free, up to 5,000 claims and scopes.
+/// A pre-token-generation trigger may add up to 5,000 claims with any JSON value and any name that is not reserved.
 #[test]
-fn claims_of_a_trigger_in_any_shape() {
+fn trigger_claims_of_any_shape_are_accepted() {
     let shapes = [
         json!(null),
         json!(true),
@@ -142,11 +140,11 @@ fn claims_of_a_trigger_in_any_shape() {
             "https://example.com/claim",
         ] {
             let claims = claims(&access().claim(name, shape.clone()).sign());
-            assert_eq!(claims.get::<Value>(name).unwrap().as_ref(), Some(shape), "{index} {name}");
+            assert_eq!(claims.get::<Value>(name).unwrap().as_ref(), Some(shape), "claim {name}, value {index}");
         }
-        // Names that are taken in access tokens only.
+        // These names are reserved in access tokens only.
         for name in ["scope", "username", "client_id"] {
-            let claims = BOTH.check(&id().claim(name, shape.clone()).signed_by(&FORGE.id)).unwrap();
+            let claims = BOTH.check(&id().claim(name, shape.clone()).signed_by(&KEYS.id)).unwrap();
             assert_eq!((claims.username(), claims.client_id(), claims.scopes().count()), (Some("alice"), CLIENT, 0));
         }
     }
@@ -161,12 +159,12 @@ fn claims_of_a_trigger_in_any_shape() {
     assert_eq!(claims.get::<String>("custom:claim-number-4999").unwrap().as_deref(), Some("v4999"));
 }
 
-/// As long as the bound allows: the default, and 100 KB where it is set.
+/// Covers the default size limit, and a higher one with a claim of 100 KB.
 #[test]
-fn long_tokens_up_to_the_bound() {
-    let of_payload = |bytes: usize| access().claim("custom:long", "x".repeat(bytes)).sign();
-    accepted(&of_payload(11_000));
-    let token = of_payload(100_000);
+fn tokens_up_to_the_size_limit_are_accepted() {
+    let with_claim_of = |bytes: usize| access().claim("custom:long", "x".repeat(bytes)).sign();
+    accepted(&with_claim_of(11_000));
+    let token = with_claim_of(100_000);
     assert_eq!(
         verifier_of(160_000).check(&token).unwrap().get::<String>("custom:long").unwrap().unwrap().len(),
         100_000
@@ -174,7 +172,7 @@ fn long_tokens_up_to_the_bound() {
 }
 
 #[test]
-fn names_in_every_script() {
+fn usernames_in_every_script_are_accepted() {
     for name in [
         "alice",
         "Zo\u{eb}",
@@ -201,13 +199,13 @@ fn names_in_every_script() {
             .check(&access().without("username").claim_json(&format!("\"username\":\"{escaped}\"")).sign())
             .unwrap();
         assert_eq!(claims_too.username(), Some(name));
-        let id_claims = BOTH.check(&id().claim("cognito:username", name).signed_by(&FORGE.id)).unwrap();
+        let id_claims = BOTH.check(&id().claim("cognito:username", name).signed_by(&KEYS.id)).unwrap();
         assert_eq!(id_claims.username(), Some(name));
     }
 }
 
 #[test]
-fn dates_as_json_writes_them() {
+fn fractional_and_exponent_timestamps_are_accepted() {
     for exp in [
         "1800003600",
         "1800003600.0",
@@ -223,26 +221,26 @@ fn dates_as_json_writes_them() {
 }
 
 #[test]
-fn typ_is_welcome_and_not_needed() {
+fn typ_is_optional() {
     accepted(&access().sign());
     for typ in ["JWT", "jwt", "at+jwt", "application/at+jwt"] {
         accepted(&access().member("typ", typ).sign());
     }
 }
 
-/// A subject is opaque: it looks like a UUID, and AWS asks not to rely on that.
+/// A `sub` is opaque. It looks like a UUID, but AWS advises against relying on that.
 #[test]
-fn subjects_of_any_form() {
+fn sub_of_any_form_is_accepted() {
     for sub in ["x", "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee", "us-east-1:1234", "\u{e9}", " ", CLIENT] {
         assert_eq!(claims(&access().claim("sub", sub).sign()).sub(), sub);
     }
 }
 
 #[test]
-fn several_clients_of_one_pool() {
+fn several_clients_of_a_pool_are_accepted() {
     let ids = ["1example23456789", "2example23456789", "3_example+plus"];
     let pool = axum_cognito::UserPool::new(crate::kit::POOL, ids).unwrap();
-    let verifier = verifier(crate::kit::with_keys(pool, &FORGE.jwks()));
+    let verifier = verifier(crate::kit::with_keys(pool, &KEYS.jwks()));
     for client in ids {
         assert_eq!(verifier.check(&access().claim("client_id", client).sign()).unwrap().client_id(), client);
     }

@@ -1,0 +1,68 @@
+//! The claims about the sign-in that a token comes from.
+
+use std::time::SystemTime;
+
+use super::{cognito::CognitoClaims, custom::CustomClaims};
+
+/// The sign-in that the token comes from.
+impl<T: CustomClaims> CognitoClaims<T> {
+    /// Returns when the user authenticated (`auth_time`).
+    ///
+    /// Refreshed tokens keep the value, so it can be much earlier than [`issued_at`](Self::issued_at).
+    pub fn auth_time(&self) -> Option<SystemTime> {
+        self.token.claims().auth_time()
+    }
+
+    /// Returns `jti`, the token's unique id. Absent if token revocation is disabled for the app client.
+    pub fn jti(&self) -> Option<&str> {
+        self.token.claims().jti()
+    }
+
+    /// Returns `origin_jti`, which all tokens of one sign-in share. Absent if token revocation is disabled for the app
+    /// client.
+    ///
+    /// To block a revoked session, compare this value in a custom check.
+    pub fn origin_jti(&self) -> Option<&str> {
+        self.token.claims().origin_jti()
+    }
+
+    /// Returns `event_id`, the id of the authentication event. Some sign-in flows omit it.
+    pub fn event_id(&self) -> Option<&str> {
+        self.token.attributes().event_id.as_deref()
+    }
+
+    /// Returns `version`, the format version of an access token. Some sign-in flows omit it.
+    pub fn version(&self) -> Option<u64> {
+        self.token.attributes().version
+    }
+
+    /// Returns `device_key`, the id of a remembered device.
+    pub fn device_key(&self) -> Option<&str> {
+        self.token.attributes().device_key.as_deref()
+    }
+
+    /// Returns `acr`, the authentication context class, such as `urn:cognito:loa:2`.
+    pub fn acr(&self) -> Option<&str> {
+        self.token.attributes().acr.as_deref()
+    }
+
+    /// Returns `amr`, the authentication methods, such as `pwd`, `otp`, `mfa` or `fed`. Empty if the token has none.
+    pub fn amr(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.token.attributes().amr.iter().map(String::as_str)
+    }
+
+    /// Returns `nonce`, which links an ID token to the authorization request.
+    pub fn nonce(&self) -> Option<&str> {
+        self.token.attributes().nonce.as_deref()
+    }
+
+    /// Returns `at_hash`, which links an ID token to the access token that was issued with it.
+    pub fn at_hash(&self) -> Option<&str> {
+        self.token.attributes().at_hash.as_deref()
+    }
+
+    /// Returns `azp`, the authorized party. Cognito rarely sends it.
+    pub fn azp(&self) -> Option<&str> {
+        self.token.attributes().azp.as_deref()
+    }
+}

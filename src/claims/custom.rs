@@ -1,0 +1,79 @@
+//! [`CustomClaims`]: the application's own claim types.
+
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use super::ClaimError;
+
+/// Types for custom claims, implemented for every `Send + Sync` type that serde can deserialize. `custom:` attributes,
+/// `email` and the other profile claims are in ID tokens, and reach an access token only through a pre-token-generation
+/// trigger.
+///
+/// The type is deserialized from the whole verified payload, so its fields are named like the claims. This trait is
+/// sealed. Derive `serde::Deserialize` instead of implementing it.
+///
+/// ```
+/// use axum_cognito::{CognitoClaims, TokenUse, Verifier, testing::FakeUserPool};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Member {
+///     #[serde(rename = "custom:tenant")]
+///     tenant: String,
+///     email: Option<String>,
+/// }
+///
+/// # let fake = FakeUserPool::new();
+/// let verifier = Verifier::new(fake.user_pool().allow_token_use(TokenUse::Id));
+/// let token = fake.id_token("alice").claim("custom:tenant", "blue").sign();
+/// let claims: CognitoClaims<Member> = verifier.check(&token)?.with_custom()?;
+/// assert_eq!(claims.custom().tenant, "blue");
+/// assert_eq!(claims.custom().email.as_deref(), Some("alice@example.com"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait CustomClaims: sealed::Sealed + Sized {
+    /// The form in which claims are stored. It is cheap to clone.
+    #[doc(hidden)]
+    type Held: Clone + Send + Sync;
+
+    #[doc(hidden)]
+    fn read(payload: &str) -> Result<Self::Held, ClaimError>;
+
+    #[doc(hidden)]
+    fn held(held: &Self::Held) -> &Self;
+}
+
+/// No custom claims. This is the default of [`CognitoClaims`](crate::CognitoClaims).
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct NoCustomClaims;
+
+impl<T: DeserializeOwned + Send + Sync> CustomClaims for T {
+    type Held = Arc<T>;
+
+    fn read(payload: &str) -> Result<Self::Held, ClaimError> {
+        serde_json::from_str(payload).map(Arc::new).map_err(|error| ClaimError::of_claims::<T>(payload, error))
+    }
+
+    fn held(held: &Self::Held) -> &Self {
+        held
+    }
+}
+
+impl CustomClaims for NoCustomClaims {
+    type Held = Self;
+
+    fn read(_: &str) -> Result<Self::Held, ClaimError> {
+        Ok(Self)
+    }
+
+    fn held(held: &Self::Held) -> &Self {
+        held
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl<T: serde::de::DeserializeOwned + Send + Sync> Sealed for T {}
+    impl Sealed for super::NoCustomClaims {}
+}

@@ -1,0 +1,73 @@
+//! Finds the field at which the deserialization of custom claims failed.
+//!
+//! `serde_path_to_error` cannot serve, because its paths contain map keys and unknown members, which are text of the
+//! token, and do not name a missing field. The paths here go into logs, so they consist of names that the application's
+//! type declares:
+//!
+//! - A **field of a struct** is named if it is in the list of fields that serde passes to the deserializer.
+//! - An **element of a sequence** is its index.
+//! - An **entry of a map** is `*`, because its key is text of the token. A struct with `#[serde(flatten)]` is deserialized
+//!   as a map.
+//!
+//! The payload is deserialized a second time, and only after a plain deserialization failed.
+
+mod tracking;
+mod trail;
+
+use std::marker::PhantomData;
+
+use serde::de::DeserializeOwned;
+
+use self::{
+    tracking::Tracked,
+    trail::{Recorded, Segment, Trail},
+};
+use crate::json::Member;
+
+/// The field at fault.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct FieldPath {
+    /// The path of the field, as in `address.street`.
+    pub(super) path: String,
+    pub(super) is_missing: bool,
+}
+
+impl FieldPath {
+    /// Finds the field of `T` that does not match `json`. Returns [`None`] if `json` is a valid `T` or no declared
+    /// field is at fault.
+    pub(super) fn of<T: DeserializeOwned>(json: &str) -> Option<Self> {
+        let trail = Trail::default();
+        let mut reader = serde_json::Deserializer::from_str(json);
+        T::deserialize(Tracked { inner: &mut reader, trail: &trail }).err()?;
+        Self::from_trail(trail)
+    }
+
+    /// Like [`of`](Self::of), for the value of one member of the object `json`.
+    pub(super) fn of_member<V: DeserializeOwned>(json: &str, name: &str) -> Option<Self> {
+        let trail = Trail::default();
+        let seed = Tracked { inner: PhantomData::<V>, trail: &trail };
+        Member { name, seed }.read(json).err()?;
+        Self::from_trail(trail)
+    }
+
+    fn from_trail(trail: Trail) -> Option<Self> {
+        let Recorded { segments, is_missing } = trail.into_recorded();
+        let mut path = String::new();
+        for segment in segments.iter().rev() {
+            let name = match segment {
+                Segment::Index(index) => {
+                    path.push_str(&["[", &index.to_string(), "]"].concat());
+                    continue;
+                }
+                Segment::Field(name) => name,
+                Segment::Entry => "*",
+            };
+            if !path.is_empty() {
+                path.push('.');
+            }
+            path.push_str(name);
+        }
+        let has_field = segments.iter().any(|segment| matches!(segment, Segment::Field(_)));
+        has_field.then_some(Self { path, is_missing })
+    }
+}

@@ -1,0 +1,61 @@
+//! [`LinkedIdentity`]: an element of `identities`.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+use super::lenient::boolean_or_string;
+
+/// An account at another identity provider that is linked to the user. It is one element of the `identities` claim,
+/// which is in ID tokens.
+///
+/// Cognito sends every member as a string, including booleans and dates.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct LinkedIdentity {
+    /// The user's id at the provider.
+    #[serde(default)]
+    pub user_id: Option<String>,
+    /// The provider's name in the user pool.
+    #[serde(default)]
+    pub provider_name: Option<String>,
+    /// The provider's type, such as `SAML`, `OIDC` or `Google`.
+    #[serde(default)]
+    pub provider_type: Option<String>,
+    /// The provider's issuer. Cognito sends `null` for some provider types.
+    #[serde(default)]
+    pub issuer: Option<String>,
+    /// `true` if this is the user's primary account.
+    #[serde(default, deserialize_with = "boolean_or_string")]
+    pub primary: bool,
+    /// When the account was linked, as a string of milliseconds since 1970.
+    #[serde(default)]
+    pub date_created: Option<String>,
+}
+
+/// Shows the provider's type and no personal data.
+impl fmt::Debug for LinkedIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LinkedIdentity")
+            .field("provider_type", &self.provider_type)
+            .field("primary", &self.primary)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_output_of_an_identity_has_no_personal_data() {
+        let identity: LinkedIdentity = serde_json::from_str(
+            r#"{"userId":"secret-id","providerName":"secret-employer","providerType":"SAML",
+                "issuer":"https://secret.example","primary":"true","dateCreated":"1700000000000"}"#,
+        )
+        .unwrap();
+        let shown = format!("{identity:?}");
+        assert_eq!(shown, "LinkedIdentity { provider_type: Some(\"SAML\"), primary: true, .. }");
+    }
+}

@@ -1,0 +1,151 @@
+//! [`ClaimSet`]: the claims of one token.
+
+use std::time::{Duration, SystemTime};
+
+use serde::de::DeserializeSeed;
+
+use super::{
+    compact::{Date, Span},
+    member::Member,
+    reader::{Once, Reader},
+};
+use crate::token_use::TokenUse;
+
+/// The claims of one token, which may be unverified. The claims of a [`VerifiedToken`](crate::claims::VerifiedToken)
+/// passed every check.
+#[derive(Clone)]
+pub(crate) struct ClaimSet {
+    /// The payload as signed, followed by the unescaped values.
+    text: String,
+    json_end: u32,
+    strings: [Span; Member::COUNT],
+    groups: Vec<Span>,
+    exp: Date,
+    iat: Date,
+    nbf: Date,
+    auth_time: Date,
+    wrong_type: Option<&'static str>,
+}
+
+impl ClaimSet {
+    /// Parses the payload of a token.
+    ///
+    /// # Errors
+    /// Returns a fixed phrase if the payload is not one JSON object with unique members. A claim with the wrong type is
+    /// not an error yet, because the token is still unverified. It is reported by [`wrong_type`](Self::wrong_type).
+    pub(crate) fn parse(payload: Vec<u8>) -> Result<Self, &'static str> {
+        let mut text = String::from_utf8(payload).map_err(|_| "the payload is not UTF-8")?;
+        let json_end = u32::try_from(text.len()).map_err(|_| "the payload is too long")?;
+        let mut reader = Reader::new(&text);
+        let mut json = serde_json::Deserializer::from_str(&text);
+        (&mut reader)
+            .deserialize(&mut json)
+            .and_then(|()| json.end())
+            .map_err(|_| "the payload is not a JSON object with unique members")?;
+        let Reader { unescaped, strings, groups, exp, iat, nbf, auth_time, wrong_type, wrong_in_access, .. } = reader;
+        let date = |date: Once<Duration>| date.into_option().map_or(Date::NONE, Date::of);
+        // Dates are rounded down to milliseconds, and `nbf` up, so that rounding never extends a token's validity.
+        let nbf = nbf.into_option().map_or(Date::NONE, |nbf| Date::of(nbf + Duration::from_nanos(999_999)));
+        let [exp, iat, auth_time] = [exp, iat, auth_time].map(date);
+        let groups = groups.into_option().unwrap_or_default();
+        let strings = strings.map(|string| string.into_option().unwrap_or(Span::NONE));
+        if !unescaped.is_empty() {
+            text.push_str(&unescaped);
+        }
+        let mut claims = Self { text, json_end, strings, groups, exp, iat, nbf, auth_time, wrong_type };
+        if claims.token_use() != Some(TokenUse::Id) {
+            claims.wrong_type = wrong_type.or(wrong_in_access);
+        }
+        Ok(claims)
+    }
+
+    /// Returns the payload as signed.
+    pub(crate) fn json(&self) -> &str {
+        &self.text[..self.json_end as usize]
+    }
+
+    /// Returns the first claim whose type is not the documented one for this token kind.
+    pub(crate) fn wrong_type(&self) -> Option<&'static str> {
+        self.wrong_type
+    }
+
+    pub(crate) fn iss(&self) -> Option<&str> {
+        self.string(Member::Iss)
+    }
+
+    pub(crate) fn sub(&self) -> Option<&str> {
+        self.string(Member::Sub)
+    }
+
+    /// Returns the claim's text, which may be unknown to [`token_use`](Self::token_use).
+    pub(crate) fn token_use_claim(&self) -> Option<&str> {
+        self.string(Member::TokenUse)
+    }
+
+    pub(crate) fn token_use(&self) -> Option<TokenUse> {
+        match self.token_use_claim()? {
+            "access" => Some(TokenUse::Access),
+            "id" => Some(TokenUse::Id),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn client_id(&self) -> Option<&str> {
+        self.string(Member::ClientId)
+    }
+
+    pub(crate) fn aud(&self) -> Option<&str> {
+        self.string(Member::Aud)
+    }
+
+    /// Returns `username` of an access token, or `cognito:username` of an ID token. Machine tokens have neither.
+    pub(crate) fn username(&self) -> Option<&str> {
+        match self.token_use()? {
+            TokenUse::Access => self.string(Member::Username),
+            TokenUse::Id => self.string(Member::CognitoUsername),
+        }
+    }
+
+    pub(crate) fn scope(&self) -> Option<&str> {
+        self.string(Member::Scope)
+    }
+
+    pub(crate) fn jti(&self) -> Option<&str> {
+        self.string(Member::Jti)
+    }
+
+    pub(crate) fn origin_jti(&self) -> Option<&str> {
+        self.string(Member::OriginJti)
+    }
+
+    pub(crate) fn groups(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
+        self.groups.iter().map(|span| self.slice(*span))
+    }
+
+    pub(crate) fn exp(&self) -> Option<SystemTime> {
+        self.exp.time()
+    }
+
+    pub(crate) fn iat(&self) -> Option<SystemTime> {
+        self.iat.time()
+    }
+
+    pub(crate) fn nbf(&self) -> Option<SystemTime> {
+        self.nbf.time()
+    }
+
+    pub(crate) fn auth_time(&self) -> Option<SystemTime> {
+        self.auth_time.time()
+    }
+
+    fn string(&self, member: Member) -> Option<&str> {
+        let Span { start, end } = self.strings[member as usize];
+        // `Span::NONE` is beyond the end of every text, so it yields `None`.
+        self.text.get(start as usize..end as usize)
+    }
+
+    fn slice(&self, Span { start, end }: Span) -> &str {
+        // INVARIANT: `Reader::locate` made the span from a whole string of this text.
+        &self.text[start as usize..end as usize]
+    }
+}

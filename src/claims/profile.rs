@@ -1,0 +1,129 @@
+//! The profile claims.
+
+use std::time::SystemTime;
+
+use super::{cognito::CognitoClaims, custom::CustomClaims, linked_identity::LinkedIdentity};
+
+/// Profile claims.
+///
+/// They are in ID tokens, and reach an access token only through a pre-token-generation trigger. Cognito writes an
+/// attribute into an ID token only if the app client can read the attribute. Values with an unexpected JSON type count
+/// as absent.
+impl<T: CustomClaims> CognitoClaims<T> {
+    /// Returns `email`, which is in ID tokens and reaches an access token only through a pre-token-generation trigger.
+    ///
+    /// The address may be unverified, see [`email_verified`](Self::email_verified).
+    pub fn email(&self) -> Option<&str> {
+        self.token.attributes().email.as_deref()
+    }
+
+    /// Returns `true` if `email_verified` is `true` or `"true"`. Like [`email`](Self::email), the claim is in ID
+    /// tokens, and reaches an access token only through a pre-token-generation trigger.
+    ///
+    /// Cognito writes a boolean into tokens. The string occurs in its userInfo response and in the claims that a load
+    /// balancer forwards.
+    pub fn email_verified(&self) -> bool {
+        self.token.attributes().email_verified
+    }
+
+    /// Returns `phone_number` in E.164 format, such as `+14255550100`.
+    pub fn phone_number(&self) -> Option<&str> {
+        self.token.attributes().phone_number.as_deref()
+    }
+
+    /// Returns `true` if `phone_number_verified` is `true` or `"true"`.
+    pub fn phone_number_verified(&self) -> bool {
+        self.token.attributes().phone_number_verified
+    }
+
+    /// Returns `name`, the full display name.
+    pub fn name(&self) -> Option<&str> {
+        self.token.attributes().name.as_deref()
+    }
+
+    /// Returns `given_name`.
+    pub fn given_name(&self) -> Option<&str> {
+        self.token.attributes().given_name.as_deref()
+    }
+
+    /// Returns `middle_name`.
+    pub fn middle_name(&self) -> Option<&str> {
+        self.token.attributes().middle_name.as_deref()
+    }
+
+    /// Returns `family_name`.
+    pub fn family_name(&self) -> Option<&str> {
+        self.token.attributes().family_name.as_deref()
+    }
+
+    /// Returns `nickname`.
+    pub fn nickname(&self) -> Option<&str> {
+        self.token.attributes().nickname.as_deref()
+    }
+
+    /// Returns `preferred_username`, the name that the user wants to be shown as. Users can change it, so do not
+    /// authorize by it.
+    pub fn preferred_username(&self) -> Option<&str> {
+        self.token.attributes().preferred_username.as_deref()
+    }
+
+    /// Returns `profile`, the URL of the user's profile page.
+    pub fn profile(&self) -> Option<&str> {
+        self.token.attributes().profile.as_deref()
+    }
+
+    /// Returns `picture`, the URL of the user's picture.
+    pub fn picture(&self) -> Option<&str> {
+        self.token.attributes().picture.as_deref()
+    }
+
+    /// Returns `website`.
+    pub fn website(&self) -> Option<&str> {
+        self.token.attributes().website.as_deref()
+    }
+
+    /// Returns `gender`.
+    pub fn gender(&self) -> Option<&str> {
+        self.token.attributes().gender.as_deref()
+    }
+
+    /// Returns `birthdate`, usually as `YYYY-MM-DD`.
+    pub fn birthdate(&self) -> Option<&str> {
+        self.token.attributes().birthdate.as_deref()
+    }
+
+    /// Returns `zoneinfo`, such as `Europe/Berlin`.
+    pub fn zoneinfo(&self) -> Option<&str> {
+        self.token.attributes().zoneinfo.as_deref()
+    }
+
+    /// Returns `locale`, such as `de-DE`.
+    pub fn locale(&self) -> Option<&str> {
+        self.token.attributes().locale.as_deref()
+    }
+
+    /// Returns `address`, if it is a string.
+    pub fn address(&self) -> Option<&str> {
+        self.token.attributes().address.as_deref()
+    }
+
+    /// Returns when the profile was last changed (`updated_at`).
+    pub fn updated_at(&self) -> Option<SystemTime> {
+        self.token.attributes().updated_at
+    }
+
+    /// Returns `cognito:roles`, the ARNs of the IAM roles of the user's groups. Empty if the token has none.
+    pub fn roles(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.token.attributes().roles.iter().map(String::as_str)
+    }
+
+    /// Returns `cognito:preferred_role`, the ARN of the IAM role of the group with the highest precedence.
+    pub fn preferred_role(&self) -> Option<&str> {
+        self.token.attributes().preferred_role.as_deref()
+    }
+
+    /// Returns `identities`, the linked accounts at other identity providers. Empty if the token has none.
+    pub fn identities(&self) -> &[LinkedIdentity] {
+        &self.token.attributes().identities
+    }
+}

@@ -1,0 +1,238 @@
+//! [`ConfigError`]: an invalid setting.
+
+use std::{error::Error, fmt};
+
+/// An invalid setting, found at start-up or when a setting is changed at run time.
+///
+/// The message names the rejected value and what was expected. For a pool from the environment it names the variable.
+///
+/// ```
+/// use axum_cognito::{ConfigError, UserPool};
+///
+/// let error = UserPool::new("us-east-1-AbC123xyz", "1example23456789").unwrap_err();
+/// assert!(matches!(error, ConfigError::InvalidPoolId { .. }));
+/// assert_eq!(
+///     error.to_string(),
+///     "`us-east-1-AbC123xyz` is not a user pool id: \
+///      expected `<region>_<letters and digits>` as in `us-east-1_AbC123xyz`",
+/// );
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The client list of a pool was read or changed, but the pool accepts any client and has no list.
+    AnyClientAllowed {
+        /// The pool's id.
+        pool_id: String,
+    },
+    /// A protected resource needs an audience that the pool does not require, or the pool accepts ID tokens, which have
+    /// no audience.
+    AudienceNotRequired {
+        /// The pool's id.
+        pool_id: String,
+        /// The URL of the protected resource.
+        audience: String,
+    },
+    /// Two pools have the same issuer, so its tokens would be ambiguous.
+    DuplicateIssuer {
+        /// The issuer.
+        issuer: String,
+    },
+    /// An audience is empty. No token can have it.
+    EmptyAudience,
+    /// A client id does not have Cognito's form: 1 to 128 letters, digits, `_` or `+`.
+    InvalidClientId {
+        /// The rejected value.
+        value: String,
+    },
+    /// A proxy URL is not an absolute `http` or `https` URL.
+    InvalidProxyUrl {
+        /// The given URL, without credentials and query.
+        value: String,
+    },
+    /// The PEM text of root certificates is unusable.
+    InvalidRootCertificates {
+        /// Why the value is invalid.
+        reason: &'static str,
+    },
+    /// An issuer is not an absolute `https` or `http` URL without query and fragment.
+    InvalidIssuer {
+        /// The rejected value.
+        value: String,
+        /// Why the value is invalid.
+        reason: &'static str,
+    },
+    /// A static key set contains no usable key.
+    InvalidJwks {
+        /// Why the value is invalid.
+        reason: String,
+    },
+    /// A JWKS URL is not an absolute `https` URL, or is not allowed.
+    InvalidJwksUrl {
+        /// The rejected value.
+        value: String,
+        /// Why the value is invalid.
+        reason: &'static str,
+    },
+    /// A user pool id does not have the form `<region>_<letters and digits>`.
+    InvalidPoolId {
+        /// The rejected value.
+        value: String,
+    },
+    /// The text is not the name of an AWS Region.
+    InvalidRegion {
+        /// The rejected value.
+        value: String,
+    },
+    /// A URL cannot name a protected resource (RFC 9728 §1.2).
+    InvalidResource {
+        /// The rejected value.
+        value: String,
+        /// Why the value is invalid.
+        reason: &'static str,
+    },
+    /// A route path does not have axum's syntax.
+    InvalidRoute {
+        /// The rejected value.
+        value: String,
+        /// Why the value is invalid.
+        reason: &'static str,
+    },
+    /// The text does not name a token source, or its name cannot occur in a request.
+    InvalidTokenSource {
+        /// The rejected value.
+        value: String,
+        /// Why the value is invalid.
+        reason: &'static str,
+    },
+    /// The text is neither `access` nor `id`.
+    InvalidTokenUse {
+        /// The rejected value.
+        value: String,
+    },
+    /// An environment variable is missing, empty, not UTF-8, or has an invalid value.
+    InvalidVariable {
+        /// The variable's name.
+        name: &'static str,
+        /// Why the value is invalid.
+        reason: String,
+    },
+    /// An issuer form or replica Region was set for a pool with a custom issuer, to which neither applies.
+    IssuerFormNotApplicable {
+        /// The pool's id.
+        pool_id: String,
+    },
+    /// The leeway is longer than five minutes.
+    LeewayTooLong {
+        /// The rejected value, in seconds.
+        seconds: u64,
+    },
+    /// No client id was given. An empty list never means any client.
+    NoClientId {
+        /// The pool's id.
+        pool_id: String,
+    },
+    /// The verifier has no user pool.
+    NoPool,
+    /// A number or duration is out of range.
+    OutOfRange {
+        /// The setting's name.
+        setting: &'static str,
+        /// The rejected value.
+        value: u64,
+        /// The smallest and largest allowed values.
+        range: (u64, u64),
+    },
+    /// A replica Region was set for a pool that accepts only the updated issuer form, which is the same in all Regions.
+    ReplicaNeedsOriginalForm {
+        /// The pool's id.
+        pool_id: String,
+    },
+    /// The verifier has no user pool with this id.
+    UnknownPool {
+        /// The rejected value.
+        value: String,
+        /// The ids of the verifier's pools.
+        configured: Vec<String>,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AnyClientAllowed { pool_id } => write!(
+                f,
+                "the pool `{pool_id}` accepts any app client, so it has no list of clients: \
+                 name the clients with `UserPool::new` instead of `UserPool::dangerous_any_client`"
+            ),
+            Self::AudienceNotRequired { pool_id, audience } => write!(
+                f,
+                "the pool `{pool_id}` does not require the audience of the protected resource `{audience}` in every token: \
+                 set `UserPool::audience(\"{audience}\")`, and accept no ID tokens"
+            ),
+            Self::DuplicateIssuer { issuer } => {
+                write!(f, "two pools have the issuer `{issuer}`: configure one pool with all its client ids")
+            }
+            Self::EmptyAudience => {
+                f.write_str("the audience is empty: expected a resource server as in `https://api.example.com`")
+            }
+            Self::InvalidClientId { value } => write!(
+                f,
+                "`{value}` is not an app client id: expected 1 to 128 letters, digits, `_` or `+` as in `1example23456789`"
+            ),
+            Self::InvalidProxyUrl { value } => {
+                write!(
+                    f,
+                    "`{value}` is not a proxy URL: expected an `http` or `https` URL as in `http://proxy.example.com:3128`"
+                )
+            }
+            Self::InvalidRootCertificates { reason } => {
+                write!(
+                    f,
+                    "the root certificates are unusable: {reason}; expected the PEM text of at least one certificate"
+                )
+            }
+            Self::InvalidIssuer { value, reason } => write!(f, "`{value}` is not an issuer: {reason}"),
+            Self::InvalidJwks { reason } => write!(f, "the static key set cannot verify any token: {reason}"),
+            Self::InvalidJwksUrl { value, reason } => write!(f, "`{value}` is not a usable JWKS URL: {reason}"),
+            Self::InvalidPoolId { value } => write!(
+                f,
+                "`{value}` is not a user pool id: expected `<region>_<letters and digits>` as in `us-east-1_AbC123xyz`"
+            ),
+            Self::InvalidRegion { value } => {
+                write!(f, "`{value}` is not an AWS Region: expected a name as in `eu-central-1`")
+            }
+            Self::InvalidResource { value, reason } => write!(f, "`{value}` is not a protected resource: {reason}"),
+            Self::InvalidRoute { value, reason } => write!(f, "`{value}` is not the path of a route: {reason}"),
+            Self::InvalidTokenSource { value, reason } => write!(f, "`{value}` is not a token source: {reason}"),
+            Self::InvalidTokenUse { value } => write!(f, "`{value}` is not a token use: expected `access` or `id`"),
+            Self::InvalidVariable { name, reason } => write!(f, "environment variable `{name}`: {reason}"),
+            Self::IssuerFormNotApplicable { pool_id } => write!(
+                f,
+                "the pool `{pool_id}` has a custom issuer: the issuer forms and replica Regions of AWS do not apply to it"
+            ),
+            Self::LeewayTooLong { seconds } => {
+                write!(f, "a leeway of {seconds} seconds is too long: allow at most 300, or correct the host's clock")
+            }
+            Self::NoClientId { pool_id } => write!(
+                f,
+                "the pool `{pool_id}` has no client id: name the app clients whose tokens to accept, \
+                 or use `UserPool::dangerous_any_client`"
+            ),
+            Self::NoPool => f.write_str("the verifier has no user pool: add one with `pool(..)`"),
+            Self::OutOfRange { setting, value, range: (least, most) } => {
+                write!(f, "`{setting}` is {value}: expected {least} to {most}")
+            }
+            Self::ReplicaNeedsOriginalForm { pool_id } => write!(
+                f,
+                "the pool `{pool_id}` accepts only the updated issuer form, which is the same in all Regions: \
+                 remove the replica Region, or accept the original form too"
+            ),
+            Self::UnknownPool { value, configured } => {
+                write!(f, "`{value}` is not a pool of this verifier: expected one of `{}`", configured.join("`, `"))
+            }
+        }
+    }
+}
+
+impl Error for ConfigError {}

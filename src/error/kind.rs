@@ -1,0 +1,109 @@
+//! [`VerifyErrorKind`]: why a token was rejected.
+
+use crate::step::VerificationStep;
+
+/// The reason why a token was rejected.
+///
+/// The checks run in the order of format, issuer, key, signature and claims. If a token fails several checks, this is
+/// the kind of the first failed check.
+///
+/// ```
+/// use axum_cognito::VerifyErrorKind;
+///
+/// assert_eq!(VerifyErrorKind::WrongClient.as_str(), "wrong_client");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum VerifyErrorKind {
+    /// The header's `alg` is not RS256 ([RFC 8725 §3.1]).
+    ///
+    /// [RFC 8725 §3.1]: https://www.rfc-editor.org/rfc/rfc8725#section-3.1
+    UnsupportedAlgorithm,
+    /// The access token's `aud` is not an expected audience.
+    WrongAudience,
+    /// The token was issued to an app client that is not configured.
+    WrongClient,
+    /// The token has expired. The time is `exp` or later ([RFC 7519 §4.1.4]).
+    ///
+    /// [RFC 7519 §4.1.4]: https://www.rfc-editor.org/rfc/rfc7519#section-4.1.4
+    Expired,
+    /// A claim has the wrong JSON type or a value out of range.
+    InvalidClaim,
+    /// The token's `iss` is not a configured issuer.
+    UnknownIssuer,
+    /// The pool's keys are unavailable. This is not the caller's fault, so the response is 503.
+    KeysUnavailable,
+    /// The token is not a signed JWT in compact form. Its parts, base64url, JSON or header are malformed.
+    Malformed,
+    /// A required claim is missing.
+    MissingClaim,
+    /// The token is not valid yet. The time is before `nbf`, or more than five minutes before `iat`.
+    NotYetValid,
+    /// The signature was not made with the key that `kid` names.
+    InvalidSignature,
+    /// The token's use is not accepted, for example an ID token where access tokens are expected.
+    WrongTokenUse,
+    /// The token is longer than the configured limit.
+    TooLong,
+    /// No key in the pool matches the token's `kid`.
+    UnknownKey,
+}
+
+impl VerifyErrorKind {
+    /// All kinds, in the order of their declaration.
+    pub(crate) const ALL: [Self; 14] = [
+        Self::UnsupportedAlgorithm,
+        Self::WrongAudience,
+        Self::WrongClient,
+        Self::Expired,
+        Self::InvalidClaim,
+        Self::UnknownIssuer,
+        Self::KeysUnavailable,
+        Self::Malformed,
+        Self::MissingClaim,
+        Self::NotYetValid,
+        Self::InvalidSignature,
+        Self::WrongTokenUse,
+        Self::TooLong,
+        Self::UnknownKey,
+    ];
+
+    /// Returns the kind in `snake_case`, as used in logs, metrics and explanations.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UnsupportedAlgorithm => "unsupported_algorithm",
+            Self::WrongAudience => "wrong_audience",
+            Self::WrongClient => "wrong_client",
+            Self::Expired => "expired",
+            Self::InvalidClaim => "invalid_claim",
+            Self::UnknownIssuer => "unknown_issuer",
+            Self::KeysUnavailable => "keys_unavailable",
+            Self::Malformed => "malformed",
+            Self::MissingClaim => "missing_claim",
+            Self::NotYetValid => "not_yet_valid",
+            Self::InvalidSignature => "invalid_signature",
+            Self::WrongTokenUse => "wrong_token_use",
+            Self::TooLong => "too_long",
+            Self::UnknownKey => "unknown_key",
+        }
+    }
+
+    /// Returns the step that fails with this kind. If there are several, the caller of `VerifyError::new` sets the
+    /// step.
+    pub(super) fn usual_step(self) -> VerificationStep {
+        match self {
+            Self::TooLong => VerificationStep::Length,
+            Self::Malformed => VerificationStep::Parts,
+            Self::UnsupportedAlgorithm => VerificationStep::Algorithm,
+            Self::UnknownIssuer => VerificationStep::Issuer,
+            Self::UnknownKey | Self::KeysUnavailable => VerificationStep::Key,
+            Self::InvalidSignature => VerificationStep::Signature,
+            Self::InvalidClaim | Self::MissingClaim => VerificationStep::ClaimTypes,
+            Self::Expired => VerificationStep::Expiry,
+            Self::NotYetValid => VerificationStep::NotBefore,
+            Self::WrongTokenUse => VerificationStep::TokenUse,
+            Self::WrongClient => VerificationStep::Client,
+            Self::WrongAudience => VerificationStep::Audience,
+        }
+    }
+}
