@@ -1,11 +1,11 @@
-//! Genuine requests beside a key endpoint that misbehaves, at a steady rate that waits for nobody.
+//! Sends genuine requests at a steady rate while the key endpoint misbehaves, and prints how long each took.
 //!
 //! ```text
 //! cargo run --release --example key_faults -- [requests a second = 1000] [seconds a mode = 10] [rounds = 3]
 //! ```
 //!
-//! For each mode, a fresh verifier loads its keys, then the endpoint turns bad, the keys are due at once and every five seconds again,
-//! and strangers send made-up key ids all the while. The modes take turns, round by round. Prints a table for the guide `keys`: sums, and
+//! For each mode, a new verifier loads its keys. Then the endpoint fails, a refresh is due at once and every five seconds again, and forged
+//! tokens name made-up key ids all the time. The modes take turns, round by round. Prints a table for the guide's chapter `keys`: sums, and
 //! the medians of the rounds' percentiles.
 // Pedantry is for what is shipped.
 #![allow(clippy::pedantic)]
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let fake = FakeUserPool::new();
     let document = fake.jwks_json();
     let good = || Some(Mode::good(&document));
-    let modes: Vec<_> = [("quiet: good, nothing due, no strangers", good()), ("good", good())]
+    let modes: Vec<_> = [("quiet: good, nothing due, nothing forged", good()), ("good", good())]
         .into_iter()
         .chain(faults(&document))
         .collect();
@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             seen.push(run(&fake, mode.clone(), !name.starts_with("quiet"), rate, Duration::from_secs(seconds.into()))?);
         }
     }
-    println!("| endpoint | answered | refused | p50, us | p99, us | looks | strangers' requests |");
+    println!("| endpoint | answered | refused | p50, us | p99, us | fetches | forged requests |");
     println!("|---|---|---|---|---|---|---|");
     for ((name, _), seen) in modes.iter().zip(&seen) {
         let sum = |of: fn(&Seen) -> usize| seen.iter().map(of).sum::<usize>();
@@ -64,8 +64,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             100.0 * answered as f64 / (answered + refused) as f64,
             median(|seen| seen.p50),
             median(|seen| seen.p99),
-            seen.iter().map(|seen| seen.looks).sum::<u64>(),
-            sum(|seen| seen.strangers),
+            seen.iter().map(|seen| seen.fetches).sum::<u64>(),
+            sum(|seen| seen.forged),
         );
     }
     Ok(())

@@ -60,6 +60,11 @@ pub mod token_sources {}
 pub mod rejections {}
 
 #[doc = include_str!("keys.md")]
+#[doc = concat!(
+    "<figure><img alt=\"Key fetches per second of 10,000 programs, as in the table above\" src=\"data:image/svg+xml,",
+    include_str!("../../docs/key-fetches.svg"),
+    "\"></figure>"
+)]
 pub mod keys {}
 
 #[doc = include_str!("deployment.md")]

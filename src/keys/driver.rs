@@ -149,7 +149,7 @@ impl PoolKeys {
                 return Err(shared.timed_out());
             }
             let locked = shared.lock();
-            if let Some((_, error)) = locked.last_failure.as_ref().filter(|_| locked.state.failures() > 0) {
+            if let Some((_, error)) = locked.last_failure.as_ref().filter(|_| locked.state.failures > 0) {
                 return Err(error.clone());
             }
         }
@@ -166,7 +166,7 @@ impl PoolKeys {
         let (last_failure, consecutive_failures, next_refresh_in, fetches) = {
             let mut locked = shared.lock();
             let next_refresh_in = locked.state.next_refresh_in(now);
-            (locked.last_failure.clone(), locked.state.failures(), next_refresh_in, locked.fetches)
+            (locked.last_failure.clone(), locked.state.failures, next_refresh_in, locked.fetches)
         };
         PoolStatus {
             pool: shared.reporter.pool(),
@@ -290,8 +290,10 @@ struct News {
     failed: Option<(FetchError, u32, Level)>,
     recovered: Option<u32>,
     stale: bool,
-    /// A fetch has completed: how it failed, if it did.
-    completed: Option<Option<FetchErrorKind>>,
+    /// A fetch has completed.
+    completed: bool,
+    /// How it failed, if it did.
+    failure: Option<FetchErrorKind>,
 }
 
 impl Shared {
@@ -392,7 +394,7 @@ impl Shared {
                 let in_flight = locked.state.is_in_flight(fetch);
                 if in_flight {
                     locked.fetches += 1;
-                    news.completed = Some(result.as_ref().err().map(FetchError::kind));
+                    (news.completed, news.failure) = (true, result.as_ref().err().map(FetchError::kind));
                 }
                 match result {
                     Ok(fresh) => (Event::Loaded { fetch, max_age: fresh.max_age }, Some(fresh)),
@@ -444,7 +446,7 @@ impl Shared {
                 if timed_out {
                     locked.last_failure = Some((time, self.timed_out()));
                     locked.fetches += 1;
-                    news.completed = Some(Some(FetchErrorKind::Timeout));
+                    (news.completed, news.failure) = (true, Some(FetchErrorKind::Timeout));
                 }
                 let Some((_, error)) = &locked.last_failure else { return };
                 let level = match locked.logged {
@@ -568,10 +570,10 @@ impl Shared {
         if news.stale {
             self.reporter.stale();
         }
-        if let Some(failure) = news.completed {
+        if news.completed {
             let now = self.clock.now();
             let age = |loaded: &Arc<Loaded>| now.duration_since(loaded.at).unwrap_or_default();
-            self.reporter.fetch_completed(failure, self.keys.load().as_ref().map(age));
+            self.reporter.fetch_completed(news.failure, self.keys.load().as_ref().map(age));
         }
     }
 }

@@ -1,4 +1,8 @@
 //! One time out of two clocks.
+//!
+//! Timers stand still while a Lambda function or a laptop sleeps, and the wall clock can be set. Key refresh therefore counts the time
+//! that passed on either clock, whichever says more. A wall clock that jumps forward is treated as a sleep. One that moves
+//! backwards changes nothing.
 
 use std::time::Duration;
 

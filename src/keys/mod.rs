@@ -3,13 +3,14 @@
 //! Key refresh runs alongside the path of a token and meets it only where one pointer is swapped:
 //!
 //! ```text
-//! state      when to fetch, who waits, how long keys may be used: pure   (settings, message, elapsed)
+//! state      when to fetch, who waits, how long keys may be used: pure   (budget, elapsed, settings, message)
 //!   driver   the lock, the tasks and the pointer that every verification reads   (timers, report)
 //!     source one document from an endpoint, a file, …   (fetch: over HTTPS)
 //!     jwk    JSON -> RSA keys fit for RS256
 //!     set    each key parsed once
 //! ```
 
+mod budget;
 mod driver;
 mod elapsed;
 mod error;

@@ -1,7 +1,8 @@
 //! Decides when keys are fetched, who waits for a fetch, and how long keys may be used.
 //!
 //! A state machine without I/O: no lock, task, clock or randomness. [`State::on`] takes an [`Event`] and the time, returns a [`Reply`],
-//! and lists the [`Action`]s for the [driver](super::driver) to perform. `tests/simulation` drives it through faults and attacks.
+//! and lists the [`Action`]s for the [driver](super::driver) to perform. `tests/simulation` drives it through faults and attacks, and
+//! records which mechanisms were tried and left out.
 //!
 //! | event | state | reply and actions |
 //! |---|---|---|
@@ -18,26 +19,14 @@
 //! | | otherwise: the last fetch succeeded / failed | unknown / unavailable |
 //! | `Loaded` | in flight | publish, abort the other fetch, wake waiters, next refresh after `max-age` in bounds |
 //! | `Failed` | the first failure in a row, within `request_wait` | start another fetch; its waiters go on waiting |
-//! | | any other | wake waiters, next refresh after the back-off |
-//! | | the probe | ignored |
+//! | | any other / a probe | wake waiters, next refresh after the back-off / ignored |
 //! | `Cancelled` | in flight | wake waiters, give the budget back, next refresh in 1 s; not a failure |
 //! | `Close` | any | abort everything; from then on unavailable |
-//!
-//! # One time
-//!
-//! Timers stand still while a Lambda function or a laptop sleeps, and the wall clock can be set. [`Elapsed`] therefore counts the time
-//! that passed on either clock, whichever says more. Every rule below uses that one time. A wall clock that jumps forward is
-//! treated as a sleep; one that moves backwards changes nothing.
-//!
-//! # What was left out
-//!
-//! `tests/README.md` records the simulation with and without each of these. Two tokens that agree on an unknown key used to
-//! start an early fetch; the budget's second fetch does the same for every user. Concurrent fetches without a limit used to run while there
-//! were no keys; one probe finds the endpoint's return as fast. A second limit, after which a fetch was considered stalled, is the timeout.
 
 use std::time::Duration;
 
 use super::{
+    budget::Budget,
     elapsed::Elapsed,
     message::{Action, Alarm, Event, Now, Reply, Report},
     settings::RefreshSettings,
@@ -48,7 +37,7 @@ const REFRESH_FLOOR: Duration = Duration::from_secs(5 * 60);
 /// First and longest wait after failures while there are keys.
 const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// The same without keys: every request is rejected, so the endpoint's return must be noticed within a second.
-const BACK_OFF_COLD: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(600));
+const BACK_OFF_COLD: (Duration, Duration) = (Duration::from_millis(200), Duration::from_millis(600));
 /// Without keys, the time from the start of one fetch to the next probe.
 const PROBE_EVERY: Duration = Duration::from_millis(600);
 /// The pause after a fetch for an unknown key, so that all requests that waited for it share its result.
@@ -59,20 +48,13 @@ const CANCELLED_WAIT: Duration = Duration::from_secs(1);
 const LATE: Duration = Duration::from_secs(1);
 /// How many requests may wait for one fetch. Each holds a few KiB.
 const WAITING_MAX: u32 = 10_000;
-const MILLISECOND: Duration = Duration::from_millis(1);
 
 #[derive(Clone, Copy)]
 struct Fetch {
     number: u64,
     started: Duration,
-    cause: Cause,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Cause {
-    /// A refresh was due, or there were no keys.
-    Schedule,
-    UnknownKid,
+    /// An unknown key caused it, and not the schedule.
+    by_unknown_kid: bool,
 }
 
 /// Keys in use.
@@ -95,17 +77,17 @@ pub(crate) struct State {
     fetch: Option<Fetch>,
     /// Without keys: a second fetch, which finds out that the endpoint is back while the first hangs.
     probe: Option<Fetch>,
-    /// The number of the newest fetch.
+    /// The numbers of the newest fetch, and of the newest that succeeded.
     newest: u64,
-    /// The number of the newest fetch that succeeded.
     completed: u64,
-    /// Requests that were told to wait and have not been woken.
     waiting: u32,
     /// When the newest fetch or probe began.
     begun_at: Duration,
     due: Option<Duration>,
-    failures: u32,
+    /// Failures in a row.
+    pub(crate) failures: u32,
     failed_at: Duration,
+    retrying: bool,
     budget: Budget,
     alarm: Option<Alarm>,
 }
@@ -145,7 +127,7 @@ impl State {
     }
 
     fn expire(&mut self, now: Now, actions: &mut Vec<Action>) {
-        if !self.fixed && self.lease.take_if(|lease| self.now > lease.stale_at).is_some() {
+        if !self.fixed && self.lease.take_if(|lease| self.now >= lease.stale_at).is_some() {
             actions.extend([Action::Withdraw, Action::Report(Report::Stale)]);
         }
         while let Some((fetch, late)) = self.overdue() {
@@ -162,18 +144,21 @@ impl State {
     /// The fetch that has taken too long, and by how much.
     fn overdue(&self) -> Option<(u64, Duration)> {
         let fetch = self.fetch?;
-        let deadline = fetch.started.saturating_add(self.settings.fetch_timeout);
-        Some((fetch.number, self.now.checked_sub(deadline)?))
+        Some((fetch.number, self.now.checked_sub(self.deadline(fetch))?))
+    }
+
+    fn deadline(&self, fetch: Fetch) -> Duration {
+        fetch.started.saturating_add(self.settings.fetch_timeout)
     }
 
     fn wake(&mut self, actions: &mut Vec<Action>) {
         match self.fetch {
             None if !self.fixed && self.due.is_none_or(|due| self.now >= due) => {
-                self.start(Cause::Schedule, actions);
+                self.start(false, actions);
             }
             Some(_) if self.next_probe().is_some_and(|at| self.now >= at) => {
                 self.abort_probe(actions);
-                self.probe = Some(self.begin(Cause::Schedule, actions));
+                self.probe = Some(self.begin(false, actions));
             }
             _ => {}
         }
@@ -183,7 +168,7 @@ impl State {
         if self.has_keys(now) {
             return Reply::KeyPresent;
         }
-        let fetch = self.fetch.map_or_else(|| self.start(Cause::Schedule, actions), |fetch| fetch.number);
+        let fetch = self.fetch.map_or_else(|| self.start(false, actions), |fetch| fetch.number);
         Reply::Wait { fetch, decided_by: fetch }
     }
 
@@ -200,9 +185,9 @@ impl State {
             Some(_) if age >= Some(self.settings.request_wait) => return Reply::Unavailable,
             // The first load settles every request. Another fetch may have begun before the token's key was published.
             Some(fetch) => (fetch.number, if cold { fetch.number } else { fetch.number + 1 }),
-            None if cold => (self.start(Cause::Schedule, actions), self.newest),
+            None if cold => (self.start(false, actions), self.newest),
             None if self.budget.take(self.now, self.settings.unknown_key_cooldown) => {
-                (self.start(Cause::UnknownKid, actions), self.newest)
+                (self.start(true, actions), self.newest)
             }
             None if self.failures > 0 => return Reply::Unavailable,
             None => return Reply::Unknown,
@@ -212,17 +197,11 @@ impl State {
     }
 
     fn loaded(&mut self, number: u64, max_age: Option<Duration>, now: Now, actions: &mut Vec<Action>) {
-        let Some(fetch) = self.fetch.filter(|fetch| fetch.number == number).or(self.probe) else { return };
-        if fetch.number != number {
-            return;
-        }
+        let Some(fetch) = self.in_flight().find(|fetch| fetch.number == number) else { return };
         self.publish(max_age, now, actions);
-        for other in [self.fetch.take(), self.probe.take()].into_iter().flatten() {
-            if other.number != number {
-                actions.push(Action::AbortFetch { fetch: other.number });
-            }
-        }
-        self.completed = number;
+        let others = self.in_flight().filter(|other| other.number != number);
+        actions.extend(others.map(|other| Action::AbortFetch { fetch: other.number }));
+        (self.fetch, self.probe, self.completed) = (None, None, number);
         self.end(fetch, actions);
     }
 
@@ -236,7 +215,8 @@ impl State {
             self.budget.spend(self.now, self.settings.unknown_key_cooldown);
         }
         let until = if self.fixed { Duration::MAX } else { now.wall.saturating_add(self.settings.max_stale) };
-        self.lease = Some(Lease { stale_at: self.now.saturating_add(self.settings.max_stale), until });
+        let stale_at = self.now.saturating_add(self.settings.max_stale).saturating_add(Duration::from_millis(1));
+        self.lease = Some(Lease { stale_at, until });
         self.due = Some(self.now.saturating_add(self.refresh_after(max_age, now.random)));
         actions.push(Action::Publish { until });
     }
@@ -247,14 +227,15 @@ impl State {
         self.failures = self.failures.saturating_add(1);
         self.failed_at = self.now;
         // The failure may be one of a kind, such as a reset connection: no request is rejected for it.
-        let retrying = self.failures == 1 && self.now.saturating_sub(fetch.started) < self.settings.request_wait;
-        actions.push(Action::Report(Report::Failed { failures: self.failures, timed_out, retrying }));
+        self.retrying = self.failures == 1 && self.now.saturating_sub(fetch.started) < self.settings.request_wait;
+        let Self { failures, retrying, .. } = *self;
+        actions.push(Action::Report(Report::Failed { failures, timed_out, retrying }));
         self.plan_after_failure(fetch, now);
         self.fetch = self.probe.take();
-        match self.fetch {
-            None if retrying => drop(self.start(fetch.cause, actions)),
-            Some(_) if retrying => {}
-            _ => self.end(fetch, actions),
+        if !self.retrying {
+            self.end(fetch, actions);
+        } else if self.fetch.is_none() {
+            self.start(fetch.by_unknown_kid, actions);
         }
     }
 
@@ -264,13 +245,11 @@ impl State {
         let share = 1.0 - 0.5 * now.random;
         let due = match self.lease {
             // A fetch that an unauthenticated client can cause does not bring the next scheduled one forward.
-            Some(_) if fetch.cause == Cause::UnknownKid && self.due > Some(self.now) => return,
+            Some(_) if fetch.by_unknown_kid && self.due > Some(self.now) => return,
             // Once the keys are stale no token is accepted, so that is the latest time for a fetch.
-            Some(lease) => self.now.saturating_add(doubled.mul_f64(share)).min(lease.stale_at + MILLISECOND),
+            Some(lease) => self.now.saturating_add(doubled.mul_f64(share)).min(lease.stale_at),
             // Counted from the start of the fetch, which is when the endpoint was last known to be unavailable.
-            None => {
-                self.begun_at.saturating_add(doubled.mul_f64(share)).max(self.now.saturating_add(first.mul_f64(share)))
-            }
+            None => (self.begun_at + doubled.mul_f64(share)).max(self.now + first.mul_f64(share)),
         };
         self.due = Some(due);
     }
@@ -281,33 +260,32 @@ impl State {
         self.fetch = self.probe.take();
         self.due = Some(self.now.saturating_add(wait));
         // A retry was paid for by the fetch that failed.
-        if fetch.cause == Cause::UnknownKid && self.failures == 0 {
+        if fetch.by_unknown_kid && self.failures == 0 {
             self.budget.give_back(self.settings.unknown_key_cooldown);
         }
         self.wake_waiters(fetch.number, actions);
     }
 
     fn close(&mut self, actions: &mut Vec<Action>) {
-        self.closed = true;
-        let fetches = [self.fetch.take(), self.probe.take()].into_iter().flatten();
-        actions.extend(fetches.map(|fetch| Action::AbortFetch { fetch: fetch.number }));
+        actions.extend(self.in_flight().map(|fetch| Action::AbortFetch { fetch: fetch.number }));
+        (self.fetch, self.probe, self.closed) = (None, None, true);
         self.wake_waiters(self.newest, actions);
     }
 
-    fn start(&mut self, cause: Cause, actions: &mut Vec<Action>) -> u64 {
-        self.fetch = Some(self.begin(cause, actions));
+    fn start(&mut self, by_unknown_kid: bool, actions: &mut Vec<Action>) -> u64 {
+        self.fetch = Some(self.begin(by_unknown_kid, actions));
         self.newest
     }
 
-    fn begin(&mut self, cause: Cause, actions: &mut Vec<Action>) -> Fetch {
+    fn begin(&mut self, by_unknown_kid: bool, actions: &mut Vec<Action>) -> Fetch {
         self.newest += 1;
         self.begun_at = self.now;
         actions.push(Action::StartFetch { fetch: self.newest });
-        Fetch { number: self.newest, started: self.now, cause }
+        Fetch { number: self.newest, started: self.now, by_unknown_kid }
     }
 
     fn end(&mut self, fetch: Fetch, actions: &mut Vec<Action>) {
-        if fetch.cause == Cause::UnknownKid {
+        if fetch.by_unknown_kid {
             self.budget.pause(self.now + PAUSE.min(self.settings.unknown_key_cooldown));
         }
         self.wake_waiters(fetch.number, actions);
@@ -329,7 +307,8 @@ impl State {
 
     /// A failure older than this says nothing: timers stood still.
     fn failed_recently(&self) -> bool {
-        self.failures > 0 && self.now.saturating_sub(self.failed_at) <= BACK_OFF.1 + self.settings.fetch_timeout
+        let recent = self.now.saturating_sub(self.failed_at) <= BACK_OFF.1 + self.settings.fetch_timeout;
+        self.failures > 0 && !self.retrying && recent
     }
 
     /// `max-age` in bounds, and up to a tenth less, so that programs that start together drift apart.
@@ -341,15 +320,9 @@ impl State {
     }
 
     fn arm(&mut self, actions: &mut Vec<Action>) {
-        let stale_at = self.lease.map(|lease| lease.stale_at + MILLISECOND);
-        let next = match self.fetch {
-            Some(fetch) => {
-                [Some(fetch.started.saturating_add(self.settings.fetch_timeout)), self.next_probe(), stale_at]
-            }
-            None => [self.due, stale_at, None],
-        };
-        let next = next.into_iter().flatten().min().filter(|_| !self.fixed && !self.closed);
-        let alarm = next.map(|at| self.clock.alarm(at));
+        let due = self.fetch.map_or(self.due, |fetch| Some(self.deadline(fetch)));
+        let next = [due, self.next_probe(), self.lease.map(|lease| lease.stale_at)].into_iter().flatten().min();
+        let alarm = next.filter(|_| !self.fixed && !self.closed).map(|at| self.clock.alarm(at));
         if self.alarm != alarm {
             self.alarm = alarm;
             actions.push(Action::ArmTimer(alarm));
@@ -362,48 +335,16 @@ impl State {
     }
 
     pub(crate) fn is_in_flight(&self, fetch: u64) -> bool {
-        [self.fetch, self.probe].into_iter().flatten().any(|flight| flight.number == fetch)
+        self.in_flight().any(|flight| flight.number == fetch)
     }
 
-    pub(crate) fn failures(&self) -> u32 {
-        self.failures
+    fn in_flight(&self) -> impl Iterator<Item = Fetch> + use<> {
+        [self.fetch, self.probe].into_iter().flatten()
     }
 
     /// The time until the next scheduled fetch; zero if it is due or in flight.
     pub(crate) fn next_refresh_in(&mut self, now: Now) -> Option<Duration> {
         let now = self.clock.read(now);
         self.due.filter(|_| !self.fixed).map(|due| due.saturating_sub(now))
-    }
-}
-
-/// Limits the fetches that unknown keys cause: one a cooldown on average, and two in a row if the last cooldown caused none.
-///
-/// The second one lets genuine tokens under a new key pass soon after somebody has spent the first.
-#[derive(Default)]
-struct Budget {
-    /// When the fetches so far are paid for. A fetch is allowed up to one cooldown before.
-    paid_at: Duration,
-    not_before: Duration,
-}
-
-impl Budget {
-    fn take(&mut self, now: Duration, cooldown: Duration) -> bool {
-        let allowed = now >= self.not_before && self.paid_at.saturating_sub(cooldown) <= now;
-        if allowed {
-            self.spend(now, cooldown);
-        }
-        allowed
-    }
-
-    fn spend(&mut self, now: Duration, cooldown: Duration) {
-        self.paid_at = self.paid_at.max(now).saturating_add(cooldown);
-    }
-
-    fn give_back(&mut self, cooldown: Duration) {
-        self.paid_at = self.paid_at.saturating_sub(cooldown);
-    }
-
-    fn pause(&mut self, until: Duration) {
-        self.not_before = until;
     }
 }

@@ -29,7 +29,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// With this long for a look: short only where a look is to time out, for a busy machine takes its time for good ones.
+    /// With this long for a fetch: short only where a fetch is to time out, for a busy machine takes its time for good ones.
     async fn new(fetch_timeout: Duration) -> Self {
         let endpoint = Endpoint::start(Mode::good(&fake().jwks_json())).await;
         let clock = ManualClock::starting_now();
@@ -42,7 +42,7 @@ impl Bench {
         Self { endpoint, clock, verifier, token: genuine(&fake()), key_ids }
     }
 
-    /// Lets the next look come, and its answer.
+    /// Lets the next fetch come, and its answer.
     async fn look(&self) {
         let before = status(&self.verifier).fetches;
         self.clock.advance(HOUR * 2);
@@ -50,7 +50,7 @@ impl Bench {
         eventually("the look", || status(&self.verifier).fetches > before).await;
     }
 
-    /// A look with this answer, then a good one. What is said of the first, if it failed.
+    /// A fetch with this answer, then a good one. What is said of the first, if it failed.
     async fn try_out(&self, name: &str, mode: Mode, expected: Option<Kind>) -> Option<String> {
         self.endpoint.set(mode);
         self.look().await;
@@ -79,7 +79,7 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn each_is_told_apart_and_replaces_nothing() {
+async fn bad_response_is_told_apart_and_replaces_no_keys() {
     let bench = Bench::new(MINUTE).await;
     let good = fake().jwks_json();
     let ok = |headers: &str, body: &str| Mode::answer("200 OK", headers, body);
@@ -153,7 +153,7 @@ async fn each_is_told_apart_and_replaces_nothing() {
 }
 
 #[tokio::test]
-async fn what_takes_too_long_is_a_timeout() {
+async fn slow_response_is_a_timeout() {
     let bench = Bench::new(Duration::from_millis(400)).await;
     let good = Mode::good(&fake().jwks_json());
     for (name, mode) in [
@@ -171,7 +171,7 @@ fn text(mode: Mode) -> String {
 }
 
 #[tokio::test]
-async fn redirects_are_not_followed_anywhere() {
+async fn redirects_are_not_followed() {
     let bench = Bench::new(MINUTE).await;
     let elsewhere = Endpoint::start(Mode::good(&fake().jwks_json())).await;
     let itself = format!("{}?other", bench.endpoint.url());
@@ -196,7 +196,7 @@ async fn refused_connection_is_a_connect_error() {
 }
 
 #[tokio::test]
-async fn plain_bytes_where_tls_should_be() {
+async fn plain_bytes_instead_of_tls_are_a_tls_failure() {
     let good = Mode::good(&fake().jwks_json());
     for (name, mode, kind) in [
         ("an HTTP answer", good, Kind::Tls),
@@ -211,9 +211,9 @@ async fn plain_bytes_where_tls_should_be() {
     }
 }
 
-/// A TLS handshake that hangs is a timeout, and its connection does not outlive the look.
+/// A TLS handshake that hangs is a timeout, and its connection does not outlive the fetch.
 #[tokio::test]
-async fn a_handshake_that_hangs() {
+async fn hanging_tls_handshake_is_a_timeout() {
     let endpoint = Endpoint::start(Mode::Hang).await;
     let pool = fake().user_pool().jwks_url(endpoint.tls_url()).unwrap();
     let verifier = Verifier::builder().pool(pool).fetch_timeout(Duration::from_millis(200)).build().unwrap();
@@ -223,9 +223,9 @@ async fn a_handshake_that_hangs() {
     eventually("the connection's end", || endpoint.open_connections() == 0).await;
 }
 
-/// No connection is kept between two looks.
+/// No connection is kept between two fetches.
 #[tokio::test]
-async fn nothing_stays_open_after_a_look() {
+async fn no_connection_stays_open_after_a_fetch() {
     let keep = text(Mode::good(&fake().jwks_json())).replace("connection: close\r\n", "");
     let endpoint = Endpoint::start(Mode::Keep(keep.into_bytes())).await;
     let source = HttpKeySource::new(endpoint.url()).unwrap();

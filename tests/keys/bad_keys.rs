@@ -48,7 +48,7 @@ fn n_of(key: &Value) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn each_costs_only_itself() {
+async fn bad_key_does_not_cost_the_good_ones() {
     use SkipReason as Why;
     let set = |member: &'static str, value: Value| key(|key| key[member] = value);
     let without = |member: &str| key(|key| drop(key.as_object_mut().unwrap().remove(member)));
@@ -121,7 +121,7 @@ async fn each_costs_only_itself() {
 
 /// Keys that are spelled oddly and are fit verify too.
 #[tokio::test]
-async fn leading_zeros_are_no_other_key() {
+async fn leading_zeros_do_not_make_another_key() {
     let mut keys = good_keys();
     for key in &mut keys {
         key["n"] = encode(&[&[0], &*n_of(key)].concat());
@@ -132,7 +132,7 @@ async fn leading_zeros_are_no_other_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_keys_with_one_id_the_first_stays() {
+async fn first_of_two_keys_with_one_id_is_used() {
     let access = good_keys().remove(0);
     let mut impostor = access.clone();
     impostor["n"] = encode(&modulus(2048));
@@ -148,7 +148,7 @@ async fn of_two_keys_with_one_id_the_first_stays() {
     let verifier = load(document([&impostor, &access])).await;
     assert!(verifier.check(&token).is_err());
 
-    // The same key twice is odd and harmless, at the first look and at the next.
+    // The same key twice is odd and harmless, at the first fetch and at the next.
     let verifier = load(document([&access, &access])).await;
     for _ in 0..2 {
         assert!(verifier.check(&token).is_ok());

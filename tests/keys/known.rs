@@ -25,7 +25,7 @@ fn verify_at_once(verifier: &Verifier, token: &str) {
 }
 
 #[tokio::test]
-async fn at_every_moment_of_the_cycle_and_whatever_the_endpoint_does() {
+async fn known_key_never_waits_whatever_the_endpoint_does() {
     let fake = fake();
     let good = Mode::good(&fake.jwks_json());
     let mut endpoint = Endpoint::start(good.clone()).await;
@@ -86,7 +86,7 @@ async fn at_every_moment_of_the_cycle_and_whatever_the_endpoint_does() {
 
 /// What users see of it, in small numbers: `examples/key_faults.rs` does the same in large ones.
 #[tokio::test]
-async fn an_open_loop_beside_each_fault() {
+async fn no_endpoint_fault_delays_genuine_requests() {
     const RATE: u32 = 200;
 
     let fake = fake();
@@ -107,12 +107,12 @@ async fn an_open_loop_beside_each_fault() {
         open_loop(&fake, &verifier, trouble, RATE, SECOND / 4).await
     };
     for (name, mode) in faults(&document) {
-        // What a look takes to end is a minute here. A second more than twice the quiet time is for busy machines, and so is to try again.
+        // What a fetch takes to end is a minute here. A second more than twice the quiet time is for busy machines, and so is to try again.
         let mut slow = Vec::new();
         while slow.len() < 5 {
             let (quiet, seen) = (run(None).await, run(Some(mode.clone())).await);
-            assert_eq!((quiet.answered, quiet.refused, quiet.looks), (50, 0, 0), "{name}");
-            assert_eq!((seen.answered, seen.refused, seen.strangers), (50, 0, 5), "{name}");
+            assert_eq!((quiet.answered, quiet.refused, quiet.fetches), (50, 0, 0), "{name}");
+            assert_eq!((seen.answered, seen.refused, seen.forged), (50, 0, 5), "{name}");
             assert!(seen.p50 <= seen.p99);
             if seen.p99 <= quiet.p99 * 2 + SECOND {
                 break;

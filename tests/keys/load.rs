@@ -1,4 +1,4 @@
-//! An open loop of genuine requests, with strangers beside them: each is sent at its time, whatever became of those before.
+//! An open loop of genuine requests with forged ones beside them: each is sent at its time, whatever became of those before.
 
 use std::{thread, time::Duration};
 
@@ -23,7 +23,7 @@ use crate::endpoint::Mode;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// What the endpoint does that it should not, by name; [`None`] is nothing at all.
+/// Faults of an endpoint, by name. [`None`] means that it refuses connections.
 pub fn faults(document: &str) -> Vec<(&'static str, Option<Mode>)> {
     let bytes = Mode::good(document).into_bytes();
     let says = |body: &str| Some(Mode::answer("200 OK", "", body));
@@ -43,20 +43,20 @@ pub fn faults(document: &str) -> Vec<(&'static str, Option<Mode>)> {
     ]
 }
 
-/// What the users saw.
+/// What the clients saw.
 pub struct Seen {
     pub answered: usize,
     pub refused: usize,
     pub p50: Duration,
     pub p99: Duration,
-    /// Looks for keys that ended meanwhile.
-    pub looks: u64,
-    /// Requests of strangers.
-    pub strangers: usize,
+    /// Key fetches that completed in that time.
+    pub fetches: u64,
+    /// Requests with forged tokens.
+    pub forged: usize,
 }
 
 /// Sends so many genuine requests a second for so long. With `clock` there is trouble: keys are due at once and every five seconds again, and
-/// every tenth request has one of a stranger's beside it, under a made-up key id.
+/// every tenth genuine request has a forged one beside it, under a made-up key id.
 pub async fn open_loop(
     fake: &FakeUserPool,
     verifier: &Verifier,
@@ -78,11 +78,11 @@ pub async fn open_loop(
     let tokens: Vec<_> = (0..count.min(500))
         .map(|nth| fake.access_token(&format!("user-{nth}")).expires_in(HOUR * 24 * 300).sign())
         .collect();
-    let looks_before = verifier.status().pools[0].fetches;
+    let fetches_before = verifier.status().pools[0].fetches;
     let (fake, clock, application) = (fake.clone(), clock.cloned(), Handle::current());
     // Sent from a thread of its own: Tokio's timers go by milliseconds, and a whole one would be measured with each request.
     let senders = spawn_blocking(move || {
-        let (mut genuine, mut strangers) = (JoinSet::new(), JoinSet::new());
+        let (mut genuine, mut forged) = (JoinSet::new(), JoinSet::new());
         let start = Instant::now();
         for nth in 0..count {
             let due = start + Duration::from_secs(1) * nth / rate;
@@ -91,32 +91,32 @@ pub async fn open_loop(
             genuine.spawn_on(async move { (request.await, due.elapsed()) }, &application);
             let Some(clock) = &clock else { continue };
             if nth % (5 * rate) == 0 {
-                // Due by the time of day, as after a night in the freezer; so little that the keys stay trusted through the run.
+                // Due by the wall clock, as after a night in the freezer; so little that the keys stay trusted through the run.
                 clock.advance(HOUR + HOUR / 10);
             }
             if nth % 10 == 0 {
                 let token =
                     fake.access_token("mallory").header("kid", format!("made-up-{nth}")).signing_input() + ".AAAA";
                 let request = send(&token);
-                let stranger = async move { assert_ne!(request.await, StatusCode::OK, "a stranger is let in") };
-                strangers.spawn_on(stranger, &application);
+                let rejected = async move { assert_ne!(request.await, StatusCode::OK, "a forged token is accepted") };
+                forged.spawn_on(rejected, &application);
             }
         }
-        (genuine, strangers)
+        (genuine, forged)
     });
-    let (genuine, mut strangers) = senders.await.unwrap();
-    let sent_by_strangers = strangers.len();
+    let (genuine, mut forged) = senders.await.unwrap();
+    let sent_forged = forged.len();
     let mut times = Vec::new();
     let mut refused = 0;
     for (status, time) in genuine.join_all().await {
         if status == StatusCode::OK { times.push(time) } else { refused += 1 }
     }
-    // Those that still wait for a look are left to themselves.
-    while let Some(answered) = strangers.try_join_next() {
+    // Those that still wait for a fetch are left to themselves.
+    while let Some(answered) = forged.try_join_next() {
         answered.unwrap();
     }
     times.sort_unstable();
     let at = |share: usize| times.get(times.len() * share / 100).copied().unwrap_or_default();
-    let looks = verifier.status().pools[0].fetches - looks_before;
-    Seen { answered: times.len(), refused, p50: at(50), p99: at(99), looks, strangers: sent_by_strangers }
+    let fetches = verifier.status().pools[0].fetches - fetches_before;
+    Seen { answered: times.len(), refused, p50: at(50), p99: at(99), fetches, forged: sent_forged }
 }

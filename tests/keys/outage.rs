@@ -12,14 +12,14 @@ use crate::{
 };
 
 #[tokio::test(start_paused = true)]
-async fn requests_hear_503_and_retry_after_without_piling_up() {
+async fn cold_start_in_an_outage_gives_503_without_piling_up() {
     let fake = fake();
     let script = Script::starting_with(&fake, Line::Hang);
     let verifier = script.builder().build().unwrap();
     let app = app(&verifier);
     let token = genuine(&fake);
     let start = Instant::now();
-    // The first wait for the first look, and so hear of it when it has timed out.
+    // The first wait for the first fetch, and so hear of it when it has timed out.
     assert_eq!(call_all(&app, vec![token.clone(); 1000]).await, (0, 0, 1000));
     assert_eq!(start.elapsed(), SECOND * 3);
     // It has said that waiting does not help.
@@ -32,7 +32,7 @@ async fn requests_hear_503_and_retry_after_without_piling_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_connection_is_known_at_once() {
+async fn refused_connection_gives_503_at_once() {
     let fake = fake();
     let script = Script::starting_with(&fake, Line::Fail(FetchErrorKind::Connect));
     let app = app(&script.builder().build().unwrap());
@@ -43,7 +43,7 @@ async fn a_refused_connection_is_known_at_once() {
 
 /// Whatever the outage was like and however long it lasted, keys are there within a second of its end.
 #[tokio::test(start_paused = true)]
-async fn the_return_is_noticed_within_a_second() {
+async fn return_of_the_endpoint_is_noticed_within_a_second() {
     let fake = fake();
     let mut worst = Duration::ZERO;
     for outage in
@@ -71,7 +71,7 @@ async fn the_return_is_noticed_within_a_second() {
 
 /// A source of the application's that panics is one that fails: told apart, backed off from, tried again.
 #[tokio::test(start_paused = true)]
-async fn a_source_that_panics_has_failed() {
+async fn panic_of_a_key_source_is_a_failed_fetch() {
     let fake = fake();
     let script = Script::starting_with(&fake, Line::Panic);
     let verifier = script.builder().build().unwrap();
@@ -93,7 +93,7 @@ async fn a_source_that_panics_has_failed() {
 }
 
 #[tokio::test]
-async fn ready_names_the_url_and_the_cause() {
+async fn ready_error_names_the_url_and_the_cause() {
     let fake = fake();
     let mut endpoint = Endpoint::start(Mode::Hang).await;
     endpoint.go_down().await;
@@ -117,7 +117,7 @@ async fn ready_names_the_url_and_the_cause() {
 /// Connections that hang are the worst case for noticing the return: a new try does not wait for the old to time out, which takes a minute
 /// here.
 #[tokio::test]
-async fn a_hanging_endpoint_that_comes_back_is_noticed_on_sockets() {
+async fn probe_finds_an_endpoint_that_comes_back_on_sockets() {
     let fake = fake();
     let endpoint = Endpoint::start(Mode::Hang).await;
     let verifier = patient(fake.user_pool().jwks_url(endpoint.url()).unwrap()).build().unwrap();
@@ -133,9 +133,9 @@ async fn a_hanging_endpoint_that_comes_back_is_noticed_on_sockets() {
     eventually("the old connections' end", || endpoint.open_connections() == 0).await;
 }
 
-/// Somebody who waits for keys does not wait for the next look that is due.
+/// Somebody who waits for keys does not wait for the next fetch that is due.
 #[tokio::test(start_paused = true)]
-async fn ready_looks_at_once() {
+async fn ready_fetches_at_once() {
     let fake = fake();
     let script = Script::starting_with(&fake, Line::Fail(FetchErrorKind::Connect));
     let verifier = script.builder().build().unwrap();
@@ -148,7 +148,7 @@ async fn ready_looks_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ready_gives_up_with_the_look_and_says_so() {
+async fn ready_fails_when_the_fetch_times_out() {
     let fake = fake();
     let script = Script::starting_with(&fake, Line::Hang);
     let verifier = script.builder().build().unwrap();

@@ -31,7 +31,7 @@ fn tasks() -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_clone_ends_the_task() {
+async fn dropping_the_last_clone_ends_the_task() {
     let script = Script::new(&fake());
     let before = tasks();
     let auth = CognitoAuth::from(script.ready().await);
@@ -54,7 +54,7 @@ async fn the_last_clone_ends_the_task() {
 }
 
 #[tokio::test]
-async fn with_its_connections_also_in_the_midst_of_a_look() {
+async fn dropping_the_last_clone_ends_connections_during_a_fetch() {
     for cold in [true, false] {
         let endpoint = Endpoint::start(Mode::good(&fake().jwks_json())).await;
         let clock = ManualClock::starting_now();
@@ -83,7 +83,7 @@ async fn with_its_connections_also_in_the_midst_of_a_look() {
 }
 
 #[test]
-fn made_outside_of_a_runtime_and_dropped_there() {
+fn verifier_can_be_made_and_dropped_outside_a_runtime() {
     let script = Script::new(&fake());
     let verifier = Verifier::builder().pool(script.pool()).build().unwrap();
     let token = genuine(&fake());
@@ -97,7 +97,7 @@ fn made_outside_of_a_runtime_and_dropped_there() {
 }
 
 #[test]
-fn several_runtimes_one_after_the_other() {
+fn verifier_outlives_its_runtimes() {
     let script = Script::starting_with(&fake(), Line::Late(Duration::from_millis(50)));
     let clock = ManualClock::starting_now();
     let verifier = patient(script.pool()).clock(clock.clone()).build().unwrap();
@@ -123,7 +123,7 @@ fn several_runtimes_one_after_the_other() {
 }
 
 #[test]
-fn several_runtimes_side_by_side() {
+fn runtimes_share_one_fetch() {
     let script = Script::starting_with(&fake(), Line::Late(Duration::from_millis(50)));
     let verifier = patient(script.pool()).build().unwrap();
     let token = genuine(&fake());
@@ -144,10 +144,10 @@ fn several_runtimes_side_by_side() {
     assert!(script.fetches() <= 4, "one look for 800 tokens, or few: {}", script.fetches());
 }
 
-/// The runtime that has the timer and a look under way is blocked; another one goes on without it.
+/// The runtime that has the timer and a fetch under way is blocked; another one goes on without it.
 #[test]
-fn a_runtime_that_stands_still() {
-    // Its time is its own and exact. It begins before that of the other, so that the look is not lost yet when a token waits for it.
+fn fetch_on_a_blocked_runtime_is_replaced_after_its_timeout() {
+    // Its time is its own and exact. It begins before that of the other, so that the fetch is not lost yet when a token waits for it.
     let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let stuck = current_thread();
     let script = Script::new(&fake());
@@ -156,14 +156,14 @@ fn a_runtime_that_stands_still() {
     let token = genuine(&fake());
     stuck.block_on(verifier.ready()).unwrap();
     clock.advance(HOUR * 2);
-    // Starts a look that nobody drives from here on.
+    // Starts a fetch that nobody drives from here on.
     stuck.block_on(async { assert!(verifier.check(&token).is_ok()) });
     assert_eq!(script.fetches(), 1);
 
     runtime.block_on(async {
         assert!(verifier.verify(&token).await.is_ok());
         let start = Instant::now();
-        // An unknown key waits for that look, as long as it may.
+        // An unknown key waits for that fetch, as long as it may.
         let error = verifier.verify(&forged(&fake(), "x")).await.unwrap_err();
         assert_eq!(error.kind(), VerifyErrorKind::KeysUnavailable);
         assert_eq!(start.elapsed(), SECOND * 3);
@@ -181,7 +181,7 @@ fn a_runtime_that_stands_still() {
 
 /// Dropping the runtime first, as programs do at their end, needs nothing special.
 #[test]
-fn a_shutdown_in_the_midst_of_a_look() {
+fn shutdown_during_a_fetch_is_no_failure() {
     for _ in 0..20 {
         let script = Script::starting_with(&fake(), Line::Hang);
         let verifier = patient(script.pool()).build().unwrap();
@@ -195,7 +195,7 @@ fn a_shutdown_in_the_midst_of_a_look() {
         }
         drop(runtime);
         assert!(waiting.is_finished());
-        // Nobody's failure, and the next look is due soon.
+        // Nobody's failure, and the next fetch is due soon.
         let after = status(&verifier);
         assert_eq!((after.consecutive_failures, after.last_failure.is_some()), (0, false));
         assert!(after.next_refresh_in.is_some_and(|next| next <= SECOND), "{after:?}");
@@ -205,7 +205,7 @@ fn a_shutdown_in_the_midst_of_a_look() {
 
 /// Without Tokio nothing can be fetched, and nothing panics.
 #[test]
-fn without_tokio_a_verdict_comes_at_once() {
+fn without_tokio_the_result_is_immediate() {
     let script = Script::new(&fake());
     let verifier = Verifier::builder().pool(script.pool()).build().unwrap();
     let verify = |token: &str| {
@@ -270,7 +270,7 @@ fn static_keys_need_no_timers() {
 
 /// A load whose runtime ended is made up for by whoever comes next, and is nobody's look: a stranger who comes takes none away.
 #[test]
-fn a_load_after_one_cut_short_begins_no_cool_down() {
+fn load_after_a_cancelled_one_starts_no_cooldown() {
     let fake = FakeUserPool::new();
     let script = Script::starting_with(&fake, Line::Hang);
     let verifier = Verifier::builder().pool(script.pool()).clock(ManualClock::starting_now()).build().unwrap();
@@ -289,9 +289,9 @@ fn a_load_after_one_cut_short_begins_no_cool_down() {
     });
 }
 
-/// A look that is taken for lost, because the clock has jumped over it, ends when another takes its place.
+/// A fetch that is taken for lost, because the clock has jumped over it, ends when another takes its place.
 #[tokio::test(start_paused = true)]
-async fn a_lost_look_is_not_left_behind() {
+async fn stalled_fetch_is_aborted_when_another_starts() {
     let script = Script::new(&fake());
     let clock = ManualClock::starting_now();
     let before = tasks();
@@ -310,7 +310,7 @@ async fn a_lost_look_is_not_left_behind() {
     assert_eq!(tasks() - before, 0);
 }
 
-/// A server that ends in its own time ends the tasks of its layer with it, here in the midst of a look.
+/// A server that ends in its own time ends the tasks of its layer with it, here in the midst of a fetch.
 #[tokio::test]
 async fn a_graceful_shutdown_needs_nothing_special() {
     let script = Script::new(&fake());

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use crate::support::*;
 
 #[tokio::test(start_paused = true)]
-async fn one_pools_outage_never_delays_anothers_tokens() {
+async fn outage_of_one_pool_does_not_delay_tokens_of_another() {
     let (well, ill) = (fake(), FakeUserPool::with_ids("eu-central-1_Other1", "2fakeclient23456789"));
     let (good, bad) = (Script::new(&well), Script::starting_with(&ill, Line::Hang));
     let verifier =
@@ -46,7 +46,7 @@ async fn one_pools_outage_never_delays_anothers_tokens() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ready_waits_for_all_at_once() {
+async fn ready_loads_all_pools_concurrently() {
     let ids = ["us-east-1_Pool1", "us-east-1_Pool2", "us-east-1_Pool3"];
     let scripts = ids.map(|id| Script::starting_with(&FakeUserPool::with_ids(id, "client"), Line::Late(SECOND * 2)));
     let builder = scripts.iter().fold(Verifier::builder(), |builder, script| builder.pool(script.pool()));
@@ -68,7 +68,7 @@ async fn both_issuer_forms_share_the_keys() {
         assert!(verifier.verify(&token).await.is_ok(), "{issuer}");
     }
     assert_eq!(script.fetches(), 1);
-    // A made-up id under one form has its look; under the other, it is the same cool-down.
+    // A made-up id under one form has its look; under the other, it is the same cooldown.
     for issuer in [fake.issuer(), &updated] {
         let token = fake.access_token("mallory").claim("iss", issuer).header("kid", issuer).sign();
         assert_eq!(verifier.verify(&token).await.unwrap_err().kind(), VerifyErrorKind::UnknownKey);

@@ -31,9 +31,9 @@ fn runtime(threads: usize) -> Runtime {
 
 // The verifiers here are made by the thousand, so each remembers few tokens: the table is made with the verifier.
 
-/// Loads, looks and drops, each from several threads at once: whoever waits is told, whatever ends first.
+/// Loads, fetches and drops, each from several threads at once: whoever waits is told, whatever ends first.
 #[test]
-fn load_verify_drop() {
+fn concurrent_loads_and_drops_leave_no_request_waiting() {
     let token = genuine(&fake());
     let runtime = runtime(4);
     for round in 0..2_000 {
@@ -69,7 +69,7 @@ impl Drop for Stop<'_> {
 /// Keys come and go while everybody verifies. A genuine token is never refused, and a withdrawn one never accepted once its key is
 /// known to be gone.
 #[test]
-fn rotate_verify_withdraw() {
+fn concurrent_rotation_never_rejects_a_published_key() {
     let (one, other) = (FakeUserPool::new(), FakeUserPool::new());
     let tokens = [genuine(&one), genuine(&other)];
     let both = {
@@ -79,7 +79,7 @@ fn rotate_verify_withdraw() {
     };
     let script = Script::starting_with(&one, Line::Document(both.clone()));
     let clock = ManualClock::starting_now();
-    // However often a look that a busy machine holds up is taken for lost, the keys do not grow too old.
+    // However often a fetch that a busy machine holds up is taken for lost, the keys do not grow too old.
     let patient = patient(script.pool()).max_stale(DAY * 30);
     let verifier = patient.token_cache_capacity(64).clock(clock.clone()).build().unwrap();
     let runtime = runtime(3);
@@ -115,7 +115,7 @@ fn rotate_verify_withdraw() {
                     let start = Instant::now();
                     let mut advanced = 0;
                     while status(&verifier).fetches == before {
-                        // Once, and again where a look that was under way has taken the first for itself.
+                        // Once, and again where a fetch that was under way has taken the first for itself.
                         if advanced < 60 && start.elapsed() >= SECOND * advanced {
                             clock.advance(HOUR * 2);
                             advanced += 1;
@@ -138,9 +138,9 @@ fn rotate_verify_withdraw() {
     assert!(verified.into_inner() > 100);
 }
 
-/// A rotation in the very moment when a scheduled look ends: the token that follows it is never refused.
+/// A rotation in the very moment when a scheduled fetch ends: the token that follows it is never refused.
 #[test]
-fn rotate_as_a_look_lands() {
+fn rotation_as_a_fetch_completes_is_picked_up() {
     let (old, new) = (FakeUserPool::new(), FakeUserPool::new());
     let (known, fresh) = (genuine(&old), genuine(&new));
     let runtime = runtime(3);
@@ -155,7 +155,7 @@ fn rotate_as_a_look_lands() {
             scope.spawn(|| {
                 let _entered = runtime.enter();
                 line_up.wait();
-                // Starts the scheduled look, which may withdraw the token's key at once.
+                // Starts the scheduled fetch, which may withdraw the token's key at once.
                 drop(verifier.check(&known));
             });
             line_up.wait();
@@ -170,9 +170,9 @@ fn rotate_as_a_look_lands() {
     }
 }
 
-/// Owners on other threads let go while looks start, run and land. No task is left behind.
+/// Owners on other threads let go while fetches start, run and land. No task is left behind.
 #[test]
-fn drop_at_any_moment() {
+fn drop_at_any_moment_leaves_no_task() {
     let (known, unknown) = (genuine(&fake()), forged(&fake(), "x"));
     let runtime = runtime(3);
     for round in 0..3_000u32 {

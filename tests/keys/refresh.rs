@@ -1,4 +1,4 @@
-//! The background: when looks come, what they ask with, and what clocks and frozen timers do to them.
+//! The background: when fetches come, what they ask with, and what clocks and frozen timers do to them.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,7 +14,7 @@ use crate::{
     support::*,
 };
 
-/// The times between looks, in seconds, without any request.
+/// The times between fetches, in seconds, without any request.
 async fn gaps(script: &Script, verifier: &Verifier, count: usize) -> Vec<f64> {
     while script.fetches() <= count {
         sleep(SECOND * 5).await;
@@ -25,7 +25,7 @@ async fn gaps(script: &Script, verifier: &Verifier, count: usize) -> Vec<f64> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_are_looked_at_every_hour_or_as_max_age_says() {
+async fn keys_are_fetched_every_hour_or_as_max_age_says() {
     let fake = fake();
     // The endpoint's word, and the longest wait that follows from it; up to a tenth less is left to chance.
     for (line, longest) in [
@@ -45,7 +45,7 @@ async fn keys_are_looked_at_every_hour_or_as_max_age_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fleet_drifts_apart() {
+async fn fleet_drifts_apart() {
     let fake = fake();
     let script = Script::new(&fake);
     let mut fleet = Vec::new();
@@ -58,7 +58,7 @@ async fn a_fleet_drifts_apart() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn failures_back_off_and_the_good_keys_serve() {
+async fn failures_back_off_and_the_good_keys_stay_in_use() {
     let fake = fake();
     let script = Script::new(&fake);
     let verifier = script.ready().await;
@@ -80,7 +80,7 @@ async fn failures_back_off_and_the_good_keys_serve() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hanging_look_is_given_up() {
+async fn hanging_fetch_times_out() {
     let fake = fake();
     let script = Script::new(&fake);
     let verifier = script.builder().fetch_timeout(SECOND * 7).build().unwrap();
@@ -94,7 +94,7 @@ async fn a_hanging_look_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn validators_are_sent_back_and_unchanged_counts_as_success() {
+async fn unchanged_document_counts_as_success() {
     let fake = FakeUserPool::new();
     let script = Script::starting_with(&fake, Line::Tagged("\"one\""));
     let verifier = script.ready().await;
@@ -110,7 +110,7 @@ async fn validators_are_sent_back_and_unchanged_counts_as_success() {
 }
 
 #[tokio::test]
-async fn on_the_wire_these_are_if_none_match_and_if_modified_since() {
+async fn validators_are_sent_as_if_none_match_and_if_modified_since() {
     let fake = fake();
     let document = fake.jwks_json();
     let endpoint = Endpoint::start(Mode::Tagged { document: document.clone(), etag: "W/\"a b\"".into() }).await;
@@ -141,9 +141,9 @@ async fn on_the_wire_these_are_if_none_match_and_if_modified_since() {
     assert_eq!(after.consecutive_failures, 0);
 }
 
-/// A Lambda between two calls, a laptop with its lid closed: the time of day goes on, timers do not.
+/// A Lambda between two calls, a laptop with its lid closed: the wall clock goes on, timers do not.
 #[tokio::test(start_paused = true)]
-async fn where_timers_freeze_the_next_request_starts_the_look_and_does_not_wait() {
+async fn request_after_a_freeze_starts_the_fetch_and_does_not_wait() {
     let fake = FakeUserPool::new();
     let script = Script::new(&fake);
     let clock = ManualClock::starting_now();
@@ -159,14 +159,14 @@ async fn where_timers_freeze_the_next_request_starts_the_look_and_does_not_wait(
     settle().await;
     assert_eq!(script.fetches(), 2, "one look for a thousand requests");
 
-    // Frozen again in the midst of that look, for an hour. It is lost, and the next request starts another.
+    // Frozen again in the midst of that fetch, for an hour. It is lost, and the next request starts another.
     clock.advance(HOUR);
     script.set(Line::Keys);
     assert!(verifier.verify(&token).await.is_ok());
     settle().await;
     assert_eq!((script.fetches(), status(&verifier).age), (3, Some(Duration::ZERO)));
 
-    // A token under a new key does not wait for a look that froze either.
+    // A token under a new key does not wait for a fetch that froze either.
     script.set(Line::Hang);
     clock.advance(HOUR * 2);
     assert!(verifier.verify(&token).await.is_ok());
@@ -178,9 +178,9 @@ async fn where_timers_freeze_the_next_request_starts_the_look_and_does_not_wait(
     assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
-/// A clock that was set wrong, and right again: nobody waits, and looks go on.
+/// A clock that was set wrong, and right again: nobody waits, and fetches go on.
 #[tokio::test(start_paused = true)]
-async fn the_time_of_day_may_jump() {
+async fn wall_clock_jumps_reject_no_request() {
     let fake = fake();
     let script = Script::new(&fake);
     let clock = ManualClock::starting_now();
@@ -199,14 +199,14 @@ async fn the_time_of_day_may_jump() {
         settle().await;
         assert_eq!(script.fetches(), looks, "once");
     }
-    // Past the bound of trust, a request waits for the look, as in a cold start.
+    // Past the bound of trust, a request waits for the fetch, as in a cold start.
     clock.advance(DAY * 2);
     assert!(verifier.verify(&token).await.is_ok());
     assert_eq!((script.fetches(), start.elapsed()), (4, Duration::ZERO));
 }
 
 #[tokio::test]
-async fn on_the_wire_cache_control_sets_the_next_look() {
+async fn cache_control_sets_the_next_fetch() {
     for (headers, longest) in [
         ("", 3600.0),
         ("cache-control: public, max-age=600\r\n", 600.0),
@@ -269,9 +269,9 @@ async fn clock_before_1970_causes_no_fetch_for_each_request() {
     assert!(script.fetches() <= 2, "{}", script.fetches());
 }
 
-/// Set back for good, the time of day would let old keys live for ever. The other clock does not.
+/// Set back for good, the wall clock would let old keys live for ever. The other clock does not.
 #[tokio::test(start_paused = true)]
-async fn a_clock_that_stands_still_does_not_make_keys_immortal() {
+async fn keys_become_stale_while_the_wall_clock_stands_still() {
     let fake = fake();
     let script = Script::new(&fake);
     let verifier = Verifier::builder().pool(script.pool()).clock(ManualClock::starting_now()).build().unwrap();
@@ -285,7 +285,7 @@ async fn a_clock_that_stands_still_does_not_make_keys_immortal() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn stale_keys_are_trusted_for_a_day_and_no_longer() {
+async fn keys_are_used_for_a_day_of_outage_and_no_longer() {
     let fake = fake();
     let script = Script::new(&fake);
     let verifier = script.ready().await;
@@ -298,7 +298,7 @@ async fn stale_keys_are_trusted_for_a_day_and_no_longer() {
     sleep(SECOND / 100).await;
     assert_eq!(verifier.check(&token).unwrap_err().kind(), VerifyErrorKind::KeysUnavailable);
     assert!(!verifier.status().is_ready());
-    // From then on looks come as in a cold start, so the endpoint's return is noticed within a second.
+    // From then on fetches come as in a cold start, so the endpoint's return is noticed within a second.
     for outage in [1, 7, 100] {
         script.set(Line::Fail(FetchErrorKind::Connect));
         sleep(SECOND * outage).await;
@@ -311,7 +311,7 @@ async fn stale_keys_are_trusted_for_a_day_and_no_longer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_bound_of_trust_can_be_set_and_brings_looks_forward() {
+async fn short_max_stale_brings_fetches_forward() {
     let fake = fake();
     let script = Script::new(&fake);
     let verifier = script.builder().max_stale(MINUTE).build().unwrap();
@@ -349,7 +349,7 @@ async fn waking_up_offline_recovers_as_fast_as_a_cold_start() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_interval_can_be_set() {
+async fn refresh_interval_can_be_set() {
     let fake = fake();
     let script = Script::starting_with(&fake, Line::KeysFor(DAY));
     let verifier = script.builder().refresh_interval(SECOND * 10).build().unwrap();
@@ -359,16 +359,16 @@ async fn the_interval_can_be_set() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_clock_of_the_test_kit_goes_with_tokios() {
+async fn tokio_clock_follows_paused_time() {
     let clock = TokioClock::starting_now();
     let start: SystemTime = clock.now();
     advance(HOUR).await;
     assert_eq!(clock.now().duration_since(start).unwrap(), HOUR);
 }
 
-/// The clock behind timers can stand still too while a machine sleeps. The cool-down then ends by the time of day.
+/// The clock behind timers can stand still too while a machine sleeps. The cooldown then ends by the wall clock.
 #[tokio::test(start_paused = true)]
-async fn a_cool_down_does_not_outlive_a_freeze() {
+async fn cooldown_counts_the_time_asleep() {
     let fake = FakeUserPool::new();
     let script = Script::new(&fake);
     let clock = ManualClock::starting_now();
@@ -384,9 +384,9 @@ async fn a_cool_down_does_not_outlive_a_freeze() {
     assert_eq!(script.fetches(), 3);
 }
 
-/// A look that failed days ago says nothing about the endpoint of today: the first request after a long sleep waits for the look.
+/// A fetch that failed days ago says nothing about the endpoint of today: the first request after a long sleep waits for the fetch.
 #[tokio::test(start_paused = true)]
-async fn a_failure_before_a_long_sleep_refuses_nobody_after_it() {
+async fn failure_before_a_long_sleep_rejects_no_request_after_it() {
     let script = Script::new(&fake());
     let clock = ManualClock::starting_now();
     let verifier = Verifier::builder().pool(script.pool()).clock(clock.clone()).build().unwrap();
@@ -402,9 +402,9 @@ async fn a_failure_before_a_long_sleep_refuses_nobody_after_it() {
     assert!(verifier.verify(&token).await.is_ok());
 }
 
-/// A load balancer sends no request to whoever is not ready, so the probe itself starts a look that is due. It does not wait either.
+/// A load balancer sends no request to whoever is not ready, so the probe itself starts a fetch that is due. It does not wait either.
 #[tokio::test(start_paused = true)]
-async fn a_readiness_probe_is_enough_to_become_ready() {
+async fn readiness_probe_starts_the_fetch() {
     let script = Script::new(&fake());
     let clock = ManualClock::starting_now();
     let verifier = Verifier::builder().pool(script.pool()).clock(clock.clone()).build().unwrap();

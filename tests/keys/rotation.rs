@@ -13,7 +13,7 @@ fn new_tokens(fake: &FakeUserPool, count: usize) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_token_under_a_new_key_is_accepted() {
+async fn first_token_under_a_new_key_is_accepted() {
     let fake = FakeUserPool::new();
     let script = Script::new(&fake);
     let app = app(&script.ready().await);
@@ -24,9 +24,9 @@ async fn the_first_token_under_a_new_key_is_accepted() {
     assert_eq!(script.fetches(), 2);
 }
 
-/// The first load begins no cool-down, though a token has asked for it: the pool may have rotated in the meantime.
+/// The first load begins no cooldown, though a token has asked for it: the pool may have rotated in the meantime.
 #[tokio::test(start_paused = true)]
-async fn also_right_after_a_first_load_that_a_token_asked_for() {
+async fn rotation_right_after_the_first_load_is_picked_up() {
     let fake = FakeUserPool::new();
     let script = Script::new(&fake);
     let app = app(&script.builder().build().unwrap());
@@ -37,7 +37,7 @@ async fn also_right_after_a_first_load_that_a_token_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn also_when_a_thousand_arrive_at_once() {
+async fn thousand_tokens_under_a_new_key_cause_one_fetch() {
     let fake = FakeUserPool::new();
     let script = Script::new(&fake);
     let app = app(&script.ready().await);
@@ -48,9 +48,9 @@ async fn also_when_a_thousand_arrive_at_once() {
     assert_eq!((script.fetches(), start.elapsed()), (2, SECOND));
 }
 
-/// A scheduled look whose answer is older than the new key: those who waited for it get a look of their own.
+/// A scheduled fetch whose answer is older than the new key: those who waited for it get a fetch of their own.
 #[tokio::test(start_paused = true)]
-async fn a_look_that_began_too_early_refuses_nobody() {
+async fn rotation_during_a_scheduled_fetch_rejects_no_request() {
     let fake = FakeUserPool::new();
     let script = Script::new(&fake);
     let verifier = script.ready().await;
@@ -141,7 +141,7 @@ async fn rotation_under_a_flood_of_forged_tokens_is_picked_up_within_the_cooldow
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_withdrawn_key_stops_verifying_at_the_next_look() {
+async fn withdrawn_key_stops_verifying_with_the_next_fetch() {
     let fake = FakeUserPool::new();
     let script = Script::new(&fake);
     let verifier = script.ready().await;
@@ -156,7 +156,7 @@ async fn a_withdrawn_key_stops_verifying_at_the_next_look() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_replaced_under_its_id_is_noticed() {
+async fn key_replaced_under_its_id_stops_verifying() {
     let fake = FakeUserPool::new();
     let script = Script::new(&fake);
     let verifier = script.ready().await;
@@ -168,9 +168,9 @@ async fn a_key_replaced_under_its_id_is_noticed() {
     assert!(verifier.check(&genuine(&fake)).is_ok());
 }
 
-/// A look that fails says nothing about withdrawal, and a rotation during an outage is 503: whoever is signed in stays it.
+/// A fetch that fails says nothing about withdrawal, and a rotation during an outage is 503: whoever is signed in stays it.
 #[tokio::test(start_paused = true)]
-async fn a_rotation_in_an_outage_is_not_the_users_fault() {
+async fn rotation_in_an_outage_gives_503() {
     let fake = FakeUserPool::new();
     let script = Script::new(&fake);
     let app = app(&script.ready().await);
@@ -244,10 +244,10 @@ async fn slow_endpoint_loads_at_a_cold_start() {
     }
 }
 
-/// What a token learns from the first load is final, so that made-up ones cause no second: it costs one refusal where the pool rotates in
+/// What a token learns from the first load is final, so that forged ones cause no second: it costs one refusal where the pool rotates in
 /// the midst of it.
 #[tokio::test(start_paused = true)]
-async fn a_rotation_during_the_first_load_costs_one_refusal() {
+async fn rotation_during_the_first_load_costs_one_401() {
     let fake = FakeUserPool::new();
     let script = Script::starting_with(&fake, Line::Late(SECOND / 2));
     let app = app(&script.builder().build().unwrap());

@@ -19,7 +19,7 @@ fn scratch(name: &str) -> PathBuf {
 }
 
 #[tokio::test]
-async fn a_file_is_read_again() {
+async fn file_is_read_again() {
     let fake = FakeUserPool::new();
     let path = scratch("jwks.json");
     let clock = ManualClock::starting_now();
@@ -56,7 +56,7 @@ async fn a_file_is_read_again() {
         }
         clock.advance(HOUR * 2);
         assert!(verifier.check(&genuine(&fake)).is_ok());
-        // Not by the first look perhaps, where an earlier read has not ended.
+        // Not by the first fetch perhaps, where an earlier read has not ended.
         eventually(kind.as_str(), || status(&verifier).last_failure.is_some_and(|last| last.kind == kind)).await;
         assert!(verifier.check(&genuine(&fake)).is_ok());
     }
@@ -65,7 +65,7 @@ async fn a_file_is_read_again() {
 /// A file system that hangs takes one thread, whatever is asked, and neither delays anybody nor the end of the runtime.
 #[cfg(unix)]
 #[test]
-fn a_file_system_that_hangs_takes_one_thread() {
+fn hanging_file_system_takes_one_thread() {
     fn threads() -> usize {
         let all = fs::read_dir("/proc/self/task").map(|tasks| {
             tasks
@@ -113,7 +113,7 @@ fn a_file_system_that_hangs_takes_one_thread() {
 }
 
 #[test]
-fn static_keys_need_no_runtime_and_do_not_age() {
+fn static_keys_need_no_runtime_and_do_not_become_stale() {
     let fake = fake();
     let clock = ManualClock::starting_now();
     let pool = UserPool::new(fake.id().as_str(), fake.client_id()).unwrap().jwks(&fake.jwks()).unwrap();
@@ -128,7 +128,7 @@ fn static_keys_need_no_runtime_and_do_not_age() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn static_keys_on_a_runtime_do_not_age_either() {
+async fn static_keys_on_a_runtime_do_not_become_stale() {
     let fake = fake();
     let pool = UserPool::new(fake.id().as_str(), fake.client_id()).unwrap().jwks(&fake.jwks()).unwrap();
     let clock = axum_cognito::testing::TokioClock::starting_now();
@@ -144,7 +144,7 @@ async fn static_keys_on_a_runtime_do_not_age_either() {
 }
 
 #[test]
-fn static_keys_that_can_verify_nothing_are_refused_at_the_start() {
+fn static_keys_without_a_usable_key_are_rejected() {
     for json in [r#"{"keys":[]}"#, r#"{"keys":[{"kty":"oct","kid":"a","k":"AA"}]}"#] {
         let pool = || UserPool::new("us-east-1_AbC123xyz", "1example23456789").unwrap();
         assert!(pool().jwks(&serde_json::from_str(json).unwrap()).is_err(), "{json}");

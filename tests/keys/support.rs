@@ -214,12 +214,12 @@ pub async fn settle() {
     }
 }
 
-/// Settings for tests on sockets, where a busy machine takes its time: a look is not given up for it.
+/// Settings for tests on sockets, where a busy machine takes its time: a fetch is not given up for it.
 pub fn patient(pool: UserPool) -> VerifierBuilder {
     Verifier::builder().pool(pool).fetch_timeout(MINUTE).request_wait(MINUTE)
 }
 
-/// Loads the keys where the time for a look is so short that a busy machine may need several.
+/// Loads the keys where the time for a fetch is so short that a busy machine may need several.
 pub async fn eventually_ready(verifier: &Verifier) {
     for _ in 0..100 {
         if verifier.ready().await.is_ok() {

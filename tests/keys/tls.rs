@@ -88,7 +88,7 @@ fn verifier(pool: UserPool) -> Verifier {
 }
 
 #[tokio::test]
-async fn a_certificate_of_nobody_known_is_refused() {
+async fn certificate_of_an_unknown_authority_is_rejected() {
     let url = serve(Mode::good(&fake().jwks_json()).into_bytes()).await;
     let error = verifier(pool(&url)).ready().await.unwrap_err();
     assert_eq!(error.pools().next().unwrap().2.kind(), FetchErrorKind::Tls, "{error}");

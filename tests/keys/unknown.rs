@@ -20,7 +20,7 @@ fn forgeries(fake: &FakeUserPool, count: usize) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_thousand_made_up_ids_at_once_cause_one_fetch() {
+async fn thousand_forged_kids_cause_one_fetch() {
     let fake = fake();
     let script = Script::new(&fake);
     let app = app(&script.ready().await);
@@ -32,7 +32,7 @@ async fn a_thousand_made_up_ids_at_once_cause_one_fetch() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn also_before_the_first_load() {
+async fn thousand_forged_kids_before_the_first_load_cause_one_fetch() {
     let fake = fake();
     let script = Script::starting_with(&fake, Line::Late(SECOND / 2));
     let app = app(&script.builder().build().unwrap());
@@ -41,11 +41,11 @@ async fn also_before_the_first_load() {
 }
 
 #[tokio::test]
-async fn on_sockets_with_several_threads_too() {
+async fn thousand_forged_kids_cause_one_fetch_on_sockets() {
     let fake = fake();
     let good = Mode::good(&fake.jwks_json());
     let endpoint = Endpoint::start(good.clone()).await;
-    // A cool-down that a busy machine does not outlast.
+    // A cooldown that a busy machine does not outlast.
     let pool = fake.user_pool().jwks_url(endpoint.url()).unwrap();
     let verifier = patient(pool).unknown_key_cooldown(HOUR).build().unwrap();
     verifier.ready().await.unwrap();
@@ -75,7 +75,7 @@ async fn on_sockets_with_several_threads_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn in_the_cool_down_they_are_refused_without_a_fetch() {
+async fn forged_kids_in_the_cooldown_cause_no_fetch() {
     let fake = fake();
     let script = Script::new(&fake);
     let app = app(&script.ready().await);
@@ -89,11 +89,11 @@ async fn in_the_cool_down_they_are_refused_without_a_fetch() {
     script.set(Line::Keys);
     advance(Duration::from_millis(1)).await;
     assert_eq!(call(&app, &forged(&fake, "b")).await.0, StatusCode::UNAUTHORIZED);
-    assert_eq!(script.fetches(), 3, "the cool-down is over");
+    assert_eq!(script.fetches(), 3, "the cooldown is over");
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_cool_down_can_be_set() {
+async fn unknown_key_cooldown_can_be_set() {
     let fake = fake();
     let script = Script::new(&fake);
     let verifier = script.builder().unknown_key_cooldown(MINUTE).build().unwrap();
@@ -107,9 +107,9 @@ async fn the_cool_down_can_be_set() {
     assert_eq!(script.fetches(), 3);
 }
 
-/// A failed fetch counts for the cool-down. The answer is then 503 and not 401, deliberately: the key may be a new one.
+/// A failed fetch counts for the cooldown. The answer is then 503 and not 401, deliberately: the key may be a new one.
 #[tokio::test(start_paused = true)]
-async fn a_failed_fetch_counts_like_a_good_one() {
+async fn failed_fetch_counts_for_the_cooldown() {
     let fake = fake();
     let script = Script::new(&fake);
     let app = app(&script.ready().await);
@@ -126,7 +126,7 @@ async fn a_failed_fetch_counts_like_a_good_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_look_of_a_strangers_does_not_move_the_scheduled_one() {
+async fn failed_fetch_for_a_forged_kid_does_not_move_the_schedule() {
     let fake = fake();
     let script = Script::new(&fake);
     let verifier = script.ready().await;
@@ -140,9 +140,9 @@ async fn a_failed_look_of_a_strangers_does_not_move_the_scheduled_one() {
     assert_eq!(Instant::now() + status(&verifier).next_refresh_in.unwrap(), planned);
 }
 
-/// With a hanging endpoint, everybody has an answer when the look has timed out.
+/// With a hanging endpoint, everybody has an answer when the fetch has timed out.
 #[tokio::test(start_paused = true)]
-async fn a_hanging_endpoint_bounds_the_wait() {
+async fn request_wait_bounds_the_wait_for_a_hanging_endpoint() {
     let fake = fake();
     let script = Script::new(&fake);
     let app = app(&script.ready().await);
@@ -154,7 +154,7 @@ async fn a_hanging_endpoint_bounds_the_wait() {
 
 /// Only so many may wait; the others hear at once that they cannot be told.
 #[tokio::test(start_paused = true)]
-async fn waiting_is_bounded_in_number() {
+async fn number_of_waiting_requests_is_bounded() {
     let fake = fake();
     let script = Script::new(&fake);
     let verifier = script.ready().await;
@@ -182,9 +182,9 @@ async fn waiting_is_bounded_in_number() {
     assert_eq!(verifier.verify(&forged(&fake, "again")).await.unwrap_err().kind(), VerifyErrorKind::UnknownKey);
 }
 
-/// A minute of made-up ids. The million is in the unit tests of the cool-down, where it costs a second.
+/// A minute of made-up ids. The million is in the unit tests of the cooldown, where it costs a second.
 #[tokio::test(start_paused = true)]
-async fn a_minute_of_flood_is_one_fetch_a_cool_down() {
+async fn minute_of_forged_kids_causes_one_fetch_per_cooldown() {
     let fake = fake();
     let script = Script::new(&fake);
     let verifier = script.ready().await;
@@ -197,7 +197,7 @@ async fn a_minute_of_flood_is_one_fetch_a_cool_down() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn forged_issuers_cause_none() {
+async fn forged_issuer_causes_no_fetch() {
     let fake = fake();
     let script = Script::new(&fake);
     let app = app(&script.builder().build().unwrap());

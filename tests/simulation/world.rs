@@ -231,6 +231,10 @@ impl Instance {
         self.keys.as_ref().is_some_and(|keys| clocks.wall <= keys.until)
     }
 
+    pub fn has_started(&self) -> bool {
+        self.fetches > 0
+    }
+
     /// When the alarm goes off if both clocks keep running.
     pub fn alarm_at(&self, clocks: &Clocks) -> Option<Duration> {
         Some(clocks.time + self.alarm?.monotonic.saturating_sub(clocks.monotonic))
