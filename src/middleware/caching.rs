@@ -9,12 +9,12 @@ use crate::token_source::TokenSource;
 
 /// Adds `Cache-Control: private` and `Vary` to a response if the token sources and the request require it.
 ///
-/// RFC 9111 §3.5 forbids shared caches to reuse the response to a request with `Authorization`, unless `Cache-Control`
-/// allows it. No such rule covers other token sources, so their responses become private unless they have a
-/// `Cache-Control` of their own.
+/// RFC 9111 §3.5 forbids shared caches from reusing the response to a request with `Authorization`, unless
+/// `Cache-Control` allows it. No such rule covers other token sources, so with them a response becomes private unless
+/// it has a `Cache-Control` of its own.
 ///
-/// `Vary` (§4.1) prevents that a cache sends the response for anonymous users to a signed-in user, or the response for
-/// one user to another. The query needs no `Vary`, because it is part of the cache key.
+/// `Vary` (§4.1) keeps caches from sending the response for anonymous users to a signed-in user, or one user's response
+/// to another user. The query needs no `Vary`, because it is part of the cache key.
 pub(super) fn mark(headers: &mut HeaderMap, sources: &[TokenSource], is_anonymous: bool) {
     if are_authorization(sources) {
         // With a token and without `Cache-Control`, §3.5 suffices. This is the usual case, so it allocates nothing.

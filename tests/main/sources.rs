@@ -387,7 +387,7 @@ fn log_contains_no_part_of_a_token_from_any_source() {
             send(&format!("/?t={}", token.replace(' ', "+")), &[]);
             send("/", &[cookie, own]);
         });
-        assert!(log.contains("tokens in more than one place"), "{name}: {log}");
+        assert!(log.contains("tokens in more than one token source"), "{name}: {log}");
         for secret in token.split(['.', ' ']).chain(["alice", "kid-of-no-key", "client-of-another-pool"]) {
             assert!(!log.contains(secret), "{name}: `{secret}` in {log}");
         }
