@@ -58,11 +58,22 @@ impl TokenSource {
     /// value. It can be combined with [`authorization`](Self::authorization), because no value matches both.
     ///
     /// ```
-    /// use axum_cognito::{CognitoAuth, TokenSource, UserPool};
+    /// use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
+    /// use axum_cognito::{CognitoAuth, CognitoClaims, TokenSource, testing::FakeUserPool};
+    /// use tower::ServiceExt;
     ///
-    /// let auth = CognitoAuth::new(UserPool::new("us-east-1_AbC123xyz", "1example23456789")?)
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let fake = FakeUserPool::new();
+    /// let auth = CognitoAuth::new(fake.user_pool())
     ///     .token_sources([TokenSource::authorization(), TokenSource::authorization_without_scheme()]);
-    /// # Ok::<(), axum_cognito::ConfigError>(())
+    /// let app = Router::new().route("/me", get(async |_: CognitoClaims| "me")).layer(auth);
+    ///
+    /// let token = fake.access_token("alice").sign();
+    /// for value in [format!("Bearer {token}"), token] {
+    ///     let request = Request::get("/me").header("authorization", value).body(Body::empty()).unwrap();
+    ///     assert_eq!(app.clone().oneshot(request).await.unwrap().status(), StatusCode::OK);
+    /// }
+    /// # });
     /// ```
     pub fn authorization_without_scheme() -> Self {
         Self(Location::AuthorizationWithoutScheme)
@@ -217,6 +228,13 @@ fn valid(source: Result<TokenSource, ConfigError>) -> TokenSource {
 /// `header:<name>`, `websocket-protocol:<prefix>` or `dangerous-query:<name>`.
 ///
 /// Any other text, or a name that the constructor would reject, is [`ConfigError::InvalidTokenSource`].
+///
+/// ```
+/// use axum_cognito::TokenSource;
+///
+/// assert_eq!("cookie:__Host-session".parse::<TokenSource>()?, TokenSource::cookie("__Host-session"));
+/// # Ok::<(), axum_cognito::ConfigError>(())
+/// ```
 impl FromStr for TokenSource {
     type Err = ConfigError;
 

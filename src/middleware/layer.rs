@@ -221,13 +221,14 @@ impl CognitoAuth {
     ///
     /// ```
     /// use std::{collections::HashSet, sync::Arc};
+    /// use axum::{Router, body::Body, http::{Request, StatusCode, request::Parts}, routing::get};
     /// use axum_cognito::{CheckError, CognitoAuth, CognitoClaims, testing::FakeUserPool};
-    /// use http::request::Parts;
     /// use tokio::sync::RwLock;
+    /// use tower::ServiceExt;
     ///
-    /// type SignedOut = Arc<RwLock<HashSet<String>>>;
+    /// type Ids = Arc<RwLock<HashSet<String>>>;
     ///
-    /// async fn is_signed_in(claims: CognitoClaims, signed_out: SignedOut) -> Result<(), CheckError> {
+    /// async fn is_signed_in(claims: CognitoClaims, signed_out: Ids) -> Result<(), CheckError> {
     ///     match claims.origin_jti() {
     ///         Some(session) if signed_out.read().await.contains(session) => {
     ///             Err(CheckError::invalid_token("the session was signed out"))
@@ -241,19 +242,32 @@ impl CognitoAuth {
     ///     Ok(())
     /// }
     ///
-    /// let signed_out = SignedOut::default();
-    /// let sessions = signed_out.clone();
-    /// let auth = CognitoAuth::new(FakeUserPool::new().user_pool())
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let fake = FakeUserPool::new();
+    /// let (signed_out, locked) = (Ids::default(), Ids::default());
+    /// let (sessions, users) = (signed_out.clone(), locked.clone());
+    /// let auth = CognitoAuth::new(fake.user_pool())
     ///     // an async function
     ///     .custom_check_async(is_not_suspended)
     ///     // a closure that calls an async function
     ///     .custom_check_async(move |claims, _| is_signed_in(claims, sessions))
     ///     // an async closure, or `move |claims, request| async move { .. }`
     ///     .custom_check_async(async move |claims, _| {
-    ///         let signed_out = signed_out.read().await;
-    ///         if signed_out.contains(claims.sub()) { Err(CheckError::invalid_token("locked")) } else { Ok(()) }
+    ///         let users = users.read().await;
+    ///         if users.contains(claims.sub()) { Err(CheckError::invalid_token("the user is locked")) } else { Ok(()) }
     ///     });
-    /// # let _ = auth;
+    /// let app = Router::new().route("/me", get(async |_: CognitoClaims| "me")).layer(auth);
+    ///
+    /// let token = fake.access_token("alice").claim("origin_jti", "session-1").sign();
+    /// let status = async || {
+    ///     let request = Request::get("/me").header("authorization", format!("Bearer {token}"));
+    ///     app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap().status()
+    /// };
+    /// assert_eq!(status().await, StatusCode::OK);
+    /// signed_out.write().await.insert("session-1".to_owned());
+    /// assert_eq!(status().await, StatusCode::UNAUTHORIZED);
+    /// # let _ = locked;
+    /// # });
     /// ```
     ///
     /// Async checks run after the sync checks, one after the other. Each has a [time

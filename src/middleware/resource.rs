@@ -154,7 +154,8 @@ impl ProtectedResource {
         Ok(self)
     }
 
-    /// Sets how clients may send tokens (`bearer_methods_supported`): `header`, `query` or both. Default: `header`.
+    /// Sets how clients may send tokens (`bearer_methods_supported`): `header`, `query` or both. Default: `header`, as
+    /// for the default token source.
     ///
     /// If the only token source is a cookie, pass an empty list.
     #[must_use]

@@ -52,7 +52,7 @@ use crate::middleware::service::CognitoAuthService;
 /// matches them with the `matchit` version that axum uses. **The most specific pattern wins**, regardless of the order
 /// in which patterns are added. Parameter names do not matter.
 ///
-/// Inside a nested router the layer sees, and matches, the path without the prefix.
+/// Inside a nested router, the layer sees and matches the path without the prefix.
 ///
 /// # Ambiguous paths
 ///

@@ -111,8 +111,8 @@ impl AuthRejection {
         self.kind.status()
     }
 
-    /// Returns the error code of [RFC 6750 §3.1] or [RFC 9470 §3], as in the challenge and in the member `error` of the
-    /// body.
+    /// Returns the error code of [RFC 6750 §3.1] or [RFC 9470 §3], as in the challenge and in the body's `error`
+    /// member.
     ///
     /// [`None`] if the request had no token, and for 500 and 503, which are not the client's fault.
     ///

@@ -152,6 +152,21 @@ impl Require {
     /// An older sign-in, or a token without `auth_time`, is rejected with 401 `insufficient_user_authentication` and
     /// `max_age` in seconds (RFC 9470 §3), which asks the client to sign the user in again. A refreshed token does not
     /// satisfy the rule, because it keeps `auth_time`. Machine tokens have no sign-in, so they are rejected with 403.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use axum_cognito::{AuthRejectionKind, Require, Verifier, testing::FakeUserPool};
+    ///
+    /// let rule = Require::max_age(Duration::from_secs(300));
+    ///
+    /// let fake = FakeUserPool::new();
+    /// let verifier = Verifier::new(fake.user_pool());
+    /// let fresh = verifier.check(&fake.access_token("alice").sign())?;
+    /// assert!(rule.check(&fresh).is_ok());
+    /// let old = verifier.check(&fake.access_token("alice").claim("auth_time", 1_700_000_000).sign())?;
+    /// assert_eq!(rule.check(&old).unwrap_err().kind(), AuthRejectionKind::InsufficientAuthentication);
+    /// # Ok::<(), axum_cognito::VerifyError>(())
+    /// ```
     pub fn max_age(age: Duration) -> Self {
         Self::new(Rule::MaxAge(age))
     }
@@ -181,8 +196,8 @@ impl Require {
     /// Requires that the function returns `true` for the claims.
     ///
     /// The function must be pure, because it may be called more than once for a rejected request. If the condition
-    /// depends on more than the claims, for example on a database, use a
-    /// [custom check](crate::CognitoAuth::custom_check). The log identifies the rule by the source location of this call.
+    /// depends on more than the claims, for example on a database, use a [custom
+    /// check](crate::CognitoAuth::custom_check). The log identifies the rule by the source location of this call.
     ///
     /// ```
     /// use axum_cognito::{Require, Verifier, testing::FakeUserPool};
