@@ -130,7 +130,7 @@ impl TokenSource {
         valid(Self::new_websocket_protocol(&prefix.into()))
     }
 
-    /// Reads the query parameter of this name (RFC 6750 §2.3), usually `access_token`. **Avoid it.**
+    /// Reads the query parameter with this name (RFC 6750 §2.3), usually `access_token`. **Avoid it.**
     ///
     /// Servers, proxies and load balancers write URLs to their logs. Browsers keep them in the history and may send
     /// them in the `Referer` header. Anyone who reads such a URL can use the token until it expires. RFC 9700 §4.3.2

@@ -177,7 +177,7 @@ impl CognitoAuth {
     /// Custom checks run after all built-in checks, even if the token is cached. A rejection has the same effect as an
     /// invalid token, but inner layers do not override it. The check gets the claims and the head of the request. The
     /// head includes the extensions of outer layers, such as axum's `ConnectInfo` with the client's address. The check
-    /// must not block. Use an [async check](Self::custom_check_async) for slow work.
+    /// must not block the thread. Use an [async check](Self::custom_check_async) for slow work.
     ///
     /// ```
     /// use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
@@ -270,9 +270,9 @@ impl CognitoAuth {
     /// # });
     /// ```
     ///
-    /// Async checks run after the sync checks, one after the other. Each has a [time
-    /// limit](Self::custom_check_timeout), which needs a Tokio runtime with a timer. `#[tokio::main]` and `enable_all`
-    /// provide one. With async checks, each request with a valid token allocates its future on the heap.
+    /// Async checks run after the sync checks, one after the other. Each check has a
+    /// [time limit](Self::custom_check_timeout), which needs a Tokio runtime with a timer. `#[tokio::main]` and
+    /// `enable_all` provide one. With async checks, each request with a valid token allocates its future on the heap.
     pub fn custom_check_async<F>(
         self,
         check: impl FnOnce(CognitoClaims, Arc<Parts>) -> F + Clone + Send + Sync + 'static,

@@ -10,7 +10,7 @@ pub(super) struct Settings {
     /// [`None`] means only `Authorization: Bearer`.
     pub(super) sources: Option<Box<[TokenSource]>>,
     pub(super) checks: Checks,
-    /// Whether gRPC requests are rejected with a gRPC response.
+    /// `true` if gRPC requests are rejected with a gRPC response.
     pub(super) grpc_responses: bool,
 }
 

@@ -14,9 +14,10 @@ use crate::middleware::service::CognitoAuthService;
 
 /// A layer that rejects every request without a valid token, except on public routes.
 ///
-/// [`CognitoAuth::deny_by_default`] creates it. The layer itself sends the rejection, before any extractor, handler or
-/// request body is used. Unknown paths also get 401, so routes cannot be enumerated. On public routes the layer behaves
-/// like [`CognitoAuth`]: it verifies the token if there is one, and handlers may extract claims.
+/// [`CognitoAuth::deny_by_default`] creates it. The layer itself sends the rejection, before extractors and the handler
+/// run and before the request body is read. Unknown paths also get 401, so routes cannot be enumerated. On public
+/// routes the layer behaves like [`CognitoAuth`]: it verifies the token if there is one, and handlers may extract
+/// claims.
 ///
 /// Add it to the outermost router, after all routes, because a layer does not cover routes that are added after it. Add
 /// `CorsLayer` outside of it, because CORS preflight requests carry no token. The guide chapter
@@ -140,9 +141,9 @@ impl DenyByDefault {
 
     /// Keeps the paths that match the pattern protected, even if a less specific public pattern matches them too.
     ///
-    /// It also protects paths that other software may [read](Self#ambiguous-paths) as one of these paths. For example,
-    /// the pattern `/posts/export` also protects `/posts/%65xport`, `/posts//export` and `/posts/export/`. The pattern
-    /// `/api/{*path}` also protects `/api` and `/api/`.
+    /// The pattern also protects paths that other software may [read](Self#ambiguous-paths) as one of these paths. For
+    /// example, `/posts/export` also protects `/posts/%65xport`, `/posts//export` and `/posts/export/`. `/api/{*path}`
+    /// also protects `/api` and `/api/`.
     ///
     /// ```
     /// # use axum::{Router, body::Body, http::Request, routing::get};

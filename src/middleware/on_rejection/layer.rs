@@ -19,10 +19,10 @@ use crate::middleware::layer::CognitoAuth;
 ///   [`without_challenge`](Self::without_challenge) was called.
 /// - It adds the default response's `Retry-After` and `Cache-Control` unless the function has set them.
 /// - It adds the default response's `Vary`, so that caches do not send the rejection to users with a valid token.
-/// - It replaces a status below 300 with the status of the rejection, so a forgotten status does not turn a rejection
-///   into a success. The function may set any other status, such as a redirection.
+/// - It replaces a status below 300 with the [default status](RejectedRequest::status), so a forgotten status does not
+///   turn a rejection into a success. The function may set any other status, such as a redirection.
 ///
-/// The function is not called for gRPC responses, because gRPC clients read the status from headers.
+/// gRPC responses keep their form, so the function is not called for them.
 ///
 /// ```
 /// use axum::{Json, Router, body::Body, http::Request, response::IntoResponse, routing::get};
@@ -90,7 +90,7 @@ impl<L, F> OnRejection<L, F> {
     /// Stops the layer from adding a challenge to responses. A challenge that the function sets is still sent.
     ///
     /// **RFC 9110 §15.5.2 requires a challenge with every 401.** It tells API clients which credentials to send. Omit
-    /// it only for pages that redirect the browser to a sign-in.
+    /// the challenge only for pages that redirect the browser to a sign-in.
     pub fn without_challenge(self) -> Self {
         Self { keep_challenge: false, ..self }
     }

@@ -16,8 +16,9 @@ use crate::{
 /// A rule that the claims of a request must satisfy.
 ///
 /// A rule is a layer for routes. Add it inside of [`CognitoAuth`](crate::CognitoAuth), which verifies the token. It
-/// rejects a request before the handler, its extractors and the request body are used. In a handler, apply a rule with
-/// [`claims.require(&rule)?`](CognitoClaims::require). In other code, use [`rule.check(&claims)`](Self::check).
+/// rejects a request before extractors and the handler run and before the request body is read. In a handler, apply a
+/// rule with [`claims.require(&rule)?`](CognitoClaims::require). In other code, use
+/// [`rule.check(&claims)`](Self::check).
 ///
 /// | the request has | response |
 /// |---|---|
@@ -149,9 +150,10 @@ impl Require {
     /// Requires that the user signed in at most this long ago (`auth_time`). Use it for step-up authentication before
     /// sensitive operations.
     ///
-    /// An older sign-in, or a token without `auth_time`, is rejected with 401 `insufficient_user_authentication` and
-    /// `max_age` in seconds (RFC 9470 §3), which asks the client to sign the user in again. A refreshed token does not
-    /// satisfy the rule, because it keeps `auth_time`. Machine tokens have no sign-in, so they are rejected with 403.
+    /// A token with an older sign-in, or without `auth_time`, is rejected with 401 `insufficient_user_authentication`
+    /// and `max_age` in seconds (RFC 9470 §3), which asks the client to sign the user in again. A refreshed token does
+    /// not satisfy the rule, because it keeps `auth_time`. Machine tokens have no sign-in, so they are rejected with
+    /// 403.
     ///
     /// ```
     /// use std::time::Duration;
@@ -173,17 +175,20 @@ impl Require {
 
     /// Requires this authentication context (`acr`), such as `urn:cognito:loa:2`.
     ///
-    /// Other tokens are rejected as for [`max_age`](Self::max_age), with `acr_values` in the challenge.
+    /// Cognito reports the [authentication level] in this claim if the sign-in requested levels. Other tokens are
+    /// rejected as for [`max_age`](Self::max_age), with `acr_values` in the challenge.
+    ///
+    /// [authentication level]: https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-step-up-authentication.html
     pub fn acr(value: impl Into<Box<str>>) -> Self {
         Self::any_acr([value])
     }
 
-    /// Requires one of these authentication contexts (`acr`), the preferred one first. See [`acr`](Self::acr).
+    /// Requires one of these authentication contexts (`acr`), in order of preference; see [`acr`](Self::acr).
     pub fn any_acr<N: Into<Box<str>>>(values: impl IntoIterator<Item = N>) -> Self {
         Self::new(Rule::Acr(Names::new(values)))
     }
 
-    /// Requires a token that was issued to this app client.
+    /// Requires a token that was issued to this app client (`client_id` of access tokens, `aud` of ID tokens).
     pub fn client(id: impl Into<Box<str>>) -> Self {
         Self::new(Rule::Client(id.into()))
     }
