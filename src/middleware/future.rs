@@ -66,7 +66,7 @@ impl<S, B> Waiting<S, B>
 where
     S: Service<Request<B>>,
 {
-    /// Waits for the decision and for the inner service, then calls it.
+    /// Waits for the decision and for the inner service, then calls the inner service.
     fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<S::Future, S::Error>> {
         if self.body.is_some() {
             let (outcome, parts) = ready!(self.decision.as_mut().poll(cx));
