@@ -15,17 +15,17 @@ use crate::error::ConfigError;
 /// | source | use | risk |
 /// |---|---|---|
 /// | [`authorization`](Self::authorization) | every API; the default | |
-/// | [`authorization_without_scheme`](Self::authorization_without_scheme) | clients of API Gateway | not standardized |
-/// | [`cookie`](Self::cookie) | pages of the same site | forged cross-site requests carry cookies (CSRF) |
+/// | [`authorization_without_scheme`](Self::authorization_without_scheme) | clients that were written for API Gateway | not standardized |
+/// | [`cookie`](Self::cookie) | web pages of the same site | forged cross-site requests carry cookies (CSRF) |
 /// | [`header`](Self::header) | behind a load balancer that signs users in | |
-/// | [`websocket_protocol`](Self::websocket_protocol) | browsers' WebSockets, which cannot set headers | |
-/// | [`dangerous_query`](Self::dangerous_query) | clients without an alternative | URLs end up in logs and histories |
+/// | [`websocket_protocol`](Self::websocket_protocol) | WebSockets in browsers, which cannot set headers | |
+/// | [`dangerous_query`](Self::dangerous_query) | clients that support no other source | URLs end up in logs and histories |
 ///
 /// [`CognitoClaims::token_source`](crate::CognitoClaims::token_source) returns the source of a verified token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenSource(Location);
 
-/// Cloned for each request, so names are shared.
+/// A location is cloned for each request, so its name is reference-counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Location {
     Authorization,
@@ -37,44 +37,59 @@ pub(crate) enum Location {
 }
 
 impl TokenSource {
-    /// The sources of a layer without configured sources.
+    /// The sources of a layer for which the application has configured none.
     pub(crate) const DEFAULT: &'static [Self] = &[Self(Location::Authorization)];
 
-    /// Reads `Authorization: Bearer <token>` (RFC 6750 §2.1).
+    /// Reads `Authorization: Bearer <token>` (RFC 6750 §2.1). This is the default.
+    ///
+    /// The scheme is case-insensitive (RFC 9110 §11.1). If the header is absent or has another scheme, this source
+    /// yields no token.
     pub fn authorization() -> Self {
         Self(Location::Authorization)
     }
 
     /// Reads `Authorization: <token>`, without a scheme.
     ///
-    /// Cognito authorizers of API Gateway read the token in this form, so clients written for them send it. The form is
-    /// not valid `Authorization` syntax (RFC 9110 §11.6.2), so it is accepted only if this source is added.
+    /// Cognito authorizers of API Gateway accept the token in this form, so clients that were written for them send it.
+    /// The form is not valid `Authorization` syntax (RFC 9110 §11.6.2), so the layer accepts it only if this source is
+    /// configured.
     ///
-    /// The whole value must be one token: the characters of RFC 6750's `b64token`, with exactly two dots. This source
-    /// ignores every other value. It combines with [`authorization`](Self::authorization), because no value matches
-    /// both.
+    /// The whole value must be one `b64token` (RFC 6750 §2.1) with exactly two dots. This source ignores every other
+    /// value. It can be combined with [`authorization`](Self::authorization), because no value matches both.
     ///
     /// ```
-    /// use axum_cognito::{CognitoAuth, TokenSource, UserPool};
+    /// use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
+    /// use axum_cognito::{CognitoAuth, CognitoClaims, TokenSource, testing::FakeUserPool};
+    /// use tower::ServiceExt;
     ///
-    /// let auth = CognitoAuth::new(UserPool::new("us-east-1_AbC123xyz", "1example23456789")?)
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let fake = FakeUserPool::new();
+    /// let auth = CognitoAuth::new(fake.user_pool())
     ///     .token_sources([TokenSource::authorization(), TokenSource::authorization_without_scheme()]);
-    /// # Ok::<(), axum_cognito::ConfigError>(())
+    /// let app = Router::new().route("/me", get(async |_: CognitoClaims| "me")).layer(auth);
+    ///
+    /// let token = fake.access_token("alice").sign();
+    /// for value in [format!("Bearer {token}"), token] {
+    ///     let request = Request::get("/me").header("authorization", value).body(Body::empty()).unwrap();
+    ///     assert_eq!(app.clone().oneshot(request).await.unwrap().status(), StatusCode::OK);
+    /// }
+    /// # });
     /// ```
     pub fn authorization_without_scheme() -> Self {
         Self(Location::AuthorizationWithoutScheme)
     }
 
-    /// Reads the cookie of this name. An empty cookie counts as absent, because some applications leave one behind at
-    /// sign-out.
+    /// Reads the cookie with this name.
     ///
-    /// Browsers also send cookies with requests that other sites cause. Every route that changes something therefore
-    /// needs protection from forged requests (CSRF). Set the cookie with `SameSite=Lax` or `Strict`, `Secure`,
-    /// `HttpOnly` and a name that begins with `__Host-`, and compare `Origin` with your own origin. The guide chapter
-    /// [`token_sources`](crate::guide::token_sources) shows a check.
+    /// An empty cookie counts as absent, because some applications leave one behind at sign-out.
+    ///
+    /// Browsers also send cookies with requests that other sites trigger, so every route that changes state needs
+    /// protection from forged requests (CSRF). Set the cookie with `SameSite=Lax` or `Strict`, `Secure`, `HttpOnly` and
+    /// a name that begins with `__Host-`, and compare the `Origin` header with your own origin. The guide chapter
+    /// [`token_sources`](crate::guide::token_sources) shows a custom check that does this.
     ///
     /// # Panics
-    /// Panics if the name is not a token of RFC 9110 §5.6.2, which RFC 6265 §4.1.1 requires. For a name from
+    /// Panics if the name is not an HTTP token (RFC 9110 §5.6.2), as RFC 6265 §4.1.1 requires. For a name from
     /// configuration, use `format!("cookie:{name}").parse::<TokenSource>()`, which returns an error instead.
     #[track_caller]
     pub fn cookie(name: impl Into<Box<str>>) -> Self {
@@ -96,7 +111,7 @@ impl TokenSource {
     /// ```
     ///
     /// # Panics
-    /// Panics if the header has a source of its own: `authorization`, `cookie` or `sec-websocket-protocol`.
+    /// Panics if the header has a token source of its own: `authorization`, `cookie` or `sec-websocket-protocol`.
     #[track_caller]
     pub fn header(name: HeaderName) -> Self {
         valid(Self::new_header(name))
@@ -104,30 +119,31 @@ impl TokenSource {
 
     /// Reads the token from an offered WebSocket subprotocol that begins with this prefix, such as `bearer.`.
     ///
-    /// In the browser: `new WebSocket(url, ["chat", "bearer." + token])`. The server must select the other subprotocol,
-    /// or the browser closes the connection. With axum, call `upgrade.protocols(["chat"])`.
+    /// A browser sends the token with `new WebSocket(url, ["chat", "bearer." + token])`. The server must select the
+    /// other subprotocol, here `chat`, or the browser closes the connection. With axum, call
+    /// `upgrade.protocols(["chat"])`.
     ///
     /// # Panics
-    /// Panics if the prefix is not a token of RFC 9110 §5.6.2, as every subprotocol is (RFC 6455 §4.1).
+    /// Panics if the prefix is not an HTTP token (RFC 9110 §5.6.2), as RFC 6455 §4.1 requires of subprotocols.
     #[track_caller]
     pub fn websocket_protocol(prefix: impl Into<Box<str>>) -> Self {
         valid(Self::new_websocket_protocol(&prefix.into()))
     }
 
-    /// Reads the query parameter of this name (RFC 6750 §2.3), usually `access_token`. **Avoid it.**
+    /// Reads the query parameter with this name (RFC 6750 §2.3), usually `access_token`. **Avoid it.**
     ///
-    /// Servers, proxies and load balancers write URLs to their logs. Browsers keep them in the history and send them as
-    /// `Referer`. Everyone who reads such a URL has the token until it expires. RFC 9700 §4.3.2 forbids clients to send
-    /// tokens this way.
+    /// Servers, proxies and load balancers write URLs to their logs. Browsers keep them in the history and may send
+    /// them in the `Referer` header. Anyone who reads such a URL can use the token until it expires. RFC 9700 §4.3.2
+    /// forbids clients from sending tokens this way.
     ///
     /// # Panics
-    /// Panics if the name is empty or has other characters than letters, digits, `-`, `.`, `_` and `~`.
+    /// Panics if the name is empty or contains characters other than ASCII letters, digits, `-`, `.`, `_` and `~`.
     #[track_caller]
     pub fn dangerous_query(name: impl Into<Box<str>>) -> Self {
         valid(Self::new_query(&name.into()))
     }
 
-    /// Returns `true` for a cookie, which a browser also sends with forged requests (CSRF).
+    /// Returns `true` if the source is a cookie, which browsers also send with forged requests (CSRF).
     pub fn is_cookie(&self) -> bool {
         matches!(self.0, Location::Cookie(_))
     }
@@ -161,7 +177,7 @@ impl TokenSource {
         &self.0
     }
 
-    /// Returns `true` if a token in one of the sources is always found in the other too, in whole or in part.
+    /// Returns `true` if one of the sources also yields every token of the other, in whole or in part.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Location::WebSocketProtocol(one), Location::WebSocketProtocol(other)) => {
@@ -171,7 +187,7 @@ impl TokenSource {
         }
     }
 
-    /// Returns the request header that this source reads; [`None`] for the URL.
+    /// Returns the request header that this source reads, or [`None`] if it reads the URL.
     pub(crate) fn header_name(&self) -> Option<&HeaderName> {
         match &self.0 {
             Location::Authorization | Location::AuthorizationWithoutScheme => Some(&AUTHORIZATION),
@@ -210,6 +226,15 @@ fn valid(source: Result<TokenSource, ConfigError>) -> TokenSource {
 
 /// Parses a source from configuration: `authorization`, `authorization-without-scheme`, `cookie:<name>`,
 /// `header:<name>`, `websocket-protocol:<prefix>` or `dangerous-query:<name>`.
+///
+/// Any other text, or a name that the constructor would reject, is [`ConfigError::InvalidTokenSource`].
+///
+/// ```
+/// use axum_cognito::TokenSource;
+///
+/// assert_eq!("cookie:__Host-session".parse::<TokenSource>()?, TokenSource::cookie("__Host-session"));
+/// # Ok::<(), axum_cognito::ConfigError>(())
+/// ```
 impl FromStr for TokenSource {
     type Err = ConfigError;
 

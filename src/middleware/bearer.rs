@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
 use crate::token_source::is_tchar;
 
-/// The bytes that a token source contains. They are a token only if [`token`](Self::token) returns one.
+/// The bytes that a token source contains. They may not be a token, so [`token`](Self::token) checks their syntax.
 #[derive(Clone, Copy)]
 pub(super) struct Credentials<'r>(&'r [u8]);
 
@@ -13,8 +13,8 @@ pub(super) struct Credentials<'r>(&'r [u8]);
 /// A request without the header, or with another scheme, is anonymous.
 ///
 /// # Errors
-/// The reason, for the operator, if the header can be read in more than one way: two headers, no token after the
-/// scheme, or more than one.
+/// The reason, for the operator, if there are two headers, or if the scheme is not followed by spaces and a token. The
+/// syntax of the token itself is checked by [`Credentials::token`].
 pub(super) fn credentials(headers: &HeaderMap) -> Result<Option<Credentials<'_>>, &'static str> {
     let Some(value) = single_value(headers)? else { return Ok(None) };
     let (scheme, rest) = value.split_at(value.iter().position(|byte| !is_tchar(*byte)).unwrap_or(value.len()));
@@ -31,7 +31,7 @@ pub(super) fn credentials(headers: &HeaderMap) -> Result<Option<Credentials<'_>>
     }
 }
 
-/// Finds a token that is the whole `Authorization` value: one b64token with exactly two dots, as in a JWT.
+/// Finds a token that is the whole `Authorization` value: a b64token with exactly two dots, as in a JWT.
 ///
 /// Values with a scheme do not match. A scheme is followed by a space, which a b64token cannot contain, and the
 /// registered schemes have no dots.

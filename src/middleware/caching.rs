@@ -9,15 +9,16 @@ use crate::token_source::TokenSource;
 
 /// Adds `Cache-Control: private` and `Vary` to a response if the token sources and the request require it.
 ///
-/// RFC 9111 §3.5 forbids shared caches to reuse the response to a request with `Authorization`, unless `Cache-Control`
-/// allows it. No such rule covers other token sources, so their responses become private unless they have a
-/// `Cache-Control` of their own.
+/// RFC 9111 §3.5 forbids shared caches from reusing the response to a request with `Authorization`, unless
+/// `Cache-Control` allows it. No such rule covers other token sources, so with them a response becomes private unless
+/// it has a `Cache-Control` of its own.
 ///
-/// `Vary` (§4.1) prevents that a cache sends the response for anonymous users to a signed-in user, or the response for
-/// one user to another. The query needs no `Vary`, because it is part of the cache key.
+/// `Vary` (§4.1) keeps caches from sending the response for anonymous users to a signed-in user, or one user's response
+/// to another user. The query needs no `Vary`, because it is part of the cache key.
 pub(super) fn mark(headers: &mut HeaderMap, sources: &[TokenSource], is_anonymous: bool) {
     if are_authorization(sources) {
-        // With a token and without `Cache-Control`, §3.5 suffices. This is the usual case, so it allocates nothing.
+        // If the request has a token and the response has no `Cache-Control`, §3.5 suffices. This usual case allocates
+        // nothing.
         if is_anonymous || headers.contains_key(CACHE_CONTROL) {
             vary_by(headers, &AUTHORIZATION);
         }
@@ -33,7 +34,7 @@ fn are_authorization(sources: &[TokenSource]) -> bool {
     sources.iter().all(|source| source.header_name() == Some(&AUTHORIZATION))
 }
 
-/// Adds a header name to `Vary`, unless `Vary` already contains it or `*` (RFC 9110 §12.5.5).
+/// Adds a header name to `Vary`, unless `Vary` already contains the name or `*` (RFC 9110 §12.5.5).
 fn vary_by(headers: &mut HeaderMap, name: &HeaderName) {
     let covers = |member: &[u8]| member == b"*" || member.eq_ignore_ascii_case(name.as_str().as_bytes());
     let mut members = headers.get_all(VARY).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));

@@ -33,14 +33,15 @@ impl fmt::Display for CheckErrorKind {
 
 /// The error with which a [custom check](crate::CognitoAuth::custom_check) rejects a request.
 ///
-/// The reason and the [causes](Self::caused_by) are for the operator. They are logged and never sent to the caller, so
-/// do not put a token or personal data into them.
+/// The reason and the [causes](Self::caused_by) are for the operator. They are logged but never sent to the caller. Do
+/// not put a token or personal data into them.
 ///
 /// ```
 /// use std::{error::Error, io};
 /// use axum_cognito::{CheckError, middleware::CheckErrorKind};
 ///
-/// let error = CheckError::unavailable("the session store did not respond").caused_by(io::Error::other("connection reset"));
+/// let cause = io::Error::other("connection reset");
+/// let error = CheckError::unavailable("the session store did not respond").caused_by(cause);
 /// assert_eq!(error.kind(), CheckErrorKind::Unavailable);
 /// assert_eq!(error.kind().as_str(), "unavailable");
 /// assert_eq!(error.to_string(), "the session store did not respond");
@@ -58,25 +59,25 @@ impl CheckError {
         Self { kind, reason, source: None }
     }
 
-    /// Rejects the token with 401 `invalid_token`, for example because its session was signed out or its user is
-    /// locked.
+    /// Creates an error that rejects the token with 401 `invalid_token`, for example because its session was signed out
+    /// or its user is locked.
     pub fn invalid_token(reason: impl Into<Cow<'static, str>>) -> Self {
         Self::new(CheckErrorKind::InvalidToken, reason.into())
     }
 
-    /// Rejects the caller with 403 `insufficient_scope`, for example because the tenant is suspended or the address is
-    /// blocked.
+    /// Creates an error that rejects the caller with 403 `insufficient_scope`, for example because the tenant is
+    /// suspended or the address is blocked.
     pub fn forbidden(reason: impl Into<Cow<'static, str>>) -> Self {
         Self::new(CheckErrorKind::Forbidden, reason.into())
     }
 
-    /// Rejects the request with 503 and `Retry-After`, for example because a database does not respond. The check fails
-    /// closed.
+    /// Creates an error that rejects the request with 503 and `Retry-After`, for example because a database does not
+    /// respond. The check fails closed.
     pub fn unavailable(reason: impl Into<Cow<'static, str>>) -> Self {
         Self::new(CheckErrorKind::Unavailable, reason.into())
     }
 
-    /// Adds the error that led to this one, as its [`source`](Error::source).
+    /// Adds the error that caused this one, as its [`source`](Error::source).
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(Arc::from(source.into()));

@@ -23,8 +23,8 @@ pub(super) struct Checks {
 }
 
 impl Default for Checks {
-    /// The time limit is one second. An async check delays every request, and backends usually respond within
-    /// milliseconds.
+    /// Sets a time limit of one second. Backends usually respond within milliseconds, and every request waits for its
+    /// checks.
     fn default() -> Self {
         Self { synchronous: Vec::new(), asynchronous: Vec::new(), timeout: Duration::from_secs(1) }
     }

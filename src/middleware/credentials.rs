@@ -8,11 +8,11 @@ use http::{
 use super::bearer::{self, Credentials};
 use crate::token_source::{Location, TokenSource};
 
-/// Returns the credentials of a request and the source that has them.
+/// Returns the credentials of a request and their source.
 ///
 /// # Errors
-/// The reason, for the operator, if more than one source has credentials, or one source has more than one. RFC 6750 §2:
-/// clients "MUST NOT use more than one method" in a request.
+/// The reason, for the operator, if the `Authorization` header is malformed, or if there are credentials in more than
+/// one source or more than once in one source. RFC 6750 §2: clients "MUST NOT use more than one method" in a request.
 pub(super) fn credentials<'r, 's, B>(
     sources: &'s [TokenSource],
     request: &'r Request<B>,
@@ -22,7 +22,7 @@ pub(super) fn credentials<'r, 's, B>(
         if let Some(credentials) = read(source.location(), request)?
             && found.replace((credentials, source)).is_some()
         {
-            return Err("tokens in more than one place");
+            return Err("tokens in more than one token source");
         }
     }
     if found.is_none() && sources.iter().any(|source| *source.location() == Location::Authorization) {
@@ -47,26 +47,26 @@ fn read<'r, B>(location: &Location, request: &'r Request<B>) -> Result<Option<Cr
 
 fn at_most_one<'r>(mut values: impl Iterator<Item = &'r [u8]>) -> Result<Option<Credentials<'r>>, &'static str> {
     match (values.next(), values.next()) {
-        (Some(_), Some(_)) => Err("more than one token of one kind"),
+        (Some(_), Some(_)) => Err("more than one token in one token source"),
         (found, _) => Ok(found.map(Credentials::new)),
     }
 }
 
-/// Returns the values of the cookies of this name (RFC 6265 §5.4). HTTP/2 may split the header into several (RFC 9113
-/// §8.2.3).
+/// Returns the values of the cookies with this name (RFC 6265 §5.4). HTTP/2 clients may split the header into several
+/// headers (RFC 9113 §8.2.3).
 fn cookies<'r>(headers: &'r HeaderMap, name: &str) -> impl Iterator<Item = &'r [u8]> {
     let pairs = headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
     pairs.filter_map(move |pair| after(pair.trim_ascii_start(), name)?.strip_prefix(b"=")).map(<[u8]>::trim_ascii_end)
 }
 
-/// Returns the rest of each offered subprotocol after the prefix. RFC 6455 §11.3.4 allows a list, and several headers.
+/// Returns the rest of each offered subprotocol after the prefix. RFC 6455 §11.3.4 allows lists and repeated headers.
 fn protocols<'r>(headers: &'r HeaderMap, prefix: &str) -> impl Iterator<Item = &'r [u8]> {
     let offers =
         headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
     offers.filter_map(move |offer| after(offer.trim_ascii(), prefix))
 }
 
-/// Returns the values of the query parameters of this name. They are not decoded, because no character of a token needs
+/// Returns the values of the query parameters with this name. They are not decoded, because no character of a JWT needs
 /// an escape.
 fn parameters<'r>(query: Option<&'r str>, name: &str) -> impl Iterator<Item = &'r [u8]> {
     let pairs = query.unwrap_or_default().split('&').map(str::as_bytes);

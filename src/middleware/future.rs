@@ -24,7 +24,7 @@ pub(super) type Decision = Pin<Box<dyn Future<Output = (Result<CognitoClaims, Au
 pin_project! {
     /// The response future of [`CognitoAuthService`](super::CognitoAuthService).
     ///
-    /// It waits for keys and async checks if the request needs them, then for the inner service.
+    /// It waits for a key fetch and async checks if the request needs them, and then for the inner service.
     pub struct ResponseFuture<S, B>
     where
         S: Service<Request<B>>,
@@ -44,12 +44,13 @@ pin_project! {
     {
         /// The inner service handles the request. This is the common case, so it allocates nothing.
         Forwarded { #[pin] future: S::Future },
-        /// The token's key is unknown, or an async check runs. It is boxed so that it does not enlarge the common case.
+        /// The token's key is unknown, or an async check runs. The state is boxed so that it does not enlarge the
+        /// common case.
         Waiting { waiting: Box<Waiting<S, B>> },
     }
 }
 
-/// A request that waits for a decision, then until the inner service is ready.
+/// A request that waits for a decision, and then for the inner service to become ready.
 struct Waiting<S, B> {
     decision: Decision,
     /// [`Some`] until the decision.
@@ -65,7 +66,7 @@ impl<S, B> Waiting<S, B>
 where
     S: Service<Request<B>>,
 {
-    /// Waits for the decision and for the inner service, then calls it.
+    /// Waits for the decision and for the inner service, then calls the inner service.
     fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<S::Future, S::Error>> {
         if self.body.is_some() {
             let (outcome, parts) = ready!(self.decision.as_mut().poll(cx));

@@ -49,7 +49,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProjection::Forwarded { future } => Poll::Ready(Ok(ready!(future.poll(cx))?.map(ResponseBody::inner))),
-            // Polled again after completion, it stays pending. The contract of `Future` allows that.
+            // If the future is polled again after completion, it stays pending, as the contract of `Future` allows.
             StateProjection::Rejected { response } => match response.take() {
                 Some(response) => Poll::Ready(Ok(response.map(ResponseBody::rejection))),
                 None => Poll::Pending,

@@ -70,14 +70,14 @@ const CHECK_TIMEOUT_MAX_MS: u64 = 60_000;
 impl CognitoAuth {
     /// Creates a layer for the tokens of one pool, with default settings.
     ///
-    /// For several pools and for the settings of the verification, such as the leeway, build a [`Verifier`] and call
-    /// `CognitoAuth::from(verifier)`. Keys are fetched when the first token arrives, or when [`ready`](Self::ready) is
-    /// called.
+    /// To accept the tokens of several pools, or to change settings of the verification such as the leeway, build a
+    /// [`Verifier`] and call `CognitoAuth::from(verifier)`. Keys are fetched when the first token arrives, or when
+    /// [`ready`](Self::ready) is called.
     pub fn new(pool: UserPool) -> Self {
         Self::from(Verifier::new(pool))
     }
 
-    /// Creates a layer for the pool in the environment variables that [`UserPool::from_env`] reads.
+    /// Creates a layer for the pool that [`UserPool::from_env`] reads from environment variables.
     ///
     /// # Errors
     /// [`ConfigError::InvalidVariable`] if a variable is missing or not valid.
@@ -85,16 +85,22 @@ impl CognitoAuth {
         Ok(Self::new(UserPool::from_env()?))
     }
 
-    /// Sets the `realm` of challenges (RFC 9110 §11.5). Default: none, as RFC 6750 allows.
+    /// Sets the `realm` of challenges (RFC 9110 §11.5). Default: none, as RFC 6750 §3 allows.
     ///
-    /// The challenge quotes the value, so it may contain every character that a header may contain.
+    /// The challenge contains it as a quoted string, so every character of a header value is allowed.
     ///
     /// ```
-    /// use axum_cognito::{CognitoAuth, testing::FakeUserPool};
-    /// use http::HeaderValue;
+    /// use axum::{Router, body::Body, http::{HeaderValue, Request}, routing::get};
+    /// use axum_cognito::{CognitoAuth, CognitoClaims, testing::FakeUserPool};
+    /// use tower::ServiceExt;
     ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
     /// let auth = CognitoAuth::new(FakeUserPool::new().user_pool()).realm(HeaderValue::from_static("orders"));
-    /// # let _ = auth;
+    /// let app = Router::new().route("/me", get(async |_: CognitoClaims| "me")).layer(auth);
+    ///
+    /// let response = app.oneshot(Request::get("/me").body(Body::empty()).unwrap()).await.unwrap();
+    /// assert_eq!(response.headers()["www-authenticate"], r#"Bearer realm="orders""#);
+    /// # });
     /// ```
     pub fn realm(self, realm: HeaderValue) -> Self {
         self.set(|settings| settings.challenge.realm = Some(realm))
@@ -111,9 +117,9 @@ impl CognitoAuth {
     /// Adds the URL of the resource's metadata to challenges, and ensures that every accepted token was issued for this
     /// resource.
     ///
-    /// The pool must already require the resource's URL with [`UserPool::audience`], and allow no ID tokens, which have
-    /// no such audience. The layer therefore accepts no token that a client obtained for another resource, as RFC 8707
-    /// and the authorization specification of the Model Context Protocol require. For challenges without this
+    /// Each pool must already require the resource's URL with [`UserPool::audience`] and must allow no ID tokens, which
+    /// have no such audience. The layer therefore accepts no token that a client obtained for another resource, as RFC
+    /// 8707 and the authorization specification of the Model Context Protocol require. For challenges without this
     /// requirement, use [`resource_metadata`](Self::resource_metadata).
     ///
     /// # Errors
@@ -127,17 +133,27 @@ impl CognitoAuth {
     /// Sets the token sources, the parts of a request that may contain the token. Default: only `Authorization: Bearer`.
     ///
     /// A request with tokens in two sources is rejected with 400 `invalid_request` (RFC 6750 §2), even if both tokens
-    /// are the same, because it is ambiguous. [`CognitoClaims::token_source`] returns the source of a request's token.
+    /// are the same, because such a request is ambiguous. [`CognitoClaims::token_source`] returns the source of a
+    /// request's token.
     ///
-    /// With sources other than `Authorization`, responses get `Cache-Control: private`; see the guide chapter
-    /// [`token_sources`](crate::guide::token_sources).
+    /// With sources other than `Authorization`, responses without a `Cache-Control` of their own get
+    /// `Cache-Control: private`. The guide chapter [`token_sources`](crate::guide::token_sources) gives the reason.
     ///
     /// ```
-    /// use axum_cognito::{CognitoAuth, TokenSource, UserPool};
+    /// use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
+    /// use axum_cognito::{CognitoAuth, CognitoClaims, TokenSource, testing::FakeUserPool};
+    /// use tower::ServiceExt;
     ///
-    /// let auth = CognitoAuth::new(UserPool::new("us-east-1_AbC123xyz", "1example23456789")?)
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let fake = FakeUserPool::new();
+    /// let auth = CognitoAuth::new(fake.user_pool())
     ///     .token_sources([TokenSource::authorization(), TokenSource::cookie("__Host-session")]);
-    /// # Ok::<(), axum_cognito::ConfigError>(())
+    /// let app = Router::new().route("/me", get(async |claims: CognitoClaims| claims.sub().to_owned())).layer(auth);
+    ///
+    /// let cookie = format!("__Host-session={}", fake.access_token("alice").sign());
+    /// let request = Request::get("/me").header("cookie", cookie).body(Body::empty()).unwrap();
+    /// assert_eq!(app.oneshot(request).await.unwrap().status(), StatusCode::OK);
+    /// # });
     /// ```
     ///
     /// # Panics
@@ -158,15 +174,19 @@ impl CognitoAuth {
 
     /// Adds a custom check, which runs on every request with a valid token.
     ///
-    /// Custom checks run after all built-in checks, also for a cached token. A rejection has the same effect as an
-    /// invalid token, and inner layers do not override it. The check gets the claims and the head of the request. The
+    /// Custom checks run after all built-in checks, even if the token is cached. A rejection has the same effect as an
+    /// invalid token, but inner layers do not override it. The check gets the claims and the head of the request. The
     /// head includes the extensions of outer layers, such as axum's `ConnectInfo` with the client's address. The check
-    /// must not block. Use an [async check](Self::custom_check_async) for slow work.
+    /// must not block the thread. Use an [async check](Self::custom_check_async) for slow work.
     ///
     /// ```
-    /// use axum_cognito::{CheckError, CognitoAuth, testing::FakeUserPool};
+    /// use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
+    /// use axum_cognito::{CheckError, CognitoAuth, CognitoClaims, testing::FakeUserPool};
+    /// use tower::ServiceExt;
     ///
-    /// let auth = CognitoAuth::new(FakeUserPool::new().user_pool()).custom_check(|claims, request| {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let fake = FakeUserPool::new();
+    /// let auth = CognitoAuth::new(fake.user_pool()).custom_check(|claims, request| {
     ///     let tenant = claims.get::<String>("custom:tenant").ok().flatten();
     ///     let mut requested = request.headers.get_all("x-tenant").iter();
     ///     match (tenant, requested.next(), requested.next()) {
@@ -174,7 +194,17 @@ impl CognitoAuth {
     ///         _ => Err(CheckError::forbidden("the request is for another tenant")),
     ///     }
     /// });
-    /// # let _ = auth;
+    /// let app = Router::new().route("/orders", get(async |_: CognitoClaims| "orders")).layer(auth);
+    ///
+    /// let token = fake.access_token("alice").trigger_claim("custom:tenant", "acme").sign();
+    /// let status = async |tenant: &str| {
+    ///     let request = Request::get("/orders").header("authorization", format!("Bearer {token}"));
+    ///     let request = request.header("x-tenant", tenant).body(Body::empty()).unwrap();
+    ///     app.clone().oneshot(request).await.unwrap().status()
+    /// };
+    /// assert_eq!(status("acme").await, StatusCode::OK);
+    /// assert_eq!(status("globex").await, StatusCode::FORBIDDEN);
+    /// # });
     /// ```
     pub fn custom_check(
         self,
@@ -186,20 +216,23 @@ impl CognitoAuth {
     /// Adds an async custom check, for example one that queries a session store or a database.
     ///
     /// The check gets the claims and the head of the request as owned values, so its future can keep both. The check is
-    /// cloned for each request, as axum's handlers are. Captured values must be [`Clone`]. Wrap expensive ones in an
-    /// [`Arc`].
+    /// cloned for each request, as axum's handlers are, so captured values must be [`Clone`]. Wrap values that are
+    /// expensive to clone in an [`Arc`].
     ///
     /// ```
     /// use std::{collections::HashSet, sync::Arc};
+    /// use axum::{Router, body::Body, http::{Request, StatusCode, request::Parts}, routing::get};
     /// use axum_cognito::{CheckError, CognitoAuth, CognitoClaims, testing::FakeUserPool};
-    /// use http::request::Parts;
     /// use tokio::sync::RwLock;
+    /// use tower::ServiceExt;
     ///
-    /// type SignedOut = Arc<RwLock<HashSet<String>>>;
+    /// type Ids = Arc<RwLock<HashSet<String>>>;
     ///
-    /// async fn is_signed_in(claims: CognitoClaims, signed_out: SignedOut) -> Result<(), CheckError> {
+    /// async fn is_signed_in(claims: CognitoClaims, signed_out: Ids) -> Result<(), CheckError> {
     ///     match claims.origin_jti() {
-    ///         Some(session) if signed_out.read().await.contains(session) => Err(CheckError::invalid_token("signed out")),
+    ///         Some(session) if signed_out.read().await.contains(session) => {
+    ///             Err(CheckError::invalid_token("the session was signed out"))
+    ///         }
     ///         _ => Ok(()),
     ///     }
     /// }
@@ -209,24 +242,37 @@ impl CognitoAuth {
     ///     Ok(())
     /// }
     ///
-    /// let signed_out = SignedOut::default();
-    /// let sessions = signed_out.clone();
-    /// let auth = CognitoAuth::new(FakeUserPool::new().user_pool())
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let fake = FakeUserPool::new();
+    /// let (signed_out, locked) = (Ids::default(), Ids::default());
+    /// let (sessions, users) = (signed_out.clone(), locked.clone());
+    /// let auth = CognitoAuth::new(fake.user_pool())
     ///     // an async function
     ///     .custom_check_async(is_not_suspended)
     ///     // a closure that calls an async function
     ///     .custom_check_async(move |claims, _| is_signed_in(claims, sessions))
     ///     // an async closure, or `move |claims, request| async move { .. }`
     ///     .custom_check_async(async move |claims, _| {
-    ///         let signed_out = signed_out.read().await;
-    ///         if signed_out.contains(claims.sub()) { Err(CheckError::invalid_token("locked")) } else { Ok(()) }
+    ///         let users = users.read().await;
+    ///         if users.contains(claims.sub()) { Err(CheckError::invalid_token("the user is locked")) } else { Ok(()) }
     ///     });
-    /// # let _ = auth;
+    /// let app = Router::new().route("/me", get(async |_: CognitoClaims| "me")).layer(auth);
+    ///
+    /// let token = fake.access_token("alice").claim("origin_jti", "session-1").sign();
+    /// let status = async || {
+    ///     let request = Request::get("/me").header("authorization", format!("Bearer {token}"));
+    ///     app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap().status()
+    /// };
+    /// assert_eq!(status().await, StatusCode::OK);
+    /// signed_out.write().await.insert("session-1".to_owned());
+    /// assert_eq!(status().await, StatusCode::UNAUTHORIZED);
+    /// # let _ = locked;
+    /// # });
     /// ```
     ///
-    /// Async checks run after the sync checks, one after the other. Each has a
+    /// Async checks run after the sync checks, one after the other. Each check has a
     /// [time limit](Self::custom_check_timeout), which needs a Tokio runtime with a timer. `#[tokio::main]` and
-    /// `enable_all` provide one. With async checks, each request with a token allocates its future on the heap.
+    /// `enable_all` provide one. With async checks, each request with a valid token allocates its future on the heap.
     pub fn custom_check_async<F>(
         self,
         check: impl FnOnce(CognitoClaims, Arc<Parts>) -> F + Clone + Send + Sync + 'static,
@@ -237,12 +283,11 @@ impl CognitoAuth {
         self.set(|settings| settings.checks.add_async(check))
     }
 
-    /// Sets the time limit of each [async check](Self::custom_check_async), whether it was added before or after this
-    /// call. Default: 1 s.
+    /// Sets the time limit of each [async check](Self::custom_check_async), including checks that were added before
+    /// this call. Default: 1 s.
     ///
     /// If a check exceeds the limit, its future is dropped and the response is 503, so a slow backend cannot stall
-    /// requests. The default leaves ample time, because a check delays every request and backends usually respond
-    /// within milliseconds.
+    /// requests. The default is ample, because backends usually respond within milliseconds.
     ///
     /// # Errors
     /// [`ConfigError::OutOfRange`] if the limit is below 1 ms or above 60 s.
@@ -263,7 +308,7 @@ impl CognitoAuth {
     /// All other requests get the HTTP status. Rejections by axum's extractors always have the HTTP status, because
     /// gRPC services do not use extractors.
     ///
-    /// Rate limiters, firewalls and forward-auth proxies that rely on the HTTP status do not notice rejected gRPC
+    /// Rate limiters, firewalls and forward-auth proxies that rely on the HTTP status cannot recognize rejected gRPC
     /// requests. If such a component protects the service, configure it to read `grpc-status`, or leave this setting
     /// off.
     pub fn grpc_responses(self) -> Self {
@@ -275,8 +320,8 @@ impl CognitoAuth {
         self
     }
 
-    /// Returns the verifier, for tokens that do not arrive in a request's head, such as those in WebSocket messages or
-    /// in jobs.
+    /// Returns the verifier, for tokens that do not arrive in a request's head, such as tokens in WebSocket messages or
+    /// in queued jobs.
     pub fn verifier(&self) -> &Verifier {
         &self.verifier
     }
@@ -284,13 +329,14 @@ impl CognitoAuth {
     /// Loads the keys before the first request arrives; see [`Verifier::ready`].
     ///
     /// # Errors
-    /// [`KeysError`] names each pool without keys, its key source and the cause.
+    /// [`KeysError`] if a pool has no keys. The error names each such pool, its key source and the cause.
     pub async fn ready(&self) -> Result<(), KeysError> {
         self.verifier.ready().await
     }
 
-    /// Returns the state of the keys, for a readiness probe. Starts a key refresh if one is due, without waiting for
-    /// it.
+    /// Returns the state of the keys, for a readiness probe.
+    ///
+    /// It starts a key refresh if one is due, and does not wait for it.
     pub fn status(&self) -> KeyStatus {
         self.verifier.status()
     }

@@ -11,8 +11,8 @@ const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
 /// The metadata of an API as a protected resource ([RFC 9728]): its authorization servers and its scopes.
 ///
-/// A client that knows only the API's URL reads the metadata to learn how to sign in. MCP clients require it. Serve it
-/// at [`path`](Self::path), and add its URL to challenges with
+/// A client that knows only the API's URL reads the metadata to learn how to sign in. MCP clients require the metadata.
+/// Serve it at [`path`](Self::path), and add its URL to challenges with
 /// [`CognitoAuth::protected_resource`](crate::CognitoAuth::protected_resource). That method also ensures that the pool
 /// accepts only tokens that were issued for this resource. To get such a token, a client sends `resource=<the URL>` to
 /// the authorization server.
@@ -105,11 +105,11 @@ fn is_secure(url: &Url) -> bool {
 }
 
 impl ProtectedResource {
-    /// Creates the metadata of a resource. The pools issue its tokens.
+    /// Creates the metadata of a resource whose tokens these pools issue.
     ///
     /// `resource` is the URL that clients use. It is also the [`audience`](UserPool::audience) of the resource's
     /// tokens. The authorization servers are the first [issuer](UserPool::issuers) of each pool. Cognito publishes its
-    /// own metadata below that URL, at `/.well-known/openid-configuration`.
+    /// own metadata below the issuer's URL, at `/.well-known/openid-configuration`.
     ///
     /// # Errors
     /// [`ConfigError::InvalidResource`] if there is no pool, or if `resource`
@@ -133,8 +133,8 @@ impl ProtectedResource {
         Ok(Self { metadata: Metadata::new(resource, authorization_servers), metadata_url, metadata_header, path })
     }
 
-    /// Replaces the authorization servers, for example with a proxy that registers clients (RFC 7591), because Cognito
-    /// does not.
+    /// Replaces the authorization servers, for example with a proxy for dynamic client registration (RFC 7591), which
+    /// Cognito does not support.
     ///
     /// # Errors
     /// [`ConfigError::InvalidResource`] if the list is empty or contains a value that is not an `https` URL. `http` is
@@ -154,7 +154,8 @@ impl ProtectedResource {
         Ok(self)
     }
 
-    /// Sets how clients send tokens (`bearer_methods_supported`): `header`, `query` or both. Default: `header`.
+    /// Sets how clients may send tokens (`bearer_methods_supported`): `header`, `query` or both. Default: `header`, as
+    /// for the default token source.
     ///
     /// If the only token source is a cookie, pass an empty list.
     #[must_use]
@@ -189,7 +190,7 @@ impl ProtectedResource {
         &self.metadata.resource
     }
 
-    /// Returns the URL of the metadata, as in challenges.
+    /// Returns the URL of the metadata, which challenges contain.
     pub fn metadata_url(&self) -> &str {
         &self.metadata_url
     }
@@ -198,7 +199,7 @@ impl ProtectedResource {
         &self.metadata_header
     }
 
-    /// Returns the path of the metadata, for the router.
+    /// Returns the path of the metadata's URL, for the router.
     pub fn path(&self) -> &str {
         &self.path
     }

@@ -39,7 +39,8 @@ where
     type Error = S::Error;
     type Future = ResponseFuture<S, B>;
 
-    /// Returns the readiness of the inner service. Only a request shows whether its key must be fetched.
+    /// Returns the readiness of the inner service. It does not wait for keys, because only a request shows which key it
+    /// needs.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }
@@ -63,7 +64,7 @@ enum Verified {
     UnknownKey(String, TokenSource),
 }
 
-/// The steps that are left after the sync ones.
+/// The steps that remain after the sync steps.
 enum Unfinished {
     /// All steps, because the token's key is unknown.
     Verify(String, TokenSource),
@@ -136,7 +137,7 @@ impl<S> CognitoAuthService<S> {
             let checks = settings.as_ref().map(|settings| &settings.checks);
             let request = Arc::new(parts);
             let outcome = unfinished.finish(&verifier, checks, &request).await;
-            // Copies the head only if a check has kept it, for example in a spawned task.
+            // This copies the head only if a check has kept it, for example in a spawned task.
             (outcome, Arc::unwrap_or_clone(request))
         });
         ResponseFuture::waiting(decision, body, inner, self.settings.clone())

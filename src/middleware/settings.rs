@@ -7,10 +7,10 @@ use crate::token_source::TokenSource;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Settings {
     pub(super) challenge: ChallengeParameters,
-    /// [`None`] stands for `Authorization: Bearer` only.
+    /// [`None`] means only `Authorization: Bearer`.
     pub(super) sources: Option<Box<[TokenSource]>>,
     pub(super) checks: Checks,
-    /// Whether gRPC requests are rejected with a gRPC response.
+    /// `true` if gRPC requests are rejected with a gRPC response.
     pub(super) grpc_responses: bool,
 }
 

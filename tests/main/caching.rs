@@ -120,7 +120,7 @@ async fn responses_vary_by_the_headers_of_the_token_sources() {
         ),
         ("header", header(), Some(("x-token", &*token)), none, &["private"], &["x-token"]),
         ("subprotocol", protocol(), anonymous, none, &["private"], &["sec-websocket-protocol"]),
-        // The query is part of the cache key (§2).
+        // The query is part of the cache key (§2), so it needs no `Vary`.
         ("query", query(), anonymous, none, &["private"], &[]),
         (
             "both",

@@ -1,4 +1,4 @@
-//! Custom checks: their responses, their order, and what they see.
+//! Custom checks: their responses, their order, and their inputs.
 
 use std::{
     collections::HashSet,
@@ -26,7 +26,7 @@ use axum_cognito::{
 };
 use tower::ServiceExt;
 
-/// Returns status, challenge and `Retry-After` of the response to a request with this token.
+/// Returns the status, the challenge and the `Retry-After` of the response to a request with this token.
 async fn send(auth: &CognitoAuth, token: Option<&str>) -> (u16, String, String) {
     let app = Router::new().route("/", get(async |_: CognitoClaims| "in")).layer(auth.clone());
     let request = token
@@ -256,7 +256,7 @@ async fn checks_run_last_and_on_every_request() {
     }
     assert_eq!(calls.load(Ordering::SeqCst), 6, "only valid tokens reach the checks");
 
-    // After a key fetch, the checks run too.
+    // The checks also run after a key fetch.
     fake.rotate();
     assert_eq!(send(&auth, Some(&fake.access_token("alice").sign())).await.0, 200);
     assert_eq!((fake.fetches(), calls.load(Ordering::SeqCst)), (1, 8));
@@ -268,11 +268,11 @@ async fn checks_run_last_and_on_every_request() {
         fake.rotate();
         let (before, token) = (fake.fetches(), fake.access_token("alice").sign());
         assert_eq!(send(&strict, Some(&token)).await.0, 403);
-        assert_eq!(fake.fetches(), before + 1, "the request waited for keys");
+        assert_eq!(fake.fetches(), before + 1, "the request waited for a key fetch");
     }
 }
 
-/// The innermost layer decides about tokens, but no layer overrides a custom check.
+/// The innermost layer decides whether a token is accepted, but no layer overrides a custom check.
 #[tokio::test]
 async fn inner_layer_does_not_override_a_check() {
     let fake = FakeUserPool::new();
@@ -333,7 +333,7 @@ async fn checks_stop_at_the_first_rejection() {
         .custom_check_async(async move |_, _| three())
         .custom_check_async(async move |_, _| four());
     assert_eq!(send(&auth, Some(&fake.access_token("alice").sign())).await.0, 401);
-    assert_eq!(*called.lock().unwrap(), ["one", "two", "three"], "sync checks come first");
+    assert_eq!(*called.lock().unwrap(), ["one", "two", "three"], "the sync checks run first");
 }
 
 #[tokio::test(start_paused = true)]

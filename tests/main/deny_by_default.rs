@@ -99,7 +99,7 @@ async fn protected_route_wins_over_a_less_specific_public_one() {
             ("/assets/a.css", 200),
             ("/posts/export", expected_if_protected),
             ("/assets/keys", expected_if_protected),
-            // A file service or a proxy behind the router may read these as the same path.
+            // A file service or a proxy behind the router may read these paths as a protected path.
             ("/posts/%65xpor%54", 200),
             ("/posts/%65xpor%74", expected_if_protected),
             ("/posts/export;v=1", expected_if_protected),
@@ -149,7 +149,7 @@ async fn ambiguous_paths_are_never_public() {
     }
 }
 
-/// Public and protected patterns agree with the router that has the same routes.
+/// The layer chooses the same pattern as a router with the same routes.
 #[tokio::test]
 async fn public_patterns_agree_with_the_router() {
     let patterns = ["/", "/{a}", "/a/{b}", "/a/b", "/{a}/b/c", "/a/{b}/c", "/a/b/{*c}", "/x/{*y}", "/x/y/z"];
@@ -170,7 +170,7 @@ async fn public_patterns_agree_with_the_router() {
     }
 }
 
-/// Inside a nested router the layer sees paths without the prefix.
+/// Inside a nested router, the layer sees paths without the prefix.
 #[tokio::test]
 async fn patterns_match_the_path_that_the_layer_sees() {
     let auth = |path: &str| deny_by_default().public(path);

@@ -119,7 +119,7 @@ async fn the_service_that_was_polled_ready_is_called() {
     assert_eq!(strict.calls.load(Ordering::SeqCst), 3);
 }
 
-/// Each layer polls its inner service until it is ready, then calls the same service, also after an async check.
+/// Each layer polls its inner service until it is ready and then calls the same service, even after an async check.
 #[tokio::test]
 async fn every_layer_forwards_readiness() {
     let fake = FakeUserPool::new();

@@ -155,7 +155,7 @@ async fn deny_by_default_calls_the_function_except_for_grpc() {
     assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty());
 }
 
-/// Extractors reject with plain HTTP, whatever the request's content type.
+/// Extractors reject requests with an HTTP status, whatever the content type.
 #[tokio::test]
 async fn grpc_content_type_does_not_bypass_the_function() {
     let fake = FakeUserPool::new();
@@ -176,12 +176,12 @@ async fn grpc_content_type_does_not_bypass_the_function() {
 async fn cache_control_and_error_statuses_are_kept() {
     let fake = FakeUserPool::new();
     let auth = || CognitoAuth::new(fake.user_pool());
-    // The rejection of a token in the URL is private too.
+    // The response to an invalid token in the URL is private too.
     let query = axum_cognito::TokenSource::dangerous_query("t");
     let (_, headers, _) =
         send(routes().layer(auth().token_sources([query]).on_rejection(custom_format)), "/me?t=x", &[]).await;
     assert_eq!(headers["cache-control"], "private");
-    // The function may add to `Vary`, but not replace it.
+    // The function can add header names to `Vary`, but cannot remove any.
     for (value, expected) in [("accept", vec!["accept", "authorization"]), ("authorization", vec!["authorization"])] {
         let vary = move |_: &RejectedRequest<'_>| (StatusCode::UNAUTHORIZED, [("vary", value)]).into_response();
         let (_, headers, _) = send(routes().layer(auth().on_rejection(vary)), "/me", &[]).await;

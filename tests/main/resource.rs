@@ -43,7 +43,7 @@ async fn client_discovers_the_authorization_server_from_a_rejection() {
 }
 
 #[test]
-fn metadata_path_is_between_host_and_path() {
+fn metadata_path_is_inserted_between_host_and_path() {
     let pool = UserPool::new("us-east-1_AbC123xyz", "client").unwrap();
     for (resource, url, path) in [
         (

@@ -1,4 +1,4 @@
-//! `Require`: which tokens satisfy each rule, the responses to other tokens, and rules in routers.
+//! `Require`: the tokens that satisfy each rule, the responses to other tokens, and rules in routers.
 
 use std::time::Duration;
 
@@ -205,7 +205,7 @@ fn old_sign_in_is_rejected() {
     ] {
         assert_eq!(result(&rule, &claims(auth_time)), expected, "{name}");
     }
-    // Exact bounds.
+    // The bounds are exact.
     let at = |seconds: u64| std::time::UNIX_EPOCH + Duration::from_secs(seconds);
     let claims_now = claims(now);
     for (name, time, is_allowed) in [
@@ -219,9 +219,9 @@ fn old_sign_in_is_rejected() {
     let missing = verifier.check(&fake.access_token("a").without("auth_time").sign()).unwrap();
     assert_eq!(result(&rule, &missing), step_up);
     let machine = verifier.check(&fake.machine_token().sign()).unwrap();
-    assert_eq!(result(&rule, &machine), FORBIDDEN, "a machine cannot sign in again");
+    assert_eq!(result(&rule, &machine), FORBIDDEN, "machine tokens have no sign-in");
 
-    // The same claims are rejected later, cached or not.
+    // The same claims are rejected later, whether the token is cached or not.
     let token = fake.access_token("a").claim("auth_time", now).sign();
     let before = verifier.check(&token).unwrap();
     assert_eq!(result(&rule, &before), "ok");
@@ -371,8 +371,8 @@ async fn layers_cover_the_routes_that_the_guide_lists() {
         assert_eq!(send(&app, Method::GET, "/none", None).await.status(), fallback, "{name}, the fallback");
         assert_eq!(send(&app, Method::GET, "/other", None).await.status(), later, "{name}, merged later");
     }
-    // A nested router without its own fallback uses that of the outer router, which the inner layer does not cover.
-    for (name, inner, fallback) in [("default", routes(), unknown), ("predicate", own_fallback(), rejected)] {
+    // A nested router without its own fallback uses the outer router's fallback, which the inner layer does not cover.
+    for (name, inner, fallback) in [("default", routes(), unknown), ("own", own_fallback(), rejected)] {
         let app = Router::new().nest("/api", inner.layer(auth().deny_by_default()));
         assert_eq!(send(&app, Method::GET, "/api/in", None).await.status(), rejected, "{name}");
         assert_eq!(send(&app, Method::GET, "/api/none", None).await.status(), fallback, "{name} fallback");
@@ -435,7 +435,7 @@ async fn rejection_does_not_read_the_request_body() {
     }
 }
 
-/// A gRPC request as gRPC clients send it.
+/// Returns a gRPC request as gRPC clients send it.
 fn grpc_request() -> http::request::Builder {
     Request::post("/p.S/M")
         .version(Version::HTTP_2)
@@ -472,8 +472,8 @@ async fn grpc_rejections_carry_the_grpc_status_and_the_challenge() {
     }
 }
 
-/// Rate limiters, firewalls and audit logs rely on the HTTP status, so a client must not turn a rejection into a 200
-/// with a header.
+/// Rate limiters, firewalls and audit logs rely on the HTTP status, so a client must not be able to turn a rejection
+/// into status 200 by sending a header.
 #[tokio::test]
 async fn only_grpc_requests_with_grpc_responses_get_status_200() {
     type Change = fn(&mut Request<Body>);
@@ -524,7 +524,7 @@ fn set_header(request: &mut Request<Body>, name: HeaderName, value: &'static str
     request.headers_mut().insert(name, HeaderValue::from_static(value));
 }
 
-/// A client without a token learns which scopes to request. An invalid token gets no such advice.
+/// A client without a token learns which scopes to request. The challenge for an invalid token names no scopes.
 #[tokio::test]
 async fn challenge_for_a_missing_token_names_the_scopes() {
     let fake = FakeUserPool::new();

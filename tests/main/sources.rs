@@ -1,4 +1,4 @@
-//! Token sources: which part of a request contains the token, and what happens if several do.
+//! Token sources: the parts of a request that may contain the token, and requests with several tokens.
 
 use std::collections::HashMap;
 
@@ -173,13 +173,13 @@ async fn authorization_is_read_with_and_without_scheme_as_configured() {
         (vec![format!("Bearer {t}")], "alice", NONE, "alice"),
         (vec![format!("bEARER   {t}")], "alice", NONE, "alice"),
         (vec![t.clone()], NONE, "alice", "alice"),
-        // A token of three parts that is not valid.
+        // Values with three parts are read as a token, but these tokens are not valid.
         (vec!["a.b.c".into()], NONE, INVALID, INVALID),
         (vec!["..".into()], NONE, INVALID, INVALID),
         (vec!["a.b.c==".into()], NONE, INVALID, INVALID),
         (vec!["Bearer.b.c".into()], NONE, INVALID, INVALID),
         (vec!["a/b.c+d.e~f".into()], NONE, INVALID, INVALID),
-        // Not a token of three parts. It may be another scheme.
+        // Values without exactly three parts may have another scheme, so they are ignored.
         (vec!["".into()], NONE, NONE, NONE),
         (vec!["abc".into()], NONE, NONE, NONE),
         (vec!["a.b".into()], NONE, NONE, NONE),
@@ -196,13 +196,13 @@ async fn authorization_is_read_with_and_without_scheme_as_configured() {
         (vec!["a=.b.c".into()], NONE, NONE, NONE),
         (vec!["é.b.c".into()], NONE, NONE, NONE),
         (vec!["%61.b.c".into()], NONE, NONE, NONE),
-        // `Bearer` without exactly one token after it.
+        // The scheme `Bearer` is not followed by exactly one token.
         (vec!["Bearer".into()], MALFORMED, NONE, MALFORMED),
         (vec!["Bearer ".into()], MALFORMED, NONE, MALFORMED),
         (vec![format!("Bearer\t{t}")], MALFORMED, NONE, MALFORMED),
         (vec![format!("Bearer,{t}")], MALFORMED, NONE, MALFORMED),
         (vec![format!("Bearer Bearer {t}")], MALFORMED, NONE, MALFORMED),
-        // Two headers.
+        // Two headers are malformed, even if only one has a token.
         (vec![t.clone(), t.clone()], MALFORMED, MALFORMED, MALFORMED),
         (vec![t.clone(), format!("Bearer {t}")], MALFORMED, MALFORMED, MALFORMED),
         (vec![t.clone(), "Basic eDp5".into()], MALFORMED, MALFORMED, MALFORMED),
@@ -274,10 +274,10 @@ async fn request_with_tokens_in_two_sources_is_rejected() {
             assert_eq!(send(&app, "/", &[place.clone(), other]).await.body(), MALFORMED, "{names:?}");
         }
     }
-    // Another scheme is not a token, so the cookie has the only one.
+    // Credentials of another scheme are not a token, so the cookie contains the only token.
     let headers = [("authorization", "Basic eDp5".to_owned()), ("cookie", format!("t={alice}"))];
     assert_eq!(send(&app, "/", &headers).await.body(), "alice");
-    // A valid cookie does not make up for a malformed header.
+    // A malformed header is rejected even if the cookie is valid.
     let headers = [("authorization", "Bearer".to_owned()), ("cookie", format!("t={alice}"))];
     assert_eq!(send(&app, "/", &headers).await.body(), MALFORMED);
 }
@@ -298,8 +298,8 @@ async fn responses_to_tokens_in_urls_are_private() {
     assert_eq!(send(&own, "/", &[]).await.headers()["cache-control"], "no-store");
 }
 
-/// Browsers send cookies with forged requests (CSRF), so a check may apply to cookies only. It sees the source of a
-/// cached token, of a new one, and of one that waited for a key fetch.
+/// Browsers send cookies with forged requests (CSRF), so a check may apply to cookies only. The check sees the source
+/// of a new token, of a cached token, and of a token whose request waited for a key fetch.
 #[tokio::test]
 async fn custom_check_can_apply_to_cookies_only() {
     let fake = FakeUserPool::new();
@@ -330,7 +330,8 @@ async fn custom_check_can_apply_to_cookies_only() {
     }
 }
 
-/// Every extractor and every rule can read the source. Without a request there is none.
+/// Extractors and rules can read the source of a request's token. A token that does not come from a request has no
+/// source.
 #[tokio::test]
 async fn claims_have_the_source_of_their_token() {
     let fake = FakeUserPool::new();
@@ -387,7 +388,7 @@ fn log_contains_no_part_of_a_token_from_any_source() {
             send(&format!("/?t={}", token.replace(' ', "+")), &[]);
             send("/", &[cookie, own]);
         });
-        assert!(log.contains("tokens in more than one place"), "{name}: {log}");
+        assert!(log.contains("tokens in more than one token source"), "{name}: {log}");
         for secret in token.split(['.', ' ']).chain(["alice", "kid-of-no-key", "client-of-another-pool"]) {
             assert!(!log.contains(secret), "{name}: `{secret}` in {log}");
         }
@@ -425,7 +426,7 @@ fn invalid_token_source_is_rejected() {
         assert!(panics(|| drop(TokenSource::dangerous_query(name))));
     }
     for name in ["authorization", "cookie", "sec-websocket-protocol"] {
-        assert_eq!(value(&format!("header:{name}")), name, "it has a source of its own");
+        assert_eq!(value(&format!("header:{name}")), name, "the header has a token source of its own");
         assert!(panics(|| drop(TokenSource::header(HeaderName::from_static(name)))));
     }
     for text in ["", "Authorization", "authorization:", "cookie", "query:t", " cookie:t", "cookie:t,header:u"] {

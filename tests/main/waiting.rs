@@ -54,7 +54,7 @@ async fn status(request: Request<()>) -> Result<Response<Vec<u8>>, Infallible> {
     Ok(response)
 }
 
-/// Each waiting request has its own connection, which stays open and keeps its clone of the service, as servers do.
+/// Each waiting request has its own connection, which stays open and keeps its clone of the service, as in a server.
 #[tokio::test(start_paused = true)]
 async fn waiting_requests_hold_no_permit_of_a_concurrency_limit() {
     const PERMITS: usize = 2;

@@ -14,9 +14,10 @@ use crate::middleware::service::CognitoAuthService;
 
 /// A layer that rejects every request without a valid token, except on public routes.
 ///
-/// [`CognitoAuth::deny_by_default`] creates it. The layer itself sends the rejection, before any extractor, handler or
-/// request body is used. Unknown paths also get 401, so routes cannot be enumerated. On public routes the layer behaves
-/// like [`CognitoAuth`]: it verifies the token if there is one, and handlers may extract claims.
+/// [`CognitoAuth::deny_by_default`] creates it. The layer itself sends the rejection, before extractors and the handler
+/// run and before the request body is read. Unknown paths also get 401, so routes cannot be enumerated. On public
+/// routes the layer behaves like [`CognitoAuth`]: it verifies the token if there is one, and handlers may extract
+/// claims.
 ///
 /// Add it to the outermost router, after all routes, because a layer does not cover routes that are added after it. Add
 /// `CorsLayer` outside of it, because CORS preflight requests carry no token. The guide chapter
@@ -49,14 +50,14 @@ use crate::middleware::service::CognitoAuthService;
 /// # Patterns
 ///
 /// Patterns have the syntax of axum's `Router::route`: `/healthz`, `/users/{id}/avatar`, `/files/{*path}`. The layer
-/// matches them with the same `matchit` version. **The most specific pattern wins**, regardless of the order in which
-/// patterns are added. Parameter names do not matter.
+/// matches them with the `matchit` version that axum uses. **The most specific pattern wins**, regardless of the order
+/// in which patterns are added. Parameter names do not matter.
 ///
-/// Inside a nested router the layer sees, and matches, the path without the prefix.
+/// Inside a nested router, the layer sees and matches the path without the prefix.
 ///
 /// # Ambiguous paths
 ///
-/// A proxy, a file service or a URL parser behind the layer may read a path differently than the router. A path is
+/// A proxy, a file service or a URL parser behind the layer may read a path differently from the router. A path is
 /// therefore never public if it contains
 ///
 /// - a segment that consists of dots and spaces after decoding, such as `..`, `%20..` or `..;x`
@@ -65,8 +66,9 @@ use crate::middleware::service::CognitoAuthService;
 ///   encoding
 /// - two slashes at its start
 ///
-/// The layer also decodes escapes, removes parameters (`;`), trims spaces and trailing dots, and merges slashes. If the
-/// most specific pattern for that path is [protected](Self::protected), the path is not public either.
+/// The layer also normalizes each path: it decodes escapes, removes parameters (`;`), trims spaces and trailing dots,
+/// and merges slashes. If the most specific pattern for the normalized path is [protected](Self::protected), the
+/// request needs a token too.
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it is added to a router"]
 pub struct DenyByDefault {
@@ -101,14 +103,23 @@ impl DenyByDefault {
 
     /// Makes the paths that match the pattern public for one method. `GET` includes `HEAD`, as in axum's routers.
     ///
-    /// In this example, reading needs no token, but writing does:
+    /// In this example, reads need no token, but writes do:
     ///
     /// ```
-    /// # use axum::http::Method;
+    /// # use axum::{Router, body::Body, http::{Method, Request}, routing::get};
     /// # use axum_cognito::{CognitoAuth, testing::FakeUserPool};
+    /// # use tower::ServiceExt;
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
     /// # let auth = CognitoAuth::new(FakeUserPool::new().user_pool());
     /// let auth = auth.deny_by_default().public_method(Method::GET, "/posts/{id}");
-    /// # let _ = auth;
+    /// # let app = Router::new().route("/posts/{id}", get(async || "post").put(async || "changed")).layer(auth);
+    /// # let status = async |method: Method| {
+    /// #     let request = Request::builder().method(method).uri("/posts/1").body(Body::empty()).unwrap();
+    /// #     app.clone().oneshot(request).await.unwrap().status()
+    /// # };
+    /// assert_eq!(status(Method::GET).await, 200);
+    /// assert_eq!(status(Method::PUT).await, 401);
+    /// # });
     /// ```
     ///
     /// # Panics
@@ -130,15 +141,25 @@ impl DenyByDefault {
 
     /// Keeps the paths that match the pattern protected, even if a less specific public pattern matches them too.
     ///
-    /// It also protects paths that other software may [read](Self#ambiguous-paths) as one of these paths. For example,
-    /// `/posts/export` also protects `/posts/%65xport`, `/posts//export` and `/posts/export/`. The pattern
-    /// `/api/{*path}` also protects `/api` and `/api/`.
+    /// The pattern also protects paths that other software may [read](Self#ambiguous-paths) as one of these paths. For
+    /// example, `/posts/export` also protects `/posts/%65xport`, `/posts//export` and `/posts/export/`. `/api/{*path}`
+    /// also protects `/api` and `/api/`.
     ///
     /// ```
+    /// # use axum::{Router, body::Body, http::Request, routing::get};
     /// # use axum_cognito::{CognitoAuth, testing::FakeUserPool};
+    /// # use tower::ServiceExt;
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
     /// # let auth = CognitoAuth::new(FakeUserPool::new().user_pool());
     /// let auth = auth.deny_by_default().public("/posts/{id}").protected("/posts/export");
-    /// # let _ = auth;
+    /// # let routes = Router::new().route("/posts/{id}", get(async || "post"));
+    /// # let app = routes.route("/posts/export", get(async || "export")).layer(auth);
+    /// # let status = async |path: &str| {
+    /// #     app.clone().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap().status()
+    /// # };
+    /// assert_eq!(status("/posts/1").await, 200);
+    /// assert_eq!(status("/posts/export").await, 401);
+    /// # });
     /// ```
     ///
     /// # Panics

@@ -1,4 +1,4 @@
-//! Rejection of all requests without a valid token, except on public routes.
+//! Rejects all requests without a valid token, except on public routes.
 
 mod layer;
 mod path_spelling;

@@ -1,12 +1,13 @@
-//! Recognition of paths that software behind the layer may read as another path.
+//! Recognizes paths that software behind the layer may read as another path.
 //!
-//! A router compares the bytes of a path. A file service, a proxy or a URL parser behind it decodes escapes, removes
-//! dot segments (RFC 3986 §5.2.4), drops tabs and newlines (WHATWG URL §4.4), trims spaces, or removes parameters
-//! (`;`). The functions here allocate nothing and read a path once.
+//! A router compares the bytes of a path. A file service, a proxy or a URL parser behind it may decode escapes, remove
+//! dot segments (RFC 3986 §5.2.4), drop tabs and newlines (WHATWG URL §4.4), trim spaces, or remove parameters (`;`).
+//! The functions here allocate nothing and read a path once.
 
 use percent_encoding::percent_decode_str;
 
-/// Returns `true` if all such software reads the same segments in the path, apart from empty ones.
+/// Returns `true` if software behind the layer reads the same segments in the path as a router, apart from empty
+/// segments.
 pub(super) fn is_unambiguous(path: &str) -> bool {
     // A relative reference that begins with `//` names a host (RFC 3986 §4.2).
     !path.starts_with("//") && has_only_plain_characters(path) && !path.split('/').any(is_dots_or_blank)
@@ -14,8 +15,8 @@ pub(super) fn is_unambiguous(path: &str) -> bool {
 
 /// Returns `true` if the segment equals the literal, directly or after normalization.
 ///
-/// Normalization decodes both, removes parameters from the segment, and trims its spaces and trailing dots. Windows
-/// ignores spaces and dots at the end of a file name.
+/// Normalization decodes both. It also removes the segment's parameters, its leading and trailing spaces, and its
+/// trailing dots. Windows ignores spaces and dots at the end of a file name.
 pub(super) fn is_spelling_of(segment: &str, literal: &str) -> bool {
     segment == literal || without_prefix(segment, literal).is_some_and(|mut rest| rest.all(is_trimmed))
 }

@@ -1,4 +1,4 @@
-//! [`PublicRoutes`]: the decision which requests need no token.
+//! [`PublicRoutes`]: decides which requests need no token.
 
 use std::{fmt, iter};
 
@@ -8,13 +8,13 @@ use super::path_spelling::{has_prefix, is_spelling_of, is_unambiguous};
 
 /// The public and the protected routes of a [`DenyByDefault`](super::DenyByDefault).
 ///
-/// `matchit`, in the version that axum uses, matches the raw path, so a pattern matches here if it matches in a router.
-/// Protected patterns are also compared with the paths that other software may read.
+/// The `matchit` version that axum uses matches the raw path, so a public pattern matches here if it matches in a
+/// router. Protected patterns are also compared with the paths that other software may read instead.
 #[derive(Clone, Default)]
 pub(super) struct PublicRoutes {
     patterns: Vec<Pattern>,
-    /// Indices into `patterns`. It contains no protected patterns, because `matchit` would reject one inside a public
-    /// subtree as a conflict.
+    /// Indices into `patterns`. This router contains no protected patterns, because `matchit` would reject one inside a
+    /// public subtree as a conflict.
     public: matchit::Router<usize>,
 }
 
@@ -84,7 +84,7 @@ impl PublicRoutes {
 
     /// Returns `true` if the request needs no token.
     ///
-    /// It checks the spelling last, so only requests for public routes pay for that check.
+    /// The spelling is checked last, so only requests that match a public route pay for that check.
     pub(super) fn is_public(&self, method: &Method, path: &str) -> bool {
         let Ok(found) = self.public.at(path) else { return false };
         let is_allowed = self.patterns.get(*found.value).is_some_and(|pattern| pattern.access.is_public_for(method));
@@ -93,7 +93,8 @@ impl PublicRoutes {
         is_allowed && has_values && is_unambiguous(path) && !self.may_be_read_as_protected(path)
     }
 
-    /// Returns `true` if the most specific pattern is a protected one, with slashes merged or kept.
+    /// Returns `true` if the most specific pattern that may match the path is protected, with repeated slashes either
+    /// kept or merged.
     fn may_be_read_as_protected(&self, path: &str) -> bool {
         self.patterns.iter().any(Pattern::is_protected)
             && [false, true].into_iter().any(|merge| {
@@ -154,7 +155,7 @@ impl Access {
         Ok(())
     }
 
-    /// `GET` includes `HEAD`, as in axum's routers.
+    /// Returns `true` if the method needs no token. `GET` includes `HEAD`, as in axum's routers.
     fn is_public_for(&self, method: &Method) -> bool {
         match self {
             Self::Protected => false,

@@ -12,16 +12,17 @@ use crate::middleware::layer::CognitoAuth;
 /// A layer that builds the responses to rejected requests with a function of the application.
 ///
 /// [`CognitoAuth::on_rejection`] and [`DenyByDefault::on_rejection`] create it. The function gets the rejection and the
-/// head of the request, and returns a response with any body type. The layer calls it for every rejection by itself, a
-/// rule, an extractor or a handler. It then completes the response:
+/// head of the request, and returns a response with any body type. The layer calls the function for every rejection by
+/// the layer itself, a rule, an extractor or a handler, and then completes the response:
 ///
-/// - It adds the challenge (`WWW-Authenticate`), `Retry-After` and `Cache-Control` unless the function has set them, or
+/// - It adds the challenge (`WWW-Authenticate`) unless the function has set one or
 ///   [`without_challenge`](Self::without_challenge) was called.
+/// - It adds the default response's `Retry-After` and `Cache-Control` unless the function has set them.
 /// - It adds the default response's `Vary`, so that caches do not send the rejection to users with a valid token.
-/// - It replaces a status below 300 with the status of the rejection, so a forgotten status does not turn a rejection
-///   into a success. The function may set any other status, such as a redirection.
+/// - It replaces a status below 300 with the [default status](RejectedRequest::status), so a forgotten status does not
+///   turn a rejection into a success. The function may set any other status, such as a redirection.
 ///
-/// The function is not called for gRPC responses, which are sent unchanged.
+/// gRPC responses keep their form, so the function is not called for them.
 ///
 /// ```
 /// use axum::{Json, Router, body::Body, http::Request, response::IntoResponse, routing::get};
@@ -48,8 +49,10 @@ use crate::middleware::layer::CognitoAuth;
 /// # use axum::{http::StatusCode, response::IntoResponse};
 /// # use axum_cognito::{CognitoAuth, testing::FakeUserPool};
 /// # let auth = CognitoAuth::new(FakeUserPool::new().user_pool());
-/// let one = auth.clone().on_rejection(|rejected| rejected.status().into_response()).deny_by_default().public("/healthz");
-/// let other = auth.deny_by_default().public("/healthz").on_rejection(|rejected| rejected.status().into_response());
+/// # use axum_cognito::middleware::RejectedRequest;
+/// # let respond = |rejected: &RejectedRequest<'_>| rejected.status().into_response();
+/// let one = auth.clone().on_rejection(respond).deny_by_default().public("/healthz");
+/// let other = auth.deny_by_default().public("/healthz").on_rejection(respond);
 /// # let app = axum::Router::<()>::new().layer(one).layer(other);
 /// # let _ = app;
 /// ```
@@ -64,7 +67,7 @@ pub struct OnRejection<L, F> {
 }
 
 impl CognitoAuth {
-    /// Replaces the default responses to rejected requests with those that a function builds; see [`OnRejection`].
+    /// Replaces the default responses to rejected requests with responses that a function builds; see [`OnRejection`].
     pub fn on_rejection<F, R>(self, respond: F) -> OnRejection<Self, F>
     where
         F: Fn(&RejectedRequest<'_>) -> Response<R>,
@@ -74,7 +77,7 @@ impl CognitoAuth {
 }
 
 impl DenyByDefault {
-    /// Replaces the default responses to rejected requests with those that a function builds; see [`OnRejection`].
+    /// Replaces the default responses to rejected requests with responses that a function builds; see [`OnRejection`].
     pub fn on_rejection<F, R>(self, respond: F) -> OnRejection<Self, F>
     where
         F: Fn(&RejectedRequest<'_>) -> Response<R>,
@@ -84,10 +87,10 @@ impl DenyByDefault {
 }
 
 impl<L, F> OnRejection<L, F> {
-    /// Adds no challenge to responses. A challenge that the function sets is sent.
+    /// Stops the layer from adding a challenge to responses. A challenge that the function sets is still sent.
     ///
     /// **RFC 9110 §15.5.2 requires a challenge with every 401.** It tells API clients which credentials to send. Omit
-    /// it only for pages that redirect the browser to a sign-in.
+    /// the challenge only for pages that redirect the browser to a sign-in.
     pub fn without_challenge(self) -> Self {
         Self { keep_challenge: false, ..self }
     }

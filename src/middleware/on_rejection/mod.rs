@@ -1,4 +1,4 @@
-//! Responses to rejected requests that the application builds.
+//! Lets the application build the responses to rejected requests.
 
 mod body;
 mod layer;

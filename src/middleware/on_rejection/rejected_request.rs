@@ -6,7 +6,7 @@ use http::{Extensions, HeaderMap, HeaderValue, Method, Request, StatusCode, Uri}
 
 use crate::middleware::rejection::AuthRejection;
 
-/// A rejected request. [`OnRejection`](super::OnRejection) passes it to the application's function.
+/// A rejected request, which [`OnRejection`](super::OnRejection) passes to the application's function.
 pub struct RejectedRequest<'r> {
     pub(super) rejection: &'r AuthRejection,
     pub(super) status: StatusCode,
@@ -51,6 +51,8 @@ impl RejectedRequest<'_> {
     }
 
     /// Returns the challenge that the layer adds to the response, including the realm.
+    ///
+    /// [`None`] for 500 and 503, and if [`without_challenge`](super::OnRejection::without_challenge) was called.
     pub fn challenge(&self) -> Option<&HeaderValue> {
         self.challenge
     }
@@ -60,7 +62,7 @@ impl RejectedRequest<'_> {
         &self.head.method
     }
 
-    /// Returns the request's target.
+    /// Returns the request's URI.
     pub fn uri(&self) -> &Uri {
         &self.head.uri
     }
@@ -73,7 +75,7 @@ impl RejectedRequest<'_> {
 
     /// Returns the request's headers, **including its credentials**.
     ///
-    /// `Accept` and `Accept-Language` tell which response the client can read.
+    /// `Accept` and `Accept-Language` name the formats and languages that the client can read.
     pub fn headers(&self) -> &HeaderMap {
         &self.head.headers
     }

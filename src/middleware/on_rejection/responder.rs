@@ -1,4 +1,4 @@
-//! [`Responder`]: replaces the default response to a rejected request by that of the application.
+//! [`Responder`]: replaces the default response to a rejected request with the application's response.
 
 use http::{
     HeaderMap, Response, StatusCode,
@@ -54,7 +54,7 @@ impl<F> Responder<F> {
     }
 }
 
-/// Includes interim statuses, which no rejection may have either.
+/// Returns `true` for a success or an interim response (1xx). A rejection may have neither status.
 fn is_success(status: StatusCode) -> bool {
     status < StatusCode::MULTIPLE_CHOICES
 }
@@ -67,7 +67,7 @@ fn copy_missing(default: &HeaderMap, headers: &mut HeaderMap) {
             }
         }
     }
-    // A list, so the function's own values do not replace those of the layer.
+    // `Vary` is a list, so the layer's values are added to the function's values.
     for value in default.get_all(VARY) {
         if !headers.get_all(VARY).iter().any(|present| present == value) {
             headers.append(VARY, value.clone());

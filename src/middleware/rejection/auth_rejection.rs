@@ -17,8 +17,8 @@ use crate::{
 /// requests without a valid token.
 ///
 /// Its response follows [RFC 6750 §3] and has a problem document ([RFC 9457]) as its body. The response consists of
-/// fixed texts and of the application's own configuration, so it contains no request data. A clone of the rejection is
-/// in the response's extensions, for outer layers that count or log rejections.
+/// fixed texts and the application's own configuration, so it contains no request data. A clone of the rejection is in
+/// the response's extensions, for outer layers that count or log rejections.
 ///
 /// | kind | status | error code in the challenge | [`detail`](Self::detail) |
 /// |---|---|---|---|
@@ -87,7 +87,7 @@ impl AuthRejection {
         Self { needed: Some(Arc::new(needed)), ..Self::new(AuthRejectionKind::InsufficientAuthentication) }
     }
 
-    /// Adds the needs of a rule to the rejection of a request without a token.
+    /// Adds a rule's requirements to the rejection of a request without a token.
     pub(crate) fn needing(mut self, needed: impl FnOnce() -> Option<Needed>) -> Self {
         if self.kind == AuthRejectionKind::MissingToken {
             self.needed = needed().map(Arc::new);
@@ -101,7 +101,7 @@ impl AuthRejection {
         self
     }
 
-    /// Returns the reason category, which the client can see.
+    /// Returns the reason category, which the response reveals to the client.
     pub fn kind(&self) -> AuthRejectionKind {
         self.kind
     }
@@ -111,8 +111,8 @@ impl AuthRejection {
         self.kind.status()
     }
 
-    /// Returns the error code of [RFC 6750 §3.1] or [RFC 9470 §3], as in the challenge and in the member `error` of the
-    /// body.
+    /// Returns the error code of [RFC 6750 §3.1] or [RFC 9470 §3], as in the challenge and in the body's `error`
+    /// member.
     ///
     /// [`None`] if the request had no token, and for 500 and 503, which are not the client's fault.
     ///
@@ -131,6 +131,7 @@ impl AuthRejection {
     /// use axum_cognito::{AuthRejection, CheckError};
     ///
     /// let rejection = AuthRejection::from(CheckError::forbidden("the tenant is suspended"));
+    /// assert_eq!(rejection.status(), 403);
     /// assert_eq!(rejection.error_code(), Some("insufficient_scope"));
     /// assert_eq!(rejection.detail(), "the caller is not allowed to do this");
     /// ```
@@ -150,7 +151,9 @@ impl AuthRejection {
         self.verify_error().is_some_and(|error| error.kind() == VerifyErrorKind::Expired)
     }
 
-    /// Returns the error that made the token invalid, for the operator.
+    /// Returns the error of the token's verification, for the operator.
+    ///
+    /// [`None`] if the request was rejected for another reason.
     pub fn verify_error(&self) -> Option<&VerifyError> {
         match &self.cause {
             Some(Cause::Verifier(error)) => Some(error),
@@ -160,6 +163,8 @@ impl AuthRejection {
 
     /// Returns the error of the [custom check](crate::CognitoAuth::custom_check) that rejected the request, for the
     /// operator.
+    ///
+    /// [`None`] if no custom check rejected it.
     pub fn check_error(&self) -> Option<&CheckError> {
         match &self.cause {
             Some(Cause::Check(error)) => Some(error),

@@ -75,8 +75,8 @@ impl Challenge {
     }
 }
 
-/// Appends a `quoted-string` (RFC 9110 §5.6.4). It escapes `"` and `\`, and may contain every other byte of a header
-/// value unchanged.
+/// Appends a `quoted-string` (RFC 9110 §5.6.4). Only `"` and `\` are escaped, because every other byte of a header
+/// value is allowed unchanged.
 fn push_quoted(value: &mut Vec<u8>, text: &[u8]) {
     value.push(b'"');
     for byte in text {

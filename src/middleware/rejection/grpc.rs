@@ -1,4 +1,4 @@
-//! Recognition of gRPC requests, and the gRPC form of a rejection.
+//! Recognizes gRPC requests, and builds the gRPC form of a rejection.
 
 use bytes::Bytes;
 use http::{
@@ -33,7 +33,7 @@ impl AuthRejection {
     /// headers.
     ///
     /// gRPC calls this form "Trailers-Only". The response also carries the challenge. Use it only for gRPC requests,
-    /// because HTTP clients and proxies take status 200 for success.
+    /// because HTTP clients and proxies read status 200 as success.
     /// [`CognitoAuth::grpc_responses`](crate::CognitoAuth::grpc_responses) makes that distinction.
     pub fn into_grpc_response<B: From<Bytes>>(self) -> Response<B> {
         let mut response = Response::new(B::from(Bytes::new()));
@@ -48,7 +48,8 @@ impl AuthRejection {
         response
     }
 
-    /// Converts the rejection into the response to this request, in the form that the request's client reads.
+    /// Converts the rejection into a gRPC response if the request is marked as a gRPC request, and otherwise into an
+    /// HTTP response.
     pub(crate) fn into_response_to<R, B: From<Bytes>>(self, request: &Request<R>) -> Response<B> {
         let is_grpc = request.extensions().get::<GrpcRequest>().is_some();
         if is_grpc { self.into_grpc_response() } else { self.into_http_response() }
@@ -61,8 +62,8 @@ struct GrpcRequest;
 
 /// Marks the request if it is a gRPC request.
 ///
-/// gRPC uses HTTP/2, `POST` and `te: trailers` (its document "gRPC over HTTP2"). All other clients rely on the HTTP
-/// status, so all three and the content type are required before a rejection is sent with status 200.
+/// gRPC requests use HTTP/2, `POST`, `te: trailers` and their own content type (specification "gRPC over HTTP2"). All
+/// other clients rely on the HTTP status, so all four are required before a rejection is sent with status 200.
 pub(crate) fn mark_grpc_request<B>(request: &mut Request<B>) {
     let is_grpc = request.version() == Version::HTTP_2
         && request.method() == Method::POST
@@ -81,7 +82,7 @@ fn accepts_trailers(headers: &HeaderMap) -> bool {
 
 /// Returns `true` for `application/grpc`, alone or with a format (`+proto`) or parameters.
 ///
-/// gRPC-Web has its status in the body and does not match.
+/// gRPC-Web does not match, because it sends its status in the body.
 pub(crate) fn has_grpc_content_type(headers: &HeaderMap) -> bool {
     const GRPC: &[u8] = b"application/grpc";
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().split_at_checked(GRPC.len()));

@@ -1,4 +1,4 @@
-//! Rejections: why a request was rejected, and the responses that say so.
+//! Rejections: the reason why a request was rejected, and the responses.
 
 mod auth_rejection;
 mod challenge;

@@ -1,18 +1,18 @@
-//! What a request lacked, for the challenge: scopes, or a more recent or stronger sign-in.
+//! The requirements that a challenge names: scopes, or a more recent or stronger sign-in.
 
 use std::time::Duration;
 
-/// The needs that a challenge names. They come from the application's rules, never from the request.
+/// The requirements that a challenge names. They come from the application's rules, never from the request.
 #[derive(Default)]
 pub(crate) struct Needed {
-    /// Separated by spaces (RFC 6749 §3.3). Empty if no scope is needed.
+    /// The scopes, separated by spaces (RFC 6749 §3.3). Empty if no scope is needed.
     pub(super) scope: String,
     pub(super) max_age: Option<Duration>,
-    /// Separated by spaces (RFC 9470 §3). Empty if every `acr` is accepted.
+    /// The accepted `acr` values, separated by spaces (RFC 9470 §3). Empty if every value is accepted.
     pub(super) acr_values: String,
 }
 
-/// The sign-in that a rule needs. [`None`] means no requirement.
+/// The sign-in that a rule requires. A field that is [`None`] is no requirement.
 #[derive(Default)]
 pub(crate) struct SignIn<'r> {
     pub(crate) max_age: Option<Duration>,
@@ -21,7 +21,7 @@ pub(crate) struct SignIn<'r> {
 }
 
 impl SignIn<'_> {
-    /// Returns the sign-in that satisfies both.
+    /// Returns the requirements of both.
     pub(crate) fn and(self, other: Self) -> Self {
         let acr_values = match (self.acr_values, other.acr_values) {
             (Some(mut one), Some(other)) => {
@@ -35,12 +35,12 @@ impl SignIn<'_> {
 }
 
 impl Needed {
-    /// Returns [`None`] if no token can have all of these scopes.
+    /// Returns the requirement of these scopes, or [`None`] if no token can have all of them.
     pub(crate) fn scopes(scopes: &[&str]) -> Option<Self> {
         Some(Self { scope: join_unique(scopes)?, ..Self::default() })
     }
 
-    /// Returns [`None`] if no sign-in would be accepted.
+    /// Returns the requirement of this sign-in, or [`None`] if no sign-in would satisfy it.
     pub(crate) fn authentication(sign_in: &SignIn<'_>) -> Option<Self> {
         let acr_values = match &sign_in.acr_values {
             Some(values) => join_unique(values)?,
@@ -50,8 +50,8 @@ impl Needed {
     }
 }
 
-/// Joins the values with spaces and drops duplicates. [`None`] if there is no value, or one that a list or a header
-/// cannot contain.
+/// Joins the values with spaces and drops duplicates. Returns [`None`] if there is no value, or if a value cannot be
+/// part of a list or a header.
 fn join_unique(values: &[&str]) -> Option<String> {
     let is_printable = |value: &&str| !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic());
     let mut unique: Vec<&str> = Vec::new();

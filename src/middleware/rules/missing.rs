@@ -1,4 +1,4 @@
-//! What a request lacks to satisfy a [`Rule`]. Only rejected requests get here.
+//! Finds what a request lacks to satisfy a [`Rule`]. This code runs only for rejected requests.
 
 use super::{
     names::Quantity,
@@ -6,20 +6,20 @@ use super::{
 };
 use crate::{claims::CognitoClaims, middleware::rejection::SignIn};
 
-/// What a caller lacks, the least severe first. As an [`Option`], [`None`] orders before all of them and means that
-/// nothing is missing.
+/// The kinds of failure, from the least to the most severe. In an [`Option`], [`None`] means that nothing is missing,
+/// and orders before every failure.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Missing {
     /// A more recent or stronger sign-in. The user can sign in again.
     SignIn,
     /// Scopes. The client can request them.
     Scope,
-    /// A permission that the caller cannot get by themselves.
+    /// Another permission. The caller cannot obtain it alone.
     Permission,
 }
 
 impl Rule {
-    /// Returns what is missing: for `and` the most severe failure, for `or` the least severe one.
+    /// Returns the failure, if there is one: for `and` the most severe failure, for `or` the least severe one.
     pub(super) fn missing(&self, claims: &CognitoClaims, now: Now<'_>) -> Option<Missing> {
         match self {
             Self::Both(one, other) => one.missing(claims, now).max(other.missing(claims, now)),
@@ -47,7 +47,7 @@ impl Rule {
         }
     }
 
-    /// Returns the scopes that a client without a token should request. Of alternatives, the first one with scopes
+    /// Returns the scopes that a client without a token should request. For `or`, the first alternative with scopes
     /// counts.
     pub(super) fn scopes_without_token(&self) -> Vec<&str> {
         match self {

@@ -1,4 +1,4 @@
-//! [`Require`]: the rules that applications write, and their check.
+//! [`Require`]: a rule that applications add to routes or check themselves.
 
 use std::{fmt, panic::Location, sync::Arc, time::Duration, time::SystemTime};
 
@@ -16,8 +16,9 @@ use crate::{
 /// A rule that the claims of a request must satisfy.
 ///
 /// A rule is a layer for routes. Add it inside of [`CognitoAuth`](crate::CognitoAuth), which verifies the token. It
-/// rejects a request before the handler, its extractors and the request body are used. In a handler, apply a rule with
-/// [`claims.require(&rule)?`](CognitoClaims::require). In other code, use [`rule.check(&claims)`](Self::check).
+/// rejects a request before extractors and the handler run and before the request body is read. In a handler, apply a
+/// rule with [`claims.require(&rule)?`](CognitoClaims::require). In other code, use
+/// [`rule.check(&claims)`](Self::check).
 ///
 /// | the request has | response |
 /// |---|---|
@@ -25,8 +26,9 @@ use crate::{
 /// | a token that does not satisfy the rule | 403 `insufficient_scope`, with `scope` if scopes would satisfy the rule |
 /// | a token from a sign-in that is too old or too weak | 401 `insufficient_user_authentication` ([RFC 9470]) |
 ///
-/// Rules combine with [`and`](Self::and) and [`or`](Self::or). If several are not satisfied, `and` reports the most
-/// severe failure, which is one that a new sign-in cannot fix, and `or` the least severe one.
+/// Rules combine with [`and`](Self::and) and [`or`](Self::or). If both operands fail, `and` reports the more severe
+/// failure and `or` the less severe one. From the least to the most severe, the failures are an insufficient sign-in, a
+/// missing scope, and any other missing permission.
 ///
 /// ```
 /// use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
@@ -65,7 +67,7 @@ impl Require {
         Self { rule: Arc::new(rule) }
     }
 
-    /// Requires a valid token, whatever its claims. Use it to protect a whole router.
+    /// Requires only a valid token. Use this rule to protect a whole router.
     pub fn valid_token() -> Self {
         Self::new(Rule::ValidToken)
     }
@@ -129,12 +131,13 @@ impl Require {
         Self::new(Rule::Scopes(Quantity::All, Names::new(scopes)))
     }
 
-    /// Requires this kind of token, for pools that [allow](crate::UserPool::allow_token_use) access tokens and ID tokens.
+    /// Requires this `token_use`, for pools that [allow](crate::UserPool::allow_token_use) both access tokens and ID
+    /// tokens.
     pub fn token_use(token_use: TokenUse) -> Self {
         Self::new(Rule::TokenUse(token_use))
     }
 
-    /// Requires a user. Machine tokens are rejected.
+    /// Requires a user's token. Machine tokens are rejected.
     pub fn user() -> Self {
         Self::new(Rule::User)
     }
@@ -147,31 +150,50 @@ impl Require {
     /// Requires that the user signed in at most this long ago (`auth_time`). Use it for step-up authentication before
     /// sensitive operations.
     ///
-    /// An older sign-in, or a token without `auth_time`, is rejected with 401 `insufficient_user_authentication` and
-    /// `max_age` in seconds (RFC 9470 §3), which asks the client to sign the user in again. A refreshed token does not
-    /// satisfy the rule, because it keeps `auth_time`. Machines do not sign in interactively and get 403.
+    /// A token with an older sign-in, or without `auth_time`, is rejected with 401 `insufficient_user_authentication`
+    /// and `max_age` in seconds (RFC 9470 §3), which asks the client to sign the user in again. A refreshed token does
+    /// not satisfy the rule, because it keeps `auth_time`. Machine tokens have no sign-in, so they are rejected with
+    /// 403.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use axum_cognito::{AuthRejectionKind, Require, Verifier, testing::FakeUserPool};
+    ///
+    /// let rule = Require::max_age(Duration::from_secs(300));
+    ///
+    /// let fake = FakeUserPool::new();
+    /// let verifier = Verifier::new(fake.user_pool());
+    /// let fresh = verifier.check(&fake.access_token("alice").sign())?;
+    /// assert!(rule.check(&fresh).is_ok());
+    /// let old = verifier.check(&fake.access_token("alice").claim("auth_time", 1_700_000_000).sign())?;
+    /// assert_eq!(rule.check(&old).unwrap_err().kind(), AuthRejectionKind::InsufficientAuthentication);
+    /// # Ok::<(), axum_cognito::VerifyError>(())
+    /// ```
     pub fn max_age(age: Duration) -> Self {
         Self::new(Rule::MaxAge(age))
     }
 
     /// Requires this authentication context (`acr`), such as `urn:cognito:loa:2`.
     ///
-    /// Other tokens are rejected as for [`max_age`](Self::max_age), with `acr_values` in the challenge.
+    /// Cognito reports the [authentication level] in this claim if the sign-in requested levels. Other tokens are
+    /// rejected as for [`max_age`](Self::max_age), with `acr_values` in the challenge.
+    ///
+    /// [authentication level]: https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-step-up-authentication.html
     pub fn acr(value: impl Into<Box<str>>) -> Self {
         Self::any_acr([value])
     }
 
-    /// Requires one of these authentication contexts (`acr`), the preferred one first. See [`acr`](Self::acr).
+    /// Requires one of these authentication contexts (`acr`), in order of preference; see [`acr`](Self::acr).
     pub fn any_acr<N: Into<Box<str>>>(values: impl IntoIterator<Item = N>) -> Self {
         Self::new(Rule::Acr(Names::new(values)))
     }
 
-    /// Requires a token that was issued to this app client.
+    /// Requires a token that was issued to this app client (`client_id` of access tokens, `aud` of ID tokens).
     pub fn client(id: impl Into<Box<str>>) -> Self {
         Self::new(Rule::Client(id.into()))
     }
 
-    /// Requires a token of the user pool with this id.
+    /// Requires a token that was issued by the user pool with this ID.
     pub fn pool(id: impl Into<Box<str>>) -> Self {
         Self::new(Rule::Pool(id.into()))
     }
@@ -185,7 +207,10 @@ impl Require {
     /// ```
     /// use axum_cognito::{Require, Verifier, testing::FakeUserPool};
     ///
-    /// let rule = Require::that(|claims| claims.get("custom:plan").is_ok_and(|plan: Option<String>| plan.as_deref() == Some("gold")));
+    /// let rule = Require::that(|claims| {
+    ///     let plan = claims.get::<String>("custom:plan");
+    ///     plan.is_ok_and(|plan| plan.as_deref() == Some("gold"))
+    /// });
     ///
     /// let fake = FakeUserPool::new();
     /// let verifier = Verifier::new(fake.user_pool());
@@ -198,17 +223,17 @@ impl Require {
         Self::new(Rule::Predicate(Box::new(predicate), Location::caller()))
     }
 
-    /// Requires this rule and the other.
+    /// Requires both this rule and the other.
     pub fn and(self, other: Self) -> Self {
         Self::new(Rule::Both(self.rule, other.rule))
     }
 
-    /// Requires this rule or the other.
+    /// Requires this rule, the other, or both.
     pub fn or(self, other: Self) -> Self {
         Self::new(Rule::Either(self.rule, other.rule))
     }
 
-    /// Applies the rule to claims at the current time of the verifier's clock.
+    /// Checks claims against the rule at the current time of the verifier's clock.
     ///
     /// ```
     /// use axum_cognito::{AuthRejectionKind, Require, Verifier, testing::FakeUserPool};
@@ -228,7 +253,7 @@ impl Require {
         self.decide(claims, &|| claims.now())
     }
 
-    /// Applies the rule to claims at the given time.
+    /// Checks claims against the rule at the given time.
     ///
     /// # Errors
     /// The same as for [`check`](Self::check).
@@ -269,18 +294,23 @@ impl fmt::Debug for Require {
 }
 
 impl<T: CustomClaims> CognitoClaims<T> {
-    /// Applies a rule inside a handler, if the rule depends on more than the route.
+    /// Checks these claims against a rule, for handlers whose rule depends on more than the route.
     ///
     /// ```
-    /// use axum_cognito::{AuthRejection, CognitoClaims, Require};
+    /// use axum_cognito::{AuthRejection, CognitoClaims, Require, Verifier, testing::FakeUserPool};
     ///
-    /// async fn refund(claims: CognitoClaims, cents: String) -> Result<&'static str, AuthRejection> {
-    ///     if cents.len() > 5 {
+    /// fn refund(claims: &CognitoClaims, cents: u64) -> Result<&'static str, AuthRejection> {
+    ///     if cents > 10_000 {
     ///         claims.require(&Require::group("managers"))?;
     ///     }
     ///     Ok("refunded")
     /// }
-    /// # let _: axum::Router = axum::Router::new().route("/", axum::routing::post(refund));
+    ///
+    /// let fake = FakeUserPool::new();
+    /// let claims = Verifier::new(fake.user_pool()).check(&fake.access_token("alice").sign())?;
+    /// assert!(refund(&claims, 500).is_ok());
+    /// assert_eq!(refund(&claims, 50_000).unwrap_err().status(), 403);
+    /// # Ok::<(), axum_cognito::VerifyError>(())
     /// ```
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! [`Rule`]: the tree of conditions behind a [`Require`](super::Require). It does no I/O and takes the time as an input.
+//! [`Rule`]: the tree of conditions behind a [`Require`](super::Require). It does no I/O, and the time is an input.
 
 use std::{fmt, panic::Location, sync::Arc, time::Duration, time::SystemTime};
 
@@ -24,7 +24,7 @@ pub(super) enum Rule {
 
 pub(super) type Predicate = Box<dyn Fn(&CognitoClaims) -> bool + Send + Sync>;
 
-/// Reads the clock. A function, so that only rules about time read it.
+/// Returns the current time. It is a function so that only rules about time read the clock.
 pub(super) type Now<'f> = &'f dyn Fn() -> SystemTime;
 
 impl Rule {
@@ -51,8 +51,8 @@ impl Rule {
     }
 }
 
-/// Returns `true` if `then` is at most `max_age` ago. A time in the future counts as now if the difference between
-/// clocks can explain it.
+/// Returns `true` if `then` is at most `max_age` ago. A time in the future counts as now if it is within the clock
+/// tolerance.
 fn is_within(max_age: Duration, then: SystemTime, now: SystemTime) -> bool {
     match now.duration_since(then) {
         Ok(age) => age <= max_age,
