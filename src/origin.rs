@@ -20,7 +20,6 @@ pub(crate) enum Origin {
 
 impl Origin {
     /// Returns the value for this origin.
-    #[cfg(feature = "explain")]
     pub(crate) fn choose<T>(self, code: T, environment: T) -> T {
         match self {
             Self::Code => code,
