@@ -4,8 +4,8 @@
 //! $ cargo run --example hyper
 //! ```
 //!
-//! It prints tokens of a fake user pool and `curl` commands. The layers of this crate support every request body and
-//! every response body.
+//! The program prints `curl` commands with tokens of a fake user pool. The layers of this crate support every request
+//! body and every response body.
 //!
 //! | route | allowed for |
 //! |---|---|
