@@ -1,4 +1,4 @@
-//! Valid tokens as Cognito issues them, however unusual, are accepted.
+//! Unusual but valid tokens that Cognito can issue are accepted.
 
 use axum_cognito::{CognitoClaims, TokenUse};
 use serde_json::{Value, json};
