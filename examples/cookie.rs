@@ -62,8 +62,8 @@ fn app(pool: UserPool, origin: &'static str) -> Router {
         .with_state(auth)
         .layer(protected)
         .layer(from_fn_with_state(origin, same_origin))
-        // The layer marks responses to requests with a token cookie as `private`, which still allows this browser to
-        // cache them. The browser's next user must not see cached pages.
+        // The layer marks responses as `private`, which still lets the browser cache them. The next user of the browser
+        // must not see cached pages.
         .layer(SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
 }
 

@@ -143,8 +143,8 @@ struct Admin {
 
 /// Returns the value of [`X_VIEWER`]: the username, the client ID of a machine, or `anonymous`.
 ///
-/// Usernames in Cognito can contain letters of any script, but header values should be ASCII. All other
-/// characters, spaces and `%` are percent-encoded, so that every value can be decoded.
+/// Usernames in Cognito can contain letters of any script, but header values should contain visible ASCII
+/// only. All other characters and `%` are percent-encoded, so that every value can be decoded.
 fn viewer(claims: Option<&CognitoClaims>) -> String {
     const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
     let name = claims.map_or("anonymous", |claims| claims.username().unwrap_or_else(|| claims.client_id()));

@@ -2,7 +2,8 @@
 //!
 //! For each fault and each verifier, keys are loaded and become due for a refresh, then the fault starts. Valid
 //! requests arrive at a constant rate that does not depend on the responses. Other clients send forged `kid` values at
-//! the same time. `examples/key_faults.rs` tests axum-cognito alone in a similar way. Here, clients also have a timeout.
+//! the same time. Clients have a timeout. `examples/key_faults.rs` tests axum-cognito alone in a similar way, but its
+//! clients have no timeout.
 
 use std::{
     error::Error,

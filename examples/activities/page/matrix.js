@@ -106,7 +106,7 @@ function drawTable() {
   showResponse();
 }
 
-/** Updates a cell in place, so that it keeps the focus and does not interrupt a click. */
+/** Updates a cell in place, so that it keeps the focus and a click on it is not lost. */
 function drawCell(row, path) {
   const key = `${row.id} ${path}`;
   const cell = byId("matrix").querySelector(`[data-cell="${key}"]`);

@@ -13,7 +13,7 @@
 //! | key | value | set by |
 //! |---|---|---|
 //! | `revoked:session:<origin_jti>` | Unix time of the sign-out | `POST /signout`, for all tokens of this session |
-//! | `revoked:user:<sub>` | Unix time of the sign-out | `POST /signout-everywhere`, for all earlier sessions of the user |
+//! | `revoked:user:<sub>` | Unix time of the sign-out | `POST /signout-everywhere`, for the user's earlier sessions |
 //!
 //! For a user, the check compares that time with `auth_time`, which refreshed tokens keep. `iat` is later in a
 //! refreshed token, so comparing `iat` would accept tokens of ended sessions. Entries expire after [`MAX_LIFETIME`],
