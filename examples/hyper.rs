@@ -13,7 +13,7 @@
 //! | `GET /me` | requests with a valid token |
 //! | `GET /admin` | members of `admins` |
 //!
-//! All other paths return 401 without a valid token, and 404 with one.
+//! All other paths return 401 without a valid token, and 404 with a valid token.
 #![forbid(unsafe_code)]
 
 use std::{convert::Infallible, error::Error, time::Duration};

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-/// The documents with attack tables. A missing document counts as an empty one.
+/// The documents with attack tables. A missing document is treated as empty.
 const DOCUMENTS: [&str; 2] = ["src/guide/security.md", "tests/README.md"];
 
 #[test]

@@ -47,8 +47,8 @@ fn app(pool: UserPool) -> Router {
     Router::new().route("/chat", any(chat)).layer(auth.deny_by_default())
 }
 
-/// Selects the subprotocol `chat`. The response contains the selected subprotocol, so it must not be the one with the
-/// token.
+/// Selects the subprotocol `chat`. The response contains the selected subprotocol, so the subprotocol with the token
+/// must not be selected.
 async fn chat(claims: CognitoClaims, upgrade: WebSocketUpgrade) -> Response {
     let upgrade = upgrade.protocols(["chat"]).max_message_size(MAX_SIZE).max_frame_size(MAX_SIZE);
     upgrade.on_upgrade(|socket| serve_socket(socket, claims))
