@@ -6,7 +6,7 @@
 //!
 //! Then open <http://localhost:3000/>. The browser is redirected to the sign-in page, which accepts the token that the
 //! program prints. (With a real pool, managed login redirects the user to such a route, which exchanges the code for
-//! the token.) With `curl`:
+//! the token.) To send the requests with `curl`:
 //!
 //! ```console
 //! $ curl -i http://localhost:3000/me                                    # 401, a problem document
@@ -45,7 +45,7 @@ const COOKIE: &str = "__Host-token";
 /// groups can be that large.
 const LARGEST_COOKIE: usize = 4096;
 
-/// Builds the site. `origin` is its origin as browsers send it, such as `https://www.example.com`.
+/// Builds the site. `origin` is the site's origin in the form that browsers send, such as `https://www.example.com`.
 fn app(pool: UserPool, origin: &'static str) -> Router {
     let auth = CognitoAuth::new(pool).token_sources([TokenSource::cookie(COOKIE)]);
     let protected =
@@ -62,15 +62,15 @@ fn app(pool: UserPool, origin: &'static str) -> Router {
         .with_state(auth)
         .layer(protected)
         .layer(from_fn_with_state(origin, same_origin))
-        // The layer marks responses to cookies as `private`, but the next user of this browser must not see cached
-        // pages.
+        // The layer marks responses as `private`, which still lets the browser cache them. The next user of the browser
+        // must not see cached pages.
         .layer(SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
 }
 
-/// Rejects requests that change something unless they come from a page of this origin. Browsers send `Origin` with all
-/// such requests, and pages cannot change it. `SameSite` alone is not enough, because it treats subdomains as the same
-/// site. Do not combine this check with `Referrer-Policy: no-referrer`, because the site's own forms then send the
-/// origin `null`, which is rejected. Use `same-origin` instead.
+/// Rejects state-changing requests that do not come from a page of this origin. Browsers send `Origin` with all such
+/// requests, and pages cannot change it. `SameSite` alone is not enough, because it treats subdomains as the same site.
+/// Do not combine this check with `Referrer-Policy: no-referrer`, because the site's own forms then send the origin
+/// `null`, which is rejected. Use `same-origin` instead.
 ///
 /// **The check assumes that `GET` requests change nothing.** A WebSocket handshake is a `GET` request, so check its
 /// origin as well.
@@ -120,14 +120,14 @@ async fn sign_in(State(auth): State<CognitoAuth>, Form(form): Form<SignIn>) -> R
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response())
 }
 
-/// Deletes the cookie. Copies of the token stay valid until they expire. The example `elsewhere/revocation` ends them
-/// earlier.
+/// Deletes the cookie. Copies of the token stay valid until they expire. The example `elsewhere/revocation` shows how
+/// to revoke tokens earlier.
 async fn sign_out() -> impl IntoResponse {
     ([(header::SET_COOKIE, set_cookie("", 0))], Redirect::to("/sign-in"))
 }
 
 /// Formats the cookie. With `SameSite=Lax`, users who follow a link from another site are still signed in.
-/// [`same_origin`] protects requests that change something.
+/// [`same_origin`] protects state-changing requests.
 fn set_cookie(token: &str, seconds: u64) -> String {
     format!("{COOKIE}={token}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax")
 }

@@ -4,8 +4,8 @@
 //! $ cargo run --example hyper
 //! ```
 //!
-//! It prints tokens of a fake user pool and `curl` commands. The layers of this crate support every request body and
-//! every response body.
+//! The program prints `curl` commands with tokens of a fake user pool. The layers of this crate support every request
+//! body and every response body.
 //!
 //! | route | allowed for |
 //! |---|---|
@@ -13,7 +13,7 @@
 //! | `GET /me` | requests with a valid token |
 //! | `GET /admin` | members of `admins` |
 //!
-//! All other paths return 401 without a valid token, and 404 with one.
+//! All other paths return 401 without a valid token, and 404 with a valid token.
 #![forbid(unsafe_code)]
 
 use std::{convert::Infallible, error::Error, time::Duration};

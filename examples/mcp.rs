@@ -5,8 +5,8 @@
 //! $ cargo run --example mcp
 //! ```
 //!
-//! It prints `curl` commands for the requests of a client. Run them in this order, and look at the status and
-//! `www-authenticate`:
+//! The program prints `curl` commands for the requests of a client. Run them in this order, and look at the status and
+//! the `www-authenticate` header:
 //!
 //! 1. `POST /mcp` without a token gets 401. The challenge contains the URL of the metadata (`resource_metadata`, RFC
 //!    9728).
@@ -18,7 +18,7 @@
 //!
 //! The server implements revision 2026-07-28 of the [specification], and 2025-11-25 for clients that begin with
 //! `initialize`. It keeps no sessions and responds with JSON rather than event streams. Both revisions have the same
-//! rules for authorization. Section names in comments are from the newer one.
+//! rules for authorization. Section names in comments are from the newer revision.
 //!
 //! To use a real pool, replace the fake pool in `main`. MCP clients also expect features that Cognito lacks, such as
 //! dynamic client registration. A proxy can add them, and [`ProtectedResource::authorization_servers`] puts its URL
@@ -58,10 +58,11 @@ fn app(pool: UserPool, origin: &str) -> Result<Router, ConfigError> {
     let auth = CognitoAuth::new(pool).protected_resource(&resource)?;
     Ok(Router::new()
         .route("/mcp", post(mcp))
-        // Not `layer`, because clients also try well-known documents that this server does not have, and expect 404 for
-        // them.
+        // Uses `route_layer` instead of `layer`, because clients also request well-known documents that do not exist
+        // here, and they expect 404.
         .route_layer(auth.deny_by_default())
-        // Added after the layer and so not covered by it, because clients read the metadata before they have a token.
+        // The layer does not cover this route, which is added after it. Clients read the metadata before they have a
+        // token.
         .route(resource.path(), get(resource.clone()))
         .layer(from_fn_with_state(origin.to_owned(), same_origin)))
 }
@@ -95,8 +96,8 @@ impl From<AuthRejection> for Failure {
 
 /// A JSON-RPC message. Other members are ignored.
 ///
-/// It is not a `serde_json::Value`, because a deeply nested body can overflow the stack there if any crate of the
-/// program enables `serde_json/raw_value`.
+/// A `serde_json::Value` would not be safe here. If any crate in the program enables `serde_json/raw_value`, parsing a
+/// deeply nested body into a `Value` can overflow the stack.
 #[derive(Deserialize)]
 struct Message {
     jsonrpc: String,
@@ -187,7 +188,8 @@ fn whoami(claims: &CognitoClaims) -> Result<Value, AuthRejection> {
 /// Returns whether the request belongs to revision 2026-07-28, in which headers repeat members of the body ("Server
 /// Validation").
 ///
-/// A proxy may decide by the headers, so a request whose headers differ from its body is rejected.
+/// A proxy may route or authorize requests by these headers, so a request whose headers differ from its body is
+/// rejected.
 fn is_modern(headers: &HeaderMap, message: &Message) -> Result<bool, Failure> {
     let Message { method, params, .. } = message;
     let header = |name: &str| headers.get(name).map(HeaderValue::as_bytes);

@@ -55,7 +55,7 @@ struct Reply {
 }
 
 impl Activity {
-    /// Creates the activity that only the signed-in user sees, from the verified claims.
+    /// Creates an activity from the verified claims. Only the signed-in user sees it.
     pub(crate) fn own(claims: &CognitoClaims) -> Self {
         let client = claims.client_id();
         let name = claims.username().unwrap_or(client).to_owned();
@@ -100,7 +100,7 @@ impl Feed {
         own.into_iter().chain(self.current(now).cloned()).collect()
     }
 
-    /// Counts the public activities at `now`.
+    /// Counts the public activities at `now`, with their replies and likes.
     pub(crate) fn totals(&self, now: u64) -> Totals {
         Totals {
             activities: self.current(now).count(),

@@ -27,12 +27,12 @@ use crate::{
     page::{self, Page},
 };
 
-/// Header with the user that a response was made for, or `anonymous`.
+/// The response header that names the user for whom the response was created, or `anonymous`.
 pub(crate) const X_VIEWER: HeaderName = HeaderName::from_static("x-viewer");
 
 /// Builds the application. Tests call it without a socket.
 ///
-/// If there is an embedded pool, its endpoints are included.
+/// The application includes the endpoints of the embedded pool, if there is one.
 pub(crate) fn app(auth: CognitoAuth, page: Page, embedded: Option<EmbeddedPool>) -> Router {
     Router::new()
         .merge(page::routes(page))
@@ -49,7 +49,7 @@ pub(crate) fn app(auth: CognitoAuth, page: Page, embedded: Option<EmbeddedPool>)
                         .make_span_with(request_span)
                         .on_response(DefaultOnResponse::new().level(Level::INFO)),
                 )
-                // Outside of the verification, because preflight requests have no token, and pages of
+                // Placed outside the verification, because preflight requests have no token, and pages of
                 // other origins must be able to read rejections.
                 .layer(cors())
                 .layer(SetResponseHeaderLayer::overriding(
@@ -143,8 +143,8 @@ struct Admin {
 
 /// Returns the value of [`X_VIEWER`]: the username, the client ID of a machine, or `anonymous`.
 ///
-/// Usernames in Cognito can contain any letter, but headers cannot. Everything except visible ASCII is
-/// percent-encoded, and so is `%`, so that every value can be decoded.
+/// Usernames in Cognito can contain letters of any script, but header values should contain visible ASCII
+/// only. All other characters and `%` are percent-encoded, so that every value can be decoded.
 fn viewer(claims: Option<&CognitoClaims>) -> String {
     const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
     let name = claims.map_or("anonymous", |claims| claims.username().unwrap_or_else(|| claims.client_id()));
@@ -153,8 +153,8 @@ fn viewer(claims: Option<&CognitoClaims>) -> String {
 
 /// Allows pages of any origin to call the API with a token.
 ///
-/// This is safe because browsers never add a bearer token on their own, unlike cookies. A page can only act
-/// for users whose token it already has.
+/// This is safe because browsers do not send bearer tokens automatically, as they do with cookies. A page can
+/// only act for users whose tokens it already has.
 fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(Any)

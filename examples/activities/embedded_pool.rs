@@ -1,4 +1,4 @@
-//! Runs a user pool in this process. The rest of the program uses it in the same way as Cognito.
+//! Runs a user pool in this process. The rest of the program uses this pool like a pool of Cognito.
 //!
 //! The library's test kit issues the tokens. It creates the signing keys at start, and they never leave the
 //! process. This module adds the HTTP endpoints that a sign-in needs:
@@ -75,7 +75,7 @@ impl EmbeddedPool {
         self.0.client_id()
     }
 
-    /// Routes for the endpoints of the pool.
+    /// Returns the routes of the pool's endpoints.
     pub(crate) fn routes(self, auth: CognitoAuth) -> Router {
         let jwks_path = format!("/{}/.well-known/jwks.json", self.id());
         Router::new()

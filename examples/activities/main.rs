@@ -153,7 +153,7 @@ fn reachable(addr: SocketAddr) -> SocketAddr {
 async fn stop_signal() {
     let interrupted = async {
         if tokio::signal::ctrl_c().await.is_err() {
-            // Without a handler the operating system ends the process.
+            // Without a handler, the operating system ends the process on Ctrl-C.
             std::future::pending::<()>().await;
         }
     };
@@ -174,7 +174,7 @@ async fn stop_signal() {
     info!("stopping after in-flight requests complete");
 }
 
-/// The listen address is in use, belongs to another host, or is not an address.
+/// The error if the listen address is invalid, in use, or not an address of this host.
 #[derive(Debug)]
 struct CannotListen {
     addr: String,

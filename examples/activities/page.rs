@@ -69,7 +69,8 @@ impl Page {
         Self::new(config, origin.as_deref())
     }
 
-    /// Allows the browser to load files from this server, and to connect to it and the sign-in endpoint only.
+    /// Creates the page with a policy that restricts the browser to this server's files, and to connections to this
+    /// server and the sign-in endpoint.
     fn new(config: Config, sign_in_origin: Option<&str>) -> Result<Self, SettingsError> {
         let connect = sign_in_origin.map_or_else(|| "'self'".to_owned(), |origin| format!("'self' {origin}"));
         let policy = format!(
@@ -114,7 +115,7 @@ pub(crate) const FILES: [(&str, &str, &str); 14] = [
     ("/token.js", SCRIPT, include_str!("page/token.js")),
 ];
 
-/// Routes for the files of the page and its settings.
+/// Returns the routes of the page's files and settings.
 pub(crate) fn routes(page: Page) -> Router {
     FILES
         .into_iter()

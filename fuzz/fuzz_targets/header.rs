@@ -1,8 +1,8 @@
 //! Fuzzes the request headers and the request target.
 //!
 //! Each line of the input is one header value. The layer reads the values as `Authorization` headers, then as cookies,
-//! as a custom header and as WebSocket subprotocols. Last, the first line is the request target, whose query contains
-//! the token.
+//! as a custom header and as WebSocket subprotocols. Finally, the first line is the request target, whose query can
+//! contain the token.
 #![no_main]
 
 use std::{
@@ -102,7 +102,8 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         assert!([200, 400, 401, 503].contains(&status));
         accepted += u32::from(status == 200);
     }
-    // A value that is a token by itself is not valid as a cookie or with a subprotocol prefix, and the reverse.
+    // No value is accepted in two places. A cookie needs a name, a subprotocol needs a prefix, and the custom header
+    // contains only the token.
     assert!(accepted <= 1);
 
     let mut request = Request::new(());

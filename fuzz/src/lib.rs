@@ -1,7 +1,7 @@
 //! The configuration and the assertions that the fuzz targets share.
 //!
-//! The key set is fixed, so the seed corpus contains tokens that are accepted. `examples/seed.rs` generates both and
-//! does not store the private keys.
+//! The key set is fixed, so the valid tokens in the seed corpus stay valid. `examples/seed.rs` generates the key set
+//! and the corpus, and does not store the private keys.
 
 use std::{
     collections::BTreeMap,

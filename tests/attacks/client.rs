@@ -1,4 +1,4 @@
-//! The client, the audience and the `token_use` of a token.
+//! The client, the audience and the `token_use` of a token must match the configuration.
 
 use axum_cognito::{
     TokenUse, UserPool,
@@ -29,7 +29,7 @@ const FOREIGN: [&str; 12] = [
 fn access_token_for_another_client_is_rejected() {
     for client in FOREIGN {
         rejected(&access().claim("client_id", client).sign(), WrongClient);
-        // In an access token `aud` names a resource, so the client's id there does not help.
+        // In an access token `aud` names a resource, so the accepted client's ID in `aud` has no effect.
         rejected(&access().claim("client_id", client).claim("aud", CLIENT).sign(), WrongClient);
     }
     for client in [json!(null), json!([CLIENT]), json!({"a": CLIENT}), json!(1), json!(true)] {
@@ -106,7 +106,7 @@ fn unknown_token_use_is_rejected() {
     }
 }
 
-/// RFC 7519 §4.1.3. An API that receives a token for itself must not be able to use the token here.
+/// RFC 7519 §4.1.3: an API that receives a token for itself must not be able to replay the token here.
 #[test]
 fn access_token_for_another_resource_is_rejected() {
     for other in ["https://api.example.com", "", " ", "2example23456789", "1EXAMPLE23456789", "null"] {

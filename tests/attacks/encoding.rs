@@ -16,7 +16,7 @@ fn tokens() -> impl Iterator<Item = Token> {
     (0..3).map(|n| access().claim("pad", "x".repeat(n)))
 }
 
-/// Inserts characters that lenient decoders skip into every part.
+/// Inserts characters that lenient decoders skip, at several positions of each part.
 #[test]
 fn characters_outside_base64url_are_rejected() {
     let foreign = [
@@ -60,7 +60,7 @@ fn text_around_a_token_is_rejected() {
 #[test]
 fn standard_base64_alphabet_is_rejected() {
     let mut tested = [0; 3];
-    // Repeat until every part contained a character that differs between the alphabets.
+    // Repeat until every part has contained a character that differs between the alphabets.
     for n in 0.. {
         let token = access().claim("custom:n", format!("{n}\u{fe}\u{ff}?>?>~~")).member("x", "\u{fff}\u{3ff}?>~");
         let parts = parts(&token.sign());

@@ -1,8 +1,8 @@
-//! The attack tables name every attack test, and every test they name exists.
+//! The attack tables name every attack test, and every test that they name exists.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-/// The documents with attack tables. A document that does not exist has none.
+/// The documents with attack tables. A missing document is treated as empty.
 const DOCUMENTS: [&str; 2] = ["src/guide/security.md", "tests/README.md"];
 
 #[test]

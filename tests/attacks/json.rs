@@ -1,5 +1,5 @@
-//! JSON that parsers interpret differently or fail on. Every token has a valid signature, so only the JSON can cause
-//! the rejection.
+//! JSON that parsers interpret differently or cannot parse is rejected. Every token has a valid signature, so only the
+//! JSON can cause the rejection.
 
 use axum_cognito::VerifyErrorKind::{Expired, InvalidClaim, Malformed, UnsupportedAlgorithm};
 

@@ -148,10 +148,10 @@ pub(crate) fn verifier(pool: UserPool) -> Verifier {
     builder(pool).build().unwrap()
 }
 
-/// Has the default settings, which accept the access tokens of one client.
+/// A verifier with the default settings, which accepts the access tokens of one client.
 pub(crate) static STRICT: LazyLock<Verifier> = LazyLock::new(|| verifier(KEYS.pool()));
 
-/// Accepts access tokens and ID tokens.
+/// A verifier that accepts access tokens and ID tokens.
 pub(crate) static BOTH: LazyLock<Verifier> = LazyLock::new(|| verifier(KEYS.pool().allow_token_use(TokenUse::Id)));
 
 /// The exact bytes of the header and payload to sign.

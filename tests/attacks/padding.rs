@@ -58,7 +58,7 @@ fn known_forged_paddings_are_rejected() {
     }
 }
 
-/// The unchanged block is accepted first, which shows that the padding causes the rejections.
+/// The test first checks that the unchanged block is accepted, so only the padding can cause the rejections.
 #[test]
 fn padding_with_any_changed_byte_is_rejected() {
     let token = access();
@@ -69,7 +69,7 @@ fn padding_with_any_changed_byte_is_rejected() {
     for at in 0..right.len() {
         let mut wrong = right.clone();
         wrong[at] ^= 1;
-        // A block above the modulus would be reduced to another number.
+        // A block that is not below the modulus would be reduced to another number.
         if BigUint::from_bytes_be(&wrong) < KEYS.access.modulus {
             rejected(&sign(&wrong), InvalidSignature);
         }

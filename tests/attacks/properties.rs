@@ -45,7 +45,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Generates registered names and arbitrary ones.
+/// Generates registered names and arbitrary names.
 fn name() -> impl Strategy<Value = String> {
     prop_oneof![
         prop::sample::select(vec![
@@ -127,7 +127,7 @@ fn check(token: &str) {
     }
 }
 
-/// Replaces every byte of a valid token with characters of the base64url alphabet and with others.
+/// Replaces every byte of a valid token, with characters of the base64url alphabet and with other characters.
 #[test]
 fn token_with_a_changed_byte_is_rejected() {
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/ ";
@@ -231,8 +231,8 @@ proptest! {
         prop_assert_eq!(claims.exp(), exp);
         prop_assert_eq!(claims.auth_time(), Some(std::time::UNIX_EPOCH + std::time::Duration::from_secs(auth_time)));
         prop_assert_eq!(claims.client_id(), CLIENT);
-        // `serde_json` may round the last digit of a long fraction, so compare with the value it reads from the
-        // payload.
+        // `serde_json` may round the last digit of a long fraction, so the test compares with the value that it
+        // reads from the payload.
         let custom: Value = serde_json::from_str(&custom.to_string()).unwrap();
         prop_assert_eq!(claims.get::<Value>(&custom_name).unwrap(), Some(custom));
         prop_assert_eq!(claims.raw_json(), &*json);

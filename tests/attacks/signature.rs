@@ -46,7 +46,7 @@ fn fixed_points_of_rsa_are_rejected() {
     }
 }
 
-/// RFC 8017 §5.2.2 rejects a number outside the modulus. Without that check, every signature would have a second
+/// RFC 8017 §5.2.2 requires a number below the modulus. Without that check, many signatures would have a second
 /// encoding.
 #[test]
 fn signature_plus_modulus_is_rejected() {

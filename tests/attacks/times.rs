@@ -1,4 +1,4 @@
-//! The validity period of a token.
+//! The validity period of a token is enforced, with at most the permitted leeway.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Valid tokens as Cognito issues them, however unusual, are accepted.
+//! Unusual but valid tokens that Cognito can issue are accepted.
 
 use axum_cognito::{CognitoClaims, TokenUse};
 use serde_json::{Value, json};
@@ -159,7 +159,7 @@ fn trigger_claims_of_any_shape_are_accepted() {
     assert_eq!(claims.get::<String>("custom:claim-number-4999").unwrap().as_deref(), Some("v4999"));
 }
 
-/// Covers the default size limit, and a higher one with a claim of 100 KB.
+/// Covers the default size limit, and a higher limit with a claim of 100 KB.
 #[test]
 fn tokens_up_to_the_size_limit_are_accepted() {
     let with_claim_of = |bytes: usize| access().claim("custom:long", "x".repeat(bytes)).sign();

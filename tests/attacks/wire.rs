@@ -1,4 +1,4 @@
-//! Attacks over a socket, with raw bytes.
+//! Attacks with raw bytes over a socket are rejected.
 //!
 //! After each attack the server must still run and accept a valid request. It must not have echoed or logged any part
 //! of a token. `tests/oracles/wire.py` tests the example program in the same way.

@@ -291,7 +291,7 @@ class AccessTokens(WithExample):
         self.assertIn(response.status, (200, 204), response)
         self.assertIn(response.header("access-control-allow-origin"), ("*", origin[1]))
         self.assertIn("authorization", (response.header("access-control-allow-headers") or "").lower())
-        # Pages of other origins must be able to read rejections, too.
+        # Pages of other origins must also be able to read rejections.
         response = self.example.get("/api/me", headers=[origin])
         self.no_credentials(response)
         self.assertIn(response.header("access-control-allow-origin"), ("*", origin[1]))

@@ -128,7 +128,7 @@ def non_canonical(part):
 
 
 def forgeries(pool, token):
-    """Returns tokens that the pool has not signed, by name. They are made from one of its tokens."""
+    """Returns tokens that the pool has not signed, by name. They are derived from a valid token of the pool."""
     header, payload, signature = token.split(".")
     attacker = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     kid = header_of(token)["kid"]

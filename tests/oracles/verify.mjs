@@ -1,8 +1,8 @@
 // Verifies tokens with jose and aws-jwt-verify.
 //
 // The first line of standard input is the configuration as JSON ({jwks, issuers, pool, client}). Every other line is a
-// token as a JSON string. For each token, one line with two digits is written. The first digit is the result of jose,
-// the second that of aws-jwt-verify. 1 means accepted, 0 means rejected.
+// token as a JSON string. For each token, the program writes one line with two digits: the result of jose, then the
+// result of aws-jwt-verify. 1 means accepted, 0 means rejected.
 
 import { createInterface } from "node:readline";
 import { CognitoJwtVerifier } from "aws-jwt-verify";
@@ -11,7 +11,7 @@ import { createLocalJWKSet, jwtVerify } from "jose";
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const { jwks, issuers, pool, client } = JSON.parse((await lines.next()).value);
 
-// jose does not support Cognito, so its users must check the last two claims themselves.
+// jose has no Cognito support, so the application must check the values of `client_id` and `token_use` itself.
 const keys = createLocalJWKSet(jwks);
 async function jose(token) {
   const { payload } = await jwtVerify(token, keys, {

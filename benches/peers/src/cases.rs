@@ -275,7 +275,7 @@ pub fn memory(material: &Material, runtime: &Runtime) -> Memory {
         let keys = serde_json::from_str(&material.jwks).expect("the key set is valid");
         UserPool::new(POOL, CLIENT).and_then(|pool| pool.jwks(&keys)).expect("the pool is valid")
     };
-    // Allocates whatever a process allocates only once.
+    // Triggers the allocations that a process makes only once.
     drop((Verifier::builder().pool(pool()).build(), cold(Verifier::builder().pool(pool())).build()));
     let mut without = Meter::of_allocations();
     let uncached = without.measure(|| cold(Verifier::builder().pool(pool())).build());

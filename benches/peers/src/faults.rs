@@ -2,7 +2,8 @@
 //!
 //! For each fault and each verifier, keys are loaded and become due for a refresh, then the fault starts. Valid
 //! requests arrive at a constant rate that does not depend on the responses. Other clients send forged `kid` values at
-//! the same time. `examples/key_faults.rs` tests axum-cognito alone in a similar way. Here clients also have a timeout.
+//! the same time. Clients have a timeout. `examples/key_faults.rs` tests axum-cognito alone in a similar way, but its
+//! clients have no timeout.
 
 use std::{
     error::Error,
@@ -30,7 +31,7 @@ pub const REFRESH_INTERVAL: Duration = Duration::from_secs(5);
 /// The timeout of a client. It then closes the connection, and the application drops the request.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// One request with a forged `kid` is sent per this number of valid requests.
+/// The number of valid requests for each request with a forged `kid`.
 const VALID_PER_FORGED: u32 = 10;
 
 /// The outcome of the valid requests with one endpoint mode.

@@ -52,14 +52,14 @@ function drawPool(config) {
   );
 }
 
-/** Shows whether the server has the keys of the pool, and asks again until it has. */
+/** Shows whether the server has the keys of the pool, and asks again until they are loaded. */
 async function drawKeys() {
   let ready = false;
   try {
     // The body must be read to its end, or the browser keeps the request open.
     ready = (await (await fetch("/readyz", { cache: "no-store" })).json()).ready === true;
   } catch {
-    // Unavailable is shown as "not loaded".
+    // An unavailable server is shown as "not loaded".
   }
   byId("keys").replaceChildren(
     el("dt", {}, "Keys"),

@@ -1,4 +1,4 @@
-// Draws a token and compares its claims with the ones that the server has verified.
+// Draws a token and compares its claims with the claims that the server has verified.
 
 import { el, show, time } from "./dom.js";
 
@@ -31,7 +31,10 @@ function byMeaning([one], [other]) {
 
 const TIMES = new Set(["exp", "iat", "auth_time", "nbf"]);
 
-/** Draws the claims of a token next to the verified ones. `me` is the body of /api/me, or null if the token was rejected. */
+/**
+ * Draws the decoded claims of a token next to the verified claims. `me` is the body of /api/me, or null if the token
+ * was rejected.
+ */
 export function drawClaimTable(claims, me) {
   // An access token may contain `aud` as well as `client_id`. Then `client_id` is the app client.
   const client = "client_id" in claims ? "client_id" : "aud";

@@ -1,6 +1,9 @@
 // Signs in with a username and password through Cognito's API.
 
-/** Sends `InitiateAuth` in the same form as the AWS SDKs. Resolves to a token, or throws an error for the user. */
+/**
+ * Sends `InitiateAuth` in the same form as the AWS SDKs. Resolves to a token, or throws an error with a message for
+ * the user.
+ */
 export async function initiateAuth(config, username, password, clientId) {
   let response;
   try {

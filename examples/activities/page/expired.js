@@ -1,4 +1,4 @@
-// Where an expired token comes from. Only the user pool can sign one.
+// Provides an expired token, which only the user pool can sign.
 
 import { byId, el, span } from "./dom.js";
 import { keptToken, myToken, setKeptToken } from "./storage.js";

@@ -1,4 +1,4 @@
-// The table of requests: one row for each kind of token, one column for each route.
+// Draws the table of requests, with one row for each kind of token and one column for each route.
 
 import { breakable, byId, el } from "./dom.js";
 import { ask, drawResponse, explanation, reason, tone } from "./response.js";
@@ -40,7 +40,7 @@ export function resetMatrix() {
   sendAll();
 }
 
-/** Returns the rows: what each sends, and where the token comes from. */
+/** Returns the rows of the table. The function `token` of a row provides the token to send. */
 function rows() {
   const mine = myToken();
   const list = [
@@ -106,7 +106,7 @@ function drawTable() {
   showResponse();
 }
 
-/** Updates a cell in place, so that the focus and a click under way stay where they are. */
+/** Updates a cell in place, so that it keeps the focus and a click on it is not lost. */
 function drawCell(row, path) {
   const key = `${row.id} ${path}`;
   const cell = byId("matrix").querySelector(`[data-cell="${key}"]`);

@@ -1,4 +1,4 @@
-// The session: the stored token, the sign-in form, and the state that both show.
+// Manages the session: the stored token, the sign-in form, and the state that both show.
 
 import { initiateAuth } from "./cognito.js";
 import { byId, el, face, span } from "./dom.js";
@@ -48,7 +48,7 @@ export function sessionRejected() {
   if (state() !== shown) draw();
 }
 
-/** A session ends without any event, so the page compares the time with the token's `exp` every second. */
+/** No event fires when a session ends, so the page compares the time with the token's `exp` every second. */
 function tick() {
   drawLife();
   if (state() === shown) return;
@@ -66,7 +66,7 @@ function submit(event) {
   (username.value ? password : username).focus();
 }
 
-/** The buttons are not disabled meanwhile, because a disabled button loses the focus. */
+/** The buttons stay enabled during the sign-in, because a disabled button loses the focus. */
 async function signIn(username, password, clientId) {
   if (signingIn) return;
   signingIn = true;

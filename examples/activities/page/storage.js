@@ -1,4 +1,4 @@
-// Tokens that the browser stores between visits.
+// Stores tokens in the browser between visits.
 
 const TOKEN_KEY = "access_token";
 const KEPT_KEY = "kept_token";

@@ -25,7 +25,7 @@ export function claimsOf(token) {
 export const nameIn = (claims) => claims?.username ?? claims?.["cognito:username"] ?? claims?.client_id ?? claims?.sub;
 export const groupsIn = (claims) => (Array.isArray(claims?.["cognito:groups"]) ? claims["cognito:groups"] : []);
 
-/** Returns the time in Unix seconds, as tokens count it. */
+/** Returns the current time in Unix seconds, the unit of times in tokens. */
 export const now = () => Date.now() / 1000;
 
 /** Returns how many seconds a token is still valid. The result is not positive if the token has expired. */
@@ -39,8 +39,8 @@ export function falseClaim(token) {
 }
 
 /**
- * Returns the token with a false claim and its original signature. The claim is one that would give the user
- * new rights: the group `admins`, or for its members the identity of another user.
+ * Returns the token with a false claim and its original signature. The claim would give the user new rights:
+ * the group `admins`, or for its members the identity of another user.
  */
 export function tampered(token, config) {
   const claims = claimsOf(token ?? "");

@@ -120,7 +120,7 @@ impl Function {
         response
     }
 
-    /// Sends a signal to the process: `-STOP` freezes it as Lambda does between invocations, and `-CONT` continues it.
+    /// Sends a signal to the process. `-STOP` freezes it as Lambda does between invocations, and `-CONT` resumes it.
     async fn signal(&self, signal: &str) {
         let id = self.process.id().unwrap().to_string();
         assert!(Command::new("kill").args([signal, &id]).status().await.unwrap().success());

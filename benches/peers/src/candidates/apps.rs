@@ -100,7 +100,7 @@ pub fn request(bearer: Option<&HeaderValue>) -> Parts {
 /// The body of every response.
 pub const BODY: &str = "hello";
 
-/// Returns the application's routes. `me` handles the protected one.
+/// Returns the application's routes. `me` handles the protected route.
 pub fn routes<S: Clone + Send + Sync + 'static>(me: MethodRouter<S>) -> Router<S> {
     Router::new().route("/healthz", get(|| now(BODY))).route("/api/activities/home", get(|| now(BODY))).route(PATH, me)
 }

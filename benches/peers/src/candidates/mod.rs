@@ -103,7 +103,7 @@ pub async fn all(backend: Backend, material: &Material) -> Vec<(String, Box<dyn 
     all
 }
 
-/// Returns the output of a future that is ready at its first poll. Every verifier with loaded keys is.
+/// Returns the output of a future that is ready at its first poll. Verifiers with loaded keys never wait.
 pub fn ready<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,

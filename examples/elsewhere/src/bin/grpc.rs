@@ -4,8 +4,8 @@
 //! $ cargo run --bin grpc
 //! ```
 //!
-//! It prints a token and four `curl` commands. Run them and look at `grpc-status` in the response headers. `curl` can
-//! show it because a rejection is in the headers of an HTTP/2 response.
+//! The program prints four `curl` commands. Run them and look at `grpc-status` in the response. A rejection has this
+//! status in its headers, because it has no body.
 //!
 //! | request | `grpc-status` |
 //! |---|---|
@@ -13,8 +13,8 @@
 //! | with a valid token that lacks the group or scope | 7, `PERMISSION_DENIED` |
 //! | while the keys are unavailable | 14, `UNAVAILABLE` |
 //!
-//! gRPC status codes are an opt-in of the layer, [`CognitoAuth::grpc_responses`]. Without it, gRPC requests get HTTP
-//! status codes, as all other requests do.
+//! [`CognitoAuth::grpc_responses`] enables gRPC status codes. Without this setting, gRPC requests get HTTP status
+//! codes, as all other requests do.
 #![forbid(unsafe_code)]
 
 use std::error::Error;
@@ -83,7 +83,7 @@ fn claims(request: &Request<Text>) -> Result<&CognitoClaims, Status> {
     CognitoClaims::from_extensions(request.extensions()).map_err(|rejection| status(&rejection))
 }
 
-/// Converts a rejection to a gRPC status. The text is a fixed one and contains nothing from the token.
+/// Converts a rejection to a gRPC status. The message is a fixed text that contains no data from the token.
 fn status(rejection: &AuthRejection) -> Status {
     Status::new(Code::from(rejection.grpc_code()), rejection.to_string())
 }
@@ -155,8 +155,8 @@ mod tests {
         }
     }
 
-    /// Must be the only test of this program. The subscriber belongs to this thread, and the log levels that tracing
-    /// caches are shared by the whole process.
+    /// This must remain the only test of the program. The subscriber belongs to one thread, but tracing caches the
+    /// enabled log levels for the whole process.
     #[tokio::test]
     async fn clients_get_the_grpc_status_and_the_log_has_the_reason() {
         let log = Log::default();
@@ -172,13 +172,14 @@ mod tests {
         let forged = pool.access_token("alice").group("admins").signed_with_wrong_key().sign();
         let privileged = pool.access_token("alice").group("admins").scope("greetings/delete").sign();
 
-        let no_token = (Code::Unauthenticated, "there is no bearer token");
-        let invalid = (Code::Unauthenticated, "the token is not valid");
-        let denied = (Code::PermissionDenied, "the caller is known but not allowed to do this");
+        let no_token = (Code::Unauthenticated, "send a bearer token");
+        let invalid = (Code::Unauthenticated, "the token is not valid here");
+        let has_expired = (Code::Unauthenticated, "the token has expired");
+        let denied = (Code::PermissionDenied, "the caller is not allowed to do this");
         for (method, token, (code, text), reason) in [
             ("hello", None, no_token, ""),
             ("hello", Some("abc"), invalid, "rejected a token"),
-            ("hello", Some(&*expired), invalid, "kind=\"expired\""),
+            ("hello", Some(&*expired), has_expired, "kind=\"expired\""),
             ("hello", Some(&forged), invalid, "kind=\"invalid_signature\""),
             ("hello", Some(&alice), (Code::Ok, "good morning, alice"), ""),
             ("forget", Some(&alice), denied, r#"rule=any of the scopes ["greetings/delete"]"#),

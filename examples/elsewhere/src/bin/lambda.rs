@@ -1,12 +1,11 @@
-//! Runs an axum application with Cognito tokens on AWS Lambda.
+//! Runs an axum application that verifies Cognito tokens on AWS Lambda.
 //!
 //! ```console
 //! $ cargo run --bin lambda -- demo
 //! ```
 //!
-//! With `demo`, the program serves the same router on 127.0.0.1 with a fake user pool, and prints a token and `curl`
-//! commands. Run them and compare the status codes. **Leave the demo and the feature `testing` out of what you
-//! deploy.**
+//! With `demo`, the program serves the same router on 127.0.0.1 with a fake user pool, and prints `curl` commands. Run
+//! them and compare the status codes. **Remove the demo and the `testing` feature from a program that you deploy.**
 //!
 //! On Lambda, behind an HTTP API, the pool comes from the environment (`AWS_COGNITO_USER_POOL_ID`,
 //! `AWS_COGNITO_USER_POOL_CLIENT_ID`).
@@ -60,8 +59,8 @@ fn log_filter() -> EnvFilter {
     EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse_lossy(directives)
 }
 
-/// Serves the application with a fake pool. It must be requested by name. If a missing variable selected it, a deployed
-/// function could trust a pool whose tokens it prints.
+/// Serves the application with a fake pool. The demo starts only if the argument requests it. If a missing variable
+/// selected the demo, a deployed function could trust a pool whose tokens it prints.
 async fn demo() -> Result<(), Error> {
     let pool = FakeUserPool::new();
     let listener = TcpListener::bind("127.0.0.1:3000").await?;

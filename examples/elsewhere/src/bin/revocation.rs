@@ -1,19 +1,19 @@
-//! Rejects tokens after a sign-out although they have not expired, with an async custom check against Redis.
+//! Rejects unexpired tokens after a sign-out, with an async custom check against Redis.
 //!
 //! ```console
 //! $ redis-server --port 6379 --appendonly yes &
 //! $ cargo run --bin revocation                        # or with REDIS_URL=redis://host:port
 //! ```
 //!
-//! It prints a token and `curl` commands. `GET /me` gets 200 before the sign-out and 401 after it. Stop Redis, and it
-//! gets 503.
+//! The program prints a token and `curl` commands. `GET /me` returns 200 before the sign-out and 401 after it. While
+//! Redis is stopped, it returns 503.
 //!
 //! Every request with a token reads two keys from Redis, which all servers share:
 //!
 //! | key | value | set by |
 //! |---|---|---|
 //! | `revoked:session:<origin_jti>` | Unix time of the sign-out | `POST /signout`, for all tokens of this session |
-//! | `revoked:user:<sub>` | Unix time of the sign-out | `POST /signout-everywhere`, for all earlier sessions of the user |
+//! | `revoked:user:<sub>` | Unix time of the sign-out | `POST /signout-everywhere`, for the user's earlier sessions |
 //!
 //! For a user, the check compares that time with `auth_time`, which refreshed tokens keep. `iat` is later in a
 //! refreshed token, so comparing `iat` would accept tokens of ended sessions. Entries expire after [`MAX_LIFETIME`],
@@ -22,12 +22,12 @@
 //!
 //! **If Redis is unavailable, every route that requires a user returns 503** (it fails closed). A request waits for
 //! Redis for at most [`TIMEOUT`], and no request waits once Redis is known to be unavailable (see [`Revocations`]).
-//! Routes with `OptionalClaims` treat their callers as anonymous meanwhile.
+//! During the outage, routes with `OptionalClaims` treat their callers as anonymous.
 //!
-//! Redis must keep its entries. Set `appendonly yes`, because a restart would otherwise accept revoked tokens again,
-//! and `maxmemory-policy noeviction`. A failover to a replica can still lose the last writes. Protect Redis with a
-//! password and TLS (`rediss://:password@…`, with a TLS feature of redis-rs), because write access to it is enough to
-//! make revoked tokens valid again.
+//! Redis must keep its entries. Set `appendonly yes`, because a restart would otherwise make revoked tokens valid
+//! again. Also set `maxmemory-policy noeviction`. A failover to a replica can still lose the last writes. Protect Redis
+//! with a password and TLS (`rediss://:password@…`, with a TLS feature of redis-rs), because a client with write access
+//! can make revoked tokens valid again.
 #![forbid(unsafe_code)]
 
 use std::{
@@ -61,11 +61,11 @@ const MAX_LIFETIME: u64 = 24 * 60 * 60;
 
 /// The sign-outs, which all servers share through Redis.
 ///
-/// The first command that fails removes the connection and starts a task that connects again. Until then, commands fail
-/// at once and nothing is sent. A hanging Redis therefore delays only the requests within one [`TIMEOUT`], and neither
-/// requests nor commands queue up.
+/// The first command that fails removes the connection and starts a task that connects again. Until the task has
+/// connected, commands fail immediately and are not sent. A hanging Redis therefore delays only the requests within one
+/// [`TIMEOUT`], and neither requests nor commands queue up.
 ///
-/// `ConnectionManager` of redis-rs does not suffice. It replaces closed connections but keeps a hanging one, and
+/// The `ConnectionManager` of redis-rs is not sufficient. It replaces closed connections but keeps a hanging one, and
 /// commands wait while it connects.
 #[derive(Clone)]
 struct Revocations {
@@ -207,7 +207,7 @@ async fn sign_out_everywhere(
     claims: CognitoClaims,
 ) -> Result<StatusCode, AuthRejection> {
     claims.require(&Require::user())?;
-    // Cognito's clock may be ahead of this one. The session of the caller must end in any case.
+    // Cognito's clock may be ahead of this server's clock. The caller's session must end even then.
     let since = unix_seconds(SystemClock.now()).max(Caller::of(&claims).signed_in.unwrap_or_default());
     revocations.revoke(user_key(claims.sub()), since).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -256,8 +256,8 @@ mod tests {
     /// The time limit for events that must happen. A slow machine needs less.
     const LONG: Duration = Duration::from_secs(60);
 
-    /// A Redis server with its own directory, which is stopped when this is dropped. It listens on a socket in that
-    /// directory, because another process could take over a port during a restart.
+    /// A Redis server with its own directory. Dropping this value stops the server. The server listens on a socket in
+    /// its directory, because another process could take over a port during a restart.
     struct Redis {
         folder: PathBuf,
         process: Option<Child>,
@@ -300,8 +300,8 @@ mod tests {
             self.process.take().unwrap().kill().await.unwrap();
         }
 
-        /// Sends a signal: `-STOP` makes Redis hang, so it accepts connections but sends no responses, and `-CONT`
-        /// continues it.
+        /// Sends a signal. `-STOP` suspends Redis, so that it accepts connections but sends no responses. `-CONT`
+        /// resumes it.
         async fn signal(&self, signal: &str) {
             let id = self.process.as_ref().and_then(Child::id).unwrap().to_string();
             assert!(Command::new("kill").args([signal, &id]).status().await.unwrap().success());

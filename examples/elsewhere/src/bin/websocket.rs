@@ -4,8 +4,9 @@
 //! $ cargo run --bin websocket
 //! ```
 //!
-//! It prints a token that is valid for a minute, as a line of JavaScript, and a `curl` command. Paste the line and then
-//! these lines into the developer tools of a browser, on `about:blank` or a page of `http://127.0.0.1`:
+//! The program prints a `curl` command and a line of JavaScript with a token that is valid for a minute. Open
+//! `about:blank` or a page of `http://127.0.0.1` in a browser, and paste that line and the following lines into the
+//! developer tools:
 //!
 //! ```js
 //! let socket = new WebSocket("ws://127.0.0.1:3000/chat", ["chat", "bearer." + token]);
@@ -14,13 +15,13 @@
 //! socket.onopen = () => socket.send("hello");                      // "alice: hello"
 //! ```
 //!
-//! A web page cannot set the headers of a WebSocket handshake, but it can set the subprotocols. Unlike the URL, they do
-//! not appear in access logs. Other clients may use `Authorization`. The `curl` command shows the handshake. The
-//! response selects `chat` and does not contain the token.
+//! A web page cannot set the headers of a WebSocket handshake, but it can set the subprotocols. Access logs usually
+//! contain the URL, but not the subprotocols. Other clients can send the `Authorization` header instead. The `curl`
+//! command shows the handshake. The response selects `chat` and does not contain the token.
 //!
-//! The server does not need to check `Origin`, because pages of other sites have no token to send. **With the token in
-//! a cookie it must check `Origin`**, because browsers add cookies to every handshake. The example `cookie` contains
-//! such a check.
+//! The server does not need to check `Origin`, because pages of other sites have no token to send. **If the token were
+//! in a cookie, the server would have to check `Origin`**, because browsers add cookies to every handshake. The example
+//! `cookie` contains such a check.
 #![forbid(unsafe_code)]
 
 use std::{error::Error, time::Duration};
@@ -46,8 +47,8 @@ fn app(pool: UserPool) -> Router {
     Router::new().route("/chat", any(chat)).layer(auth.deny_by_default())
 }
 
-/// Selects the subprotocol `chat`. The response contains the selected subprotocol, so it must not be the one with the
-/// token.
+/// Selects the subprotocol `chat`. The response contains the selected subprotocol, so the subprotocol with the token
+/// must not be selected.
 async fn chat(claims: CognitoClaims, upgrade: WebSocketUpgrade) -> Response {
     let upgrade = upgrade.protocols(["chat"]).max_message_size(MAX_SIZE).max_frame_size(MAX_SIZE);
     upgrade.on_upgrade(|socket| serve_socket(socket, claims))
@@ -55,7 +56,7 @@ async fn chat(claims: CognitoClaims, upgrade: WebSocketUpgrade) -> Response {
 
 /// Echoes messages until the token expires.
 ///
-/// The layer and its custom checks see the handshake only. A sign-out does not end an open connection, so use
+/// The layer and its custom checks only run for the handshake. A sign-out does not end an open connection, so use
 /// short-lived tokens.
 async fn serve_socket(mut socket: WebSocket, claims: CognitoClaims) {
     let left = claims.expires_in();
@@ -111,7 +112,7 @@ mod tests {
 
     use super::*;
 
-    /// The lifetime of short-lived tokens. A slow machine needs a part of it to connect.
+    /// The lifetime of short-lived tokens. A slow machine needs part of this time to connect.
     const SHORT: Duration = Duration::from_secs(8);
     /// The time limit for events that must happen. A slow machine needs less.
     const LONG: Duration = Duration::from_secs(60);
