@@ -266,7 +266,7 @@ async fn rejections_by_rules_checks_and_malformed_requests_are_counted_once() {
     ] {
         let request = Request::get("/").header("authorization", authorization).body(Body::empty()).unwrap();
         assert_eq!(app.clone().oneshot(request).await.unwrap().status(), status, "{rejection:?}");
-        let counted: Vec<_> = sums.news().into_iter().filter(|(name, _)| name.contains("rejections")).collect();
+        let counted: Vec<_> = sums.take().into_iter().filter(|(name, _)| name.contains("rejections")).collect();
         let expected = rejection.map(|labels| (format!("axum_cognito_rejections_total{labels}"), 1.0));
         assert_eq!(counted, Vec::from_iter(expected));
     }
