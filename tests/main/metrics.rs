@@ -178,11 +178,12 @@ async fn each_event_is_counted_once() {
     verifier.verify(&forged("b")).await.unwrap_err();
     changed(&sums, &[(verification("unknown_key"), 1.0)]);
 
-    // The endpoint fails. The keys' age is the time since the last successful fetch.
+    // The endpoint fails. The first failure is retried at once. The keys' age is the time since the last successful
+    // fetch.
     endpoint.down.store(true, Ordering::SeqCst);
     tokio::time::advance(Duration::from_millis(60_250)).await;
     verifier.verify(&forged("c")).await.unwrap_err();
-    changed(&sums, &[(key_fetch("status"), 1.0), (age(), 60.25), (verification("keys_unavailable"), 1.0)]);
+    changed(&sums, &[(key_fetch("status"), 2.0), (age(), 60.25), (verification("keys_unavailable"), 1.0)]);
     verifier.verify(&token).await.unwrap();
     changed(&sums, &[(HITS.into(), 1.0), (verification("accepted"), 1.0)]);
 }
