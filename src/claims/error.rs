@@ -85,8 +85,8 @@ impl ClaimError {
 
     /// Returns serde's error, such as ``invalid type: string "blue", expected u32``.
     ///
-    /// **Its message can quote the token.** Error reports print the [`source`](Error::source) of an error, so serde's
-    /// error is not the source of this error.
+    /// **Its message can quote the token.** It is therefore not the [`source`](Error::source) of this error, because
+    /// error reports print sources.
     pub fn detail(&self) -> &(dyn Error + Send + Sync + 'static) {
         &self.detail
     }

@@ -11,8 +11,8 @@
 //! | `Result<CognitoClaims, AuthRejection>` | `Err` | `Err` | the claims |
 //!
 //! Instead of 401, the response is 400 if the request does not contain exactly one well-formed bearer token, and 503 if
-//! the pool's keys are unavailable. A valid token that lacks the custom claims of `T` counts as invalid, and the
-//! response is 403. If the layer is missing, every extractor rejects the request with 500.
+//! the pool's keys are unavailable. If a valid token lacks the custom claims of `T`, the last two extractors behave as
+//! for an invalid token, and the others respond with 403. If the layer is missing, the response is 500.
 
 mod claims;
 mod optional;
