@@ -1,9 +1,10 @@
 //! [`AudienceRule`]: the accepted `aud` of access tokens.
 //!
-//! Cognito's access tokens usually have no `aud`. A token has one if the client requested a resource at sign-in (RFC
-//! 8707, resource binding in Cognito's terms). Other resources must not accept such a token (RFC 7519 §4.1.3). A
-//! trigger can also set `aud` to the client id. ID tokens are not affected, because their `aud` is the client id, which
-//! the client check covers.
+//! Cognito's access tokens usually have no `aud`. A token has one if the client requested a resource at sign-in, which
+//! Cognito calls resource binding (RFC 8707). Other resources must reject that token (RFC 7519 §4.1.3). A
+//! pre-token-generation trigger can also set `aud` to the client id.
+//!
+//! The rule does not apply to ID tokens. Their `aud` is the client id, which [`clients`](crate::clients) checks.
 
 use std::sync::Arc;
 
@@ -27,7 +28,7 @@ pub(crate) enum AudienceRule {
 #[derive(Clone, Debug)]
 pub(crate) struct Audiences {
     names: Vec<String>,
-    /// The names as one text, for errors.
+    /// The names separated by commas, for error messages.
     listed: Arc<str>,
 }
 
@@ -61,7 +62,7 @@ impl AudienceRule {
         Ok(Audiences { listed: names.join(", ").into(), names })
     }
 
-    /// Returns `true` if access tokens must name a configured audience and this is one of them.
+    /// Returns `true` if every access token must have a configured `aud` and `audience` is one of them.
     pub(crate) fn requires(&self, audience: &str) -> bool {
         matches!(self, Self::Required(audiences) if audiences.contains(audience))
     }
@@ -85,7 +86,7 @@ impl AudienceRule {
         }
     }
 
-    /// Returns the expected values as text.
+    /// Returns the expected values, for error messages.
     pub(crate) fn expected(&self) -> Arc<str> {
         match self {
             Self::Unbound => "no `aud`, or the client id".into(),

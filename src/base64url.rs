@@ -4,13 +4,14 @@
 
 use base64::Engine;
 
-/// Decodes `encoded` into the start of `buffer` and returns the length. Returns [`None`] if it is not strict base64url
-/// or does not fit.
+/// Decodes `encoded` into the start of `buffer` and returns the decoded length. Returns [`None`] if `encoded` is not
+/// strict base64url or does not fit.
 pub(crate) fn decode(encoded: &str, buffer: &mut [u8]) -> Option<usize> {
     engine::strict().decode_slice(encoded, buffer).ok()
 }
 
-/// The vectorized engine, which selects the instructions at run time. A token is mostly base64url.
+/// The vectorized engine, which selects its CPU instructions at run time. Decoding must be fast, because almost all of
+/// a token is base64url.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod engine {
     use std::sync::LazyLock;

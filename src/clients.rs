@@ -44,7 +44,7 @@ impl Clients {
         }
     }
 
-    /// Checks the client that a token names in this claim.
+    /// Checks the app client that a token names in `claim`.
     pub(crate) fn check(&self, claim: &'static str, client: Option<&str>) -> Result<(), VerifyError> {
         let client = client.ok_or_else(|| VerifyError::missing(claim))?;
         match self {
@@ -61,17 +61,17 @@ impl Clients {
     }
 }
 
-/// Checks for 1 to 128 characters of `[\w+]+` (`ClientIdType` in Cognito's API).
+/// Returns `true` for 1 to 128 characters that match `[\w+]+` (`ClientIdType` in Cognito's API).
 fn is_client_id(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'+')
 }
 
 /// The client list of a pool, which can change at any time.
 ///
-/// When a client is removed, its cached tokens must stop working. So each list has a [`Generation`], and every verified
-/// token keeps the generation that it was verified with. A removal supersedes the generation. A lookup in the token
-/// cache then checks one flag, independent of the number of clients. Cached tokens of the remaining clients are
-/// verified again once.
+/// When a client is removed, its cached tokens must stop working. Therefore each list has a [`Generation`], and every
+/// verified token keeps the generation that it was verified with. A removal supersedes the generation. A lookup in the
+/// token cache checks only one flag, regardless of the number of clients. After a removal, each cached token of the
+/// remaining clients is verified once more.
 ///
 /// The list and its generation are behind one pointer, so they are always read together. If a verification starts
 /// before a removal and caches its token after the removal, the token has the superseded generation, and the cache

@@ -1,11 +1,11 @@
 //! [`Clock`]: the source of wall-clock time.
 //!
-//! Only [`SystemClock`] reads the operating system's wall-clock time. All other code takes the time as an argument, so
-//! tests can set it.
+//! Only [`SystemClock`] reads the operating system's wall-clock time. All other code takes the time from a [`Clock`] or
+//! as an argument, so tests can set it.
 
 use std::time::SystemTime;
 
-/// The wall-clock time that `exp`, `nbf` and `iat` are compared with.
+/// A source of wall-clock time, with which `exp`, `nbf` and `iat` are compared.
 ///
 /// The default is [`SystemClock`]. Tests use `testing::ManualClock`. An application whose host clock is known to be
 /// wrong can implement this trait and set it with [`VerifierBuilder::clock`](crate::VerifierBuilder::clock).
@@ -25,7 +25,7 @@ use std::time::SystemTime;
 /// assert!(Corrected.now() < SystemClock.now());
 /// ```
 pub trait Clock: Send + Sync + 'static {
-    /// Returns the present time. It is called at least once for every token, so it must be fast and must not block.
+    /// Returns the current time. It is called at least once per token check, so it must be fast and must not block.
     fn now(&self) -> SystemTime;
 }
 

@@ -1,4 +1,4 @@
-//! The issuers of a user pool, and the URLs that follow from them.
+//! The issuers of a user pool, and the URLs that are derived from them.
 
 use std::borrow::Cow;
 
@@ -9,8 +9,8 @@ use crate::{error::ConfigError, pool_id::UserPoolId, region::Region};
 /// The form of an AWS user pool's issuer.
 ///
 /// A pool can switch between the forms (`IssuerConfiguration` in Cognito's API), and tokens from before the switch stay
-/// valid for up to a day. So both forms are accepted, unless [`UserPool::issuer_form`](crate::UserPool::issuer_form)
-/// restricts them. Both forms share one key set.
+/// valid for up to a day. Therefore both forms are accepted by default.
+/// [`UserPool::issuer_form`](crate::UserPool::issuer_form) restricts a pool to one form. Both forms share one key set.
 ///
 /// ```
 /// use axum_cognito::{UserPool, pool::IssuerForm};
@@ -82,7 +82,7 @@ impl Issuers {
         self.additional.push(issuer);
     }
 
-    /// Returns each accepted issuer once, the pool's primary issuer first.
+    /// Returns each accepted issuer once, starting with the pool's primary issuer.
     pub(crate) fn all(&self, id: &UserPoolId) -> Vec<Cow<'_, str>> {
         let mut all: Vec<Cow<'_, str>> = match &self.base {
             Base::Custom(issuer) => vec![issuer.into()],

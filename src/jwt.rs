@@ -1,7 +1,7 @@
-//! The unverified token.
+//! [`UnverifiedToken`]: a decoded token whose signature has not been verified.
 //!
-//! Cognito tokens are JWS in compact form (RFC 7515 §7.1), which is three parts of strict base64url. The first part is
-//! a JSON object with `alg` and `kid`. All sizes are limited before decoding.
+//! A Cognito token is a JWS in compact serialization (RFC 7515 §7.1). It consists of three base64url parts, which are
+//! separated by dots. The first part is a JSON object with `alg` and `kid`. All sizes are limited before decoding.
 //!
 //! The content of an unverified token is untrusted. Its key id and issuer are used only to select a key.
 //! [`VerifyingKey::verify`](crate::keys::VerifyingKey::verify) consumes the token and returns the signed claims.
@@ -40,8 +40,8 @@ pub(crate) struct UnverifiedToken<'t> {
 }
 
 impl<'t> Parts<'t> {
-    /// Splits a token of at most `max` bytes into its three parts. A token with five parts is encrypted (RFC 7516).
-    /// Cognito never issues one.
+    /// Splits a token of at most `max` bytes into its three parts. Encrypted tokens have five parts (RFC 7516) and are
+    /// rejected, because Cognito does not issue them.
     pub(crate) fn of(token: &'t str, max: usize) -> Result<Self, VerifyError> {
         if token.len() > max {
             return Err(VerifyError::new(VerifyErrorKind::TooLong, "the token is too long")

@@ -37,13 +37,15 @@
 //! }
 //! ```
 //!
-//! By default the layer itself rejects no request. Extractors, [`Require`] rules and
-//! [`deny_by_default`](CognitoAuth::deny_by_default) do.
+//! By default, the layer itself rejects no request. Extractors, [`Require`] rules and
+//! [`deny_by_default`](CognitoAuth::deny_by_default) reject requests.
 //!
-//! A token is accepted if its RS256 signature was made with a key of the pool, and `iss`, `exp`, `nbf`, `token_use` and
-//! the app client match the configuration. Only access tokens are accepted, unless the [`UserPool`] also allows ID
-//! tokens. Profile attributes such as `email` and `custom:…` are in ID tokens. An access token has them only if a pre
-//! token generation trigger adds them.
+//! A token is accepted if its RS256 signature verifies with one of the pool's keys, the current time is between `nbf`
+//! and `exp`, and `iss`, `token_use`, the app client and the audience match the configuration. Only access tokens are
+//! accepted, unless the [`UserPool`] also allows ID tokens.
+//!
+//! `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains them only if a
+//! pre-token-generation trigger adds them.
 //!
 //! # Guide
 //!
@@ -59,7 +61,7 @@
 //! - [`guide::single_page_applications`]: browser applications that call the API, and CORS
 //! - [`guide::without_axum`]: tower, hyper, gRPC, Lambda and background jobs
 //! - [`guide::testing`]: testing an application without AWS
-//! - [`guide::troubleshooting`]: from the response to its cause
+//! - [`guide::troubleshooting`]: finding the cause of a rejected request
 //! - [`guide::migrating`]: replacing cognitojwt, Flask-AWSCognito, aws-jwt-verify, jwt-authorizer or hand-written code
 //! - [`guide::security`]: known attacks on token verifiers, and how they are rejected
 //! - [`guide::performance`]: what a verification costs, and how it was measured
@@ -71,21 +73,21 @@
 //! request
 //!   | middleware   finds exactly one bearer token          none -> anonymous
 //!   | verifier     check(token):
-//!   |   cache      verified before, not expired, its key still in the set? ----------------+
+//!   |   cache      verified before, not expired, key and client still accepted? -----------+
 //!   |   jwt        bytes -> unverified token (bounded size, three parts, strict base64url) |
+//!   |   claims     JSON -> typed claims, still unverified                                  |
 //!   |   pool       iss -> the configured pool                                              |
 //!   |   keys       kid -> parsed public key        unknown -> the only step that may wait  |
 //!   |   key        RS256 signature                                                         |
-//!   |   claims     JSON -> typed claims                                                    |
-//!   |   policy     exp, nbf, iss, token_use, client, audience                              |
+//!   |   policy     exp, nbf, iat, token_use, client, sub, audience                         |
 //!   |   cache      insert -----------------------------------------------------------------+
-//!   | check        the application's custom checks, on every request
+//!   | checks       the application's custom checks, on every request
 //!   | middleware   claims or rejection into request extensions; inner service called
-//!   | require      per route: group, scope and other rules
+//!   | rules        per route: group, scope and other rules
 //!   v extract      the handler's argument reads the claims; it never verifies
 //! ```
 //!
-//! Each line is a file or a folder of the source, and a token passes it once.
+//! Each step has the name of the source file or folder that implements it.
 //!
 //! # Without axum
 //!
@@ -94,20 +96,20 @@
 //!
 //! # Features
 //!
-//! Features only add API.
+//! All features are additive.
 //!
 //! | feature | default | adds |
 //! |---|---|---|
-//! | `axum` | yes | the extractors, and `IntoResponse` for [`AuthRejection`] |
-//! | `explain` | no | `explain`: explains step by step why a token was rejected, for operators and tools |
+//! | `axum` | yes | the extractors, and `IntoResponse` for [`AuthRejection`] and [`ProtectedResource`] |
+//! | `explain` | no | the module `explain`, which explains step by step why a token was rejected |
 //! | `metrics` | no | counters and gauges through the `metrics` facade, listed in [`guide::keys`] |
-//! | `testing` | no | `testing`: a user pool inside the process, and clocks for tests |
+//! | `testing` | no | the module `testing`, with an in-process user pool and a clock for tests |
 //!
 //! [axum]: https://docs.rs/axum
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![warn(missing_docs, unreachable_pub)]
-// No input may cause a panic, and messages go to `tracing` only.
+// No input may cause a panic, and all messages go to `tracing`.
 #![warn(
     clippy::unwrap_used,
     clippy::expect_used,

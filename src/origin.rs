@@ -1,6 +1,6 @@
 //! [`Origin`]: the source of a pool's settings.
 //!
-//! Messages use it to name a setting as a method or as an environment variable.
+//! It decides whether a message names a setting as a method or as an environment variable.
 
 pub(crate) const POOL_ID: &str = "AWS_COGNITO_USER_POOL_ID";
 pub(crate) const CLIENT_ID: &str = "AWS_COGNITO_USER_POOL_CLIENT_ID";
@@ -12,9 +12,9 @@ pub(crate) const TOKEN_USE: &str = "AWS_COGNITO_TOKEN_USE";
 /// The source of a pool's settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// The application's code. Settings are methods.
+    /// The application's code. Messages name methods.
     Code,
-    /// The environment, see [`UserPool::from_env`](crate::UserPool::from_env). Settings are variables.
+    /// The environment, which [`UserPool::from_env`](crate::UserPool::from_env) reads. Messages name variables.
     Environment,
 }
 

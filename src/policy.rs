@@ -1,7 +1,7 @@
 //! The checks of a token's claims, which follow the verification of its signature.
 //!
-//! [`Policy::admit`] is a pure function of the claims, the settings and the time. All checks apply to every token.
-//! Checks that a setting can weaken are in [`clients`](crate::clients) and [`audience`](crate::audience).
+//! [`Policy::admit`] is a pure function of the claims, the settings and the time. The checks that a setting can weaken
+//! are in [`clients`](crate::clients) and [`audience`](crate::audience).
 
 use std::{
     sync::Arc,
@@ -57,15 +57,15 @@ impl Policy {
         Ok(VerifiedToken::admitted(signed, token_use, pool, &clients.generation, clock))
     }
 
-    /// Returns `true` if every accepted token was issued for this resource. Access tokens must name it, and ID tokens,
-    /// which cannot, must not be accepted.
+    /// Returns `true` if every accepted token was issued for the resource `audience`. Access tokens must then name the
+    /// resource in `aud`, and the pool must accept no ID tokens, whose `aud` is the client id.
     pub(crate) fn requires_audience(&self, audience: &str) -> bool {
         !self.uses.id && self.audience.requires(audience)
     }
 }
 
-/// Returns the claim that contains the app client, and its value. It is `client_id` in an access token, whose `aud` is
-/// a resource.
+/// Returns the name and value of the claim that contains the app client. Access tokens have it in `client_id`, because
+/// their `aud` is a resource.
 fn client_of(claims: &ClaimSet, token_use: TokenUse) -> (&'static str, Option<&str>) {
     match token_use {
         TokenUse::Access => ("client_id", claims.client_id()),
@@ -73,8 +73,8 @@ fn client_of(claims: &ClaimSet, token_use: TokenUse) -> (&'static str, Option<&s
     }
 }
 
-/// Checks that a user's token has a `sub`. AWS documents the claim for users only ("Pre token generation Lambda
-/// trigger"), so a machine token may omit it.
+/// Checks that a user's token has a `sub`, and that no `sub` is empty. AWS documents the claim for users only ("Pre
+/// token generation Lambda trigger"), so a machine token may omit it.
 fn check_subject(claims: &ClaimSet, token_use: TokenUse) -> Result<(), VerifyError> {
     let is_user = token_use == TokenUse::Id || claims.username().is_some();
     match claims.sub() {

@@ -8,10 +8,13 @@ use crate::{error::ConfigError, region::Region};
 
 /// The id of a user pool, such as `us-east-1_AbC123xyz`.
 ///
-/// An id consists of word characters and `-`, then `_`, then letters and digits. It has at most 55 characters
-/// (`UserPoolIdType` in Cognito's API). The part before the last `_` is the pool's Region. Emulators also use ids
-/// without a Region, such as `local_2hX9`. Those ids are parsed too, but [`UserPool::new`](crate::UserPool::new)
-/// rejects them, because it derives the issuer from the Region.
+/// An id consists of word characters and `-`, followed by `_` and then letters and digits. It has at most 55 characters
+/// (`UserPoolIdType` in Cognito's API). Parsing any other text returns
+/// [`ConfigError::InvalidPoolId`](crate::ConfigError::InvalidPoolId).
+///
+/// The part before the last `_` is the pool's Region. Emulators also use ids without a Region, such as `local_2hX9`.
+/// These ids can be parsed too, but [`UserPool::new`](crate::UserPool::new) rejects them, because it derives the issuer
+/// from the Region.
 ///
 /// ```
 /// use axum_cognito::UserPoolId;
@@ -32,7 +35,7 @@ impl UserPoolId {
         &self.id
     }
 
-    /// Returns the pool's Region, or [`None`] for an emulator's id without one.
+    /// Returns the pool's Region, or [`None`] if the id does not contain a Region.
     pub fn region(&self) -> Option<&str> {
         self.region.as_ref().map(Region::as_str)
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::ConfigError;
 
-/// The name of a Region, which is lower-case words and a number joined by `-`.
+/// The name of an AWS Region, which consists of at least two lowercase words and a number, joined by `-`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Region(Arc<str>);
 
@@ -22,8 +22,8 @@ impl Region {
         &self.0
     }
 
-    /// Returns the DNS suffix of the Region's partition, from the `partitions.json` of the AWS SDKs. As in the SDKs, a
-    /// Region with an unknown prefix belongs to the `aws` partition, so new Regions work.
+    /// Returns the DNS suffix of the Region's partition, as listed in the `partitions.json` of the AWS SDKs. As in the
+    /// SDKs, a Region with an unknown prefix belongs to the `aws` partition, so new Regions work.
     pub(crate) fn dns_suffix(&self) -> &'static str {
         const PARTITIONS: [(&str, &str); 6] = [
             ("cn-", "amazonaws.com.cn"),

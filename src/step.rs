@@ -1,13 +1,13 @@
-//! [`VerificationStep`]: the checks that a token must pass, in order.
+//! [`VerificationStep`]: the checks that a token must pass, in the order in which they run.
 
 // Without `explain`, the steps are recorded but not public.
 #![cfg_attr(not(feature = "explain"), allow(dead_code, unreachable_pub))]
 
 /// A check that a token must pass.
 ///
-/// The steps run in the order of `Ord`, so a rejected token passed all steps before the failed one. Several steps can
-/// fail with the same [`VerifyErrorKind`](crate::VerifyErrorKind). The kind determines the response, and the step tells
-/// which check failed.
+/// The steps run in the order of `Ord`, so a rejected token passed all steps before the failed step. Several steps can
+/// fail with the same [`VerifyErrorKind`](crate::VerifyErrorKind). The kind determines the response, and the step
+/// identifies the check that failed.
 ///
 /// [`Explanation::steps`](crate::explain::Explanation::steps) returns the steps with their outcomes.
 ///
@@ -26,7 +26,7 @@ pub enum VerificationStep {
     Length,
     /// The token has three parts separated by dots, and the first two are not empty.
     Parts,
-    /// The header is a JSON object with unique members, in strict base64url.
+    /// The header is a JSON object with unique members, in strict base64url, of at most 1024 bytes.
     Header,
     /// The header's `alg` is RS256.
     Algorithm,
@@ -40,20 +40,21 @@ pub enum VerificationStep {
     Issuer,
     /// The pool's keys are available, and one of them matches `kid`.
     Key,
-    /// The signature was made with that key.
+    /// The signature verifies with that key.
     Signature,
     /// The claims have the JSON types that Cognito documents.
     ClaimTypes,
-    /// `exp` exists and is in the future.
+    /// `exp` exists and is in the future, with the verifier's leeway.
     Expiry,
-    /// `nbf` is not in the future, and `iat` is not more than five minutes in the future.
+    /// `nbf` is not in the future, with the verifier's leeway. `iat` is at most five minutes in the future.
     NotBefore,
     /// The pool accepts the `token_use`.
     TokenUse,
     /// The pool accepts the app client (`client_id` of access tokens, `aud` of ID tokens).
     Client,
-    /// A user's token has a `sub`.
+    /// A user's token has a `sub`, and the `sub` is not empty. A machine token may omit it.
     Subject,
-    /// The `aud` of an access token is absent, its client id, or a configured audience.
+    /// The pool accepts the `aud` of the access token. By default, `aud` must be absent or equal the client id. ID
+    /// tokens always pass.
     Audience,
 }

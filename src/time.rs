@@ -7,7 +7,8 @@ pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// Formats Unix seconds as in `2026-02-28 23:59:59 UTC`. Times after the year 9999 are shown as its last second.
+/// Formats Unix seconds as in `2026-02-28 23:59:59 UTC`. A time after the year 9999 is shown as the last second of that
+/// year.
 pub(crate) fn utc(unix: u64) -> String {
     const DAY: u64 = 24 * 3600;
     const LAST: u64 = 253_402_300_799;
@@ -29,7 +30,7 @@ pub(crate) fn utc(unix: u64) -> String {
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", second / 3600, second / 60 % 60, second % 60)
 }
 
-/// Formats a duration in its two largest units, as in `1 h 30 min`.
+/// Formats a duration in at most two units, as in `1 h 30 min`.
 pub(crate) fn span(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / (24 * 3600));
     let two = |large: u64, unit: &str, small: u64, small_unit: &str| match small {

@@ -1,4 +1,4 @@
-//! [`TokenUse`]: access token or ID token.
+//! [`TokenUse`]: the kind of a token.
 
 use std::{fmt, str::FromStr};
 
@@ -6,9 +6,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::error::ConfigError;
 
-/// The kind of a token, which is its `token_use` claim.
+/// The kind of a token, as stated in its `token_use` claim.
 ///
-/// It is parsed, displayed and serialized as the text of the claim.
+/// Parsing, `Display` and serde use the value of the claim, which is `access` or `id`.
 ///
 /// ```
 /// use axum_cognito::TokenUse;
@@ -19,10 +19,11 @@ use crate::error::ConfigError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TokenUse {
-    /// An access token, which tells an API what the client may do. Accepted by default.
+    /// An access token, which authorizes a client to call an API. Access tokens are accepted by default.
     Access,
-    /// An ID token, which tells an application who signed in. Accepted only if allowed by
-    /// [`UserPool::allow_token_use`](crate::UserPool::allow_token_use).
+    /// An ID token, which identifies the user to an application. ID tokens are accepted only if
+    /// [`UserPool::allow_token_use`](crate::UserPool::allow_token_use) or
+    /// [`only_token_use`](crate::UserPool::only_token_use) allows them.
     Id,
 }
 
@@ -42,7 +43,7 @@ impl fmt::Display for TokenUse {
     }
 }
 
-/// Parses `access` or `id`, case-sensitively.
+/// Parses `access` or `id`. The comparison is case-sensitive.
 impl FromStr for TokenUse {
     type Err = ConfigError;
 

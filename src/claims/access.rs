@@ -8,11 +8,13 @@ use super::{
 };
 use crate::token_use::TokenUse;
 
-/// The verified claims of an access token. `custom:` attributes, `email` and the other profile claims are in ID tokens,
-/// and reach an access token only through a pre-token-generation trigger.
+/// The verified claims of an access token.
 ///
-/// As a handler argument, it rejects ID tokens with 401 `invalid_token`, even if the pool accepts both kinds. An access
-/// token tells what the client may do, and an ID token only tells who signed in.
+/// As a handler argument, this type rejects ID tokens with 401 `invalid_token`, even if the pool accepts both kinds. An
+/// access token authorizes its client to call the API, whereas an ID token only identifies the user.
+///
+/// `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains them only if a
+/// pre-token-generation trigger adds them.
 ///
 /// ```
 /// use axum_cognito::{TokenUse, Verifier, testing::FakeUserPool};
@@ -28,13 +30,13 @@ use crate::token_use::TokenUse;
 pub struct AccessClaims<T: CustomClaims = NoCustomClaims>(CognitoClaims<T>);
 
 impl<T: CustomClaims> AccessClaims<T> {
-    /// Returns the claims as [`CognitoClaims`], which serves both kinds.
+    /// Returns the claims as [`CognitoClaims`], the type for both kinds of tokens.
     pub fn into_inner(self) -> CognitoClaims<T> {
         self.0
     }
 }
 
-/// The claims of an access token.
+/// Conversion to the claims of an access token.
 impl<T: CustomClaims> CognitoClaims<T> {
     /// Returns the claims as [`AccessClaims`], or [`None`] if the token is not an access token.
     pub fn into_access(self) -> Option<AccessClaims<T>> {

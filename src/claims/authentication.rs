@@ -4,9 +4,9 @@ use std::time::SystemTime;
 
 use super::{cognito::CognitoClaims, custom::CustomClaims};
 
-/// The sign-in that the token comes from.
+/// Claims about the sign-in that the token comes from.
 impl<T: CustomClaims> CognitoClaims<T> {
-    /// Returns when the user authenticated (`auth_time`).
+    /// Returns the time at which the user authenticated (`auth_time`).
     ///
     /// Refreshed tokens keep the value, so it can be much earlier than [`issued_at`](Self::issued_at).
     pub fn auth_time(&self) -> Option<SystemTime> {
@@ -18,10 +18,10 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.claims().jti()
     }
 
-    /// Returns `origin_jti`, which all tokens of one sign-in share. Absent if token revocation is disabled for the app
-    /// client.
+    /// Returns `origin_jti`, the id that all tokens of one sign-in share. Absent if token revocation is disabled for
+    /// the app client.
     ///
-    /// To block a revoked session, compare this value in a custom check.
+    /// To reject the tokens of a revoked session, look up this value in a custom check.
     pub fn origin_jti(&self) -> Option<&str> {
         self.token.claims().origin_jti()
     }
@@ -61,7 +61,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.attributes().at_hash.as_deref()
     }
 
-    /// Returns `azp`, the authorized party. Cognito rarely sends it.
+    /// Returns `azp`, the authorized party. AWS reserves this claim, but does not document which tokens contain it.
     pub fn azp(&self) -> Option<&str> {
         self.token.attributes().azp.as_deref()
     }

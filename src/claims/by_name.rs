@@ -1,4 +1,4 @@
-//! Claims by name, and the verified payload as a whole.
+//! Access to claims by name, and to the verified payload as a whole.
 
 use std::marker::PhantomData;
 
@@ -7,14 +7,16 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{cognito::CognitoClaims, custom::CustomClaims, error::ClaimError};
 use crate::json::{Member, Verbatim};
 
-/// Claims by name, and the whole payload.
+/// Access to claims by name, and to the whole payload.
 impl<T: CustomClaims> CognitoClaims<T> {
-    /// Returns the claim with this name, or [`None`] if the token does not have it. `custom:` attributes, `email` and
-    /// the other profile claims are in ID tokens, and reach an access token only through a pre-token-generation
-    /// trigger.
+    /// Returns the claim with this name, or [`None`] if the token does not have it.
     ///
-    /// Use it for claims that have no method here, such as those of a trigger. Each call parses the payload again. For
-    /// several claims, or on a busy route, declare a type and use [`custom`](Self::custom).
+    /// Use this method for claims that have no method of their own, such as claims that a trigger adds. Each call
+    /// parses the payload again. For several claims, or on a busy route, declare a type and use
+    /// [`custom`](Self::custom).
+    ///
+    /// `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains them only
+    /// if a pre-token-generation trigger adds them.
     ///
     /// ```
     /// # use axum_cognito::{TokenUse, Verifier, testing::FakeUserPool};
@@ -37,7 +39,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
             .map_err(|error| ClaimError::of_claim::<V>(name, payload, error))
     }
 
-    /// Returns the verified payload, which is the JSON object exactly as Cognito signed it.
+    /// Returns the verified payload, exactly as Cognito signed it. It is a JSON object.
     ///
     /// **It contains personal data.** Do not log it.
     pub fn raw_json(&self) -> &str {

@@ -14,12 +14,14 @@ use super::{
 };
 use crate::{pool_id::UserPoolId, time::unix_seconds, token_source::TokenSource, token_use::TokenUse};
 
-/// The verified claims of an access token or ID token. `custom:` attributes, `email` and the other profile claims are
-/// in ID tokens, and reach an access token only through a pre-token-generation trigger.
+/// The verified claims of an access token or ID token.
 ///
-/// As a handler argument, it rejects requests without a valid token with 401, so the handler runs only for
-/// authenticated callers. Cloning copies a pointer. The type parameter adds the application's custom claims, see
-/// [`custom`](Self::custom).
+/// As a handler argument, this type rejects requests without a valid token with 401, so the handler runs only for
+/// authenticated callers. Clones are cheap, because they share the claims. The type parameter adds the application's
+/// custom claims, see [`custom`](Self::custom).
+///
+/// `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains them only if a
+/// pre-token-generation trigger adds them.
 ///
 /// Claims implement neither `Serialize` nor a revealing `Debug`, so they cannot leak into a log or a response by
 /// accident. To serialize them deliberately, call [`expose`](Self::expose).
@@ -34,7 +36,9 @@ use crate::{pool_id::UserPoolId, time::unix_seconds, token_source::TokenSource, 
 ///     verifier.check(&fake.access_token("alice").group("admins").scope("orders/read").sign())?;
 /// assert_eq!(claims.username(), Some("alice"));
 /// assert_eq!(claims.client_id(), fake.client_id());
+/// assert_eq!(claims.groups().collect::<Vec<_>>(), ["admins"]);
 /// assert!(claims.in_group("admins") && claims.has_scope("orders/read"));
+/// assert!(!claims.expires_in().is_zero());
 /// assert_eq!(claims.email(), None); // an access token
 ///
 /// // Client-credentials tokens have no username.
@@ -58,7 +62,7 @@ impl CognitoClaims {
         Self { token_source: Some(token_source.clone()), ..self }
     }
 
-    /// Returns the present time of the verifier's clock.
+    /// Returns the current time of the verifier's clock.
     pub(crate) fn now(&self) -> SystemTime {
         self.token.now()
     }
@@ -69,37 +73,37 @@ impl<T: CustomClaims> CognitoClaims<T> {
     /// Returns the user's permanent id in the pool, or the client id if the token belongs to a machine.
     ///
     /// The value is opaque. It looks like a UUID, but AWS asks applications not to validate its format ("Parse user
-    /// pool tokens safely"). If a machine token has no `sub`, this is its `client_id` (RFC 9068 §2.2).
+    /// pool tokens safely"). If a machine token has no `sub`, the method returns its `client_id` (RFC 9068 §2.2).
     pub fn sub(&self) -> &str {
         self.token.claims().sub().unwrap_or_else(|| self.client_id())
     }
 
     /// Returns the username, or [`None`] for machines.
     ///
-    /// It is the `username` of an access token and the `cognito:username` of an ID token. For federated users it is
-    /// `<provider>_<subject>`.
+    /// The claim is `username` in an access token and `cognito:username` in an ID token. The username of a federated
+    /// user has the form `<provider>_<subject>`.
     pub fn username(&self) -> Option<&str> {
         self.token.claims().username()
     }
 
     /// Returns the app client that the token was issued to.
     ///
-    /// It is the `client_id` of an access token and the `aud` of an ID token.
+    /// The claim is `client_id` in an access token and `aud` in an ID token.
     pub fn client_id(&self) -> &str {
         let claims = self.token.claims();
         let client = match self.token_use() {
             TokenUse::Access => claims.client_id(),
             TokenUse::Id => claims.aud(),
         };
-        client.unwrap_or_default() // INVARIANT: the policy requires it
+        client.unwrap_or_default() // INVARIANT: the policy requires the claim
     }
 
-    /// Returns the token kind, which is the `token_use` claim.
+    /// Returns the token kind, as stated in `token_use`.
     pub fn token_use(&self) -> TokenUse {
         self.token.token_use()
     }
 
-    /// Returns `true` if a machine obtained the token for itself (OAuth client credentials), so there is no user.
+    /// Returns `true` for a machine token, which an app client obtained without a user (OAuth client credentials).
     pub fn is_machine(&self) -> bool {
         self.token_use() == TokenUse::Access && self.username().is_none()
     }
@@ -111,9 +115,9 @@ impl<T: CustomClaims> CognitoClaims<T> {
 
     /// Returns `iss` exactly as in the token.
     ///
-    /// A pool can have several issuers. To tell pools apart, use [`pool`](Self::pool).
+    /// A pool can have several issuers. To distinguish pools, use [`pool`](Self::pool).
     pub fn issuer(&self) -> &str {
-        self.token.claims().iss().unwrap_or_default() // INVARIANT: it selected the pool
+        self.token.claims().iss().unwrap_or_default() // INVARIANT: `iss` selected the pool
     }
 
     /// Returns the groups in `cognito:groups`. Empty if the token has no groups.
@@ -138,12 +142,12 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.scopes().any(|each| each == scope)
     }
 
-    /// Returns when the token expires (`exp`).
+    /// Returns the time at which the token expires (`exp`).
     pub fn expires_at(&self) -> SystemTime {
         self.token.expires_at()
     }
 
-    /// Returns the remaining lifetime by the verifier's clock. Zero from `exp` on.
+    /// Returns the remaining time until `exp` by the verifier's clock, or zero if `exp` has passed.
     ///
     /// Use it to limit a WebSocket connection or a session to the lifetime of its token.
     pub fn expires_in(&self) -> Duration {
@@ -155,30 +159,33 @@ impl<T: CustomClaims> CognitoClaims<T> {
         unix_seconds(self.expires_at())
     }
 
-    /// Returns when the token was issued (`iat`).
+    /// Returns the time at which the token was issued (`iat`).
     pub fn issued_at(&self) -> Option<SystemTime> {
         self.token.claims().iat()
     }
 
-    /// Returns when the token became valid (`nbf`). Cognito rarely sends it.
+    /// Returns the time from which the token is valid (`nbf`). AWS reserves this claim, but does not document which
+    /// tokens contain it.
     pub fn not_before(&self) -> Option<SystemTime> {
         self.token.claims().nbf()
     }
 
-    /// Returns `aud`. In an ID token it is the client id. In an access token it is the resource that the token is bound
-    /// to, if any (RFC 8707).
+    /// Returns `aud`. In an ID token, it is the client id. In an access token, it is the resource that the token is
+    /// bound to (RFC 8707). Most access tokens have no `aud`.
     pub fn audience(&self) -> Option<&str> {
         self.token.claims().aud()
     }
 
-    /// Returns the custom claims. `custom:` attributes, `email` and the other profile claims are in ID tokens, and
-    /// reach an access token only through a pre-token-generation trigger.
+    /// Returns the custom claims.
     ///
-    /// If `T` has a required field such as `tenant` below, the extractor rejects every token without that claim with
-    /// 403.
+    /// `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains them only
+    /// if a pre-token-generation trigger adds them.
     ///
-    /// Do not authorize by an attribute that users can write. With their own access token, users can change every
-    /// mutable attribute that the app client has write permission for. Make an attribute such as `custom:tenant`
+    /// If `T` has a required field, such as `tenant` below, the extractor rejects requests whose valid token lacks that
+    /// claim with 403.
+    ///
+    /// Do not base authorization on an attribute that users can write. With their own access token, users can change
+    /// every mutable attribute for which the app client has write permission. Make an attribute such as `custom:tenant`
     /// immutable, or remove it from the write permissions of every app client.
     ///
     /// ```
@@ -202,11 +209,12 @@ impl<T: CustomClaims> CognitoClaims<T> {
         T::held(&self.custom)
     }
 
-    /// Reads custom claims of type `U` from the payload and returns them with the same claims. `custom:` attributes,
-    /// `email` and the other profile claims are in ID tokens, and reach an access token only through a
-    /// pre-token-generation trigger.
+    /// Returns the same claims with custom claims of type `U`, which it deserializes from the payload.
     ///
     /// See [`custom`](Self::custom) for an example. In a handler, the argument `CognitoClaims<U>` does the same.
+    ///
+    /// `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains them only
+    /// if a pre-token-generation trigger adds them.
     ///
     /// # Errors
     /// Returns a [`ClaimError`] if the payload cannot be deserialized as `U`.
@@ -215,7 +223,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
         Ok(CognitoClaims { token: Arc::clone(&self.token), token_source: self.token_source.clone(), custom })
     }
 
-    /// Returns the same claims without the custom ones.
+    /// Returns the same claims without custom claims.
     pub(crate) fn without_custom(&self) -> CognitoClaims {
         CognitoClaims {
             token: Arc::clone(&self.token),
@@ -224,11 +232,11 @@ impl<T: CustomClaims> CognitoClaims<T> {
         }
     }
 
-    /// Returns the token source that contained the token. [`None`] if a [`Verifier`](crate::Verifier) verified it
-    /// without a request.
+    /// Returns the token source that contained the token, or [`None`] if a [`Verifier`](crate::Verifier) verified the
+    /// token without a request.
     ///
     /// Another site can make a browser send a cookie with a forged request (CSRF), but not an `Authorization` header.
-    /// This check therefore applies to cookies only:
+    /// The custom check in this example therefore applies only to tokens from cookies:
     ///
     /// ```
     /// use axum_cognito::{CheckError, CognitoAuth, TokenSource, testing::FakeUserPool};
@@ -257,7 +265,7 @@ impl<T: CustomClaims> Clone for CognitoClaims<T> {
     }
 }
 
-/// Shows the pool, the token kind and `exp`, and no personal data.
+/// Shows only the pool, the token kind and `exp`, which are not personal data.
 impl<T: CustomClaims> fmt::Debug for CognitoClaims<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CognitoClaims")

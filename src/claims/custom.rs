@@ -6,12 +6,14 @@ use serde::de::DeserializeOwned;
 
 use super::ClaimError;
 
-/// Types for custom claims, implemented for every `Send + Sync` type that serde can deserialize. `custom:` attributes,
-/// `email` and the other profile claims are in ID tokens, and reach an access token only through a pre-token-generation
-/// trigger.
+/// A type for custom claims.
 ///
-/// The type is deserialized from the whole verified payload, so its fields are named like the claims. This trait is
-/// sealed. Derive `serde::Deserialize` instead of implementing it.
+/// The trait is implemented for every `Send + Sync` type that implements `serde::de::DeserializeOwned`. It is sealed,
+/// so derive `serde::Deserialize` instead of implementing it. The type is deserialized from the whole verified payload,
+/// so each field has the name of a claim.
+///
+/// `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains them only if a
+/// pre-token-generation trigger adds them.
 ///
 /// ```
 /// use axum_cognito::{CognitoClaims, TokenUse, Verifier, testing::FakeUserPool};
@@ -32,7 +34,7 @@ use super::ClaimError;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait CustomClaims: sealed::Sealed + Sized {
-    /// The form in which claims are stored. It is cheap to clone.
+    /// The form in which the claims are stored. It is cheap to clone.
     #[doc(hidden)]
     type Held: Clone + Send + Sync;
 
@@ -43,7 +45,7 @@ pub trait CustomClaims: sealed::Sealed + Sized {
     fn held(held: &Self::Held) -> &Self;
 }
 
-/// No custom claims. This is the default of [`CognitoClaims`](crate::CognitoClaims).
+/// The absence of custom claims. This is the default type parameter of [`CognitoClaims`](crate::CognitoClaims).
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct NoCustomClaims;

@@ -1,4 +1,4 @@
-//! [`ClaimError`]: claims that do not have the type that the application expects.
+//! [`ClaimError`]: the error for claims that do not have the type that the application expects.
 
 use std::{error::Error, fmt};
 
@@ -6,12 +6,13 @@ use serde::de::DeserializeOwned;
 
 use super::field_path::FieldPath;
 
-/// The token is valid, but its claims cannot be deserialized as the application's type. A missing claim is usually a
-/// profile claim: `custom:` attributes, `email` and the others are in ID tokens, and reach an access token only through
-/// a pre-token-generation trigger.
+/// The error for a valid token whose claims cannot be deserialized as the application's type.
 ///
-/// `Display` and `Debug` name the field as the application's type declares it. They contain no text of the token, so
+/// `Display` and `Debug` name the field as the application's type declares it. They contain no text from the token, so
 /// the error may be logged.
+///
+/// A missing claim is usually a profile claim. `custom:` attributes, `email` and the other profile claims are in ID
+/// tokens. An access token contains them only if a pre-token-generation trigger adds them.
 ///
 /// ```
 /// use axum_cognito::{Verifier, testing::FakeUserPool};
@@ -47,7 +48,7 @@ pub struct ClaimError {
 }
 
 impl ClaimError {
-    /// For a payload that is not a valid `T`.
+    /// Creates the error for a payload that is not a valid `T`.
     #[cold]
     pub(super) fn of_claims<T: DeserializeOwned>(payload: &str, detail: serde_json::Error) -> Self {
         match FieldPath::of::<T>(payload) {
@@ -56,7 +57,8 @@ impl ClaimError {
         }
     }
 
-    /// For a claim whose value is not a valid `V`. The application chose `name`.
+    /// Creates the error for a claim whose value is not a valid `V`. `name` comes from the application, not from the
+    /// token.
     #[cold]
     pub(super) fn of_claim<V: DeserializeOwned>(name: &str, payload: &str, detail: serde_json::Error) -> Self {
         let (field, is_missing) = match FieldPath::of_member::<V>(payload, name) {
@@ -69,9 +71,9 @@ impl ClaimError {
 
     /// Returns the path of the missing or mistyped field, such as `custom:tenant`, `address.street` or `seats[2].row`.
     ///
-    /// The path contains only names that the application's type declares. `[2]` is the third element of a list. `*` is
-    /// an entry of a map, whose key would be text of the token. Returns [`None`] if no declared field is at fault, for
-    /// example if the type is not a struct or uses `#[serde(flatten)]`.
+    /// The path contains only names that the application's type declares. `[2]` is the third element of a list. `*`
+    /// replaces the key of a map entry, because the key is text from the token. Returns [`None`] if no declared field
+    /// is at fault, for example if the type is not a struct or uses `#[serde(flatten)]`.
     pub fn field(&self) -> Option<&str> {
         self.field.as_deref()
     }
@@ -83,8 +85,8 @@ impl ClaimError {
 
     /// Returns serde's error, such as ``invalid type: string "blue", expected u32``.
     ///
-    /// **Its message can quote the token.** That is why it is not the [`source`](Error::source) of this error, which
-    /// error reports print.
+    /// **Its message can quote the token.** It is therefore not the [`source`](Error::source) of this error, because
+    /// error reports print sources.
     pub fn detail(&self) -> &(dyn Error + Send + Sync + 'static) {
         &self.detail
     }

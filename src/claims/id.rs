@@ -10,8 +10,9 @@ use crate::token_use::TokenUse;
 
 /// The verified claims of an ID token, which include `custom:` attributes, `email` and the other profile claims.
 ///
-/// As a handler argument, it rejects access tokens with 401 `invalid_token`, even if the pool accepts both kinds. A
-/// pool accepts ID tokens only after [`UserPool::allow_token_use`](crate::UserPool::allow_token_use).
+/// As a handler argument, this type rejects access tokens with 401 `invalid_token`, even if the pool accepts both
+/// kinds. By default, a pool accepts no ID tokens. To accept them, call
+/// [`UserPool::allow_token_use`](crate::UserPool::allow_token_use).
 ///
 /// ```
 /// use axum_cognito::{TokenUse, Verifier, testing::FakeUserPool};
@@ -28,13 +29,13 @@ use crate::token_use::TokenUse;
 pub struct IdClaims<T: CustomClaims = NoCustomClaims>(CognitoClaims<T>);
 
 impl<T: CustomClaims> IdClaims<T> {
-    /// Returns the claims as [`CognitoClaims`], which serves both kinds.
+    /// Returns the claims as [`CognitoClaims`], the type for both kinds of tokens.
     pub fn into_inner(self) -> CognitoClaims<T> {
         self.0
     }
 }
 
-/// The claims of an ID token.
+/// Conversion to the claims of an ID token.
 impl<T: CustomClaims> CognitoClaims<T> {
     /// Returns the claims as [`IdClaims`], or [`None`] if the token is not an ID token.
     pub fn into_id(self) -> Option<IdClaims<T>> {

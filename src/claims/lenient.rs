@@ -1,7 +1,7 @@
-//! Lenient reading of claims that no check depends on.
+//! Lenient reading of claims that token verification does not depend on.
 //!
-//! A value with an unexpected type counts as absent instead of invalidating the whole token, as "Parse user pool tokens
-//! safely" recommends.
+//! A value with an unexpected type counts as absent and does not invalidate the token, as AWS recommends ("Parse user
+//! pool tokens safely").
 
 use std::{
     fmt,
@@ -15,7 +15,7 @@ use serde::{
 
 use crate::json::other_types;
 
-/// Reads a value, or returns the default if it has another type.
+/// Reads a value, or returns the default if the value has another type.
 pub(super) fn if_typed<T: DeserializeOwned + Default>(json: &str) -> T {
     serde_json::from_str(json).unwrap_or_default()
 }

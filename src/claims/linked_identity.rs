@@ -6,10 +6,10 @@ use serde::Deserialize;
 
 use super::lenient::boolean_or_string;
 
-/// An account at another identity provider that is linked to the user. It is one element of the `identities` claim,
-/// which is in ID tokens.
+/// An account at another identity provider that is linked to the user.
 ///
-/// Cognito sends every member as a string, including booleans and dates.
+/// It is an element of the `identities` claim, which is in ID tokens. Cognito sends every member as a string, including
+/// booleans and dates.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -26,15 +26,15 @@ pub struct LinkedIdentity {
     /// The provider's issuer. Cognito sends `null` for some provider types.
     #[serde(default)]
     pub issuer: Option<String>,
-    /// `true` if this is the user's primary account.
+    /// Whether this is the user's primary account.
     #[serde(default, deserialize_with = "boolean_or_string")]
     pub primary: bool,
-    /// When the account was linked, as a string of milliseconds since 1970.
+    /// The time at which the account was linked, in milliseconds since 1970.
     #[serde(default)]
     pub date_created: Option<String>,
 }
 
-/// Shows the provider's type and no personal data.
+/// Shows only the provider's type and `primary`, which are not personal data.
 impl fmt::Debug for LinkedIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LinkedIdentity")

@@ -1,10 +1,10 @@
 //! The typed claims of a verified token.
 //!
-//! [`CognitoClaims`] serves both token kinds. [`AccessClaims`] and [`IdClaims`] guarantee one kind. `CognitoClaims<T>`
-//! adds the application's custom claims.
+//! [`CognitoClaims`] is the type for both kinds of tokens. [`AccessClaims`] and [`IdClaims`] guarantee one kind.
+//! `CognitoClaims<T>` adds the application's custom claims.
 //!
-//! `custom:` attributes, `email` and the other profile claims are in ID tokens, and reach an access token only through
-//! a pre-token-generation trigger.
+//! `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains them only if a
+//! pre-token-generation trigger adds them.
 
 mod access;
 mod attributes;

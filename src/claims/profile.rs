@@ -6,22 +6,22 @@ use super::{cognito::CognitoClaims, custom::CustomClaims, linked_identity::Linke
 
 /// Profile claims.
 ///
-/// They are in ID tokens, and reach an access token only through a pre-token-generation trigger. Cognito writes an
-/// attribute into an ID token only if the app client can read the attribute. Values with an unexpected JSON type count
-/// as absent.
+/// These claims are in ID tokens. An access token contains them only if a pre-token-generation trigger adds them. An ID
+/// token contains an attribute only if the app client has read permission for it. A value with an unexpected JSON type
+/// counts as absent.
 impl<T: CustomClaims> CognitoClaims<T> {
-    /// Returns `email`, which is in ID tokens and reaches an access token only through a pre-token-generation trigger.
+    /// Returns `email`, the user's email address. It may be unverified, see [`email_verified`](Self::email_verified).
     ///
-    /// The address may be unverified, see [`email_verified`](Self::email_verified).
+    /// The claim is in ID tokens. An access token contains it only if a pre-token-generation trigger adds it.
     pub fn email(&self) -> Option<&str> {
         self.token.attributes().email.as_deref()
     }
 
-    /// Returns `true` if `email_verified` is `true` or `"true"`. Like [`email`](Self::email), the claim is in ID
-    /// tokens, and reaches an access token only through a pre-token-generation trigger.
+    /// Returns `true` if `email_verified` is `true` or `"true"`.
     ///
     /// Cognito writes a boolean into tokens. The string occurs in its userInfo response and in the claims that a load
-    /// balancer forwards.
+    /// balancer forwards. Like [`email`](Self::email), the claim is in ID tokens. An access token contains it only if a
+    /// pre-token-generation trigger adds it.
     pub fn email_verified(&self) -> bool {
         self.token.attributes().email_verified
     }
@@ -41,28 +41,28 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.attributes().name.as_deref()
     }
 
-    /// Returns `given_name`.
+    /// Returns `given_name`, the user's first name.
     pub fn given_name(&self) -> Option<&str> {
         self.token.attributes().given_name.as_deref()
     }
 
-    /// Returns `middle_name`.
+    /// Returns `middle_name`, the user's middle name.
     pub fn middle_name(&self) -> Option<&str> {
         self.token.attributes().middle_name.as_deref()
     }
 
-    /// Returns `family_name`.
+    /// Returns `family_name`, the user's last name.
     pub fn family_name(&self) -> Option<&str> {
         self.token.attributes().family_name.as_deref()
     }
 
-    /// Returns `nickname`.
+    /// Returns `nickname`, the user's casual name.
     pub fn nickname(&self) -> Option<&str> {
         self.token.attributes().nickname.as_deref()
     }
 
-    /// Returns `preferred_username`, the name that the user wants to be shown as. Users can change it, so do not
-    /// authorize by it.
+    /// Returns `preferred_username`, the name by which the user wants to be addressed. Users can change it, so do not
+    /// base authorization on it.
     pub fn preferred_username(&self) -> Option<&str> {
         self.token.attributes().preferred_username.as_deref()
     }
@@ -77,37 +77,37 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.attributes().picture.as_deref()
     }
 
-    /// Returns `website`.
+    /// Returns `website`, the URL of the user's website.
     pub fn website(&self) -> Option<&str> {
         self.token.attributes().website.as_deref()
     }
 
-    /// Returns `gender`.
+    /// Returns `gender`, the user's gender as free text.
     pub fn gender(&self) -> Option<&str> {
         self.token.attributes().gender.as_deref()
     }
 
-    /// Returns `birthdate`, usually as `YYYY-MM-DD`.
+    /// Returns `birthdate`, usually in the format `YYYY-MM-DD`.
     pub fn birthdate(&self) -> Option<&str> {
         self.token.attributes().birthdate.as_deref()
     }
 
-    /// Returns `zoneinfo`, such as `Europe/Berlin`.
+    /// Returns `zoneinfo`, the user's time zone, such as `Europe/Berlin`.
     pub fn zoneinfo(&self) -> Option<&str> {
         self.token.attributes().zoneinfo.as_deref()
     }
 
-    /// Returns `locale`, such as `de-DE`.
+    /// Returns `locale`, the user's language and country, such as `de-DE`.
     pub fn locale(&self) -> Option<&str> {
         self.token.attributes().locale.as_deref()
     }
 
-    /// Returns `address`, if it is a string.
+    /// Returns `address`, the user's postal address, if it is a string.
     pub fn address(&self) -> Option<&str> {
         self.token.attributes().address.as_deref()
     }
 
-    /// Returns when the profile was last changed (`updated_at`).
+    /// Returns the time at which the profile was last changed (`updated_at`).
     pub fn updated_at(&self) -> Option<SystemTime> {
         self.token.attributes().updated_at
     }

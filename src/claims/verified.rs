@@ -1,4 +1,4 @@
-//! [`VerifiedToken`]: a token that passed every check.
+//! [`VerifiedToken`]: a token that has passed every check.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -8,16 +8,16 @@ use std::{
 use super::{attributes::Attributes, payload::ClaimSet};
 use crate::{clients::Generation, clock::Clock, keys::Signed, pool_id::UserPoolId, token_use::TokenUse};
 
-/// A token that passed every check.
+/// A token that has passed every check.
 ///
-/// Only `Policy::admit` creates one, from a [`Signed`] token that satisfies the policy. Code that holds a verified
-/// token needs no further check.
+/// Only `Policy::admit` creates a verified token, from a [`Signed`] token that satisfies the policy. Code that receives
+/// a verified token needs no further checks.
 pub(crate) struct VerifiedToken {
     claims: ClaimSet,
     token_use: TokenUse,
     pool: Arc<UserPoolId>,
     key_serial: u64,
-    /// The verifier's clock, for rules that compare a claim with the present time.
+    /// The verifier's clock, for rules that compare a claim with the current time.
     clock: Arc<dyn Clock>,
     /// The client list that accepted the token.
     clients: Generation,
@@ -25,7 +25,7 @@ pub(crate) struct VerifiedToken {
 }
 
 impl VerifiedToken {
-    /// For `Policy::admit` only, which has read `token_use` already.
+    /// Creates a verified token. Only `Policy::admit` may call this function.
     pub(crate) fn admitted(
         signed: Signed,
         token_use: TokenUse,
@@ -38,7 +38,7 @@ impl VerifiedToken {
         Self { claims, token_use, pool, key_serial, clock, clients, attributes: OnceLock::new() }
     }
 
-    /// Copies the token into memory of its own.
+    /// Copies the token instead of sharing it, so that threads do not contend for one reference count.
     pub(crate) fn duplicate(&self) -> Self {
         Self {
             claims: self.claims.clone(),
@@ -61,8 +61,8 @@ impl VerifiedToken {
         self.clients.is_superseded()
     }
 
-    /// Returns `true` if `exp`, `nbf` and `iat` allow the token at this time. A cached token is checked again on every
-    /// use, because the clock can move in both directions.
+    /// Returns `true` if `exp`, `nbf` and `iat` allow the token at this time. Cached tokens are checked again on every
+    /// use, because time passes and the clock can move backwards.
     pub(crate) fn is_in_time(&self, now: SystemTime, leeway: Duration) -> bool {
         self.claims.check_times(now, leeway).is_ok()
     }
@@ -87,7 +87,7 @@ impl VerifiedToken {
         self.clock.now()
     }
 
-    /// Returns the claims that few handlers need. They are read from the payload on first use.
+    /// Returns the claims that few handlers need, and reads them from the payload on first use.
     pub(super) fn attributes(&self) -> &Attributes {
         self.attributes.get_or_init(|| Box::new(Attributes::read(self.claims.json())))
     }

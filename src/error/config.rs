@@ -2,9 +2,10 @@
 
 use std::{error::Error, fmt};
 
-/// An invalid setting, found at start-up or when a setting is changed at run time.
+/// The error for an invalid setting, at start-up or when a setting is changed at run time.
 ///
-/// The message names the rejected value and what was expected. For a pool from the environment it names the variable.
+/// The message contains the rejected value and the expected form. If the setting comes from an environment variable,
+/// the message names the variable.
 ///
 /// ```
 /// use axum_cognito::{ConfigError, UserPool};
@@ -25,20 +26,20 @@ pub enum ConfigError {
         /// The pool's id.
         pool_id: String,
     },
-    /// A protected resource needs an audience that the pool does not require, or the pool accepts ID tokens, which have
-    /// no audience.
+    /// The pool would accept tokens that were not issued for the protected resource. Either the pool does not require
+    /// the resource as audience, or it accepts ID tokens, whose `aud` is the client id.
     AudienceNotRequired {
         /// The pool's id.
         pool_id: String,
         /// The URL of the protected resource.
         audience: String,
     },
-    /// Two pools have the same issuer, so its tokens would be ambiguous.
+    /// Two pools have the same issuer, so the issuer of a token would not identify its pool.
     DuplicateIssuer {
         /// The issuer.
         issuer: String,
     },
-    /// An audience is empty. No token can have it.
+    /// An audience is empty. No token can be issued for it.
     EmptyAudience,
     /// A client id does not have Cognito's form: 1 to 128 letters, digits, `_` or `+`.
     InvalidClientId {
@@ -52,26 +53,26 @@ pub enum ConfigError {
     },
     /// The PEM text of root certificates is unusable.
     InvalidRootCertificates {
-        /// Why the value is invalid.
+        /// The reason why the value is invalid.
         reason: &'static str,
     },
     /// An issuer is not an absolute `https` or `http` URL without query and fragment.
     InvalidIssuer {
         /// The rejected value.
         value: String,
-        /// Why the value is invalid.
+        /// The reason why the value is invalid.
         reason: &'static str,
     },
     /// A static key set contains no usable key.
     InvalidJwks {
-        /// Why the value is invalid.
+        /// The reason why the value is invalid.
         reason: String,
     },
-    /// A JWKS URL is not an absolute `https` URL, or is not allowed.
+    /// A JWKS URL is not an absolute `https` URL. Plain `http` is allowed only to loopback addresses.
     InvalidJwksUrl {
         /// The rejected value.
         value: String,
-        /// Why the value is invalid.
+        /// The reason why the value is invalid.
         reason: &'static str,
     },
     /// A user pool id does not have the form `<region>_<letters and digits>`.
@@ -84,25 +85,25 @@ pub enum ConfigError {
         /// The rejected value.
         value: String,
     },
-    /// A URL cannot name a protected resource (RFC 9728 §1.2).
+    /// A URL cannot identify a protected resource (RFC 9728 §1.2).
     InvalidResource {
         /// The rejected value.
         value: String,
-        /// Why the value is invalid.
+        /// The reason why the value is invalid.
         reason: &'static str,
     },
     /// A route path does not have axum's syntax.
     InvalidRoute {
         /// The rejected value.
         value: String,
-        /// Why the value is invalid.
+        /// The reason why the value is invalid.
         reason: &'static str,
     },
-    /// The text does not name a token source, or its name cannot occur in a request.
+    /// The text does not name a token source, or contains an invalid header or cookie name.
     InvalidTokenSource {
         /// The rejected value.
         value: String,
-        /// Why the value is invalid.
+        /// The reason why the value is invalid.
         reason: &'static str,
     },
     /// The text is neither `access` nor `id`.
@@ -114,7 +115,7 @@ pub enum ConfigError {
     InvalidVariable {
         /// The variable's name.
         name: &'static str,
-        /// Why the value is invalid.
+        /// The reason why the value is invalid.
         reason: String,
     },
     /// An issuer form or replica Region was set for a pool with a custom issuer, to which neither applies.

@@ -1,11 +1,11 @@
-//! [`VerifyErrorKind`]: why a token was rejected.
+//! [`VerifyErrorKind`]: the reason why a token was rejected.
 
 use crate::step::VerificationStep;
 
 /// The reason why a token was rejected.
 ///
-/// The checks run in the order of format, issuer, key, signature and claims. If a token fails several checks, this is
-/// the kind of the first failed check.
+/// The checks run in this order: format, issuer, key, signature, claims. If a token would fail several checks, the
+/// first failed check determines the kind.
 ///
 /// ```
 /// use axum_cognito::VerifyErrorKind;
@@ -21,7 +21,7 @@ pub enum VerifyErrorKind {
     UnsupportedAlgorithm,
     /// The access token's `aud` is not an expected audience.
     WrongAudience,
-    /// The token was issued to an app client that is not configured.
+    /// The token was issued to an app client that the pool does not accept.
     WrongClient,
     /// The token has expired. The time is `exp` or later ([RFC 7519 §4.1.4]).
     ///
@@ -33,15 +33,15 @@ pub enum VerifyErrorKind {
     UnknownIssuer,
     /// The pool's keys are unavailable. This is not the caller's fault, so the response is 503.
     KeysUnavailable,
-    /// The token is not a signed JWT in compact form. Its parts, base64url, JSON or header are malformed.
+    /// The token is not a signed JWT in compact form, because its parts, base64url, JSON or header are malformed.
     Malformed,
     /// A required claim is missing.
     MissingClaim,
     /// The token is not valid yet. The time is before `nbf`, or more than five minutes before `iat`.
     NotYetValid,
-    /// The signature was not made with the key that `kid` names.
+    /// The signature does not verify with the key that `kid` names.
     InvalidSignature,
-    /// The token's use is not accepted, for example an ID token where access tokens are expected.
+    /// The pool does not accept tokens of this kind, for example an ID token if access tokens are expected.
     WrongTokenUse,
     /// The token is longer than the configured limit.
     TooLong,
@@ -88,8 +88,8 @@ impl VerifyErrorKind {
         }
     }
 
-    /// Returns the step that fails with this kind. If there are several, the caller of `VerifyError::new` sets the
-    /// step.
+    /// Returns the step that fails with this kind. If several steps do, [`VerifyError::at`](super::VerifyError::at)
+    /// sets the step.
     pub(super) fn usual_step(self) -> VerificationStep {
         match self {
             Self::TooLong => VerificationStep::Length,

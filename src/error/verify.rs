@@ -1,4 +1,4 @@
-//! [`VerifyError`]: a rejected token.
+//! [`VerifyError`]: the error for a rejected token.
 
 use std::{error::Error, fmt, sync::Arc, time::SystemTime};
 
@@ -10,8 +10,8 @@ use crate::{
 
 /// The error for a rejected token.
 ///
-/// `Display` gives the reason and the expected value, and contains no text that the client sent. The token's own value
-/// is available from [`actual`](Self::actual), for tools whose users may see it.
+/// `Display` shows the reason and the expected value, and contains no text that the client sent. For tools whose users
+/// may see the token's own value, [`actual`](Self::actual) returns it.
 ///
 /// ```
 /// use axum_cognito::{Verifier, VerifyErrorKind, testing::FakeUserPool};
@@ -43,18 +43,18 @@ struct Detail {
     expired: Option<Expired>,
 }
 
-/// When a token expired, and when it was rejected.
+/// The `exp` of an expired token, and the time of its rejection.
 #[derive(Clone, Copy)]
 struct Expired {
     at: SystemTime,
     now: SystemTime,
 }
 
-/// The longest value that is kept for [`VerifyError::actual`], in characters.
+/// The maximum length of [`VerifyError::actual`], in characters.
 const ACTUAL_MAX: usize = 256;
 
 impl VerifyError {
-    /// Returns the kind of error, to match on.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> VerifyErrorKind {
         self.kind
     }
@@ -69,12 +69,12 @@ impl VerifyError {
         self.claim
     }
 
-    /// Returns the value that the configuration expects.
+    /// Returns the expected value, if the failed check has one.
     pub fn expected(&self) -> Option<&str> {
         self.detail.as_ref()?.expected.as_deref()
     }
 
-    /// Returns the token's value, truncated to 256 characters.
+    /// Returns the value in the token, truncated to 256 characters, if the failed check compares it.
     ///
     /// **The client controls this text.** It can be personal data, forged, or crafted to corrupt a log. Never include
     /// it in a response, and never log it unquoted.
@@ -88,7 +88,7 @@ impl VerifyError {
     }
 }
 
-/// Constructors. They are cold, so that the code for valid tokens stays compact.
+// Constructors. They are cold, so the code for valid tokens stays compact.
 impl VerifyError {
     #[cold]
     pub(crate) fn new(kind: VerifyErrorKind, reason: &'static str) -> Self {
@@ -110,7 +110,7 @@ impl VerifyError {
         Self::new(VerifyErrorKind::InvalidClaim, "a claim has the wrong type or range").of(claim)
     }
 
-    /// Sets the failed step, if several steps fail with this kind.
+    /// Sets the failed step. It is needed if several steps fail with this kind.
     pub(crate) fn at(mut self, step: VerificationStep) -> Self {
         self.step = step;
         self
@@ -138,7 +138,7 @@ impl VerifyError {
         self
     }
 
-    /// Adds `exp` and the present time, from which the message computes how long ago the token expired.
+    /// Adds `exp` and the current time, from which the message computes how long ago the token expired.
     pub(crate) fn expired(mut self, at: SystemTime, now: SystemTime) -> Self {
         self.detail.get_or_insert_default().expired = Some(Expired { at, now });
         self
@@ -159,7 +159,7 @@ impl fmt::Display for VerifyError {
     }
 }
 
-/// A time is a number, so it is safe to log.
+/// Shows times, which are numbers and therefore safe to log.
 impl fmt::Display for Expired {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (at, now) = (unix_seconds(self.at), unix_seconds(self.now));
@@ -167,7 +167,7 @@ impl fmt::Display for Expired {
     }
 }
 
-/// Contains no text that the client sent, like `Display`, because logs often print errors with `{:?}`.
+/// Like `Display`, contains no text that the client sent, because logs often print errors with `{:?}`.
 impl fmt::Debug for VerifyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifyError")

@@ -1,4 +1,4 @@
-//! The extractors that require claims.
+//! The extractors [`CognitoClaims`], [`AccessClaims`] and [`IdClaims`], and their `Option` forms.
 
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::{Extensions, request::Parts};
@@ -11,14 +11,14 @@ use crate::{
 
 /// Returns the request's claims, with the custom claims of `T`.
 ///
-/// A valid token without the required custom claims is rejected with 403, because its caller is authenticated but not
-/// allowed to use the route.
+/// A request whose valid token lacks the required custom claims is rejected with 403, because its caller is
+/// authenticated but not allowed to use the route.
 pub(super) fn claims<T: CustomClaims>(extensions: &Extensions) -> Result<CognitoClaims<T>, AuthRejection> {
     let claims = outcome(extensions)?;
     claims.with_custom().map_err(|error| {
         let is_access = claims.token_use() == TokenUse::Access;
-        // The field is named as the application declares it. Serde's message is not logged, because it can quote the
-        // token.
+        // `field` contains only names that the application declares. Serde's message is not logged, because it can
+        // quote the token.
         tracing::debug!(
             field = error.field(),
             missing = error.is_missing(),
@@ -31,10 +31,10 @@ pub(super) fn claims<T: CustomClaims>(extensions: &Extensions) -> Result<Cognito
 }
 
 /// The usual reason for a missing custom claim.
-const PROFILE_HINT: &str = "`custom:` attributes, `email` and the other profile claims are in ID tokens, and reach an access token only \
-                            through a pre-token-generation trigger";
+const PROFILE_HINT: &str = "`custom:` attributes, `email` and the other profile claims are in ID tokens; an access \
+                            token contains them only if a pre-token-generation trigger adds them";
 
-/// Maps a missing token to [`None`] and rejects an invalid one, as axum's convention for `Option` requires.
+/// Maps a missing token to [`None`] and rejects an invalid token, as axum's convention for `Option` requires.
 fn optional<C>(claims: Result<C, AuthRejection>) -> Result<Option<C>, AuthRejection> {
     match claims {
         Ok(claims) => Ok(Some(claims)),

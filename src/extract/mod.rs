@@ -1,6 +1,6 @@
 //! The axum extractors.
 //!
-//! Extractors return the result of the layer. They never verify a token themselves.
+//! Extractors return the layer's result and never verify a token themselves.
 //!
 //! | argument | no token | invalid token | valid token |
 //! |---|---|---|---|
@@ -10,8 +10,9 @@
 //! | [`OptionalClaims`] | [`None`] | [`None`] | the claims |
 //! | `Result<CognitoClaims, AuthRejection>` | `Err` | `Err` | the claims |
 //!
-//! A malformed header is rejected with 400 instead of 401, and a token whose keys are unavailable with 503. If the
-//! layer is missing, every extractor rejects the request with 500.
+//! Instead of 401, the response is 400 if the request does not contain exactly one well-formed bearer token, and 503 if
+//! the pool's keys are unavailable. If a valid token lacks the custom claims of `T`, the last two extractors behave as
+//! for an invalid token, and the others respond with 403. If the layer is missing, the response is 500.
 
 mod claims;
 mod optional;
@@ -28,7 +29,7 @@ impl IntoResponse for AuthRejection {
     }
 }
 
-/// Serves the metadata document. A handler can return the value.
+/// Responds with the metadata document, so a handler can return the value.
 impl IntoResponse for ProtectedResource {
     fn into_response(self) -> Response {
         self.to_http_response()

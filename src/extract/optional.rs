@@ -9,12 +9,14 @@ use crate::{
     middleware::{AuthRejection, AuthRejectionKind},
 };
 
-/// The claims of an authenticated caller, or [`None`] for an anonymous caller. `custom:` attributes, `email` and the
-/// other profile claims are in ID tokens, and reach an access token only through a pre-token-generation trigger.
+/// The claims of an authenticated caller, or [`None`] for an anonymous caller.
 ///
-/// Use it for routes that serve both. A caller with an expired, forged or malformed token is anonymous, and so is a
-/// caller whose token does not have the custom claims of `T`. To reject invalid tokens, use `Option<CognitoClaims>`. To
+/// Use this extractor for routes that serve both. A caller with an expired, forged or malformed token is anonymous, and
+/// so is a caller whose token lacks the custom claims of `T`. To reject invalid tokens, use `Option<CognitoClaims>`. To
 /// see why a caller is anonymous, use `Result<CognitoClaims, AuthRejection>`.
+///
+/// `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains them only if a
+/// pre-token-generation trigger adds them.
 ///
 /// # Errors
 /// Rejects the request with 500 if the layer is missing, because that is a mistake in the application.

@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::HashSet, fmt};
 
 use serde::de::{self, DeserializeSeed, Deserializer, Visitor};
 
-/// The member names of an object, to detect duplicates. The first 16 need no allocation.
+/// The member names of an object, to detect duplicates. The first 16 names are stored without an allocation.
 #[derive(Default)]
 pub(crate) struct MemberNames<'de> {
     few: [Option<Cow<'de, str>>; 16],
@@ -14,8 +14,8 @@ pub(crate) struct MemberNames<'de> {
 /// The member name with which `serde_json` marks a raw value, if another crate enables its feature `raw_value` (see
 /// `raw`).
 ///
-/// Cognito never writes it. It is rejected because an application may deserialize claims as a `Value`, which would then
-/// parse the JSON inside the string.
+/// Cognito never uses this name. It is rejected because an application may deserialize claims as a `Value`, which would
+/// then parse the JSON inside the string.
 const RAW_VALUE: &str = "$serde_json::private::RawValue";
 
 impl<'de> MemberNames<'de> {

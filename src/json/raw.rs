@@ -1,10 +1,11 @@
-//! Splits an object or array one level deep, and leaves the values as text.
+//! Splits an object or array one level deep, and keeps the values as text.
 //!
-//! The feature `raw_value` of `serde_json` offers this too, but it changes how every crate of the program deserializes
-//! a `serde_json::Value`. The text `{"$serde_json::private::RawValue":"<json>"}` becomes the JSON inside the string,
-//! and the depth limit starts again, so nested wrappers overflow the stack. This crate does not enable the feature. It
-//! stays safe if another crate does, because it never reads untrusted text as a `Value`. Skipping a value needs no
-//! recursion.
+//! `serde_json` has the feature `raw_value` for this purpose, but the feature changes how every crate in the program
+//! deserializes a `serde_json::Value`. The text `{"$serde_json::private::RawValue":"<json>"}` becomes the JSON inside
+//! the string, and the depth limit starts again, so nested wrappers overflow the stack.
+//!
+//! This crate does not enable the feature, and stays safe if another crate does. It never reads untrusted text as a
+//! `Value`, and it skips values without recursion.
 
 use std::borrow::Cow;
 

@@ -57,7 +57,7 @@ impl<'de> Visitor<'de> for Unique {
     other_types!(bool number string null array object => ());
 }
 
-/// Reads a string. Yields [`None`] for a value of another type.
+/// Reads a string. Yields [`None`] for a value of any other type.
 #[derive(Clone, Copy)]
 pub(crate) struct Text;
 

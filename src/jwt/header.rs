@@ -11,11 +11,11 @@ use crate::{
     step::VerificationStep,
 };
 
-/// The longest decoded header, in bytes. Cognito's headers contain `kid` and `alg` and have fewer than 100 bytes. A
-/// certificate chain does not fit.
+/// The maximum length of a decoded header, in bytes. Cognito's headers contain only `kid` and `alg`, in fewer than 100
+/// bytes. The limit also rejects headers with a certificate chain.
 const HEADER_MAX: usize = 1024;
 
-/// Space for a decoded header, which saves an allocation for each token.
+/// A buffer for a decoded header. It saves an allocation per token.
 pub(crate) struct HeaderBuffer([u8; HEADER_MAX]);
 
 impl HeaderBuffer {
@@ -81,7 +81,8 @@ impl<'t> Member<'t> {
 
 impl<'t> Header<'t> {
     fn key_id(self) -> Result<Cow<'t, str>, VerifyError> {
-        // RFC 8725 §3.1: the verifier chooses the algorithm, and the header must agree. All Cognito keys are for RS256.
+        // The verifier chooses the algorithm, and the header must agree (RFC 8725 §3.1). All Cognito keys are for
+        // RS256.
         match self.alg.string() {
             Some(alg) if alg == ALGORITHM => {}
             alg => {
@@ -140,7 +141,7 @@ impl<'de> Visitor<'de> for Header<'de> {
     }
 }
 
-/// Members that change how a token must be processed, and are not supported. A token with an unsupported `crit` must be
+/// Unsupported members that would change how the token must be processed. A token with an unsupported `crit` must be
 /// rejected (RFC 7515 §4.1.11). `b64` requires `crit` (RFC 7797 §6). `zip` and `enc` belong to encrypted tokens (RFC
 /// 7516 §4.1).
 pub(crate) const FORBIDDEN: [&str; 4] = ["crit", "b64", "zip", "enc"];

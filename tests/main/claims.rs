@@ -1,4 +1,4 @@
-//! The accessors of claims.
+//! The accessors of the claim types.
 
 use std::time::{Duration, SystemTime};
 
@@ -121,7 +121,7 @@ fn documented_claims_of_an_id_token_are_typed() {
     );
     assert_eq!(claims.updated_at(), Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)));
     assert_eq!((claims.nonce(), claims.at_hash()), (Some("n"), Some("h")));
-    let [identity] = claims.identities() else { panic!("one identity") };
+    let [identity] = claims.identities() else { panic!("expected one identity") };
     assert_eq!((identity.provider_name.as_deref(), identity.primary), (Some("Google"), true));
     assert!(!claims.is_machine());
 }
@@ -195,7 +195,7 @@ fn remaining_lifetime_follows_the_verifiers_clock() {
     assert_eq!(claims.expires_in(), Duration::ZERO);
 }
 
-/// Cognito never writes these claims into an access token, so the test kit adds them only with `trigger_claim`.
+/// Cognito itself never writes these claims into an access token, so the test kit requires `trigger_claim` for them.
 #[test]
 fn profile_claim_in_an_access_token_needs_a_trigger() {
     let fake = FakeUserPool::new();
@@ -211,7 +211,7 @@ fn profile_claim_in_an_access_token_needs_a_trigger() {
         let claims = claims_of(&fake, fake.id_token("alice").claim(name, "x"));
         assert_eq!(claims.get::<String>(name).unwrap().as_deref(), Some("x"));
     }
-    // Claims that Cognito does write can have any value.
+    // Claims that Cognito writes itself can have any value.
     let invalid = fake.access_token("alice").claim("exp", "never").claim("cognito:groups", 7).claim("sub", json!(null));
     assert!(Verifier::new(fake.user_pool()).check(&invalid.sign()).is_err());
 }

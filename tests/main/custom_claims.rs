@@ -1,4 +1,4 @@
-//! Custom claims that cannot be deserialized. Errors name the field and contain no text of the token.
+//! Custom claims that cannot be deserialized. Errors name the field and contain no text from the token.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -20,7 +20,7 @@ use tower::ServiceExt;
 
 use crate::log::Log;
 
-/// A part of the token's values and keys, which must not appear in errors.
+/// A text in the token's values and keys that must not appear in errors.
 const SECRET: &str = "s3cret";
 
 #[derive(Deserialize)]
@@ -112,7 +112,7 @@ enum Either {
     Other { rows: u32 },
 }
 
-/// A type whose error imitates serde's, with a value of the token instead of a field name.
+/// A type whose error imitates serde's error for a missing field, with a value from the token as the field name.
 struct Imitator;
 
 impl<'de> Deserialize<'de> for Imitator {
@@ -122,7 +122,7 @@ impl<'de> Deserialize<'de> for Imitator {
     }
 }
 
-/// The same for a struct, whose error occurs where serde's own error for a missing field would.
+/// A struct with the same error, at the point where serde reports a missing field.
 struct ImitatorByHand;
 
 impl<'de> Deserialize<'de> for ImitatorByHand {
@@ -184,14 +184,14 @@ fn rejected<T: CustomClaims>(extra: Value, field: Option<&str>, is_missing: bool
 #[test]
 fn missing_or_mistyped_field_is_named() {
     let with = |name: &str, value: Value| json!({ "custom:tenant": "blue", name: value });
-    // A missing field has the name of the claim.
+    // Missing fields are named like the claim.
     rejected::<Member>(json!({}), Some("custom:tenant"), true);
     rejected::<Whole>(json!({}), Some("custom:tenant"), true);
     rejected::<Alike>(json!({}), Some("seats"), true);
     rejected::<Member>(with("address", json!({})), Some("address.street"), true);
     rejected::<Member>(with("desks", json!([{"row": 1}, {}])), Some("desks[1].row"), true);
     rejected::<Member>(with("limits", json!({ SECRET: {} })), Some("limits.*.per_day"), true);
-    // A mistyped field.
+    // Mistyped fields.
     rejected::<Member>(json!({ "custom:tenant": 7 }), Some("custom:tenant"), false);
     rejected::<Member>(json!({ "custom:tenant": [SECRET] }), Some("custom:tenant"), false);
     rejected::<Member>(with("seats", json!(SECRET)), Some("seats"), false);
@@ -203,7 +203,7 @@ fn missing_or_mistyped_field_is_named() {
     rejected::<Member>(with("desks", json!([{"row": 1}, {"row": SECRET}])), Some("desks[1].row"), false);
     rejected::<Member>(with("color", json!([1, 2, 300])), Some("color[2]"), false);
     rejected::<Member>(with("colour", json!([1, 2, SECRET])), Some("colour[2]"), false);
-    // A map key is text of the token, so it is shown as `*`.
+    // A map key is text from the token, so it is shown as `*`.
     rejected::<Member>(with("limits", json!({ SECRET: {"per_day": SECRET} })), Some("limits.*.per_day"), false);
     rejected::<Member>(with("limits", json!({ SECRET: 1 })), Some("limits.*"), false);
     rejected::<Member>(with("limits", json!({ "a": {"per_day": 1, SECRET: 1} })), Some("limits.*"), false);
@@ -213,11 +213,11 @@ fn missing_or_mistyped_field_is_named() {
     rejected::<Member>(with("plan", json!({"Paid": {"euros": SECRET}})), Some("plan"), false);
     rejected::<Imitated>(json!({ "name": SECRET }), Some("name"), false);
     rejected::<ImitatorByHand>(json!({ "name": SECRET }), None, false);
-    // A map key that equals a declared field.
+    // A map key is not shown even if it equals a declared field.
     rejected::<Member>(with("limits", json!({ "custom:tenant": SECRET })), Some("limits.*"), false);
     rejected::<BTreeMap<String, Desk>>(json!({ "sub": SECRET }), None, false);
     rejected::<HashMap<String, BTreeMap<String, Value>>>(json!({ SECRET: SECRET }), None, false);
-    // An error that the type ignored is not reported.
+    // An error that the type ignores is not reported.
     rejected::<Tolerant>(json!({ "desk": {}, "zzz": SECRET }), Some("zzz"), false);
     rejected::<Tolerant>(json!({ "desk": {} }), Some("zzz"), true);
     // No declared field is at fault.
@@ -227,7 +227,7 @@ fn missing_or_mistyped_field_is_named() {
     rejected::<Either>(json!({ "seats": SECRET, "rows": SECRET }), None, false);
 }
 
-/// Tracking the path does not change how values are deserialized. All types before the invalid field are read.
+/// Tracking the path does not change how values are deserialized, so all fields before the invalid field are read.
 #[test]
 fn fields_of_every_type_are_read_before_the_invalid_one() {
     #[derive(Deserialize)]
@@ -336,7 +336,7 @@ fn log_says_that_access_tokens_have_no_profile_attributes() {
         assert_eq!(status, 403);
         let line = format!("field=\"custom:tenant\" missing=true token_use=\"{token_use}\"");
         assert!(log.contains(&line), "{log}");
-        let hint = "reach an access token only through a pre-token-generation trigger";
+        let hint = "an access token contains them only if a pre-token-generation trigger adds them";
         assert_eq!(log.contains(hint), is_hinted, "{log}");
     }
 }

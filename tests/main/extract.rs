@@ -1,4 +1,4 @@
-//! The extractors.
+//! The axum extractors.
 
 use axum::{Json, Router, body::Body, http::Request, routing::get};
 use axum_cognito::{
@@ -108,7 +108,7 @@ async fn each_extractor_responds_as_documented() {
 }
 
 #[tokio::test]
-async fn missing_layer_is_a_500_for_every_extractor() {
+async fn every_extractor_responds_with_500_if_the_layer_is_missing() {
     let app = routes();
     for path in
         ["/claims", "/access", "/id", "/option", "/option-id", "/optional", "/tenant", "/optional-tenant", "/several"]
@@ -121,7 +121,7 @@ async fn missing_layer_is_a_500_for_every_extractor() {
 
 /// The layer inserts the claims into the request extensions, so axum's `Extension` extracts them too.
 #[tokio::test]
-async fn claims_are_in_the_extensions() {
+async fn claims_are_in_the_request_extensions() {
     let fake = FakeUserPool::new();
     let app = Router::new()
         .route(

@@ -9,7 +9,7 @@ use axum_cognito::{
 };
 use serde_json::json;
 
-/// A kind of error, and the claim or header member, the expected value and the actual value.
+/// The error's kind, claim or header member, expected value and actual value.
 type Expected<'e> = (Kind, Option<&'e str>, Option<&'e str>, Option<&'e str>);
 
 #[track_caller]
@@ -156,7 +156,7 @@ fn invalid_claim_is_rejected() {
 }
 
 #[test]
-fn wrong_token_use_error_lists_the_accepted_ones() {
+fn wrong_token_use_error_lists_the_accepted_token_uses() {
     let fake = FakeUserPool::new();
     for (pool, expected) in [
         (fake.user_pool().allow_token_use(TokenUse::Id), "access or id"),
@@ -385,7 +385,7 @@ fn clients_token_uses_and_keys_are_separate_for_each_pool() {
         (customers.id_token("a"), Some(Kind::WrongTokenUse)),
         (staff.id_token("a").client_id("shop"), Some(Kind::WrongClient)),
         (customers.access_token("a").client_id("web"), Some(Kind::WrongClient)),
-        // The token of one pool with the other pool's issuer. Its key is not in the other pool.
+        // A token with the other pool's issuer. The other pool does not have its key.
         (staff.access_token("a").claim("iss", customers.issuer()).client_id("shop"), Some(Kind::UnknownKey)),
     ] {
         assert_eq!(kind_of(&verifier, &token.clone().sign()), kind, "{}", String::from_utf8_lossy(&token.payload()));
@@ -412,7 +412,7 @@ fn one_pool_may_name_an_issuer_twice() {
 }
 
 #[test]
-fn settings_out_of_range_are_rejected_by_name() {
+fn setting_out_of_range_is_rejected_by_name() {
     let fake = FakeUserPool::new();
     let builder = || Verifier::builder().pool(fake.user_pool());
     let secs = Duration::from_secs;

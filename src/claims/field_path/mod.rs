@@ -1,15 +1,15 @@
 //! Finds the field at which the deserialization of custom claims failed.
 //!
-//! `serde_path_to_error` cannot serve, because its paths contain map keys and unknown members, which are text of the
-//! token, and do not name a missing field. The paths here go into logs, so they consist of names that the application's
-//! type declares:
+//! The crate `serde_path_to_error` is not suitable. Its paths contain map keys and unknown members, which are text from
+//! the token, and they do not name a missing field. The paths here are logged, so they consist of names that the
+//! application's type declares:
 //!
 //! - A **field of a struct** is named if it is in the list of fields that serde passes to the deserializer.
 //! - An **element of a sequence** is its index.
-//! - An **entry of a map** is `*`, because its key is text of the token. A struct with `#[serde(flatten)]` is deserialized
-//!   as a map.
+//! - An **entry of a map** is `*`, because its key is text from the token. A struct with `#[serde(flatten)]` is
+//!   deserialized as a map.
 //!
-//! The payload is deserialized a second time, and only after a plain deserialization failed.
+//! Finding the field deserializes the payload a second time, so it happens only after a plain deserialization failed.
 
 mod tracking;
 mod trail;

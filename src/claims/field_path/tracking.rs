@@ -65,7 +65,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Tracked<'_, D> {
     }
 }
 
-/// Wraps a visitor.
+/// Wraps a visitor and records the path of an error.
 struct TrackedVisitor<'t, V> {
     visitor: V,
     /// The declared fields, if the type is a struct.
@@ -161,7 +161,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for TrackedMap<'_, A> {
     type Error = A::Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
-        // The keys of a map need not be strings, so the map reads them itself.
+        // Map keys need not be strings, so they are read without tracking.
         let Some(fields) = self.fields else { return self.inner.next_key_seed(seed) };
         let Some(name) = self.inner.next_key_seed(Name)? else { return Ok(None) };
         self.field = fields.iter().copied().find(|field| *field == name);

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, fmt};
 
-/// Where an error occurred, innermost segment first.
+/// The path of an error, innermost segment first.
 #[derive(Default)]
 pub(super) struct Trail(RefCell<Recorded>);
 
@@ -26,8 +26,8 @@ impl Trail {
         self.0.into_inner()
     }
 
-    /// Adds a segment to the path of an error. A success clears the path, because a type may recover from an error and
-    /// continue.
+    /// Adds a segment to the path if `read` is an error. A success clears the path, because a type may recover from an
+    /// error and continue.
     pub(super) fn note<T, E>(&self, read: Result<T, E>, segment: impl FnOnce() -> Option<Segment>) -> Result<T, E> {
         let mut recorded = self.0.borrow_mut();
         match &read {
@@ -38,10 +38,10 @@ impl Trail {
         read
     }
 
-    /// Records a missing field of a struct whose values were all read.
+    /// Records the missing field of a struct, if `error` reports one after all values were read.
     ///
-    /// Serde reports the name only in its message. The message can contain the token's text, so the name is used only
-    /// if the type declares it.
+    /// Serde reports the name only in its message. The message can contain text from the token, so the name is used
+    /// only if the type declares it.
     pub(super) fn note_missing(&self, fields: &[&'static str], error: &impl fmt::Display) {
         let mut recorded = self.0.borrow_mut();
         if !recorded.segments.is_empty() {

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::token_use::TokenUse;
 
-/// The claims of one token, which may be unverified. The claims of a [`VerifiedToken`](crate::claims::VerifiedToken)
-/// passed every check.
+/// The claims of one token, which may be unverified. Only the claims of a
+/// [`VerifiedToken`](crate::claims::VerifiedToken) have passed every check.
 #[derive(Clone)]
 pub(crate) struct ClaimSet {
     /// The payload as signed, followed by the unescaped values.
@@ -32,7 +32,7 @@ impl ClaimSet {
     ///
     /// # Errors
     /// Returns a fixed phrase if the payload is not one JSON object with unique members. A claim with the wrong type is
-    /// not an error yet, because the token is still unverified. It is reported by [`wrong_type`](Self::wrong_type).
+    /// not an error yet, because the token is still unverified. [`wrong_type`](Self::wrong_type) reports the claim.
     pub(crate) fn parse(payload: Vec<u8>) -> Result<Self, &'static str> {
         let mut text = String::from_utf8(payload).map_err(|_| "the payload is not UTF-8")?;
         let json_end = u32::try_from(text.len()).map_err(|_| "the payload is too long")?;
@@ -44,7 +44,8 @@ impl ClaimSet {
             .map_err(|_| "the payload is not a JSON object with unique members")?;
         let Reader { unescaped, strings, groups, exp, iat, nbf, auth_time, wrong_type, wrong_in_access, .. } = reader;
         let date = |date: Once<Duration>| date.into_option().map_or(Date::NONE, Date::of);
-        // Dates are rounded down to milliseconds, and `nbf` up, so that rounding never extends a token's validity.
+        // Dates are rounded down to milliseconds, but `nbf` is rounded up. So rounding accepts no token before its
+        // `nbf` or after its `exp`.
         let nbf = nbf.into_option().map_or(Date::NONE, |nbf| Date::of(nbf + Duration::from_nanos(999_999)));
         let [exp, iat, auth_time] = [exp, iat, auth_time].map(date);
         let groups = groups.into_option().unwrap_or_default();
@@ -64,7 +65,7 @@ impl ClaimSet {
         &self.text[..self.json_end as usize]
     }
 
-    /// Returns the first claim whose type is not the documented one for this token kind.
+    /// Returns the first claim that does not have its documented type for this token kind.
     pub(crate) fn wrong_type(&self) -> Option<&'static str> {
         self.wrong_type
     }
@@ -77,7 +78,7 @@ impl ClaimSet {
         self.string(Member::Sub)
     }
 
-    /// Returns the claim's text, which may be unknown to [`token_use`](Self::token_use).
+    /// Returns the value of `token_use`, even if [`token_use`](Self::token_use) does not know it.
     pub(crate) fn token_use_claim(&self) -> Option<&str> {
         self.string(Member::TokenUse)
     }
@@ -145,7 +146,7 @@ impl ClaimSet {
     }
 
     fn slice(&self, Span { start, end }: Span) -> &str {
-        // INVARIANT: `Reader::locate` made the span from a whole string of this text.
+        // INVARIANT: the span comes from `Reader::locate`, so it covers a whole string in this text.
         &self.text[start as usize..end as usize]
     }
 }

@@ -10,11 +10,11 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// No value. A text is never this long. With `Option`, a cached token would need 50 % more memory.
+    /// The absence of a value, because no text is this long. `Option<Span>` would be 50 % larger.
     pub(super) const NONE: Self = Self { start: u32::MAX, end: u32::MAX };
 }
 
-/// A date in milliseconds since 1970, or `u64::MAX` for none. It is half the size of `Option<Duration>`.
+/// A date in milliseconds since 1970, or `u64::MAX` for no date. It has half the size of `Option<Duration>`.
 #[derive(Clone, Copy)]
 pub(super) struct Date(u64);
 

@@ -18,8 +18,8 @@ pub(super) enum Member {
 impl Member {
     pub(super) const COUNT: usize = 10;
 
-    /// Returns `true` if Cognito defines the claim for access tokens only. In ID tokens, a pre-token-generation trigger
-    /// may use these names for claims of any type.
+    /// Returns `true` if Cognito defines the claim only for access tokens. In an ID token, a claim with this name may
+    /// have any type.
     pub(super) fn is_of_access_tokens(self) -> bool {
         matches!(self, Self::ClientId | Self::Username | Self::Scope)
     }

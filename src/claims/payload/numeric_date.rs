@@ -1,4 +1,4 @@
-//! Dates in the form of RFC 7519.
+//! Dates in the format of RFC 7519.
 
 use std::{fmt, time::Duration};
 
@@ -10,12 +10,12 @@ use crate::json::other_types;
 /// number, or a date after the year 9999.
 pub(super) struct NumericDate {
     /// `true` if the next value is a number, which is then requested as a number. If another crate enables
-    /// `serde_json/arbitrary_precision`, a number that is requested as "any value" arrives as an object, and no token
-    /// would have a date.
+    /// `serde_json/arbitrary_precision`, `deserialize_any` yields an object instead of a number, and no token would
+    /// have a date.
     pub(super) is_number: bool,
 }
 
-/// The last second of the year 9999. Date formatting is defined up to here.
+/// The last second of the year 9999, up to which dates can be formatted.
 const LAST_DATE: u64 = 253_402_300_799;
 
 impl<'de> DeserializeSeed<'de> for NumericDate {

@@ -40,9 +40,9 @@ pub(super) struct Reader<'t> {
     pub(super) iat: Once<Duration>,
     pub(super) nbf: Once<Duration>,
     pub(super) auth_time: Once<Duration>,
-    /// The first member with an unexpected type.
+    /// The first member with an unexpected type, except for members that Cognito defines only for access tokens.
     pub(super) wrong_type: Option<&'static str>,
-    /// The first member with an unexpected type among those that Cognito defines for access tokens only.
+    /// The first member with an unexpected type that Cognito defines only for access tokens.
     pub(super) wrong_in_access: Option<&'static str>,
 }
 
@@ -62,7 +62,8 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// Returns the position of a value. A value without escapes is in the text already. An unescaped value is appended.
+    /// Returns the position of a value. A value without escapes is already part of the text. A value with escapes was
+    /// unescaped, and is appended.
     fn locate<E: de::Error>(&mut self, value: Cow<'t, str>) -> Result<Span, E> {
         let length = value.len();
         let start = match value {
