@@ -63,7 +63,8 @@ impl UserPool {
     /// or set of strings.
     ///
     /// # Errors
-    /// Returns a [`ConfigError`] if the pool id or a client id does not have Cognito's form, or if there is no client id.
+    /// Returns a [`ConfigError`] if the pool id or a client id does not have Cognito's form, or if there is no client
+    /// id.
     pub fn new(pool_id: impl AsRef<str>, client_ids: impl ClientIds) -> Result<Self, ConfigError> {
         let id: UserPoolId = pool_id.as_ref().parse()?;
         let clients = Clients::only(&id, client_ids.into_client_ids())?;
@@ -263,8 +264,8 @@ impl UserPool {
     /// twice has no effect.
     ///
     /// # Errors
-    /// Returns [`ConfigError::InvalidIssuer`] if `issuer` is not an `http` or `https` URL, or if it has credentials, a query
-    /// or a fragment.
+    /// Returns [`ConfigError::InvalidIssuer`] if `issuer` is not an `http` or `https` URL, or if it has credentials, a
+    /// query or a fragment.
     pub fn additional_issuer(mut self, issuer: impl Into<String>) -> Result<Self, ConfigError> {
         self.issuers.add(parse_issuer(issuer.into())?);
         Ok(self)
@@ -277,7 +278,8 @@ impl UserPool {
     /// `jwks.json`.
     ///
     /// # Errors
-    /// Returns [`ConfigError::InvalidJwksUrl`] if `url` is not an `https` URL. Plain `http` is allowed for loopback addresses.
+    /// Returns [`ConfigError::InvalidJwksUrl`] if `url` is not an `https` URL. Plain `http` is allowed for loopback
+    /// addresses.
     pub fn jwks_url(self, url: impl Into<String>) -> Result<Self, ConfigError> {
         Ok(self.key_source(HttpKeySource::new(url.into())?))
     }
@@ -309,8 +311,8 @@ impl UserPool {
         Ok(self.key_source(StaticKeySource::from_json(json.to_owned())?))
     }
 
-    /// Sets a custom key source, for example with another HTTP client, a secret store or a shared cache. An async closure
-    /// is enough for most sources (see [`FnKeySource`](crate::keys::FnKeySource)).
+    /// Sets a custom key source, for example with another HTTP client, a secret store or a shared cache. An async
+    /// closure is enough for most sources (see [`FnKeySource`](crate::keys::FnKeySource)).
     #[must_use]
     pub fn key_source(mut self, source: impl KeySource) -> Self {
         self.keys = Arc::new(source);
