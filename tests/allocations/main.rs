@@ -158,8 +158,8 @@ fn verification_allocates_only_its_claims() {
     println!("{per_token} bytes per cached token of {} bytes", many[0].len());
     assert!((400..=900).contains(&per_token), "{per_token} bytes per cached token");
 
-    // The largest entries are those of tokens with the maximum length, in the forms that take the most memory, after all
-    // attributes were read.
+    // The largest entries are those of tokens with the maximum length, in the forms that take the most memory, after
+    // all attributes were read.
     for claims in [groups_of_one_letter(), one_long_attribute(), one_escaped_attribute()] {
         let verifier = Verifier::builder().pool(fake.user_pool().allow_token_use(TokenUse::Id)).build().unwrap();
         verifier.check(&typical(&fake).sign()).unwrap(); // allocates the table
