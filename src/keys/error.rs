@@ -62,9 +62,9 @@ impl FetchErrorKind {
 /// ```
 /// use axum_cognito::keys::{FetchError, FetchErrorKind};
 ///
-/// let error = FetchError::new(FetchErrorKind::Connect, "the key store is unreachable").caused_by("connection
-/// refused"); assert_eq!(error.kind(), FetchErrorKind::Connect); assert_eq!(error.to_string(), "the key store is
-/// unreachable: connection refused");
+/// let error = FetchError::new(FetchErrorKind::Connect, "the store is unreachable").caused_by("connection refused");
+/// assert_eq!(error.kind(), FetchErrorKind::Connect);
+/// assert_eq!(error.to_string(), "the store is unreachable: connection refused");
 /// ```
 #[derive(Clone)]
 pub struct FetchError {
