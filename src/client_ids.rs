@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-/// One or more app client ids: a string, or an array, slice, `Vec` or set of strings.
+/// Converts to one or more app client ids.
+///
+/// It is implemented for a string, and for an array, slice, `Vec` or set of strings. Other types cannot implement it.
 ///
 /// ```
 /// use std::collections::BTreeSet;
@@ -10,6 +12,7 @@ use std::collections::{BTreeSet, HashSet};
 ///
 /// let from_configuration = BTreeSet::from(["1example23456789".to_owned(), "2example23456789".to_owned()]);
 /// let pool = UserPool::new("us-east-1_AbC123xyz", &from_configuration)?;
+/// assert_eq!(pool.client_ids().map(Iterator::count), Some(2));
 /// # Ok::<(), axum_cognito::ConfigError>(())
 /// ```
 pub trait ClientIds: sealed::Sealed {

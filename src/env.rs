@@ -15,7 +15,7 @@ use crate::{
 const SERVICE_REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
 impl UserPool {
-    /// Creates the pool that the environment describes.
+    /// Creates a pool from environment variables.
     ///
     /// | variable | meaning |
     /// |---|---|
@@ -29,11 +29,22 @@ impl UserPool {
     /// `AWS_REGION` and `AWS_DEFAULT_REGION` are the service's own Region, which may differ from the pool's. They have
     /// no effect.
     ///
-    /// No variable can switch a check off. A variable that is set but empty is an error, because an accidentally empty
+    /// No variable can disable a check. A variable that is set but empty is an error, because an accidentally empty
     /// value must not select a default.
     ///
+    /// ```no_run
+    /// use axum_cognito::{CognitoAuth, UserPool};
+    ///
+    /// // AWS_COGNITO_USER_POOL_ID=us-east-1_AbC123xyz
+    /// // AWS_COGNITO_USER_POOL_CLIENT_ID=1example23456789
+    /// let auth = CognitoAuth::new(UserPool::from_env()?);
+    /// # let _ = auth;
+    /// # Ok::<(), axum_cognito::ConfigError>(())
+    /// ```
+    ///
     /// # Errors
-    /// [`ConfigError::InvalidVariable`] names the variable and what is wrong with it.
+    /// Returns [`ConfigError::InvalidVariable`] if a variable is missing, empty, not UTF-8, or has an invalid value.
+    /// The error names the variable and the reason.
     pub fn from_env() -> Result<Self, ConfigError> {
         Self::from_vars(|name| env::var_os(name))
     }
@@ -71,8 +82,8 @@ impl UserPool {
     }
 }
 
-/// Checks the Region in the environment against the pool id. An emulator's pool id without a Region agrees with every
-/// Region.
+/// Checks that the Region in the environment is the Region of the pool id. If the pool id has no Region, as for an
+/// emulator, every Region is accepted.
 fn check_region(pool: &UserPool, named: Option<String>) -> Result<(), ConfigError> {
     let Some(named) = named else { return Ok(()) };
     Region::parse(&named).map_err(in_variable(REGION))?;
@@ -88,7 +99,7 @@ fn check_region(pool: &UserPool, named: Option<String>) -> Result<(), ConfigErro
     }
 }
 
-/// Logs that the service runs in another Region than the pool. This is common, but can also be a mistake.
+/// Logs if the service runs in another Region than the pool. This is common, but can also be a mistake.
 fn note_service_region(pool: &UserPool, var: impl Fn(&str) -> Option<OsString>) {
     let Some(own) = pool.id().region() else { return };
     for name in SERVICE_REGIONS {
@@ -98,8 +109,8 @@ fn note_service_region(pool: &UserPool, var: impl Fn(&str) -> Option<OsString>) 
     }
 }
 
-/// Returns an HTTP key source for a URL and a file key source for everything else, as cognitojwt reads its variable of
-/// this name.
+/// Returns an HTTP key source for a URL, and a file key source for everything else. The Python library `cognitojwt`
+/// reads its variable with this name in the same way.
 fn key_source(path: &str) -> Result<Arc<dyn KeySource>, ConfigError> {
     if path.contains("://") {
         Ok(Arc::new(HttpKeySource::new(path).map_err(in_variable(JWKS_PATH))?))
@@ -127,7 +138,8 @@ fn invalid(name: &'static str, reason: String) -> ConfigError {
     ConfigError::InvalidVariable { name, reason }
 }
 
-/// Names the variable of an invalid value. The error's kind determines the variable. Otherwise it is `read`.
+/// Converts an error into one that names the variable. Errors about the pool id or a client id name its variable. All
+/// other errors name `read`.
 fn in_variable(read: &'static str) -> impl Fn(ConfigError) -> ConfigError {
     move |error| {
         let name = match &error {

@@ -1,6 +1,6 @@
 //! Records metrics through the [`metrics`](https://docs.rs/metrics) facade.
 //!
-//! Only this file depends on the feature `metrics`. Without it, these functions are empty.
+//! Only this file depends on the feature `metrics`. Without the feature, its functions are empty.
 //!
 //! | name | kind | labels |
 //! |---|---|---|

@@ -1,7 +1,7 @@
 //! [`UserPool`]: a user pool, and the conditions under which its tokens are accepted.
 //!
-//! A pool is checked when it is made, at start-up. A `UserPool` never has an invalid pool id, an empty list of clients,
-//! or a key URL that must not be fetched.
+//! The settings are checked when the pool is created, at start-up. A `UserPool` therefore never has an invalid pool id,
+//! an empty client list, or a key URL that is not allowed.
 
 use std::{borrow::Cow, fmt, path::PathBuf, sync::Arc};
 
@@ -21,7 +21,7 @@ pub use crate::{client_ids::ClientIds, issuer::IssuerForm, pool_id::UserPoolId, 
 
 /// A user pool, and the conditions under which its tokens are accepted.
 ///
-/// Most applications give a pool id and client ids. The issuers and the JWKS URL follow from the pool id.
+/// Most applications need only a pool id and client ids. The issuers and the JWKS URL follow from the pool id.
 ///
 /// ```
 /// use axum_cognito::{TokenUse, UserPool};
@@ -56,31 +56,33 @@ pub struct UserPool {
 
 /// Constructors.
 impl UserPool {
-    /// Creates an AWS pool that accepts tokens of these app clients.
+    /// Creates an AWS pool that accepts tokens issued to these app clients.
     ///
-    /// Accepts access tokens only (see [`allow_token_use`](Self::allow_token_use)) and both issuer forms, and takes the
-    /// keys from the pool's `jwks.json`. Client ids can be a string, or an array, slice, `Vec` or set of strings.
+    /// By default, the pool accepts only access tokens (see [`allow_token_use`](Self::allow_token_use)), accepts both
+    /// issuer forms, and fetches the keys from its `jwks.json`. Client ids can be a string, or an array, slice, `Vec`
+    /// or set of strings.
     ///
     /// # Errors
-    /// [`ConfigError`] if the pool id or a client id does not have Cognito's form, or if there is no client id.
+    /// Returns a [`ConfigError`] if the pool id or a client id does not have Cognito's form, or if there is no client
+    /// id.
     pub fn new(pool_id: impl AsRef<str>, client_ids: impl ClientIds) -> Result<Self, ConfigError> {
         let id: UserPoolId = pool_id.as_ref().parse()?;
         let clients = Clients::only(&id, client_ids.into_client_ids())?;
         Self::aws(id, clients)
     }
 
-    /// Creates an AWS pool that accepts tokens of any app client.
+    /// Creates an AWS pool that accepts tokens issued to any app client.
     ///
     /// **This weakens a check.** Every client of every application that shares the pool can then call this API, and so
-    /// can everyone who may create an app client. It suits a gateway for all applications.
+    /// can anyone who may create an app client. Use it, for example, for a gateway in front of all these applications.
     ///
     /// # Errors
-    /// [`ConfigError::InvalidPoolId`] if the pool id does not have Cognito's form.
+    /// Returns [`ConfigError::InvalidPoolId`] if the pool id does not have Cognito's form.
     pub fn dangerous_any_client(pool_id: impl AsRef<str>) -> Result<Self, ConfigError> {
         Self::aws(pool_id.as_ref().parse()?, Clients::Any)
     }
 
-    /// Creates a pool with a custom issuer: an emulator, or a proxy in front of Cognito.
+    /// Creates a pool with a custom issuer, for an emulator or a proxy in front of Cognito.
     ///
     /// A token's `iss` must equal `issuer` exactly. The keys are at `<issuer>/.well-known/jwks.json` unless another key
     /// source is set, for example with [`jwks_url`](Self::jwks_url). The pool id needs no Region.
@@ -93,9 +95,10 @@ impl UserPool {
     /// ```
     ///
     /// # Errors
-    /// [`ConfigError`] as for [`new`](Self::new), if `issuer` is not an `http` or `https` URL without query and
-    /// fragment, or if it is a plain HTTP URL of another host (see
-    /// [`dangerous_http_issuer`](Self::dangerous_http_issuer)).
+    /// Returns the errors of [`new`](Self::new), except that the pool id needs no Region. Returns
+    /// [`ConfigError::InvalidIssuer`] if `issuer` is not an `http` or `https` URL, or if it has credentials, a query or
+    /// a fragment. Returns [`ConfigError::InvalidJwksUrl`] if it is a plain HTTP URL of a host that is not a loopback
+    /// address (see [`dangerous_http_issuer`](Self::dangerous_http_issuer)).
     pub fn with_issuer(
         pool_id: impl AsRef<str>,
         client_ids: impl ClientIds,
@@ -112,7 +115,7 @@ impl UserPool {
     /// token. Use it only for an emulator in the private network of a test, for example with `docker compose`.
     ///
     /// # Errors
-    /// As for [`with_issuer`](Self::with_issuer), except for plain HTTP.
+    /// Returns the errors of [`with_issuer`](Self::with_issuer), except the one for plain HTTP.
     pub fn dangerous_http_issuer(
         pool_id: impl AsRef<str>,
         client_ids: impl ClientIds,
@@ -146,7 +149,7 @@ impl UserPool {
         Self { id, issuers, keys, clients, policy: Policy::default(), origin: Origin::Code }
     }
 
-    /// Creates a pool like [`with_issuer`](Self::with_issuer), with keys that do not come from the issuer.
+    /// Creates a pool like [`with_issuer`](Self::with_issuer), but with a separate key source.
     pub(crate) fn with_issuer_and_keys(
         pool_id: &str,
         client_ids: Vec<String>,
@@ -159,14 +162,16 @@ impl UserPool {
 
 /// Token uses and audiences.
 impl UserPool {
-    /// Also accepts tokens of this use.
+    /// Also accepts tokens of this kind. Default: access tokens only.
+    ///
+    /// An access token tells an API what the client may do. An ID token is meant for the client application.
     #[must_use]
     pub fn allow_token_use(mut self, token_use: TokenUse) -> Self {
         self.policy.uses.add(token_use);
         self
     }
 
-    /// Accepts tokens of this use and no others.
+    /// Accepts only tokens of this kind. Default: access tokens.
     #[must_use]
     pub fn only_token_use(mut self, token_use: TokenUse) -> Self {
         self.policy.uses.only(token_use);
@@ -175,21 +180,27 @@ impl UserPool {
 
     /// Requires access tokens to have this `aud`, the resource that the client requested at sign-in.
     ///
-    /// Cognito calls this resource binding (RFC 8707). Call it again to accept further audiences: each access token
-    /// must then have one of them. To accept a bound token without requiring one, use
+    /// Cognito calls this resource binding (RFC 8707). To accept several audiences, call this method for each.
+    /// Each access token must then have one of them. To accept a bound token without requiring one, use
     /// [`allow_audience`](Self::allow_audience). ID tokens are not affected, because their `aud` is the client id.
     ///
     /// Without this setting an access token is accepted if it has no `aud`, or if `aud` equals its `client_id`. Tokens
     /// for other audiences are rejected (RFC 7519 §4.1.3).
     ///
     /// ```
-    /// # use axum_cognito::UserPool;
-    /// let pool = UserPool::new("us-east-1_AbC123xyz", "1example23456789")?.audience("https://api.example.com")?;
+    /// use axum_cognito::{Verifier, testing::FakeUserPool};
+    ///
+    /// let fake = FakeUserPool::new();
+    /// let verifier = Verifier::new(fake.user_pool().audience("https://api.example.com")?);
+    ///
+    /// let token = fake.access_token("alice").claim("aud", "https://api.example.com").sign();
+    /// assert!(verifier.check(&token).is_ok());
+    /// assert!(verifier.check(&fake.access_token("alice").sign()).is_err());
     /// # Ok::<(), axum_cognito::ConfigError>(())
     /// ```
     ///
     /// # Errors
-    /// [`ConfigError::EmptyAudience`] if it is empty.
+    /// Returns [`ConfigError::EmptyAudience`] if `audience` is empty.
     pub fn audience(mut self, audience: impl Into<String>) -> Result<Self, ConfigError> {
         self.policy.audience.require(audience.into())?;
         Ok(self)
@@ -197,12 +208,12 @@ impl UserPool {
 
     /// Also accepts access tokens with this `aud`.
     ///
-    /// Access tokens without an `aud` are still accepted, unless [`audience`](Self::audience) requires one. This suits
-    /// an API that some clients call with bound tokens and others with tokens from an SDK sign-in, which Cognito never
-    /// binds.
+    /// Access tokens without an `aud` are still accepted, unless [`audience`](Self::audience) requires one. Use
+    /// it for an API that some clients call with bound tokens and others with tokens from an SDK sign-in, which Cognito
+    /// never binds.
     ///
     /// # Errors
-    /// [`ConfigError::EmptyAudience`] if it is empty.
+    /// Returns [`ConfigError::EmptyAudience`] if `audience` is empty.
     pub fn allow_audience(mut self, audience: impl Into<String>) -> Result<Self, ConfigError> {
         self.policy.audience.allow(audience.into())?;
         Ok(self)
@@ -210,8 +221,8 @@ impl UserPool {
 
     /// Accepts access tokens with any `aud`, and replaces earlier audience settings.
     ///
-    /// **This weakens a check.** A token that a client obtained for another API, and that this API's clients never
-    /// meant to send here, is then accepted. Another API that receives such tokens can replay them (RFC 8707 §1).
+    /// **This weakens a check.** Tokens that clients obtained for another API are then accepted, so that API can replay
+    /// the tokens that it receives (RFC 8707 §1).
     #[must_use]
     pub fn dangerous_any_audience(mut self) -> Self {
         self.policy.audience = AudienceRule::Any;
@@ -221,10 +232,12 @@ impl UserPool {
 
 /// Issuers.
 impl UserPool {
-    /// Accepts only one of the two issuer forms.
+    /// Accepts only one of the two issuer forms. Default: both.
+    ///
+    /// Both forms are accepted by default because a pool can switch between them (see [`IssuerForm`]).
     ///
     /// # Errors
-    /// [`ConfigError::IssuerFormNotApplicable`] for a pool with a custom issuer,
+    /// Returns [`ConfigError::IssuerFormNotApplicable`] for a pool with a custom issuer, and
     /// [`ConfigError::ReplicaNeedsOriginalForm`] for the updated form on a pool with replica Regions.
     pub fn issuer_form(mut self, only: IssuerForm) -> Result<Self, ConfigError> {
         self.issuers.set_form(&self.id, only)?;
@@ -233,24 +246,26 @@ impl UserPool {
 
     /// Accepts tokens that a replica of the pool in another Region issues under the original issuer form.
     ///
-    /// Such an issuer has the replica's Region in its host and the same pool id. Naming a Region twice, or the pool's
-    /// own Region, changes nothing.
+    /// Such an issuer has the replica's Region in its host and the same pool id. Adding a Region twice, or the pool's
+    /// own Region, has no effect.
     ///
     /// # Errors
-    /// [`ConfigError::InvalidRegion`] if it is not the name of a Region. [`ConfigError::IssuerFormNotApplicable`] and
-    /// [`ConfigError::ReplicaNeedsOriginalForm`] as for [`issuer_form`](Self::issuer_form).
+    /// Returns [`ConfigError::InvalidRegion`] if `region` is not the name of a Region,
+    /// [`ConfigError::IssuerFormNotApplicable`] for a pool with a custom issuer, and
+    /// [`ConfigError::ReplicaNeedsOriginalForm`] for a pool that accepts only the updated form.
     pub fn replica_region(mut self, region: impl AsRef<str>) -> Result<Self, ConfigError> {
         self.issuers.add_replica(&self.id, Region::parse(region.as_ref())?)?;
         Ok(self)
     }
 
-    /// Accepts another issuer, compared exactly. Its tokens are verified with this pool's keys.
+    /// Also accepts tokens with this issuer, compared exactly. They are verified with this pool's keys.
     ///
-    /// This is for issuers that AWS does not document, such as FIPS hosts in GovCloud, and for proxies. Naming an
-    /// issuer twice changes nothing.
+    /// Use it for proxies, and for issuers that AWS does not document, such as FIPS hosts in GovCloud. Adding an issuer
+    /// twice has no effect.
     ///
     /// # Errors
-    /// [`ConfigError::InvalidIssuer`] if it is not an `http` or `https` URL without query and fragment.
+    /// Returns [`ConfigError::InvalidIssuer`] if `issuer` is not an `http` or `https` URL, or if it has credentials, a
+    /// query or a fragment.
     pub fn additional_issuer(mut self, issuer: impl Into<String>) -> Result<Self, ConfigError> {
         self.issuers.add(parse_issuer(issuer.into())?);
         Ok(self)
@@ -259,42 +274,45 @@ impl UserPool {
 
 /// Key sources.
 impl UserPool {
-    /// Fetches the keys from this URL instead of the pool's own, for example from an emulator, a mirror or another
-    /// Region.
+    /// Fetches the keys from this URL, for example from an emulator, a mirror or another Region. Default: the pool's
+    /// `jwks.json`.
     ///
     /// # Errors
-    /// [`ConfigError::InvalidJwksUrl`] if it is not an `https` URL. Plain `http` is allowed to loopback addresses.
+    /// Returns [`ConfigError::InvalidJwksUrl`] if `url` is not an `https` URL. Plain `http` is allowed for loopback
+    /// addresses.
     pub fn jwks_url(self, url: impl Into<String>) -> Result<Self, ConfigError> {
         Ok(self.key_source(HttpKeySource::new(url.into())?))
     }
 
-    /// Reads the keys from a JWKS file, again at every refresh.
+    /// Reads the keys from a JWKS file. The file is read again at every key refresh (see [`FileKeySource`]).
     #[must_use]
     pub fn jwks_file(self, path: impl Into<PathBuf>) -> Self {
         self.key_source(FileKeySource::new(path))
     }
 
-    /// Verifies with these keys only, without any I/O. This suits hosts that cannot reach Cognito, and tests.
+    /// Verifies tokens with these keys only, without any I/O, for tests and for hosts that cannot reach Cognito.
     ///
     /// If the pool rotates its keys, the program must be restarted with the new keys.
     ///
     /// # Errors
-    /// [`ConfigError::InvalidJwks`] if the set contains no RSA key that can verify a token.
+    /// Returns [`ConfigError::InvalidJwks`] if the set contains no RSA key that can verify a token.
     pub fn jwks(self, keys: &JwkSet) -> Result<Self, ConfigError> {
         Ok(self.key_source(StaticKeySource::new(keys)?))
     }
 
-    /// Verifies with the keys of this JWKS document only, without any I/O. `json` is the text of a `jwks.json`.
+    /// Verifies tokens with the keys of this JWKS document only, without any I/O. `json` is the text of a `jwks.json`.
     ///
     /// If the pool rotates its keys, the program must be restarted with the new keys.
     ///
     /// # Errors
-    /// [`ConfigError::InvalidJwks`] if the document is not a key set, or contains no RSA key that could verify a token.
+    /// Returns [`ConfigError::InvalidJwks`] if the document is not a key set, or contains no RSA key that can verify a
+    /// token.
     pub fn jwks_json(self, json: &str) -> Result<Self, ConfigError> {
         Ok(self.key_source(StaticKeySource::from_json(json.to_owned())?))
     }
 
-    /// Uses a key source of the application, for example its own HTTP client, a secret store or a shared cache.
+    /// Sets a custom key source, for example with another HTTP client, a secret store or a shared cache. An async
+    /// closure is enough for most sources (see [`FnKeySource`](crate::keys::FnKeySource)).
     #[must_use]
     pub fn key_source(mut self, source: impl KeySource) -> Self {
         self.keys = Arc::new(source);
@@ -309,7 +327,7 @@ impl UserPool {
         &self.id
     }
 
-    /// Returns the app clients whose tokens are accepted, or [`None`] if any client is.
+    /// Returns the ids of the accepted app clients, or [`None`] if any client is accepted.
     ///
     /// ```
     /// # use axum_cognito::UserPool;
@@ -324,7 +342,7 @@ impl UserPool {
         Some(self.clients.ids()?.iter().map(|id| &**id))
     }
 
-    /// Returns the token uses that are accepted: one or both.
+    /// Returns the accepted token uses. There is at least one.
     ///
     /// ```
     /// # use axum_cognito::{TokenUse, UserPool};

@@ -22,9 +22,9 @@ impl Verifier {
     /// **For operators only.** An explanation contains values from the token and from the verifier's configuration.
     /// Never send one to a client, and restrict access to a log that contains one.
     ///
-    /// The decision is that of [`verify`](Self::verify) without the token cache, so every step really runs. Like
-    /// `verify`, it waits for a key fetch if the key is unknown. It is not counted in metrics and `status()`, and its
-    /// token is not cached. `token` is the text after `Bearer ` in the header.
+    /// The result is that of [`verify`](Self::verify). The token cache is not used, so every step runs. Like `verify`,
+    /// this method waits for a key fetch if the key is unknown. Explanations are not counted in metrics and `status()`.
+    /// `token` is the text after `Bearer ` in the header.
     ///
     /// ```
     /// use axum_cognito::{Verifier, explain::{StepOutcome, VerificationStep}, testing::FakeUserPool};
@@ -56,7 +56,7 @@ impl Verifier {
 
 /// The result of every verification step for one token. [`Verifier::explain`] returns it.
 ///
-/// `Display` writes a table of several lines, in which control characters of the token are escaped. `Serialize` writes
+/// `Display` writes a table of several lines, and escapes control characters from the token. `Serialize` writes
 /// `accepted`, the `kind`, `reason` and `claim` of the [`VerifyError`], and `steps`. `Debug` contains no value from the
 /// token.
 ///
@@ -75,14 +75,15 @@ pub struct ExplainedStep {
     pub step: VerificationStep,
     /// Whether the token passed the step.
     pub outcome: StepOutcome,
-    /// What the configuration, the keys or the clock require. [`None`] if the step was not reached.
+    /// The value that the configuration, the keys or the clock require. [`None`] if the step was not reached, or if it
+    /// requires none.
     pub expected: Option<String>,
     /// The token's value, truncated after 256 characters. **It is untrusted input.** [`None`] if the step was not
     /// reached, or if the token has no such value.
     pub actual: Option<String>,
     /// The usual cause. [`None`] unless the step failed.
     pub cause: Option<String>,
-    /// How to fix it. [`None`] unless the step failed.
+    /// How to fix the cause. [`None`] unless the step failed.
     pub fix: Option<String>,
 }
 
@@ -100,7 +101,7 @@ pub enum StepOutcome {
 }
 
 impl StepOutcome {
-    /// Returns `passed`, `failed` or `not reached`.
+    /// Returns `passed`, `failed` or `not reached`, as in the table. JSON contains `not_reached`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Passed => "passed",
@@ -139,7 +140,7 @@ impl Explanation {
         &self.steps
     }
 
-    /// Returns the result of this step.
+    /// Returns the result of this step. Every explanation contains all steps of [`VerificationStep::ALL`].
     pub fn step(&self, step: VerificationStep) -> Option<&ExplainedStep> {
         self.steps.iter().find(|explained| explained.step == step)
     }
@@ -159,7 +160,7 @@ impl ExplainedStep {
     fn failed(error: &VerifyError, reading: &Reading<'_>, rules: &Rules<'_>) -> Self {
         let step = error.step();
         let (expected, actual) = (rules.expected(step, reading), reading.actual(step));
-        // The error's own values, except for times, which it has as Unix seconds.
+        // The error's own values are exact, but it contains times as Unix seconds.
         let (expected, actual) = match step {
             VerificationStep::Expiry | VerificationStep::NotBefore => (expected, actual),
             _ => (error.expected().map(str::to_owned).or(expected), error.actual().map(str::to_owned).or(actual)),

@@ -1,4 +1,4 @@
-//! Explains step by step why a token was rejected. For operators and tools.
+//! Explains step by step why a token was rejected, for operators and tools.
 //!
 //! [`Verifier::explain`](crate::Verifier::explain) runs the same steps as `verify`, without the token cache, and the
 //! [`VerifyError`](crate::VerifyError) itself names the failed step. This module makes no decision about a token. It

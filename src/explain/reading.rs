@@ -21,7 +21,7 @@ pub(super) struct Reading<'t> {
 }
 
 impl<'t> Reading<'t> {
-    /// Reads a token. Decodes nothing if the token is longer than the verifier accepts.
+    /// Reads a token. If the token is longer than the verifier accepts, nothing is decoded.
     pub(super) fn of(token: &'t str, max: usize) -> Self {
         let parts = token.split('.').count();
         let decoded = |nth| object(token.split('.').nth(nth).filter(|_| token.len() <= max)?);
@@ -66,7 +66,7 @@ impl<'t> Reading<'t> {
         self.claim_string("token_use").as_deref() == Some(TokenUse::Id.as_str())
     }
 
-    /// Returns what the token contains for a step.
+    /// Returns the token's value for a step.
     pub(super) fn actual(&self, step: VerificationStep) -> Option<String> {
         match step {
             VerificationStep::Length => Some(format!("{} bytes", self.token.len())),

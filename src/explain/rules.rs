@@ -35,7 +35,7 @@ impl<'v> Rules<'v> {
         self.pool.or(self.inner.pools.first()).map_or(Origin::Code, |pool| pool.origin)
     }
 
-    /// Returns what a step requires.
+    /// Returns the value that a step requires.
     pub(super) fn expected(&self, step: VerificationStep, reading: &Reading<'_>) -> Option<String> {
         let Self { inner, pool, now } = self;
         let leeway = if inner.leeway.is_zero() {
@@ -67,7 +67,7 @@ impl<'v> Rules<'v> {
         })
     }
 
-    /// Returns the key source and its last failure, if the token was rejected because the keys are unavailable.
+    /// Returns the key source and its last failure if the token was rejected because the keys are unavailable.
     pub(super) fn key_failure(&self, error: &VerifyError) -> Option<(String, String)> {
         let status = self.pool.filter(|_| error.kind() == VerifyErrorKind::KeysUnavailable)?.keys.status();
         let failure =

@@ -1,4 +1,4 @@
-//! The names of the verification steps, and their order.
+//! The names and the order of the verification steps.
 
 use std::fmt;
 

@@ -20,13 +20,15 @@ pub enum FetchErrorKind {
     NotJson,
     /// The application's key source returned an error of another type.
     Other,
-    /// The endpoint redirects. Redirects are not followed, because the target's owner would control the keys.
+    /// The endpoint responded with a redirect. Redirects are not followed, because the target's owner would control the
+    /// keys.
     Redirect,
     /// The endpoint responded with a status other than 200 and 304.
     Status,
     /// The fetch did not complete within the fetch timeout.
     Timeout,
-    /// The TLS handshake failed, for example because of the certificate, the host name or the protocol.
+    /// The TLS handshake failed, for example because of the certificate, the host name or the protocol, or the host has
+    /// no root certificates.
     Tls,
     /// The document is longer than 256 KiB.
     TooLarge,
@@ -55,7 +57,15 @@ impl FetchErrorKind {
     }
 }
 
-/// A failed key fetch.
+/// The error of a failed key fetch.
+///
+/// ```
+/// use axum_cognito::keys::{FetchError, FetchErrorKind};
+///
+/// let error = FetchError::new(FetchErrorKind::Connect, "the store is unreachable").caused_by("connection refused");
+/// assert_eq!(error.kind(), FetchErrorKind::Connect);
+/// assert_eq!(error.to_string(), "the store is unreachable: connection refused");
+/// ```
 #[derive(Clone)]
 pub struct FetchError {
     kind: FetchErrorKind,
@@ -83,7 +93,7 @@ impl FetchError {
 }
 
 impl fmt::Display for FetchError {
-    /// Writes the message and its chain of causes. Network errors often tell the reason only in their causes.
+    /// Writes the message and its chain of causes. Often only the causes of a network error contain the reason.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         let mut cause = self.source();
@@ -110,9 +120,9 @@ impl Error for FetchError {
     }
 }
 
-/// At least one pool has no usable keys. [`Verifier::ready`](crate::Verifier::ready) returns it.
+/// The error of [`Verifier::ready`](crate::Verifier::ready) if at least one pool has no usable keys.
 ///
-/// The message names each such pool, its key source, and the cause.
+/// The message names each of these pools, its key source, and the cause.
 #[derive(Clone, Debug)]
 pub struct KeysError {
     pub(crate) pools: Vec<(String, String, FetchError)>,

@@ -1,4 +1,4 @@
-//! Key sets from a JWKS endpoint.
+//! [`HttpKeySource`]: keys from a JWKS endpoint.
 
 use std::{borrow::Cow, error::Error, fmt, io, net::IpAddr, sync::OnceLock, time::Duration};
 
@@ -41,7 +41,8 @@ pub struct HttpKeySource {
 impl HttpKeySource {
     /// Creates a source for an `https` URL. Plain `http` is allowed for loopback addresses, so that emulators work.
     ///
-    /// The URL may have a query. It is sent to the endpoint, but messages, logs and `status()` leave it out.
+    /// The URL may have a query. The query is sent to the endpoint, but it does not appear in messages, logs and
+    /// `status()`.
     ///
     /// # Errors
     /// Returns [`ConfigError::InvalidJwksUrl`] for any other URL, and for a URL with a user name, password or fragment.
@@ -118,12 +119,12 @@ impl HttpKeySource {
             .user_agent(concat!("axum-cognito/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .no_proxy()
-            // Fetches are minutes apart. A kept connection would be dead by then, and would outlive its runtime.
+            // Fetches are minutes apart. A kept connection would be dead by then, and could outlive its runtime.
             .pool_max_idle_per_host(0);
         if let Some(proxy) = &self.proxy {
             builder = builder.proxy(Proxy::all(proxy.clone())?);
         }
-        // Without TLS, the host's root certificates are not loaded, because loading fails on a host that has none.
+        // Without TLS, the host's root certificates are not loaded, because loading them fails if the host has none.
         let uses_tls = [Some(&self.url), self.proxy.as_ref()].into_iter().flatten().any(|url| url.scheme() == "https");
         match &self.roots {
             Some(roots) => builder = builder.tls_certs_only(roots.clone()),
@@ -177,7 +178,8 @@ impl fmt::Debug for HttpKeySource {
     }
 }
 
-/// An unrequested 304 redirects nowhere, so it counts as an unexpected status.
+/// Returns the error for a status other than 200. A 304 to an unconditional request counts as an unexpected status, not
+/// as a redirect.
 fn status_error(status: StatusCode) -> FetchError {
     let code = status.as_u16();
     if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
@@ -199,12 +201,12 @@ fn parse(url: &str) -> Result<Url, ConfigError> {
     Ok(parsed)
 }
 
-/// Replaces what can be secret in a URL, its user name, password, query and fragment, with `***`.
+/// Replaces the user name, password, query and fragment of a URL with `***`, because they can be secret.
 ///
-/// Works on text that is not a URL too, since messages about invalid settings show it.
+/// It also works on text that is not a URL, because messages about invalid settings contain such text.
 pub(crate) fn redact(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    // An unencoded `?`, `#` or `/` in a password makes the text before the last `@` ambiguous, so all of it goes.
+    // An unencoded `?`, `#` or `/` in a password makes the text before the last `@` ambiguous, so all of it is removed.
     let (secret, rest) = rest.rsplit_once('@').map_or(("", rest), |(_, rest)| ("***@", rest));
     let (rest, cut) = rest.find(['?', '#']).map_or((rest, ""), |at| (&rest[..at], "?***"));
     let separator = if scheme.is_empty() { "" } else { "://" };
@@ -219,7 +221,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     })
 }
 
-/// Reads at most [`DOCUMENT_MAX`] bytes of the body. `Content-Length` is not trusted.
+/// Reads the body, at most [`DOCUMENT_MAX`] bytes. `Content-Length` is not trusted.
 async fn read(mut response: Response) -> Result<Vec<u8>, FetchError> {
     let mut body = Vec::new();
     loop {
@@ -229,13 +231,13 @@ async fn read(mut response: Response) -> Result<Vec<u8>, FetchError> {
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(body),
-            Err(error) => return Err(fetch_error(error, "the response broke off")),
+            Err(error) => return Err(fetch_error(error, "the response was cut off")),
         }
     }
 }
 
-/// Returns the remaining freshness: `max-age` of `Cache-Control` minus `Age` (RFC 9111 §4.2). It is zero for `no-store`
-/// and `no-cache`.
+/// Returns the remaining freshness lifetime, which is `max-age` of `Cache-Control` minus `Age` (RFC 9111 §4.2). It is
+/// zero for `no-store` and `no-cache`.
 fn max_age(headers: &HeaderMap) -> Option<Duration> {
     let directives = || {
         let values = headers.get_all(CACHE_CONTROL).into_iter().filter_map(|value| value.to_str().ok());
@@ -266,8 +268,8 @@ fn fetch_error(error: reqwest::Error, message: &'static str) -> FetchError {
     FetchError::new(kind, message).caused_by(error.without_url())
 }
 
-/// A failed handshake is an I/O error of one of two kinds, and a failed connection never is. The error may be wrapped
-/// in another I/O error, whose `source` skips the wrapped error.
+/// Returns `true` if the TLS handshake failed. A failed handshake is an I/O error of one of two kinds, which a failed
+/// TCP connection never has. The error may be wrapped in another I/O error, whose `source` skips the wrapped error.
 fn is_tls(error: &reqwest::Error) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -16,11 +16,11 @@ use tokio::sync::oneshot;
 
 use super::{FetchError, FetchErrorKind, KeyDocument, KeyFuture, KeySource, KeyUpdate, Validators, set::DOCUMENT_MAX};
 
-/// Reads keys from a JWKS file. See [`UserPool::jwks_file`](crate::UserPool::jwks_file).
+/// Reads keys from a JWKS file. [`UserPool::jwks_file`](crate::UserPool::jwks_file) uses it.
 ///
 /// The file is read at every key refresh and for a token with an unknown `kid`, so a new file replaces the keys. To
-/// replace the file, rename a complete file over it. A half-written file is not a key set, and the current keys stay in
-/// use.
+/// replace the file, rename a complete file over it. If the file is incomplete when it is read, the fetch fails and the
+/// current keys stay in use.
 #[derive(Clone, Debug)]
 pub struct FileKeySource {
     path: PathBuf,
@@ -29,7 +29,7 @@ pub struct FileKeySource {
 }
 
 impl FileKeySource {
-    /// Creates a source for the file at `path`. If the file does not exist yet, the pool has no keys until it does.
+    /// Creates a source for the file at `path`. Until the file exists, the pool has no keys.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), reading: Arc::default() }
     }

@@ -16,7 +16,7 @@ use crate::json;
 const MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 
 /// The smallest public exponent, which is the lower bound of FIPS 186-5 §5.4. All Cognito keys have this exponent.
-/// Small exponents made forgeries easy in verifiers with lenient padding checks.
+/// Small exponents made forgeries easy for verifiers with lenient padding checks.
 const EXPONENT_MIN: u64 = 65_537;
 
 /// The largest public exponent that AWS-LC accepts.
@@ -26,10 +26,11 @@ const EXPONENT_MAX: u64 = (1 << 33) - 1;
 /// larger document would block a thread of the runtime.
 const KEYS_MAX: usize = 256;
 
-/// The longest `kid` in bytes. A token could not contain a longer one, because its whole header has the same limit.
+/// The maximum length of a `kid`, in bytes. A token cannot contain a longer `kid`, because the same limit applies to
+/// its whole header.
 const KEY_ID_MAX: usize = 1024;
 
-/// A usable RSA key of a document.
+/// A usable RSA key in a JWKS document.
 pub(crate) struct RsaJwk {
     pub(crate) key_id: String,
     /// Big endian, without leading zeros.
@@ -40,7 +41,7 @@ pub(crate) struct RsaJwk {
 
 /// The reason why a key in a JWKS document is not used.
 ///
-/// It is reported with the skipped keys in [`KeyStatus`](crate::keys::KeyStatus).
+/// [`PoolStatus::skipped`](crate::keys::PoolStatus::skipped) contains it for each skipped key.
 ///
 /// ```
 /// use axum_cognito::keys::SkipReason;
@@ -73,7 +74,7 @@ pub enum SkipReason {
 }
 
 impl SkipReason {
-    /// Returns the reason in `snake_case`, as used in logs and status reports.
+    /// Returns the reason in `snake_case`, as in logs and `status()`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Algorithm => "algorithm",
@@ -184,8 +185,8 @@ fn check_exponent(exponent: &[u8]) -> Result<(), SkipReason> {
     Ok(())
 }
 
-/// Decodes a `Base64urlUInt` (RFC 7518 §2). Leading zero octets are not allowed there but common in practice. They are
-/// removed, because AWS-LC rejects them.
+/// Decodes a `Base64urlUInt` (RFC 7518 §2). The RFC does not allow leading zero octets, but they are common in
+/// practice. They are removed, because AWS-LC rejects them.
 fn unsigned(encoded: Option<String>) -> Result<Vec<u8>, SkipReason> {
     let mut bytes = URL_SAFE_NO_PAD.decode(encoded.ok_or(SkipReason::Malformed)?).map_err(|_| SkipReason::Base64)?;
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();

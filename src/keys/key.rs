@@ -16,7 +16,7 @@ use crate::{
     step::VerificationStep,
 };
 
-/// The longest signature in bytes, which is that of a 4096-bit key, the largest accepted one.
+/// The maximum length of a signature, in bytes. The largest accepted keys have 4096 bits, and so do their signatures.
 const SIGNATURE_MAX: usize = 512;
 
 /// A parsed RSA key.
@@ -49,7 +49,7 @@ impl VerifyingKey {
         self.serial
     }
 
-    /// Returns `true` if the components are those of this key.
+    /// Returns `true` if this key has the same id, modulus and exponent.
     pub(crate) fn is(&self, other: &RsaJwk) -> bool {
         self.components.key_id == other.key_id
             && self.components.modulus == other.modulus
@@ -80,7 +80,7 @@ fn read_signature<'b>(encoded: &str, buffer: &'b mut [u8; SIGNATURE_MAX]) -> Res
     Ok(&buffer[..length])
 }
 
-/// The claims of a token whose signature was verified. Only [`VerifyingKey::verify`] creates a value.
+/// The claims of a token whose signature was verified. Only [`VerifyingKey::verify`] creates it.
 pub(crate) struct Signed {
     claims: ClaimSet,
     key_serial: u64,

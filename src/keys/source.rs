@@ -1,4 +1,4 @@
-//! The interface of key sources, and the sources that need no I/O of this crate: a fixed key set and an async closure.
+//! [`KeySource`], and the sources without I/O in this crate: a static key set and an async closure.
 
 use std::{borrow::Cow, error::Error, fmt, future, pin::Pin, time::Duration};
 
@@ -10,10 +10,10 @@ use crate::error::ConfigError;
 
 /// Provides the keys of a user pool.
 ///
-/// The crate decides when to fetch the document. It parses the keys, keeps the last good ones, and retries after a
-/// failure.
+/// The verifier decides when to fetch the document. It parses the keys, keeps the last valid key set, and retries after
+/// a failure.
 ///
-/// An async closure is enough for most sources: see [`FnKeySource`]. Implement this trait to use validators or to
+/// An async closure is enough for most sources (see [`FnKeySource`]). Implement this trait to use validators or to
 /// provide keys without I/O.
 ///
 /// ```
@@ -44,19 +44,24 @@ use crate::error::ConfigError;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait KeySource: Send + Sync + 'static {
-    /// Fetches the document. `known` identifies the version that the verifier has, so that the source can return
-    /// [`Unchanged`](KeyUpdate::Unchanged).
+    /// Fetches the document.
     ///
-    /// The future is dropped after the fetch timeout, so it needs no time limit of its own.
+    /// `known` identifies the version that the verifier has, so that the source can return
+    /// [`Unchanged`](KeyUpdate::Unchanged). The future is dropped after the [fetch
+    /// timeout](crate::VerifierBuilder::fetch_timeout), so it needs no other time limit.
+    ///
+    /// # Errors
+    /// Returns a [`FetchError`] if the document is unavailable. The verifier then keeps the current keys and retries.
     fn fetch<'s>(&'s self, known: &'s Validators) -> KeyFuture<'s>;
 
-    /// Returns where the keys come from, such as a URL or a path. It appears in logs and `status()`, so leave secrets
-    /// out.
+    /// Returns a description of where the keys come from, such as a URL or a path. It appears in logs and `status()`,
+    /// so it must not contain secrets.
     fn describe(&self) -> Cow<'_, str>;
 
     /// Returns the document if it is known without any I/O. The verifier then has keys as soon as it is built.
     ///
-    /// A document with a `max_age` of [`Duration::MAX`] never changes: no fetch follows, its keys never become stale, and no request waits.
+    /// Default: [`None`]. If the document's `max_age` is [`Duration::MAX`], it never changes. Its keys then never
+    /// become stale, they are never fetched, and no request waits.
     fn preloaded(&self) -> Option<KeyDocument> {
         None
     }
@@ -74,7 +79,7 @@ pub enum KeyUpdate {
         /// How long the document stays fresh, if the source says so.
         max_age: Option<Duration>,
     },
-    /// A new document.
+    /// The document is new or has changed.
     Changed(KeyDocument),
 }
 
@@ -129,7 +134,7 @@ impl From<Bytes> for KeyDocument {
     }
 }
 
-/// Identifies a version of a document (RFC 9110 §8.8).
+/// The HTTP validators, which identify a version of a document (RFC 9110 §8.8).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Validators {
@@ -139,8 +144,8 @@ pub struct Validators {
     pub last_modified: Option<String>,
 }
 
-/// Provides a fixed key set. See [`UserPool::jwks`](crate::UserPool::jwks) and
-/// [`UserPool::jwks_json`](crate::UserPool::jwks_json).
+/// Provides a static key set. [`UserPool::jwks`](crate::UserPool::jwks) and
+/// [`UserPool::jwks_json`](crate::UserPool::jwks_json) use it.
 #[derive(Clone, Debug)]
 pub struct StaticKeySource(Bytes);
 
@@ -148,7 +153,7 @@ impl StaticKeySource {
     /// Creates a source from a parsed key set.
     ///
     /// # Errors
-    /// Returns [`ConfigError::InvalidJwks`] if the set contains no RSA key that could verify a token.
+    /// Returns [`ConfigError::InvalidJwks`] if the set contains no RSA key that can verify a token.
     pub(crate) fn new(keys: &JwkSet) -> Result<Self, ConfigError> {
         let json = serde_json::to_vec(keys).map_err(|error| ConfigError::InvalidJwks { reason: error.to_string() })?;
         Self::from_json(json)
@@ -157,8 +162,8 @@ impl StaticKeySource {
     /// Creates a source from the text of a JWKS document.
     ///
     /// # Errors
-    /// Returns [`ConfigError::InvalidJwks`] if the document is not a key set, or contains no RSA key that could verify
-    /// a token.
+    /// Returns [`ConfigError::InvalidJwks`] if the document is not a key set, or contains no RSA key that can verify a
+    /// token.
     pub fn from_json(json: impl Into<Bytes>) -> Result<Self, ConfigError> {
         let json = json.into();
         KeySet::parse(&json, None).map_err(|error| ConfigError::InvalidJwks { reason: error.to_string() })?;
@@ -180,10 +185,10 @@ impl KeySource for StaticKeySource {
     }
 }
 
-/// Fetches keys with an async closure: with another HTTP client, from a bucket, or from a secret store.
+/// Fetches keys with an async closure, for example with another HTTP client, or from a bucket or a secret store.
 ///
 /// The closure returns the JWKS document as a `String`, `Vec<u8>`, [`Bytes`] or [`KeyDocument`]. Its error can be any
-/// error type. A [`FetchError`] keeps its kind, and any other error counts as [`FetchErrorKind::Other`].
+/// error type. A [`FetchError`] keeps its kind. All other errors have the kind [`FetchErrorKind::Other`].
 ///
 /// The errors of some HTTP clients contain the URL. Remove secrets from them, because they appear in logs and
 /// `status()`.
@@ -211,7 +216,8 @@ pub struct FnKeySource<F> {
 }
 
 impl<F> FnKeySource<F> {
-    /// Creates a source from a closure. `description` says where the keys come from, for logs and `status()`.
+    /// Creates a source from a closure. `description` tells where the keys come from, and appears in logs and
+    /// `status()`.
     pub fn new<Fut, D, E>(description: impl Into<Cow<'static, str>>, fetch: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,

@@ -12,16 +12,16 @@ use crate::time::unix_seconds;
 
 /// The state of a verifier's keys. [`Verifier::status`](crate::Verifier::status) returns it.
 ///
-/// It serializes to JSON for a readiness endpoint: points in time as Unix seconds, durations in seconds. It contains no
-/// secrets.
+/// It serializes to JSON for a readiness endpoint, with points in time as Unix seconds and durations in seconds. It
+/// contains no secrets.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct KeyStatus {
     /// `true` if every pool is ready.
     pub ready: bool,
-    /// The pools in the order of their configuration.
+    /// The state of each pool, in the order in which the pools were added.
     pub pools: Vec<PoolStatus>,
-    /// The numbers of accepted and rejected tokens so far.
+    /// The results of token checks so far.
     pub tokens: TokenStatus,
 }
 
@@ -52,7 +52,7 @@ pub struct TokenStatus {
 pub struct PoolStatus {
     /// The user pool id.
     pub pool: String,
-    /// Where the keys come from: a URL without its query, a path, or the description of a key source.
+    /// The origin of the keys: a URL without its query, a path, or the description of a key source.
     pub key_source: String,
     /// `true` if there are keys and they are not stale.
     pub ready: bool,
@@ -60,17 +60,18 @@ pub struct PoolStatus {
     pub key_ids: Vec<String>,
     /// The unusable keys in the last document.
     pub skipped: Vec<SkippedKey>,
-    /// The time since the last successful fetch.
+    /// The time since the last successful fetch. [`None`] if there are no keys.
     #[serde(rename = "age_seconds", serialize_with = "seconds")]
     pub age: Option<Duration>,
-    /// The time of the last successful fetch.
+    /// The time of the last successful fetch. [`None`] if there are no keys.
     #[serde(serialize_with = "unix")]
     pub last_success: Option<SystemTime>,
-    /// The last failed fetch, even if later ones succeeded.
+    /// The last failed fetch, even if later fetches succeeded.
     pub last_failure: Option<KeyFailure>,
     /// The number of failed fetches since the last successful one.
     pub consecutive_failures: u32,
-    /// The time until the next scheduled fetch. Zero if it is due or in flight.
+    /// The time until the next scheduled fetch. Zero if the fetch is due or in flight, and [`None`] if none is
+    /// scheduled, as for static keys.
     #[serde(rename = "next_refresh_in_seconds", serialize_with = "seconds")]
     pub next_refresh_in: Option<Duration>,
     /// The number of completed fetches since the start, successful or not.
@@ -81,7 +82,7 @@ pub struct PoolStatus {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct KeyFailure {
-    /// When the fetch ended.
+    /// The time at which the fetch ended.
     #[serde(serialize_with = "unix_always")]
     pub at: SystemTime,
     /// The kind of failure.
@@ -91,13 +92,13 @@ pub struct KeyFailure {
     pub message: String,
 }
 
-/// An unusable key in a document.
+/// An unusable key in a JWKS document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SkippedKey {
     /// The key's `kid`, if it has one.
     pub key_id: Option<String>,
-    /// Why the key is unusable.
+    /// The reason why the key is unusable.
     #[serde(serialize_with = "reason")]
     pub reason: SkipReason,
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::clock::{Clock, SystemClock};
 
-/// A clock that shows the same time until a test moves it. Clones are the same clock.
+/// A clock that stands still until a test moves it. Clones share the same time.
 #[derive(Clone, Debug)]
 pub struct ManualClock(Arc<Mutex<SystemTime>>);
 
@@ -29,7 +29,7 @@ impl ManualClock {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) += by;
     }
 
-    /// Sets the clock to any time, earlier times included.
+    /// Sets the clock to any time, including an earlier one.
     pub fn set(&self, time: SystemTime) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = time;
     }
@@ -41,7 +41,7 @@ impl Clock for ManualClock {
     }
 }
 
-/// A clock that follows Tokio's time. Under `tokio::time::pause`, it moves together with all timers.
+/// A clock that follows Tokio's time. After `tokio::time::pause`, it moves together with all timers.
 #[derive(Clone, Copy, Debug)]
 pub struct TokioClock {
     started: SystemTime,
@@ -49,7 +49,7 @@ pub struct TokioClock {
 }
 
 impl TokioClock {
-    /// Creates a clock that shows the current time, and follows Tokio's time from then on.
+    /// Creates a clock that starts at the current time and follows Tokio's time.
     pub fn starting_now() -> Self {
         Self { started: SystemClock.now(), since: Instant::now() }
     }

@@ -1,7 +1,7 @@
-//! A test kit: a user pool inside the process, and clocks that tests control. It needs no AWS account and no network.
+//! Provides an in-process user pool and clocks for tests. They need no AWS account and no network.
 //!
-//! [`FakeUserPool`] issues tokens with the claims that Cognito writes, signed with RSA keys of its own. The verifier
-//! checks them as it checks tokens of a real pool, because no check is switched off. With [`ManualClock`], tokens
+//! [`FakeUserPool`] issues tokens with the claims that Cognito writes, signed with its own RSA keys. The verifier
+//! checks them exactly like tokens of a real pool. No check is disabled. With [`ManualClock`], tokens
 //! expire without waiting.
 //!
 //! ```
@@ -24,14 +24,14 @@
 //!
 //! Cognito writes profile attributes (`custom:…`, `email`, `name`) into ID tokens. An access token has them only if a
 //! pre token generation trigger adds them. [`TokenBuilder::claim`] therefore panics for such a claim on an access
-//! token, and [`TokenBuilder::trigger_claim`] stands for the trigger.
+//! token, and [`TokenBuilder::trigger_claim`] simulates the trigger.
 //!
 //! # Production builds
 //!
 //! Enable the feature `testing` in `[dev-dependencies]` only. A program with a `FakeUserPool` accepts every token that
 //! its own code signs.
 
-// A test kit panics if a test misuses it.
+// These types panic if a test misuses them.
 #![allow(clippy::missing_panics_doc, clippy::expect_used, clippy::panic)]
 
 mod clock;

@@ -1,4 +1,4 @@
-//! [`FakeUserPool`]: a user pool inside the process.
+//! [`FakeUserPool`]: an in-process user pool.
 
 use std::{
     borrow::Cow,
@@ -18,10 +18,10 @@ use crate::{
     pool::{ClientIds, TokenUse, UserPool, UserPoolId},
 };
 
-/// A user pool inside the process. It issues tokens as Cognito does, and publishes its keys.
+/// An in-process user pool for tests. It issues tokens as Cognito does, and publishes its keys.
 ///
-/// Each pool generates fresh RSA keys. Like a real pool it has two, one for access tokens and one for ID tokens, and
-/// their ids contain `+`, `/` and `=`. Clones are the same pool.
+/// Each pool generates fresh RSA keys. Like a real pool, it has one key for access tokens and one for ID tokens, whose
+/// ids contain `+`, `/` and `=`. Clones share the same keys.
 ///
 /// ```
 /// use axum_cognito::{CognitoAuth, testing::FakeUserPool};
@@ -29,7 +29,7 @@ use crate::{
 /// let fake = FakeUserPool::new();
 /// let auth = CognitoAuth::new(fake.user_pool());
 /// let token = fake.access_token("alice").group("admins").sign();
-/// # assert!(auth.verifier().check(&token).is_ok());
+/// assert!(auth.verifier().check(&token).is_ok());
 /// ```
 #[derive(Clone)]
 pub struct FakeUserPool {
@@ -62,12 +62,12 @@ impl Default for FakeUserPool {
 impl FakeUserPool {
     /// Creates a pool in `us-east-1` with one app client.
     ///
-    /// Generating the two RSA keys takes about a tenth of a second, so share a pool between tests if you can.
+    /// Generating the two RSA keys takes about a tenth of a second, so share a pool between tests if possible.
     pub fn new() -> Self {
         Self::with_ids("us-east-1_FakePool1", "1fakeclient23456789")
     }
 
-    /// Creates a pool with these ids, for tests of several pools or of a configuration.
+    /// Creates a pool with these ids, for tests with several pools or with a given configuration.
     ///
     /// # Panics
     /// Panics if the pool id or the client id does not have Cognito's form.
@@ -87,7 +87,7 @@ impl FakeUserPool {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Returns a configuration that accepts this pool's access tokens and takes its keys without a network.
+    /// Returns a configuration that accepts this pool's access tokens and gets its keys without a network.
     pub fn user_pool(&self) -> UserPool {
         self.user_pool_for(self.client_id())
     }
@@ -163,7 +163,8 @@ impl FakeUserPool {
         self.keys().offline = offline;
     }
 
-    /// Returns how often the keys were fetched through [`user_pool`](Self::user_pool).
+    /// Returns the number of key fetches through [`user_pool`](Self::user_pool). A verifier also gets the keys when it
+    /// is built, which is not counted.
     pub fn fetches(&self) -> u64 {
         self.inner.fetches.load(Ordering::SeqCst)
     }

@@ -15,7 +15,7 @@ use super::pool::FakeUserPool;
 
 /// Serves a [`FakeUserPool`]'s `jwks.json` on a loopback address, for tests of programs that fetch keys over HTTP.
 ///
-/// Dropping it stops the server.
+/// The server stops when this value is dropped.
 #[derive(Debug)]
 pub struct JwksServer {
     address: SocketAddr,
@@ -40,8 +40,22 @@ impl FakeUserPool {
     ///
     /// Each response contains the keys that are published at that time.
     ///
+    /// ```
+    /// use axum_cognito::{Verifier, testing::FakeUserPool};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// let fake = FakeUserPool::new();
+    /// let server = fake.serve_jwks().await?;
+    /// let verifier = Verifier::new(fake.user_pool().jwks_url(server.url())?);
+    /// verifier.ready().await?;
+    /// assert!(verifier.check(&fake.access_token("alice").sign()).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
-    /// Returns an error if no port is available.
+    /// Returns an [`io::Error`] if no port is available.
     pub async fn serve_jwks(&self) -> io::Result<JwksServer> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;

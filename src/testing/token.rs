@@ -1,4 +1,4 @@
-//! [`TokenBuilder`]: valid tokens, and tampered tokens for negative tests.
+//! [`TokenBuilder`]: builds valid tokens, and tampered tokens for negative tests.
 
 use std::time::{Duration, SystemTime};
 
@@ -15,7 +15,7 @@ use crate::{
 
 /// Tokens.
 impl FakeUserPool {
-    /// Starts an access token for this user.
+    /// Returns a builder for an access token of this user.
     ///
     /// Access tokens contain no profile attributes (`custom:…`, `email`), unless a trigger adds them. See
     /// [`TokenBuilder::trigger_claim`].
@@ -23,12 +23,13 @@ impl FakeUserPool {
         TokenBuilder::for_user(self, TokenUse::Access, username)
     }
 
-    /// Starts an ID token for this user, with an `email`.
+    /// Returns a builder for an ID token of this user, with an `email`.
     pub fn id_token(&self, username: &str) -> TokenBuilder {
         TokenBuilder::for_user(self, TokenUse::Id, username)
     }
 
-    /// Starts an access token for the app client itself, as the client-credentials grant issues it. It has no username.
+    /// Returns a builder for a machine token, the access token that the client-credentials grant issues to the app
+    /// client itself. It has no username.
     pub fn machine_token(&self) -> TokenBuilder {
         TokenBuilder::for_machine(self)
     }
@@ -36,7 +37,19 @@ impl FakeUserPool {
 
 /// Builds a token of a [`FakeUserPool`].
 ///
-/// Unchanged, it is a token that Cognito could have issued just now, and it is valid for one hour. Methods named after
+/// ```
+/// use axum_cognito::{Verifier, VerifyErrorKind, testing::FakeUserPool};
+///
+/// let fake = FakeUserPool::new();
+/// let verifier = Verifier::new(fake.user_pool());
+///
+/// let token = fake.access_token("alice").group("admins").scope("orders/read");
+/// assert!(verifier.check(&token.clone().sign())?.in_group("admins"));
+/// assert_eq!(verifier.check(&token.expired().sign()).unwrap_err().kind(), VerifyErrorKind::Expired);
+/// # Ok::<(), axum_cognito::VerifyError>(())
+/// ```
+///
+/// By default, it is a token that Cognito could have issued just now, and it is valid for one hour. Methods named after
 /// a claim set the claim as Cognito does. [`claim`](Self::claim) sets any claim that Cognito writes into this kind of
 /// token, [`trigger_claim`](Self::trigger_claim) adds a claim as a pre token generation trigger does, and
 /// [`payload_json`](Self::payload_json) replaces the whole payload.
@@ -127,7 +140,7 @@ impl TokenBuilder {
         self
     }
 
-    /// Sets the app client: `client_id` of an access token, `aud` of an ID token.
+    /// Sets the app client, which is `client_id` in an access token and `aud` in an ID token.
     pub fn client_id(mut self, client_id: &str) -> Self {
         let claim = match self.token_use {
             TokenUse::Access => "client_id",
@@ -140,7 +153,7 @@ impl TokenBuilder {
     /// Sets a claim to any JSON value.
     ///
     /// An ID token can have any claim. Cognito writes no profile attributes (`custom:…`, `email`) into access tokens.
-    /// If a trigger adds one, use [`trigger_claim`](Self::trigger_claim).
+    /// For a claim that a trigger adds, use [`trigger_claim`](Self::trigger_claim).
     ///
     /// # Panics
     /// Panics if this is an access token and Cognito does not write the claim into access tokens. A test with such a
@@ -183,26 +196,26 @@ impl TokenBuilder {
     /// Omits a claim.
     pub fn without(mut self, claim: &str) -> Self {
         self.claims.remove(claim);
-        // `payload` adds the times, unless they are null here.
+        // `payload` adds a missing time, unless it is null here.
         if ["iat", "exp", "auth_time"].contains(&claim) {
             self.set(claim, Value::Null);
         }
         self
     }
 
-    /// Sets when the token was issued. Default: the time at which the builder was created.
+    /// Sets the time at which the token was issued. Default: the time at which the builder was created.
     pub fn issued_at(mut self, time: SystemTime) -> Self {
         self.issued_at = time;
         self
     }
 
-    /// Sets how long the token is valid after it was issued. Default: one hour.
+    /// Sets the time from issue to expiry. Default: one hour.
     pub fn expires_in(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
         self
     }
 
-    /// Moves the issue time two hours back, so that a token with the default lifetime expired an hour ago.
+    /// Moves the issue time back by two hours, so that a token with the default lifetime expired an hour ago.
     pub fn expired(mut self) -> Self {
         self.issued_at -= Duration::from_secs(2 * 3600);
         self
@@ -245,7 +258,7 @@ impl TokenBuilder {
         self
     }
 
-    /// Returns the payload.
+    /// Returns the payload, the JSON text of the claims.
     pub fn payload(&self) -> Vec<u8> {
         if let Some(payload) = &self.payload {
             return payload.clone();

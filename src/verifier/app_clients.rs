@@ -1,6 +1,6 @@
 //! Adds and removes app clients while the program runs.
 //!
-//! An application that registers an app client for each partner needs no restart for it.
+//! An application that registers an app client for each partner does not have to restart to accept its tokens.
 
 use super::{handle::Verifier, pipeline::Pool};
 use crate::error::ConfigError;
@@ -21,6 +21,7 @@ impl Verifier {
     /// assert!(verifier.check(&token).is_err());
     ///
     /// assert!(verifier.add_client(fake.id(), "2partner3456789")?);
+    /// assert_eq!(verifier.client_ids(fake.id())?.len(), 2);
     /// assert!(verifier.check(&token).is_ok());
     ///
     /// assert!(verifier.remove_client(fake.id(), "2partner3456789")?);
@@ -45,11 +46,12 @@ impl Verifier {
 
     /// Stops accepting tokens issued to this client. Returns `true` if the client was accepted before.
     ///
-    /// Every check that starts after this method returned rejects the client's tokens, including cached tokens. A check
-    /// that started earlier may still accept one, and handlers keep the claims that they already have. The pool's other
-    /// cached tokens are verified again on their next use.
+    /// After this method has returned, every new check rejects the client's tokens, including cached tokens. A check
+    /// that started earlier may still accept such a token, and handlers keep the claims that they already have. The
+    /// pool's other cached tokens are verified again on their next use.
     ///
-    /// If the last client is removed, every token of the pool is rejected. This is logged as a warning.
+    /// If the last client is removed, every token of the pool is rejected, and a warning is logged. See
+    /// [`add_client`](Self::add_client) for an example.
     ///
     /// # Errors
     /// Returns [`ConfigError::UnknownPool`] if the verifier has no pool with this id, and
@@ -69,7 +71,7 @@ impl Verifier {
         Ok(!left.is_empty())
     }
 
-    /// Returns the app clients whose tokens are accepted, sorted.
+    /// Returns the ids of the app clients whose tokens are accepted, in sorted order.
     ///
     /// # Errors
     /// Returns [`ConfigError::UnknownPool`] if the verifier has no pool with this id, and

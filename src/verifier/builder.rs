@@ -17,26 +17,27 @@ use crate::{
     pool::UserPool,
 };
 
-/// The default length of the longest accepted token, in bytes.
+/// The default maximum length of a token, in bytes.
 ///
 /// Cognito documents no maximum. Tokens with a hundred groups and many claims are shorter than 16 KiB. Longer tokens
 /// rarely arrive, because AWS load balancers accept header lines of at most 16 KiB. hyper accepts 400 KiB for all
 /// headers together.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-/// The range of that setting: from less than any real token to more than hyper accepts.
+/// The allowed values of `max_token_bytes` and `max_cached_token_bytes`. Real tokens are longer than the minimum. By
+/// default, hyper rejects headers that are shorter than the maximum.
 const MAX_TOKEN_BYTES_RANGE: (u64, u64) = (512, 1024 * 1024);
 
 /// The default number of cached tokens, which is about the number of concurrent users of a busy API instance.
 const TOKEN_CACHE_CAPACITY: usize = 8192;
 
-/// The largest number of cached tokens.
+/// The largest allowed `token_cache_capacity`.
 const TOKEN_CACHE_CAPACITY_MAX: u64 = 1 << 20;
 
-/// The default length of the longest cached token, in bytes. Usual tokens have 1 to 2 KiB.
+/// The default maximum length of a cached token, in bytes. Usual tokens have 1 to 2 KiB.
 const MAX_CACHED_TOKEN_BYTES: usize = 4096;
 
-/// Settings for a [`Verifier`].
+/// Builds a [`Verifier`] with custom settings. [`Verifier::builder`] creates it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -70,7 +71,7 @@ impl Verifier {
         VerifierBuilder::new().pool(pool).assemble()
     }
 
-    /// Starts a verifier with custom settings.
+    /// Returns a builder for a verifier with custom settings.
     pub fn builder() -> VerifierBuilder {
         VerifierBuilder::new()
     }
@@ -89,51 +90,60 @@ impl VerifierBuilder {
         }
     }
 
-    /// Adds a pool. Each pool has its own clients, token uses and keys. A token's `iss` selects the pool.
+    /// Adds a user pool. At least one is required.
+    ///
+    /// Each pool has its own clients, token uses and keys. A token's `iss` selects the pool.
     pub fn pool(mut self, pool: UserPool) -> Self {
         self.pools.push(pool);
         self
     }
 
-    /// Accepts a token this long after its `exp` and before its `nbf`, to allow for clocks that differ. Default: zero.
+    /// Sets the leeway for `exp` and `nbf`, to allow for clocks that differ. Default: zero.
     ///
-    /// Hosts with NTP need no leeway, and an expired token keeps working during the leeway. At most five minutes.
+    /// A token is accepted for this long after its `exp` and before its `nbf`. The default is zero because hosts with
+    /// NTP need no leeway, and an expired token would keep working during the leeway. The maximum is five minutes.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
         self
     }
 
-    /// Rejects longer tokens before decoding them. In bytes, from 512 to 1048576. Default: 16384.
+    /// Sets the maximum length of a token, in bytes. Default: 16384.
+    ///
+    /// Longer tokens are rejected before they are decoded. The default is the longest header line that AWS load
+    /// balancers accept. The allowed range is 512 to 1048576.
     pub fn max_token_bytes(mut self, bytes: usize) -> Self {
         self.max_token_bytes = bytes;
         self
     }
 
-    /// Sets how many verified tokens are cached, rounded up to a power of two. Zero turns the cache off. Default: 8192.
+    /// Sets how many verified tokens are cached. Zero disables the cache. Default: 8192.
     ///
     /// Checking a cached token takes about a sixtieth of the time of a full verification. The cache keeps the claims
-    /// under a keyed digest of the whole token, and does not keep the token. An entry ends when the token expires, when
-    /// its key leaves the pool's key set, and when a client is removed. Rules and custom checks run on every request.
+    /// under a keyed digest of the whole token, and does not keep the token. A cached token is no longer accepted when
+    /// it expires or when its key leaves the pool's key set. If a client is removed from the pool, all cached tokens of
+    /// the pool are verified again. Rules and custom checks run on every request.
     ///
     /// An entry takes up to 900 bytes for a usual token. [`max_cached_token_bytes`](Self::max_cached_token_bytes)
-    /// limits it for long tokens. At most 1048576 tokens.
+    /// limits the size of an entry for a long token. The capacity is rounded up to a power of two. The maximum is
+    /// 1048576.
     pub fn token_cache_capacity(mut self, tokens: usize) -> Self {
         self.token_cache_capacity = tokens;
         self
     }
 
-    /// Sets the length of the longest cached token, in bytes. Longer tokens are verified on every request. Default:
-    /// 4096.
+    /// Sets the maximum length of a cached token, in bytes. Default: 4096.
     ///
-    /// This limits the memory of the cache. An entry takes less than 3 bytes for each byte of the token, plus 1 KiB.
-    /// With default settings, a full cache takes about 8 MiB for usual tokens, and less than 128 MiB if every token has
-    /// the maximum length. From 512 to 1048576.
+    /// Longer tokens are verified on every request. This limits the memory of the cache. An entry takes less than 3
+    /// bytes for each byte of the token, plus 1 KiB. With default settings, a full cache takes about 8 MiB for usual
+    /// tokens, and less than 128 MiB if every token has the maximum length. The allowed range is 512 to 1048576.
     pub fn max_cached_token_bytes(mut self, bytes: usize) -> Self {
         self.max_cached_token_bytes = bytes;
         self
     }
 
-    /// Sets the clock. Default: [`SystemClock`].
+    /// Sets the clock that gives the current time for tokens and keys. Default: [`SystemClock`].
+    ///
+    /// Tests can set a `testing::ManualClock`, so that tokens expire without waiting.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
@@ -142,17 +152,17 @@ impl VerifierBuilder {
     /// Sets the maximum time between two key refreshes in the background. Default: one hour.
     ///
     /// A key that Cognito withdraws stops verifying tokens at the next refresh. The endpoint's `Cache-Control: max-age`
-    /// can shorten the interval to five minutes. From one second to one day.
+    /// can shorten the interval to five minutes. The allowed range is one second to one day.
     pub fn refresh_interval(mut self, interval: Duration) -> Self {
         self.refresh.refresh_interval = interval;
         self
     }
 
-    /// Sets the maximum staleness: how long keys are used after the last successful fetch. Default: 24 hours.
+    /// Sets the maximum staleness, the time for which keys are used after the last successful fetch. Default: 24 hours.
     ///
     /// No Cognito token lives longer than 24 hours, so a shorter outage of the key endpoint affects no signed-in user.
     /// If the keys are stale, requests with tokens get 503. Keys are refreshed at the latest after half of this time.
-    /// From one minute to 30 days.
+    /// The allowed range is one minute to 30 days.
     pub fn max_stale(mut self, age: Duration) -> Self {
         self.refresh.max_stale = age;
         self
@@ -160,8 +170,8 @@ impl VerifierBuilder {
 
     /// Sets the time limit of one key fetch, including the connection. Default: 10 seconds.
     ///
-    /// A slow endpoint then still loads at a cold start, although requests do not wait that long: see
-    /// [`request_wait`](Self::request_wait). From 100 milliseconds to one minute.
+    /// The default is longer than [`request_wait`](Self::request_wait), so that the keys of a slow endpoint still load
+    /// at a cold start although no request waits that long. The allowed range is 100 milliseconds to one minute.
     pub fn fetch_timeout(mut self, limit: Duration) -> Self {
         self.refresh.fetch_timeout = limit;
         self
@@ -169,8 +179,8 @@ impl VerifierBuilder {
 
     /// Sets how long a request with an unknown key waits for key fetches. Default: 3 seconds.
     ///
-    /// The response is 503 with `Retry-After` if no fetch has completed by then. The fetch goes on, and later requests use its keys.
-    /// Zero means that no request waits. At most one minute.
+    /// If no fetch has completed by then, the response is 503 with `Retry-After`. The fetch continues, and later
+    /// requests use its keys. If the time is zero, no request waits. The maximum is one minute.
     pub fn request_wait(mut self, limit: Duration) -> Self {
         self.refresh.request_wait = limit;
         self
@@ -178,8 +188,9 @@ impl VerifierBuilder {
 
     /// Sets the average time between key fetches that tokens with unknown keys cause. Default: 5 seconds.
     ///
-    /// Anyone can send such a token, so this limits the load that unauthenticated clients can put on the key endpoint. If no token caused a
-    /// fetch for a whole cooldown, the next two fetches may be one second apart. From 100 milliseconds to one hour.
+    /// Anyone can send such a token, so this limits the load that unauthenticated clients can put on the key endpoint.
+    /// If no token caused a fetch for a whole cooldown, the next two fetches may be one second apart. The allowed range
+    /// is 100 milliseconds to one hour.
     pub fn unknown_key_cooldown(mut self, cooldown: Duration) -> Self {
         self.refresh.unknown_key_cooldown = cooldown;
         self

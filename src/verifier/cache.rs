@@ -1,4 +1,4 @@
-//! The cache of verified tokens. Clients send the same token for up to an hour, and its signature is checked only once.
+//! The cache of verified tokens. Clients send the same token many times, and its signature is checked only once.
 //!
 //! # Content
 //!
@@ -12,25 +12,25 @@
 //!   same value with probability at most `n / 2^128` over the choice of the key. That is `2^-118` for a pair of tokens
 //!   of 16 KiB, and `2^-121` for the usual 1.2 KiB. Without the key, an attacker cannot construct a token that matches
 //!   another token's entry.
-//! - All tags use one nonce. A MAC that is sent to others would be broken by that. Here the nonce adds the same mask to
-//!   all tags, and no tag leaves the process, is logged, or can be queried.
+//! - All tags use one nonce. That would break a MAC that is sent to others. Here the nonce adds the same mask to all
+//!   tags, and no tag leaves the process, is logged, or can be queried.
 //! - A hit requires that all 128 bits match.
 //!
 //! # Checks on a hit
 //!
-//! A hit compares `exp`, `nbf` and `iat` with the clock. It requires that the key that verified the token is still in a
-//! usable set, and that no app client was removed from the pool since. Another key with the same id does not count.
-//! Rules and custom checks run on every request.
+//! A hit compares `exp`, `nbf` and `iat` with the clock. It requires that the key that verified the token is still in
+//! the pool's key set, that the set is not stale, and that no app client was removed from the pool since. Another key
+//! with the same id does not count. Rules and custom checks run on every request.
 //!
-//! # Bounds
+//! # Limits
 //!
-//! The table bounds the number of entries, and the length of the longest cached token bounds the size of an entry.
-//! Longer tokens are verified on every request.
+//! The table limits the number of entries, and the maximum length of a cached token limits the size of an entry. Longer
+//! tokens are verified on every request.
 //!
 //! The table is four-way set-associative. The first insertion allocates it. A new token takes an empty or expired
 //! place, or else the place of the token that expires first, so one insertion evicts at most one entry. Only verified
 //! tokens are inserted. Invalid tokens therefore cannot change the table. Every insertion also clears expired entries
-//! from the next few places in turn, so claims are freed soon after their token expired.
+//! from the next few places in turn, so claims are freed soon after their token has expired.
 //!
 //! A read takes no lock. [`copies`] keeps threads that share one token from contending.
 
@@ -64,7 +64,7 @@ const WAYS: usize = 4;
 /// The number of sets that an insertion sweeps.
 const SWEEP: usize = 2;
 
-/// Four places, in one cache line.
+/// A set of four places, which has the size of a cache line.
 struct Set {
     /// The low half of each place's tag. It is not written together with the entry, so it can be outdated. The entry's
     /// tag decides.
@@ -105,8 +105,8 @@ impl Table {
 impl TokenCache {
     /// Creates a cache for this many tokens, rounded up to a power of two, none longer than `max_token_bytes`.
     ///
-    /// Returns [`None`] for a capacity of zero, and if the system has no random numbers, because then there is no safe
-    /// key.
+    /// Returns [`None`] if the capacity is zero, or if the system provides no random numbers, because there is no safe
+    /// key without them.
     pub(super) fn new(capacity: usize, max_token_bytes: usize, leeway: Duration) -> Option<Self> {
         if capacity == 0 {
             return None;
@@ -128,8 +128,8 @@ impl TokenCache {
         <[u8; 16]>::try_from(tag.as_ref()).ok().map(|tag| Tag(u128::from_le_bytes(tag)))
     }
 
-    /// Returns the token with this tag if it is cached and still valid. `holds` tells whether a token's key and client
-    /// are still accepted.
+    /// Returns the token with this tag if it is cached and still valid. `holds` returns `true` if a
+    /// token's key and client are still accepted.
     pub(super) fn get(
         &self,
         tag: Tag,
@@ -183,7 +183,7 @@ impl TokenCache {
         set.hints[index].store(tag.low_half(), Ordering::Release);
     }
 
-    /// Clears expired entries from the next few sets and from the next shard.
+    /// Clears entries that are no longer valid from the next few sets and from the next shard.
     fn sweep(&self, table: &Table, lives: &impl Fn(&VerifiedToken) -> bool) {
         let next = self.sweeper.fetch_add(SWEEP, Ordering::Relaxed);
         let sets = (next..next.wrapping_add(SWEEP)).map(|index| &table.sets[index & (self.set_count - 1)]);
@@ -191,7 +191,7 @@ impl TokenCache {
         for place in sets.flat_map(|set| &set.places).chain(copies) {
             let entry = place.load();
             if entry.as_ref().is_some_and(|entry| !lives(&entry.token)) {
-                // Another thread may have stored a new entry since.
+                // Another thread may have stored a new entry in the meantime, which must stay.
                 place.compare_and_swap(&entry, None);
             }
         }

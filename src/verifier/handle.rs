@@ -51,8 +51,8 @@ impl Verifier {
         self.inner.counted(self.check_at(token, self.inner.clock.now()).map_err(Failure::into_error))
     }
 
-    /// Returns the claims of a cached token. For the middleware, which passes the header's bytes before it checks that
-    /// they are text.
+    /// Returns the claims of a cached token. The middleware calls it with the bytes of the header, before it checks
+    /// that they are text.
     pub(crate) fn cached(&self, token: &[u8]) -> Result<CognitoClaims, Uncached> {
         let now = self.inner.clock.now();
         let claims = self.inner.cached(token, now).map_err(|tag| Uncached { tag, now })?;
@@ -60,7 +60,7 @@ impl Verifier {
         Ok(claims)
     }
 
-    /// Verifies a token that [`cached`](Self::cached) did not find, without waiting. For the middleware, which calls
+    /// Verifies a token that [`cached`](Self::cached) did not find, without waiting. The middleware then calls
     /// [`verify`](Self::verify) only if the key is unknown.
     pub(crate) fn check_or_wait(&self, token: &str, Uncached { tag, now }: Uncached) -> Immediate {
         match self.inner.check_uncached(token, tag, now) {
@@ -72,12 +72,29 @@ impl Verifier {
 
     /// Verifies a token. If its key is unknown, waits for a key fetch.
     ///
-    /// A token with a known key never waits. Others wait at most for
+    /// If the key is known, this method does not wait. Otherwise it waits at most for
     /// [`request_wait`](crate::VerifierBuilder::request_wait) (default: 3 seconds).
     ///
+    /// ```
+    /// use axum_cognito::{Verifier, VerifyErrorKind, testing::FakeUserPool};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let fake = FakeUserPool::new();
+    /// let verifier = Verifier::new(fake.user_pool());
+    /// verifier.check(&fake.access_token("alice").sign())?;
+    ///
+    /// fake.rotate();
+    /// let token = fake.access_token("alice").sign();
+    /// assert_eq!(verifier.check(&token).unwrap_err().kind(), VerifyErrorKind::UnknownKey);
+    /// assert!(verifier.verify(&token).await.is_ok());
+    /// # Ok::<(), axum_cognito::VerifyError>(())
+    /// # })?;
+    /// # Ok::<(), axum_cognito::VerifyError>(())
+    /// ```
+    ///
     /// # Errors
-    /// Returns a [`VerifyError`] if the token is rejected. Its kind is [`VerifyErrorKind::KeysUnavailable`] if the keys
-    /// are unavailable.
+    /// Returns a [`VerifyError`] if the token is rejected. Its kind is [`VerifyErrorKind::KeysUnavailable`] if no fetch
+    /// provided the keys in time, for example because the endpoint is unreachable.
     pub async fn verify(&self, token: &str) -> Result<CognitoClaims, VerifyError> {
         self.inner.counted(self.check_with_retry(|now| self.check_at(token, now)).await)
     }
@@ -107,7 +124,7 @@ impl Verifier {
         }
     }
 
-    /// Verifies a token past the cache, for tests of the cache.
+    /// Verifies a token without the cache, for tests of the cache.
     #[cfg(all(test, feature = "testing"))]
     pub(super) fn check_uncached(&self, token: &str) -> Option<Arc<VerifiedToken>> {
         self.inner.verify_at(token, self.inner.clock.now()).ok()
@@ -119,8 +136,21 @@ impl Verifier {
     /// background. Log the error and start the server anyway, so that it responds with 503 and `Retry-After` until the
     /// keys are loaded.
     ///
+    /// ```
+    /// use axum_cognito::{Verifier, testing::FakeUserPool};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let fake = FakeUserPool::new();
+    /// let verifier = Verifier::new(fake.user_pool());
+    /// if let Err(error) = verifier.ready().await {
+    ///     eprintln!("the keys are not loaded yet: {error}");
+    /// }
+    /// assert!(verifier.status().is_ready());
+    /// # });
+    /// ```
+    ///
     /// # Errors
-    /// Returns a [`KeysError`] that names each pool without keys, its key source, and the cause.
+    /// Returns a [`KeysError`] with the id, the key source and the cause for each pool without keys.
     pub async fn ready(&self) -> Result<(), KeysError> {
         // Start all fetches before waiting for the first.
         let now = self.inner.clock.now();
@@ -136,8 +166,20 @@ impl Verifier {
 
     /// Returns the state of the keys and the number of rejected tokens, for a readiness probe.
     ///
-    /// If a key refresh is due, it starts in the background, as in [`check`](Self::check). A service that is not ready
-    /// may get no requests except probes, and must still load its keys.
+    /// If a key refresh is due, it starts in the background, as in [`check`](Self::check). Otherwise a service that
+    /// gets only probes until it is ready would never load its keys.
+    ///
+    /// ```
+    /// use axum_cognito::{Verifier, testing::FakeUserPool};
+    ///
+    /// let fake = FakeUserPool::new();
+    /// let verifier = Verifier::new(fake.user_pool());
+    /// assert!(verifier.check("not a token").is_err());
+    ///
+    /// let status = verifier.status();
+    /// assert!(status.is_ready());
+    /// assert_eq!(status.tokens.rejected["malformed"], 1);
+    /// ```
     pub fn status(&self) -> KeyStatus {
         let now = self.inner.clock.now();
         let state = |pool: &Pool| {

@@ -14,9 +14,9 @@ use crate::{
 /// The number of rejections of one kind that causes a warning if no token has been accepted yet.
 const SUSPICIOUS: u64 = 10;
 
-/// The results of a verifier's checks.
+/// Counts the results of a verifier's checks.
 pub(super) struct Outcomes {
-    /// A flag and not a count. Accepted tokens only load it, so threads do not contend for it.
+    /// A flag instead of a count. Once it is set, accepted tokens only load it, so threads do not contend for it.
     any_accepted: AtomicBool,
     /// By [`VerifyErrorKind`]. Boxed, so that rejections do not write to cache lines that accepted tokens read.
     rejected: Box<[AtomicU64]>,
@@ -36,7 +36,7 @@ impl Outcomes {
         }
     }
 
-    /// Counts a rejection. `origin` tells whether the warning names methods or environment variables.
+    /// Counts a rejection. `origin` determines whether the warning names methods or environment variables.
     #[cold]
     pub(super) fn rejected(&self, error: &VerifyError, origin: Origin) {
         let Some(count) = self.rejected.get(error.kind() as usize) else { return };
@@ -68,7 +68,7 @@ fn warn(error: &VerifyError, origin: Origin) {
     );
 }
 
-/// Returns the setting with which a token is compared, for kinds that a wrong configuration can cause.
+/// Returns the setting to check, or [`None`] if a wrong setting does not cause this kind of rejection.
 fn setting(kind: VerifyErrorKind, origin: Origin) -> Option<&'static str> {
     let (method, variable) = match kind {
         VerifyErrorKind::UnknownIssuer => (

@@ -57,13 +57,13 @@ impl Pipeline {
         result
     }
 
-    /// Returns where the settings came from: the environment if that is so for all pools, otherwise code.
+    /// Returns [`Origin::Environment`] if all pools come from the environment, otherwise [`Origin::Code`].
     fn origin(&self) -> Origin {
         let from_environment = self.pools.iter().all(|pool| pool.origin == Origin::Environment);
         if from_environment { Origin::Environment } else { Origin::Code }
     }
 
-    /// Returns the claims of a cached token, or else the tag under which to cache it.
+    /// Returns the claims of a cached token, or else the tag under which to cache it, if it can be cached.
     pub(super) fn cached(&self, token: &[u8], now: SystemTime) -> Result<CognitoClaims, Option<Tag>> {
         let Some(cache) = self.cache.as_ref().filter(|_| token.len() <= self.max_token_bytes) else { return Err(None) };
         let tag = cache.tag(token).ok_or(None)?;
@@ -72,7 +72,7 @@ impl Pipeline {
         Ok(CognitoClaims::new(cached))
     }
 
-    /// Verifies a token, and caches it.
+    /// Verifies a token and caches it.
     pub(super) fn check_uncached(
         &self,
         token: &str,
@@ -119,7 +119,7 @@ impl Pipeline {
     }
 }
 
-/// A token that is not cached, from `Verifier::cached` for `Verifier::check_or_wait`.
+/// A cache miss. `Verifier::cached` returns it, and `Verifier::check_or_wait` takes it.
 pub(crate) struct Uncached {
     pub(super) tag: Option<Tag>,
     pub(super) now: SystemTime,

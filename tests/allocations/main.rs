@@ -1,6 +1,6 @@
-//! Exact allocation counts of a request, and memory limits of the token cache.
+//! Tests of the exact number of allocations for a request, and of the memory limits of the token cache.
 //!
-//! It is a separate binary, because the counting allocator is global. The allocator counts per thread, and each test
+//! They are a separate binary, because the counting allocator is global. The allocator counts per thread, and each test
 //! has its own thread.
 // The pedantic lints apply to the library only.
 #![allow(clippy::pedantic, clippy::type_complexity)]
@@ -84,7 +84,7 @@ impl Service<Request<()>> for Inner {
     }
 }
 
-/// Starts a typical access token with two groups and one scope.
+/// Returns a builder for a typical access token with two groups and one scope.
 fn typical(fake: &FakeUserPool) -> axum_cognito::testing::TokenBuilder {
     fake.access_token("alice").group("admins").group("users")
 }
@@ -117,18 +117,18 @@ fn verification_allocates_only_its_claims() {
     uncached.check(&typical(&fake).sign()).unwrap();
     cached.check(&typical(&fake).sign()).unwrap();
 
-    // A new token: payload, groups and claims, and the entry in the cache.
+    // A new token allocates its payload, groups and claims, and with a cache also the entry.
     let token = typical(&fake).sign();
     assert_eq!(allocations(|| drop(uncached.check(&token).unwrap())), 3, "verified, without a cache");
     assert_eq!(allocations(|| drop(cached.check(&token).unwrap())), 4, "verified and cached");
 
-    // A cached token: none. Every 64th hit copies the claims for this thread, until there is a copy.
+    // A cached token allocates nothing. Every 64th hit copies the claims for this thread, until there is a copy.
     for _ in 0..100 {
         cached.check(&token).unwrap();
     }
     assert_eq!(allocations(|| (0..1000).for_each(|_| drop(cached.check(&token).unwrap()))), 0, "cached");
 
-    // Through the layer: one value in `http::Extensions`. The map exists already, as in a router.
+    // The layer allocates one value for `http::Extensions`. The map exists already, as in a router.
     let mut service = CognitoAuth::from(cached.clone()).layer(Require::group("admins").layer(Inner));
     let request = || {
         let mut request = Request::builder().header("authorization", format!("Bearer {token}")).body(()).unwrap();
@@ -140,13 +140,13 @@ fn verification_allocates_only_its_claims() {
     let prepared = request();
     assert_eq!(allocations(|| send(prepared)), 1, "through the layer and a rule");
 
-    // The same for routes that are protected by default.
+    // The same is true for routes that are protected by default.
     let mut service = CognitoAuth::from(cached.clone()).deny_by_default().public("/healthz").layer(Inner);
     let prepared = request();
     let count = allocations(|| drop(now_or_never(service.call(prepared)).expect("does not wait").unwrap()));
     assert_eq!(count, 1, "through the layer, protected by default");
 
-    // Memory of a thousand cached tokens.
+    // The memory of a thousand cached tokens is limited.
     let many: Vec<_> = (0..1024).map(|n| typical(&fake).expires_in(Duration::from_secs(3600 + n)).sign()).collect();
     let large = Verifier::builder().pool(fake.user_pool()).token_cache_capacity(1 << 14).build().unwrap();
     large.check(&typical(&fake).sign()).unwrap(); // allocates the table
@@ -158,8 +158,8 @@ fn verification_allocates_only_its_claims() {
     println!("{per_token} bytes per cached token of {} bytes", many[0].len());
     assert!((400..=900).contains(&per_token), "{per_token} bytes per cached token");
 
-    // The largest entries: tokens of the maximum length in the forms that take the most memory, with all attributes
-    // read.
+    // The largest entries are those of tokens with the maximum length, in the forms that take the most memory, after
+    // all attributes were read.
     for claims in [groups_of_one_letter(), one_long_attribute(), one_escaped_attribute()] {
         let verifier = Verifier::builder().pool(fake.user_pool().allow_token_use(TokenUse::Id)).build().unwrap();
         verifier.check(&typical(&fake).sign()).unwrap(); // allocates the table
@@ -192,7 +192,7 @@ fn verification_allocates_only_its_claims() {
     assert!((BYTES.get() - full).abs() < 8 * 900, "{} bytes more", BYTES.get() - full);
 }
 
-/// The path is checked once per request and in place, however long it is and however many routes are public.
+/// The path is checked once per request and in place, regardless of its length and of the number of public routes.
 #[test]
 fn deciding_whether_a_route_is_public_allocates_nothing() {
     let fake = FakeUserPool::new();
@@ -231,7 +231,7 @@ fn deciding_whether_a_route_is_public_allocates_nothing() {
     }
 }
 
-/// An unauthenticated client can send any number of unknown key ids. The test would notice one byte per key id.
+/// An unauthenticated client can send any number of unknown key ids. This test would detect one byte per key id.
 #[test]
 fn unknown_kids_take_no_memory() {
     const CHECKED: usize = 100_000;
@@ -263,7 +263,7 @@ fn unknown_kids_take_no_memory() {
             tokio::time::advance(Duration::from_millis(10)).await;
         });
     };
-    // The first thousand allocate what is allocated once: the cooldown, timers and the log's call sites.
+    // The first thousand tokens cause one-time allocations for the cooldown, timers and the log's call sites.
     (0..1000).for_each(|nth| {
         check(nth);
         verify(nth);

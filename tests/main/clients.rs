@@ -1,4 +1,4 @@
-//! Adding and removing app clients while the program runs.
+//! Tests of adding and removing app clients while the program runs.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -15,7 +15,7 @@ use crate::log::Log;
 
 #[track_caller]
 fn accepted(verifier: &Verifier, token: &str) {
-    // Often enough that the token is cached, and copied for this thread.
+    // Repeated until the token is cached, and copied for this thread.
     for _ in 0..200 {
         assert!(verifier.check(token).is_ok());
     }
@@ -131,8 +131,8 @@ fn impossible_change_is_an_error_with_the_reason() {
     assert_eq!(verifier.client_ids(fake.id()).unwrap(), [fake.client_id()]);
 }
 
-/// A removal does not affect other pools. The same pool id with another issuer counts as another pool, but both get the
-/// change.
+/// A removal does not affect pools with another id. If a pool id is configured twice with different issuers, a change
+/// applies to both.
 #[test]
 fn each_pool_has_its_own_client_list() {
     let (staff, shop) =
@@ -197,7 +197,7 @@ fn check_after_a_removal_never_accepts() {
             assert!(verifier.check(&stays).is_ok(), "the other client is not affected");
         }
     };
-    // Compared at the end, because the threads stop only after all rounds.
+    // The changes are compared at the end, because the threads stop only after all rounds.
     let mut changes = Vec::new();
     thread::scope(|scope| {
         for _ in 0..3 {

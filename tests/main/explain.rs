@@ -1,4 +1,4 @@
-//! Explanations of rejected tokens: each names the failed step, and agrees with `verify`.
+//! Explanations of rejected tokens. Each names the failed step and agrees with `verify`.
 
 use std::time::{Duration, SystemTime};
 
@@ -52,7 +52,7 @@ fn each_tampered_token_fails_its_step_and_passes_earlier_steps() {
     let fake = FakeUserPool::new();
     let other = FakeUserPool::with_ids("us-east-1_OtherPool", "1fakeclient23456789");
     let pool = fake.user_pool().allow_token_use(TokenUse::Id).audience("https://api.example.com").unwrap();
-    // The clock stands still, because two errors that contain the time are compared.
+    // The clock stands still, because errors that contain the time are compared.
     let clock = ManualClock::starting_now();
     let verifier = Verifier::builder()
         .pool(pool)
@@ -135,7 +135,7 @@ fn each_tampered_token_fails_its_step_and_passes_earlier_steps() {
         ),
         (token().claim("iss", "http://localhost:9229/local_1").sign(), VerificationStep::Issuer, "emulator"),
         (token().claim("iss", "https://accounts.google.com").sign(), VerificationStep::Issuer, "identity provider"),
-        (token().claim("iss", "").sign(), VerificationStep::Issuer, "no user pool"),
+        (token().claim("iss", "").sign(), VerificationStep::Issuer, "not a user pool"),
         (token().header("kid", "another").sign(), VerificationStep::Key, "publishes no key"),
         (other.access_token("alice").claim("iss", fake.issuer()).sign(), VerificationStep::Key, "another pool"),
         (token().signed_with_wrong_key().sign(), VerificationStep::Signature, "edited"),
@@ -191,8 +191,8 @@ fn each_tampered_token_fails_its_step_and_passes_earlier_steps() {
     assert_eq!(missing, [], "every step rejects a token");
 }
 
-/// An explanation derives the passed steps from the order of [`VerificationStep`], so that must be the order in which
-/// the steps run. A token with two faults must therefore fail in the earlier step.
+/// An explanation derives the passed steps from the order of [`VerificationStep`], so the steps must run in that order.
+/// A token with two faults must therefore fail in the earlier step.
 #[test]
 fn token_with_two_faults_fails_in_the_earlier_step() {
     type Fault = (VerificationStep, fn(TokenBuilder) -> TokenBuilder, fn(String) -> String);

@@ -1,7 +1,7 @@
 //! Tests of the public API: tables of valid and tampered tokens, the HTTP responses, and the handlers' arguments.
 //!
-//! They are one binary, which links once. Tests of key refresh are in `tests/keys`, tests of attacks in
-//! `tests/attacks`.
+//! The tests are one binary, so they are linked once. Tests of key refresh are in `tests/keys`, and tests of attacks
+//! are in `tests/attacks`.
 // The pedantic lints apply to the library only.
 #![allow(clippy::pedantic, clippy::type_complexity)]
 

@@ -1,4 +1,4 @@
-//! The metrics of each event, read with a recorder of the test.
+//! Tests of the metrics of each event, with a test recorder.
 
 use std::{
     borrow::Cow,
@@ -27,11 +27,11 @@ use metrics::{Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Metad
 use serde_json::json;
 use tower::ServiceExt;
 
-/// A recorder of counters and gauges by name and labels, as in `name{label=value}`. Clones are the same recorder.
+/// Records counters and gauges by name and labels, as in `name{label=value}`. Clones share the same values.
 #[derive(Clone, Default)]
 struct Sums(Arc<Mutex<BTreeMap<String, f64>>>);
 
-/// One counter or gauge of a recorder.
+/// A counter or gauge of a recorder.
 struct Sum {
     sums: Sums,
     name: String,
@@ -151,8 +151,8 @@ async fn each_event_is_counted_once() {
     let endpoint = Endpoint { fake: fake.clone(), down: Arc::default() };
     let pool = fake.user_pool().key_source(endpoint.clone());
     let verifier = Verifier::builder().pool(pool).clock(TokioClock::starting_now()).build().unwrap();
-    // A cache hit compares the serial number of the key. This verifier takes the first numbers, so that the next has
-    // others.
+    // A cache hit compares the serial number of the key. This verifier takes the first numbers, so that the keys below
+    // have other numbers.
     drop(Verifier::new(fake.user_pool()));
     let token = fake.access_token("alice").sign();
     changed(&sums, &[]);
@@ -164,13 +164,13 @@ async fn each_event_is_counted_once() {
     verifier.verify(&token).await.unwrap();
     verifier.check(&token).unwrap();
     changed(&sums, &[(HITS.into(), 2.0), (verification("accepted"), 2.0)]);
-    // Another token is not.
+    // Another token is not a cache hit.
     verifier.verify(&fake.access_token("bob").sign()).await.unwrap();
     changed(&sums, &[(verification("accepted"), 1.0)]);
     verifier.verify(&fake.access_token("alice").expired().sign()).await.unwrap_err();
     changed(&sums, &[(verification("expired"), 1.0)]);
 
-    // An unknown `kid` triggers a fetch, and the rejection is counted once after it.
+    // An unknown `kid` triggers a fetch, and the rejection is counted once after the fetch.
     let forged = |key_id| fake.access_token("mallory").header("kid", key_id).sign();
     tokio::time::advance(Duration::from_secs(60)).await;
     verifier.verify(&forged("a")).await.unwrap_err();
@@ -188,7 +188,7 @@ async fn each_event_is_counted_once() {
     changed(&sums, &[(HITS.into(), 1.0), (verification("accepted"), 1.0)]);
 }
 
-/// The layer checks a token in several steps, and counts it once.
+/// The layer checks a token in several steps, but counts it once.
 #[tokio::test]
 async fn request_is_counted_once() {
     let sums = Sums::default();

@@ -1,4 +1,4 @@
-//! A service that rejects every token says so in its log.
+//! Tests of the warning that a service logs if it rejects every token.
 
 use axum_cognito::{
     TokenUse, UserPool, Verifier,
@@ -22,7 +22,7 @@ fn rejected(verifier: &Verifier) -> Value {
     serde_json::to_value(verifier.status()).unwrap()["tokens"].take()
 }
 
-/// The change to a token, and what the warning names: the kind, the expected value and the method.
+/// The change to a token, and the texts that the warning contains: the kind, the expected value and the method.
 type Case = (fn(TokenBuilder) -> TokenBuilder, &'static [&'static str]);
 
 #[test]

@@ -15,8 +15,7 @@ pub(super) fn on_issuer(reading: &Reading<'_>, rules: &Rules<'_>) -> Advice {
     const SEND_POOL_TOKEN: &str = "Send a token that the user pool issued.";
     let Some(issuer) = reading.claim_string("iss") else {
         return Advice::new(
-            "The token has no `iss`. Cognito writes it into every token, so another program issued this \
-             one.",
+            "The token has no `iss`. Cognito writes `iss` into every token, so another program issued this one.",
             SEND_POOL_TOKEN,
         );
     };
@@ -37,8 +36,8 @@ pub(super) fn on_issuer(reading: &Reading<'_>, rules: &Rules<'_>) -> Advice {
     }
     if rules.inner.pools.iter().any(|pool| pool.id.as_str() == pool_id) {
         return Advice::new(
-            "The pool id matches, but the host does not. It is a replica in another Region, the other of Cognito's two \
-             issuer forms, a FIPS endpoint, or an emulator.",
+            "The pool id matches, but the host does not. The issuer is a replica in another Region, the other of \
+             Cognito's two issuer forms, a FIPS endpoint, or an emulator.",
             origin.choose(
                 "For a replica, add `UserPool::replica_region`. Check that `issuer_form` does not exclude the form. \
                  For another host that you trust, add `additional_issuer`.",
@@ -75,7 +74,7 @@ pub(super) fn on_issuer(reading: &Reading<'_>, rules: &Rules<'_>) -> Advice {
         );
     }
     Advice::new(
-        "The issuer is no user pool. Usually the token comes from the identity provider behind the pool (Google, \
+        "The issuer is not a user pool. Usually the token comes from the identity provider behind the pool (Google, \
          Microsoft, Okta, …) or from another service.",
         "Send the access token that Cognito issues after the sign-in at the provider, not the provider's token.",
     )
@@ -158,10 +157,10 @@ pub(super) fn on_token_use(reading: &Reading<'_>, origin: Origin) -> Advice {
                 "In the client, send the ID token, or accept both kinds with `AWS_COGNITO_TOKEN_USE=any`.",
             ),
         ),
-        Some(_) => Advice::new("It is neither an access token nor an ID token.", "Send the access token."),
+        Some(_) => Advice::new("The token is neither an access token nor an ID token.", "Send the access token."),
         None => Advice::new(
-            "The token does not say which kind it is. Cognito writes `token_use` into every token, so it comes from an \
-             emulator or another issuer.",
+            "The token does not say which kind it is. Cognito writes `token_use` into every token, so this one comes \
+             from an emulator or another issuer.",
             "Configure the issuer of the token to write `access` or `id` into `token_use`.",
         ),
     }

@@ -13,8 +13,8 @@ pub(super) fn on_length(rules: &Rules<'_>) -> Advice {
         rules.inner.max_token_bytes
     );
     Advice::new(
-        "It is longer than tokens usually are. Usually there are many groups or large claims from a pre token \
-         generation trigger, or it is not a token.",
+        "The token is longer than usual. Usually it contains many groups, or large claims from a pre token generation \
+         trigger. The text may also be something other than a token.",
         fix,
     )
 }
@@ -64,17 +64,17 @@ pub(super) fn on_other_text(Reading { token, parts, header, .. }: &Reading<'_>) 
                 "This is an encrypted token with five parts, usually a refresh token. Only Cognito can read a refresh \
                  token, and it must not be sent to an API."
             } else {
-                "It has five parts, as encrypted tokens have. Usually it is a refresh token, which is encrypted. \
+                "It has five parts, like an encrypted token. Usually it is a refresh token, which is encrypted. \
                  Access and ID tokens have three parts."
             },
             "Send the access token from the same response. Send the refresh token only to Cognito, to get new tokens.",
         ),
         (_, 1) if is_uuid => Advice::new(
-            "This looks like the authorization code of a sign-in, or another id, and not like a token.",
+            "This looks like the authorization code of a sign-in or another id, not like a token.",
             "Exchange the code at the pool's token endpoint, and send the access token from the response.",
         ),
         (_, 1) => Advice::new(
-            "It has no dots, so it is not a JWT. Usually it is a session id, an API key, or a token of another \
+            "It has no dots, so it is not a JWT. Usually it is a session id, an API key, or a token from another \
              service.",
             "Send the access token of the user pool. It has three parts separated by dots, and starts with `eyJ`.",
         ),

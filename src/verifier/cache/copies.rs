@@ -1,11 +1,11 @@
-//! Copies of tokens that several threads use all the time.
+//! Copies of tokens that several threads use all the time, so that the threads do not contend.
 //!
 //! A hit in the table writes one shared value, the reference count of the claims. If several threads use the same token
-//! all the time, they contend for that count, and two threads together are slower than one. Therefore each thread has a
-//! small shard of copies, which have reference counts of their own.
+//! all the time, they contend for that count, and two threads together are slower than one. Each thread therefore has a
+//! small shard of copies with separate reference counts.
 //!
-//! Only every [`COPY_EVERY`]th table hit of a shard makes a copy. A token among thousands is rarely copied, and a token
-//! that dominates is copied soon. The cache owns the shards, so the copies are freed with the verifier.
+//! Only every [`COPY_EVERY`]th table hit of a shard makes a copy. A token among thousands is rarely copied, and a
+//! frequent token is copied soon. The cache owns the shards, so the copies are freed with the verifier.
 
 use std::{
     array,
@@ -20,7 +20,8 @@ use arc_swap::ArcSwapOption;
 use super::entry::{Entry, Tag};
 use crate::claims::VerifiedToken;
 
-/// The number of shards. If there are more threads than shards, some threads share one, which affects only the speed.
+/// The number of shards. If there are more threads than shards, some threads share a shard, which affects only the
+/// speed.
 pub(super) const SHARDS: usize = 64;
 
 /// The number of copies in a shard.
