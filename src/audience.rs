@@ -61,9 +61,9 @@ impl AudienceRule {
         Ok(Audiences { listed: names.join(", ").into(), names })
     }
 
-    /// Returns `true` if access tokens must name a configured audience and this is one of them.
+    /// Returns `true` if every accepted access token has this audience.
     pub(crate) fn requires(&self, audience: &str) -> bool {
-        matches!(self, Self::Required(audiences) if audiences.contains(audience))
+        matches!(self, Self::Required(audiences) if audiences.names.iter().all(|name| name == audience))
     }
 
     /// Checks an access token's `aud`.

@@ -175,8 +175,8 @@ impl UserPool {
 
     /// Requires access tokens to have this `aud`, the resource that the client requested at sign-in.
     ///
-    /// Cognito calls this resource binding (RFC 8707). Call it again to accept further audiences: each access token
-    /// must then have one of them. To accept a bound token without requiring one, use
+    /// Cognito calls this resource binding (RFC 8707). **Calling it twice means any of the audiences**, not both: each
+    /// access token must then have one of them, so a token for one resource is accepted for the other. To accept a bound token without requiring one, use
     /// [`allow_audience`](Self::allow_audience). ID tokens are not affected, because their `aud` is the client id.
     ///
     /// Without this setting an access token is accepted if it has no `aud`, or if `aud` equals its `client_id`. Tokens

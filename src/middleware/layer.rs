@@ -117,8 +117,8 @@ impl CognitoAuth {
     /// Adds the URL of the resource's metadata to challenges, and ensures that every accepted token was issued for this
     /// resource.
     ///
-    /// Each pool must already require the resource's URL with [`UserPool::audience`] and must allow no ID tokens, which
-    /// have no such audience. The layer therefore accepts no token that a client obtained for another resource, as RFC
+    /// The resource's URL must be the only [`audience`](UserPool::audience) of each pool, and no pool may allow ID tokens,
+    /// which have no such audience. The layer therefore accepts no token that a client obtained for another resource, as RFC
     /// 8707 and the authorization specification of the Model Context Protocol require. For challenges without this
     /// requirement, use [`resource_metadata`](Self::resource_metadata).
     ///

@@ -131,7 +131,10 @@ async fn protected_resource_requires_its_audience() {
         ("ID tokens allowed", pool().audience(URL).unwrap().allow_token_use(TokenUse::Id), false),
         ("ID tokens only", pool().audience(URL).unwrap().only_token_use(TokenUse::Id), false),
         ("required", pool().audience(URL).unwrap(), true),
-        ("required with a second", pool().audience("https://old.example.com").unwrap().audience(URL).unwrap(), true),
+        ("required twice", pool().audience(URL).unwrap().audience(URL).unwrap(), true),
+        ("another accepted first", pool().audience("https://b.example.com").unwrap().audience(URL).unwrap(), false),
+        ("another accepted last", pool().audience(URL).unwrap().audience("https://b.example.com").unwrap(), false),
+        ("another allowed", pool().audience(URL).unwrap().allow_audience("https://b.example.com").unwrap(), false),
     ] {
         let result = CognitoAuth::new(pool).protected_resource(&resource);
         let expected = ConfigError::AudienceNotRequired { pool_id: fake.id().to_string(), audience: URL.to_owned() };
