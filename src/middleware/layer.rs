@@ -179,6 +179,9 @@ impl CognitoAuth {
     /// head includes the extensions of outer layers, such as axum's `ConnectInfo` with the client's address. The check
     /// must not block the thread. Use an [async check](Self::custom_check_async) for slow work.
     ///
+    /// **A check covers the token that its own layer finds.** If an inner layer reads other token sources, add the same
+    /// check to it.
+    ///
     /// ```
     /// use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
     /// use axum_cognito::{CheckError, CognitoAuth, CognitoClaims, testing::FakeUserPool};
@@ -273,6 +276,9 @@ impl CognitoAuth {
     /// Async checks run after the sync checks, one after the other. Each check has a
     /// [time limit](Self::custom_check_timeout), which needs a Tokio runtime with a timer. `#[tokio::main]` and
     /// `enable_all` provide one. With async checks, each request with a valid token allocates its future on the heap.
+    ///
+    /// **A check covers the token that its own layer finds.** If an inner layer reads other token sources, add the same
+    /// check to it.
     pub fn custom_check_async<F>(
         self,
         check: impl FnOnce(CognitoClaims, Arc<Parts>) -> F + Clone + Send + Sync + 'static,
