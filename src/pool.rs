@@ -467,6 +467,15 @@ mod tests {
         for issuer in ["", "local", "ftp://a/b", "https://a/b?c", "https://a/b#c", "https://u:p@a/b", "//a/b"] {
             assert!(matches!(own(issuer).unwrap_err(), ConfigError::InvalidIssuer { .. }), "{issuer}");
         }
+        for (issuer, shown) in [
+            ("https://u:secret@idp.test/pool", "https://***@idp.test/pool"),
+            ("https://idp.test/pool?sig=secret", "https://idp.test/pool?***"),
+            ("u:secret@idp.test", "***@idp.test"),
+        ] {
+            let error = own(issuer).unwrap_err();
+            assert!(matches!(&error, ConfigError::InvalidIssuer { value, .. } if value == shown), "{error:?}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
         assert!(matches!(own("http://cognito:9229/local").unwrap_err(), ConfigError::InvalidJwksUrl { .. }));
         assert!(UserPool::dangerous_http_issuer("local_2hX9", "client", "http://cognito:9229/local").is_ok());
     }

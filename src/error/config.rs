@@ -4,7 +4,7 @@ use std::{error::Error, fmt};
 
 /// An invalid setting, found at start-up or when a setting is changed at run time.
 ///
-/// The message names the rejected value and what was expected. For a pool from the environment it names the variable.
+/// The message names the rejected value and what was expected. A URL is shown without credentials and query. For a pool from the environment it names the variable.
 ///
 /// ```
 /// use axum_cognito::{ConfigError, UserPool};
@@ -57,7 +57,7 @@ pub enum ConfigError {
     },
     /// An issuer is not an absolute `https` or `http` URL without query and fragment.
     InvalidIssuer {
-        /// The rejected value.
+        /// The given URL, without credentials and query.
         value: String,
         /// Why the value is invalid.
         reason: &'static str,
@@ -69,7 +69,7 @@ pub enum ConfigError {
     },
     /// A JWKS URL is not an absolute `https` URL, or is not allowed.
     InvalidJwksUrl {
-        /// The rejected value.
+        /// The given URL, without credentials and query.
         value: String,
         /// Why the value is invalid.
         reason: &'static str,
@@ -86,7 +86,7 @@ pub enum ConfigError {
     },
     /// A URL cannot name a protected resource (RFC 9728 §1.2).
     InvalidResource {
-        /// The rejected value.
+        /// The given URL, without credentials and query.
         value: String,
         /// Why the value is invalid.
         reason: &'static str,
