@@ -88,8 +88,8 @@ impl PublicRoutes {
     pub(super) fn is_public(&self, method: &Method, path: &str) -> bool {
         let Ok(found) = self.public.at(path) else { return false };
         let is_allowed = self.patterns.get(*found.value).is_some_and(|pattern| pattern.access.is_public_for(method));
-        // `matchit` accepts an empty parameter in the middle of a path.
-        let has_values = found.params.iter().all(|(_, value)| !value.is_empty());
+        // `matchit` accepts an empty parameter in the middle of a path, and slashes only as the value of a catch-all.
+        let has_values = found.params.iter().all(|(_, value)| value.bytes().any(|byte| byte != b'/'));
         is_allowed && has_values && is_unambiguous(path) && !self.may_be_read_as_protected(path)
     }
 
@@ -273,7 +273,16 @@ mod tests {
             (
                 "/assets/{*path}",
                 &["/assets/a", "/assets/a/b/", "/assets/.a", "/assets//a", "/assets/a%20b"],
-                &["/assets", "/assets/", "/Assets/a", "/assets/../admin", "/assets/a/..", "/assets/.%09./admin"],
+                &[
+                    "/assets",
+                    "/assets/",
+                    "/assets//",
+                    "/assets///",
+                    "/Assets/a",
+                    "/assets/../admin",
+                    "/assets/a/..",
+                    "/assets/.%09./admin",
+                ],
             ),
         ] {
             let routes = routes(&[pattern], &[]);
@@ -344,6 +353,8 @@ mod tests {
         ] {
             assert!(!routes.is_public(&Method::GET, path), "{path}");
         }
+            "/posts/+export",
+            "/posts/export+",
         for path in [
             "/posts/1",
             "/posts/exports",
