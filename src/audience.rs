@@ -62,9 +62,9 @@ impl AudienceRule {
         Ok(Audiences { listed: names.join(", ").into(), names })
     }
 
-    /// Returns `true` if every access token must have a configured `aud` and `audience` is one of them.
+    /// Returns `true` if every accepted access token has this audience.
     pub(crate) fn requires(&self, audience: &str) -> bool {
-        matches!(self, Self::Required(audiences) if audiences.contains(audience))
+        matches!(self, Self::Required(audiences) if audiences.names.iter().all(|name| name == audience))
     }
 
     /// Checks an access token's `aud`.

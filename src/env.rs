@@ -223,6 +223,7 @@ mod tests {
             (&[(POOL_ID, "us-east-1_Abc"), (CLIENT_ID, "c"), (REGION, "")], REGION),
             (&[(POOL_ID, "local_2hX9"), (CLIENT_ID, "c")], POOL_ID),
             (&[(POOL_ID, "us-east-1_Abc"), (CLIENT_ID, "c"), (ISSUER, "there")], ISSUER),
+            (&[(POOL_ID, "us-east-1_Abc"), (CLIENT_ID, "c"), (ISSUER, "https://u:secret@idp.test?secret")], ISSUER),
             (&[(POOL_ID, "us-east-1_Abc"), (CLIENT_ID, "c"), (JWKS_PATH, "http://there/keys")], JWKS_PATH),
             (&[(POOL_ID, "us-east-1_Abc"), (CLIENT_ID, "c"), (TOKEN_USE, "refresh")], TOKEN_USE),
             (&[(POOL_ID, "us-east-1_Abc"), (CLIENT_ID, "c"), (TOKEN_USE, "Access")], TOKEN_USE),
@@ -233,7 +234,7 @@ mod tests {
                 "{vars:?}: {error}"
             );
             let text = error.to_string();
-            assert!(text.contains(variable), "{text}");
+            assert!(text.contains(variable) && !text.contains("secret"), "{text}");
             assert!(
                 !text.contains("UserPool::") && !text.contains("(..)"),
                 "the message must name a variable, not a method: {text}"

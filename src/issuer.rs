@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use reqwest::Url;
 
-use crate::{error::ConfigError, pool_id::UserPoolId, region::Region};
+use crate::{error::ConfigError, pool_id::UserPoolId, redact::redact, region::Region};
 
 /// The form of an AWS user pool's issuer.
 ///
@@ -127,5 +127,5 @@ pub(crate) fn parse_issuer(issuer: String) -> Result<String, ConfigError> {
         }
         Ok(_) => return Ok(issuer),
     };
-    Err(ConfigError::InvalidIssuer { value: issuer, reason })
+    Err(ConfigError::InvalidIssuer { value: redact(&issuer), reason })
 }

@@ -143,6 +143,7 @@ mod origin;
 mod policy;
 pub mod pool;
 mod pool_id;
+mod redact;
 mod region;
 mod step;
 #[cfg(feature = "testing")]

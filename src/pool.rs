@@ -180,8 +180,8 @@ impl UserPool {
 
     /// Requires access tokens to have this `aud`, the resource that the client requested at sign-in.
     ///
-    /// Cognito calls this resource binding (RFC 8707). To accept several audiences, call this method for each.
-    /// Each access token must then have one of them. To accept a bound token without requiring one, use
+    /// Cognito calls this resource binding (RFC 8707). Calling this method twice means **any** of the audiences, not both:
+    /// a token for one resource is then accepted for the other. To accept a bound token without requiring one, use
     /// [`allow_audience`](Self::allow_audience). ID tokens are not affected, because their `aud` is the client id.
     ///
     /// Without this setting an access token is accepted if it has no `aud`, or if `aud` equals its `client_id`. Tokens
@@ -484,6 +484,15 @@ mod tests {
 
         for issuer in ["", "local", "ftp://a/b", "https://a/b?c", "https://a/b#c", "https://u:p@a/b", "//a/b"] {
             assert!(matches!(own(issuer).unwrap_err(), ConfigError::InvalidIssuer { .. }), "{issuer}");
+        }
+        for (issuer, shown) in [
+            ("https://u:secret@idp.test/pool", "https://***@idp.test/pool"),
+            ("https://idp.test/pool?sig=secret", "https://idp.test/pool?***"),
+            ("u:secret@idp.test", "***@idp.test"),
+        ] {
+            let error = own(issuer).unwrap_err();
+            assert!(matches!(&error, ConfigError::InvalidIssuer { value, .. } if value == shown), "{error:?}");
+            assert!(!error.to_string().contains("secret"), "{error}");
         }
         assert!(matches!(own("http://cognito:9229/local").unwrap_err(), ConfigError::InvalidJwksUrl { .. }));
         assert!(UserPool::dangerous_http_issuer("local_2hX9", "client", "http://cognito:9229/local").is_ok());

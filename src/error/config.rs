@@ -4,8 +4,8 @@ use std::{error::Error, fmt};
 
 /// The error for an invalid setting, at start-up or when a setting is changed at run time.
 ///
-/// The message contains the rejected value and the expected form. If the setting comes from an environment variable,
-/// the message names the variable.
+/// The message contains the rejected value and the expected form. A URL is shown without credentials and query. If the
+/// setting comes from an environment variable, the message names the variable.
 ///
 /// ```
 /// use axum_cognito::{ConfigError, UserPool};
@@ -58,7 +58,7 @@ pub enum ConfigError {
     },
     /// An issuer is not an absolute `https` or `http` URL without query and fragment.
     InvalidIssuer {
-        /// The rejected value.
+        /// The given URL, without credentials and query.
         value: String,
         /// The reason why the value is invalid.
         reason: &'static str,
@@ -70,7 +70,7 @@ pub enum ConfigError {
     },
     /// A JWKS URL is not an absolute `https` URL. Plain `http` is allowed only to loopback addresses.
     InvalidJwksUrl {
-        /// The rejected value.
+        /// The given URL, without credentials and query.
         value: String,
         /// The reason why the value is invalid.
         reason: &'static str,
@@ -87,7 +87,7 @@ pub enum ConfigError {
     },
     /// A URL cannot identify a protected resource (RFC 9728 §1.2).
     InvalidResource {
-        /// The rejected value.
+        /// The given URL, without credentials and query.
         value: String,
         /// The reason why the value is invalid.
         reason: &'static str,

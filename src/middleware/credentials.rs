@@ -37,7 +37,8 @@ fn read<'r, B>(location: &Location, request: &'r Request<B>) -> Result<Option<Cr
         Location::Authorization => bearer::credentials(headers),
         Location::AuthorizationWithoutScheme => bearer::without_scheme(headers),
         Location::Cookie(name) => {
-            Ok(at_most_one(cookies(headers, name))?.filter(|credentials| !credentials.bytes().is_empty()))
+            // Browsers also send an empty cookie that was left under another path.
+            at_most_one(cookies(headers, name).filter(|value| !value.is_empty()))
         }
         Location::Header(name) => at_most_one(headers.get_all(name).iter().map(HeaderValue::as_bytes)),
         Location::WebSocketProtocol(prefix) => at_most_one(protocols(headers, prefix)),

@@ -117,8 +117,8 @@ impl CognitoAuth {
     /// Adds the URL of the resource's metadata to challenges, and ensures that every accepted token was issued for this
     /// resource.
     ///
-    /// Each pool must already require the resource's URL with [`UserPool::audience`] and must allow no ID tokens, which
-    /// have no such audience. The layer therefore accepts no token that a client obtained for another resource, as RFC
+    /// The resource's URL must be the only [`audience`](UserPool::audience) of each pool, and no pool may allow ID tokens,
+    /// which have no such audience. The layer therefore accepts no token that a client obtained for another resource, as RFC
     /// 8707 and the authorization specification of the Model Context Protocol require. For challenges without this
     /// requirement, use [`resource_metadata`](Self::resource_metadata).
     ///
@@ -178,6 +178,9 @@ impl CognitoAuth {
     /// invalid token, but inner layers do not override it. The check gets the claims and the head of the request. The
     /// head includes the extensions of outer layers, such as axum's `ConnectInfo` with the client's address. The check
     /// must not block the thread. Use an [async check](Self::custom_check_async) for slow work.
+    ///
+    /// **A check covers the token that its own layer finds.** If an inner layer reads other token sources, add the same
+    /// check to it.
     ///
     /// ```
     /// use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
@@ -273,6 +276,9 @@ impl CognitoAuth {
     /// Async checks run after the sync checks, one after the other. Each check has a
     /// [time limit](Self::custom_check_timeout), which needs a Tokio runtime with a timer. `#[tokio::main]` and
     /// `enable_all` provide one. With async checks, each request with a valid token allocates its future on the heap.
+    ///
+    /// **A check covers the token that its own layer finds.** If an inner layer reads other token sources, add the same
+    /// check to it.
     pub fn custom_check_async<F>(
         self,
         check: impl FnOnce(CognitoClaims, Arc<Parts>) -> F + Clone + Send + Sync + 'static,

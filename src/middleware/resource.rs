@@ -4,7 +4,7 @@ use http::{HeaderValue, Response, header::CONTENT_TYPE};
 use reqwest::Url;
 use serde::Serialize;
 
-use crate::{error::ConfigError, keys::is_loopback, pool::UserPool};
+use crate::{error::ConfigError, keys::is_loopback, pool::UserPool, redact::redact};
 
 /// The part of a metadata URL between the resource's host and path (RFC 9728 §3).
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
@@ -117,7 +117,7 @@ impl ProtectedResource {
     /// - is not normalized (RFC 3986 §6.2.2), because clients compare it byte for byte (RFC 9728 §3.3)
     /// - has a path that axum's routers read as a pattern
     pub fn new<'p>(resource: &str, pools: impl IntoIterator<Item = &'p UserPool>) -> Result<Self, ConfigError> {
-        let error = |reason| ConfigError::InvalidResource { value: resource.to_owned(), reason };
+        let error = |reason| ConfigError::InvalidResource { value: redact(resource), reason };
         let url = parse(resource).map_err(error)?;
         let authorization_servers: Vec<_> =
             pools.into_iter().filter_map(|pool| pool.issuers().next().map(Into::into)).collect();
@@ -146,7 +146,8 @@ impl ProtectedResource {
         let issuers: Vec<String> = issuers.into_iter().map(Into::into).collect();
         let is_issuer = |issuer: &String| Url::parse(issuer).is_ok_and(|url| is_secure(&url));
         if issuers.is_empty() || !issuers.iter().all(is_issuer) {
-            let value = issuers.into_iter().find(|issuer| !is_issuer(issuer)).unwrap_or_default();
+            let value =
+                issuers.iter().find(|issuer| !is_issuer(issuer)).map(|issuer| redact(issuer)).unwrap_or_default();
             let reason = "expected the `https` URL of an authorization server";
             return Err(ConfigError::InvalidResource { value, reason });
         }

@@ -58,7 +58,7 @@ impl Outcomes {
 
 /// Logs the setting to check. The line contains nothing from the token.
 fn warn(error: &VerifyError, origin: Origin) {
-    let Some(setting) = setting(error.kind(), origin) else { return };
+    let Some(setting) = setting(error.kind(), error.claim(), origin) else { return };
     tracing::warn!(
         kind = error.kind().as_str(),
         reason = error.reason(),
@@ -69,7 +69,7 @@ fn warn(error: &VerifyError, origin: Origin) {
 }
 
 /// Returns the setting to check, or [`None`] if a wrong setting does not cause this kind of rejection.
-fn setting(kind: VerifyErrorKind, origin: Origin) -> Option<&'static str> {
+fn setting(kind: VerifyErrorKind, claim: Option<&str>, origin: Origin) -> Option<&'static str> {
     let (method, variable) = match kind {
         VerifyErrorKind::UnknownIssuer => (
             "the pool id in `UserPool::new`, or the issuer in `UserPool::with_issuer`",
@@ -84,6 +84,10 @@ fn setting(kind: VerifyErrorKind, origin: Origin) -> Option<&'static str> {
         }
         // No variable sets an audience.
         VerifyErrorKind::WrongAudience => ("`UserPool::audience`", "`UserPool::audience`"),
+        VerifyErrorKind::MissingClaim if claim == Some("aud") => (
+            "`UserPool::audience`, or `UserPool::allow_audience` to accept tokens without `aud` too",
+            "`UserPool::audience`, or `UserPool::allow_audience` to accept tokens without `aud` too",
+        ),
         VerifyErrorKind::UnknownKey => (
             "the key source in `UserPool::jwks_url` or `UserPool::jwks_file`",
             "the key source in `AWS_COGNITO_JWKS_PATH`, or the pool id in `AWS_COGNITO_USER_POOL_ID`",
@@ -105,10 +109,10 @@ mod tests {
             VerifyErrorKind::WrongTokenUse,
             VerifyErrorKind::UnknownKey,
         ] {
-            let (code, environment) = (setting(kind, Origin::Code), setting(kind, Origin::Environment));
+            let (code, environment) = (setting(kind, None, Origin::Code), setting(kind, None, Origin::Environment));
             assert!(code.is_some_and(|text| text.contains("UserPool::") && !text.contains("AWS_")), "{kind:?}");
             assert!(environment.is_some_and(|text| text.contains("`AWS_") && !text.contains("::")), "{kind:?}");
         }
-        assert_eq!(setting(VerifyErrorKind::Expired, Origin::Code), None);
+        assert_eq!(setting(VerifyErrorKind::Expired, None, Origin::Code), None);
     }
 }

@@ -87,3 +87,23 @@ fn id_tokens_where_access_tokens_are_expected_cause_the_warning() {
     let verifier = Verifier::new(UserPool::allow_token_use(fake.user_pool(), TokenUse::Id));
     assert!(warnings(&verifier, &fake.id_token("alice").sign(), 20).is_empty());
 }
+
+#[test]
+fn tokens_without_the_required_audience_cause_the_warning() {
+    let fake = FakeUserPool::new();
+    let verifier = Verifier::new(fake.user_pool().audience("https://api.example.com").unwrap());
+    let lines = warnings(&verifier, &fake.access_token("alice").sign(), 20);
+    assert_eq!(lines.len(), 1);
+    for part in ["missing_claim", "https://api.example.com", "`UserPool::audience`", "`UserPool::allow_audience`"] {
+        assert!(lines[0].contains(part), "{part}: {}", lines[0]);
+    }
+}
+
+#[test]
+fn tokens_without_another_claim_do_not_warn() {
+    let fake = FakeUserPool::new();
+    let verifier = Verifier::new(fake.user_pool());
+    let token = fake.access_token("alice").without("exp").sign();
+    assert_eq!(verifier.check(&token).unwrap_err().claim(), Some("exp"));
+    assert!(warnings(&verifier, &token, 20).is_empty());
+}

@@ -83,6 +83,7 @@ fn metadata_path_is_inserted_between_host_and_path() {
         (&["sso"], "sso"),
         (&["http://sso.example"], "http://sso.example"),
         (&["https://sso.example", "ftp://127.0.0.1"], "ftp://127.0.0.1"),
+        (&["http://u:secret@sso.example/?sig=secret"], "http://***@sso.example/?***"),
     ] {
         let error = resource().authorization_servers(servers.iter().copied()).unwrap_err();
         assert!(matches!(&error, ConfigError::InvalidResource { value, .. } if value == invalid), "{error}");
@@ -99,9 +100,6 @@ fn invalid_resource_url_is_rejected() {
         "api.example.com",
         "http://api.example.com",
         "ftp://a.example",
-        "https://a.example/?x",
-        "https://a.example/#x",
-        "https://u:p@a.example/",
         " https://a.example/mcp",
         "https://A.example/mcp",
         "https://a.example:443/mcp",
@@ -114,6 +112,20 @@ fn invalid_resource_url_is_rejected() {
         assert!(matches!(&error, ConfigError::InvalidResource { value, .. } if value == url), "{error}");
     }
     assert!(ProtectedResource::new("https://a.example", []).is_err(), "without a pool");
+}
+
+#[test]
+fn secrets_in_a_resource_url_appear_in_no_error() {
+    let pool = UserPool::new("us-east-1_AbC123xyz", "client").unwrap();
+    for (url, shown) in [
+        ("https://a.example/?secret", "https://a.example/?***"),
+        ("https://a.example/#secret", "https://a.example/?***"),
+        ("https://u:secret@a.example/", "https://***@a.example/"),
+    ] {
+        let error = ProtectedResource::new(url, [&pool]).unwrap_err();
+        assert!(matches!(&error, ConfigError::InvalidResource { value, .. } if value == shown), "{error}");
+        assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
+    }
 }
 
 /// RFC 8707 and the MCP authorization specification: a protected resource accepts only tokens that were issued for it.
@@ -131,7 +143,10 @@ async fn protected_resource_requires_its_audience() {
         ("ID tokens allowed", pool().audience(URL).unwrap().allow_token_use(TokenUse::Id), false),
         ("ID tokens only", pool().audience(URL).unwrap().only_token_use(TokenUse::Id), false),
         ("required", pool().audience(URL).unwrap(), true),
-        ("required with a second", pool().audience("https://old.example.com").unwrap().audience(URL).unwrap(), true),
+        ("required twice", pool().audience(URL).unwrap().audience(URL).unwrap(), true),
+        ("another accepted first", pool().audience("https://b.example.com").unwrap().audience(URL).unwrap(), false),
+        ("another accepted last", pool().audience(URL).unwrap().audience("https://b.example.com").unwrap(), false),
+        ("another allowed", pool().audience(URL).unwrap().allow_audience("https://b.example.com").unwrap(), false),
     ] {
         let result = CognitoAuth::new(pool).protected_resource(&resource);
         let expected = ConfigError::AudienceNotRequired { pool_id: fake.id().to_string(), audience: URL.to_owned() };

@@ -91,8 +91,16 @@ async fn token_source_finds_exactly_its_token() {
             cookie(),
             "/".into(),
             vec![("cookie", format!("__Host-session=; __Host-session={t}"))],
+            "alice",
+        ),
+        (
+            "cookie twice, then empty",
+            cookie(),
+            "/".into(),
+            vec![("cookie", format!("__Host-session={t}; __Host-session= ; __Host-session={t}"))],
             MALFORMED,
         ),
+        ("cookie twice, both empty", cookie(), "/".into(), vec![h("cookie", "__Host-session=; __Host-session=")], NONE),
         (
             "cookie in two headers",
             cookie(),

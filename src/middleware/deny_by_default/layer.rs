@@ -60,15 +60,19 @@ use crate::middleware::service::CognitoAuthService;
 /// A proxy, a file service or a URL parser behind the layer may read a path differently from the router. A path is
 /// therefore never public if it contains
 ///
-/// - a segment that consists of dots and spaces after decoding, such as `..`, `%20..` or `..;x`
+/// - a segment that consists of dots, spaces and `+` after decoding, such as `..`, `%20..`, `..+` or `..;x`
 /// - a backslash, a control character, or whitespace other than `%20`
 /// - an escaped control character, `.`, `/`, `\`, `%`, `;`, `?` or `#`, an incomplete escape, or an overlong UTF-8
 ///   encoding
 /// - two slashes at its start
+/// - more than 8 KiB or 256 segments, because the check of such a path takes too long
 ///
-/// The layer also normalizes each path: it decodes escapes, removes parameters (`;`), trims spaces and trailing dots,
-/// and merges slashes. If the most specific pattern for the normalized path is [protected](Self::protected), the
-/// request needs a token too.
+/// The layer also normalizes each path: it decodes escapes, removes parameters (`;`), reads `+` as a space, trims spaces
+/// and trailing dots, and merges slashes. If the most specific pattern for the normalized path is
+/// [protected](Self::protected), the request needs a token too.
+///
+/// **Not covered:** software that ignores letter case, streams of NTFS (`export::$DATA`) and Unicode normalization. If
+/// the service behind the layer does one of these, make no subtree public that contains protected paths.
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it is added to a router"]
 pub struct DenyByDefault {
@@ -87,7 +91,8 @@ impl DenyByDefault {
     /// Makes the paths that match the pattern public for all methods.
     ///
     /// **A parameter also matches paths of more specific routes.** `/posts/{id}` makes `/posts/export` public, unless
-    /// `/posts/export` is [protected](Self::protected).
+    /// `/posts/export` is [protected](Self::protected). A path longer than 8 KiB or with more than 256 segments is never
+    /// public.
     ///
     /// # Panics
     /// Panics if

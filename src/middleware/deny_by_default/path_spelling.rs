@@ -16,7 +16,7 @@ pub(super) fn is_unambiguous(path: &str) -> bool {
 /// Returns `true` if the segment equals the literal, directly or after normalization.
 ///
 /// Normalization decodes both. It also removes the segment's parameters, its leading and trailing spaces, and its
-/// trailing dots. Windows ignores spaces and dots at the end of a file name.
+/// trailing dots. Windows ignores spaces and dots at the end of a file name. Decoders of forms read `+` as a space.
 pub(super) fn is_spelling_of(segment: &str, literal: &str) -> bool {
     segment == literal || without_prefix(segment, literal).is_some_and(|mut rest| rest.all(is_trimmed))
 }
@@ -27,8 +27,12 @@ pub(super) fn has_prefix(segment: &str, literal: &str) -> bool {
 }
 
 fn without_prefix(segment: &str, literal: &str) -> Option<impl Iterator<Item = u8>> {
-    let mut rest = decoded(segment).skip_while(|byte| *byte == b' ');
-    percent_decode_str(literal).all(|byte| rest.next() == Some(byte)).then_some(rest)
+    // The literal itself may begin with a space or `+`.
+    [false, true].into_iter().find_map(|trims| {
+        let mut rest = decoded(segment).skip_while(move |byte| trims && is_space(*byte));
+        let is_next = |byte| rest.next().is_some_and(|found| found == byte || (is_space(found) && is_space(byte)));
+        percent_decode_str(literal).all(is_next).then_some(rest)
+    })
 }
 
 fn is_dots_or_blank(segment: &str) -> bool {
@@ -36,7 +40,11 @@ fn is_dots_or_blank(segment: &str) -> bool {
 }
 
 fn is_trimmed(byte: u8) -> bool {
-    matches!(byte, b' ' | b'.')
+    is_space(byte) || byte == b'.'
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'+')
 }
 
 /// Decodes the segment once and removes its parameters.
@@ -120,6 +128,10 @@ mod tests {
             "/a/%20../b",
             "/a/..%20/b",
             "/a/%20/b",
+            "/a/..+",
+            "/a/+../b",
+            "/a/+",
+            "/a/%2b..",
             "/a/;x/b",
             "/a/b%3fc",
             "/a/b%3Fc",
@@ -170,11 +182,17 @@ mod tests {
 
     #[test]
     fn other_spellings_of_a_literal_are_recognized() {
-        for segment in ["export", "%65xpor%74", "export%20", "%20export", "export;v=1", "export.", "%20export%20.%20"] {
+        for segment in
+            ["export", "%65xpor%74", "export%20", "%20export", "export;v=1", "export.", "%20export%20.%20", "+export+"]
+        {
             assert!(is_spelling_of(segment, "export"), "{segment}");
         }
         for segment in ["", "exports", "Export", "expor", ".export", "export%20x", "e%20xport"] {
             assert!(!is_spelling_of(segment, "export"), "{segment}");
         }
+        for segment in ["+a+b", "%2Ba+b", "%20a%20b;x", "+a+b+"] {
+            assert!(is_spelling_of(segment, "+a+b"), "{segment}");
+        }
+        assert!(!is_spelling_of("a+b", "+a+b"));
     }
 }

@@ -6,6 +6,11 @@ use http::Method;
 
 use super::path_spelling::{has_prefix, is_spelling_of, is_unambiguous};
 
+/// Longer paths are never public, because the path is compared with each protected pattern.
+const MAX_PATH_LENGTH: usize = 8 * 1024;
+/// Paths with more segments are never public, because each protected pattern reads all empty segments.
+const MAX_SEGMENTS: usize = 256;
+
 /// The public and the protected routes of a [`DenyByDefault`](super::DenyByDefault).
 ///
 /// The `matchit` version that axum uses matches the raw path, so a public pattern matches here if it matches in a
@@ -86,10 +91,13 @@ impl PublicRoutes {
     ///
     /// The spelling is checked last, so only requests that match a public route pay for that check.
     pub(super) fn is_public(&self, method: &Method, path: &str) -> bool {
+        if path.len() > MAX_PATH_LENGTH || path.bytes().filter(|byte| *byte == b'/').count() > MAX_SEGMENTS {
+            return false;
+        }
         let Ok(found) = self.public.at(path) else { return false };
         let is_allowed = self.patterns.get(*found.value).is_some_and(|pattern| pattern.access.is_public_for(method));
-        // `matchit` accepts an empty parameter in the middle of a path.
-        let has_values = found.params.iter().all(|(_, value)| !value.is_empty());
+        // `matchit` accepts an empty parameter in the middle of a path, and slashes only as the value of a catch-all.
+        let has_values = found.params.iter().all(|(_, value)| value.bytes().any(|byte| byte != b'/'));
         is_allowed && has_values && is_unambiguous(path) && !self.may_be_read_as_protected(path)
     }
 
@@ -182,6 +190,10 @@ fn parse(pattern: &str) -> Result<Box<[Segment]>, String> {
     if inside.split('/').any(|segment| segment.starts_with([':', '*'])) {
         return Err("parameters are written `{id}` and `{*rest}`".to_owned());
     }
+    // Newer versions of `matchit` accept such patterns, but the comparison with protected patterns does not.
+    if inside.split('/').any(has_text_after_parameter) {
+        return Err("a parameter must end its segment, as in `/files/{name}`".to_owned());
+    }
     matchit::Router::new().insert(pattern, ()).map_err(|error| error.to_string())?;
     if !is_unambiguous(pattern) {
         return Err(
@@ -191,6 +203,15 @@ fn parse(pattern: &str) -> Result<Box<[Segment]>, String> {
         );
     }
     Ok(inside.split('/').map(parse_segment).collect())
+}
+
+/// Returns `true` if the segment has a parameter that does not end it, such as `{id}.json`.
+fn has_text_after_parameter(segment: &str) -> bool {
+    let without_braces = segment.replace("{{", "");
+    without_braces
+        .split_once('{')
+        .and_then(|(_, rest)| rest.split_once('}'))
+        .is_some_and(|(_, after)| !after.is_empty())
 }
 
 /// Parses a segment. `{{` and `}}` are literal braces.
@@ -273,7 +294,16 @@ mod tests {
             (
                 "/assets/{*path}",
                 &["/assets/a", "/assets/a/b/", "/assets/.a", "/assets//a", "/assets/a%20b"],
-                &["/assets", "/assets/", "/Assets/a", "/assets/../admin", "/assets/a/..", "/assets/.%09./admin"],
+                &[
+                    "/assets",
+                    "/assets/",
+                    "/assets//",
+                    "/assets///",
+                    "/Assets/a",
+                    "/assets/../admin",
+                    "/assets/a/..",
+                    "/assets/.%09./admin",
+                ],
             ),
         ] {
             let routes = routes(&[pattern], &[]);
@@ -323,6 +353,8 @@ mod tests {
             "/posts/export;v=1",
             "/posts/export%20",
             "/posts/%20export",
+            "/posts/+export",
+            "/posts/export+",
             "/posts/export.",
             "/posts/export%3fx",
             "/posts/export%23x",
@@ -384,6 +416,29 @@ mod tests {
             ] {
                 assert_eq!(routes.is_public(&Method::GET, path), is_public, "{root} {path}");
             }
+        }
+    }
+
+    #[test]
+    fn long_path_is_never_public() {
+        let routes = routes(&["/assets/{*path}"], &[]);
+        for (path, is_public) in [
+            (format!("/assets/{}", "a".repeat(MAX_PATH_LENGTH - 8)), true),
+            (format!("/assets/{}", "a".repeat(MAX_PATH_LENGTH - 7)), false),
+            (format!("/assets{}", "/a".repeat(MAX_SEGMENTS - 1)), true),
+            (format!("/assets{}", "/a".repeat(MAX_SEGMENTS)), false),
+            (format!("/assets/a{}", "/".repeat(MAX_SEGMENTS)), false),
+            (format!("/assets/a{}", "/".repeat(65_000)), false),
+        ] {
+            assert_eq!(routes.is_public(&Method::GET, &path), is_public, "{} bytes", path.len());
+        }
+    }
+
+    #[test]
+    fn pattern_with_text_after_a_parameter_is_rejected() {
+        for pattern in ["/r/{id}.json", "/r/{id}.json/x", "/r/v-{id}x", "/{a}{b}", "/{*rest}x", "/{{{id}}}"] {
+            let error = PublicRoutes::default().add(pattern, Access::Public).unwrap_err();
+            assert!(error.contains("a parameter must end its segment"), "{error}");
         }
     }
 
