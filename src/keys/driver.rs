@@ -8,10 +8,14 @@
 //! request, and the next event replaces it if that runtime has ended. Dropping [`PoolKeys`] ends both.
 
 use std::{
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    task::Poll,
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -259,6 +263,8 @@ struct Locked {
     /// The kind of failure that was logged last.
     logged: Option<FetchErrorKind>,
     fetches: u64,
+    /// The last reading of both clocks.
+    read_at: (Duration, SystemTime),
 }
 
 impl Locked {
@@ -272,6 +278,7 @@ impl Locked {
             last_failure: None,
             logged: None,
             fetches: 0,
+            read_at: (Duration::ZERO, UNIX_EPOCH),
         }
     }
 
@@ -310,6 +317,13 @@ impl Shared {
             random: random(),
         };
         (now, time)
+    }
+
+    /// The present time by the last reading of the clock and the time since then.
+    fn now_without_clock(&self, (monotonic, time): (Duration, SystemTime)) -> (Now, SystemTime) {
+        let now = Instant::now().saturating_duration_since(self.started);
+        let time = time.checked_add(now.saturating_sub(monotonic)).unwrap_or(time);
+        (Now { monotonic: now, wall: since_epoch(time), random: random() }, time)
     }
 
     fn has_keys(&self) -> bool {
@@ -357,11 +371,16 @@ impl Shared {
     }
 
     /// The one way into the state machine.
+    ///
+    /// While this thread panics, nothing of the application is called, because a second panic would end the process.
     fn on(self: &Arc<Self>, input: Input<'_>) -> Reply {
-        let (now, time) = self.now();
+        let unwinding = thread::panicking();
+        let read = (!unwinding).then(|| self.now());
         let mut actions = Vec::new();
         let mut news = News::default();
         let mut locked = self.lock();
+        let (now, time) = read.unwrap_or_else(|| self.now_without_clock(locked.read_at));
+        locked.read_at = (now.monotonic, time);
         let (event, fresh) = self.prepare(input, &mut locked, &mut news, time);
         let reply = locked.state.on(event, now, &mut actions);
         self.store(&actions, fresh, &mut locked, &mut news, time);
@@ -371,7 +390,9 @@ impl Shared {
         if needs_timer {
             self.start_timer();
         }
-        self.tell(&news);
+        if !unwinding {
+            self.tell(&news);
+        }
         reply
     }
 
@@ -587,30 +608,33 @@ struct FetchGuard {
 
 impl FetchGuard {
     async fn run(mut self) {
-        let known = self.shared.lock().validators.clone();
-        let result = self.shared.source.fetch(&known).await.and_then(|update| self.shared.read(update));
-        self.end(Input::Completed { fetch: self.fetch, result });
+        let result = self.fetch().await;
+        self.shared.on(Input::Completed { fetch: self.fetch, result });
+        self.completed = true;
     }
 
-    fn end(&mut self, input: Input<'_>) {
-        self.completed = true;
-        self.shared.on(input);
-        self.shared.lock().tasks.retain(|(number, _)| *number != self.fetch);
+    /// Fetches the keys. A panic of the source is a failed fetch, and is reported when it no longer unwinds.
+    async fn fetch(&self) -> Result<Fresh, FetchError> {
+        let shared = &self.shared;
+        let known = shared.lock().validators.clone();
+        let mut fetch = pin!(async { shared.source.fetch(&known).await.and_then(|update| shared.read(update)) });
+        // The future is not polled again after a panic.
+        poll_fn(|context| {
+            catch_unwind(AssertUnwindSafe(|| fetch.as_mut().poll(context))).unwrap_or_else(|_| {
+                Poll::Ready(Err(FetchError::new(FetchErrorKind::Cancelled, "the key source panicked")))
+            })
+        })
+        .await
     }
 }
 
 impl Drop for FetchGuard {
     fn drop(&mut self) {
-        if self.completed {
-            return;
+        if !self.completed {
+            // Ignored if the fetch has ended and only the report of it panicked.
+            self.shared.on(Input::Event(Event::Cancelled { fetch: self.fetch }));
         }
-        let fetch = self.fetch;
-        if thread::panicking() {
-            let error = FetchError::new(FetchErrorKind::Cancelled, "the key source panicked");
-            self.end(Input::Completed { fetch, result: Err(error) });
-        } else {
-            self.end(Input::Event(Event::Cancelled { fetch }));
-        }
+        self.shared.lock().tasks.retain(|(number, _)| *number != self.fetch);
     }
 }
 
