@@ -13,7 +13,7 @@ use std::{
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     task::Poll,
     thread,
@@ -76,6 +76,7 @@ impl PoolKeys {
             locked: Mutex::new(Locked::new(settings)),
             rearmed: Notify::new(),
             completed: watch::Sender::new(0),
+            waiting: AtomicU32::new(0),
         });
         shared.preload();
         Self { shared }
@@ -119,8 +120,10 @@ impl PoolKeys {
         let deadline = Instant::now() + shared.settings.request_wait;
         let mut completed = shared.completed.subscribe();
         let mut decided_by = None;
+        let place = Place::take(&shared.waiting);
         loop {
-            let fetch = match shared.on(Input::UnknownKid { key_id, can_fetch, decided_by }) {
+            let waiting = place.others();
+            let fetch = match shared.on(Input::UnknownKid { key_id, can_fetch, waiting, decided_by }) {
                 Reply::KeyPresent | Reply::Unknown => return Waited::Decided,
                 Reply::Unavailable => return Waited::Unavailable,
                 Reply::Wait { fetch, decided_by: by } => {
@@ -229,7 +232,7 @@ struct Fresh {
 /// What happens to the state machine.
 enum Input<'i> {
     Event(Event),
-    UnknownKid { key_id: &'i str, can_fetch: bool, decided_by: Option<u64> },
+    UnknownKid { key_id: &'i str, can_fetch: bool, waiting: u32, decided_by: Option<u64> },
     Preloaded(Fresh),
     Completed { fetch: u64, result: Result<Fresh, FetchError> },
 }
@@ -251,6 +254,28 @@ struct Shared {
     rearmed: Notify,
     /// The highest number of a completed fetch. Raised after its keys are published.
     completed: watch::Sender<u64>,
+    /// The number of requests with an unknown key.
+    waiting: AtomicU32,
+}
+
+/// The place of a request among those that wait. Dropping it frees the place, whether the request has its keys or was dropped.
+struct Place<'p>(&'p AtomicU32);
+
+impl<'p> Place<'p> {
+    fn take(waiting: &'p AtomicU32) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+
+    fn others(&self) -> u32 {
+        self.0.load(Ordering::Relaxed).saturating_sub(1)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 struct Locked {
@@ -406,9 +431,9 @@ impl Shared {
     ) -> (Event, Option<Fresh>) {
         match input {
             Input::Event(event) => (event, None),
-            Input::UnknownKid { key_id, can_fetch, decided_by } => {
+            Input::UnknownKid { key_id, can_fetch, waiting, decided_by } => {
                 let present = self.keys.load().as_ref().is_some_and(|loaded| loaded.set.find(key_id).is_some());
-                (Event::UnknownKid { present, can_fetch, decided_by }, None)
+                (Event::UnknownKid { present, can_fetch, waiting, decided_by }, None)
             }
             Input::Preloaded(fresh) => (Event::Preloaded { max_age: fresh.max_age }, Some(fresh)),
             Input::Completed { fetch, result } => {
