@@ -46,7 +46,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 const CANCELLED_WAIT: Duration = Duration::from_secs(1);
 /// How late a wake-up may be. A later one means that timers stood still, so an expired fetch says nothing about the endpoint.
 const LATE: Duration = Duration::from_secs(1);
-/// How many requests may wait at a time. Each holds about 35 KiB if its token has 16 KB, and a few KiB if it is usual.
+/// How many requests may wait at a time. Each holds about 35 KiB if its token has 16 KB, otherwise a few KiB.
 const WAITING_MAX: u32 = 10_000;
 
 #[derive(Clone, Copy)]

@@ -180,6 +180,10 @@ impl VerifierBuilder {
     ///
     /// Anyone can send such a token, so this limits the load that unauthenticated clients can put on the key endpoint. If no token caused a
     /// fetch for a whole cooldown, the next two fetches may be one second apart. From 100 milliseconds to one hour.
+    ///
+    /// While an attacker keeps sending made-up key ids, tokens under a new key of the pool are rejected for up to one cooldown and one slow
+    /// fetch. With the default, a simulation found 401 for at most 5 seconds if the endpoint is fast. If the endpoint needs 3 to 6 seconds,
+    /// it found 401 for at most 5.5 seconds and 503 for at most 10.2 seconds. Tokens under known keys are not affected.
     pub fn unknown_key_cooldown(mut self, cooldown: Duration) -> Self {
         self.refresh.unknown_key_cooldown = cooldown;
         self
