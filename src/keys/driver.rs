@@ -8,10 +8,14 @@
 //! request, and the next event replaces it if that runtime has ended. Dropping [`PoolKeys`] ends both.
 
 use std::{
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
+    task::Poll,
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -72,6 +76,7 @@ impl PoolKeys {
             locked: Mutex::new(Locked::new(settings)),
             rearmed: Notify::new(),
             completed: watch::Sender::new(0),
+            waiting: AtomicU32::new(0),
         });
         shared.preload();
         Self { shared }
@@ -115,8 +120,10 @@ impl PoolKeys {
         let deadline = Instant::now() + shared.settings.request_wait;
         let mut completed = shared.completed.subscribe();
         let mut decided_by = None;
+        let place = Place::take(&shared.waiting);
         loop {
-            let fetch = match shared.on(Input::UnknownKid { key_id, can_fetch, decided_by }) {
+            let waiting = place.others();
+            let fetch = match shared.on(Input::UnknownKid { key_id, can_fetch, waiting, decided_by }) {
                 Reply::KeyPresent | Reply::Unknown => return Waited::Decided,
                 Reply::Unavailable => return Waited::Unavailable,
                 Reply::Wait { fetch, decided_by: by } => {
@@ -225,7 +232,7 @@ struct Fresh {
 /// What happens to the state machine.
 enum Input<'i> {
     Event(Event),
-    UnknownKid { key_id: &'i str, can_fetch: bool, decided_by: Option<u64> },
+    UnknownKid { key_id: &'i str, can_fetch: bool, waiting: u32, decided_by: Option<u64> },
     Preloaded(Fresh),
     Completed { fetch: u64, result: Result<Fresh, FetchError> },
 }
@@ -247,6 +254,28 @@ struct Shared {
     rearmed: Notify,
     /// The highest number of a completed fetch. Raised after its keys are published.
     completed: watch::Sender<u64>,
+    /// The number of requests with an unknown key.
+    waiting: AtomicU32,
+}
+
+/// The place of a request among those that wait. Dropping it frees the place, whether the request has its keys or was dropped.
+struct Place<'p>(&'p AtomicU32);
+
+impl<'p> Place<'p> {
+    fn take(waiting: &'p AtomicU32) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+
+    fn others(&self) -> u32 {
+        self.0.load(Ordering::Relaxed).saturating_sub(1)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 struct Locked {
@@ -259,6 +288,8 @@ struct Locked {
     /// The kind of failure that was logged last.
     logged: Option<FetchErrorKind>,
     fetches: u64,
+    /// The last reading of both clocks.
+    read_at: (Duration, SystemTime),
 }
 
 impl Locked {
@@ -272,6 +303,7 @@ impl Locked {
             last_failure: None,
             logged: None,
             fetches: 0,
+            read_at: (Duration::ZERO, UNIX_EPOCH),
         }
     }
 
@@ -310,6 +342,13 @@ impl Shared {
             random: random(),
         };
         (now, time)
+    }
+
+    /// The present time by the last reading of the clock and the time since then.
+    fn now_without_clock(&self, (monotonic, time): (Duration, SystemTime)) -> (Now, SystemTime) {
+        let now = Instant::now().saturating_duration_since(self.started);
+        let time = time.checked_add(now.saturating_sub(monotonic)).unwrap_or(time);
+        (Now { monotonic: now, wall: since_epoch(time), random: random() }, time)
     }
 
     fn has_keys(&self) -> bool {
@@ -357,11 +396,16 @@ impl Shared {
     }
 
     /// The one way into the state machine.
+    ///
+    /// While this thread panics, nothing of the application is called, because a second panic would end the process.
     fn on(self: &Arc<Self>, input: Input<'_>) -> Reply {
-        let (now, time) = self.now();
+        let unwinding = thread::panicking();
+        let read = (!unwinding).then(|| self.now());
         let mut actions = Vec::new();
         let mut news = News::default();
         let mut locked = self.lock();
+        let (now, time) = read.unwrap_or_else(|| self.now_without_clock(locked.read_at));
+        locked.read_at = (now.monotonic, time);
         let (event, fresh) = self.prepare(input, &mut locked, &mut news, time);
         let reply = locked.state.on(event, now, &mut actions);
         self.store(&actions, fresh, &mut locked, &mut news, time);
@@ -371,7 +415,9 @@ impl Shared {
         if needs_timer {
             self.start_timer();
         }
-        self.tell(&news);
+        if !unwinding {
+            self.tell(&news);
+        }
         reply
     }
 
@@ -385,9 +431,9 @@ impl Shared {
     ) -> (Event, Option<Fresh>) {
         match input {
             Input::Event(event) => (event, None),
-            Input::UnknownKid { key_id, can_fetch, decided_by } => {
+            Input::UnknownKid { key_id, can_fetch, waiting, decided_by } => {
                 let present = self.keys.load().as_ref().is_some_and(|loaded| loaded.set.find(key_id).is_some());
-                (Event::UnknownKid { present, can_fetch, decided_by }, None)
+                (Event::UnknownKid { present, can_fetch, waiting, decided_by }, None)
             }
             Input::Preloaded(fresh) => (Event::Preloaded { max_age: fresh.max_age }, Some(fresh)),
             Input::Completed { fetch, result } => {
@@ -587,30 +633,33 @@ struct FetchGuard {
 
 impl FetchGuard {
     async fn run(mut self) {
-        let known = self.shared.lock().validators.clone();
-        let result = self.shared.source.fetch(&known).await.and_then(|update| self.shared.read(update));
-        self.end(Input::Completed { fetch: self.fetch, result });
+        let result = self.fetch().await;
+        self.shared.on(Input::Completed { fetch: self.fetch, result });
+        self.completed = true;
     }
 
-    fn end(&mut self, input: Input<'_>) {
-        self.completed = true;
-        self.shared.on(input);
-        self.shared.lock().tasks.retain(|(number, _)| *number != self.fetch);
+    /// Fetches the keys. A panic of the source is a failed fetch, and is reported when it no longer unwinds.
+    async fn fetch(&self) -> Result<Fresh, FetchError> {
+        let shared = &self.shared;
+        let known = shared.lock().validators.clone();
+        let mut fetch = pin!(async { shared.source.fetch(&known).await.and_then(|update| shared.read(update)) });
+        // The future is not polled again after a panic.
+        poll_fn(|context| {
+            catch_unwind(AssertUnwindSafe(|| fetch.as_mut().poll(context))).unwrap_or_else(|_| {
+                Poll::Ready(Err(FetchError::new(FetchErrorKind::Cancelled, "the key source panicked")))
+            })
+        })
+        .await
     }
 }
 
 impl Drop for FetchGuard {
     fn drop(&mut self) {
-        if self.completed {
-            return;
+        if !self.completed {
+            // Ignored if the fetch has ended and only the report of it panicked.
+            self.shared.on(Input::Event(Event::Cancelled { fetch: self.fetch }));
         }
-        let fetch = self.fetch;
-        if thread::panicking() {
-            let error = FetchError::new(FetchErrorKind::Cancelled, "the key source panicked");
-            self.end(Input::Completed { fetch, result: Err(error) });
-        } else {
-            self.end(Input::Event(Event::Cancelled { fetch }));
-        }
+        self.shared.lock().tasks.retain(|(number, _)| *number != self.fetch);
     }
 }
 

@@ -19,10 +19,12 @@ pub(crate) enum Event {
     Wake,
     /// The application wants keys before it serves.
     Load,
-    /// A token names a key that is not in use. `decided_by` is what [`Reply::Wait`] told this request before.
+    /// A token names a key that is not in use. `decided_by` is what [`Reply::Wait`] told this request before,
+    /// and `waiting` is the number of other requests that wait.
     UnknownKid {
         present: bool,
         can_fetch: bool,
+        waiting: u32,
         decided_by: Option<u64>,
     },
     /// The source knows its keys without a fetch. They never change if `max_age` is [`Duration::MAX`].

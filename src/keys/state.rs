@@ -46,7 +46,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 const CANCELLED_WAIT: Duration = Duration::from_secs(1);
 /// How late a wake-up may be. A later one means that timers stood still, so an expired fetch says nothing about the endpoint.
 const LATE: Duration = Duration::from_secs(1);
-/// How many requests may wait for one fetch. Each holds a few KiB.
+/// How many requests may wait at a time. Each holds about 35 KiB if its token has 16 KB, otherwise a few KiB.
 const WAITING_MAX: u32 = 10_000;
 
 #[derive(Clone, Copy)]
@@ -80,7 +80,6 @@ pub(crate) struct State {
     /// The numbers of the newest fetch, and of the newest that succeeded.
     newest: u64,
     completed: u64,
-    waiting: u32,
     /// When the newest fetch or probe began.
     begun_at: Duration,
     due: Option<Duration>,
@@ -108,8 +107,10 @@ impl State {
             Event::Wake => self.wake(actions),
             Event::Load => reply = self.load(now, actions),
             Event::UnknownKid { present: true, .. } if self.has_keys(now) => reply = Reply::KeyPresent,
-            Event::UnknownKid { can_fetch, decided_by, .. } => {
-                reply = self.unknown_kid(can_fetch, decided_by, now, actions);
+            Event::UnknownKid { can_fetch, waiting, decided_by, .. } => {
+                // A request that was told to wait has its place.
+                let may_wait = can_fetch && (waiting < WAITING_MAX || decided_by.is_some());
+                reply = self.unknown_kid(may_wait, decided_by, now, actions);
             }
             Event::Preloaded { max_age } => self.publish(max_age, now, actions),
             Event::Loaded { fetch, max_age } => self.loaded(fetch, max_age, now, actions),
@@ -172,12 +173,12 @@ impl State {
         Reply::Wait { fetch, decided_by: fetch }
     }
 
-    fn unknown_kid(&mut self, can_fetch: bool, told: Option<u64>, now: Now, actions: &mut Vec<Action>) -> Reply {
+    fn unknown_kid(&mut self, may_wait: bool, told: Option<u64>, now: Now, actions: &mut Vec<Action>) -> Reply {
         let cold = !self.has_keys(now);
         if self.fixed || !cold && told.is_some_and(|decided_by| self.completed >= decided_by) {
             return Reply::Unknown;
         }
-        if !can_fetch || self.waiting >= WAITING_MAX || cold && self.failed_recently() {
+        if !may_wait || cold && self.failed_recently() {
             return Reply::Unavailable;
         }
         let age = self.fetch.map(|fetch| self.now.saturating_sub(fetch.started));
@@ -192,7 +193,6 @@ impl State {
             None if self.failures > 0 => return Reply::Unavailable,
             None => return Reply::Unknown,
         };
-        self.waiting += 1;
         Reply::Wait { fetch, decided_by: told.unwrap_or(decided_by).min(decided_by) }
     }
 
@@ -263,13 +263,13 @@ impl State {
         if fetch.by_unknown_kid && self.failures == 0 {
             self.budget.give_back(self.settings.unknown_key_cooldown);
         }
-        self.wake_waiters(fetch.number, actions);
+        actions.push(Action::WakeWaiters { fetch: fetch.number });
     }
 
     fn close(&mut self, actions: &mut Vec<Action>) {
         actions.extend(self.in_flight().map(|fetch| Action::AbortFetch { fetch: fetch.number }));
         (self.fetch, self.probe, self.closed) = (None, None, true);
-        self.wake_waiters(self.newest, actions);
+        actions.push(Action::WakeWaiters { fetch: self.newest });
     }
 
     fn start(&mut self, by_unknown_kid: bool, actions: &mut Vec<Action>) -> u64 {
@@ -288,12 +288,7 @@ impl State {
         if fetch.by_unknown_kid {
             self.budget.pause(self.now + PAUSE.min(self.settings.unknown_key_cooldown));
         }
-        self.wake_waiters(fetch.number, actions);
-    }
-
-    fn wake_waiters(&mut self, fetch: u64, actions: &mut Vec<Action>) {
-        self.waiting = 0;
-        actions.push(Action::WakeWaiters { fetch });
+        actions.push(Action::WakeWaiters { fetch: fetch.number });
     }
 
     fn abort_probe(&mut self, actions: &mut Vec<Action>) {

@@ -1,7 +1,8 @@
 //! Finds out whether a Tokio runtime has timers.
 //!
 //! Tokio has no way to ask. `tokio::time::sleep` panics on a runtime built without `enable_time`, so it is tried once for each runtime, in a
-//! task of its own: the panic ends that task and not a request. The panic hook still runs, so such a program prints one message.
+//! task of its own: the panic ends that task and not a request. The panic hook still runs: such a program prints one message for each
+//! task that asks before the first trial has ended, which can be two for one request. With `panic = "abort"`, the trial ends the program on a runtime without timers.
 
 use std::{
     collections::VecDeque,

@@ -1,9 +1,20 @@
 //! A cold start with the endpoint down: quick 503, a message that says what is wrong, and a return within a second.
 
-use std::time::Duration;
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
 
 use axum::http::StatusCode;
-use axum_cognito::keys::FetchErrorKind;
+use axum_cognito::{
+    Clock, Verifier,
+    keys::{FetchErrorKind, KeyFuture, KeySource, Validators},
+    testing::TokioClock,
+};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
@@ -90,6 +101,70 @@ async fn panic_of_a_key_source_is_a_failed_fetch() {
     let failure = status.last_failure.unwrap();
     assert_eq!((failure.kind, &*failure.message), (FetchErrorKind::Cancelled, "the key source panicked"));
     assert_eq!(status.consecutive_failures, 2, "one retry");
+}
+
+/// A source with a bug: its fetch panics while it holds a lock, so each call that takes the lock afterwards panics, too.
+struct Poisoned(Mutex<bool>);
+
+impl KeySource for Poisoned {
+    fn fetch<'s>(&'s self, _: &'s Validators) -> KeyFuture<'s> {
+        Box::pin(async {
+            let _held = self.0.lock().unwrap();
+            panic!("a bug in the source")
+        })
+    }
+
+    fn describe(&self) -> Cow<'_, str> {
+        assert!(*self.0.lock().unwrap());
+        "poisoned".into()
+    }
+}
+
+/// A second panic during unwinding would end the process.
+#[tokio::test(start_paused = true)]
+async fn key_source_that_panics_in_fetch_and_description_does_not_end_the_process() {
+    let fake = fake();
+    let pool = fake.user_pool().key_source(Poisoned(Mutex::new(true)));
+    let verifier = Verifier::builder().pool(pool).clock(TokioClock::starting_now()).build().unwrap();
+    let app = app(&verifier);
+    for _ in 0..3 {
+        let start = Instant::now();
+        assert_eq!(call(&app, &genuine(&fake)).await.0, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(start.elapsed(), Duration::ZERO, "no request waits for the fetch that has ended");
+        sleep(SECOND).await;
+    }
+}
+
+/// A clock that panics when it is told to.
+#[derive(Clone)]
+struct FaultyClock(TokioClock, Arc<AtomicBool>);
+
+impl Clock for FaultyClock {
+    fn now(&self) -> SystemTime {
+        assert!(!self.1.load(Ordering::Relaxed), "a bug in the clock");
+        self.0.now()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn clock_that_panics_at_the_end_of_a_fetch_ends_the_fetch() {
+    let fake = fake();
+    let script = Script::new(&fake);
+    let clock = FaultyClock(TokioClock::starting_now(), Arc::default());
+    let verifier = Verifier::builder().pool(script.pool()).clock(clock.clone()).build().unwrap();
+    verifier.ready().await.unwrap();
+    sleep(SECOND * 10).await;
+    script.set(Line::Late(SECOND));
+    let waiting = tokio::spawn({
+        let (verifier, token) = (verifier.clone(), forged(&fake, "x"));
+        async move { verifier.verify(&token).await.is_ok() }
+    });
+    sleep(SECOND / 2).await;
+    clock.1.store(true, Ordering::Relaxed);
+    sleep(SECOND).await;
+    clock.1.store(false, Ordering::Relaxed);
+    assert!(waiting.is_finished(), "the waiting request is woken");
+    assert!(status(&verifier).next_refresh_in.is_some_and(|next| next <= SECOND), "the next fetch is due soon");
 }
 
 #[tokio::test]

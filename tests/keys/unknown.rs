@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
-use tokio::time::{Instant, advance};
+use tokio::time::{Instant, advance, sleep, timeout};
 
 use crate::{
     endpoint::{Endpoint, Mode},
@@ -206,4 +206,23 @@ async fn forged_issuer_causes_no_fetch() {
         assert_eq!(call(&app, &token).await.0, StatusCode::UNAUTHORIZED, "{issuer}");
     }
     assert_eq!(script.fetches(), 0);
+}
+
+/// A client that hangs up gives its place among the waiting requests back.
+#[tokio::test(start_paused = true)]
+async fn dropped_requests_do_not_count_as_waiting() {
+    let fake = FakeUserPool::new();
+    let script = Script::new(&fake);
+    let verifier = script.ready().await;
+    sleep(SECOND * 20).await;
+    fake.rotate();
+    script.set(Line::Late(SECOND * 2));
+    let forged = forged(&fake, "x");
+    // The first one may have to wait until the runtime is known.
+    drop(timeout(SECOND / 10, verifier.verify(&forged)).await);
+    for _ in 0..10_000 {
+        assert!(timeout(Duration::ZERO, verifier.verify(&forged)).await.is_err(), "it waits, and is dropped");
+    }
+    assert!(verifier.verify(&genuine(&fake)).await.is_ok(), "waits for the fetch");
+    assert_eq!(script.fetches(), 2);
 }

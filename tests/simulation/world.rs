@@ -256,6 +256,7 @@ impl Instance {
         let event = Event::UnknownKid {
             present: found.is_some(),
             can_fetch: true,
+            waiting: self.waiters.len() as u32,
             decided_by: told.map(|waiter| waiter.decided_by),
         };
         let answer = match found.filter(|_| fresh) {
