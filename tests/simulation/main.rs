@@ -31,7 +31,9 @@
 //!
 //! 1,000,000,000 steps (seeds 1 to 50,000) on 24 November 2026, in 355 seconds on one core, without a failure. Then the first back-off without
 //! keys changed from 0.1 to 0.2 seconds, and a request without keys now waits for the retry of a first failure. With these changes, 100,000,000
-//! steps (seeds from 100,000) ran without a failure on the same day. To run it without building the crate:
+//! steps (seeds from 100,000) ran without a failure on the same day. After the
+//! number of waiting requests became part of the event, 100,000,000 steps (seeds from 1) ran without a failure on 24 November 2026, in 74 seconds.
+//! To run it without building the crate:
 //!
 //! ```text
 //! export CARGO_MANIFEST_DIR=$PWD
