@@ -10,7 +10,7 @@ use crate::{error::ConfigError, region::Region};
 ///
 /// An id consists of word characters and `-`, followed by `_` and then letters and digits. It has at most 55 characters
 /// (`UserPoolIdType` in Cognito's API). Parsing any other text returns
-/// [`ConfigError::InvalidPoolId`](crate::ConfigError::InvalidPoolId).
+/// [`ConfigError::InvalidPoolId`].
 ///
 /// The part before the last `_` is the pool's Region. Emulators also use ids without a Region, such as `local_2hX9`.
 /// These ids can be parsed too, but [`UserPool::new`](crate::UserPool::new) rejects them, because it derives the issuer
