@@ -43,7 +43,7 @@ impl Bench {
     }
 
     /// Lets the next fetch come, and its answer.
-    async fn look(&self) {
+    async fn refresh(&self) {
         let before = status(&self.verifier).fetches;
         self.clock.advance(HOUR * 2);
         assert!(self.verifier.check(&self.token).is_ok());
@@ -53,7 +53,7 @@ impl Bench {
     /// A fetch with this answer, then a good one. What is said of the first, if it failed.
     async fn try_out(&self, name: &str, mode: Mode, expected: Option<Kind>) -> Option<String> {
         self.endpoint.set(mode);
-        self.look().await;
+        self.refresh().await;
         let after = status(&self.verifier);
         assert!(self.verifier.check(&self.token).is_ok(), "{name}: the good keys serve on");
         match expected {
@@ -69,7 +69,7 @@ impl Bench {
         }
         self.endpoint.set(Mode::good(&fake().jwks_json()));
         for _ in 0..20 {
-            self.look().await;
+            self.refresh().await;
             if status(&self.verifier).consecutive_failures == 0 {
                 return expected.and_then(|_| Some(after.last_failure?.message));
             }
@@ -191,7 +191,7 @@ async fn redirects_are_not_followed() {
 async fn refused_connection_is_a_connect_error() {
     let mut bench = Bench::new(MINUTE).await;
     bench.endpoint.go_down().await;
-    bench.look().await;
+    bench.refresh().await;
     assert_eq!(status(&bench.verifier).last_failure.unwrap().kind, Kind::Connect);
 }
 

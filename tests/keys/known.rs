@@ -19,7 +19,7 @@ use crate::{
 #[track_caller]
 fn verify_at_once(verifier: &Verifier, token: &str) {
     match pin!(verifier.verify(token)).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(verdict) => drop(verdict.expect("the token is genuine")),
+        Poll::Ready(result) => drop(result.expect("the token is genuine")),
         Poll::Pending => panic!("a genuine token waits"),
     }
 }
@@ -56,21 +56,21 @@ async fn known_key_never_waits_whatever_the_endpoint_does() {
             None => endpoint.go_down().await,
         }
         let before = status(&verifier).fetches;
-        // Due, under way, failed, backing off, and strangers in between.
+        // Due, under way, failed, backing off, and clients in between.
         clock.advance(HOUR * 2);
-        let (mut checked, mut strangers) = (0, Vec::new());
+        let (mut checked, mut clients) = (0, Vec::new());
         while status(&verifier).fetches < before + 2 || checked < 100 {
             verify_at_once(&verifier, &token);
             checked += 1;
             if checked % 10 == 0 {
-                let (verifier, stranger) = (verifier.clone(), forged(&fake, format!("{name}{checked}")));
-                strangers.push(tokio::spawn(async move { verifier.verify(&stranger).await.is_err() }));
+                let (verifier, forged) = (verifier.clone(), forged(&fake, format!("{name}{checked}")));
+                clients.push(tokio::spawn(async move { verifier.verify(&forged).await.is_err() }));
             }
             assert!(checked < 100_000, "{name}: no looks");
             sleep(Duration::from_millis(1)).await;
         }
-        for refused in strangers {
-            assert!(refused.await.unwrap(), "{name}");
+        for rejected in clients {
+            assert!(rejected.await.unwrap(), "{name}");
         }
         // Good again, so that the keys are young for the next one.
         endpoint.set(good.clone());
@@ -111,8 +111,8 @@ async fn no_endpoint_fault_delays_genuine_requests() {
         let mut slow = Vec::new();
         while slow.len() < 5 {
             let (quiet, seen) = (run(None).await, run(Some(mode.clone())).await);
-            assert_eq!((quiet.answered, quiet.refused, quiet.fetches), (50, 0, 0), "{name}");
-            assert_eq!((seen.answered, seen.refused, seen.forged), (50, 0, 5), "{name}");
+            assert_eq!((quiet.answered, quiet.rejected, quiet.fetches), (50, 0, 0), "{name}");
+            assert_eq!((seen.answered, seen.rejected, seen.forged), (50, 0, 5), "{name}");
             assert!(seen.p50 <= seen.p99);
             if seen.p99 <= quiet.p99 * 2 + SECOND {
                 break;

@@ -46,7 +46,7 @@ pub fn faults(document: &str) -> Vec<(&'static str, Option<Mode>)> {
 /// What the clients saw.
 pub struct Seen {
     pub answered: usize,
-    pub refused: usize,
+    pub rejected: usize,
     pub p50: Duration,
     pub p99: Duration,
     /// Key fetches that completed in that time.
@@ -107,9 +107,9 @@ pub async fn open_loop(
     let (genuine, mut forged) = senders.await.unwrap();
     let sent_forged = forged.len();
     let mut times = Vec::new();
-    let mut refused = 0;
+    let mut rejected = 0;
     for (status, time) in genuine.join_all().await {
-        if status == StatusCode::OK { times.push(time) } else { refused += 1 }
+        if status == StatusCode::OK { times.push(time) } else { rejected += 1 }
     }
     // Those that still wait for a fetch are left to themselves.
     while let Some(answered) = forged.try_join_next() {
@@ -118,5 +118,5 @@ pub async fn open_loop(
     times.sort_unstable();
     let at = |share: usize| times.get(times.len() * share / 100).copied().unwrap_or_default();
     let fetches = verifier.status().pools[0].fetches - fetches_before;
-    Seen { answered: times.len(), refused, p50: at(50), p99: at(99), fetches, forged: sent_forged }
+    Seen { answered: times.len(), rejected, p50: at(50), p99: at(99), fetches, forged: sent_forged }
 }

@@ -211,7 +211,7 @@ fn without_tokio_the_result_is_immediate() {
     let verify = |token: &str| {
         let future = std::pin::pin!(verifier.verify(token));
         match future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
-            std::task::Poll::Ready(verdict) => verdict.map(drop).map_err(|error| error.kind()),
+            std::task::Poll::Ready(result) => result.map(drop).map_err(|error| error.kind()),
             std::task::Poll::Pending => panic!("waits for nobody"),
         }
     };
@@ -299,11 +299,11 @@ async fn stalled_fetch_is_aborted_when_another_starts() {
     verifier.ready().await.unwrap();
     let token = genuine(&fake());
     script.set(Line::Hang);
-    for looks in 2..6 {
+    for fetches in 2..6 {
         clock.advance(HOUR * 2);
         assert!(verifier.check(&token).is_ok());
         settle().await;
-        assert_eq!((script.fetches(), tasks() - before), (looks, 2), "the timer, and one look");
+        assert_eq!((script.fetches(), tasks() - before), (fetches, 2), "the timer, and one look");
     }
     drop(verifier);
     settle().await;

@@ -40,9 +40,9 @@ async fn outage_of_one_pool_does_not_delay_tokens_of_another() {
     bad.set(Line::Keys);
     sleep(SECOND).await;
     assert_eq!(call(&app, &genuine(&ill)).await.0, StatusCode::OK);
-    let looked = bad.fetches();
+    let fetched = bad.fetches();
     assert_eq!(call(&app, &forged(&ill, "y")).await.0, StatusCode::UNAUTHORIZED);
-    assert_eq!((good.fetches(), bad.fetches()), (2, looked + 1));
+    assert_eq!((good.fetches(), bad.fetches()), (2, fetched + 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -49,8 +49,8 @@ fn concurrent_loads_and_drops_leave_no_request_waiting() {
             .collect();
         drop(verifier);
         for call in calls {
-            let verdict = runtime.block_on(call).unwrap().expect("nobody waits for nothing");
-            assert!(verdict.is_ok(), "round {round}: {verdict:?}");
+            let result = runtime.block_on(call).unwrap().expect("nobody waits for nothing");
+            assert!(result.is_ok(), "round {round}: {result:?}");
         }
         // A busy machine can make a try seem to hang; then another runs beside it.
         assert!(script.fetches() == 1 || start.elapsed() > SECOND / 2, "round {round}: {}", script.fetches());
@@ -84,7 +84,7 @@ fn concurrent_rotation_never_rejects_a_published_key() {
     let verifier = patient.token_cache_capacity(64).clock(clock.clone()).build().unwrap();
     let runtime = runtime(3);
     runtime.block_on(verifier.ready()).unwrap();
-    let (stop, verified, looks) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+    let (stop, verified, rounds) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
     thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(|| {
@@ -130,11 +130,11 @@ fn concurrent_rotation_never_rejects_a_published_key() {
                 if round % 3 == 2 {
                     assert!(verifier.check(&tokens[1]).is_ok(), "back");
                 }
-                looks.fetch_add(1, Ordering::Relaxed);
+                rounds.fetch_add(1, Ordering::Relaxed);
             }
         });
     });
-    assert_eq!(looks.into_inner(), 300);
+    assert_eq!(rounds.into_inner(), 300);
     assert!(verified.into_inner() > 100);
 }
 
@@ -163,9 +163,9 @@ fn rotation_as_a_fetch_completes_is_picked_up() {
                 std::hint::spin_loop();
             }
             script.set(Line::Document(new.jwks_json()));
-            let verdict =
+            let result =
                 runtime.block_on(async { timeout(SECOND * 30, verifier.verify(&fresh)).await.expect("it is told") });
-            assert!(verdict.is_ok(), "round {round}: {verdict:?}");
+            assert!(result.is_ok(), "round {round}: {result:?}");
         });
     }
 }

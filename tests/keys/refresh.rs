@@ -53,8 +53,8 @@ async fn fleet_drifts_apart() {
         fleet.push(script.ready().await);
     }
     sleep(HOUR + SECOND).await;
-    let second_looks: Vec<_> = script.asked().iter().skip(100).take(100).map(|(at, _)| *at).collect();
-    assert!(second_looks[99] - second_looks[0] > MINUTE * 4, "six minutes are to be spread over");
+    let second_fetches: Vec<_> = script.asked().iter().skip(100).take(100).map(|(at, _)| *at).collect();
+    assert!(second_fetches[99] - second_fetches[0] > MINUTE * 4, "six minutes are to be spread over");
 }
 
 #[tokio::test(start_paused = true)]
@@ -118,7 +118,7 @@ async fn validators_are_sent_as_if_none_match_and_if_modified_since() {
     let pool = fake.user_pool().jwks_url(endpoint.url()).unwrap();
     let verifier = patient(pool).clock(clock.clone()).build().unwrap();
     let token = genuine(&fake);
-    let look = async || {
+    let refresh = async || {
         let before = status(&verifier).fetches;
         clock.advance(HOUR * 2);
         assert!(verifier.check(&token).is_ok());
@@ -127,15 +127,15 @@ async fn validators_are_sent_as_if_none_match_and_if_modified_since() {
     };
     verifier.ready().await.unwrap();
     eventually("the end of the first load", || endpoint.open_connections() == 0).await;
-    let (request, after) = look().await;
+    let (request, after) = refresh().await;
     assert!(request.contains("if-none-match: w/\"a b\"\r\n"), "{request}");
     assert_eq!((after.consecutive_failures, after.age), (0, Some(Duration::ZERO)), "304 is a success");
 
     let date = "Sun, 01 Nov 2026 00:00:00 GMT";
     endpoint.set(Mode::answer("200 OK", &format!("last-modified: {date}\r\n"), &document));
-    look().await;
+    refresh().await;
     endpoint.set(Mode::answer("304 Not Modified", "", ""));
-    let (request, after) = look().await;
+    let (request, after) = refresh().await;
     assert!(request.contains(&format!("if-modified-since: {}\r\n", date.to_ascii_lowercase())), "{request}");
     assert!(!request.contains("if-none-match"), "the old tag is gone with its version");
     assert_eq!(after.consecutive_failures, 0);
@@ -187,17 +187,18 @@ async fn wall_clock_jumps_reject_no_request() {
     let verifier = Verifier::builder().pool(script.pool()).clock(clock.clone()).build().unwrap();
     verifier.ready().await.unwrap();
     let (start, token) = (Instant::now(), genuine(&fake));
-    for (jump, by, looks) in [(1, HOUR * 5, 2), (-1, HOUR * 5, 2), (1, HOUR * 23, 3), (-1, DAY * 3, 3), (-1, MINUTE, 3)]
+    for (jump, by, fetches) in
+        [(1, HOUR * 5, 2), (-1, HOUR * 5, 2), (1, HOUR * 23, 3), (-1, DAY * 3, 3), (-1, MINUTE, 3)]
     {
         let now = clock.now();
         clock.set(if jump > 0 { now + by } else { now - by });
-        let verdict = verifier.verify(&token).await;
-        assert!(verdict.is_ok(), "{jump} {by:?}: {verdict:?}");
+        let result = verifier.verify(&token).await;
+        assert!(result.is_ok(), "{jump} {by:?}: {result:?}");
         settle().await;
-        assert_eq!(script.fetches(), looks, "{jump} {by:?}");
+        assert_eq!(script.fetches(), fetches, "{jump} {by:?}");
         assert!(verifier.verify(&token).await.is_ok());
         settle().await;
-        assert_eq!(script.fetches(), looks, "once");
+        assert_eq!(script.fetches(), fetches, "once");
     }
     // Past the bound of trust, a request waits for the fetch, as in a cold start.
     clock.advance(DAY * 2);
@@ -408,12 +409,12 @@ async fn readiness_probe_starts_the_fetch() {
     let script = Script::new(&fake());
     let clock = ManualClock::starting_now();
     let verifier = Verifier::builder().pool(script.pool()).clock(clock.clone()).build().unwrap();
-    for looks in 1..4 {
+    for fetches in 1..4 {
         assert!(!verifier.status().is_ready(), "never loaded, or too old");
         settle().await;
         assert!(verifier.status().is_ready());
         settle().await;
-        assert_eq!(script.fetches(), looks);
+        assert_eq!(script.fetches(), fetches);
         clock.advance(DAY * 2);
     }
 }
