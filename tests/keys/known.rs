@@ -1,4 +1,4 @@
-//! A token whose key is known never waits, whatever the endpoint does.
+//! Tokens with a known key never wait for the endpoint, even if it fails.
 
 use std::{
     pin::pin,
@@ -15,7 +15,7 @@ use crate::{
     support::*,
 };
 
-/// Verifies with a single poll: a future that would wait for anything fails the test.
+/// Verifies a token with a single poll. The test fails if the future is pending.
 #[track_caller]
 fn verify_at_once(verifier: &Verifier, token: &str) {
     match pin!(verifier.verify(token)).poll(&mut Context::from_waker(Waker::noop())) {
@@ -47,8 +47,8 @@ async fn known_key_never_waits_whatever_the_endpoint_does() {
         ("drips", Some(Mode::Drip(Duration::from_millis(5), good.clone().into_bytes()))),
         ("huge", Some(Mode::Endless)),
         ("hangs up", Some(Mode::HangUp)),
-        ("lies", Some(Mode::answer("200 OK", "", "{\"keys\":[]}"))),
-        ("refuses", None),
+        ("no keys", Some(Mode::answer("200 OK", "", "{\"keys\":[]}"))),
+        ("down", None),
     ];
     for (name, mode) in modes {
         match mode {
@@ -56,7 +56,7 @@ async fn known_key_never_waits_whatever_the_endpoint_does() {
             None => endpoint.go_down().await,
         }
         let before = status(&verifier).fetches;
-        // Due, under way, failed, backing off, and clients in between.
+        // The refresh is due, in flight, failed and backing off, while clients send forged tokens.
         clock.advance(HOUR * 2);
         let (mut checked, mut clients) = (0, Vec::new());
         while status(&verifier).fetches < before + 2 || checked < 100 {
@@ -66,13 +66,13 @@ async fn known_key_never_waits_whatever_the_endpoint_does() {
                 let (verifier, forged) = (verifier.clone(), forged(&fake, format!("{name}{checked}")));
                 clients.push(tokio::spawn(async move { verifier.verify(&forged).await.is_err() }));
             }
-            assert!(checked < 100_000, "{name}: no looks");
+            assert!(checked < 100_000, "{name}: no fetches");
             sleep(Duration::from_millis(1)).await;
         }
         for rejected in clients {
             assert!(rejected.await.unwrap(), "{name}");
         }
-        // Good again, so that the keys are young for the next one.
+        // The endpoint recovers, so that the keys are fresh for the next mode.
         endpoint.set(good.clone());
         endpoint.go_up_if_down().await;
         clock.advance(HOUR * 2);
@@ -84,7 +84,7 @@ async fn known_key_never_waits_whatever_the_endpoint_does() {
     }
 }
 
-/// What users see of it, in small numbers: `examples/key_faults.rs` does the same in large ones.
+/// Compares response times with and without endpoint faults. `examples/key_faults.rs` does the same with more requests.
 #[tokio::test]
 async fn no_endpoint_fault_delays_genuine_requests() {
     const RATE: u32 = 200;
@@ -107,7 +107,8 @@ async fn no_endpoint_fault_delays_genuine_requests() {
         open_loop(&fake, &verifier, trouble, RATE, SECOND / 4).await
     };
     for (name, mode) in faults(&document) {
-        // What a fetch takes to end is a minute here. A second more than twice the quiet time is for busy machines, and so is to try again.
+        // A fetch may take a minute here, so a request that waited for a fetch would be noticed. The tolerance of one second above
+        // twice the time without faults, and the five attempts, allow for busy machines.
         let mut slow = Vec::new();
         while slow.len() < 5 {
             let (quiet, seen) = (run(None).await, run(Some(mode.clone())).await);
