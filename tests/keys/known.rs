@@ -17,7 +17,7 @@ use crate::{
 
 /// Verifies a token with a single poll. The test fails if the future is pending.
 #[track_caller]
-fn verify_at_once(verifier: &Verifier, token: &str) {
+fn verify_without_waiting(verifier: &Verifier, token: &str) {
     match pin!(verifier.verify(token)).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => drop(result.expect("the token is genuine")),
         Poll::Pending => panic!("a genuine token waits"),
@@ -60,7 +60,7 @@ async fn known_key_never_waits_whatever_the_endpoint_does() {
         clock.advance(HOUR * 2);
         let (mut checked, mut clients) = (0, Vec::new());
         while status(&verifier).fetches < before + 2 || checked < 100 {
-            verify_at_once(&verifier, &token);
+            verify_without_waiting(&verifier, &token);
             checked += 1;
             if checked % 10 == 0 {
                 let (verifier, forged) = (verifier.clone(), forged(&fake, format!("{name}{checked}")));
@@ -77,7 +77,7 @@ async fn known_key_never_waits_whatever_the_endpoint_does() {
         endpoint.go_up_if_down().await;
         clock.advance(HOUR * 2);
         eventually("recovery", || {
-            verify_at_once(&verifier, &token);
+            verify_without_waiting(&verifier, &token);
             status(&verifier).consecutive_failures == 0
         })
         .await;

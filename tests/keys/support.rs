@@ -229,7 +229,7 @@ pub async fn eventually_ready(verifier: &Verifier) {
     panic!("{:?}", verifier.status());
 }
 
-/// Waits for a condition for at least a minute, and panics if it does not become true.
+/// Waits for a condition for about a minute, and panics if it does not become true.
 #[track_caller]
 pub fn eventually(what: &str, mut happened: impl FnMut() -> bool) -> impl Future<Output = ()> {
     let caller = std::panic::Location::caller();

@@ -128,7 +128,7 @@ fn failures_back_off() {
 }
 
 #[test]
-fn fetch_comes_at_the_latest_when_the_keys_are_stale() {
+fn fetch_starts_before_the_keys_become_stale() {
     let mut machine = Machine::with(RefreshSettings { max_stale: secs(60), ..RefreshSettings::default() });
     machine.on(Event::Wake);
     machine.on(Event::Loaded { fetch: 1, max_age: None });
@@ -215,7 +215,7 @@ fn failure_without_keys_counts_until_a_sleep() {
 }
 
 #[test]
-fn slow_failure_is_not_retried_at_once() {
+fn slow_failure_is_not_retried_immediately() {
     for (after, retried) in [(ms(2999), true), (ms(3000), false)] {
         let mut machine = Machine::loaded();
         machine.on(UNKNOWN);
@@ -250,7 +250,7 @@ fn probes_run_alongside_a_hanging_fetch_without_keys() {
     machine.after(ms(600), Event::Wake);
     assert!(machine.did(Action::AbortFetch { fetch: 2 }) && machine.did(Action::StartFetch { fetch: 3 }));
     assert!(machine.state.is_in_flight(1) && machine.state.is_in_flight(3) && !machine.state.is_in_flight(2));
-    // A failed probe is not reported and does not move the next probe.
+    // A failed probe does not count as a failure and does not move the next probe.
     machine.on(Event::Failed { fetch: 3 });
     assert_eq!(machine.state.failures, 0);
     machine.after(ms(599), Event::Wake);
@@ -334,7 +334,7 @@ fn failed_fetch_for_an_unknown_key_does_not_move_the_schedule() {
 }
 
 #[test]
-fn fixed_keys_are_never_fetched_again() {
+fn static_keys_are_never_fetched_again() {
     let mut machine = Machine::new();
     machine.on(Event::Preloaded { max_age: Some(Duration::MAX) });
     assert_eq!(machine.actions, [Action::Publish { until: Duration::MAX }, Action::ArmTimer(None)]);
