@@ -155,7 +155,7 @@ fn rotation_as_a_fetch_completes_is_picked_up() {
             scope.spawn(|| {
                 let _entered = runtime.enter();
                 line_up.wait();
-                // Starts the scheduled fetch, which may withdraw the token's key at once.
+                // Starts the scheduled fetch, which may withdraw the token's key immediately.
                 drop(verifier.check(&known));
             });
             line_up.wait();

@@ -308,7 +308,7 @@ fn run(seed: u64, steps: u64) {
 }
 
 #[test]
-fn every_promise_holds_after_every_step() {
+fn every_guarantee_holds_after_every_step() {
     let number = |name: &str| env::var(name).ok().map(|value| value.parse::<u64>().expect("a number"));
     if let Some(seed) = number("KEYS_SEED") {
         return run(seed, STEPS_OF_A_SEED);

@@ -128,7 +128,7 @@ fn failures_back_off() {
 }
 
 #[test]
-fn fetch_starts_before_the_keys_become_stale() {
+fn fetch_starts_no_later_than_the_keys_become_stale() {
     let mut machine = Machine::with(RefreshSettings { max_stale: secs(60), ..RefreshSettings::default() });
     machine.on(Event::Wake);
     machine.on(Event::Loaded { fetch: 1, max_age: None });
