@@ -58,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             all.sort_unstable();
             all.get(all.len() / 2).map_or(0, Duration::as_micros)
         };
-        let (answered, refused) = (sum(|seen| seen.answered), sum(|seen| seen.refused));
+        let (answered, refused) = (sum(|seen| seen.answered), sum(|seen| seen.rejected));
         println!(
             "| {name} | {:.2} % | {refused} | {} | {} | {} | {} |",
             100.0 * answered as f64 / (answered + refused) as f64,

@@ -1,4 +1,4 @@
-//! Bad answers: none replaces a good set, and each is told apart.
+//! Bad responses from the endpoint never replace good keys, and each kind is reported.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +19,7 @@ use crate::{
     support::*,
 };
 
-/// One verifier and its endpoint through all of the answers.
+/// One verifier with its endpoint, used for all responses.
 struct Bench {
     endpoint: Endpoint,
     clock: ManualClock,
@@ -29,7 +29,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// With this long for a fetch: short only where a fetch is to time out, for a busy machine takes its time for good ones.
+    /// Creates a verifier with this fetch timeout. Only timeout tests use a short one, because good fetches take longer on a busy machine.
     async fn new(fetch_timeout: Duration) -> Self {
         let endpoint = Endpoint::start(Mode::good(&fake().jwks_json())).await;
         let clock = ManualClock::starting_now();
@@ -42,20 +42,20 @@ impl Bench {
         Self { endpoint, clock, verifier, token: genuine(&fake()), key_ids }
     }
 
-    /// Lets the next fetch come, and its answer.
-    async fn look(&self) {
+    /// Triggers the next fetch and waits until it completes.
+    async fn refresh(&self) {
         let before = status(&self.verifier).fetches;
         self.clock.advance(HOUR * 2);
         assert!(self.verifier.check(&self.token).is_ok());
-        eventually("the look", || status(&self.verifier).fetches > before).await;
+        eventually("the fetch", || status(&self.verifier).fetches > before).await;
     }
 
-    /// A fetch with this answer, then a good one. What is said of the first, if it failed.
+    /// Fetches this response and then a good one. Returns the first fetch's failure message, if it failed.
     async fn try_out(&self, name: &str, mode: Mode, expected: Option<Kind>) -> Option<String> {
         self.endpoint.set(mode);
-        self.look().await;
+        self.refresh().await;
         let after = status(&self.verifier);
-        assert!(self.verifier.check(&self.token).is_ok(), "{name}: the good keys serve on");
+        assert!(self.verifier.check(&self.token).is_ok(), "{name}: the good keys stay in use");
         match expected {
             Some(kind) => {
                 let failure = after.last_failure.as_ref().unwrap_or_else(|| panic!("{name}: no failure"));
@@ -69,7 +69,7 @@ impl Bench {
         }
         self.endpoint.set(Mode::good(&fake().jwks_json()));
         for _ in 0..20 {
-            self.look().await;
+            self.refresh().await;
             if status(&self.verifier).consecutive_failures == 0 {
                 return expected.and_then(|_| Some(after.last_failure?.message));
             }
@@ -91,7 +91,7 @@ async fn bad_response_is_told_apart_and_replaces_no_keys() {
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n{:x}\r\n{good}\r\n0\r\n\r\n",
         good.len()
     );
-    let mut told = BTreeMap::new();
+    let mut messages_by_name = BTreeMap::new();
     for (name, mode, expected) in [
         ("no content type", ok("", &good), None),
         ("wrong content type", ok("content-type: text/html\r\n", &good), None),
@@ -105,7 +105,7 @@ async fn bad_response_is_told_apart_and_replaces_no_keys() {
         ("201", status("201 Created"), Some(Kind::Status)),
         ("204", raw("HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n"), Some(Kind::Status)),
         ("206", status("206 Partial Content"), Some(Kind::Status)),
-        ("304 that nobody asked for", status("304 Not Modified"), Some(Kind::Status)),
+        ("unrequested 304", status("304 Not Modified"), Some(Kind::Status)),
         ("400", status("400 Bad Request"), Some(Kind::Status)),
         ("403", status("403 Forbidden"), Some(Kind::Status)),
         ("404", status("404 Not Found"), Some(Kind::Status)),
@@ -141,15 +141,15 @@ async fn bad_response_is_told_apart_and_replaces_no_keys() {
         ("endless", Mode::Endless, Some(Kind::TooLarge)),
     ] {
         let message = bench.try_out(name, mode, expected).await;
-        told.extend(message.map(|message| (name, message)));
+        messages_by_name.extend(message.map(|message| (name, message)));
     }
     eventually("no connection is left", || bench.endpoint.open_connections() == 0).await;
 
-    // What has a kind in common is told apart by its message.
+    // Failures with the same kind have different messages.
     let names =
         ["HTML", "empty", "cut off without a length", "two documents", "{}", "keys null", "keys empty", "403", "500"];
-    let messages: BTreeSet<_> = names.map(|name| &told[name]).into();
-    assert_eq!(messages.len(), names.len(), "{told:#?}");
+    let messages: BTreeSet<_> = names.map(|name| &messages_by_name[name]).into();
+    assert_eq!(messages.len(), names.len(), "{messages_by_name:#?}");
 }
 
 #[tokio::test]
@@ -191,7 +191,7 @@ async fn redirects_are_not_followed() {
 async fn refused_connection_is_a_connect_error() {
     let mut bench = Bench::new(MINUTE).await;
     bench.endpoint.go_down().await;
-    bench.look().await;
+    bench.refresh().await;
     assert_eq!(status(&bench.verifier).last_failure.unwrap().kind, Kind::Connect);
 }
 
@@ -199,8 +199,8 @@ async fn refused_connection_is_a_connect_error() {
 async fn plain_bytes_instead_of_tls_are_a_tls_failure() {
     let good = Mode::good(&fake().jwks_json());
     for (name, mode, kind) in [
-        ("an HTTP answer", good, Kind::Tls),
-        ("an end", Mode::Raw(Vec::new()), Kind::Tls),
+        ("an HTTP response", good, Kind::Tls),
+        ("a closed connection", Mode::Raw(Vec::new()), Kind::Tls),
         ("a reset", Mode::HangUp, Kind::Connect),
     ] {
         let endpoint = Endpoint::start(mode).await;
@@ -211,7 +211,7 @@ async fn plain_bytes_instead_of_tls_are_a_tls_failure() {
     }
 }
 
-/// A TLS handshake that hangs is a timeout, and its connection does not outlive the fetch.
+/// The connection does not outlive the fetch.
 #[tokio::test]
 async fn hanging_tls_handshake_is_a_timeout() {
     let endpoint = Endpoint::start(Mode::Hang).await;
@@ -223,7 +223,6 @@ async fn hanging_tls_handshake_is_a_timeout() {
     eventually("the connection's end", || endpoint.open_connections() == 0).await;
 }
 
-/// No connection is kept between two fetches.
 #[tokio::test]
 async fn no_connection_stays_open_after_a_fetch() {
     let keep = text(Mode::good(&fake().jwks_json())).replace("connection: close\r\n", "");
@@ -236,7 +235,7 @@ async fn no_connection_stays_open_after_a_fetch() {
     assert!(endpoint.connections() > 0);
 }
 
-/// The proxy resolves the endpoint's name.
+/// The proxy resolves the endpoint's host name.
 #[tokio::test]
 async fn keys_are_fetched_through_the_configured_proxy() {
     let proxy = Endpoint::start(Mode::good(&fake().jwks_json())).await;
@@ -250,7 +249,7 @@ async fn keys_are_fetched_through_the_configured_proxy() {
     assert!(request.to_lowercase().contains("proxy-authorization: basic "), "{request}");
 }
 
-/// The endpoint gets the query. Errors, logs and `status()` do not show it.
+/// The query is sent to the endpoint but redacted in errors, logs and `status()`.
 #[tokio::test]
 async fn a_query_is_sent_and_never_shown() {
     let mut endpoint = Endpoint::start(Mode::good(&fake().jwks_json())).await;
@@ -272,7 +271,7 @@ async fn a_query_is_sent_and_never_shown() {
     }
 }
 
-/// Without root certificates the TLS client cannot be built. Plain HTTP does not need it.
+/// Without root certificates, the TLS client cannot be built. Plain HTTP works without the TLS client.
 #[tokio::test]
 async fn a_host_without_root_certificates_fetches_over_plain_http() {
     if std::env::var_os(WITHOUT_ROOTS).is_none() {

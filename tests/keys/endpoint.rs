@@ -1,4 +1,6 @@
-//! A hostile key endpoint: HTTP written by hand on real sockets, so that it can lie, stall and break off. It counts what comes.
+//! A misbehaving key endpoint.
+//!
+//! It writes HTTP by hand on real sockets, so that it can send bad data, stall and close connections. It also counts requests.
 
 use std::{
     io,
@@ -17,34 +19,34 @@ use tokio::{
     time::sleep,
 };
 
-/// What the endpoint does with a request.
+/// The endpoint's behavior.
 #[derive(Clone, Debug)]
 pub enum Mode {
-    /// Sends these bytes and closes.
+    /// Sends these bytes and closes the connection.
     Raw(Vec<u8>),
-    /// Sends these bytes and leaves the connection to the client.
+    /// Sends these bytes and leaves the connection open.
     Keep(Vec<u8>),
-    /// Sends these bytes after this long.
+    /// Sends these bytes after a delay.
     Slow(Duration, Vec<u8>),
-    /// Sends this document with an `ETag`, or 304 to whoever has it already.
+    /// Sends this document with an `ETag`, or 304 if the client already has it.
     Tagged { document: String, etag: String },
-    /// Reads the request and never answers.
+    /// Reads the request and never responds.
     Hang,
-    /// Sends these bytes one at a time, this far apart.
+    /// Sends these bytes one by one, with a pause after each.
     Drip(Duration, Vec<u8>),
-    /// Sends head and body without end, as fast as they are taken.
+    /// Sends an endless body as fast as the client reads it.
     Endless,
-    /// Resets the connection at the client's first word.
+    /// Resets the connection when the client sends its first byte.
     HangUp,
 }
 
 impl Mode {
-    /// An honest answer with this document.
+    /// Returns a valid response with this document.
     pub fn good(document: &str) -> Self {
         Self::answer("200 OK", "content-type: application/json\r\n", document)
     }
 
-    /// An answer with this status, these header lines (each with its line end) and this body.
+    /// Returns a response with this status, these header lines (each with its line end) and this body.
     pub fn answer(status: &str, headers: &str, body: &str) -> Self {
         let length = body.len();
         Self::Raw(
@@ -52,7 +54,7 @@ impl Mode {
         )
     }
 
-    /// An answer whose body ends with the connection.
+    /// Returns a response whose body ends when the connection is closed.
     pub fn unmeasured(body: &str) -> Self {
         Self::Raw(format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{body}").into())
     }
@@ -68,24 +70,24 @@ impl Mode {
 #[derive(Debug)]
 struct Inner {
     mode: Mutex<Mode>,
-    /// Everything that was received, one entry a request.
+    /// The received requests.
     requests: Mutex<Vec<String>>,
     connections: AtomicUsize,
     open: AtomicUsize,
 }
 
-/// The endpoint. Ends when it is dropped.
+/// A key endpoint that stops when it is dropped.
 #[derive(Debug)]
 pub struct Endpoint {
     address: SocketAddr,
     inner: Arc<Inner>,
     listening: Option<AbortHandle>,
-    /// Keeps the port from others while nobody listens there.
+    /// Reserves the port while the endpoint is down.
     kept: Option<TcpSocket>,
 }
 
 impl Endpoint {
-    /// Listens on a free port of 127.0.0.1.
+    /// Starts an endpoint on a free port of 127.0.0.1.
     pub async fn start(mode: Mode) -> Self {
         let inner = Inner {
             mode: Mutex::new(mode),
@@ -103,7 +105,7 @@ impl Endpoint {
         format!("http://{}/.well-known/jwks.json", self.address)
     }
 
-    /// The same address, as if it spoke TLS.
+    /// Returns the URL with the `https` scheme, although the endpoint does not support TLS.
     pub fn tls_url(&self) -> String {
         format!("https://{}/.well-known/jwks.json", self.address)
     }
@@ -112,7 +114,7 @@ impl Endpoint {
         *self.inner.mode.lock().unwrap() = mode;
     }
 
-    /// Connections are refused from now on.
+    /// Stops listening, so that clients get a connection refused error.
     pub async fn go_down(&mut self) {
         if let Some(listening) = self.listening.take() {
             listening.abort();
@@ -130,7 +132,7 @@ impl Endpoint {
         socket
     }
 
-    /// Listens on the same port again.
+    /// Starts to listen on the same port again.
     pub async fn go_up(&mut self) {
         let socket = self.kept.take().unwrap_or_else(|| self.bind());
         let listener = socket.listen(1024).unwrap();
@@ -144,7 +146,7 @@ impl Endpoint {
         }
     }
 
-    /// Requests so far.
+    /// Returns the requests received so far.
     pub fn requests(&self) -> Vec<String> {
         self.inner.requests.lock().unwrap().clone()
     }
@@ -153,12 +155,12 @@ impl Endpoint {
         self.inner.requests.lock().unwrap().len()
     }
 
-    /// Connections so far.
+    /// Returns the number of connections accepted so far.
     pub fn connections(&self) -> usize {
         self.inner.connections.load(Ordering::SeqCst)
     }
 
-    /// Connections that the other side has not closed.
+    /// Returns the number of connections that the client has not closed.
     pub fn open_connections(&self) -> usize {
         self.inner.open.load(Ordering::SeqCst)
     }
@@ -186,12 +188,12 @@ async fn listen(listener: TcpListener, inner: Arc<Inner>) {
 
 async fn serve(mut connection: TcpStream, inner: &Inner) -> io::Result<()> {
     if matches!(*inner.mode.lock().unwrap(), Mode::HangUp) {
-        // What was not read makes a reset of the end; before it is there, it would be an orderly one.
+        // Closing a connection with unread data resets it. Without unread data, it would be closed normally.
         return connection.readable().await;
     }
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {
-        // A TLS greeting has no end of headers; whatever is said to it is wrong.
+        // A TLS client hello has no header end, so the endpoint responds immediately.
         if request.first() == Some(&0x16) || connection.read_buf(&mut request).await? == 0 {
             break;
         }
@@ -215,12 +217,12 @@ async fn serve(mut connection: TcpStream, inner: &Inner) -> io::Result<()> {
             }
         }
         Mode::Tagged { document, etag } => {
-            let answer = if request.contains(&format!("if-none-match: {etag}\r\n")) {
+            let response = if request.contains(&format!("if-none-match: {etag}\r\n")) {
                 Mode::answer("304 Not Modified", &format!("etag: {etag}\r\n"), "")
             } else {
                 Mode::answer("200 OK", &format!("etag: {etag}\r\n"), &document)
             };
-            send(&mut connection, &answer.into_bytes()).await
+            send(&mut connection, &response.into_bytes()).await
         }
         Mode::Hang => until_closed(&mut connection).await,
         Mode::Drip(pause, bytes) => {
@@ -247,7 +249,7 @@ async fn send(connection: &mut TcpStream, bytes: &[u8]) -> io::Result<()> {
     until_closed(connection).await
 }
 
-/// Waits for the client to leave, so that connections which it keeps are seen.
+/// Waits until the client closes the connection, so that connections which the client keeps open are counted.
 async fn until_closed(connection: &mut TcpStream) -> io::Result<()> {
     let mut rest = [0; 1024];
     while connection.read(&mut rest).await? > 0 {}

@@ -1,4 +1,4 @@
-//! An open loop of genuine requests with forged ones beside them: each is sent at its time, whatever became of those before.
+//! Sends genuine and forged requests in an open loop. Each request is sent on schedule, even if earlier requests are still pending.
 
 use std::{thread, time::Duration};
 
@@ -23,10 +23,10 @@ use crate::endpoint::Mode;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Faults of an endpoint, by name. [`None`] means that it refuses connections.
+/// Returns endpoint faults by name. [`None`] means that the endpoint is down.
 pub fn faults(document: &str) -> Vec<(&'static str, Option<Mode>)> {
     let bytes = Mode::good(document).into_bytes();
-    let says = |body: &str| Some(Mode::answer("200 OK", "", body));
+    let responds_with = |body: &str| Some(Mode::answer("200 OK", "", body));
     vec![
         ("slow by 2 s", Some(Mode::Slow(Duration::from_secs(2), bytes.clone()))),
         ("hangs", Some(Mode::Hang)),
@@ -35,28 +35,30 @@ pub fn faults(document: &str) -> Vec<(&'static str, Option<Mode>)> {
         ("hangs up", Some(Mode::HangUp)),
         ("status 500", Some(Mode::answer("500 Internal Server Error", "", ""))),
         ("redirects", Some(Mode::answer("302 Found", "location: http://127.0.0.1:9/\r\n", ""))),
-        ("HTML with 200", says("<html></html>")),
+        ("HTML with 200", responds_with("<html></html>")),
         ("cut off", Some(Mode::Raw(bytes[..bytes.len() / 2].to_vec()))),
-        ("`{\"keys\":[]}`", says(r#"{"keys":[]}"#)),
-        ("60,000 broken keys", says(&format!(r#"{{"keys":[{}]}}"#, vec!["{}"; 60_000].join(",")))),
+        ("`{\"keys\":[]}`", responds_with(r#"{"keys":[]}"#)),
+        ("60,000 broken keys", responds_with(&format!(r#"{{"keys":[{}]}}"#, vec!["{}"; 60_000].join(",")))),
         ("without end", Some(Mode::Endless)),
     ]
 }
 
-/// What the clients saw.
+/// The results that clients see.
 pub struct Seen {
     pub answered: usize,
-    pub refused: usize,
+    pub rejected: usize,
     pub p50: Duration,
     pub p99: Duration,
-    /// Key fetches that completed in that time.
+    /// The number of key fetches that completed during the run.
     pub fetches: u64,
-    /// Requests with forged tokens.
+    /// The number of requests with forged tokens.
     pub forged: usize,
 }
 
-/// Sends so many genuine requests a second for so long. With `clock` there is trouble: keys are due at once and every five seconds again, and
-/// every tenth genuine request has a forged one beside it, under a made-up key id.
+/// Sends `rate` genuine requests per second for this time.
+///
+/// With a `clock`, a key refresh is due immediately and every five seconds, and every tenth genuine request is accompanied by a forged one
+/// with a made-up key ID.
 pub async fn open_loop(
     fake: &FakeUserPool,
     verifier: &Verifier,
@@ -73,14 +75,15 @@ pub async fn open_loop(
         let app = app.clone();
         async move { app.oneshot(request.unwrap()).await.unwrap().status() }
     };
-    // More users than one, so that it is not one remembered token which is measured.
+    // Several users, so that not only the token cache is measured.
     let count = rate * u32::try_from(time.as_millis()).unwrap() / 1000;
     let tokens: Vec<_> = (0..count.min(500))
         .map(|nth| fake.access_token(&format!("user-{nth}")).expires_in(HOUR * 24 * 300).sign())
         .collect();
     let fetches_before = verifier.status().pools[0].fetches;
     let (fake, clock, application) = (fake.clone(), clock.cloned(), Handle::current());
-    // Sent from a thread of its own: Tokio's timers go by milliseconds, and a whole one would be measured with each request.
+    // Requests are sent from a separate thread because Tokio's timers have a resolution of one millisecond, which would add to each
+    // response time.
     let senders = spawn_blocking(move || {
         let (mut genuine, mut forged) = (JoinSet::new(), JoinSet::new());
         let start = Instant::now();
@@ -91,7 +94,7 @@ pub async fn open_loop(
             genuine.spawn_on(async move { (request.await, due.elapsed()) }, &application);
             let Some(clock) = &clock else { continue };
             if nth % (5 * rate) == 0 {
-                // Due by the wall clock, as after a night in the freezer; so little that the keys stay trusted through the run.
+                // The refresh becomes due by the wall clock, as after a freeze. The steps are small, so the keys do not become stale.
                 clock.advance(HOUR + HOUR / 10);
             }
             if nth % 10 == 0 {
@@ -107,16 +110,16 @@ pub async fn open_loop(
     let (genuine, mut forged) = senders.await.unwrap();
     let sent_forged = forged.len();
     let mut times = Vec::new();
-    let mut refused = 0;
+    let mut rejected = 0;
     for (status, time) in genuine.join_all().await {
-        if status == StatusCode::OK { times.push(time) } else { refused += 1 }
+        if status == StatusCode::OK { times.push(time) } else { rejected += 1 }
     }
-    // Those that still wait for a fetch are left to themselves.
+    // Forged requests that still wait for a fetch are ignored.
     while let Some(answered) = forged.try_join_next() {
         answered.unwrap();
     }
     times.sort_unstable();
     let at = |share: usize| times.get(times.len() * share / 100).copied().unwrap_or_default();
     let fetches = verifier.status().pools[0].fetches - fetches_before;
-    Seen { answered: times.len(), refused, p50: at(50), p99: at(99), fetches, forged: sent_forged }
+    Seen { answered: times.len(), rejected, p50: at(50), p99: at(99), fetches, forged: sent_forged }
 }

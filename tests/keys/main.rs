@@ -1,8 +1,8 @@
-//! The whole life of a key set, each promise of the guide `keys` with a test that counts.
+//! Tests for the life cycle of a key set. Each guarantee in the guide's chapter on keys has a test.
 //!
-//! Where no socket is needed, Tokio's time is paused and the keys come from a [script](support::Script), so hours pass in milliseconds and
-//! every figure is exact. What only sockets can show is shown on sockets, against an [endpoint](endpoint::Endpoint) that lies.
-// Pedantry is for what is shipped.
+//! Tests without sockets pause Tokio's time and take their keys from a [script](support::Script), so hours pass in milliseconds and every
+//! figure is exact. The other tests use sockets and a misbehaving [endpoint](endpoint::Endpoint).
+// The pedantic lints apply to library code only.
 #![allow(clippy::pedantic, clippy::type_complexity)]
 
 mod endpoint;

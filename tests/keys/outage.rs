@@ -1,4 +1,4 @@
-//! A cold start with the endpoint down: quick 503, a message that says what is wrong, and a return within a second.
+//! Cold starts while the endpoint is down. Requests get 503 quickly, errors name the cause, and recovery takes less than a second.
 
 use std::{
     borrow::Cow,
@@ -30,10 +30,10 @@ async fn cold_start_in_an_outage_gives_503_without_piling_up() {
     let app = app(&verifier);
     let token = genuine(&fake);
     let start = Instant::now();
-    // The first wait for the first fetch, and so hear of it when it has timed out.
+    // The first requests wait for the first fetch until their time limit.
     assert_eq!(call_all(&app, vec![token.clone(); 1000]).await, (0, 0, 1000));
     assert_eq!(start.elapsed(), SECOND * 3);
-    // It has said that waiting does not help.
+    // Later requests do not wait because the endpoint does not respond.
     let start = Instant::now();
     for _ in 0..10 {
         assert_eq!(call(&app, &token).await, (StatusCode::SERVICE_UNAVAILABLE, Some("1".to_owned())));
@@ -43,7 +43,7 @@ async fn cold_start_in_an_outage_gives_503_without_piling_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refused_connection_gives_503_at_once() {
+async fn refused_connection_gives_503_immediately() {
     let fake = fake();
     let script = Script::starting_with(&fake, Line::Fail(FetchErrorKind::Connect));
     let app = app(&script.builder().build().unwrap());
@@ -52,7 +52,7 @@ async fn refused_connection_gives_503_at_once() {
     assert_eq!((start.elapsed(), script.fetches()), (Duration::ZERO, 2), "one fetch and one retry");
 }
 
-/// Whatever the outage was like and however long it lasted, keys are there within a second of its end.
+/// Keys are loaded within a second after every kind of outage, independent of its length.
 #[tokio::test(start_paused = true)]
 async fn return_of_the_endpoint_is_noticed_within_a_second() {
     let fake = fake();
@@ -80,7 +80,7 @@ async fn return_of_the_endpoint_is_noticed_within_a_second() {
     assert!(worst <= Duration::from_millis(725), "{worst:?}");
 }
 
-/// A source of the application's that panics is one that fails: told apart, backed off from, tried again.
+/// The panic is reported with its own message and retried with back-off.
 #[tokio::test(start_paused = true)]
 async fn panic_of_a_key_source_is_a_failed_fetch() {
     let fake = fake();
@@ -93,7 +93,7 @@ async fn panic_of_a_key_source_is_a_failed_fetch() {
     script.set(Line::Keys);
     sleep(SECOND).await;
     assert_eq!(call(&app, &token).await.0, StatusCode::OK);
-    // With keys in hand it takes another path.
+    // A panic while keys are loaded.
     script.set(Line::Panic);
     assert_eq!(call(&app, &forged(&fake, "x")).await.0, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(call(&app, &token).await.0, StatusCode::OK);
@@ -103,7 +103,7 @@ async fn panic_of_a_key_source_is_a_failed_fetch() {
     assert_eq!(status.consecutive_failures, 2, "one retry");
 }
 
-/// A source with a bug: its fetch panics while it holds a lock, so each call that takes the lock afterwards panics, too.
+/// A key source whose fetch panics while it holds a lock. Later calls that take the lock panic, too.
 struct Poisoned(Mutex<bool>);
 
 impl KeySource for Poisoned {
@@ -120,7 +120,7 @@ impl KeySource for Poisoned {
     }
 }
 
-/// A second panic during unwinding would end the process.
+/// A second panic during unwinding would abort the process.
 #[tokio::test(start_paused = true)]
 async fn key_source_that_panics_in_fetch_and_description_does_not_end_the_process() {
     let fake = fake();
@@ -135,7 +135,7 @@ async fn key_source_that_panics_in_fetch_and_description_does_not_end_the_proces
     }
 }
 
-/// A clock that panics when it is told to.
+/// A clock that panics on demand.
 #[derive(Clone)]
 struct FaultyClock(TokioClock, Arc<AtomicBool>);
 
@@ -181,7 +181,7 @@ async fn ready_error_names_the_url_and_the_cause() {
     let (pool, from, cause) = error.pools().next().unwrap();
     assert_eq!((pool, from, cause.kind()), ("us-east-1_FakePool1", &*endpoint.url(), FetchErrorKind::Connect));
 
-    // The endpoint comes back, and nobody has to do anything. How soon it is noticed is measured where time is exact.
+    // The verifier recovers by itself when the endpoint is available again. Tests with paused time measure how fast.
     endpoint.set(Mode::good(&fake.jwks_json()));
     endpoint.go_up().await;
     eventually("recovery", || verifier.status().is_ready()).await;
@@ -189,8 +189,7 @@ async fn ready_error_names_the_url_and_the_cause() {
     verifier.ready().await.unwrap();
 }
 
-/// Connections that hang are the worst case for noticing the return: a new try does not wait for the old to time out, which takes a minute
-/// here.
+/// A probe does not wait until the hanging fetch times out, which takes a minute here.
 #[tokio::test]
 async fn probe_finds_an_endpoint_that_comes_back_on_sockets() {
     let fake = fake();
@@ -201,16 +200,17 @@ async fn probe_finds_an_endpoint_that_comes_back_on_sockets() {
         let (app, token) = (app.clone(), genuine(&fake));
         async move { call(&app, &token).await.0 }
     });
-    eventually("a second try beside the first", || endpoint.open_connections() >= 2).await;
+    eventually("a probe alongside the first fetch", || endpoint.open_connections() >= 2).await;
     endpoint.set(Mode::good(&fake.jwks_json()));
-    let answer = timeout(SECOND * 30, waiting).await.expect("long before the first try times out").unwrap();
-    assert_eq!(answer, StatusCode::OK, "the one that waited all along is served");
+    let status =
+        timeout(SECOND * 30, waiting).await.expect("the request completes before the first fetch times out").unwrap();
+    assert_eq!(status, StatusCode::OK, "the waiting request is accepted");
     eventually("the old connections' end", || endpoint.open_connections() == 0).await;
 }
 
-/// Somebody who waits for keys does not wait for the next fetch that is due.
+/// `ready` starts a fetch immediately instead of waiting for the next scheduled fetch.
 #[tokio::test(start_paused = true)]
-async fn ready_fetches_at_once() {
+async fn ready_fetches_immediately() {
     let fake = fake();
     let script = Script::starting_with(&fake, Line::Fail(FetchErrorKind::Connect));
     let verifier = script.builder().build().unwrap();

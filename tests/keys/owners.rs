@@ -1,4 +1,4 @@
-//! Who owns the task and its connections, and on which runtimes it lives.
+//! Ownership of the background task and its connections, and the runtimes that run it.
 
 use std::{thread, time::Duration};
 
@@ -41,9 +41,9 @@ async fn dropping_the_last_clone_ends_the_task() {
     let app = app(&verifier);
     drop((auth, clone, verifier));
     settle().await;
-    assert_eq!(tasks() - before, 1, "one of many is left");
+    assert_eq!(tasks() - before, 1, "one clone is left");
     sleep(HOUR * 3).await;
-    assert!(script.fetches() >= 3, "and works on");
+    assert!(script.fetches() >= 3, "the task keeps fetching");
 
     drop(app);
     settle().await;
@@ -67,15 +67,15 @@ async fn dropping_the_last_clone_ends_connections_during_a_fetch() {
         let known = endpoint.request_count();
         clock.advance(HOUR * 2);
         drop(verifier.check(&genuine(&fake())));
-        eventually("the look", || endpoint.request_count() > known).await;
+        eventually("the fetch", || endpoint.request_count() > known).await;
         if cold {
-            eventually("a second try", || endpoint.open_connections() >= 2).await;
+            eventually("a probe", || endpoint.open_connections() >= 2).await;
         }
         assert!(endpoint.open_connections() > 0);
         drop(verifier);
         let start = Instant::now();
         eventually("the connections' end", || endpoint.open_connections() == 0).await;
-        assert!(start.elapsed() < SECOND * 30, "not only when the look times out");
+        assert!(start.elapsed() < SECOND * 30, "the connections are closed before the fetch times out");
         let connections = endpoint.connections();
         sleep(SECOND).await;
         assert_eq!(endpoint.connections(), connections);
@@ -87,7 +87,11 @@ fn verifier_can_be_made_and_dropped_outside_a_runtime() {
     let script = Script::new(&fake());
     let verifier = Verifier::builder().pool(script.pool()).build().unwrap();
     let token = genuine(&fake());
-    assert_eq!(verifier.check(&token).unwrap_err().kind(), VerifyErrorKind::KeysUnavailable, "nobody to fetch");
+    assert_eq!(
+        verifier.check(&token).unwrap_err().kind(),
+        VerifyErrorKind::KeysUnavailable,
+        "no runtime for the fetch"
+    );
     assert_eq!(script.fetches(), 0);
     let runtime = current_thread();
     runtime.block_on(async { assert!(verifier.verify(&token).await.is_ok()) });
@@ -102,7 +106,7 @@ fn verifier_outlives_its_runtimes() {
     let clock = ManualClock::starting_now();
     let verifier = patient(script.pool()).clock(clock.clone()).build().unwrap();
     let token = genuine(&fake());
-    // A runtime that ends in the midst of the first load has failed nobody.
+    // A runtime that ends during the first load does not count as a failure.
     current_thread().block_on(async {
         assert!(verifier.check(&token).is_err());
         settle().await;
@@ -115,9 +119,10 @@ fn verifier_outlives_its_runtimes() {
             assert!(verifier.verify(&token).await.is_ok());
             clock.advance(HOUR * 2);
             assert!(verifier.verify(&token).await.is_ok());
-            eventually("the look", || script.fetches() > before && status(&verifier).age == Some(Duration::ZERO)).await;
-            // And the timer, which went down with the runtime before.
-            eventually("the end of the look's task", || tasks() == 1).await;
+            eventually("the fetch", || script.fetches() > before && status(&verifier).age == Some(Duration::ZERO))
+                .await;
+            // The timer runs again. It ended with the previous runtime.
+            eventually("the end of the fetch task", || tasks() == 1).await;
         });
     }
 }
@@ -140,14 +145,14 @@ fn runtimes_share_one_fetch() {
             });
         }
     });
-    // One more if its runtime was the first to end, and if a busy machine made it seem to hang.
-    assert!(script.fetches() <= 4, "one look for 800 tokens, or few: {}", script.fetches());
+    // Another fetch starts if the runtime of the first ended early, or if the first seemed to hang on a busy machine.
+    assert!(script.fetches() <= 4, "at most four fetches for 800 tokens: {}", script.fetches());
 }
 
-/// The runtime that has the timer and a fetch under way is blocked; another one goes on without it.
+/// The runtime with the timer and an in-flight fetch is blocked. Another runtime replaces the fetch.
 #[test]
 fn fetch_on_a_blocked_runtime_is_replaced_after_its_timeout() {
-    // Its time is its own and exact. It begins before that of the other, so that the fetch is not lost yet when a token waits for it.
+    // This runtime's time is paused. It starts first, so that the fetch is not considered stalled when a token waits for it.
     let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let stuck = current_thread();
     let script = Script::new(&fake());
@@ -156,30 +161,30 @@ fn fetch_on_a_blocked_runtime_is_replaced_after_its_timeout() {
     let token = genuine(&fake());
     stuck.block_on(verifier.ready()).unwrap();
     clock.advance(HOUR * 2);
-    // Starts a fetch that nobody drives from here on.
+    // Starts a fetch and then stops polling its runtime.
     stuck.block_on(async { assert!(verifier.check(&token).is_ok()) });
     assert_eq!(script.fetches(), 1);
 
     runtime.block_on(async {
         assert!(verifier.verify(&token).await.is_ok());
         let start = Instant::now();
-        // An unknown key waits for that fetch, as long as it may.
+        // A request with an unknown key waits for that fetch until its time limit.
         let error = verifier.verify(&forged(&fake(), "x")).await.unwrap_err();
         assert_eq!(error.kind(), VerifyErrorKind::KeysUnavailable);
         assert_eq!(start.elapsed(), SECOND * 3);
-        // Then it is taken for lost.
+        // Then the fetch is considered stalled.
         sleep(MINUTE * 10).await;
         let error = verifier.verify(&forged(&fake(), "y")).await.unwrap_err();
         assert_eq!(error.kind(), VerifyErrorKind::UnknownKey);
         assert_eq!(script.fetches(), 2);
     });
-    // It wakes up, and what its look brings is late and harmless.
+    // The blocked runtime continues. Its late result is ignored.
     stuck.block_on(settle());
     assert!(verifier.check(&token).is_ok());
     drop(verifier);
 }
 
-/// Dropping the runtime first, as programs do at their end, needs nothing special.
+/// Programs often drop the runtime before the verifier.
 #[test]
 fn shutdown_during_a_fetch_is_no_failure() {
     for _ in 0..20 {
@@ -195,7 +200,7 @@ fn shutdown_during_a_fetch_is_no_failure() {
         }
         drop(runtime);
         assert!(waiting.is_finished());
-        // Nobody's failure, and the next fetch is due soon.
+        // The cancelled fetch does not count as a failure, and the next fetch is due soon.
         let after = status(&verifier);
         assert_eq!((after.consecutive_failures, after.last_failure.is_some()), (0, false));
         assert!(after.next_refresh_in.is_some_and(|next| next <= SECOND), "{after:?}");
@@ -203,7 +208,7 @@ fn shutdown_during_a_fetch_is_no_failure() {
     }
 }
 
-/// Without Tokio nothing can be fetched, and nothing panics.
+/// Without a Tokio runtime, no keys can be fetched. Verification fails without a panic.
 #[test]
 fn without_tokio_the_result_is_immediate() {
     let script = Script::new(&fake());
@@ -211,15 +216,15 @@ fn without_tokio_the_result_is_immediate() {
     let verify = |token: &str| {
         let future = std::pin::pin!(verifier.verify(token));
         match future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
-            std::task::Poll::Ready(verdict) => verdict.map(drop).map_err(|error| error.kind()),
-            std::task::Poll::Pending => panic!("waits for nobody"),
+            std::task::Poll::Ready(result) => result.map(drop).map_err(|error| error.kind()),
+            std::task::Poll::Pending => panic!("waits without a runtime"),
         }
     };
     assert_eq!(verify(&genuine(&fake())), Err(VerifyErrorKind::KeysUnavailable));
     let ready = std::pin::pin!(verifier.ready());
     let std::task::Poll::Ready(Err(error)) = ready.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
     else {
-        panic!("keys from nowhere")
+        panic!("keys were loaded without a runtime")
     };
     assert!(error.to_string().contains("from `a script`: keys are fetched on a Tokio runtime with timers"), "{error}");
     current_thread().block_on(verifier.ready()).unwrap();
@@ -227,7 +232,7 @@ fn without_tokio_the_result_is_immediate() {
     assert_eq!(verify(&forged(&fake(), "x")), Err(VerifyErrorKind::KeysUnavailable), "the key may be a new one");
 }
 
-/// A Tokio runtime without timers can make no fetch. A request that needs one is told so, and nothing panics on its way.
+/// Key fetches need a Tokio runtime with timers. Without timers, requests get 503 and nothing panics.
 #[test]
 fn runtime_without_timers_gives_unavailable() {
     let runtime = || Builder::new_current_thread().build().unwrap();
@@ -245,7 +250,7 @@ fn runtime_without_timers_gives_unavailable() {
         assert!(error.to_string().contains("`Builder::enable_all`"), "{error}");
         assert_eq!(script.fetches(), 0);
     });
-    // On a runtime that has them it works, and the keys serve everywhere.
+    // Keys loaded on a runtime with timers are used on all runtimes.
     current_thread().block_on(verifier.ready()).unwrap();
     runtime().block_on(async {
         assert!(verifier.verify(&genuine(&fake)).await.is_ok());
@@ -254,7 +259,7 @@ fn runtime_without_timers_gives_unavailable() {
     });
 }
 
-/// Keys that cannot change need no timers: an unknown key is unknown.
+/// Static keys are never fetched, so a token with an unknown key is rejected immediately.
 #[test]
 fn static_keys_need_no_timers() {
     let fake = fake();
@@ -268,7 +273,8 @@ fn static_keys_need_no_timers() {
     });
 }
 
-/// A load whose runtime ended is made up for by whoever comes next, and is nobody's look: a stranger who comes takes none away.
+/// The next request repeats a load whose runtime ended. The repeated load does not count against the fetch budget for unknown keys, even if
+/// an unauthenticated client starts it.
 #[test]
 fn load_after_a_cancelled_one_starts_no_cooldown() {
     let fake = FakeUserPool::new();
@@ -289,7 +295,7 @@ fn load_after_a_cancelled_one_starts_no_cooldown() {
     });
 }
 
-/// A fetch that is taken for lost, because the clock has jumped over it, ends when another takes its place.
+/// A fetch is considered stalled after the clock jumped past its timeout.
 #[tokio::test(start_paused = true)]
 async fn stalled_fetch_is_aborted_when_another_starts() {
     let script = Script::new(&fake());
@@ -299,20 +305,20 @@ async fn stalled_fetch_is_aborted_when_another_starts() {
     verifier.ready().await.unwrap();
     let token = genuine(&fake());
     script.set(Line::Hang);
-    for looks in 2..6 {
+    for fetches in 2..6 {
         clock.advance(HOUR * 2);
         assert!(verifier.check(&token).is_ok());
         settle().await;
-        assert_eq!((script.fetches(), tasks() - before), (looks, 2), "the timer, and one look");
+        assert_eq!((script.fetches(), tasks() - before), (fetches, 2), "the timer and one fetch");
     }
     drop(verifier);
     settle().await;
     assert_eq!(tasks() - before, 0);
 }
 
-/// A server that ends in its own time ends the tasks of its layer with it, here in the midst of a fetch.
+/// A graceful shutdown during a fetch ends all of the layer's tasks.
 #[tokio::test]
-async fn a_graceful_shutdown_needs_nothing_special() {
+async fn graceful_shutdown_ends_all_tasks() {
     let script = Script::new(&fake());
     let clock = ManualClock::starting_now();
     let verifier = patient(script.pool()).clock(clock.clone()).build().unwrap();
@@ -327,10 +333,10 @@ async fn a_graceful_shutdown_needs_nothing_special() {
     script.set(Line::Hang);
     clock.advance(HOUR * 2);
     let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
-    let answer = client.get(url).bearer_auth(genuine(&fake())).send().await.unwrap();
-    assert_eq!(answer.status(), 200);
-    eventually("the look", || script.fetches() == 2).await;
+    let response = client.get(url).bearer_auth(genuine(&fake())).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    eventually("the fetch", || script.fetches() == 2).await;
     stop.send(()).unwrap();
-    timeout(SECOND * 30, server).await.expect("long before the look times out").unwrap().unwrap();
+    timeout(SECOND * 30, server).await.expect("the server ends before the fetch times out").unwrap().unwrap();
     eventually("the end of all tasks", || tasks() == 0).await;
 }

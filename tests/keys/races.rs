@@ -1,8 +1,8 @@
-//! Races by brute force: rotate, verify and drop on several threads, thousands of times.
+//! Race tests that rotate keys, verify tokens and drop verifiers on several threads, thousands of times.
 //!
-//! `loom` is not called for: the hand-written synchronization is whole critical sections of one mutex, a pointer of `arc-swap` and a watch
-//! channel, all of which have been explored by their authors. What could go wrong between them are lost wake-ups and answers from
-//! before the question, and these show as a request that waits too long or is refused wrongly.
+//! The tests do not use `loom`, because the synchronization consists of one mutex, an `arc-swap` pointer and a watch channel, which their
+//! authors have tested. Lost wake-ups and outdated results are possible between them. These would show as a request that waits too long or
+//! is wrongly rejected.
 
 use std::{
     sync::{
@@ -29,9 +29,9 @@ fn runtime(threads: usize) -> Runtime {
     Builder::new_multi_thread().worker_threads(threads).enable_all().build().unwrap()
 }
 
-// The verifiers here are made by the thousand, so each remembers few tokens: the table is made with the verifier.
+// The token caches are small because each verifier allocates its cache, and the tests create thousands of verifiers.
 
-/// Loads, fetches and drops, each from several threads at once: whoever waits is told, whatever ends first.
+/// Loads, fetches and drops happen on several threads at the same time. Every waiting request completes.
 #[test]
 fn concurrent_loads_and_drops_leave_no_request_waiting() {
     let token = genuine(&fake());
@@ -49,15 +49,15 @@ fn concurrent_loads_and_drops_leave_no_request_waiting() {
             .collect();
         drop(verifier);
         for call in calls {
-            let verdict = runtime.block_on(call).unwrap().expect("nobody waits for nothing");
-            assert!(verdict.is_ok(), "round {round}: {verdict:?}");
+            let result = runtime.block_on(call).unwrap().expect("the request completes");
+            assert!(result.is_ok(), "round {round}: {result:?}");
         }
-        // A busy machine can make a try seem to hang; then another runs beside it.
+        // On a busy machine a fetch can seem to hang. Then a probe runs alongside it.
         assert!(script.fetches() == 1 || start.elapsed() > SECOND / 2, "round {round}: {}", script.fetches());
     }
 }
 
-/// Lets the others end, also where this thread fails.
+/// Stops the other threads, even if this thread panics.
 struct Stop<'s>(&'s AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -66,8 +66,8 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// Keys come and go while everybody verifies. A genuine token is never refused, and a withdrawn one never accepted once its key is
-/// known to be gone.
+/// Keys are added and withdrawn during verification. A token with a published key is never rejected, and a token with a withdrawn key is not
+/// accepted after the next fetch.
 #[test]
 fn concurrent_rotation_never_rejects_a_published_key() {
     let (one, other) = (FakeUserPool::new(), FakeUserPool::new());
@@ -79,12 +79,12 @@ fn concurrent_rotation_never_rejects_a_published_key() {
     };
     let script = Script::starting_with(&one, Line::Document(both.clone()));
     let clock = ManualClock::starting_now();
-    // However often a fetch that a busy machine holds up is taken for lost, the keys do not grow too old.
+    // The long maximum staleness allows for fetches that are considered stalled on a busy machine.
     let patient = patient(script.pool()).max_stale(DAY * 30);
     let verifier = patient.token_cache_capacity(64).clock(clock.clone()).build().unwrap();
     let runtime = runtime(3);
     runtime.block_on(verifier.ready()).unwrap();
-    let (stop, verified, looks) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+    let (stop, verified, rounds) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
     thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(|| {
@@ -109,18 +109,18 @@ fn concurrent_rotation_never_rejects_a_published_key() {
                     1 => Line::Fail(FetchErrorKind::Status),
                     _ => Line::Document(both.clone()),
                 });
-                // One look may have begun before; a second has begun after.
+                // The first fetch may have started before the change. The second starts after it.
                 for _ in 0..2 {
                     let before = status(&verifier).fetches;
                     let start = Instant::now();
                     let mut advanced = 0;
                     while status(&verifier).fetches == before {
-                        // Once, and again where a fetch that was under way has taken the first for itself.
+                        // Advances again if an in-flight fetch consumed the first step.
                         if advanced < 60 && start.elapsed() >= SECOND * advanced {
                             clock.advance(HOUR * 2);
                             advanced += 1;
                         }
-                        assert!(start.elapsed() < SECOND * 90, "a due look is started by whoever comes");
+                        assert!(start.elapsed() < SECOND * 90, "a request starts a due fetch");
                         thread::yield_now();
                     }
                 }
@@ -130,15 +130,15 @@ fn concurrent_rotation_never_rejects_a_published_key() {
                 if round % 3 == 2 {
                     assert!(verifier.check(&tokens[1]).is_ok(), "back");
                 }
-                looks.fetch_add(1, Ordering::Relaxed);
+                rounds.fetch_add(1, Ordering::Relaxed);
             }
         });
     });
-    assert_eq!(looks.into_inner(), 300);
+    assert_eq!(rounds.into_inner(), 300);
     assert!(verified.into_inner() > 100);
 }
 
-/// A rotation in the very moment when a scheduled fetch ends: the token that follows it is never refused.
+/// The pool rotates at the moment when a scheduled fetch completes. The next token with the new key is accepted.
 #[test]
 fn rotation_as_a_fetch_completes_is_picked_up() {
     let (old, new) = (FakeUserPool::new(), FakeUserPool::new());
@@ -155,7 +155,7 @@ fn rotation_as_a_fetch_completes_is_picked_up() {
             scope.spawn(|| {
                 let _entered = runtime.enter();
                 line_up.wait();
-                // Starts the scheduled fetch, which may withdraw the token's key at once.
+                // Starts the scheduled fetch, which may withdraw the token's key immediately.
                 drop(verifier.check(&known));
             });
             line_up.wait();
@@ -163,14 +163,15 @@ fn rotation_as_a_fetch_completes_is_picked_up() {
                 std::hint::spin_loop();
             }
             script.set(Line::Document(new.jwks_json()));
-            let verdict =
-                runtime.block_on(async { timeout(SECOND * 30, verifier.verify(&fresh)).await.expect("it is told") });
-            assert!(verdict.is_ok(), "round {round}: {verdict:?}");
+            let result = runtime.block_on(async {
+                timeout(SECOND * 30, verifier.verify(&fresh)).await.expect("the request completes")
+            });
+            assert!(result.is_ok(), "round {round}: {result:?}");
         });
     }
 }
 
-/// Owners on other threads let go while fetches start, run and land. No task is left behind.
+/// Owners on other threads drop the verifier while fetches start, run and complete.
 #[test]
 fn drop_at_any_moment_leaves_no_task() {
     let (known, unknown) = (genuine(&fake()), forged(&fake(), "x"));

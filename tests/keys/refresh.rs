@@ -1,4 +1,4 @@
-//! The background: when fetches come, what they ask with, and what clocks and frozen timers do to them.
+//! Background key refresh: its schedule, conditional requests, clock changes and frozen timers.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,7 +14,7 @@ use crate::{
     support::*,
 };
 
-/// The times between fetches, in seconds, without any request.
+/// Returns the times between scheduled fetches in seconds. No request is sent.
 async fn gaps(script: &Script, verifier: &Verifier, count: usize) -> Vec<f64> {
     while script.fetches() <= count {
         sleep(SECOND * 5).await;
@@ -27,7 +27,7 @@ async fn gaps(script: &Script, verifier: &Verifier, count: usize) -> Vec<f64> {
 #[tokio::test(start_paused = true)]
 async fn keys_are_fetched_every_hour_or_as_max_age_says() {
     let fake = fake();
-    // The endpoint's word, and the longest wait that follows from it; up to a tenth less is left to chance.
+    // The response, and the longest wait that follows from its `max-age`. Jitter shortens the wait by up to 10 %.
     for (line, longest) in [
         (Line::Keys, 3600.0),
         (Line::KeysFor(DAY), 3600.0),
@@ -53,8 +53,8 @@ async fn fleet_drifts_apart() {
         fleet.push(script.ready().await);
     }
     sleep(HOUR + SECOND).await;
-    let second_looks: Vec<_> = script.asked().iter().skip(100).take(100).map(|(at, _)| *at).collect();
-    assert!(second_looks[99] - second_looks[0] > MINUTE * 4, "six minutes are to be spread over");
+    let second_fetches: Vec<_> = script.asked().iter().skip(100).take(100).map(|(at, _)| *at).collect();
+    assert!(second_fetches[99] - second_fetches[0] > MINUTE * 4, "the fetches must spread over about six minutes");
 }
 
 #[tokio::test(start_paused = true)]
@@ -68,7 +68,7 @@ async fn failures_back_off_and_the_good_keys_stay_in_use() {
     for (gap, longest) in gaps[1..].iter().zip([0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]) {
         assert!((longest * 0.5..longest + 0.01).contains(gap), "{gaps:?}");
     }
-    // The first failure is retried at once. The last three gaps are at their longest: a minute, less what is left to chance.
+    // The first failure is retried immediately. The last three gaps have reached the maximum of one minute, less jitter.
     let spread = gaps[8..].iter().copied().fold(0.0, f64::max) - gaps[8..].iter().copied().fold(f64::MAX, f64::min);
     assert!(spread > 0.1, "no jitter: {gaps:?}");
     assert!(verifier.check(&token).is_ok());
@@ -118,30 +118,30 @@ async fn validators_are_sent_as_if_none_match_and_if_modified_since() {
     let pool = fake.user_pool().jwks_url(endpoint.url()).unwrap();
     let verifier = patient(pool).clock(clock.clone()).build().unwrap();
     let token = genuine(&fake);
-    let look = async || {
+    let refresh = async || {
         let before = status(&verifier).fetches;
         clock.advance(HOUR * 2);
         assert!(verifier.check(&token).is_ok());
-        eventually("the look", || status(&verifier).fetches > before).await;
+        eventually("the fetch", || status(&verifier).fetches > before).await;
         (endpoint.requests().pop().unwrap().to_ascii_lowercase(), status(&verifier))
     };
     verifier.ready().await.unwrap();
     eventually("the end of the first load", || endpoint.open_connections() == 0).await;
-    let (request, after) = look().await;
+    let (request, after) = refresh().await;
     assert!(request.contains("if-none-match: w/\"a b\"\r\n"), "{request}");
     assert_eq!((after.consecutive_failures, after.age), (0, Some(Duration::ZERO)), "304 is a success");
 
     let date = "Sun, 01 Nov 2026 00:00:00 GMT";
     endpoint.set(Mode::answer("200 OK", &format!("last-modified: {date}\r\n"), &document));
-    look().await;
+    refresh().await;
     endpoint.set(Mode::answer("304 Not Modified", "", ""));
-    let (request, after) = look().await;
+    let (request, after) = refresh().await;
     assert!(request.contains(&format!("if-modified-since: {}\r\n", date.to_ascii_lowercase())), "{request}");
-    assert!(!request.contains("if-none-match"), "the old tag is gone with its version");
+    assert!(!request.contains("if-none-match"), "the old `ETag` is not sent for a newer document");
     assert_eq!(after.consecutive_failures, 0);
 }
 
-/// A Lambda between two calls, a laptop with its lid closed: the wall clock goes on, timers do not.
+/// The wall clock continues during a freeze, but timers do not. Examples are a Lambda function between two calls and a sleeping laptop.
 #[tokio::test(start_paused = true)]
 async fn request_after_a_freeze_starts_the_fetch_and_does_not_wait() {
     let fake = FakeUserPool::new();
@@ -157,16 +157,16 @@ async fn request_after_a_freeze_starts_the_fetch_and_does_not_wait() {
     }
     assert_eq!(start.elapsed(), Duration::ZERO);
     settle().await;
-    assert_eq!(script.fetches(), 2, "one look for a thousand requests");
+    assert_eq!(script.fetches(), 2, "one fetch for a thousand requests");
 
-    // Frozen again in the midst of that fetch, for an hour. It is lost, and the next request starts another.
+    // The program freezes for an hour during that fetch. The fetch is considered stalled, and the next request starts another.
     clock.advance(HOUR);
     script.set(Line::Keys);
     assert!(verifier.verify(&token).await.is_ok());
     settle().await;
     assert_eq!((script.fetches(), status(&verifier).age), (3, Some(Duration::ZERO)));
 
-    // A token under a new key does not wait for a fetch that froze either.
+    // A token with a new key does not wait for a frozen fetch.
     script.set(Line::Hang);
     clock.advance(HOUR * 2);
     assert!(verifier.verify(&token).await.is_ok());
@@ -178,7 +178,7 @@ async fn request_after_a_freeze_starts_the_fetch_and_does_not_wait() {
     assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
-/// A clock that was set wrong, and right again: nobody waits, and fetches go on.
+/// After the wall clock jumps forward or backward, no request waits and fetches continue.
 #[tokio::test(start_paused = true)]
 async fn wall_clock_jumps_reject_no_request() {
     let fake = fake();
@@ -187,19 +187,20 @@ async fn wall_clock_jumps_reject_no_request() {
     let verifier = Verifier::builder().pool(script.pool()).clock(clock.clone()).build().unwrap();
     verifier.ready().await.unwrap();
     let (start, token) = (Instant::now(), genuine(&fake));
-    for (jump, by, looks) in [(1, HOUR * 5, 2), (-1, HOUR * 5, 2), (1, HOUR * 23, 3), (-1, DAY * 3, 3), (-1, MINUTE, 3)]
+    for (jump, by, fetches) in
+        [(1, HOUR * 5, 2), (-1, HOUR * 5, 2), (1, HOUR * 23, 3), (-1, DAY * 3, 3), (-1, MINUTE, 3)]
     {
         let now = clock.now();
         clock.set(if jump > 0 { now + by } else { now - by });
-        let verdict = verifier.verify(&token).await;
-        assert!(verdict.is_ok(), "{jump} {by:?}: {verdict:?}");
+        let result = verifier.verify(&token).await;
+        assert!(result.is_ok(), "{jump} {by:?}: {result:?}");
         settle().await;
-        assert_eq!(script.fetches(), looks, "{jump} {by:?}");
+        assert_eq!(script.fetches(), fetches, "{jump} {by:?}");
         assert!(verifier.verify(&token).await.is_ok());
         settle().await;
-        assert_eq!(script.fetches(), looks, "once");
+        assert_eq!(script.fetches(), fetches, "once");
     }
-    // Past the bound of trust, a request waits for the fetch, as in a cold start.
+    // After the maximum staleness, a request waits for the fetch, as in a cold start.
     clock.advance(DAY * 2);
     assert!(verifier.verify(&token).await.is_ok());
     assert_eq!((script.fetches(), start.elapsed()), (4, Duration::ZERO));
@@ -216,12 +217,12 @@ async fn cache_control_sets_the_next_fetch() {
         let verifier = patient(fake().user_pool().jwks_url(endpoint.url()).unwrap()).build().unwrap();
         verifier.ready().await.unwrap();
         let next = status(&verifier).next_refresh_in.unwrap().as_secs_f64();
-        // Up to a tenth less is left to chance, and a busy machine takes its time to ask.
+        // Jitter shortens the wait by up to 10 %, and time passes before the query on a busy machine.
         assert!((longest * 0.8..=longest).contains(&next), "{headers:?}: {next}");
     }
 }
 
-/// A clock that is moved backwards, by little or by much, causes no fetch, and does not keep the next one from coming.
+/// A clock that moves backwards does not delay the next scheduled fetch.
 #[tokio::test(start_paused = true)]
 async fn clock_moved_backwards_causes_no_fetch() {
     for back in [Duration::from_millis(1), SECOND * 2, HOUR * 5, DAY * 1000] {
@@ -233,7 +234,7 @@ async fn clock_moved_backwards_causes_no_fetch() {
         drop(verifier.check(&genuine(&fake())));
         settle().await;
         assert_eq!(script.fetches(), 1, "{back:?}");
-        // The timer's clock still runs, and so does the wall clock from its new place.
+        // The monotonic clock still runs, and the wall clock continues from its new time.
         sleep(HOUR).await;
         assert_eq!(script.fetches(), 2, "{back:?}");
         clock.advance(HOUR * 3);
@@ -243,7 +244,7 @@ async fn clock_moved_backwards_causes_no_fetch() {
     }
 }
 
-/// A clock before 1970 stands still as far as keys are concerned. Requests neither start a fetch each nor abort the last one.
+/// A wall clock before 1970 counts as standing still. Requests neither start additional fetches nor abort the in-flight fetch.
 #[tokio::test(start_paused = true)]
 async fn clock_before_1970_causes_no_fetch_for_each_request() {
     let script = Script::new(&fake());
@@ -260,7 +261,7 @@ async fn clock_before_1970_causes_no_fetch_for_each_request() {
         advance(Duration::from_millis(5)).await;
     }
     let _ = first.await.unwrap();
-    assert!(script.fetches() <= 2, "one fetch, and one probe beside it: {}", script.fetches());
+    assert!(script.fetches() <= 2, "one fetch and one probe alongside it: {}", script.fetches());
     assert!(verifier.status().is_ready());
     for _ in 0..100 {
         drop(verifier.check(&token));
@@ -269,7 +270,7 @@ async fn clock_before_1970_causes_no_fetch_for_each_request() {
     assert!(script.fetches() <= 2, "{}", script.fetches());
 }
 
-/// Set back for good, the wall clock would let old keys live for ever. The other clock does not.
+/// The monotonic clock limits the keys' age if the wall clock moved backwards or stands still.
 #[tokio::test(start_paused = true)]
 async fn keys_become_stale_while_the_wall_clock_stands_still() {
     let fake = fake();
@@ -298,7 +299,7 @@ async fn keys_are_used_for_a_day_of_outage_and_no_longer() {
     sleep(SECOND / 100).await;
     assert_eq!(verifier.check(&token).unwrap_err().kind(), VerifyErrorKind::KeysUnavailable);
     assert!(!verifier.status().is_ready());
-    // From then on fetches come as in a cold start, so the endpoint's return is noticed within a second.
+    // Without keys, fetches follow the cold-start schedule, so the verifier recovers within a second.
     for outage in [1, 7, 100] {
         script.set(Line::Fail(FetchErrorKind::Connect));
         sleep(SECOND * outage).await;
@@ -317,7 +318,7 @@ async fn short_max_stale_brings_fetches_forward() {
     let verifier = script.builder().max_stale(MINUTE).build().unwrap();
     verifier.ready().await.unwrap();
     let token = genuine(&fake);
-    // However short the bound, working keys are renewed before it.
+    // Keys are refreshed before they become stale, even with a short maximum staleness.
     for _ in 0..100 {
         assert!(verifier.check(&token).is_ok());
         sleep(SECOND * 7).await;
@@ -327,7 +328,7 @@ async fn short_max_stale_brings_fetches_forward() {
     assert_eq!(verifier.check(&token).unwrap_err().kind(), VerifyErrorKind::KeysUnavailable);
 }
 
-/// A program that wakes up days later, offline: 503 at first, and within a second of the return all is well.
+/// A program wakes up offline after two days. Requests get 503 until the endpoint is available, and recovery takes less than a second.
 #[tokio::test(start_paused = true)]
 async fn waking_up_offline_recovers_as_fast_as_a_cold_start() {
     let fake = fake();
@@ -366,7 +367,7 @@ async fn tokio_clock_follows_paused_time() {
     assert_eq!(clock.now().duration_since(start).unwrap(), HOUR);
 }
 
-/// The clock behind timers can stand still too while a machine sleeps. The cooldown then ends by the wall clock.
+/// The monotonic clock may stand still while a machine sleeps. The cooldown then ends by the wall clock.
 #[tokio::test(start_paused = true)]
 async fn cooldown_counts_the_time_asleep() {
     let fake = FakeUserPool::new();
@@ -384,7 +385,7 @@ async fn cooldown_counts_the_time_asleep() {
     assert_eq!(script.fetches(), 3);
 }
 
-/// A fetch that failed days ago says nothing about the endpoint of today: the first request after a long sleep waits for the fetch.
+/// A failure from before a long sleep is ignored, so the first request waits for a new fetch.
 #[tokio::test(start_paused = true)]
 async fn failure_before_a_long_sleep_rejects_no_request_after_it() {
     let script = Script::new(&fake());
@@ -402,18 +403,19 @@ async fn failure_before_a_long_sleep_rejects_no_request_after_it() {
     assert!(verifier.verify(&token).await.is_ok());
 }
 
-/// A load balancer sends no request to whoever is not ready, so the probe itself starts a fetch that is due. It does not wait either.
+/// A load balancer sends no requests to a program that is not ready, so the readiness probe itself starts a due fetch. It does not wait for
+/// the fetch.
 #[tokio::test(start_paused = true)]
 async fn readiness_probe_starts_the_fetch() {
     let script = Script::new(&fake());
     let clock = ManualClock::starting_now();
     let verifier = Verifier::builder().pool(script.pool()).clock(clock.clone()).build().unwrap();
-    for looks in 1..4 {
-        assert!(!verifier.status().is_ready(), "never loaded, or too old");
+    for fetches in 1..4 {
+        assert!(!verifier.status().is_ready(), "no keys, or stale keys");
         settle().await;
         assert!(verifier.status().is_ready());
         settle().await;
-        assert_eq!(script.fetches(), looks);
+        assert_eq!(script.fetches(), fetches);
         clock.advance(DAY * 2);
     }
 }

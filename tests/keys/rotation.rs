@@ -1,4 +1,4 @@
-//! Rotation and withdrawal: what Cognito does, and nothing else, decides who is let in.
+//! Key rotation and key withdrawal.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ async fn first_token_under_a_new_key_is_accepted() {
     assert_eq!(script.fetches(), 2);
 }
 
-/// The first load begins no cooldown, though a token has asked for it: the pool may have rotated in the meantime.
+/// The first load starts no cooldown, even if a token triggered it, because the pool may have rotated since.
 #[tokio::test(start_paused = true)]
 async fn rotation_right_after_the_first_load_is_picked_up() {
     let fake = FakeUserPool::new();
@@ -48,7 +48,7 @@ async fn thousand_tokens_under_a_new_key_cause_one_fetch() {
     assert_eq!((script.fetches(), start.elapsed()), (2, SECOND));
 }
 
-/// A scheduled fetch whose answer is older than the new key: those who waited for it get a fetch of their own.
+/// The scheduled fetch's response is older than the new key, so the waiting requests trigger another fetch.
 #[tokio::test(start_paused = true)]
 async fn rotation_during_a_scheduled_fetch_rejects_no_request() {
     let fake = FakeUserPool::new();
@@ -57,14 +57,14 @@ async fn rotation_during_a_scheduled_fetch_rejects_no_request() {
     let app = app(&verifier);
     script.set(Line::Late(SECOND * 2));
     advance(HOUR).await;
-    eventually("the scheduled look", || script.fetches() == 2).await;
+    eventually("the scheduled fetch", || script.fetches() == 2).await;
     fake.rotate();
     script.set(Line::Keys);
     assert_eq!(call_all(&app, new_tokens(&fake, 100)).await, (100, 0, 0));
     assert_eq!(script.fetches(), 3);
 }
 
-/// A forged token spends a fetch just before the rotation. The budget has another, one second later.
+/// A forged token uses a fetch just before the rotation. The budget allows another fetch one second later.
 #[tokio::test(start_paused = true)]
 async fn rotation_after_a_forged_token_is_picked_up_within_a_second() {
     let fake = FakeUserPool::new();
@@ -82,7 +82,7 @@ async fn rotation_after_a_forged_token_is_picked_up_within_a_second() {
     assert_eq!(script.fetches(), 3);
 }
 
-/// Genuine tokens that wait for the fetch of a forged one, whose response is older than the new key.
+/// Genuine tokens wait for a forged token's fetch, whose response is older than the new key.
 #[tokio::test(start_paused = true)]
 async fn rotation_during_the_fetch_of_a_forged_token_is_picked_up_a_second_after_it() {
     let fake = FakeUserPool::new();
@@ -106,7 +106,7 @@ async fn rotation_during_the_fetch_of_a_forged_token_is_picked_up_a_second_after
     assert_eq!(script.fetches(), 3);
 }
 
-/// The worst that an unauthenticated client can do to a rotation: spend every fetch that the budget allows.
+/// An unauthenticated client uses every fetch in the budget, which is the worst case for a rotation.
 #[tokio::test(start_paused = true)]
 async fn rotation_under_a_flood_of_forged_tokens_is_picked_up_within_the_cooldown() {
     for cooldown in [SECOND, SECOND * 5, MINUTE] {
@@ -136,7 +136,7 @@ async fn rotation_under_a_flood_of_forged_tokens_is_picked_up_within_the_cooldow
             attack.abort();
         }
         assert!(worst <= cooldown + Duration::from_millis(50), "{cooldown:?}: {worst:?}");
-        assert!(worst > cooldown / 2, "the attack works: {worst:?}");
+        assert!(worst > cooldown / 2, "the attack has no effect: {worst:?}");
     }
 }
 
@@ -148,7 +148,7 @@ async fn withdrawn_key_stops_verifying_with_the_next_fetch() {
     let old = genuine(&fake);
     fake.rotate();
     fake.withdraw_old_keys();
-    assert!(verifier.check(&old).is_ok(), "not noticed yet");
+    assert!(verifier.check(&old).is_ok(), "the key is still cached");
     sleep(HOUR + SECOND).await;
     assert_eq!(verifier.check(&old).unwrap_err().kind(), VerifyErrorKind::UnknownKey);
     assert!(verifier.check(&genuine(&fake)).is_ok());
@@ -161,14 +161,14 @@ async fn key_replaced_under_its_id_stops_verifying() {
     let script = Script::new(&fake);
     let verifier = script.ready().await;
     let old = genuine(&fake);
-    assert!(verifier.check(&old).is_ok(), "and remembered");
+    assert!(verifier.check(&old).is_ok(), "the token is cached");
     fake.replace_access_key();
     sleep(HOUR + SECOND).await;
     assert_eq!(verifier.check(&old).unwrap_err().kind(), VerifyErrorKind::InvalidSignature);
     assert!(verifier.check(&genuine(&fake)).is_ok());
 }
 
-/// A fetch that fails says nothing about withdrawal, and a rotation during an outage is 503: whoever is signed in stays it.
+/// A failed fetch withdraws no keys, so users with existing tokens stay signed in.
 #[tokio::test(start_paused = true)]
 async fn rotation_in_an_outage_gives_503() {
     let fake = FakeUserPool::new();
@@ -185,7 +185,7 @@ async fn rotation_in_an_outage_gives_503() {
     assert_eq!(call(&app, &new).await.0, StatusCode::OK);
 }
 
-/// The worst of a rotation in an outage: the endpoint comes back right after a token has spent a fetch. The cooldown, and no more.
+/// In the worst case, the endpoint recovers right after a token used a fetch. New tokens are then rejected until the cooldown ends.
 #[tokio::test(start_paused = true)]
 async fn rotation_in_an_outage_is_picked_up_a_cooldown_after_it_at_worst() {
     let fake = FakeUserPool::new();
@@ -205,9 +205,9 @@ async fn rotation_in_an_outage_is_picked_up_a_cooldown_after_it_at_worst() {
     assert_eq!(start.elapsed(), SECOND * 5);
 }
 
-/// One reset connection is retried at once, with keys and without: no request is rejected for it.
+/// A reset connection is retried immediately, with and without loaded keys. No request is rejected.
 #[tokio::test(start_paused = true)]
-async fn one_transient_failure_costs_no_request() {
+async fn one_transient_failure_rejects_no_request() {
     for cold in [true, false] {
         let fake = FakeUserPool::new();
         let script = Script::new(&fake);
@@ -220,11 +220,15 @@ async fn one_transient_failure_costs_no_request() {
         let start = Instant::now();
         assert_eq!(call_all(&app(&verifier), new_tokens(&fake, 8)).await, (8, 0, 0), "cold: {cold}");
         assert_eq!((start.elapsed(), status(&verifier).consecutive_failures), (Duration::ZERO, 0));
-        assert_eq!(status(&verifier).last_failure.unwrap().kind, FetchErrorKind::Body, "an operator can see it");
+        assert_eq!(
+            status(&verifier).last_failure.unwrap().kind,
+            FetchErrorKind::Body,
+            "the failure is visible in the status"
+        );
     }
 }
 
-/// A fetch may take longer than a request waits, so a slow endpoint loads at a cold start.
+/// A fetch may take longer than a request waits, so keys are loaded from a slow endpoint, too.
 #[tokio::test(start_paused = true)]
 async fn slow_endpoint_loads_at_a_cold_start() {
     for slow in [SECOND * 2, SECOND * 4, SECOND * 9] {
@@ -244,8 +248,8 @@ async fn slow_endpoint_loads_at_a_cold_start() {
     }
 }
 
-/// What a token learns from the first load is final, so that forged ones cause no second: it costs one refusal where the pool rotates in
-/// the midst of it.
+/// The first load decides all waiting requests, so forged tokens cannot trigger a second fetch. A token is therefore rejected once if the
+/// pool rotates during the first load.
 #[tokio::test(start_paused = true)]
 async fn rotation_during_the_first_load_costs_one_401() {
     let fake = FakeUserPool::new();

@@ -1,4 +1,4 @@
-//! What all tests of keys share: a key source that follows a script, tokens, and an application to send them to.
+//! Shared test support: a scripted key source, tokens, and an application.
 
 use std::{
     borrow::Cow,
@@ -26,21 +26,21 @@ pub const MINUTE: Duration = Duration::from_secs(60);
 pub const HOUR: Duration = Duration::from_secs(3600);
 pub const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// What the script answers.
+/// The scripted response to a fetch.
 #[derive(Clone)]
 pub enum Line {
-    /// The pool's keys of the moment.
+    /// The pool's current keys.
     Keys,
-    /// The pool's keys, good for this long by the endpoint's word.
+    /// The pool's current keys with this `max-age`.
     KeysFor(Duration),
-    /// The pool's keys under this `ETag`, or `Unchanged` to whoever has it.
+    /// The pool's current keys with this `ETag`, or `Unchanged` if the verifier already has them.
     Tagged(&'static str),
     Document(String),
     Fail(FetchErrorKind),
     Hang,
-    /// The pool's keys of the moment when it was asked, this much later.
+    /// The pool's keys at the start of the fetch, sent after this delay.
     Late(Duration),
-    /// A failure after this long.
+    /// A failure after this delay.
     SlowlyFail(Duration),
     Panic,
 }
@@ -48,12 +48,12 @@ pub enum Line {
 struct Inner {
     fake: FakeUserPool,
     line: Mutex<Line>,
-    /// The next fetch fails like this, whatever the line says.
+    /// A failure for the next fetch only, which overrides the line.
     next: Mutex<Option<FetchErrorKind>>,
     asked: Mutex<Vec<(Instant, Validators)>>,
 }
 
-/// A key source without I/O that does as it is told and counts. Clones are the same source.
+/// A scripted key source without I/O that records its fetches. Clones share their state.
 #[derive(Clone)]
 pub struct Script(Arc<Inner>);
 
@@ -83,7 +83,7 @@ impl Script {
         self.0.asked.lock().unwrap().len()
     }
 
-    /// When it was asked, and with which validators.
+    /// Returns the time and the validators of each fetch.
     pub fn asked(&self) -> Vec<(Instant, Validators)> {
         self.0.asked.lock().unwrap().clone()
     }
@@ -92,12 +92,12 @@ impl Script {
         self.0.fake.user_pool().key_source(self.clone())
     }
 
-    /// A verifier on Tokio's time.
+    /// Returns a verifier builder with Tokio's clock.
     pub fn builder(&self) -> VerifierBuilder {
         Verifier::builder().pool(self.pool()).clock(TokioClock::starting_now())
     }
 
-    /// The same with keys loaded.
+    /// Returns a verifier with loaded keys.
     pub async fn ready(&self) -> Verifier {
         let verifier = self.builder().build().unwrap();
         verifier.ready().await.unwrap();
@@ -114,7 +114,7 @@ impl KeySource for Script {
             Some(kind) => Line::Fail(kind),
             None => self.0.line.lock().unwrap().clone(),
         };
-        let answer = match line {
+        let response = match line {
             Line::Keys => changed(keys()),
             Line::KeysFor(max_age) => changed(keys().with_max_age(max_age)),
             Line::Tagged(etag) if known.etag.as_deref() == Some(etag) => Ok(KeyUpdate::Unchanged { max_age: None }),
@@ -127,10 +127,10 @@ impl KeySource for Script {
             Line::Fail(kind) => Err(FetchError::new(kind, "as the script says")),
             Line::Hang => return Box::pin(future::pending()),
             Line::Late(time) => {
-                let answer = changed(keys());
+                let response = changed(keys());
                 return Box::pin(async move {
                     sleep(time).await;
-                    answer
+                    response
                 });
             }
             Line::SlowlyFail(time) => {
@@ -141,7 +141,7 @@ impl KeySource for Script {
             }
             Line::Panic => panic!("as the script says"),
         };
-        Box::pin(future::ready(answer))
+        Box::pin(future::ready(response))
     }
 
     fn describe(&self) -> Cow<'_, str> {
@@ -149,23 +149,23 @@ impl KeySource for Script {
     }
 }
 
-/// A pool for all tests that leave its keys alone, since making keys takes a while.
+/// Returns a shared pool for tests that do not change its keys, because generating keys is slow.
 pub fn fake() -> FakeUserPool {
     static FAKE: LazyLock<FakeUserPool> = LazyLock::new(FakeUserPool::new);
     FAKE.clone()
 }
 
-/// A genuine token that is good before, during and after every test.
+/// Returns a genuine token that is valid during every test, at every simulated time.
 pub fn genuine(fake: &FakeUserPool) -> String {
     fake.access_token("alice").issued_at(SystemClock.now() - DAY * 30).expires_in(DAY * 300).sign()
 }
 
-/// A token under a made-up key id, otherwise honest except for its signature.
+/// Returns a token with a made-up key ID and an invalid signature. Everything else is valid.
 pub fn forged(fake: &FakeUserPool, key_id: impl ToString) -> String {
     format!("{}.AAAA", fake.access_token("mallory").header("kid", key_id.to_string()).signing_input())
 }
 
-/// A router with one route for the signed in.
+/// Returns a router with one protected route.
 pub fn app(verifier: &Verifier) -> Router {
     async fn me(claims: CognitoClaims) -> String {
         claims.sub().to_owned()
@@ -173,7 +173,7 @@ pub fn app(verifier: &Verifier) -> Router {
     Router::new().route("/me", get(me)).layer(CognitoAuth::from(verifier.clone()))
 }
 
-/// The answer to a request with this token, and `Retry-After`.
+/// Sends a request with this token and returns the status and `Retry-After`.
 pub async fn call(app: &Router, token: &str) -> (StatusCode, Option<String>) {
     let request = Request::get("/me").header(header::AUTHORIZATION, format!("Bearer {token}"));
     let response = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
@@ -181,7 +181,7 @@ pub async fn call(app: &Router, token: &str) -> (StatusCode, Option<String>) {
     (response.status(), retry_after)
 }
 
-/// All of these at once, counted by status: 200, 401, 503. Any other fails the test.
+/// Sends all tokens concurrently and counts the responses with 200, 401 and 503. Any other status fails the test.
 pub async fn call_all(app: &Router, tokens: Vec<String>) -> (usize, usize, usize) {
     let calls: Vec<_> = tokens
         .into_iter()
@@ -196,30 +196,30 @@ pub async fn call_all(app: &Router, tokens: Vec<String>) -> (usize, usize, usize
             StatusCode::OK => counts.0 += 1,
             StatusCode::UNAUTHORIZED => counts.1 += 1,
             StatusCode::SERVICE_UNAVAILABLE => counts.2 += 1,
-            other => panic!("answered {other}"),
+            other => panic!("unexpected status {other}"),
         }
     }
     counts
 }
 
-/// The state of the only pool.
+/// Returns the status of the only pool.
 pub fn status(verifier: &Verifier) -> PoolStatus {
     verifier.status().pools.remove(0)
 }
 
-/// Lets everything that can run do so, without letting time pass.
+/// Lets all ready tasks run without advancing time.
 pub async fn settle() {
     for _ in 0..500 {
         tokio::task::yield_now().await;
     }
 }
 
-/// Settings for tests on sockets, where a busy machine takes its time: a fetch is not given up for it.
+/// Returns a builder with long timeouts for tests on sockets, so that fetches do not time out on a busy machine.
 pub fn patient(pool: UserPool) -> VerifierBuilder {
     Verifier::builder().pool(pool).fetch_timeout(MINUTE).request_wait(MINUTE)
 }
 
-/// Loads the keys where the time for a fetch is so short that a busy machine may need several.
+/// Loads the keys with several attempts, because a short fetch timeout may be exceeded on a busy machine.
 pub async fn eventually_ready(verifier: &Verifier) {
     for _ in 0..100 {
         if verifier.ready().await.is_ok() {
@@ -229,7 +229,7 @@ pub async fn eventually_ready(verifier: &Verifier) {
     panic!("{:?}", verifier.status());
 }
 
-/// Waits for something that happens elsewhere, for at most a minute.
+/// Waits for a condition for about a minute, and panics if it does not become true.
 #[track_caller]
 pub fn eventually(what: &str, mut happened: impl FnMut() -> bool) -> impl Future<Output = ()> {
     let caller = std::panic::Location::caller();

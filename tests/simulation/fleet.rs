@@ -1,19 +1,19 @@
-//! 10,000 programs and one key endpoint: how many fetches a second the endpoint sees, against the quota of Amazon Cognito.
+//! Compares the key fetches per second of 10,000 programs with the Amazon Cognito quota.
 //!
-//! The figures of the guide's chapter on keys and `docs/key-fetches.svg` come from here. The test fails if the chart does not show what was
-//! simulated; `KEYS_CHART=docs/key-fetches.svg cargo test --test simulation fleet` draws it again.
+//! The fleet figures in the guide's chapter on keys and in `docs/key-fetches.svg` come from this simulation. The test fails if the chart
+//! differs from the simulation. `KEYS_CHART=1 cargo test --test simulation fleet` redraws the chart.
 
 use std::{cmp::Reverse, collections::BinaryHeap, env, fmt::Write, fs, path::Path, time::Duration};
 
 use crate::{
     message::Event,
     settings::RefreshSettings,
-    world::{Answer, Clocks, HOUR, Instance, Key, Mode, Random, secs},
+    world::{Clocks, HOUR, Instance, Key, Mode, Outcome, Random, secs},
 };
 
 const PROGRAMS: usize = 10_000;
 
-/// Requests for `jwks.json` a second, for an account and Region: <https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html>.
+/// The quota for `jwks.json` requests per second, account and Region: <https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html>.
 const QUOTA: u64 = 50_000;
 
 struct Fleet {
@@ -21,17 +21,17 @@ struct Fleet {
     clocks: Clocks,
     random: Random,
     queue: BinaryHeap<Reverse<(Duration, usize)>>,
-    /// Fetches by second.
+    /// The number of fetches in each second.
     fetches: Vec<u64>,
     rejected: u64,
 }
 
-/// The fetches of a stretch of time.
+/// The number of fetches per second during a period.
 #[derive(Clone, Copy, Debug)]
 struct Load {
-    /// In the busiest second.
+    /// The number in the busiest second.
     peak: u64,
-    /// On average.
+    /// The average.
     mean: f64,
 }
 
@@ -52,14 +52,14 @@ impl Fleet {
         }
     }
 
-    /// All programs start within one second, each with a token.
+    /// Starts all programs within one second, each with one request.
     fn started(mode: Mode) -> Self {
         let mut fleet = Self::new(mode);
         fleet.send_to_all(secs(1), |_| (1, 1));
         fleet
     }
 
-    /// Every program gets one token at a random moment of this time.
+    /// Sends one token to every program, each at a random time within this period.
     fn send_to_all(&mut self, within: Duration, key: impl Fn(u64) -> Key) {
         let mut arrivals: Vec<_> = (0..PROGRAMS).map(|at| (self.random.up_to(within), at)).collect();
         arrivals.sort_unstable();
@@ -80,14 +80,16 @@ impl Fleet {
         self.clocks.advance_to(time);
     }
 
-    /// Does something to a program, and then everything that is due in it.
+    /// Applies an action to a program, and then processes everything that is due in the program.
     fn act(&mut self, at: usize, act: impl FnOnce(&mut Instance, &Clocks, &mut Random)) {
         let (program, clocks, random) = (&mut self.programs[at], &self.clocks, &mut self.random);
         let before = program.fetches;
         act(program, clocks, random);
         loop {
-            if let Some(landed) = program.flights.iter().position(|it| it.lands.is_some_and(|at| at <= clocks.time)) {
-                program.land(landed, clocks, random);
+            if let Some(completed) =
+                program.in_flight.iter().position(|it| it.completes.is_some_and(|at| at <= clocks.time))
+            {
+                program.complete(completed, clocks, random);
             } else if program.alarm_at(clocks).is_some_and(|at| at <= clocks.time) && program.has_started() {
                 program.on(Event::Wake, clocks, random);
             } else {
@@ -95,14 +97,15 @@ impl Fleet {
             }
         }
         program.give_up(clocks);
-        self.rejected += program.answered.drain(..).filter(|request| request.answer != Answer::Accepted).count() as u64;
+        self.rejected +=
+            program.decided.drain(..).filter(|request| request.outcome != Outcome::Accepted).count() as u64;
         let started = program.fetches - before;
         let second = clocks.time.as_secs() as usize;
         self.fetches.resize(self.fetches.len().max(second + 1), 0);
         self.fetches[second] += started;
-        let lands = program.flights.iter().filter_map(|flight| flight.lands).min();
+        let completes = program.in_flight.iter().filter_map(|fetch| fetch.completes).min();
         let alarm = program.alarm_at(clocks).filter(|_| program.has_started());
-        let next = [lands, alarm, program.waiters.iter().map(|waiter| waiter.deadline).min()];
+        let next = [completes, alarm, program.waiters.iter().map(|waiter| waiter.deadline).min()];
         if let Some(due) = next.into_iter().flatten().min() {
             self.queue.push(Reverse((due, at)));
         }
@@ -123,7 +126,7 @@ impl Fleet {
     }
 }
 
-/// Each row of the chart: what happens, and the load that it makes.
+/// Returns the chart's rows, each with its scenario and the load.
 fn loads() -> Vec<(&'static str, Load)> {
     let mut rows = Vec::new();
 
@@ -138,10 +141,10 @@ fn loads() -> Vec<(&'static str, Load)> {
     fleet.send_to_all(secs(1), |_| (3, 3));
     fleet.run_until(start + secs(5));
     rows.push(("rotation, seen by all within one second", fleet.load(start, start + secs(5))));
-    assert_eq!(fleet.rejected, 0, "a rotation rejects no request");
+    assert_eq!(fleet.rejected, 0, "a rotation must reject no request");
 
     let start = fleet.clocks.time;
-    fleet.set(Mode::Refuse);
+    fleet.set(Mode::Reject);
     fleet.run_until(start + HOUR + secs(1200));
     rows.push(("outage, programs have keys", fleet.load(start, start + HOUR + secs(1200))));
     let back = fleet.clocks.time;
@@ -151,7 +154,7 @@ fn loads() -> Vec<(&'static str, Load)> {
     assert!(fleet.programs.iter().all(|program| program.state.failures == 0), "every program has recovered");
 
     for (name, mode) in [
-        ("start in an outage, connections refused", Mode::Refuse),
+        ("start in an outage, connections refused", Mode::Reject),
         ("start in an outage, connections hang", Mode::Hang),
     ] {
         let mut fleet = Fleet::started(mode);
@@ -160,7 +163,10 @@ fn loads() -> Vec<(&'static str, Load)> {
         fleet.set(Mode::Fast);
         fleet.run_until(secs(17));
         assert!(fleet.programs.iter().all(|program| program.keys.is_some()), "every program has keys");
-        assert!(fleet.load(secs(12), secs(17)).peak <= fleet.load(secs(0), secs(12)).peak, "no rush at the end");
+        assert!(
+            fleet.load(secs(12), secs(17)).peak <= fleet.load(secs(0), secs(12)).peak,
+            "the end of the outage causes a higher peak than the outage"
+        );
     }
 
     let mut fleet = Fleet::started(Mode::Fast);
@@ -185,10 +191,14 @@ fn ten_thousand_programs_stay_below_the_quota() {
     if env::var_os("KEYS_CHART").is_some() {
         fs::write(&path, &chart).expect("the chart can be written");
     }
-    assert_eq!(fs::read_to_string(path).unwrap_or_default(), chart, "draw the chart again with KEYS_CHART=1");
+    assert_eq!(
+        fs::read_to_string(path).unwrap_or_default(),
+        chart,
+        "the chart is outdated: redraw it with KEYS_CHART=1"
+    );
 }
 
-/// Bars on a logarithmic scale: the busiest second, and a mark for the average.
+/// Draws the busiest second as a bar on a logarithmic scale, with a mark for the average.
 fn chart(loads: &[(&str, Load)]) -> String {
     const LEFT: f64 = 360.0;
     const DECADE: f64 = 100.0;
@@ -237,7 +247,7 @@ fn chart(loads: &[(&str, Load)]) -> String {
     line(format_args!(r#"<line class="one" x1="{quota:.1}" y1="{top}" x2="{quota:.1}" y2="{bottom}"/>"#));
     line(format_args!(r#"<text class="small mid" x="{quota:.1}" y="{}">quota 50,000</text>"#, bottom + 40.0));
     line(format_args!("</svg>"));
-    // The guide puts the chart into a `data:` URL between double quotes.
+    // The guide embeds the chart as a `data:` URL in double quotes.
     svg.replace('"', "'")
 }
 

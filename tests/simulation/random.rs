@@ -1,4 +1,4 @@
-//! Random steps from a seed, with every promise checked after each.
+//! Runs random steps from a seed and checks every guarantee after each step.
 
 use std::{env, panic, time::Duration};
 
@@ -6,25 +6,25 @@ use crate::{
     elapsed::Elapsed,
     message::Event,
     settings::RefreshSettings,
-    world::{Answer, Answered, Clocks, FAST_MAX, HOUR, Instance, Key, Mode, Random, ms, secs},
+    world::{Clocks, Decided, FAST_MAX, HOUR, Instance, Key, Mode, Outcome, Random, ms, secs},
 };
 
-/// Steps of one seed. A new seed starts a new program with other settings.
+/// The number of steps per seed. Each seed starts a new program with other settings.
 const STEPS_OF_A_SEED: u64 = 20_000;
 
-/// The steps of an ordinary run; `KEYS_STEPS` sets another number.
+/// The default number of steps. `KEYS_STEPS` overrides it.
 const STEPS: u64 = 1_000_000;
 
-/// What the world around one instance has done to it.
+/// The faults and key changes that one instance has seen.
 struct History {
-    /// The end of the last fault: until then, no promise about healthy endpoints holds.
+    /// The end of the last fault. Guarantees about healthy endpoints hold only after it.
     calm_since: Duration,
-    /// When each key was published: its number is its index.
+    /// When each key was published, indexed by key number.
     published: Vec<Duration>,
     withdrawn: Vec<Option<Duration>>,
-    /// Keys that took the id of another: they are noticed by the schedule alone.
+    /// Keys that took another key's ID. Only a scheduled fetch picks these keys up.
     replaced: Vec<bool>,
-    /// The longest time that a genuine token was rejected in calm.
+    /// The longest time for which a genuine token was rejected without a fault.
     worst: Duration,
 }
 
@@ -32,7 +32,7 @@ struct Simulation {
     random: Random,
     clocks: Clocks,
     pools: Vec<(Instance, History)>,
-    /// The runtime of the timers stands still until then.
+    /// The time until which the timers' runtime is stalled.
     stuck_until: Duration,
     /// The end of the last freeze.
     awake_since: Duration,
@@ -76,13 +76,13 @@ impl Simulation {
         self.steps += 1;
         let stuck = self.stuck_until;
         let clocks = self.clocks;
-        // What comes next: a fetch that lands, an alarm, a request that gives up, or something from outside.
+        // The next event is a completed fetch, a timer, a request timeout or a stimulus.
         let (mut at, mut which) = (self.stimulus_at, None);
         for (index, (pool, _)) in self.pools.iter().enumerate() {
-            let lands = pool.flights.iter().filter_map(|flight| flight.lands).min().map(|at| at.max(stuck));
+            let completes = pool.in_flight.iter().filter_map(|fetch| fetch.completes).min().map(|at| at.max(stuck));
             let rings = pool.alarm_at(&clocks).map(|at| at.max(stuck));
             let gives_up = pool.waiters.iter().map(|waiter| waiter.deadline).min();
-            for (kind, due) in [lands, rings, gives_up].into_iter().enumerate() {
+            for (kind, due) in [completes, rings, gives_up].into_iter().enumerate() {
                 if let Some(due) = due.filter(|due| *due < at) {
                     (at, which) = (due.max(clocks.time), Some((index, kind)));
                 }
@@ -96,9 +96,10 @@ impl Simulation {
                 let pool = &mut self.pools[index].0;
                 match kind {
                     0 => {
-                        let landed = |flight: &crate::world::Flight| flight.lands.is_some_and(|at| at <= clocks.time);
-                        let first = pool.flights.iter().position(landed).expect("a fetch has landed");
-                        pool.land(first, &clocks, random);
+                        let completed =
+                            |fetch: &crate::world::InFlight| fetch.completes.is_some_and(|at| at <= clocks.time);
+                        let first = pool.in_flight.iter().position(completed).expect("a fetch has completed");
+                        pool.complete(first, &clocks, random);
                     }
                     1 => drop(pool.on(Event::Wake, &clocks, random)),
                     _ => pool.give_up(&clocks),
@@ -106,17 +107,17 @@ impl Simulation {
             }
         }
         for index in 0..self.pools.len() {
-            let answered = std::mem::take(&mut self.pools[index].0.answered);
-            for request in answered {
-                self.check_answer(index, request);
+            let decided = std::mem::take(&mut self.pools[index].0.decided);
+            for request in decided {
+                self.check_outcome(index, request);
             }
             let pool = &self.pools[index].0;
             assert!(pool.waiters.len() <= 10_000, "{} requests wait", pool.waiters.len());
-            assert!(pool.waiters.is_empty() || !pool.flights.is_empty(), "requests wait for no fetch");
+            assert!(pool.waiters.is_empty() || !pool.in_flight.is_empty(), "requests wait for no fetch");
         }
     }
 
-    /// Something from outside: a request, or a change of the world.
+    /// Sends requests, or changes the endpoint, the clocks or the runtime.
     fn stimulus(&mut self) {
         let pace = self.pace;
         self.stimulus_at = self.clocks.time + self.random.up_to(pace * 2);
@@ -147,7 +148,7 @@ impl Simulation {
         for nth in 0..count {
             let published = self.pools[index].0.endpoint.published.clone();
             let key: Key = match kind {
-                // The newest key, any published one, an old one, or a made-up one.
+                // The newest key, any published key, an old key or a made-up key.
                 0..3 => *published.last().expect("a pool has keys"),
                 3..6 => self.random.pick(&published),
                 6 => (1 + self.random.below(newest), 1 + self.random.below(newest)),
@@ -155,7 +156,7 @@ impl Simulation {
             };
             let (pool, _) = &mut self.pools[index];
             pool.request(key, &self.clocks, &mut self.random);
-            if count > 1 && pool.answered.len() > 10 {
+            if count > 1 && pool.decided.len() > 10 {
                 break;
             }
         }
@@ -173,7 +174,7 @@ impl Simulation {
             Mode::Slow(secs(2)),
             Mode::Slow(secs(9)),
             Mode::Hang,
-            Mode::Refuse,
+            Mode::Reject,
             Mode::Reset,
             Mode::Wrong,
             Mode::Flap,
@@ -212,7 +213,7 @@ impl Simulation {
         pool.endpoint.published = keys.into();
     }
 
-    /// The program stands still. The monotonic clock may stand still with it.
+    /// Freezes the program. The monotonic clock may stand still, too.
     fn freeze(&mut self) {
         let longest = self.random.pick(&[secs(2), secs(300), HOUR * 30]);
         let time = self.random.up_to(longest);
@@ -235,7 +236,7 @@ impl Simulation {
 
     fn end_runtime(&mut self, index: usize) {
         let pool = &mut self.pools[index].0;
-        while !pool.flights.is_empty() {
+        while !pool.in_flight.is_empty() {
             pool.cancel(0, &self.clocks, &mut self.random);
             if self.random.chance(2) {
                 break;
@@ -250,8 +251,8 @@ impl Simulation {
         }
     }
 
-    /// What a request may be told.
-    fn check_answer(&mut self, index: usize, request: Answered) {
+    /// Checks that a request's outcome is one that the guide allows.
+    fn check_outcome(&mut self, index: usize, request: Decided) {
         let time = self.clocks.time;
         let (pool, history) = &mut self.pools[index];
         let settings = &pool.settings;
@@ -262,11 +263,11 @@ impl Simulation {
         let calm = matches!(pool.endpoint.mode, Mode::Fast) && !pool.endpoint.reset_next;
         history.calm_since = history.calm_since.max(pool.endpoint.last_reset);
         let made_up = id >= 1 << 40;
-        if request.answer == Answer::Accepted {
+        if request.outcome == Outcome::Accepted {
             assert!(!made_up, "a made-up key is accepted");
             let withdrawn = history.withdrawn[number];
             let seen = withdrawn.map(|at| at.max(history.calm_since)).filter(|_| calm);
-            // After an outage, the schedule is up to a minute behind.
+            // After an outage, the next scheduled fetch may be up to a minute away.
             let noticed = settings.refresh_interval.max(secs(60)) + settings.fetch_timeout + FAST_MAX;
             assert!(seen.is_none_or(|at| time.saturating_sub(at) <= noticed), "a withdrawn key is accepted");
             return;
@@ -277,19 +278,19 @@ impl Simulation {
         }
         let good_since = history.published[number].max(history.calm_since);
         let rejected_for = request.arrived.saturating_sub(good_since);
-        // A fetch that began in the fault may hang until its timeout; then come the pause or the cooldown, and one fetch.
+        // A fetch that began during the fault may hang until its timeout. Then follow the pause or the cooldown, and one fetch.
         let longest =
             settings.fetch_timeout.max(settings.unknown_key_cooldown) + secs(1) + FAST_MAX + Elapsed::TOLERANCE;
         assert!(
             rejected_for <= longest,
-            "a genuine token is rejected after {rejected_for:?} of calm: {:?}",
-            request.answer
+            "a genuine token is rejected after {rejected_for:?} without a fault: {:?}",
+            request.outcome
         );
         history.worst = history.worst.max(rejected_for);
     }
 }
 
-/// Runs one seed, and says which it was if it fails.
+/// Runs one seed and prints the seed if the run fails.
 fn run(seed: u64, steps: u64) {
     let mut simulation = Simulation::new(seed);
     let outcome = panic::catch_unwind(panic::AssertUnwindSafe(|| {
@@ -307,7 +308,7 @@ fn run(seed: u64, steps: u64) {
 }
 
 #[test]
-fn every_promise_holds_after_every_step() {
+fn every_guarantee_holds_after_every_step() {
     let number = |name: &str| env::var(name).ok().map(|value| value.parse::<u64>().expect("a number"));
     if let Some(seed) = number("KEYS_SEED") {
         return run(seed, STEPS_OF_A_SEED);

@@ -1,4 +1,4 @@
-//! The transition table of the state machine, row by row, and the numbers in it.
+//! Tests for each row of the state machine's transition table and for the numbers in it.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::{
     world::{HOUR, ms, secs},
 };
 
-/// A state machine, its two clocks and the last actions.
+/// A state machine with its two clocks and the actions of the last event.
 struct Machine {
     state: State,
     monotonic: Duration,
@@ -60,7 +60,7 @@ impl Machine {
         self.actions.contains(&action)
     }
 
-    /// The time until the alarm.
+    /// Returns the time until the next wake-up.
     #[track_caller]
     fn alarm(&self) -> Duration {
         let alarm = self.alarm.expect("an alarm is armed");
@@ -96,12 +96,12 @@ fn max_age_counts_between_floor_and_interval() {
     }
 }
 
-/// The waits after failures, in milliseconds. The first failure is retried at once.
+/// Returns the waits after failures in milliseconds. The first failure is retried immediately.
 fn waits(mut machine: Machine, first: u64, count: usize) -> Vec<u128> {
     let mut fetch = first;
     let mut waits = Vec::new();
     machine.on(Event::Failed { fetch });
-    assert!(machine.did(Action::StartFetch { fetch: fetch + 1 }), "the first failure is retried at once");
+    assert!(machine.did(Action::StartFetch { fetch: fetch + 1 }), "the first failure is retried immediately");
     while waits.len() < count {
         fetch += 1;
         machine.on(Event::Failed { fetch });
@@ -128,7 +128,7 @@ fn failures_back_off() {
 }
 
 #[test]
-fn fetch_comes_at_the_latest_when_the_keys_are_stale() {
+fn fetch_starts_no_later_than_the_keys_become_stale() {
     let mut machine = Machine::with(RefreshSettings { max_stale: secs(60), ..RefreshSettings::default() });
     machine.on(Event::Wake);
     machine.on(Event::Loaded { fetch: 1, max_age: None });
@@ -153,7 +153,7 @@ fn fetch_comes_at_the_latest_when_the_keys_are_stale() {
 }
 
 #[test]
-fn request_waits_for_a_fetch_and_is_settled_by_one_that_began_after_it() {
+fn request_waits_for_a_fetch_and_is_decided_by_one_that_began_after_it() {
     let mut machine = Machine::loaded();
     machine.after(HOUR, Event::Wake);
     assert_eq!(machine.on(UNKNOWN), Reply::Wait { fetch: 2, decided_by: 3 }, "the fetch may be older than the key");
@@ -163,7 +163,7 @@ fn request_waits_for_a_fetch_and_is_settled_by_one_that_began_after_it() {
         |decided_by| Event::UnknownKid { present: false, can_fetch: true, waiting: 0, decided_by: Some(decided_by) };
     assert_eq!(machine.on(again(3)), Reply::Wait { fetch: 3, decided_by: 3 });
     machine.on(Event::Loaded { fetch: 3, max_age: None });
-    assert_eq!(machine.after(HOUR / 2, again(3)), Reply::Unknown, "settled, though a fetch would be allowed");
+    assert_eq!(machine.after(HOUR / 2, again(3)), Reply::Unknown, "decided, although the budget allows a fetch");
     assert_eq!(
         machine.on(Event::UnknownKid { present: true, can_fetch: false, waiting: 0, decided_by: None }),
         Reply::KeyPresent
@@ -171,14 +171,14 @@ fn request_waits_for_a_fetch_and_is_settled_by_one_that_began_after_it() {
 }
 
 #[test]
-fn first_load_settles_every_request() {
+fn first_load_decides_every_request() {
     let mut machine = Machine::new();
     assert_eq!(machine.on(UNKNOWN), Reply::Wait { fetch: 1, decided_by: 1 });
     assert_eq!(machine.on(UNKNOWN), Reply::Wait { fetch: 1, decided_by: 1 });
     machine.on(Event::Loaded { fetch: 1, max_age: None });
     let again = Event::UnknownKid { present: false, can_fetch: true, waiting: 0, decided_by: Some(1) };
     assert_eq!(machine.on(again), Reply::Unknown);
-    assert_eq!(machine.on(UNKNOWN), Reply::Wait { fetch: 2, decided_by: 2 }, "it starts no cooldown");
+    assert_eq!(machine.on(UNKNOWN), Reply::Wait { fetch: 2, decided_by: 2 }, "the first load starts no cooldown");
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn number_of_waiting_requests_is_bounded() {
     let among = |waiting, decided_by| Event::UnknownKid { present: false, can_fetch: true, waiting, decided_by };
     assert!(matches!(machine.on(among(9999, None)), Reply::Wait { .. }));
     assert_eq!(machine.on(among(10_000, None)), Reply::Unavailable);
-    assert!(matches!(machine.on(among(10_000, Some(2))), Reply::Wait { .. }), "it has its place");
+    assert!(matches!(machine.on(among(10_000, Some(2))), Reply::Wait { .. }), "the request already waits");
     machine.on(Event::Loaded { fetch: 2, max_age: None });
     assert_eq!(machine.on(UNKNOWN), Reply::Unknown);
 }
@@ -203,11 +203,11 @@ fn request_does_not_wait_for_an_old_fetch_or_without_a_runtime() {
 }
 
 #[test]
-fn failure_is_remembered_without_keys_and_forgotten_after_a_sleep() {
+fn failure_without_keys_counts_until_a_sleep() {
     let mut machine = Machine::new();
     machine.on(UNKNOWN);
     machine.on(Event::Failed { fetch: 1 });
-    assert!(matches!(machine.on(UNKNOWN), Reply::Wait { fetch: 2, .. }), "the retry is worth waiting for");
+    assert!(matches!(machine.on(UNKNOWN), Reply::Wait { fetch: 2, .. }), "the request waits for the retry");
     machine.on(Event::Failed { fetch: 2 });
     assert!(machine.did(Action::WakeWaiters { fetch: 2 }));
     assert_eq!(machine.after(secs(70), UNKNOWN), Reply::Unavailable);
@@ -215,7 +215,7 @@ fn failure_is_remembered_without_keys_and_forgotten_after_a_sleep() {
 }
 
 #[test]
-fn slow_failure_is_not_retried_at_once() {
+fn slow_failure_is_not_retried_immediately() {
     for (after, retried) in [(ms(2999), true), (ms(3000), false)] {
         let mut machine = Machine::loaded();
         machine.on(UNKNOWN);
@@ -235,13 +235,13 @@ fn fetch_times_out_and_a_late_wake_up_is_no_failure() {
         machine.after(after, Event::Wake);
         assert_eq!(machine.did(Action::AbortFetch { fetch: 2 }), after >= secs(10), "{after:?}");
         assert_eq!(machine.state.failures, failures, "{after:?}");
-        // After a freeze the next fetch starts at once.
+        // After a freeze the next fetch starts immediately.
         assert_eq!(machine.did(Action::StartFetch { fetch: 3 }), after > secs(11), "{after:?}");
     }
 }
 
 #[test]
-fn probes_run_beside_a_hanging_fetch_without_keys() {
+fn probes_run_alongside_a_hanging_fetch_without_keys() {
     let mut machine = Machine::new();
     machine.on(Event::Wake);
     assert_eq!(machine.alarm(), ms(600));
@@ -250,21 +250,21 @@ fn probes_run_beside_a_hanging_fetch_without_keys() {
     machine.after(ms(600), Event::Wake);
     assert!(machine.did(Action::AbortFetch { fetch: 2 }) && machine.did(Action::StartFetch { fetch: 3 }));
     assert!(machine.state.is_in_flight(1) && machine.state.is_in_flight(3) && !machine.state.is_in_flight(2));
-    // A probe that fails says nothing, and the next one keeps its time.
+    // A failed probe does not count as a failure and does not move the next probe.
     machine.on(Event::Failed { fetch: 3 });
     assert_eq!(machine.state.failures, 0);
     machine.after(ms(599), Event::Wake);
     assert!(!machine.state.is_in_flight(4));
     machine.after(ms(1), Event::Wake);
     assert!(machine.state.is_in_flight(4));
-    // The first to succeed ends the other and wakes all.
+    // The first successful fetch aborts the other and wakes all requests.
     machine.on(Event::Loaded { fetch: 4, max_age: None });
     assert!(machine.did(Action::AbortFetch { fetch: 1 }) && machine.did(Action::WakeWaiters { fetch: 4 }));
     assert!(!machine.did(Action::AbortFetch { fetch: 4 }));
 }
 
 #[test]
-fn probe_takes_the_place_of_a_fetch_that_failed() {
+fn probe_replaces_a_failed_fetch() {
     let mut machine = Machine::new();
     machine.on(UNKNOWN);
     machine.after(ms(600), Event::Wake);
@@ -276,7 +276,7 @@ fn probe_takes_the_place_of_a_fetch_that_failed() {
 }
 
 #[test]
-fn cancelled_fetch_is_no_failure_and_gives_the_budget_back() {
+fn cancelled_fetch_is_no_failure_and_restores_the_budget() {
     let mut machine = Machine::loaded();
     assert!(matches!(machine.on(UNKNOWN), Reply::Wait { fetch: 2, .. }));
     machine.on(Event::Cancelled { fetch: 2 });
@@ -334,7 +334,7 @@ fn failed_fetch_for_an_unknown_key_does_not_move_the_schedule() {
 }
 
 #[test]
-fn fixed_keys_are_never_fetched_again() {
+fn static_keys_are_never_fetched_again() {
     let mut machine = Machine::new();
     machine.on(Event::Preloaded { max_age: Some(Duration::MAX) });
     assert_eq!(machine.actions, [Action::Publish { until: Duration::MAX }, Action::ArmTimer(None)]);
@@ -377,7 +377,7 @@ fn nothing_happens_after_close() {
 }
 
 #[test]
-fn time_is_what_passed_on_either_clock() {
+fn elapsed_time_is_measured_by_the_faster_clock() {
     let refresh = |monotonic: i64, wall: i64| {
         let mut machine = Machine::loaded();
         machine.monotonic = machine.monotonic.saturating_add_signed(monotonic);
@@ -393,7 +393,7 @@ fn time_is_what_passed_on_either_clock() {
         (10, -600, 10),
         (10, -1_800_000_000, 10),
         (-5, 0, 0),
-        // Within the inaccuracy of clocks, the monotonic one counts.
+        // Differences within the clocks' tolerance are ignored, and the monotonic clock counts.
         (10, 11, 10),
         (10, 12, 12),
     ] {

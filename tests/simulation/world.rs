@@ -1,4 +1,6 @@
-//! A simulated program around the state machine: clocks, a key endpoint, fetches, requests that wait. No task and no real time.
+//! A simulated program around the state machine, with clocks, a key endpoint, fetches and waiting requests.
+//!
+//! The simulation uses neither tasks nor real time.
 
 use std::{rc::Rc, time::Duration};
 
@@ -22,7 +24,7 @@ pub const HOUR: Duration = secs(3600);
 /// The longest response time of an endpoint in [`Mode::Fast`].
 pub const FAST_MAX: Duration = ms(50);
 
-/// A generator of random numbers (xorshift64*): the same seed gives the same run on every machine.
+/// A random number generator (xorshift64*). The same seed gives the same run on every machine.
 pub struct Random(u64);
 
 impl Random {
@@ -53,13 +55,13 @@ impl Random {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// A random time up to this one.
+    /// Returns a random duration of at most `longest`.
     pub fn up_to(&mut self, longest: Duration) -> Duration {
         Duration::from_micros(self.below(longest.as_micros() as u64 + 1))
     }
 }
 
-/// The two clocks of a program, and the time that really passes.
+/// A program's two clocks, and the time that really passes.
 #[derive(Clone, Copy)]
 pub struct Clocks {
     pub time: Duration,
@@ -87,28 +89,28 @@ impl Clocks {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
     Fast,
-    /// Responds after up to this long.
+    /// Responds within this time.
     Slow(Duration),
     Hang,
-    /// Fails at once.
-    Refuse,
-    /// Fails after a while.
+    /// Fails immediately.
+    Reject,
+    /// Fails within one second.
     Reset,
-    /// Responds with a document that has no keys.
+    /// Responds with a document without keys.
     Wrong,
-    /// Fails every other time.
+    /// Fails every second request.
     Flap,
 }
 
-/// A key id, and the number of the key that it names at present.
+/// A key ID, and the number of the key currently published under it.
 pub type Key = (u64, u64);
 
-/// A key endpoint.
+/// A simulated key endpoint.
 pub struct Endpoint {
     pub mode: Mode,
     pub published: Rc<[Key]>,
     pub requests: u64,
-    /// The next request fails as if its connection were reset.
+    /// Whether the next request fails as if its connection had been reset.
     pub reset_next: bool,
     pub last_reset: Duration,
 }
@@ -124,7 +126,7 @@ impl Endpoint {
         }
     }
 
-    /// How long a request takes, and the keys it brings. [`None`] is never, or a failure.
+    /// Returns the response time ([`None`] if the request hangs) and the keys ([`None`] if the request fails).
     fn serve(&mut self, time: Duration, random: &mut Random) -> (Option<Duration>, Option<Rc<[Key]>>) {
         self.requests += 1;
         let keys = Some(Rc::clone(&self.published));
@@ -136,7 +138,7 @@ impl Endpoint {
             Mode::Fast => (Some(random.up_to(FAST_MAX)), keys),
             Mode::Slow(longest) => (Some(longest / 2 + random.up_to(longest / 2)), keys),
             Mode::Hang => (None, None),
-            Mode::Refuse => (Some(ms(1)), None),
+            Mode::Reject => (Some(ms(1)), None),
             Mode::Reset => (Some(random.up_to(secs(1))), None),
             Mode::Wrong => (Some(random.up_to(FAST_MAX)), None),
             Mode::Flap => (Some(random.up_to(FAST_MAX)), keys.filter(|_| self.requests.is_multiple_of(2))),
@@ -144,25 +146,25 @@ impl Endpoint {
     }
 }
 
-pub struct Flight {
+pub struct InFlight {
     pub number: u64,
-    pub lands: Option<Duration>,
+    pub completes: Option<Duration>,
     keys: Option<Rc<[Key]>>,
-    /// When the endpoint took the snapshot of its keys.
+    /// When the endpoint read the keys that it sends.
     taken: Duration,
 }
 
 pub struct InUse {
     pub keys: Rc<[Key]>,
     pub until: Duration,
-    /// When the endpoint had these keys.
+    /// When the endpoint read these keys.
     pub taken: Duration,
-    /// When they were published, by [`Instance::known`].
+    /// When the verifier published the keys, measured by [`Instance::known`].
     pub published: Duration,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Answer {
+pub enum Outcome {
     Accepted,
     /// 401.
     Unknown,
@@ -179,28 +181,28 @@ pub struct Waiter {
     pub decided_by: u64,
 }
 
-/// A request that has its answer.
+/// A completed request.
 #[derive(Clone, Copy)]
-pub struct Answered {
+pub struct Decided {
     pub key: Key,
     pub arrived: Duration,
-    pub answer: Answer,
+    pub outcome: Outcome,
 }
 
-/// One pool of one program, with a driver that performs every action at once.
+/// One program's pool, with a driver that performs every action immediately.
 pub struct Instance {
     pub state: State,
     pub settings: RefreshSettings,
     pub endpoint: Endpoint,
     pub keys: Option<InUse>,
     pub alarm: Option<Alarm>,
-    pub flights: Vec<Flight>,
+    pub in_flight: Vec<InFlight>,
     pub waiters: Vec<Waiter>,
-    pub answered: Vec<Answered>,
-    /// The time that passed on either clock between two events.
+    pub decided: Vec<Decided>,
+    /// Elapsed time, counted between events by the clock that advanced further.
     pub known: Duration,
     seen: Option<Clocks>,
-    /// When unknown keys started fetches, by `known`; those that were cancelled are removed.
+    /// The fetches that unknown keys started, with their start by `known`. Cancelled fetches are removed.
     pub by_unknown_kids: Vec<(u64, Duration)>,
     pub loaded_first: Option<Duration>,
     pub fetches: u64,
@@ -215,9 +217,9 @@ impl Instance {
             endpoint: Endpoint::new(),
             keys: None,
             alarm: Some(Alarm::AT_ONCE),
-            flights: Vec::new(),
+            in_flight: Vec::new(),
             waiters: Vec::new(),
-            answered: Vec::new(),
+            decided: Vec::new(),
             known: Duration::ZERO,
             seen: None,
             by_unknown_kids: Vec::new(),
@@ -235,12 +237,12 @@ impl Instance {
         self.fetches > 0
     }
 
-    /// When the alarm goes off if both clocks keep running.
+    /// Returns the time of the next wake-up if both clocks keep running.
     pub fn alarm_at(&self, clocks: &Clocks) -> Option<Duration> {
         Some(clocks.time + self.alarm?.monotonic.saturating_sub(clocks.monotonic))
     }
 
-    /// A request comes. What a verifier does without waiting, and the start of what it waits for.
+    /// Sends a request. It completes immediately or starts to wait for a fetch.
     pub fn request(&mut self, key: Key, clocks: &Clocks, random: &mut Random) {
         let horizon = State::horizon(&self.settings);
         if self.alarm.is_some_and(|alarm| clocks.wall >= alarm.wall || alarm.wall - clocks.wall > horizon) {
@@ -249,7 +251,7 @@ impl Instance {
         self.ask(key, clocks.time, None, clocks, random);
     }
 
-    fn ask(&mut self, key: Key, arrived: Duration, told: Option<Waiter>, clocks: &Clocks, random: &mut Random) {
+    fn ask(&mut self, key: Key, arrived: Duration, woken: Option<Waiter>, clocks: &Clocks, random: &mut Random) {
         let found = self.keys.as_ref().and_then(|keys| keys.keys.iter().find(|(id, _)| *id == key.0));
         let found = found.copied();
         let fresh = self.has_fresh_keys(clocks);
@@ -257,54 +259,54 @@ impl Instance {
             present: found.is_some(),
             can_fetch: true,
             waiting: self.waiters.len() as u32,
-            decided_by: told.map(|waiter| waiter.decided_by),
+            decided_by: woken.map(|waiter| waiter.decided_by),
         };
-        let answer = match found.filter(|_| fresh) {
-            Some(known) if known == key => Answer::Accepted,
-            // Another key under the same id: the signature is wrong.
-            Some(_) => Answer::Unknown,
+        let outcome = match found.filter(|_| fresh) {
+            Some(known) if known == key => Outcome::Accepted,
+            // Another key has the same ID, so the signature is invalid.
+            Some(_) => Outcome::Unknown,
             None => match self.on(event, clocks, random) {
                 Reply::KeyPresent => panic!("a missing key is present"),
-                Reply::Unknown => Answer::Unknown,
-                Reply::Unavailable => Answer::Unavailable,
+                Reply::Unknown => Outcome::Unknown,
+                Reply::Unavailable => Outcome::Unavailable,
                 Reply::Wait { fetch, decided_by } => {
-                    let deadline = told.map_or(clocks.time + self.settings.request_wait, |waiter| waiter.deadline);
+                    let deadline = woken.map_or(clocks.time + self.settings.request_wait, |waiter| waiter.deadline);
                     self.waiters.push(Waiter { key, arrived, deadline, fetch, decided_by });
                     return;
                 }
             },
         };
-        self.answered.push(Answered { key, arrived, answer });
+        self.decided.push(Decided { key, arrived, outcome });
     }
 
-    /// A waiting request's own time limit has passed.
+    /// Completes the waiting requests whose time limit has passed.
     pub fn give_up(&mut self, clocks: &Clocks) {
-        let answered = &mut self.answered;
+        let decided = &mut self.decided;
         self.waiters.retain(|waiter| {
             let waits = clocks.time < waiter.deadline;
             if !waits {
-                answered.push(Answered { key: waiter.key, arrived: waiter.arrived, answer: Answer::Unavailable });
+                decided.push(Decided { key: waiter.key, arrived: waiter.arrived, outcome: Outcome::Unavailable });
             }
             waits
         });
     }
 
-    /// The fetch at this position has ended.
-    pub fn land(&mut self, at: usize, clocks: &Clocks, random: &mut Random) {
-        let flight = self.flights.swap_remove(at);
-        let fetch = flight.number;
-        match flight.keys {
+    /// Completes the fetch at this position.
+    pub fn complete(&mut self, at: usize, clocks: &Clocks, random: &mut Random) {
+        let ended = self.in_flight.swap_remove(at);
+        let fetch = ended.number;
+        match ended.keys {
             Some(keys) => {
-                let fresh = InUse { keys, until: Duration::ZERO, taken: flight.taken, published: Duration::ZERO };
+                let fresh = InUse { keys, until: Duration::ZERO, taken: ended.taken, published: Duration::ZERO };
                 self.step(Event::Loaded { fetch, max_age: None }, Some(fresh), clocks, random);
             }
             None => drop(self.on(Event::Failed { fetch }, clocks, random)),
         }
     }
 
-    /// The runtime of the fetch at this position has ended.
+    /// Cancels the fetch at this position, as if its runtime had ended.
     pub fn cancel(&mut self, at: usize, clocks: &Clocks, random: &mut Random) {
-        let fetch = self.flights.swap_remove(at).number;
+        let fetch = self.in_flight.swap_remove(at).number;
         self.by_unknown_kids.retain(|(number, _)| *number != fetch);
         self.on(Event::Cancelled { fetch }, clocks, random);
     }
@@ -326,7 +328,7 @@ impl Instance {
         for action in actions {
             match action {
                 Action::Publish { until } => {
-                    let fresh = fresh.take().expect("keys are published by the fetch that brought them");
+                    let fresh = fresh.take().expect("published keys come from the completed fetch");
                     self.loaded_first.get_or_insert(self.known);
                     self.keys = Some(InUse { until, published: self.known, ..fresh });
                 }
@@ -337,15 +339,15 @@ impl Instance {
                         self.by_unknown_kids.push((fetch, self.known));
                     }
                     let (takes, keys) = self.endpoint.serve(clocks.time, random);
-                    let lands = takes.map(|takes| clocks.time + takes);
-                    self.flights.push(Flight { number: fetch, lands, keys, taken: clocks.time });
+                    let completes = takes.map(|takes| clocks.time + takes);
+                    self.in_flight.push(InFlight { number: fetch, completes, keys, taken: clocks.time });
                 }
                 Action::AbortFetch { fetch } => {
                     let late = passed > Elapsed::TOLERANCE;
                     if late && self.by_unknown_kids.last().is_some_and(|(number, _)| *number == fetch) {
                         self.by_unknown_kids.pop();
                     }
-                    self.flights.retain(|flight| flight.number != fetch);
+                    self.in_flight.retain(|running| running.number != fetch);
                 }
                 Action::WakeWaiters { fetch } => woken = woken.max(Some(fetch)),
                 Action::ArmTimer(alarm) => self.alarm = alarm,
@@ -364,15 +366,15 @@ impl Instance {
         reply
     }
 
-    /// What must be so after every event, whatever happened.
+    /// Checks the invariants that hold after every event.
     fn check(&self, event: Event, clocks: &Clocks) {
         let allowed = if self.keys.is_some() { 1 } else { 2 };
-        assert!(self.flights.len() <= allowed, "{} fetches are in flight", self.flights.len());
+        assert!(self.in_flight.len() <= allowed, "{} fetches are in flight", self.in_flight.len());
         let alarm = self.alarm.expect("a wake-up is always armed");
         let ahead = alarm.monotonic.saturating_sub(clocks.monotonic);
         assert!(ahead <= State::horizon(&self.settings), "the next wake-up is {ahead:?} away");
         if matches!(event, Event::Wake) {
-            assert!(!ahead.is_zero(), "the wake-up repeats itself");
+            assert!(!ahead.is_zero(), "the wake-up is due again immediately");
         }
         if let Some(keys) = &self.keys {
             let age = self.known - keys.published;
@@ -381,7 +383,7 @@ impl Instance {
         self.check_unknown_kids();
     }
 
-    /// One fetch a cooldown on average since the first load, and never three within one cooldown.
+    /// Checks that unknown keys start at most one fetch per cooldown on average, and never three within one cooldown.
     fn check_unknown_kids(&self) {
         let (Some(first), Some((_, newest))) = (self.loaded_first, self.by_unknown_kids.last()) else { return };
         let cooldown = self.settings.unknown_key_cooldown;

@@ -1,27 +1,28 @@
-//! The rows of the worst-case table in the guide's chapter on keys, each with the name of its test.
+//! Tests for each row of the worst-case table in the guide's chapter on keys. The table names the tests.
 //!
-//! Every case is tried at many moments, and the worst is compared with what the guide says. `-- --nocapture` prints what was measured.
+//! Every case is tried at many points in time, and the worst result is compared with the guide. `-- --nocapture` prints the results.
 
 use std::time::Duration;
 
 use crate::{
     message::Event,
     settings::RefreshSettings,
-    world::{Answer, Clocks, FAST_MAX, HOUR, Instance, Key, Mode, Random, ms, secs},
+    world::{Clocks, FAST_MAX, HOUR, Instance, Key, Mode, Outcome, Random, ms, secs},
 };
 
-/// What a client sees that sends a token again and again.
+/// The results for a client that sends the same token repeatedly.
 #[derive(Clone, Copy, Default, Debug)]
 struct Seen {
-    /// From the start to the last request that was rejected.
+    /// The time from the start to the last rejected request.
     rejected_for: Duration,
-    /// Requests with 401 and with 503.
+    /// The number of requests rejected with 401.
     unknown: u32,
+    /// The number of requests rejected with 503.
     unavailable: u32,
-    /// The longest time that an accepted request waited.
+    /// The longest wait of an accepted request.
     waited: Duration,
-    /// The longest time that a rejected request waited.
-    waited_in_vain: Duration,
+    /// The longest wait of a rejected request.
+    waited_before_reject: Duration,
 }
 
 impl Seen {
@@ -31,21 +32,21 @@ impl Seen {
             unknown: self.unknown.max(other.unknown),
             unavailable: self.unavailable.max(other.unavailable),
             waited: self.waited.max(other.waited),
-            waited_in_vain: self.waited_in_vain.max(other.waited_in_vain),
+            waited_before_reject: self.waited_before_reject.max(other.waited_before_reject),
         }
     }
 }
 
-/// One pool, played through a case.
+/// Runs one pool through a case.
 struct Play {
     pool: Instance,
     clocks: Clocks,
     random: Random,
-    /// The runtime of the timer and of the fetches stands still.
+    /// Whether the runtime of the timer and the fetches is stalled.
     stuck: bool,
-    /// A client with forged tokens sends one this often.
+    /// When a client sends the next forged token, and the interval between forged tokens.
     flood: Option<(Duration, Duration)>,
-    answers: Vec<(Duration, crate::world::Answered)>,
+    outcomes: Vec<(Duration, crate::world::Decided)>,
 }
 
 impl Play {
@@ -56,34 +57,35 @@ impl Play {
             random: Random::new(seed),
             stuck: false,
             flood: None,
-            answers: Vec::new(),
+            outcomes: Vec::new(),
         }
     }
 
-    /// The same with keys loaded and nothing in flight.
+    /// Creates the same with loaded keys and no in-flight fetch.
     fn loaded(settings: RefreshSettings, seed: u64) -> Self {
         let mut play = Self::new(settings, seed);
         play.pool.on(Event::Wake, &play.clocks, &mut play.random);
         play.run_for(secs(120));
-        assert!(play.pool.keys.is_some() && play.pool.flights.is_empty());
+        assert!(play.pool.keys.is_some() && play.pool.in_flight.is_empty());
         play
     }
 
     fn run_for(&mut self, time: Duration) {
         let end = self.clocks.time + time;
         loop {
-            let lands = self.pool.flights.iter().filter_map(|flight| flight.lands).min().filter(|_| !self.stuck);
+            let completes =
+                self.pool.in_flight.iter().filter_map(|fetch| fetch.completes).min().filter(|_| !self.stuck);
             let rings = self.pool.alarm_at(&self.clocks).filter(|_| !self.stuck);
             let gives_up = self.pool.waiters.iter().map(|waiter| waiter.deadline).min();
             let forged = self.flood.map(|(at, _)| at);
-            let dues = [lands, rings, gives_up, forged];
+            let dues = [completes, rings, gives_up, forged];
             let next = dues.iter().enumerate().filter_map(|(kind, due)| Some(((*due)?, kind))).min();
             let Some((at, kind)) = next.filter(|(at, _)| *at <= end) else { break };
             self.clocks.advance_to(at);
             match kind {
                 0 => {
-                    let landed = self.pool.flights.iter().position(|flight| flight.lands == Some(at));
-                    self.pool.land(landed.expect("a fetch has landed"), &self.clocks, &mut self.random);
+                    let completed = self.pool.in_flight.iter().position(|fetch| fetch.completes == Some(at));
+                    self.pool.complete(completed.expect("a fetch has completed"), &self.clocks, &mut self.random);
                 }
                 1 => drop(self.pool.on(Event::Wake, &self.clocks, &mut self.random)),
                 2 => self.pool.give_up(&self.clocks),
@@ -99,7 +101,7 @@ impl Play {
 
     fn collect(&mut self) {
         let time = self.clocks.time;
-        self.answers.extend(self.pool.answered.drain(..).map(|answered| (time, answered)));
+        self.outcomes.extend(self.pool.decided.drain(..).map(|decided| (time, decided)));
     }
 
     fn request(&mut self, key: Key) {
@@ -107,7 +109,7 @@ impl Play {
         self.collect();
     }
 
-    /// The pool signs with a new key from now on.
+    /// Publishes a new signing key.
     fn rotate(&mut self) -> Key {
         let mut keys = self.pool.endpoint.published.to_vec();
         let newest = keys.iter().map(|(id, _)| id).max().expect("a pool has keys") + 1;
@@ -116,7 +118,7 @@ impl Play {
         (newest, newest)
     }
 
-    /// A client sends a token under this key again and again from now on, and waits for every response.
+    /// Sends a token with this key repeatedly and waits for every response.
     fn client(&mut self, key: Key, time: Duration) -> Seen {
         let start = self.clocks.time;
         self.send(key, time);
@@ -126,7 +128,7 @@ impl Play {
 
     fn send(&mut self, key: Key, time: Duration) {
         let end = self.clocks.time + time;
-        self.answers.clear();
+        self.outcomes.clear();
         while self.clocks.time < end {
             self.request(key);
             self.run_for(EVERY);
@@ -135,14 +137,14 @@ impl Play {
 
     fn seen_since(&self, start: Duration, key: Key) -> Seen {
         let mut seen = Seen::default();
-        for (time, request) in self.answers.iter().filter(|(_, it)| it.key == key && it.arrived >= start) {
+        for (time, request) in self.outcomes.iter().filter(|(_, it)| it.key == key && it.arrived >= start) {
             let waited = *time - request.arrived;
-            match request.answer {
-                Answer::Accepted => seen.waited = seen.waited.max(waited),
-                answer => {
+            match request.outcome {
+                Outcome::Accepted => seen.waited = seen.waited.max(waited),
+                outcome => {
                     seen.rejected_for = seen.rejected_for.max(request.arrived - start + EVERY);
-                    seen.waited_in_vain = seen.waited_in_vain.max(waited);
-                    *(if answer == Answer::Unknown { &mut seen.unknown } else { &mut seen.unavailable }) += 1;
+                    seen.waited_before_reject = seen.waited_before_reject.max(waited);
+                    *(if outcome == Outcome::Unknown { &mut seen.unknown } else { &mut seen.unavailable }) += 1;
                 }
             }
         }
@@ -150,13 +152,13 @@ impl Play {
     }
 }
 
-/// How often the client sends its token.
+/// The interval between the client's requests.
 const EVERY: Duration = ms(25);
 
-/// How often each case is tried, each time at another moment.
+/// The number of tries per case, each at another point in time.
 const TRIES: u64 = 20;
 
-/// The worst of all tries.
+/// Returns the worst result of all tries.
 fn worst(name: &str, mut case: impl FnMut(u64) -> Seen) -> Seen {
     let worst = (1..=TRIES).map(&mut case).fold(Seen::default(), Seen::worst);
     println!("{name}: {worst:?}");
@@ -169,7 +171,7 @@ fn at_most(seen: Duration, longest: Duration) {
     assert!(longest.is_zero() || seen * 3 > longest, "{seen:?} at worst, which the guide overstates as {longest:?}");
 }
 
-const BAD: [Mode; 6] = [Mode::Slow(secs(9)), Mode::Hang, Mode::Refuse, Mode::Reset, Mode::Wrong, Mode::Flap];
+const BAD: [Mode; 6] = [Mode::Slow(secs(9)), Mode::Hang, Mode::Reject, Mode::Reset, Mode::Wrong, Mode::Flap];
 
 fn defaults() -> RefreshSettings {
     RefreshSettings::default()
@@ -185,10 +187,10 @@ fn bad_endpoint_and_known_key() {
             play.run_for(secs(60));
             play.request(key);
         }
-        let good = |(time, request): &(Duration, crate::world::Answered)| {
-            request.answer == Answer::Accepted && *time == request.arrived
+        let good = |(time, request): &(Duration, crate::world::Decided)| {
+            request.outcome == Outcome::Accepted && *time == request.arrived
         };
-        assert!(play.answers.iter().all(good), "{mode:?}");
+        assert!(play.outcomes.iter().all(good), "{mode:?}");
     }
 }
 
@@ -215,7 +217,7 @@ fn rotation_and_slow_endpoint() {
         play.client(key, secs(20))
     });
     at_most(seen.rejected_for, secs(9));
-    at_most(seen.waited_in_vain, secs(3));
+    at_most(seen.waited_before_reject, secs(3));
     assert_eq!(seen.unknown, 0);
 }
 
@@ -224,7 +226,7 @@ fn rotation_during_a_scheduled_fetch() {
     let seen = worst("rotation during a scheduled fetch of 1 s", |seed| {
         let mut play = Play::loaded(defaults(), seed);
         play.pool.endpoint.mode = Mode::Slow(secs(1));
-        while play.pool.flights.is_empty() {
+        while play.pool.in_flight.is_empty() {
             play.run_for(ms(1));
         }
         play.run_for(ms(seed * 24));
@@ -245,9 +247,9 @@ fn rotation_during_the_first_load() {
         let key = play.rotate();
         play.client(key, secs(5))
     });
-    // Requests that came during the load, and none after it.
+    // Only requests that arrive during the load are rejected.
     at_most(seen.rejected_for, secs(1));
-    at_most(seen.waited_in_vain, secs(1));
+    at_most(seen.waited_before_reject, secs(1));
     assert_eq!(seen.unavailable, 0);
 }
 
@@ -299,7 +301,7 @@ fn rotation_under_a_flood_of_forged_tokens() {
 #[test]
 fn rotation_during_an_outage() {
     for (mode, longest) in
-        [(Mode::Refuse, secs(5)), (Mode::Reset, secs(5)), (Mode::Wrong, secs(5)), (Mode::Hang, secs(11))]
+        [(Mode::Reject, secs(5)), (Mode::Reset, secs(5)), (Mode::Wrong, secs(5)), (Mode::Hang, secs(11))]
     {
         let seen = worst("rotation during an outage", |seed| {
             let mut play = Play::loaded(defaults(), seed);
@@ -312,7 +314,7 @@ fn rotation_during_an_outage() {
             play.client(key, secs(20))
         });
         assert!(seen.rejected_for <= longest + FAST_MAX, "{mode:?}: {seen:?}");
-        assert!(seen.waited_in_vain <= secs(3));
+        assert!(seen.waited_before_reject <= secs(3));
         assert_eq!(seen.unknown, 0);
     }
 }
@@ -333,7 +335,7 @@ fn rotation_and_one_reset_connection() {
 
 #[test]
 fn outage_longer_than_max_stale() {
-    for mode in [Mode::Refuse, Mode::Reset, Mode::Wrong, Mode::Hang] {
+    for mode in [Mode::Reject, Mode::Reset, Mode::Wrong, Mode::Hang] {
         let seen = worst("outage of more than 24 hours", |seed| {
             let mut play = Play::loaded(defaults(), seed);
             play.pool.endpoint.mode = mode;
@@ -350,7 +352,7 @@ fn outage_longer_than_max_stale() {
 
 #[test]
 fn start_during_an_outage() {
-    for mode in [Mode::Refuse, Mode::Reset, Mode::Wrong, Mode::Hang] {
+    for mode in [Mode::Reject, Mode::Reset, Mode::Wrong, Mode::Hang] {
         let mut first = Duration::ZERO;
         let seen = worst("start during an outage", |seed| {
             let mut play = Play::new(defaults(), seed);
@@ -359,7 +361,7 @@ fn start_during_an_outage() {
             let start = play.clocks.time;
             play.send(key, ms(973 * seed));
             let outage = play.seen_since(start, key);
-            first = first.max(outage.waited_in_vain);
+            first = first.max(outage.waited_before_reject);
             assert_eq!(outage.unknown, 0);
             play.pool.endpoint.mode = Mode::Fast;
             play.client(key, secs(20))
@@ -379,14 +381,14 @@ fn start_and_slow_endpoint() {
             play.client((1, 1), secs(20))
         });
         assert!(seen.rejected_for <= takes, "{takes:?}: {seen:?}");
-        assert!(seen.waited_in_vain <= secs(3));
+        assert!(seen.waited_before_reject <= secs(3));
         assert_eq!(seen.unknown, 0);
     }
 }
 
 #[test]
 fn withdrawal() {
-    for (mode, longest) in [(Mode::Fast, HOUR), (Mode::Refuse, HOUR * 24)] {
+    for (mode, longest) in [(Mode::Fast, HOUR), (Mode::Reject, HOUR * 24)] {
         let mut worst = Duration::ZERO;
         for seed in 1..=TRIES {
             let mut play = Play::loaded(defaults(), seed);
@@ -414,7 +416,7 @@ fn fetch_on_a_runtime_that_stands_still() {
         play.stuck = true;
         let seen = play.client(key, secs(9));
         assert_eq!((seen.unknown, seen.waited), (0, Duration::ZERO));
-        // From then on another runtime has the timer and the fetches, as far as the driver starts them anew.
+        // From here on, another runtime runs the timer and the fetches that the driver starts.
         play.clocks.advance_to(play.clocks.time + secs(2));
         play.request(key);
         play.stuck = false;
@@ -433,7 +435,7 @@ fn a_thousand_forged_tokens_cause_one_fetch() {
             play.request((u64::MAX, nth));
         }
         play.run_for(secs(10));
-        assert_eq!((play.pool.fetches - before, play.answers.len()), (1, 1000), "{mode:?}");
-        assert!(play.answers.iter().all(|(_, request)| request.answer == Answer::Unknown));
+        assert_eq!((play.pool.fetches - before, play.outcomes.len()), (1, 1000), "{mode:?}");
+        assert!(play.outcomes.iter().all(|(_, request)| request.outcome == Outcome::Unknown));
     }
 }
