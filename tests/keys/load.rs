@@ -30,16 +30,16 @@ pub fn faults(document: &str) -> Vec<(&'static str, Option<Mode>)> {
     vec![
         ("slow by 2 s", Some(Mode::Slow(Duration::from_secs(2), bytes.clone()))),
         ("hangs", Some(Mode::Hang)),
-        ("drips a byte every 50 ms", Some(Mode::Drip(Duration::from_millis(50), bytes.clone()))),
+        ("sends one byte every 50 ms", Some(Mode::Drip(Duration::from_millis(50), bytes.clone()))),
         ("refuses connections", None),
-        ("hangs up", Some(Mode::HangUp)),
+        ("closes the connection", Some(Mode::HangUp)),
         ("status 500", Some(Mode::answer("500 Internal Server Error", "", ""))),
         ("redirects", Some(Mode::answer("302 Found", "location: http://127.0.0.1:9/\r\n", ""))),
         ("HTML with 200", says("<html></html>")),
-        ("cut off", Some(Mode::Raw(bytes[..bytes.len() / 2].to_vec()))),
+        ("truncated body", Some(Mode::Raw(bytes[..bytes.len() / 2].to_vec()))),
         ("`{\"keys\":[]}`", says(r#"{"keys":[]}"#)),
         ("60,000 broken keys", says(&format!(r#"{{"keys":[{}]}}"#, vec!["{}"; 60_000].join(",")))),
-        ("without end", Some(Mode::Endless)),
+        ("endless body", Some(Mode::Endless)),
     ]
 }
 
