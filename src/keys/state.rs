@@ -17,7 +17,7 @@
 //! | | fetch in flight, older / younger than `request_wait` | unavailable / wait for it |
 //! | | no keys, or the [budget](Budget) allows a fetch | start a fetch and wait for it |
 //! | | otherwise: the last fetch succeeded / failed | unknown / unavailable |
-//! | `Loaded` | in flight | publish, abort the other fetch, wake waiters, schedule a refresh after `max-age` in bounds |
+//! | `Loaded` | in flight | publish, abort the other fetch, wake waiters, schedule a refresh after bounded `max-age` |
 //! | `Failed` | the first failure in a row, within `request_wait` | start another fetch; waiters continue to wait |
 //! | | any other / a probe | wake waiters and schedule a refresh after the back-off / ignore |
 //! | `Cancelled` | in flight | wake waiters, give the budget back, schedule a refresh in 1 s; not a failure |

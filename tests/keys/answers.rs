@@ -1,4 +1,4 @@
-//! Bad answers: none replaces a good set, and each is told apart.
+//! Tests bad responses: none replaces a good key set, and each has its own error kind or message.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +19,7 @@ use crate::{
     support::*,
 };
 
-/// One verifier and its endpoint through all of the answers.
+/// One verifier and its endpoint, used for all responses.
 struct Bench {
     endpoint: Endpoint,
     clock: ManualClock,
@@ -29,7 +29,8 @@ struct Bench {
 }
 
 impl Bench {
-    /// With this long for a fetch: short only where a fetch is to time out, for a busy machine takes its time for good ones.
+    /// Sets the fetch timeout. It is short only if a fetch must time out, because good fetches can be slow on a busy
+    /// machine.
     async fn new(fetch_timeout: Duration) -> Self {
         let endpoint = Endpoint::start(Mode::good(&fake().jwks_json())).await;
         let clock = ManualClock::starting_now();
@@ -42,7 +43,7 @@ impl Bench {
         Self { endpoint, clock, verifier, token: genuine(&fake()), key_ids }
     }
 
-    /// Lets the next fetch come, and its answer.
+    /// Triggers the next fetch and waits for its response.
     async fn look(&self) {
         let before = status(&self.verifier).fetches;
         self.clock.advance(HOUR * 2);
@@ -50,7 +51,7 @@ impl Bench {
         eventually("the look", || status(&self.verifier).fetches > before).await;
     }
 
-    /// A fetch with this answer, then a good one. What is said of the first, if it failed.
+    /// Runs a fetch with this response, then a good fetch. Returns the error of the first fetch, if it failed.
     async fn try_out(&self, name: &str, mode: Mode, expected: Option<Kind>) -> Option<String> {
         self.endpoint.set(mode);
         self.look().await;
@@ -145,7 +146,7 @@ async fn bad_response_is_told_apart_and_replaces_no_keys() {
     }
     eventually("no connection is left", || bench.endpoint.open_connections() == 0).await;
 
-    // What has a kind in common is told apart by its message.
+    // Errors of the same kind differ in their messages.
     let names =
         ["HTML", "empty", "cut off without a length", "two documents", "{}", "keys null", "keys empty", "403", "500"];
     let messages: BTreeSet<_> = names.map(|name| &told[name]).into();
@@ -211,7 +212,7 @@ async fn plain_bytes_instead_of_tls_are_a_tls_failure() {
     }
 }
 
-/// A TLS handshake that hangs is a timeout, and its connection does not outlive the fetch.
+/// A hanging TLS handshake is a timeout, and its connection is closed with the fetch.
 #[tokio::test]
 async fn hanging_tls_handshake_is_a_timeout() {
     let endpoint = Endpoint::start(Mode::Hang).await;
@@ -223,7 +224,7 @@ async fn hanging_tls_handshake_is_a_timeout() {
     eventually("the connection's end", || endpoint.open_connections() == 0).await;
 }
 
-/// No connection is kept between two fetches.
+/// Connections are closed after each fetch.
 #[tokio::test]
 async fn no_connection_stays_open_after_a_fetch() {
     let keep = text(Mode::good(&fake().jwks_json())).replace("connection: close\r\n", "");
@@ -272,7 +273,7 @@ async fn a_query_is_sent_and_never_shown() {
     }
 }
 
-/// Without root certificates the TLS client cannot be built. Plain HTTP does not need it.
+/// Without root certificates the TLS client cannot be built. Plain HTTP needs no TLS client.
 #[tokio::test]
 async fn a_host_without_root_certificates_fetches_over_plain_http() {
     if std::env::var_os(WITHOUT_ROOTS).is_none() {

@@ -1,4 +1,4 @@
-//! Bad keys beside good ones: each costs only itself, with its reason.
+//! Tests unusable keys alongside good keys: only the unusable keys are skipped, each with its reason.
 
 use axum_cognito::{Verifier, keys::SkipReason};
 use base64::{
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::*;
 
-/// The pool's key for access tokens under another id, with one lie.
+/// Returns the pool's key for access tokens under another key ID, with one wrong member.
 fn key(change: impl FnOnce(&mut Value)) -> Value {
     let mut key = good_keys().remove(0);
     key["kid"] = json!("other");
@@ -25,7 +25,7 @@ fn good_keys() -> Vec<Value> {
     }
 }
 
-/// An odd number of so many bits.
+/// Returns an odd number with this many bits.
 fn modulus(bits: usize) -> Vec<u8> {
     let mut bytes = vec![0xa5; bits.div_ceil(8)];
     bytes[0] = 0xff >> ((8 - bits % 8) % 8);
@@ -33,7 +33,7 @@ fn modulus(bits: usize) -> Vec<u8> {
     bytes
 }
 
-/// A good key without the names of its members, in an order that a careless reader takes for them.
+/// A good key as an array of values without member names, in an order that a lenient parser accepts.
 fn as_array() -> Value {
     let key = key(|_| {});
     json!([key["kty"], key["kid"], key["alg"], key["use"], null, key["n"], key["e"]])
@@ -54,7 +54,7 @@ async fn bad_key_does_not_cost_the_good_ones() {
     let without = |member: &str| key(|key| drop(key.as_object_mut().unwrap().remove(member)));
     let respelled = |engine: &base64::engine::GeneralPurpose| key(|key| key["n"] = json!(engine.encode(n_of(key))));
     for (name, key, expected) in [
-        // Fit.
+        // Usable keys.
         ("as it is", key(|_| {}), None),
         ("no alg", without("alg"), None),
         ("no use", without("use"), None),
@@ -64,7 +64,7 @@ async fn bad_key_does_not_cost_the_good_ones() {
         ("members that nobody knows", set("x5t#S256", json!({"a": [1]})), None),
         ("2048 bits", set("n", encode(&modulus(2048))), None),
         ("4096 bits", set("n", encode(&modulus(4096))), None),
-        // Not.
+        // Unusable keys.
         ("EC", json!({"kty":"EC","kid":"other","crv":"P-256","x":"AA","y":"AA"}), Some(Why::NotRsa)),
         ("oct", json!({"kty":"oct","kid":"other","k":"AA"}), Some(Why::NotRsa)),
         ("kty in lower case", set("kty", json!("rsa")), Some(Why::NotRsa)),
@@ -104,7 +104,7 @@ async fn bad_key_does_not_cost_the_good_ones() {
         ("an array", json!([]), Some(Why::Malformed)),
         ("its members as an array", as_array(), Some(Why::Malformed)),
     ] {
-        // Before the good ones and behind them.
+        // Placed before and after the good keys.
         for first in [true, false] {
             let mut keys = good_keys();
             keys.insert(if first { 0 } else { keys.len() }, key.clone());
@@ -119,7 +119,7 @@ async fn bad_key_does_not_cost_the_good_ones() {
     }
 }
 
-/// Keys that are spelled oddly and are fit verify too.
+/// Usable keys with an unusual encoding also verify tokens.
 #[tokio::test]
 async fn leading_zeros_do_not_make_another_key() {
     let mut keys = good_keys();
@@ -148,7 +148,7 @@ async fn first_of_two_keys_with_one_id_is_used() {
     let verifier = load(document([&impostor, &access])).await;
     assert!(verifier.check(&token).is_err());
 
-    // The same key twice is odd and harmless, at the first fetch and at the next.
+    // The same key twice is unusual but harmless, in the first fetch and in the next.
     let verifier = load(document([&access, &access])).await;
     for _ in 0..2 {
         assert!(verifier.check(&token).is_ok());

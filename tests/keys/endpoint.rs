@@ -1,4 +1,5 @@
-//! A hostile key endpoint: HTTP written by hand on real sockets, so that it can lie, stall and break off. It counts what comes.
+//! Provides a hostile key endpoint: handwritten HTTP on real sockets, so that it can send wrong data, stall and
+//! disconnect. It counts requests and connections.
 
 use std::{
     io,
@@ -17,7 +18,7 @@ use tokio::{
     time::sleep,
 };
 
-/// What the endpoint does with a request.
+/// The endpoint's behavior for a request.
 #[derive(Clone, Debug)]
 pub enum Mode {
     /// Sends these bytes and closes.
@@ -26,25 +27,25 @@ pub enum Mode {
     Keep(Vec<u8>),
     /// Sends these bytes after this long.
     Slow(Duration, Vec<u8>),
-    /// Sends this document with an `ETag`, or 304 to whoever has it already.
+    /// Sends this document with an `ETag`, or 304 to a client that already has it.
     Tagged { document: String, etag: String },
-    /// Reads the request and never answers.
+    /// Reads the request and never responds.
     Hang,
     /// Sends these bytes one at a time, this far apart.
     Drip(Duration, Vec<u8>),
-    /// Sends head and body without end, as fast as they are taken.
+    /// Sends an endless response as fast as the client reads it.
     Endless,
-    /// Resets the connection at the client's first word.
+    /// Resets the connection when the client starts to send.
     HangUp,
 }
 
 impl Mode {
-    /// An honest answer with this document.
+    /// Returns a valid response with this document.
     pub fn good(document: &str) -> Self {
         Self::answer("200 OK", "content-type: application/json\r\n", document)
     }
 
-    /// An answer with this status, these header lines (each with its line end) and this body.
+    /// Returns a response with this status, these header lines (each with its line end) and this body.
     pub fn answer(status: &str, headers: &str, body: &str) -> Self {
         let length = body.len();
         Self::Raw(
@@ -52,7 +53,7 @@ impl Mode {
         )
     }
 
-    /// An answer whose body ends with the connection.
+    /// Returns a response without a length, whose body ends when the connection closes.
     pub fn unmeasured(body: &str) -> Self {
         Self::Raw(format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{body}").into())
     }
@@ -68,19 +69,19 @@ impl Mode {
 #[derive(Debug)]
 struct Inner {
     mode: Mutex<Mode>,
-    /// Everything that was received, one entry a request.
+    /// All received data, with one entry per request.
     requests: Mutex<Vec<String>>,
     connections: AtomicUsize,
     open: AtomicUsize,
 }
 
-/// The endpoint. Ends when it is dropped.
+/// A key endpoint. Dropping it shuts it down.
 #[derive(Debug)]
 pub struct Endpoint {
     address: SocketAddr,
     inner: Arc<Inner>,
     listening: Option<AbortHandle>,
-    /// Keeps the port from others while nobody listens there.
+    /// Reserves the port while the endpoint is down.
     kept: Option<TcpSocket>,
 }
 
@@ -103,7 +104,7 @@ impl Endpoint {
         format!("http://{}/.well-known/jwks.json", self.address)
     }
 
-    /// The same address, as if it spoke TLS.
+    /// Returns the `https` URL of the same address, although the endpoint does not use TLS.
     pub fn tls_url(&self) -> String {
         format!("https://{}/.well-known/jwks.json", self.address)
     }
@@ -112,7 +113,7 @@ impl Endpoint {
         *self.inner.mode.lock().unwrap() = mode;
     }
 
-    /// Connections are refused from now on.
+    /// Starts refusing connections.
     pub async fn go_down(&mut self) {
         if let Some(listening) = self.listening.take() {
             listening.abort();
@@ -144,7 +145,7 @@ impl Endpoint {
         }
     }
 
-    /// Requests so far.
+    /// Returns the number of requests so far.
     pub fn requests(&self) -> Vec<String> {
         self.inner.requests.lock().unwrap().clone()
     }
@@ -153,12 +154,12 @@ impl Endpoint {
         self.inner.requests.lock().unwrap().len()
     }
 
-    /// Connections so far.
+    /// Returns the number of connections so far.
     pub fn connections(&self) -> usize {
         self.inner.connections.load(Ordering::SeqCst)
     }
 
-    /// Connections that the other side has not closed.
+    /// Returns the number of connections that the client has not closed.
     pub fn open_connections(&self) -> usize {
         self.inner.open.load(Ordering::SeqCst)
     }
@@ -186,12 +187,12 @@ async fn listen(listener: TcpListener, inner: Arc<Inner>) {
 
 async fn serve(mut connection: TcpStream, inner: &Inner) -> io::Result<()> {
     if matches!(*inner.mode.lock().unwrap(), Mode::HangUp) {
-        // What was not read makes a reset of the end; before it is there, it would be an orderly one.
+        // Unread data turns the close into a reset, so wait for the data first.
         return connection.readable().await;
     }
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {
-        // A TLS greeting has no end of headers; whatever is said to it is wrong.
+        // A TLS handshake has no end of headers, and every HTTP response to it is wrong.
         if request.first() == Some(&0x16) || connection.read_buf(&mut request).await? == 0 {
             break;
         }
@@ -247,7 +248,7 @@ async fn send(connection: &mut TcpStream, bytes: &[u8]) -> io::Result<()> {
     until_closed(connection).await
 }
 
-/// Waits for the client to leave, so that connections which it keeps are seen.
+/// Waits until the client disconnects, so that connections which it keeps open are counted.
 async fn until_closed(connection: &mut TcpStream) -> io::Result<()> {
     let mut rest = [0; 1024];
     while connection.read(&mut rest).await? > 0 {}

@@ -1,4 +1,4 @@
-//! A token whose key is known never waits, whatever the endpoint does.
+//! Tests that requests with a known key never wait, whatever the endpoint does.
 
 use std::{
     pin::pin,
@@ -15,7 +15,7 @@ use crate::{
     support::*,
 };
 
-/// Verifies with a single poll: a future that would wait for anything fails the test.
+/// Verifies with a single poll, so a future that waits fails the test.
 #[track_caller]
 fn verify_at_once(verifier: &Verifier, token: &str) {
     match pin!(verifier.verify(token)).poll(&mut Context::from_waker(Waker::noop())) {
@@ -56,7 +56,7 @@ async fn known_key_never_waits_whatever_the_endpoint_does() {
             None => endpoint.go_down().await,
         }
         let before = status(&verifier).fetches;
-        // Due, under way, failed, backing off, and strangers in between.
+        // The fetch is due, in flight, failed and backing off, with forged tokens in between.
         clock.advance(HOUR * 2);
         let (mut checked, mut strangers) = (0, Vec::new());
         while status(&verifier).fetches < before + 2 || checked < 100 {
@@ -72,7 +72,7 @@ async fn known_key_never_waits_whatever_the_endpoint_does() {
         for refused in strangers {
             assert!(refused.await.unwrap(), "{name}");
         }
-        // Good again, so that the keys are young for the next one.
+        // The endpoint is good again, so that the keys are fresh for the next mode.
         endpoint.set(good.clone());
         endpoint.go_up_if_down().await;
         clock.advance(HOUR * 2);
@@ -84,7 +84,7 @@ async fn known_key_never_waits_whatever_the_endpoint_does() {
     }
 }
 
-/// What users see of it, in small numbers: `examples/key_faults.rs` does the same in large ones.
+/// Measures what users see, with few requests. `examples/key_faults.rs` does the same with many requests.
 #[tokio::test]
 async fn no_endpoint_fault_delays_genuine_requests() {
     const RATE: u32 = 200;
@@ -107,7 +107,8 @@ async fn no_endpoint_fault_delays_genuine_requests() {
         open_loop(&fake, &verifier, trouble, RATE, SECOND / 4).await
     };
     for (name, mode) in faults(&document) {
-        // What a fetch takes to end is a minute here. A second more than twice the quiet time is for busy machines, and so is to try again.
+        // The fetch timeout is one minute here. The tolerance of one second and the repeated attempts allow for busy
+        // machines.
         let mut slow = Vec::new();
         while slow.len() < 5 {
             let (quiet, seen) = (run(None).await, run(Some(mode.clone())).await);

@@ -1,4 +1,5 @@
-//! An open loop of genuine requests with forged ones beside them: each is sent at its time, whatever became of those before.
+//! Sends valid and forged requests in an open loop: requests are sent on schedule and do not wait for earlier
+//! responses.
 
 use std::{thread, time::Duration};
 
@@ -23,7 +24,7 @@ use crate::endpoint::Mode;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Faults of an endpoint, by name. [`None`] means that it refuses connections.
+/// Returns endpoint faults with their names. [`None`] means that the endpoint refuses connections.
 pub fn faults(document: &str) -> Vec<(&'static str, Option<Mode>)> {
     let bytes = Mode::good(document).into_bytes();
     let says = |body: &str| Some(Mode::answer("200 OK", "", body));
@@ -43,20 +44,20 @@ pub fn faults(document: &str) -> Vec<(&'static str, Option<Mode>)> {
     ]
 }
 
-/// What the clients saw.
+/// The results that the clients saw.
 pub struct Seen {
     pub answered: usize,
     pub refused: usize,
     pub p50: Duration,
     pub p99: Duration,
-    /// Key fetches that completed in that time.
+    /// The number of key fetches that completed in that time.
     pub fetches: u64,
-    /// Requests with forged tokens.
+    /// The number of requests with forged tokens.
     pub forged: usize,
 }
 
-/// Sends so many genuine requests a second for so long. With `clock` there is trouble: keys are due at once and every five seconds again, and
-/// every tenth genuine request has a forged one beside it, under a made-up key id.
+/// Sends `rate` valid requests per second for `time`. With `clock`, a key refresh is due at the start and every five
+/// seconds, and every tenth valid request is accompanied by a forged request with an invented key ID.
 pub async fn open_loop(
     fake: &FakeUserPool,
     verifier: &Verifier,
@@ -73,14 +74,15 @@ pub async fn open_loop(
         let app = app.clone();
         async move { app.oneshot(request.unwrap()).await.unwrap().status() }
     };
-    // More users than one, so that it is not one remembered token which is measured.
+    // Several users, so that not only a single cached token is measured.
     let count = rate * u32::try_from(time.as_millis()).unwrap() / 1000;
     let tokens: Vec<_> = (0..count.min(500))
         .map(|nth| fake.access_token(&format!("user-{nth}")).expires_in(HOUR * 24 * 300).sign())
         .collect();
     let fetches_before = verifier.status().pools[0].fetches;
     let (fake, clock, application) = (fake.clone(), clock.cloned(), Handle::current());
-    // Sent from a thread of its own: Tokio's timers go by milliseconds, and a whole one would be measured with each request.
+    // Sent from a separate thread, because Tokio's timers have a resolution of one millisecond, which would be included
+    // in each result.
     let senders = spawn_blocking(move || {
         let (mut genuine, mut forged) = (JoinSet::new(), JoinSet::new());
         let start = Instant::now();
@@ -91,7 +93,8 @@ pub async fn open_loop(
             genuine.spawn_on(async move { (request.await, due.elapsed()) }, &application);
             let Some(clock) = &clock else { continue };
             if nth % (5 * rate) == 0 {
-                // Due by the wall clock, as after a night in the freezer; so little that the keys stay trusted through the run.
+                // The refresh is due by the wall clock, as after a freeze. The step is small enough that the keys do
+                // not become stale during the run.
                 clock.advance(HOUR + HOUR / 10);
             }
             if nth % 10 == 0 {
@@ -111,7 +114,7 @@ pub async fn open_loop(
     for (status, time) in genuine.join_all().await {
         if status == StatusCode::OK { times.push(time) } else { refused += 1 }
     }
-    // Those that still wait for a fetch are left to themselves.
+    // Forged requests that still wait for a fetch are dropped.
     while let Some(answered) = forged.try_join_next() {
         answered.unwrap();
     }

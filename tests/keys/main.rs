@@ -1,8 +1,8 @@
-//! The whole life of a key set, each promise of the guide `keys` with a test that counts.
+//! Tests every statement of the guide's chapter `keys` over the whole life of a key set.
 //!
-//! Where no socket is needed, Tokio's time is paused and the keys come from a [script](support::Script), so hours pass in milliseconds and
-//! every figure is exact. What only sockets can show is shown on sockets, against an [endpoint](endpoint::Endpoint) that lies.
-// Pedantry is for what is shipped.
+//! Tests that need no socket pause Tokio's time and take the keys from a [script](support::Script), so hours pass in
+//! milliseconds and all times are exact. Tests that need sockets use a hostile [endpoint](endpoint::Endpoint).
+// Pedantic lints apply only to the library.
 #![allow(clippy::pedantic, clippy::type_complexity)]
 
 mod endpoint;

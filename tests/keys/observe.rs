@@ -1,4 +1,4 @@
-//! What an operator sees: `status()`, the log, and (with the feature) metrics.
+//! Tests `status()`, the log and, with the feature `metrics`, the metrics.
 
 use std::{sync::mpsc, thread};
 
@@ -13,7 +13,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::{log::Log, support::*};
 
-/// The lines from `INFO` on since the last call.
+/// Returns the log lines of level `INFO` and above since the last call.
 fn lines(log: &Log) -> Vec<String> {
     let text = log.take().replace(" axum_cognito::keys::report", "");
     text.lines().map(|line| line.trim().to_owned()).collect()
@@ -27,7 +27,7 @@ async fn each_transition_is_logged_once() {
     let _guard = log.start(LevelFilter::INFO, || ());
     let verifier = script.builder().build().unwrap();
     drop(verifier.ready().await);
-    // An outage is one event.
+    // An outage is logged once.
     sleep(MINUTE).await;
     let starts = |lines: &[String], starts: &[&str]| {
         let fits = lines.len() == starts.len() && lines.iter().zip(starts).all(|(line, start)| line.starts_with(start));
@@ -37,7 +37,7 @@ async fn each_transition_is_logged_once() {
         &lines(&log),
         &["WARN: could not fetch the keys of the user pool pool=us-east-1_FakePool1 kind=\"connect\" from=a script"],
     );
-    // Another kind of failure is another.
+    // A different kind of failure is logged again.
     script.set(Line::Fail(FetchErrorKind::Status));
     sleep(MINUTE).await;
     starts(&lines(&log), &["WARN: could not fetch the keys of the user pool pool=us-east-1_FakePool1 kind=\"status\""]);
@@ -47,7 +47,7 @@ async fn each_transition_is_logged_once() {
         &lines(&log),
         &["INFO: loaded the keys of the user pool", "INFO: the keys of the user pool are available again"],
     );
-    // Nothing new is no news.
+    // An unchanged document is not logged.
     sleep(HOUR * 5).await;
     starts(&lines(&log), &[]);
     for change in [FakeUserPool::rotate, FakeUserPool::withdraw_old_keys, FakeUserPool::replace_access_key] {
@@ -111,7 +111,7 @@ async fn status_serializes_to_json() {
     assert!(after["consecutive_failures"].as_u64().unwrap() > 3 && after["ready"] == true, "{after}");
 }
 
-/// The log is the application's: whoever writes it may ask for the state of the keys, or take his time.
+/// The application's log subscriber may call `status()`, and it may be slow.
 #[test]
 fn log_is_written_without_a_lock() {
     let (done, ended) = mpsc::channel();
@@ -136,7 +136,7 @@ fn log_is_written_without_a_lock() {
     assert_eq!(ended.recv_timeout(MINUTE * 10), Ok(6), "each event of an outage, a rotation and a longer outage");
 }
 
-/// Too old by the wall clock, after a sleep of days, is too old as well.
+/// Keys that are stale only by the wall clock, after a sleep of days, are reported as stale.
 #[tokio::test(start_paused = true)]
 async fn keys_that_became_stale_in_a_sleep_are_logged() {
     let script = Script::new(&fake());
@@ -151,7 +151,7 @@ async fn keys_that_became_stale_in_a_sleep_are_logged() {
     sleep(MINUTE).await;
     let errors = || lines(&log).into_iter().filter(|line| line.starts_with("ERROR")).collect::<Vec<_>>();
     assert_eq!(errors(), ["ERROR: the keys of the user pool are stale and no longer used pool=us-east-1_FakePool1"]);
-    // Once an outage.
+    // Logged once per outage.
     script.set(Line::Keys);
     sleep(MINUTE).await;
     assert!(verifier.check(&genuine(&fake())).is_ok());

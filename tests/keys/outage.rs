@@ -1,4 +1,5 @@
-//! A cold start with the endpoint down: quick 503, a message that says what is wrong, and a return within a second.
+//! Tests a cold start during an outage: requests get 503 quickly, the message names the cause, and requests are
+//! accepted within a second after the outage.
 
 use std::{
     borrow::Cow,
@@ -30,10 +31,10 @@ async fn cold_start_in_an_outage_gives_503_without_piling_up() {
     let app = app(&verifier);
     let token = genuine(&fake);
     let start = Instant::now();
-    // The first wait for the first fetch, and so hear of it when it has timed out.
+    // The first requests wait for the first fetch until it times out.
     assert_eq!(call_all(&app, vec![token.clone(); 1000]).await, (0, 0, 1000));
     assert_eq!(start.elapsed(), SECOND * 3);
-    // It has said that waiting does not help.
+    // The failed fetch showed that waiting does not help.
     let start = Instant::now();
     for _ in 0..10 {
         assert_eq!(call(&app, &token).await, (StatusCode::SERVICE_UNAVAILABLE, Some("1".to_owned())));
@@ -52,7 +53,7 @@ async fn refused_connection_gives_503_at_once() {
     assert_eq!((start.elapsed(), script.fetches()), (Duration::ZERO, 2), "one fetch and one retry");
 }
 
-/// Whatever the outage was like and however long it lasted, keys are there within a second of its end.
+/// Keys are loaded within a second after the end of an outage, whatever its kind and length.
 #[tokio::test(start_paused = true)]
 async fn return_of_the_endpoint_is_noticed_within_a_second() {
     let fake = fake();
@@ -80,7 +81,7 @@ async fn return_of_the_endpoint_is_noticed_within_a_second() {
     assert!(worst <= Duration::from_millis(725), "{worst:?}");
 }
 
-/// A source of the application's that panics is one that fails: told apart, backed off from, tried again.
+/// A panic of the application's key source is a failed fetch with its own message, and is retried after a back-off.
 #[tokio::test(start_paused = true)]
 async fn panic_of_a_key_source_is_a_failed_fetch() {
     let fake = fake();
@@ -93,7 +94,7 @@ async fn panic_of_a_key_source_is_a_failed_fetch() {
     script.set(Line::Keys);
     sleep(SECOND).await;
     assert_eq!(call(&app, &token).await.0, StatusCode::OK);
-    // With keys in hand it takes another path.
+    // The state machine takes a different path if it has keys.
     script.set(Line::Panic);
     assert_eq!(call(&app, &forged(&fake, "x")).await.0, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(call(&app, &token).await.0, StatusCode::OK);
@@ -103,7 +104,7 @@ async fn panic_of_a_key_source_is_a_failed_fetch() {
     assert_eq!(status.consecutive_failures, 2, "one retry");
 }
 
-/// A source with a bug: its fetch panics while it holds a lock, so each call that takes the lock afterwards panics, too.
+/// A key source whose fetch panics while it holds a lock, so all later calls that take the lock also panic.
 struct Poisoned(Mutex<bool>);
 
 impl KeySource for Poisoned {
@@ -135,7 +136,7 @@ async fn key_source_that_panics_in_fetch_and_description_does_not_end_the_proces
     }
 }
 
-/// A clock that panics when it is told to.
+/// A clock that panics on demand.
 #[derive(Clone)]
 struct FaultyClock(TokioClock, Arc<AtomicBool>);
 
@@ -181,7 +182,7 @@ async fn ready_error_names_the_url_and_the_cause() {
     let (pool, from, cause) = error.pools().next().unwrap();
     assert_eq!((pool, from, cause.kind()), ("us-east-1_FakePool1", &*endpoint.url(), FetchErrorKind::Connect));
 
-    // The endpoint comes back, and nobody has to do anything. How soon it is noticed is measured where time is exact.
+    // The endpoint is back, and the keys load without a request. Tests with paused time measure the delay.
     endpoint.set(Mode::good(&fake.jwks_json()));
     endpoint.go_up().await;
     eventually("recovery", || verifier.status().is_ready()).await;
@@ -189,8 +190,8 @@ async fn ready_error_names_the_url_and_the_cause() {
     verifier.ready().await.unwrap();
 }
 
-/// Connections that hang are the worst case for noticing the return: a new try does not wait for the old to time out, which takes a minute
-/// here.
+/// Hanging connections are the worst case for detecting the end of an outage. A new fetch does not wait for the timeout
+/// of the old fetch, which is one minute here.
 #[tokio::test]
 async fn probe_finds_an_endpoint_that_comes_back_on_sockets() {
     let fake = fake();
@@ -208,7 +209,7 @@ async fn probe_finds_an_endpoint_that_comes_back_on_sockets() {
     eventually("the old connections' end", || endpoint.open_connections() == 0).await;
 }
 
-/// Somebody who waits for keys does not wait for the next fetch that is due.
+/// A request that waits for keys does not wait for the next scheduled fetch.
 #[tokio::test(start_paused = true)]
 async fn ready_fetches_at_once() {
     let fake = fake();

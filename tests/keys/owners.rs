@@ -1,4 +1,4 @@
-//! Who owns the task and its connections, and on which runtimes it lives.
+//! Tests the ownership of tasks and connections, and the runtimes on which tasks run.
 
 use std::{thread, time::Duration};
 
@@ -102,7 +102,7 @@ fn verifier_outlives_its_runtimes() {
     let clock = ManualClock::starting_now();
     let verifier = patient(script.pool()).clock(clock.clone()).build().unwrap();
     let token = genuine(&fake());
-    // A runtime that ends in the midst of the first load has failed nobody.
+    // A runtime shutdown during the first load is not a failure.
     current_thread().block_on(async {
         assert!(verifier.check(&token).is_err());
         settle().await;
@@ -116,7 +116,7 @@ fn verifier_outlives_its_runtimes() {
             clock.advance(HOUR * 2);
             assert!(verifier.verify(&token).await.is_ok());
             eventually("the look", || script.fetches() > before && status(&verifier).age == Some(Duration::ZERO)).await;
-            // And the timer, which went down with the runtime before.
+            // The timer is also restarted, because it ended with the previous runtime.
             eventually("the end of the look's task", || tasks() == 1).await;
         });
     }
@@ -140,14 +140,15 @@ fn runtimes_share_one_fetch() {
             });
         }
     });
-    // One more if its runtime was the first to end, and if a busy machine made it seem to hang.
+    // One more fetch is allowed if its runtime ended first, and one more if it seemed to hang on a busy machine.
     assert!(script.fetches() <= 4, "one look for 800 tokens, or few: {}", script.fetches());
 }
 
-/// The runtime that has the timer and a fetch under way is blocked; another one goes on without it.
+/// If the runtime with the timer and an in-flight fetch is blocked, another runtime takes over.
 #[test]
 fn fetch_on_a_blocked_runtime_is_replaced_after_its_timeout() {
-    // Its time is its own and exact. It begins before that of the other, so that the fetch is not lost yet when a token waits for it.
+    // This runtime has its own paused time. It starts before the other runtime's time, so the fetch is not yet
+    // considered stalled when a request waits for it.
     let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let stuck = current_thread();
     let script = Script::new(&fake());
@@ -156,30 +157,30 @@ fn fetch_on_a_blocked_runtime_is_replaced_after_its_timeout() {
     let token = genuine(&fake());
     stuck.block_on(verifier.ready()).unwrap();
     clock.advance(HOUR * 2);
-    // Starts a fetch that nobody drives from here on.
+    // Starts a fetch that no runtime polls from here on.
     stuck.block_on(async { assert!(verifier.check(&token).is_ok()) });
     assert_eq!(script.fetches(), 1);
 
     runtime.block_on(async {
         assert!(verifier.verify(&token).await.is_ok());
         let start = Instant::now();
-        // An unknown key waits for that fetch, as long as it may.
+        // A request with an unknown key waits for this fetch until its time limit.
         let error = verifier.verify(&forged(&fake(), "x")).await.unwrap_err();
         assert_eq!(error.kind(), VerifyErrorKind::KeysUnavailable);
         assert_eq!(start.elapsed(), SECOND * 3);
-        // Then it is taken for lost.
+        // Then the fetch is considered stalled.
         sleep(MINUTE * 10).await;
         let error = verifier.verify(&forged(&fake(), "y")).await.unwrap_err();
         assert_eq!(error.kind(), VerifyErrorKind::UnknownKey);
         assert_eq!(script.fetches(), 2);
     });
-    // It wakes up, and what its look brings is late and harmless.
+    // The runtime resumes, and the late result of its fetch is ignored.
     stuck.block_on(settle());
     assert!(verifier.check(&token).is_ok());
     drop(verifier);
 }
 
-/// Dropping the runtime first, as programs do at their end, needs nothing special.
+/// The runtime can be dropped before the verifier, as many programs do on exit.
 #[test]
 fn shutdown_during_a_fetch_is_no_failure() {
     for _ in 0..20 {
@@ -195,7 +196,7 @@ fn shutdown_during_a_fetch_is_no_failure() {
         }
         drop(runtime);
         assert!(waiting.is_finished());
-        // Nobody's failure, and the next fetch is due soon.
+        // The shutdown is not a failure, and the next fetch is due soon.
         let after = status(&verifier);
         assert_eq!((after.consecutive_failures, after.last_failure.is_some()), (0, false));
         assert!(after.next_refresh_in.is_some_and(|next| next <= SECOND), "{after:?}");
@@ -203,7 +204,7 @@ fn shutdown_during_a_fetch_is_no_failure() {
     }
 }
 
-/// Without Tokio nothing can be fetched, and nothing panics.
+/// Without a Tokio runtime, no fetch is possible and nothing panics.
 #[test]
 fn without_tokio_the_result_is_immediate() {
     let script = Script::new(&fake());
@@ -227,7 +228,7 @@ fn without_tokio_the_result_is_immediate() {
     assert_eq!(verify(&forged(&fake(), "x")), Err(VerifyErrorKind::KeysUnavailable), "the key may be a new one");
 }
 
-/// A Tokio runtime without timers can make no fetch. A request that needs one is told so, and nothing panics on its way.
+/// On a Tokio runtime without timers, requests that need a fetch are rejected with an explanation, and do not panic.
 #[test]
 fn runtime_without_timers_gives_unavailable() {
     let runtime = || Builder::new_current_thread().build().unwrap();
@@ -245,7 +246,7 @@ fn runtime_without_timers_gives_unavailable() {
         assert!(error.to_string().contains("`Builder::enable_all`"), "{error}");
         assert_eq!(script.fetches(), 0);
     });
-    // On a runtime that has them it works, and the keys serve everywhere.
+    // A runtime with timers loads the keys, which can then be used on every runtime.
     current_thread().block_on(verifier.ready()).unwrap();
     runtime().block_on(async {
         assert!(verifier.verify(&genuine(&fake)).await.is_ok());
@@ -254,7 +255,7 @@ fn runtime_without_timers_gives_unavailable() {
     });
 }
 
-/// Keys that cannot change need no timers: an unknown key is unknown.
+/// Static keys need no timers, and an unknown key is rejected without a fetch.
 #[test]
 fn static_keys_need_no_timers() {
     let fake = fake();
@@ -268,7 +269,8 @@ fn static_keys_need_no_timers() {
     });
 }
 
-/// A load whose runtime ended is made up for by whoever comes next, and is nobody's look: a stranger who comes takes none away.
+/// If the runtime of a load ends, the next request starts another load. The cancelled load does not use the budget,
+/// even if a forged token started it.
 #[test]
 fn load_after_a_cancelled_one_starts_no_cooldown() {
     let fake = FakeUserPool::new();
@@ -289,7 +291,7 @@ fn load_after_a_cancelled_one_starts_no_cooldown() {
     });
 }
 
-/// A fetch that is taken for lost, because the clock has jumped over it, ends when another takes its place.
+/// A fetch that is considered stalled after a clock jump is aborted when another fetch replaces it.
 #[tokio::test(start_paused = true)]
 async fn stalled_fetch_is_aborted_when_another_starts() {
     let script = Script::new(&fake());
@@ -310,7 +312,7 @@ async fn stalled_fetch_is_aborted_when_another_starts() {
     assert_eq!(tasks() - before, 0);
 }
 
-/// A server that ends in its own time ends the tasks of its layer with it, here in the midst of a fetch.
+/// A graceful server shutdown ends the tasks of its layer, even during a fetch.
 #[tokio::test]
 async fn a_graceful_shutdown_needs_nothing_special() {
     let script = Script::new(&fake());

@@ -1,4 +1,4 @@
-//! Several pools have separate fates, and the two issuer forms of one pool share one.
+//! Tests that several pools are independent, and that the two issuer forms of one pool share its keys.
 
 use axum::http::StatusCode;
 use axum_cognito::{
@@ -36,7 +36,7 @@ async fn outage_of_one_pool_does_not_delay_tokens_of_another() {
     let error = verifier.ready().await.unwrap_err();
     assert_eq!(error.pools().map(|(pool, ..)| pool).collect::<Vec<_>>(), ["eu-central-1_Other1"]);
 
-    // Cool-downs are the pools' own, too.
+    // Each pool has its own cooldown.
     bad.set(Line::Keys);
     sleep(SECOND).await;
     assert_eq!(call(&app, &genuine(&ill)).await.0, StatusCode::OK);
@@ -56,7 +56,8 @@ async fn ready_loads_all_pools_concurrently() {
     assert_eq!(start.elapsed(), SECOND * 2);
 }
 
-/// One key set for both forms, fetched from one place: what the other form's host answers (403, for most pools) is never asked.
+/// Both issuer forms use one key set from one endpoint. The host of the other form, which returns 403 for most pools,
+/// is never requested.
 #[tokio::test(start_paused = true)]
 async fn both_issuer_forms_share_the_keys() {
     let fake = fake();
@@ -68,7 +69,7 @@ async fn both_issuer_forms_share_the_keys() {
         assert!(verifier.verify(&token).await.is_ok(), "{issuer}");
     }
     assert_eq!(script.fetches(), 1);
-    // A made-up id under one form has its look; under the other, it is the same cooldown.
+    // An invented key ID under one form causes a fetch. Under the other form, it is limited by the same cooldown.
     for issuer in [fake.issuer(), &updated] {
         let token = fake.access_token("mallory").claim("iss", issuer).header("kid", issuer).sign();
         assert_eq!(verifier.verify(&token).await.unwrap_err().kind(), VerifyErrorKind::UnknownKey);

@@ -1,8 +1,8 @@
-//! Races by brute force: rotate, verify and drop on several threads, thousands of times.
+//! Tests races by brute force: rotates, verifies and drops on several threads, thousands of times.
 //!
-//! `loom` is not called for: the hand-written synchronization is whole critical sections of one mutex, a pointer of `arc-swap` and a watch
-//! channel, all of which have been explored by their authors. What could go wrong between them are lost wake-ups and answers from
-//! before the question, and these show as a request that waits too long or is refused wrongly.
+//! `loom` is not necessary, because synchronization uses only one mutex, one `arc-swap` pointer and one watch channel,
+//! which their authors have tested. Their combination could lose wake-ups or use outdated results. Such errors show as
+//! a request that waits too long or is rejected wrongly.
 
 use std::{
     sync::{
@@ -29,9 +29,9 @@ fn runtime(threads: usize) -> Runtime {
     Builder::new_multi_thread().worker_threads(threads).enable_all().build().unwrap()
 }
 
-// The verifiers here are made by the thousand, so each remembers few tokens: the table is made with the verifier.
+// Thousands of verifiers are created here, and each allocates its cache, so the cache is small.
 
-/// Loads, fetches and drops, each from several threads at once: whoever waits is told, whatever ends first.
+/// Loads, fetches and drops run on several threads at once. Every waiting request gets a result, whatever ends first.
 #[test]
 fn concurrent_loads_and_drops_leave_no_request_waiting() {
     let token = genuine(&fake());
@@ -52,12 +52,12 @@ fn concurrent_loads_and_drops_leave_no_request_waiting() {
             let verdict = runtime.block_on(call).unwrap().expect("nobody waits for nothing");
             assert!(verdict.is_ok(), "round {round}: {verdict:?}");
         }
-        // A busy machine can make a try seem to hang; then another runs beside it.
+        // On a busy machine a fetch can seem to hang. Another fetch then runs alongside it.
         assert!(script.fetches() == 1 || start.elapsed() > SECOND / 2, "round {round}: {}", script.fetches());
     }
 }
 
-/// Lets the others end, also where this thread fails.
+/// Stops the other threads, even if this thread panics.
 struct Stop<'s>(&'s AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -66,8 +66,8 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// Keys come and go while everybody verifies. A genuine token is never refused, and a withdrawn one never accepted once its key is
-/// known to be gone.
+/// Keys are added and removed while several threads verify tokens. A valid token is never rejected, and no token is
+/// accepted after the withdrawal of its key is known.
 #[test]
 fn concurrent_rotation_never_rejects_a_published_key() {
     let (one, other) = (FakeUserPool::new(), FakeUserPool::new());
@@ -79,7 +79,7 @@ fn concurrent_rotation_never_rejects_a_published_key() {
     };
     let script = Script::starting_with(&one, Line::Document(both.clone()));
     let clock = ManualClock::starting_now();
-    // However often a fetch that a busy machine holds up is taken for lost, the keys do not grow too old.
+    // The keys do not become stale, even if fetches on a busy machine are often considered stalled.
     let patient = patient(script.pool()).max_stale(DAY * 30);
     let verifier = patient.token_cache_capacity(64).clock(clock.clone()).build().unwrap();
     let runtime = runtime(3);
@@ -90,7 +90,7 @@ fn concurrent_rotation_never_rejects_a_published_key() {
             scope.spawn(|| {
                 let _entered = runtime.enter();
                 while !stop.load(Ordering::Relaxed) {
-                    // The first pool's keys are in every document.
+                    // Every document contains the first pool's keys.
                     assert!(verifier.check(&tokens[0]).is_ok());
                     if let Err(error) = verifier.check(&tokens[1]) {
                         assert_eq!(error.kind(), VerifyErrorKind::UnknownKey);
@@ -109,13 +109,13 @@ fn concurrent_rotation_never_rejects_a_published_key() {
                     1 => Line::Fail(FetchErrorKind::Status),
                     _ => Line::Document(both.clone()),
                 });
-                // One look may have begun before; a second has begun after.
+                // The first fetch may have begun before the withdrawal, but the second has begun after it.
                 for _ in 0..2 {
                     let before = status(&verifier).fetches;
                     let start = Instant::now();
                     let mut advanced = 0;
                     while status(&verifier).fetches == before {
-                        // Once, and again where a fetch that was under way has taken the first for itself.
+                        // Notified once, and again if an in-flight fetch consumed the first notification.
                         if advanced < 60 && start.elapsed() >= SECOND * advanced {
                             clock.advance(HOUR * 2);
                             advanced += 1;
@@ -138,7 +138,7 @@ fn concurrent_rotation_never_rejects_a_published_key() {
     assert!(verified.into_inner() > 100);
 }
 
-/// A rotation in the very moment when a scheduled fetch ends: the token that follows it is never refused.
+/// A token is never rejected if the pool rotates its keys just as a scheduled fetch ends.
 #[test]
 fn rotation_as_a_fetch_completes_is_picked_up() {
     let (old, new) = (FakeUserPool::new(), FakeUserPool::new());
@@ -155,7 +155,7 @@ fn rotation_as_a_fetch_completes_is_picked_up() {
             scope.spawn(|| {
                 let _entered = runtime.enter();
                 line_up.wait();
-                // Starts the scheduled fetch, which may withdraw the token's key at once.
+                // Starts the scheduled fetch, which may withdraw the token's key immediately.
                 drop(verifier.check(&known));
             });
             line_up.wait();
@@ -170,7 +170,7 @@ fn rotation_as_a_fetch_completes_is_picked_up() {
     }
 }
 
-/// Owners on other threads let go while fetches start, run and land. No task is left behind.
+/// Owners on other threads are dropped while fetches start, run and complete. No task remains.
 #[test]
 fn drop_at_any_moment_leaves_no_task() {
     let (known, unknown) = (genuine(&fake()), forged(&fake(), "x"));

@@ -1,4 +1,5 @@
-//! The background: when fetches come, what they ask with, and what clocks and frozen timers do to them.
+//! Tests background refresh: the times of fetches, their validators, and the effects of clock changes and frozen
+//! timers.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,7 +15,7 @@ use crate::{
     support::*,
 };
 
-/// The times between fetches, in seconds, without any request.
+/// Returns the times between fetches, in seconds, without any request.
 async fn gaps(script: &Script, verifier: &Verifier, count: usize) -> Vec<f64> {
     while script.fetches() <= count {
         sleep(SECOND * 5).await;
@@ -27,7 +28,7 @@ async fn gaps(script: &Script, verifier: &Verifier, count: usize) -> Vec<f64> {
 #[tokio::test(start_paused = true)]
 async fn keys_are_fetched_every_hour_or_as_max_age_says() {
     let fake = fake();
-    // The endpoint's word, and the longest wait that follows from it; up to a tenth less is left to chance.
+    // The `max-age` of the endpoint, and the longest wait that results. Jitter shortens the wait by up to 10 %.
     for (line, longest) in [
         (Line::Keys, 3600.0),
         (Line::KeysFor(DAY), 3600.0),
@@ -68,7 +69,7 @@ async fn failures_back_off_and_the_good_keys_stay_in_use() {
     for (gap, longest) in gaps[1..].iter().zip([0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]) {
         assert!((longest * 0.5..longest + 0.01).contains(gap), "{gaps:?}");
     }
-    // The first failure is retried at once. The last three gaps are at their longest: a minute, less what is left to chance.
+    // The first failure is retried immediately. The last three gaps have the maximum of one minute, minus jitter.
     let spread = gaps[8..].iter().copied().fold(0.0, f64::max) - gaps[8..].iter().copied().fold(f64::MAX, f64::min);
     assert!(spread > 0.1, "no jitter: {gaps:?}");
     assert!(verifier.check(&token).is_ok());
@@ -141,7 +142,7 @@ async fn validators_are_sent_as_if_none_match_and_if_modified_since() {
     assert_eq!(after.consecutive_failures, 0);
 }
 
-/// A Lambda between two calls, a laptop with its lid closed: the wall clock goes on, timers do not.
+/// Between two Lambda invocations or on a sleeping laptop, the wall clock advances and timers do not.
 #[tokio::test(start_paused = true)]
 async fn request_after_a_freeze_starts_the_fetch_and_does_not_wait() {
     let fake = FakeUserPool::new();
@@ -159,14 +160,14 @@ async fn request_after_a_freeze_starts_the_fetch_and_does_not_wait() {
     settle().await;
     assert_eq!(script.fetches(), 2, "one look for a thousand requests");
 
-    // Frozen again in the midst of that fetch, for an hour. It is lost, and the next request starts another.
+    // Frozen for an hour during that fetch. The fetch is considered stalled, and the next request starts another.
     clock.advance(HOUR);
     script.set(Line::Keys);
     assert!(verifier.verify(&token).await.is_ok());
     settle().await;
     assert_eq!((script.fetches(), status(&verifier).age), (3, Some(Duration::ZERO)));
 
-    // A token under a new key does not wait for a fetch that froze either.
+    // A request with a new key does not wait for a frozen fetch either.
     script.set(Line::Hang);
     clock.advance(HOUR * 2);
     assert!(verifier.verify(&token).await.is_ok());
@@ -178,7 +179,7 @@ async fn request_after_a_freeze_starts_the_fetch_and_does_not_wait() {
     assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
-/// A clock that was set wrong, and right again: nobody waits, and fetches go on.
+/// If the clock is set wrong and then corrected, no request waits, and fetches continue.
 #[tokio::test(start_paused = true)]
 async fn wall_clock_jumps_reject_no_request() {
     let fake = fake();
@@ -199,7 +200,7 @@ async fn wall_clock_jumps_reject_no_request() {
         settle().await;
         assert_eq!(script.fetches(), looks, "once");
     }
-    // Past the bound of trust, a request waits for the fetch, as in a cold start.
+    // Once the keys are stale, a request waits for the fetch, as in a cold start.
     clock.advance(DAY * 2);
     assert!(verifier.verify(&token).await.is_ok());
     assert_eq!((script.fetches(), start.elapsed()), (4, Duration::ZERO));
@@ -216,12 +217,12 @@ async fn cache_control_sets_the_next_fetch() {
         let verifier = patient(fake().user_pool().jwks_url(endpoint.url()).unwrap()).build().unwrap();
         verifier.ready().await.unwrap();
         let next = status(&verifier).next_refresh_in.unwrap().as_secs_f64();
-        // Up to a tenth less is left to chance, and a busy machine takes its time to ask.
+        // Jitter shortens the wait by up to 10 %, and a busy machine can delay the request.
         assert!((longest * 0.8..=longest).contains(&next), "{headers:?}: {next}");
     }
 }
 
-/// A clock that is moved backwards, by little or by much, causes no fetch, and does not keep the next one from coming.
+/// A clock that is moved backwards causes no fetch and does not prevent the next one.
 #[tokio::test(start_paused = true)]
 async fn clock_moved_backwards_causes_no_fetch() {
     for back in [Duration::from_millis(1), SECOND * 2, HOUR * 5, DAY * 1000] {
@@ -233,7 +234,7 @@ async fn clock_moved_backwards_causes_no_fetch() {
         drop(verifier.check(&genuine(&fake())));
         settle().await;
         assert_eq!(script.fetches(), 1, "{back:?}");
-        // The timer's clock still runs, and so does the wall clock from its new place.
+        // The timer's clock continues, and so does the wall clock from its new time.
         sleep(HOUR).await;
         assert_eq!(script.fetches(), 2, "{back:?}");
         clock.advance(HOUR * 3);
@@ -243,7 +244,7 @@ async fn clock_moved_backwards_causes_no_fetch() {
     }
 }
 
-/// A clock before 1970 stands still as far as keys are concerned. Requests neither start a fetch each nor abort the last one.
+/// Times before 1970 count as 1970 for keys. Requests do not each start a fetch, and do not abort the last one.
 #[tokio::test(start_paused = true)]
 async fn clock_before_1970_causes_no_fetch_for_each_request() {
     let script = Script::new(&fake());
@@ -269,7 +270,7 @@ async fn clock_before_1970_causes_no_fetch_for_each_request() {
     assert!(script.fetches() <= 2, "{}", script.fetches());
 }
 
-/// Set back for good, the wall clock would let old keys live for ever. The other clock does not.
+/// If the wall clock is moved backwards, keys still become stale by the monotonic clock.
 #[tokio::test(start_paused = true)]
 async fn keys_become_stale_while_the_wall_clock_stands_still() {
     let fake = fake();
@@ -298,7 +299,7 @@ async fn keys_are_used_for_a_day_of_outage_and_no_longer() {
     sleep(SECOND / 100).await;
     assert_eq!(verifier.check(&token).unwrap_err().kind(), VerifyErrorKind::KeysUnavailable);
     assert!(!verifier.status().is_ready());
-    // From then on fetches come as in a cold start, so the endpoint's return is noticed within a second.
+    // From then on fetches run as in a cold start, so the end of the outage is noticed within a second.
     for outage in [1, 7, 100] {
         script.set(Line::Fail(FetchErrorKind::Connect));
         sleep(SECOND * outage).await;
@@ -317,7 +318,7 @@ async fn short_max_stale_brings_fetches_forward() {
     let verifier = script.builder().max_stale(MINUTE).build().unwrap();
     verifier.ready().await.unwrap();
     let token = genuine(&fake);
-    // However short the bound, working keys are renewed before it.
+    // Keys are refreshed before they are stale, even if `max_stale` is short.
     for _ in 0..100 {
         assert!(verifier.check(&token).is_ok());
         sleep(SECOND * 7).await;
@@ -327,7 +328,8 @@ async fn short_max_stale_brings_fetches_forward() {
     assert_eq!(verifier.check(&token).unwrap_err().kind(), VerifyErrorKind::KeysUnavailable);
 }
 
-/// A program that wakes up days later, offline: 503 at first, and within a second of the return all is well.
+/// A program that resumes offline after days returns 503, and accepts tokens within a second after the endpoint is
+/// back.
 #[tokio::test(start_paused = true)]
 async fn waking_up_offline_recovers_as_fast_as_a_cold_start() {
     let fake = fake();
@@ -366,7 +368,7 @@ async fn tokio_clock_follows_paused_time() {
     assert_eq!(clock.now().duration_since(start).unwrap(), HOUR);
 }
 
-/// The clock behind timers can stand still too while a machine sleeps. The cooldown then ends by the wall clock.
+/// The monotonic clock can also stop while a machine sleeps. The cooldown then ends by the wall clock.
 #[tokio::test(start_paused = true)]
 async fn cooldown_counts_the_time_asleep() {
     let fake = FakeUserPool::new();
@@ -384,7 +386,8 @@ async fn cooldown_counts_the_time_asleep() {
     assert_eq!(script.fetches(), 3);
 }
 
-/// A fetch that failed days ago says nothing about the endpoint of today: the first request after a long sleep waits for the fetch.
+/// A failure from days ago says nothing about the endpoint now, so the first request after a long sleep waits for the
+/// fetch.
 #[tokio::test(start_paused = true)]
 async fn failure_before_a_long_sleep_rejects_no_request_after_it() {
     let script = Script::new(&fake());
@@ -402,7 +405,8 @@ async fn failure_before_a_long_sleep_rejects_no_request_after_it() {
     assert!(verifier.verify(&token).await.is_ok());
 }
 
-/// A load balancer sends no request to whoever is not ready, so the probe itself starts a fetch that is due. It does not wait either.
+/// A load balancer sends no request to an instance that is not ready, so the readiness probe itself starts a fetch that
+/// is due. The probe does not wait for it.
 #[tokio::test(start_paused = true)]
 async fn readiness_probe_starts_the_fetch() {
     let script = Script::new(&fake());

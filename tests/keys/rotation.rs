@@ -1,4 +1,4 @@
-//! Rotation and withdrawal: what Cognito does, and nothing else, decides who is let in.
+//! Tests key rotation and key withdrawal: only the pool's current keys decide which tokens are accepted.
 
 use std::time::Duration;
 
@@ -24,7 +24,8 @@ async fn first_token_under_a_new_key_is_accepted() {
     assert_eq!(script.fetches(), 2);
 }
 
-/// The first load begins no cooldown, though a token has asked for it: the pool may have rotated in the meantime.
+/// The first load starts no cooldown, even if a request caused it, because the pool may have rotated its keys in the
+/// meantime.
 #[tokio::test(start_paused = true)]
 async fn rotation_right_after_the_first_load_is_picked_up() {
     let fake = FakeUserPool::new();
@@ -48,7 +49,7 @@ async fn thousand_tokens_under_a_new_key_cause_one_fetch() {
     assert_eq!((script.fetches(), start.elapsed()), (2, SECOND));
 }
 
-/// A scheduled fetch whose answer is older than the new key: those who waited for it get a fetch of their own.
+/// If the response of a scheduled fetch is older than the new key, the requests that waited for it get another fetch.
 #[tokio::test(start_paused = true)]
 async fn rotation_during_a_scheduled_fetch_rejects_no_request() {
     let fake = FakeUserPool::new();
@@ -64,7 +65,7 @@ async fn rotation_during_a_scheduled_fetch_rejects_no_request() {
     assert_eq!(script.fetches(), 3);
 }
 
-/// A forged token spends a fetch just before the rotation. The budget has another, one second later.
+/// A forged token uses a fetch just before the rotation. The budget allows another fetch one second later.
 #[tokio::test(start_paused = true)]
 async fn rotation_after_a_forged_token_is_picked_up_within_a_second() {
     let fake = FakeUserPool::new();
@@ -82,7 +83,7 @@ async fn rotation_after_a_forged_token_is_picked_up_within_a_second() {
     assert_eq!(script.fetches(), 3);
 }
 
-/// Genuine tokens that wait for the fetch of a forged one, whose response is older than the new key.
+/// Valid tokens wait for a fetch that a forged token caused, and its response is older than the new key.
 #[tokio::test(start_paused = true)]
 async fn rotation_during_the_fetch_of_a_forged_token_is_picked_up_a_second_after_it() {
     let fake = FakeUserPool::new();
@@ -106,7 +107,7 @@ async fn rotation_during_the_fetch_of_a_forged_token_is_picked_up_a_second_after
     assert_eq!(script.fetches(), 3);
 }
 
-/// The worst that an unauthenticated client can do to a rotation: spend every fetch that the budget allows.
+/// In the worst case during a rotation, an unauthenticated client uses every fetch that the budget allows.
 #[tokio::test(start_paused = true)]
 async fn rotation_under_a_flood_of_forged_tokens_is_picked_up_within_the_cooldown() {
     for cooldown in [SECOND, SECOND * 5, MINUTE] {
@@ -168,7 +169,7 @@ async fn key_replaced_under_its_id_stops_verifying() {
     assert!(verifier.check(&genuine(&fake)).is_ok());
 }
 
-/// A fetch that fails says nothing about withdrawal, and a rotation during an outage is 503: whoever is signed in stays it.
+/// A failed fetch does not withdraw keys, and a rotation during an outage causes 503, so users stay signed in.
 #[tokio::test(start_paused = true)]
 async fn rotation_in_an_outage_gives_503() {
     let fake = FakeUserPool::new();
@@ -185,7 +186,8 @@ async fn rotation_in_an_outage_gives_503() {
     assert_eq!(call(&app, &new).await.0, StatusCode::OK);
 }
 
-/// The worst of a rotation in an outage: the endpoint comes back right after a token has spent a fetch. The cooldown, and no more.
+/// In the worst case of a rotation during an outage, the endpoint is back just after a token used a fetch. The delay is
+/// one cooldown.
 #[tokio::test(start_paused = true)]
 async fn rotation_in_an_outage_is_picked_up_a_cooldown_after_it_at_worst() {
     let fake = FakeUserPool::new();
@@ -205,7 +207,7 @@ async fn rotation_in_an_outage_is_picked_up_a_cooldown_after_it_at_worst() {
     assert_eq!(start.elapsed(), SECOND * 5);
 }
 
-/// One reset connection is retried at once, with keys and without: no request is rejected for it.
+/// A fetch with a reset connection is retried immediately, with and without keys, and no request is rejected.
 #[tokio::test(start_paused = true)]
 async fn one_transient_failure_costs_no_request() {
     for cold in [true, false] {
@@ -224,7 +226,7 @@ async fn one_transient_failure_costs_no_request() {
     }
 }
 
-/// A fetch may take longer than a request waits, so a slow endpoint loads at a cold start.
+/// A fetch may take longer than a request waits, so keys are loaded from a slow endpoint at a cold start.
 #[tokio::test(start_paused = true)]
 async fn slow_endpoint_loads_at_a_cold_start() {
     for slow in [SECOND * 2, SECOND * 4, SECOND * 9] {
@@ -244,8 +246,8 @@ async fn slow_endpoint_loads_at_a_cold_start() {
     }
 }
 
-/// What a token learns from the first load is final, so that forged ones cause no second: it costs one refusal where the pool rotates in
-/// the midst of it.
+/// The first load decides every request that waits for it, so forged tokens cause no second fetch. If the pool rotates
+/// its keys during the load, one valid request is rejected.
 #[tokio::test(start_paused = true)]
 async fn rotation_during_the_first_load_costs_one_401() {
     let fake = FakeUserPool::new();

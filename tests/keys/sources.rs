@@ -1,4 +1,4 @@
-//! Sources that are not an endpoint: files and fixed keys.
+//! Tests key sources other than an endpoint: files and static keys.
 
 use std::{fs, future::ready, path::PathBuf, process::Command, time::Duration};
 
@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::support::*;
 
-/// A path in the target directory that nobody else uses.
+/// Returns a path in the target directory that no other test uses.
 fn scratch(name: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}", std::process::id()));
     let _ = fs::remove_file(&path); // of an earlier run
@@ -30,20 +30,20 @@ async fn file_is_read_again() {
     assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
     assert_eq!(error.pools().next().unwrap().2.kind(), FetchErrorKind::Body);
 
-    // It appears, and is noticed by itself.
+    // The file appears, and is read without a request.
     fs::write(&path, fake.jwks_json()).unwrap();
     eventually("the keys", || verifier.status().is_ready()).await;
     let old = genuine(&fake);
     assert!(verifier.check(&old).is_ok());
 
-    // It changes, and the first token under the new key is accepted.
+    // The file changes, and the first token under the new key is accepted.
     fake.rotate();
     fake.withdraw_old_keys();
     fs::write(&path, fake.jwks_json()).unwrap();
     assert!(verifier.verify(&genuine(&fake)).await.is_ok());
     assert_eq!(verifier.check(&old).unwrap_err().kind(), VerifyErrorKind::UnknownKey, "withdrawn with it");
 
-    // Half written, too long, gone: the keys in use stay.
+    // If the file is incomplete, too long or missing, the current keys stay in use.
     let good = fake.jwks_json();
     for (content, kind) in [
         (Some(good[..100].to_owned()), FetchErrorKind::NotJson),
@@ -56,13 +56,13 @@ async fn file_is_read_again() {
         }
         clock.advance(HOUR * 2);
         assert!(verifier.check(&genuine(&fake)).is_ok());
-        // Not by the first fetch perhaps, where an earlier read has not ended.
+        // The first fetch may fail if an earlier read has not ended.
         eventually(kind.as_str(), || status(&verifier).last_failure.is_some_and(|last| last.kind == kind)).await;
         assert!(verifier.check(&genuine(&fake)).is_ok());
     }
 }
 
-/// A file system that hangs takes one thread, whatever is asked, and neither delays anybody nor the end of the runtime.
+/// A hanging file system blocks one thread at most, and delays neither requests nor the shutdown of the runtime.
 #[cfg(unix)]
 #[test]
 fn hanging_file_system_takes_one_thread() {
@@ -77,7 +77,7 @@ fn hanging_file_system_takes_one_thread() {
         });
         all.unwrap_or(1)
     }
-    // Opening a pipe waits until somebody writes.
+    // Opening a pipe blocks until a writer opens it.
     let path = scratch("pipe");
     if !Command::new("mkfifo").arg(&path).status().is_ok_and(|status| status.success()) {
         return;
@@ -89,7 +89,7 @@ fn hanging_file_system_takes_one_thread() {
         let error = verifier.ready().await.unwrap_err();
         assert_eq!(error.pools().next().unwrap().2.kind(), FetchErrorKind::Timeout, "{error}");
         eventually("more looks", || status(&verifier).fetches > 5).await;
-        // Those of other tests come and go.
+        // Threads of other tests start and end at any time.
         eventually("no thread but the one that hangs", || threads() == 1).await;
         assert_eq!(status(&verifier).last_failure.unwrap().kind, FetchErrorKind::Timeout);
     });
@@ -97,7 +97,7 @@ fn hanging_file_system_takes_one_thread() {
     drop(runtime);
     assert!(start.elapsed() < SECOND * 30, "the runtime's end waits for nobody");
 
-    // The file is replaced, and the read that hangs comes to its end.
+    // The file is replaced, and the hanging read ends.
     let (pipe, file) = (scratch("pipe, by another name"), scratch("file"));
     fs::hard_link(&path, &pipe).unwrap();
     fs::write(&file, fake().jwks_json()).unwrap();
@@ -139,7 +139,7 @@ async fn static_keys_on_a_runtime_do_not_become_stale() {
         sleep(DAY * 2).await;
         assert!(verifier.check(&token).is_ok());
     }
-    // A made-up id is decided, and costs nobody anything.
+    // An invented key ID is rejected without waiting.
     assert_eq!(verifier.verify(&forged(&fake, "x")).await.unwrap_err().kind(), VerifyErrorKind::UnknownKey);
 }
 

@@ -1,4 +1,4 @@
-//! What all tests of keys share: a key source that follows a script, tokens, and an application to send them to.
+//! Provides helpers for all key tests: a scripted key source, tokens, and an application that receives them.
 
 use std::{
     borrow::Cow,
@@ -26,21 +26,21 @@ pub const MINUTE: Duration = Duration::from_secs(60);
 pub const HOUR: Duration = Duration::from_secs(3600);
 pub const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// What the script answers.
+/// The response of the script.
 #[derive(Clone)]
 pub enum Line {
-    /// The pool's keys of the moment.
+    /// The pool's current keys.
     Keys,
-    /// The pool's keys, good for this long by the endpoint's word.
+    /// The pool's current keys with this `max-age`.
     KeysFor(Duration),
-    /// The pool's keys under this `ETag`, or `Unchanged` to whoever has it.
+    /// The pool's current keys with this `ETag`, or `Unchanged` if the verifier already has it.
     Tagged(&'static str),
     Document(String),
     Fail(FetchErrorKind),
     Hang,
-    /// The pool's keys of the moment when it was asked, this much later.
+    /// The pool's keys at the time of the request, after this delay.
     Late(Duration),
-    /// A failure after this long.
+    /// A failure after this delay.
     SlowlyFail(Duration),
     Panic,
 }
@@ -48,12 +48,12 @@ pub enum Line {
 struct Inner {
     fake: FakeUserPool,
     line: Mutex<Line>,
-    /// The next fetch fails like this, whatever the line says.
+    /// The next fetch fails with this error, whatever the script says.
     next: Mutex<Option<FetchErrorKind>>,
     asked: Mutex<Vec<(Instant, Validators)>>,
 }
 
-/// A key source without I/O that does as it is told and counts. Clones are the same source.
+/// A scripted key source without I/O that counts its fetches. Clones share the same state.
 #[derive(Clone)]
 pub struct Script(Arc<Inner>);
 
@@ -83,7 +83,7 @@ impl Script {
         self.0.asked.lock().unwrap().len()
     }
 
-    /// When it was asked, and with which validators.
+    /// The time and the validators of each fetch.
     pub fn asked(&self) -> Vec<(Instant, Validators)> {
         self.0.asked.lock().unwrap().clone()
     }
@@ -92,12 +92,12 @@ impl Script {
         self.0.fake.user_pool().key_source(self.clone())
     }
 
-    /// A verifier on Tokio's time.
+    /// Returns a verifier that uses Tokio's time.
     pub fn builder(&self) -> VerifierBuilder {
         Verifier::builder().pool(self.pool()).clock(TokioClock::starting_now())
     }
 
-    /// The same with keys loaded.
+    /// Returns the same verifier with keys loaded.
     pub async fn ready(&self) -> Verifier {
         let verifier = self.builder().build().unwrap();
         verifier.ready().await.unwrap();
@@ -149,23 +149,23 @@ impl KeySource for Script {
     }
 }
 
-/// A pool for all tests that leave its keys alone, since making keys takes a while.
+/// Returns a pool for all tests that do not change its keys, because generating keys is slow.
 pub fn fake() -> FakeUserPool {
     static FAKE: LazyLock<FakeUserPool> = LazyLock::new(FakeUserPool::new);
     FAKE.clone()
 }
 
-/// A genuine token that is good before, during and after every test.
+/// Returns a valid token that does not expire during any test.
 pub fn genuine(fake: &FakeUserPool) -> String {
     fake.access_token("alice").issued_at(SystemClock.now() - DAY * 30).expires_in(DAY * 300).sign()
 }
 
-/// A token under a made-up key id, otherwise honest except for its signature.
+/// Returns a token with an invented key ID and an invalid signature, and otherwise valid.
 pub fn forged(fake: &FakeUserPool, key_id: impl ToString) -> String {
     format!("{}.AAAA", fake.access_token("mallory").header("kid", key_id.to_string()).signing_input())
 }
 
-/// A router with one route for the signed in.
+/// Returns a router with one route that requires a valid token.
 pub fn app(verifier: &Verifier) -> Router {
     async fn me(claims: CognitoClaims) -> String {
         claims.sub().to_owned()
@@ -173,7 +173,7 @@ pub fn app(verifier: &Verifier) -> Router {
     Router::new().route("/me", get(me)).layer(CognitoAuth::from(verifier.clone()))
 }
 
-/// The answer to a request with this token, and `Retry-After`.
+/// Returns the status of the response to a request with this token, and its `Retry-After`.
 pub async fn call(app: &Router, token: &str) -> (StatusCode, Option<String>) {
     let request = Request::get("/me").header(header::AUTHORIZATION, format!("Bearer {token}"));
     let response = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
@@ -181,7 +181,7 @@ pub async fn call(app: &Router, token: &str) -> (StatusCode, Option<String>) {
     (response.status(), retry_after)
 }
 
-/// All of these at once, counted by status: 200, 401, 503. Any other fails the test.
+/// Sends all tokens at once and returns the number of responses with 200, 401 and 503. Any other status fails the test.
 pub async fn call_all(app: &Router, tokens: Vec<String>) -> (usize, usize, usize) {
     let calls: Vec<_> = tokens
         .into_iter()
@@ -202,24 +202,24 @@ pub async fn call_all(app: &Router, tokens: Vec<String>) -> (usize, usize, usize
     counts
 }
 
-/// The state of the only pool.
+/// Returns the status of the only pool.
 pub fn status(verifier: &Verifier) -> PoolStatus {
     verifier.status().pools.remove(0)
 }
 
-/// Lets everything that can run do so, without letting time pass.
+/// Runs all tasks that are ready, without advancing time.
 pub async fn settle() {
     for _ in 0..500 {
         tokio::task::yield_now().await;
     }
 }
 
-/// Settings for tests on sockets, where a busy machine takes its time: a fetch is not given up for it.
+/// Returns settings for tests on sockets. The fetch timeout is long, because a busy machine can be slow.
 pub fn patient(pool: UserPool) -> VerifierBuilder {
     Verifier::builder().pool(pool).fetch_timeout(MINUTE).request_wait(MINUTE)
 }
 
-/// Loads the keys where the time for a fetch is so short that a busy machine may need several.
+/// Loads the keys with a fetch timeout so short that a busy machine may need several fetches.
 pub async fn eventually_ready(verifier: &Verifier) {
     for _ in 0..100 {
         if verifier.ready().await.is_ok() {
@@ -229,7 +229,7 @@ pub async fn eventually_ready(verifier: &Verifier) {
     panic!("{:?}", verifier.status());
 }
 
-/// Waits for something that happens elsewhere, for at most a minute.
+/// Waits for a condition for at most one minute.
 #[track_caller]
 pub fn eventually(what: &str, mut happened: impl FnMut() -> bool) -> impl Future<Output = ()> {
     let caller = std::panic::Location::caller();

@@ -1,4 +1,4 @@
-//! A key endpoint behind TLS, with a certificate of an authority that nobody knows.
+//! Tests a key endpoint over TLS whose certificate comes from a private certificate authority.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use crate::{
     support::*,
 };
 
-/// The authority's certificate, made for this test; its private key was thrown away. Good until 2126.
+/// The authority's certificate, created for this test. Its private key was deleted. Valid until 2126.
 const AUTHORITY: &str = concat!(
     "MIIBmTCCAT+gAwIBAgIUPL6psvL2FEtRETFoArt4SvSksN4wCgYIKoZIzj0EAwIwGTEXMBUGA1UEAwwOdGVzdCBhdXRob3JpdHkwIBcNMjYxMT",
     "IyMDMwMTI3WhgPMjEyNjEwMjkwMzAxMjdaMBkxFzAVBgNVBAMMDnRlc3QgYXV0aG9yaXR5MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEixwo",
@@ -35,7 +35,7 @@ const AUTHORITY: &str = concat!(
     "8=",
 );
 
-/// Issued by it to 127.0.0.1.
+/// The certificate that the authority issued to 127.0.0.1.
 const CERTIFICATE: &str = concat!(
     "MIIBpDCCAUqgAwIBAgIUd8ETDC8jBF6Pj4xdEeX1zTpGKN0wCgYIKoZIzj0EAwIwGTEXMBUGA1UEAwwOdGVzdCBhdXRob3JpdHkwIBcNMjYxMT",
     "IyMDMwMTI3WhgPMjEyNjEwMjkwMzAxMjdaMBQxEjAQBgNVBAMMCTEyNy4wLjAuMTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABO1ffUHvbaGu",
@@ -45,13 +45,13 @@ const CERTIFICATE: &str = concat!(
     "1QQXAeJXFisBtnqQ==",
 );
 
-/// The key to [`CERTIFICATE`]. It protects nothing.
+/// The private key of [`CERTIFICATE`]. It protects nothing.
 const PRIVATE_KEY: &str = concat!(
     "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgonohx1GRz1B/JrDSsdlhrqipLOIvQWnJ084/w+7+/nShRANCAATtX31B722hrt",
     "gWn/9IIsLigfZjZ7GWTjTSt12uvf8ayRQ50fCwu+zrgiiHzfYZU3h94wU1Lzbl9wyQBTn7ZxRA",
 );
 
-/// Serves this over TLS on a free port, and says where.
+/// Serves this document over TLS on a free port and returns the URL.
 async fn serve(bytes: Vec<u8>) -> String {
     let der = |text| STANDARD.decode(text).unwrap();
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(der(PRIVATE_KEY)));
@@ -111,7 +111,7 @@ async fn configured_root_certificates_are_trusted() {
     verifier.ready().await.unwrap();
     assert!(verifier.check(&genuine(&fake())).is_ok());
 
-    // The certificate is valid for the address and not for the name.
+    // The certificate is valid for the address but not for the name.
     let error = trusting(&url.replace("127.0.0.1", "localhost")).ready().await.unwrap_err();
     assert_eq!(error.pools().next().unwrap().2.kind(), FetchErrorKind::Tls, "{error}");
 }
@@ -119,7 +119,7 @@ async fn configured_root_certificates_are_trusted() {
 #[tokio::test]
 async fn configured_root_certificates_replace_those_of_the_host() {
     let url = serve(Mode::good(&fake().jwks_json()).into_bytes()).await;
-    // A bundle that does not contain the authority.
+    // This bundle does not contain the authority.
     let source = HttpKeySource::new(&url).unwrap().root_certificates(pem(CERTIFICATE)).unwrap();
     let error = verifier(pool(&url).key_source(source)).ready().await.unwrap_err();
     assert_eq!(error.pools().next().unwrap().2.kind(), FetchErrorKind::Tls, "{error}");

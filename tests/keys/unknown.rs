@@ -1,4 +1,4 @@
-//! What strangers with made-up tokens can cause: next to nothing.
+//! Tests that unauthenticated clients with forged tokens cause only limited load.
 
 use axum::http::StatusCode;
 use axum_cognito::{VerifyErrorKind, keys::FetchErrorKind, testing::FakeUserPool};
@@ -13,7 +13,7 @@ use crate::{
     support::*,
 };
 
-/// Tokens under as many different ids, which have never been used before.
+/// Returns this many tokens with different key IDs that were never used before.
 fn forgeries(fake: &FakeUserPool, count: usize) -> Vec<String> {
     static MADE_UP: AtomicUsize = AtomicUsize::new(0);
     (0..count).map(|_| forged(fake, format!("made-up-{}", MADE_UP.fetch_add(1, Ordering::Relaxed)))).collect()
@@ -45,7 +45,7 @@ async fn thousand_forged_kids_cause_one_fetch_on_sockets() {
     let fake = fake();
     let good = Mode::good(&fake.jwks_json());
     let endpoint = Endpoint::start(good.clone()).await;
-    // A cooldown that a busy machine does not outlast.
+    // The cooldown is long enough for a busy machine.
     let pool = fake.user_pool().jwks_url(endpoint.url()).unwrap();
     let verifier = patient(pool).unknown_key_cooldown(HOUR).build().unwrap();
     verifier.ready().await.unwrap();
@@ -54,7 +54,7 @@ async fn thousand_forged_kids_cause_one_fetch_on_sockets() {
     endpoint.set(Mode::Slow(Duration::from_millis(100), good.into_bytes()));
     let tokens = forgeries(&fake, 1000);
     let (app, several) = (app(&verifier), tokens.clone());
-    // A runtime of several threads beside this one, which serves the endpoint.
+    // A separate runtime with several threads, alongside the one that serves the endpoint.
     let answers = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
         runtime.block_on(call_all(&app, several))
@@ -63,7 +63,7 @@ async fn thousand_forged_kids_cause_one_fetch_on_sockets() {
     assert_eq!(answers.join().unwrap(), (0, 1000, 0));
     assert_eq!(endpoint.request_count() - loaded_by, 1);
 
-    // Nothing of any token went out: both requests are the same to the letter.
+    // The requests contain no token data: both requests are exactly the same.
     let requests = endpoint.requests();
     assert_eq!(requests[0], requests[loaded_by]);
     let lines: Vec<_> = requests[0].trim_end().split("\r\n").collect();
@@ -107,7 +107,7 @@ async fn unknown_key_cooldown_can_be_set() {
     assert_eq!(script.fetches(), 3);
 }
 
-/// A failed fetch counts for the cooldown. The answer is then 503 and not 401, deliberately: the key may be a new one.
+/// A failed fetch counts for the cooldown. The response is 503 and not 401, because the key may be new.
 #[tokio::test(start_paused = true)]
 async fn failed_fetch_counts_for_the_cooldown() {
     let fake = fake();
@@ -140,7 +140,7 @@ async fn failed_fetch_for_a_forged_kid_does_not_move_the_schedule() {
     assert_eq!(Instant::now() + status(&verifier).next_refresh_in.unwrap(), planned);
 }
 
-/// With a hanging endpoint, everybody has an answer when the fetch has timed out.
+/// With a hanging endpoint, every request has a response when the fetch has timed out.
 #[tokio::test(start_paused = true)]
 async fn request_wait_bounds_the_wait_for_a_hanging_endpoint() {
     let fake = fake();
@@ -152,7 +152,7 @@ async fn request_wait_bounds_the_wait_for_a_hanging_endpoint() {
     assert_eq!((script.fetches(), start.elapsed()), (2, SECOND * 3));
 }
 
-/// Only so many may wait; the others hear at once that they cannot be told.
+/// The number of waiting requests is limited. Further requests get 503 immediately.
 #[tokio::test(start_paused = true)]
 async fn number_of_waiting_requests_is_bounded() {
     let fake = fake();
@@ -174,7 +174,7 @@ async fn number_of_waiting_requests_is_bounded() {
     for each in waiting {
         assert_eq!(each.await.unwrap(), VerifyErrorKind::KeysUnavailable);
     }
-    // The places are given back with the fetch.
+    // The slots are freed when the fetch completes.
     advance(SECOND * 7).await;
     settle().await;
     script.set(Line::Keys);
@@ -182,7 +182,8 @@ async fn number_of_waiting_requests_is_bounded() {
     assert_eq!(verifier.verify(&forged(&fake, "again")).await.unwrap_err().kind(), VerifyErrorKind::UnknownKey);
 }
 
-/// A minute of made-up ids. The million is in the unit tests of the cooldown, where it costs a second.
+/// Sends invented key IDs for a minute. The unit tests of the cooldown cover a million key IDs, which takes a second
+/// there.
 #[tokio::test(start_paused = true)]
 async fn minute_of_forged_kids_causes_one_fetch_per_cooldown() {
     let fake = fake();
@@ -208,7 +209,7 @@ async fn forged_issuer_causes_no_fetch() {
     assert_eq!(script.fetches(), 0);
 }
 
-/// A client that hangs up gives its place among the waiting requests back.
+/// A client that disconnects frees its slot among the waiting requests.
 #[tokio::test(start_paused = true)]
 async fn dropped_requests_do_not_count_as_waiting() {
     let fake = FakeUserPool::new();
@@ -218,7 +219,7 @@ async fn dropped_requests_do_not_count_as_waiting() {
     fake.rotate();
     script.set(Line::Late(SECOND * 2));
     let forged = forged(&fake, "x");
-    // The first one may have to wait until the runtime is known.
+    // The first request may have to wait until the runtime was probed.
     drop(timeout(SECOND / 10, verifier.verify(&forged)).await);
     for _ in 0..10_000 {
         assert!(timeout(Duration::ZERO, verifier.verify(&forged)).await.is_err(), "it waits, and is dropped");

@@ -1,7 +1,7 @@
-//! 10,000 programs and one key endpoint: how many fetches a second the endpoint sees, against the quota of Amazon Cognito.
+//! Simulates 10,000 programs and one key endpoint, and compares the fetches per second with Amazon Cognito's quota.
 //!
-//! The figures of the guide's chapter on keys and `docs/key-fetches.svg` come from here. The test fails if the chart does not show what was
-//! simulated; `KEYS_CHART=docs/key-fetches.svg cargo test --test simulation fleet` draws it again.
+//! This test provides the numbers for the guide's chapter on keys and for `docs/key-fetches.svg`. It fails if the chart
+//! differs from the simulation. `KEYS_CHART=docs/key-fetches.svg cargo test --test simulation fleet` updates the chart.
 
 use std::{cmp::Reverse, collections::BinaryHeap, env, fmt::Write, fs, path::Path, time::Duration};
 
@@ -13,7 +13,8 @@ use crate::{
 
 const PROGRAMS: usize = 10_000;
 
-/// Requests for `jwks.json` a second, for an account and Region: <https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html>.
+/// The quota for `jwks.json` in requests per second, for each account and Region. See
+/// <https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html>.
 const QUOTA: u64 = 50_000;
 
 struct Fleet {
@@ -21,17 +22,17 @@ struct Fleet {
     clocks: Clocks,
     random: Random,
     queue: BinaryHeap<Reverse<(Duration, usize)>>,
-    /// Fetches by second.
+    /// The number of fetches in each second.
     fetches: Vec<u64>,
     rejected: u64,
 }
 
-/// The fetches of a stretch of time.
+/// The fetches in a period of time.
 #[derive(Clone, Copy, Debug)]
 struct Load {
-    /// In the busiest second.
+    /// The fetches in the busiest second.
     peak: u64,
-    /// On average.
+    /// The average fetches per second.
     mean: f64,
 }
 
@@ -59,7 +60,7 @@ impl Fleet {
         fleet
     }
 
-    /// Every program gets one token at a random moment of this time.
+    /// Every program gets one token at a random time within this period.
     fn send_to_all(&mut self, within: Duration, key: impl Fn(u64) -> Key) {
         let mut arrivals: Vec<_> = (0..PROGRAMS).map(|at| (self.random.up_to(within), at)).collect();
         arrivals.sort_unstable();
@@ -80,7 +81,7 @@ impl Fleet {
         self.clocks.advance_to(time);
     }
 
-    /// Does something to a program, and then everything that is due in it.
+    /// Changes a program, and then runs everything that is due in it.
     fn act(&mut self, at: usize, act: impl FnOnce(&mut Instance, &Clocks, &mut Random)) {
         let (program, clocks, random) = (&mut self.programs[at], &self.clocks, &mut self.random);
         let before = program.fetches;
@@ -123,7 +124,7 @@ impl Fleet {
     }
 }
 
-/// Each row of the chart: what happens, and the load that it makes.
+/// Returns each row of the chart with its load.
 fn loads() -> Vec<(&'static str, Load)> {
     let mut rows = Vec::new();
 
@@ -188,7 +189,7 @@ fn ten_thousand_programs_stay_below_the_quota() {
     assert_eq!(fs::read_to_string(path).unwrap_or_default(), chart, "draw the chart again with KEYS_CHART=1");
 }
 
-/// Bars on a logarithmic scale: the busiest second, and a mark for the average.
+/// Draws bars on a logarithmic scale for the busiest second, and a mark for the average.
 fn chart(loads: &[(&str, Load)]) -> String {
     const LEFT: f64 = 360.0;
     const DECADE: f64 = 100.0;
@@ -237,7 +238,7 @@ fn chart(loads: &[(&str, Load)]) -> String {
     line(format_args!(r#"<line class="one" x1="{quota:.1}" y1="{top}" x2="{quota:.1}" y2="{bottom}"/>"#));
     line(format_args!(r#"<text class="small mid" x="{quota:.1}" y="{}">quota 50,000</text>"#, bottom + 40.0));
     line(format_args!("</svg>"));
-    // The guide puts the chart into a `data:` URL between double quotes.
+    // The guide embeds the chart in a `data:` URL between double quotes.
     svg.replace('"', "'")
 }
 

@@ -1,4 +1,4 @@
-//! Random steps from a seed, with every promise checked after each.
+//! Runs random steps from a seed, and checks every invariant after each step.
 
 use std::{env, panic, time::Duration};
 
@@ -9,22 +9,22 @@ use crate::{
     world::{Answer, Answered, Clocks, FAST_MAX, HOUR, Instance, Key, Mode, Random, ms, secs},
 };
 
-/// Steps of one seed. A new seed starts a new program with other settings.
+/// The number of steps per seed. Each seed starts a new program with different settings.
 const STEPS_OF_A_SEED: u64 = 20_000;
 
-/// The steps of an ordinary run; `KEYS_STEPS` sets another number.
+/// The number of steps in a default run. `KEYS_STEPS` sets a different number.
 const STEPS: u64 = 1_000_000;
 
-/// What the world around one instance has done to it.
+/// The history of the environment of one instance.
 struct History {
-    /// The end of the last fault: until then, no promise about healthy endpoints holds.
+    /// The end of the last fault. Until then, no invariant for healthy endpoints applies.
     calm_since: Duration,
-    /// When each key was published: its number is its index.
+    /// The time at which each key was published, indexed by its number.
     published: Vec<Duration>,
     withdrawn: Vec<Option<Duration>>,
-    /// Keys that took the id of another: they are noticed by the schedule alone.
+    /// Keys that replaced another key under the same key ID. Only scheduled fetches detect them.
     replaced: Vec<bool>,
-    /// The longest time that a genuine token was rejected in calm.
+    /// The longest time for which a valid token was rejected without a fault.
     worst: Duration,
 }
 
@@ -32,7 +32,7 @@ struct Simulation {
     random: Random,
     clocks: Clocks,
     pools: Vec<(Instance, History)>,
-    /// The runtime of the timers stands still until then.
+    /// The time until which the runtime of the timers is blocked.
     stuck_until: Duration,
     /// The end of the last freeze.
     awake_since: Duration,
@@ -76,7 +76,7 @@ impl Simulation {
         self.steps += 1;
         let stuck = self.stuck_until;
         let clocks = self.clocks;
-        // What comes next: a fetch that lands, an alarm, a request that gives up, or something from outside.
+        // The next step is a completed fetch, an alarm, a request timeout, or an external event.
         let (mut at, mut which) = (self.stimulus_at, None);
         for (index, (pool, _)) in self.pools.iter().enumerate() {
             let lands = pool.flights.iter().filter_map(|flight| flight.lands).min().map(|at| at.max(stuck));
@@ -116,7 +116,7 @@ impl Simulation {
         }
     }
 
-    /// Something from outside: a request, or a change of the world.
+    /// Runs an external event: a request, or a change of the environment.
     fn stimulus(&mut self) {
         let pace = self.pace;
         self.stimulus_at = self.clocks.time + self.random.up_to(pace * 2);
@@ -147,7 +147,7 @@ impl Simulation {
         for nth in 0..count {
             let published = self.pools[index].0.endpoint.published.clone();
             let key: Key = match kind {
-                // The newest key, any published one, an old one, or a made-up one.
+                // The newest key, any published key, an old key, or an invented key.
                 0..3 => *published.last().expect("a pool has keys"),
                 3..6 => self.random.pick(&published),
                 6 => (1 + self.random.below(newest), 1 + self.random.below(newest)),
@@ -212,7 +212,7 @@ impl Simulation {
         pool.endpoint.published = keys.into();
     }
 
-    /// The program stands still. The monotonic clock may stand still with it.
+    /// Freezes the program. The monotonic clock may stop with it.
     fn freeze(&mut self) {
         let longest = self.random.pick(&[secs(2), secs(300), HOUR * 30]);
         let time = self.random.up_to(longest);
@@ -250,7 +250,7 @@ impl Simulation {
         }
     }
 
-    /// What a request may be told.
+    /// Checks the outcome of a request.
     fn check_answer(&mut self, index: usize, request: Answered) {
         let time = self.clocks.time;
         let (pool, history) = &mut self.pools[index];
@@ -266,7 +266,7 @@ impl Simulation {
             assert!(!made_up, "a made-up key is accepted");
             let withdrawn = history.withdrawn[number];
             let seen = withdrawn.map(|at| at.max(history.calm_since)).filter(|_| calm);
-            // After an outage, the schedule is up to a minute behind.
+            // After an outage, the next scheduled fetch is up to one minute late.
             let noticed = settings.refresh_interval.max(secs(60)) + settings.fetch_timeout + FAST_MAX;
             assert!(seen.is_none_or(|at| time.saturating_sub(at) <= noticed), "a withdrawn key is accepted");
             return;
@@ -277,7 +277,8 @@ impl Simulation {
         }
         let good_since = history.published[number].max(history.calm_since);
         let rejected_for = request.arrived.saturating_sub(good_since);
-        // A fetch that began in the fault may hang until its timeout; then come the pause or the cooldown, and one fetch.
+        // A fetch that began during the fault may hang until its timeout. It is followed by the pause or the cooldown,
+        // and by one fetch.
         let longest =
             settings.fetch_timeout.max(settings.unknown_key_cooldown) + secs(1) + FAST_MAX + Elapsed::TOLERANCE;
         assert!(
@@ -289,7 +290,7 @@ impl Simulation {
     }
 }
 
-/// Runs one seed, and says which it was if it fails.
+/// Runs one seed, and prints the seed if the run fails.
 fn run(seed: u64, steps: u64) {
     let mut simulation = Simulation::new(seed);
     let outcome = panic::catch_unwind(panic::AssertUnwindSafe(|| {

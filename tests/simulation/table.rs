@@ -1,4 +1,4 @@
-//! The transition table of the state machine, row by row, and the numbers in it.
+//! Tests each row of the state machine's transition table, and its numbers.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::{
     world::{HOUR, ms, secs},
 };
 
-/// A state machine, its two clocks and the last actions.
+/// A state machine with its two clocks and its last actions.
 struct Machine {
     state: State,
     monotonic: Duration,
@@ -60,7 +60,7 @@ impl Machine {
         self.actions.contains(&action)
     }
 
-    /// The time until the alarm.
+    /// Returns the time until the alarm.
     #[track_caller]
     fn alarm(&self) -> Duration {
         let alarm = self.alarm.expect("an alarm is armed");
@@ -96,7 +96,7 @@ fn max_age_counts_between_floor_and_interval() {
     }
 }
 
-/// The waits after failures, in milliseconds. The first failure is retried at once.
+/// Returns the waits after failures, in milliseconds. The first failure is retried immediately.
 fn waits(mut machine: Machine, first: u64, count: usize) -> Vec<u128> {
     let mut fetch = first;
     let mut waits = Vec::new();
@@ -235,7 +235,7 @@ fn fetch_times_out_and_a_late_wake_up_is_no_failure() {
         machine.after(after, Event::Wake);
         assert_eq!(machine.did(Action::AbortFetch { fetch: 2 }), after >= secs(10), "{after:?}");
         assert_eq!(machine.state.failures, failures, "{after:?}");
-        // After a freeze the next fetch starts at once.
+        // After a freeze the next fetch starts immediately.
         assert_eq!(machine.did(Action::StartFetch { fetch: 3 }), after > secs(11), "{after:?}");
     }
 }
@@ -250,14 +250,14 @@ fn probes_run_beside_a_hanging_fetch_without_keys() {
     machine.after(ms(600), Event::Wake);
     assert!(machine.did(Action::AbortFetch { fetch: 2 }) && machine.did(Action::StartFetch { fetch: 3 }));
     assert!(machine.state.is_in_flight(1) && machine.state.is_in_flight(3) && !machine.state.is_in_flight(2));
-    // A probe that fails says nothing, and the next one keeps its time.
+    // A failed probe is ignored, and does not change the time of the next probe.
     machine.on(Event::Failed { fetch: 3 });
     assert_eq!(machine.state.failures, 0);
     machine.after(ms(599), Event::Wake);
     assert!(!machine.state.is_in_flight(4));
     machine.after(ms(1), Event::Wake);
     assert!(machine.state.is_in_flight(4));
-    // The first to succeed ends the other and wakes all.
+    // The first success aborts the other fetch and wakes all waiters.
     machine.on(Event::Loaded { fetch: 4, max_age: None });
     assert!(machine.did(Action::AbortFetch { fetch: 1 }) && machine.did(Action::WakeWaiters { fetch: 4 }));
     assert!(!machine.did(Action::AbortFetch { fetch: 4 }));
@@ -393,7 +393,7 @@ fn time_is_what_passed_on_either_clock() {
         (10, -600, 10),
         (10, -1_800_000_000, 10),
         (-5, 0, 0),
-        // Within the inaccuracy of clocks, the monotonic one counts.
+        // Within the tolerance for clock inaccuracy, the monotonic clock counts.
         (10, 11, 10),
         (10, 12, 12),
     ] {

@@ -1,4 +1,5 @@
-//! A simulated program around the state machine: clocks, a key endpoint, fetches, requests that wait. No task and no real time.
+//! Simulates a program around the state machine, with clocks, a key endpoint, fetches and waiting requests, but without
+//! tasks or real time.
 
 use std::{rc::Rc, time::Duration};
 
@@ -22,7 +23,7 @@ pub const HOUR: Duration = secs(3600);
 /// The longest response time of an endpoint in [`Mode::Fast`].
 pub const FAST_MAX: Duration = ms(50);
 
-/// A generator of random numbers (xorshift64*): the same seed gives the same run on every machine.
+/// A random number generator (xorshift64*). The same seed gives the same run on every machine.
 pub struct Random(u64);
 
 impl Random {
@@ -53,13 +54,13 @@ impl Random {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// A random time up to this one.
+    /// Returns a random duration up to this one.
     pub fn up_to(&mut self, longest: Duration) -> Duration {
         Duration::from_micros(self.below(longest.as_micros() as u64 + 1))
     }
 }
 
-/// The two clocks of a program, and the time that really passes.
+/// The two clocks of a program, and the true time.
 #[derive(Clone, Copy)]
 pub struct Clocks {
     pub time: Duration,
@@ -87,20 +88,20 @@ impl Clocks {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
     Fast,
-    /// Responds after up to this long.
+    /// Responds after a delay of at most this long.
     Slow(Duration),
     Hang,
-    /// Fails at once.
+    /// Fails immediately.
     Refuse,
-    /// Fails after a while.
+    /// Fails after a delay.
     Reset,
     /// Responds with a document that has no keys.
     Wrong,
-    /// Fails every other time.
+    /// Fails every second time.
     Flap,
 }
 
-/// A key id, and the number of the key that it names at present.
+/// A key ID, and the number of the key that it currently identifies.
 pub type Key = (u64, u64);
 
 /// A key endpoint.
@@ -108,7 +109,7 @@ pub struct Endpoint {
     pub mode: Mode,
     pub published: Rc<[Key]>,
     pub requests: u64,
-    /// The next request fails as if its connection were reset.
+    /// Set to `true` if the next request fails as with a reset connection.
     pub reset_next: bool,
     pub last_reset: Duration,
 }
@@ -124,7 +125,8 @@ impl Endpoint {
         }
     }
 
-    /// How long a request takes, and the keys it brings. [`None`] is never, or a failure.
+    /// Returns the duration of a request and the keys in its response. A duration of [`None`] means never, and keys of
+    /// [`None`] mean a failure.
     fn serve(&mut self, time: Duration, random: &mut Random) -> (Option<Duration>, Option<Rc<[Key]>>) {
         self.requests += 1;
         let keys = Some(Rc::clone(&self.published));
@@ -148,25 +150,25 @@ pub struct Flight {
     pub number: u64,
     pub lands: Option<Duration>,
     keys: Option<Rc<[Key]>>,
-    /// When the endpoint took the snapshot of its keys.
+    /// The time of the endpoint's snapshot of its keys.
     taken: Duration,
 }
 
 pub struct InUse {
     pub keys: Rc<[Key]>,
     pub until: Duration,
-    /// When the endpoint had these keys.
+    /// The time at which the endpoint had these keys.
     pub taken: Duration,
-    /// When they were published, by [`Instance::known`].
+    /// The time at which they were published, by [`Instance::known`].
     pub published: Duration,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Answer {
     Accepted,
-    /// 401.
+    /// The request gets 401.
     Unknown,
-    /// 503.
+    /// The request gets 503.
     Unavailable,
 }
 
@@ -179,7 +181,7 @@ pub struct Waiter {
     pub decided_by: u64,
 }
 
-/// A request that has its answer.
+/// A request with its outcome.
 #[derive(Clone, Copy)]
 pub struct Answered {
     pub key: Key,
@@ -187,7 +189,7 @@ pub struct Answered {
     pub answer: Answer,
 }
 
-/// One pool of one program, with a driver that performs every action at once.
+/// One pool of one program, with a driver that performs every action immediately.
 pub struct Instance {
     pub state: State,
     pub settings: RefreshSettings,
@@ -197,10 +199,10 @@ pub struct Instance {
     pub flights: Vec<Flight>,
     pub waiters: Vec<Waiter>,
     pub answered: Vec<Answered>,
-    /// The time that passed on either clock between two events.
+    /// The sum of the longer of the times that passed on the two clocks between events.
     pub known: Duration,
     seen: Option<Clocks>,
-    /// When unknown keys started fetches, by `known`; those that were cancelled are removed.
+    /// The times at which unknown keys started fetches, by `known`. Cancelled fetches are removed.
     pub by_unknown_kids: Vec<(u64, Duration)>,
     pub loaded_first: Option<Duration>,
     pub fetches: u64,
@@ -235,12 +237,12 @@ impl Instance {
         self.fetches > 0
     }
 
-    /// When the alarm goes off if both clocks keep running.
+    /// Returns the time of the alarm if both clocks keep running.
     pub fn alarm_at(&self, clocks: &Clocks) -> Option<Duration> {
         Some(clocks.time + self.alarm?.monotonic.saturating_sub(clocks.monotonic))
     }
 
-    /// A request comes. What a verifier does without waiting, and the start of what it waits for.
+    /// Handles a new request: decides it without waiting if possible, and otherwise starts the wait.
     pub fn request(&mut self, key: Key, clocks: &Clocks, random: &mut Random) {
         let horizon = State::horizon(&self.settings);
         if self.alarm.is_some_and(|alarm| clocks.wall >= alarm.wall || alarm.wall - clocks.wall > horizon) {
@@ -261,7 +263,7 @@ impl Instance {
         };
         let answer = match found.filter(|_| fresh) {
             Some(known) if known == key => Answer::Accepted,
-            // Another key under the same id: the signature is wrong.
+            // A different key has the same key ID, so the signature is invalid.
             Some(_) => Answer::Unknown,
             None => match self.on(event, clocks, random) {
                 Reply::KeyPresent => panic!("a missing key is present"),
@@ -277,7 +279,7 @@ impl Instance {
         self.answered.push(Answered { key, arrived, answer });
     }
 
-    /// A waiting request's own time limit has passed.
+    /// Handles the timeout of a waiting request.
     pub fn give_up(&mut self, clocks: &Clocks) {
         let answered = &mut self.answered;
         self.waiters.retain(|waiter| {
@@ -289,7 +291,7 @@ impl Instance {
         });
     }
 
-    /// The fetch at this position has ended.
+    /// Completes the fetch at this position.
     pub fn land(&mut self, at: usize, clocks: &Clocks, random: &mut Random) {
         let flight = self.flights.swap_remove(at);
         let fetch = flight.number;
@@ -302,7 +304,7 @@ impl Instance {
         }
     }
 
-    /// The runtime of the fetch at this position has ended.
+    /// Cancels the fetch at this position, because its runtime was shut down.
     pub fn cancel(&mut self, at: usize, clocks: &Clocks, random: &mut Random) {
         let fetch = self.flights.swap_remove(at).number;
         self.by_unknown_kids.retain(|(number, _)| *number != fetch);
@@ -364,7 +366,7 @@ impl Instance {
         reply
     }
 
-    /// What must be so after every event, whatever happened.
+    /// Checks the invariants that must hold after every event.
     fn check(&self, event: Event, clocks: &Clocks) {
         let allowed = if self.keys.is_some() { 1 } else { 2 };
         assert!(self.flights.len() <= allowed, "{} fetches are in flight", self.flights.len());
@@ -381,7 +383,8 @@ impl Instance {
         self.check_unknown_kids();
     }
 
-    /// One fetch a cooldown on average since the first load, and never three within one cooldown.
+    /// Checks that unknown keys caused one fetch per cooldown on average since the first load, and never three within
+    /// one cooldown.
     fn check_unknown_kids(&self) {
         let (Some(first), Some((_, newest))) = (self.loaded_first, self.by_unknown_kids.last()) else { return };
         let cooldown = self.settings.unknown_key_cooldown;

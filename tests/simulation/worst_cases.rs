@@ -1,6 +1,7 @@
-//! The rows of the worst-case table in the guide's chapter on keys, each with the name of its test.
+//! Tests each row of the worst-case table in the guide's chapter on keys.
 //!
-//! Every case is tried at many moments, and the worst is compared with what the guide says. `-- --nocapture` prints what was measured.
+//! Every case starts at many points in time, and the worst result is compared with the guide. `-- --nocapture` prints
+//! the results.
 
 use std::time::Duration;
 
@@ -10,17 +11,17 @@ use crate::{
     world::{Answer, Clocks, FAST_MAX, HOUR, Instance, Key, Mode, Random, ms, secs},
 };
 
-/// What a client sees that sends a token again and again.
+/// The results of a client that retries its token continuously.
 #[derive(Clone, Copy, Default, Debug)]
 struct Seen {
-    /// From the start to the last request that was rejected.
+    /// The time from the start to the last rejected request.
     rejected_for: Duration,
-    /// Requests with 401 and with 503.
+    /// The number of requests with 401 and with 503.
     unknown: u32,
     unavailable: u32,
-    /// The longest time that an accepted request waited.
+    /// The longest wait of an accepted request.
     waited: Duration,
-    /// The longest time that a rejected request waited.
+    /// The longest wait of a rejected request.
     waited_in_vain: Duration,
 }
 
@@ -36,14 +37,14 @@ impl Seen {
     }
 }
 
-/// One pool, played through a case.
+/// A pool that runs through one case.
 struct Play {
     pool: Instance,
     clocks: Clocks,
     random: Random,
-    /// The runtime of the timer and of the fetches stands still.
+    /// Set to `true` if the runtime of the timer and the fetches is blocked.
     stuck: bool,
-    /// A client with forged tokens sends one this often.
+    /// The interval at which a client sends forged tokens.
     flood: Option<(Duration, Duration)>,
     answers: Vec<(Duration, crate::world::Answered)>,
 }
@@ -60,7 +61,7 @@ impl Play {
         }
     }
 
-    /// The same with keys loaded and nothing in flight.
+    /// Creates a pool with keys loaded and no fetch in flight.
     fn loaded(settings: RefreshSettings, seed: u64) -> Self {
         let mut play = Self::new(settings, seed);
         play.pool.on(Event::Wake, &play.clocks, &mut play.random);
@@ -107,7 +108,7 @@ impl Play {
         self.collect();
     }
 
-    /// The pool signs with a new key from now on.
+    /// Makes the pool sign with a new key from now on.
     fn rotate(&mut self) -> Key {
         let mut keys = self.pool.endpoint.published.to_vec();
         let newest = keys.iter().map(|(id, _)| id).max().expect("a pool has keys") + 1;
@@ -116,7 +117,7 @@ impl Play {
         (newest, newest)
     }
 
-    /// A client sends a token under this key again and again from now on, and waits for every response.
+    /// Starts a client that sends a token under this key continuously, and waits for every response.
     fn client(&mut self, key: Key, time: Duration) -> Seen {
         let start = self.clocks.time;
         self.send(key, time);
@@ -150,13 +151,13 @@ impl Play {
     }
 }
 
-/// How often the client sends its token.
+/// The interval at which the client sends its token.
 const EVERY: Duration = ms(25);
 
-/// How often each case is tried, each time at another moment.
+/// The number of runs per case, each with a different start time.
 const TRIES: u64 = 20;
 
-/// The worst of all tries.
+/// Returns the worst result of all runs.
 fn worst(name: &str, mut case: impl FnMut(u64) -> Seen) -> Seen {
     let worst = (1..=TRIES).map(&mut case).fold(Seen::default(), Seen::worst);
     println!("{name}: {worst:?}");
@@ -245,7 +246,7 @@ fn rotation_during_the_first_load() {
         let key = play.rotate();
         play.client(key, secs(5))
     });
-    // Requests that came during the load, and none after it.
+    // Only requests that arrived during the load are rejected.
     at_most(seen.rejected_for, secs(1));
     at_most(seen.waited_in_vain, secs(1));
     assert_eq!(seen.unavailable, 0);
@@ -414,7 +415,7 @@ fn fetch_on_a_runtime_that_stands_still() {
         play.stuck = true;
         let seen = play.client(key, secs(9));
         assert_eq!((seen.unknown, seen.waited), (0, Duration::ZERO));
-        // From then on another runtime has the timer and the fetches, as far as the driver starts them anew.
+        // From then on another runtime runs the timer and the fetches that the driver starts again.
         play.clocks.advance_to(play.clocks.time + secs(2));
         play.request(key);
         play.stuck = false;
