@@ -199,7 +199,7 @@ pub struct Instance {
     pub flights: Vec<Flight>,
     pub waiters: Vec<Waiter>,
     pub answered: Vec<Answered>,
-    /// The sum of the longer of the times that passed on the two clocks between events.
+    /// The total time. Between two events, the longer of the times that passed on the two clocks counts.
     pub known: Duration,
     seen: Option<Clocks>,
     /// The times at which unknown keys started fetches, by `known`. Cancelled fetches are removed.
