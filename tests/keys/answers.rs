@@ -48,7 +48,7 @@ impl Bench {
         let before = status(&self.verifier).fetches;
         self.clock.advance(HOUR * 2);
         assert!(self.verifier.check(&self.token).is_ok());
-        eventually("the look", || status(&self.verifier).fetches > before).await;
+        eventually("the fetch", || status(&self.verifier).fetches > before).await;
     }
 
     /// Runs a fetch with this response, then a good fetch. Returns the error of the first fetch, if it failed.
@@ -106,7 +106,7 @@ async fn bad_response_is_told_apart_and_replaces_no_keys() {
         ("201", status("201 Created"), Some(Kind::Status)),
         ("204", raw("HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n"), Some(Kind::Status)),
         ("206", status("206 Partial Content"), Some(Kind::Status)),
-        ("304 that nobody asked for", status("304 Not Modified"), Some(Kind::Status)),
+        ("unexpected 304", status("304 Not Modified"), Some(Kind::Status)),
         ("400", status("400 Bad Request"), Some(Kind::Status)),
         ("403", status("403 Forbidden"), Some(Kind::Status)),
         ("404", status("404 Not Found"), Some(Kind::Status)),

@@ -61,7 +61,7 @@ async fn bad_key_does_not_cost_the_good_ones() {
         ("key_ops verify", set("key_ops", json!(["sign", "verify"])), None),
         ("zero octets before n", key(|key| key["n"] = encode(&[&[0, 0], &*n_of(key)].concat())), None),
         ("zero octets before e", set("e", encode(&[0, 0, 1, 0, 1])), None),
-        ("members that nobody knows", set("x5t#S256", json!({"a": [1]})), None),
+        ("unknown members", set("x5t#S256", json!({"a": [1]})), None),
         ("2048 bits", set("n", encode(&modulus(2048))), None),
         ("4096 bits", set("n", encode(&modulus(4096))), None),
         // Unusable keys.

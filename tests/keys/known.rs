@@ -47,8 +47,8 @@ async fn known_key_never_waits_whatever_the_endpoint_does() {
         ("drips", Some(Mode::Drip(Duration::from_millis(5), good.clone().into_bytes()))),
         ("huge", Some(Mode::Endless)),
         ("hangs up", Some(Mode::HangUp)),
-        ("lies", Some(Mode::answer("200 OK", "", "{\"keys\":[]}"))),
-        ("refuses", None),
+        ("empty key set", Some(Mode::answer("200 OK", "", "{\"keys\":[]}"))),
+        ("refuses connections", None),
     ];
     for (name, mode) in modes {
         match mode {
@@ -66,7 +66,7 @@ async fn known_key_never_waits_whatever_the_endpoint_does() {
                 let (verifier, stranger) = (verifier.clone(), forged(&fake, format!("{name}{checked}")));
                 strangers.push(tokio::spawn(async move { verifier.verify(&stranger).await.is_err() }));
             }
-            assert!(checked < 100_000, "{name}: no looks");
+            assert!(checked < 100_000, "{name}: no fetches");
             sleep(Duration::from_millis(1)).await;
         }
         for refused in strangers {

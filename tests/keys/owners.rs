@@ -67,7 +67,7 @@ async fn dropping_the_last_clone_ends_connections_during_a_fetch() {
         let known = endpoint.request_count();
         clock.advance(HOUR * 2);
         drop(verifier.check(&genuine(&fake())));
-        eventually("the look", || endpoint.request_count() > known).await;
+        eventually("the fetch", || endpoint.request_count() > known).await;
         if cold {
             eventually("a second try", || endpoint.open_connections() >= 2).await;
         }
@@ -75,7 +75,7 @@ async fn dropping_the_last_clone_ends_connections_during_a_fetch() {
         drop(verifier);
         let start = Instant::now();
         eventually("the connections' end", || endpoint.open_connections() == 0).await;
-        assert!(start.elapsed() < SECOND * 30, "not only when the look times out");
+        assert!(start.elapsed() < SECOND * 30, "not only when the fetch times out");
         let connections = endpoint.connections();
         sleep(SECOND).await;
         assert_eq!(endpoint.connections(), connections);
@@ -87,7 +87,7 @@ fn verifier_can_be_made_and_dropped_outside_a_runtime() {
     let script = Script::new(&fake());
     let verifier = Verifier::builder().pool(script.pool()).build().unwrap();
     let token = genuine(&fake());
-    assert_eq!(verifier.check(&token).unwrap_err().kind(), VerifyErrorKind::KeysUnavailable, "nobody to fetch");
+    assert_eq!(verifier.check(&token).unwrap_err().kind(), VerifyErrorKind::KeysUnavailable, "no runtime to fetch on");
     assert_eq!(script.fetches(), 0);
     let runtime = current_thread();
     runtime.block_on(async { assert!(verifier.verify(&token).await.is_ok()) });
@@ -115,9 +115,9 @@ fn verifier_outlives_its_runtimes() {
             assert!(verifier.verify(&token).await.is_ok());
             clock.advance(HOUR * 2);
             assert!(verifier.verify(&token).await.is_ok());
-            eventually("the look", || script.fetches() > before && status(&verifier).age == Some(Duration::ZERO)).await;
+            eventually("the fetch", || script.fetches() > before && status(&verifier).age == Some(Duration::ZERO)).await;
             // The timer is also restarted, because it ended with the previous runtime.
-            eventually("the end of the look's task", || tasks() == 1).await;
+            eventually("the end of the fetch's task", || tasks() == 1).await;
         });
     }
 }
@@ -141,7 +141,7 @@ fn runtimes_share_one_fetch() {
         }
     });
     // One more fetch is allowed if its runtime ended first, and one more if it seemed to hang on a busy machine.
-    assert!(script.fetches() <= 4, "one look for 800 tokens, or few: {}", script.fetches());
+    assert!(script.fetches() <= 4, "one fetch for 800 tokens, or few: {}", script.fetches());
 }
 
 /// If the runtime with the timer and an in-flight fetch is blocked, another runtime takes over.
@@ -213,7 +213,7 @@ fn without_tokio_the_result_is_immediate() {
         let future = std::pin::pin!(verifier.verify(token));
         match future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
             std::task::Poll::Ready(verdict) => verdict.map(drop).map_err(|error| error.kind()),
-            std::task::Poll::Pending => panic!("waits for nobody"),
+            std::task::Poll::Pending => panic!("the verification waits"),
         }
     };
     assert_eq!(verify(&genuine(&fake())), Err(VerifyErrorKind::KeysUnavailable));
@@ -305,7 +305,7 @@ async fn stalled_fetch_is_aborted_when_another_starts() {
         clock.advance(HOUR * 2);
         assert!(verifier.check(&token).is_ok());
         settle().await;
-        assert_eq!((script.fetches(), tasks() - before), (looks, 2), "the timer, and one look");
+        assert_eq!((script.fetches(), tasks() - before), (looks, 2), "the timer, and one fetch");
     }
     drop(verifier);
     settle().await;
@@ -331,8 +331,8 @@ async fn a_graceful_shutdown_needs_nothing_special() {
     let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
     let answer = client.get(url).bearer_auth(genuine(&fake())).send().await.unwrap();
     assert_eq!(answer.status(), 200);
-    eventually("the look", || script.fetches() == 2).await;
+    eventually("the fetch", || script.fetches() == 2).await;
     stop.send(()).unwrap();
-    timeout(SECOND * 30, server).await.expect("long before the look times out").unwrap().unwrap();
+    timeout(SECOND * 30, server).await.expect("long before the fetch times out").unwrap().unwrap();
     eventually("the end of all tasks", || tasks() == 0).await;
 }

@@ -49,7 +49,7 @@ fn concurrent_loads_and_drops_leave_no_request_waiting() {
             .collect();
         drop(verifier);
         for call in calls {
-            let verdict = runtime.block_on(call).unwrap().expect("nobody waits for nothing");
+            let verdict = runtime.block_on(call).unwrap().expect("every request has a result");
             assert!(verdict.is_ok(), "round {round}: {verdict:?}");
         }
         // On a busy machine a fetch can seem to hang. Another fetch then runs alongside it.
@@ -120,7 +120,7 @@ fn concurrent_rotation_never_rejects_a_published_key() {
                             clock.advance(HOUR * 2);
                             advanced += 1;
                         }
-                        assert!(start.elapsed() < SECOND * 90, "a due look is started by whoever comes");
+                        assert!(start.elapsed() < SECOND * 90, "any request starts a due fetch");
                         thread::yield_now();
                     }
                 }

@@ -123,7 +123,7 @@ async fn validators_are_sent_as_if_none_match_and_if_modified_since() {
         let before = status(&verifier).fetches;
         clock.advance(HOUR * 2);
         assert!(verifier.check(&token).is_ok());
-        eventually("the look", || status(&verifier).fetches > before).await;
+        eventually("the fetch", || status(&verifier).fetches > before).await;
         (endpoint.requests().pop().unwrap().to_ascii_lowercase(), status(&verifier))
     };
     verifier.ready().await.unwrap();
@@ -158,7 +158,7 @@ async fn request_after_a_freeze_starts_the_fetch_and_does_not_wait() {
     }
     assert_eq!(start.elapsed(), Duration::ZERO);
     settle().await;
-    assert_eq!(script.fetches(), 2, "one look for a thousand requests");
+    assert_eq!(script.fetches(), 2, "one fetch for a thousand requests");
 
     // Frozen for an hour during that fetch. The fetch is considered stalled, and the next request starts another.
     clock.advance(HOUR);

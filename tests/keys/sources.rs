@@ -95,7 +95,7 @@ fn hanging_file_system_takes_one_thread() {
     });
     let start = Instant::now();
     drop(runtime);
-    assert!(start.elapsed() < SECOND * 30, "the runtime's end waits for nobody");
+    assert!(start.elapsed() < SECOND * 30, "the runtime shutdown does not wait");
 
     // The file is replaced, and the hanging read ends.
     let (pipe, file) = (scratch("pipe, by another name"), scratch("file"));
