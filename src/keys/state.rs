@@ -1,4 +1,4 @@
-//! Decides when keys are fetched, who waits for a fetch, and how long keys may be used.
+//! Decides when keys are fetched, which requests wait for a fetch, and how long keys may be used.
 //!
 //! The state machine has no I/O, locks, tasks, clocks or randomness. [`State::on`] takes an [`Event`] and the time,
 //! returns a [`Reply`], and lists the [`Action`]s that the [driver](super::driver) must perform. `tests/simulation`
@@ -32,7 +32,7 @@ use super::{
     settings::RefreshSettings,
 };
 
-/// The minimum time between two scheduled fetches. A shorter `max-age` is raised to it.
+/// The lower bound for `max-age`. A shorter `refresh_interval` takes precedence.
 const REFRESH_FLOOR: Duration = Duration::from_secs(5 * 60);
 /// The first and the longest wait after failed fetches while keys are in use.
 const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -190,7 +190,7 @@ impl State {
         let age = self.fetch.map(|fetch| self.now.saturating_sub(fetch.started));
         let (fetch, decided_by) = match self.fetch {
             Some(_) if age >= Some(self.settings.request_wait) => return Reply::Unavailable,
-            // The first load decides every request. Any other fetch may have begun before the token's key was
+            // The first load decides every request. Any other fetch in flight may have begun before the token's key was
             // published, so the next fetch decides.
             Some(fetch) => (fetch.number, if cold { fetch.number } else { fetch.number + 1 }),
             None if cold => (self.start(false, actions), self.newest),

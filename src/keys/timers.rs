@@ -2,8 +2,8 @@
 //!
 //! Tokio has no API for this. `tokio::time::sleep` panics on a runtime built without `enable_time`, so each runtime is
 //! probed once in a separate task, and the panic ends only that task. The panic hook still runs: the program prints one
-//! message for each task that probes before the first probe has ended, which can be two for one request. With `panic =
-//! "abort"`, the probe ends the program on a runtime without timers.
+//! message for each task that probes before the first probe has ended, which can be two for one request. On a runtime
+//! without timers, the probe ends the program if it was built with `panic = "abort"`.
 
 use std::{
     collections::VecDeque,
@@ -25,7 +25,7 @@ static TRIED: Mutex<VecDeque<(Id, bool)>> = Mutex::new(VecDeque::new());
 /// The maximum number of runtimes in [`TRIED`]. Few programs have more, and an evicted runtime is only probed again.
 const TRIED_MAX: usize = 64;
 
-/// Returns `true` if the current Tokio runtime has timers, and `false` without a runtime.
+/// Returns `true` if there is a current Tokio runtime and it has timers.
 pub(super) async fn are_here() -> bool {
     let Ok(runtime) = Handle::try_current() else { return false };
     if let Some(known) = known(&runtime) {

@@ -115,7 +115,8 @@ fn verifier_outlives_its_runtimes() {
             assert!(verifier.verify(&token).await.is_ok());
             clock.advance(HOUR * 2);
             assert!(verifier.verify(&token).await.is_ok());
-            eventually("the fetch", || script.fetches() > before && status(&verifier).age == Some(Duration::ZERO)).await;
+            eventually("the fetch", || script.fetches() > before && status(&verifier).age == Some(Duration::ZERO))
+                .await;
             // The timer is also restarted, because it ended with the previous runtime.
             eventually("the end of the fetch's task", || tasks() == 1).await;
         });
@@ -141,7 +142,7 @@ fn runtimes_share_one_fetch() {
         }
     });
     // One more fetch is allowed if its runtime ended first, and one more if it seemed to hang on a busy machine.
-    assert!(script.fetches() <= 4, "one fetch for 800 tokens, or few: {}", script.fetches());
+    assert!(script.fetches() <= 4, "at most four fetches for 800 tokens: {}", script.fetches());
 }
 
 /// If the runtime with the timer and an in-flight fetch is blocked, another runtime takes over.
