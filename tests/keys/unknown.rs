@@ -182,8 +182,7 @@ async fn number_of_waiting_requests_is_bounded() {
     assert_eq!(verifier.verify(&forged(&fake, "again")).await.unwrap_err().kind(), VerifyErrorKind::UnknownKey);
 }
 
-/// Sends invented key IDs for a minute. The unit tests of the cooldown cover a million key IDs, which takes a second
-/// there.
+/// Sends 12,000 invented key IDs within a minute.
 #[tokio::test(start_paused = true)]
 async fn minute_of_forged_kids_causes_one_fetch_per_cooldown() {
     let fake = fake();
