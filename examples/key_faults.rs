@@ -1,13 +1,13 @@
-//! Sends genuine requests at a steady rate while the key endpoint misbehaves, and prints how long each took.
+//! Measures the latency of valid requests while the key endpoint is faulty.
 //!
 //! ```text
-//! cargo run --release --example key_faults -- [requests a second = 1000] [seconds a mode = 10] [rounds = 3]
+//! cargo run --release --example key_faults -- [requests per second = 1000] [seconds per mode = 10] [rounds = 3]
 //! ```
 //!
-//! For each mode, a new verifier loads its keys. Then the endpoint fails, a refresh is due at once and every five seconds again, and forged
-//! tokens name made-up key ids all the time. The modes take turns, round by round. Prints a table for the guide's chapter `keys`: sums, and
-//! the medians of the rounds' percentiles.
-// Pedantry is for what is shipped.
+//! For each mode, a new verifier loads its keys. Then the endpoint fails, and a refresh is due at the start and every
+//! five seconds. Clients also send forged tokens with invented key IDs. The modes take turns in each round. The program
+//! prints the table for the guide's chapter `keys`: sums, and medians of the percentiles over all rounds.
+// Pedantic lints apply only to the library.
 #![allow(clippy::pedantic)]
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::cast_precision_loss, clippy::disallowed_methods)]
 
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let fake = FakeUserPool::new();
     let document = fake.jwks_json();
     let good = || Some(Mode::good(&document));
-    let modes: Vec<_> = [("quiet: good, nothing due, nothing forged", good()), ("good", good())]
+    let modes: Vec<_> = [("quiet: good, no refresh due, no forged tokens", good()), ("good", good())]
         .into_iter()
         .chain(faults(&document))
         .collect();
@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             seen.push(run(&fake, mode.clone(), !name.starts_with("quiet"), rate, Duration::from_secs(seconds.into()))?);
         }
     }
-    println!("| endpoint | answered | refused | p50, us | p99, us | fetches | forged requests |");
+    println!("| endpoint | accepted | rejected | p50, us | p99, us | fetches | forged requests |");
     println!("|---|---|---|---|---|---|---|");
     for ((name, _), seen) in modes.iter().zip(&seen) {
         let sum = |of: fn(&Seen) -> usize| seen.iter().map(of).sum::<usize>();
@@ -78,7 +78,7 @@ fn run(
     rate: u32,
     time: Duration,
 ) -> Result<Seen, Box<dyn Error>> {
-    // The endpoint has a runtime of its own, and so has the application.
+    // The endpoint and the application have separate runtimes.
     let (side, main) = (one_thread()?, one_thread()?);
     let mut endpoint = side.block_on(Endpoint::start(Mode::good(&fake.jwks_json())));
     let clock = ManualClock::starting_now();

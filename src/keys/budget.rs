@@ -1,13 +1,15 @@
-//! How often unknown keys may cause a fetch.
+//! Limits how often unknown `kid`s can trigger a key fetch.
 
 use std::time::Duration;
 
-/// Limits the fetches that unknown keys cause: one a cooldown on average, and two in a row if the last cooldown caused none.
+/// Limits fetches for unknown `kid`s to one per cooldown on average. Two fetches in a row are allowed after a cooldown
+/// without a fetch.
 ///
-/// The second one lets genuine tokens under a new key pass soon after a forged token has used the first.
+/// The second fetch limits the delay for valid tokens under a new key if a forged token has just used the first.
 #[derive(Default)]
 pub(crate) struct Budget {
-    /// When the fetches so far are paid for. A fetch is allowed up to one cooldown before.
+    /// The time at which the cooldowns of all fetches so far have elapsed. The next fetch is allowed up to one cooldown
+    /// earlier.
     paid_at: Duration,
     not_before: Duration,
 }

@@ -1,11 +1,14 @@
-//! Runs the [state machine](super::state) of key refresh: turns what happens on a runtime into events, and performs the actions.
+//! Runs the [state machine](super::state) of key refresh. Turns requests, timers and completed fetches into events, and
+//! performs the actions.
 //!
-//! There is no policy here. The lock is held while the state machine runs and while the pointer to the keys is stored, which takes a few
-//! instructions. Nothing of the application is called under it: not the log, the metrics, the [`KeySource`] or the [`Clock`].
-//! Keys are published before waiting requests are woken, and requests are woken before anything is reported.
+//! The driver makes no decisions. The lock is held only while the state machine runs and while the pointer to the keys
+//! is stored, which takes a few instructions. The application's code (log, metrics, [`KeySource`] and [`Clock`]) is
+//! never called with the lock held. Keys are published before waiting requests are woken, and requests are woken before
+//! anything is reported.
 //!
-//! Two kinds of task exist. A fetch runs on the runtime of the request that started it. The timer runs on the runtime of the first
-//! request, and the next event replaces it if that runtime has ended. Dropping [`PoolKeys`] ends both.
+//! There are two kinds of task. A fetch runs on the runtime of the request that started it. The timer runs on the
+//! runtime of the first request, and the next event starts a new timer task if that runtime has been shut down.
+//! Dropping [`PoolKeys`] ends both.
 
 use std::{
     future::poll_fn,
@@ -43,17 +46,17 @@ use crate::{
     pool::UserPoolId,
 };
 
-/// The keys of one pool and the tasks that keep them fresh. Dropping it ends the tasks.
+/// The keys of one pool and the tasks that refresh them. Dropping this value ends the tasks.
 pub(crate) struct PoolKeys {
     shared: Arc<Shared>,
 }
 
-/// What a request that waited for keys does next.
+/// The result of waiting for keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Waited {
-    /// Check the token again: the keys in use decide.
+    /// Check the token again with the keys in use.
     Decided,
-    /// Nothing could be found out, and the caller is not at fault.
+    /// Reject the request with 503, because no fetch could decide whether the key exists.
     Unavailable,
 }
 
@@ -82,7 +85,7 @@ impl PoolKeys {
         Self { shared }
     }
 
-    /// Returns the key with this id, from one snapshot of the pointer.
+    /// Returns the key with this ID, from one snapshot of the pointer.
     pub(crate) fn find(&self, key_id: &str, now: SystemTime) -> Result<Arc<VerifyingKey>, VerifyError> {
         match &*self.shared.keys.load() {
             Some(loaded) if loaded.is_fresh(now) => loaded.set.find(key_id).map(Arc::clone).ok_or_else(|| {
@@ -97,19 +100,19 @@ impl PoolKeys {
 
     /// Returns `true` if the key with this serial is in use, so that the token cache may rely on it.
     pub(crate) fn holds(&self, serial: u64, now: SystemTime) -> bool {
-        // First, because it can withdraw stale keys.
+        // This is done first because it can withdraw stale keys.
         self.refresh_if_due(now);
         self.shared.keys.load().as_ref().is_some_and(|loaded| loaded.is_fresh(now) && loaded.set.holds(serial))
     }
 
-    /// Starts a fetch if one is due, without waiting for it. Costs one comparison otherwise.
+    /// Starts a fetch if one is due, without waiting for it. If none is due, this costs one comparison.
     pub(crate) fn refresh_if_due(&self, now: SystemTime) {
         if self.shared.is_due(now) {
             self.shared.on_due();
         }
     }
 
-    /// Waits for a fetch on behalf of a token whose key is unknown, at most for `request_wait`.
+    /// Waits for a fetch for at most `request_wait`, because the token's key is unknown.
     pub(crate) async fn wait_for(&self, key_id: &str) -> Waited {
         let shared = &self.shared;
         // Keys that cannot change need no runtime.
@@ -150,7 +153,7 @@ impl PoolKeys {
                 return Err(FetchError::new(FetchErrorKind::Other, timers::MISSING));
             }
             let Reply::Wait { fetch, .. } = shared.on(Input::Event(Event::Load)) else { return Ok(()) };
-            // The state machine ends a fetch in time, unless the runtime of its timer stands still.
+            // The state machine aborts a fetch after the timeout, unless the runtime of its timer is blocked.
             let limit = Instant::now() + shared.settings.request_wait + shared.settings.fetch_timeout * 2;
             if !matches!(timeout_at(limit, completed.wait_for(|last| *last >= fetch)).await, Ok(Ok(_))) {
                 return Err(shared.timed_out());
@@ -199,19 +202,19 @@ impl Drop for PoolKeys {
     fn drop(&mut self) {
         self.shared.on(Input::Event(Event::Close));
         let timer = self.shared.lock().timer.take();
-        // After unlocking: ending a task can run its destructors here.
+        // Aborted after unlocking, because aborting a task can run its destructors on this thread.
         if let Some(timer) = timer {
             timer.abort();
         }
     }
 }
 
-/// Keys in use.
+/// The keys in use.
 struct Loaded {
     set: Arc<KeySet>,
-    /// When a fetch last found them to be the newest.
+    /// The time of the last successful fetch.
     at: SystemTime,
-    /// Until when they may be used, as wall-clock time since the Unix epoch.
+    /// The wall-clock time since the Unix epoch after which the keys are stale.
     until: Duration,
 }
 
@@ -221,7 +224,7 @@ impl Loaded {
     }
 }
 
-/// What a fetch has brought.
+/// The keys from a successful fetch.
 struct Fresh {
     set: Arc<KeySet>,
     /// [`None`] if the document has not changed.
@@ -229,7 +232,7 @@ struct Fresh {
     max_age: Option<Duration>,
 }
 
-/// What happens to the state machine.
+/// An input to the state machine, before it is turned into an event.
 enum Input<'i> {
     Event(Event),
     UnknownKid { key_id: &'i str, can_fetch: bool, waiting: u32, decided_by: Option<u64> },
@@ -243,22 +246,23 @@ struct Shared {
     clock: Arc<dyn Clock>,
     settings: RefreshSettings,
     started: Instant,
-    /// What every verification reads. Written under the lock.
+    /// The keys that every verification reads. Written under the lock.
     keys: ArcSwapOption<Loaded>,
-    /// When a request must wake the state machine because the timer has not: milliseconds of the [`Clock`]. Written under the lock.
+    /// The time after which a request must wake the state machine if the timer has not, in milliseconds of the
+    /// [`Clock`]. Written under the lock.
     alarm: AtomicU64,
-    /// An alarm further away than this many milliseconds means that the clock was moved backwards.
+    /// The maximum time to an alarm, in milliseconds. If the alarm is further away, the clock was moved backwards.
     horizon: u64,
     locked: Mutex<Locked>,
-    /// The timer has a new alarm.
+    /// Notified if the timer has a new alarm.
     rearmed: Notify,
-    /// The highest number of a completed fetch. Raised after its keys are published.
+    /// The highest number of a completed fetch. Raised after the fetch's keys are published.
     completed: watch::Sender<u64>,
-    /// The number of requests with an unknown key.
+    /// The number of waiting requests with an unknown key.
     waiting: AtomicU32,
 }
 
-/// The place of a request among those that wait. Dropping it frees the place, whether the request has its keys or was dropped.
+/// A slot for one waiting request. Dropping it frees the slot, even if the request was dropped while it waited.
 struct Place<'p>(&'p AtomicU32);
 
 impl<'p> Place<'p> {
@@ -285,10 +289,10 @@ struct Locked {
     tasks: Vec<(u64, AbortHandle)>,
     validators: Validators,
     last_failure: Option<(SystemTime, FetchError)>,
-    /// The kind of failure that was logged last.
+    /// The kind of the last logged failure.
     logged: Option<FetchErrorKind>,
     fetches: u64,
-    /// The last reading of both clocks.
+    /// The last readings of both clocks.
     read_at: (Duration, SystemTime),
 }
 
@@ -307,24 +311,24 @@ impl Locked {
         }
     }
 
-    /// Returns `true` if there is no timer, or if it ended with its runtime.
+    /// Returns `true` if an alarm is set but no timer task is running, for example because its runtime was shut down.
     fn needs_timer(&self) -> bool {
         self.alarm.is_some() && self.timer.as_ref().is_none_or(AbortHandle::is_finished)
     }
 }
 
-/// What to tell the application after unlocking.
+/// The events to report to the application after unlocking.
 #[derive(Default)]
 struct News {
-    /// The keys before and after.
+    /// The previous keys and the new keys.
     published: Option<(Option<Arc<Loaded>>, Arc<KeySet>)>,
-    /// Failed fetches, as far as they matter.
+    /// The error, the number of failures in a row, and the log level.
     failed: Option<(FetchError, u32, Level)>,
     recovered: Option<u32>,
     stale: bool,
-    /// A fetch has completed.
+    /// Set to `true` if a fetch has completed.
     completed: bool,
-    /// How it failed, if it did.
+    /// The kind of failure, if the fetch failed.
     failure: Option<FetchErrorKind>,
 }
 
@@ -333,7 +337,7 @@ impl Shared {
         self.locked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The present time. Never called with the lock held: the clock is the application's.
+    /// Reads both clocks. Must not be called with the lock held, because the application can provide the clock.
     fn now(&self) -> (Now, SystemTime) {
         let time = self.clock.now();
         let now = Now {
@@ -344,7 +348,7 @@ impl Shared {
         (now, time)
     }
 
-    /// The present time by the last reading of the clock and the time since then.
+    /// Returns the current time without calling the application's clock. Adds the time since the last reading.
     fn now_without_clock(&self, (monotonic, time): (Duration, SystemTime)) -> (Now, SystemTime) {
         let now = Instant::now().saturating_duration_since(self.started);
         let time = time.checked_add(now.saturating_sub(monotonic)).unwrap_or(time);
@@ -361,13 +365,13 @@ impl Shared {
         now >= alarm || alarm != u64::MAX && alarm - now > self.horizon
     }
 
-    /// A request has found that the state machine should have been woken.
+    /// Handles a request that found the alarm overdue.
     #[cold]
     fn on_due(self: &Arc<Self>) {
         let Ok(runtime) = Handle::try_current() else { return self.preload() };
         match timers::known(&runtime) {
             Some(true) => drop(self.on(Input::Event(Event::Wake))),
-            // Nothing can be fetched here. A source that needs no fetch is read again.
+            // This runtime cannot run a fetch. A source that provides keys without a fetch is read again.
             Some(false) => self.preload(),
             None => {
                 let shared = Arc::clone(self);
@@ -380,7 +384,7 @@ impl Shared {
         }
     }
 
-    /// Takes the keys that the source knows without a fetch, if it does.
+    /// Publishes the keys if the source provides them without a fetch.
     fn preload(self: &Arc<Self>) {
         let Some(document) = self.source.preloaded() else { return };
         match self.read(KeyUpdate::Changed(document)) {
@@ -395,9 +399,9 @@ impl Shared {
         }
     }
 
-    /// The one way into the state machine.
+    /// Passes an input to the state machine and performs its actions.
     ///
-    /// While this thread panics, nothing of the application is called, because a second panic would end the process.
+    /// If this thread is panicking, the application's code is not called, because a second panic would end the process.
     fn on(self: &Arc<Self>, input: Input<'_>) -> Reply {
         let unwinding = thread::panicking();
         let read = (!unwinding).then(|| self.now());
@@ -421,7 +425,7 @@ impl Shared {
         reply
     }
 
-    /// Turns an input into an event, and keeps what the state machine has no use for.
+    /// Turns an input into an event, and stores the data that the state machine does not need.
     fn prepare(
         &self,
         input: Input<'_>,
@@ -453,7 +457,7 @@ impl Shared {
         }
     }
 
-    /// Performs the actions that belong under the lock.
+    /// Performs the actions that require the lock.
     fn store(
         &self,
         actions: &[Action],
@@ -476,7 +480,7 @@ impl Shared {
                 }
                 Action::ArmTimer(alarm) => {
                     locked.alarm = alarm;
-                    // Rounded up, so that the state machine agrees that it is due.
+                    // Rounded up, so that the alarm is also due for the state machine.
                     let at = alarm.map_or(u64::MAX, |alarm| millis(alarm.wall).saturating_add(1));
                     self.alarm.store(at, Ordering::Relaxed);
                 }
@@ -512,7 +516,7 @@ impl Shared {
         }
     }
 
-    /// Performs the actions that belong after unlocking.
+    /// Performs the actions that must run without the lock.
     fn perform(self: &Arc<Self>, actions: &[Action]) {
         for action in actions {
             match *action {
@@ -527,7 +531,7 @@ impl Shared {
 
     fn start_fetch(self: &Arc<Self>, fetch: u64) {
         let guard = FetchGuard { shared: Arc::clone(self), fetch, completed: false };
-        // Without a runtime, dropping the guard says that the fetch was cancelled.
+        // Without a runtime, the guard is dropped, which reports the fetch as cancelled.
         let Ok(runtime) = Handle::try_current() else { return };
         let task = runtime.spawn(guard.run()).abort_handle();
         let mut locked = self.lock();
@@ -550,17 +554,18 @@ impl Shared {
         }
     }
 
-    /// Starts the timer on this runtime, unless it runs on another.
+    /// Starts the timer task on this runtime, unless it already runs.
     fn start_timer(self: &Arc<Self>) {
         let Ok(runtime) = Handle::try_current() else { return };
         let mut locked = self.lock();
         if locked.needs_timer() && timers::known(&runtime) != Some(false) {
-            // Spawned under the lock, so that there is one. The task holds nothing whose destructor takes the lock.
+            // Spawned under the lock, so that there is only one timer task. The task holds no value whose destructor
+            // takes the lock.
             locked.timer = Some(runtime.spawn(Arc::clone(self).keep_time()).abort_handle());
         }
     }
 
-    /// The timer: wakes the state machine when it has asked for it.
+    /// Runs the timer task, which wakes the state machine at each alarm.
     async fn keep_time(self: Arc<Self>) {
         if !timers::are_here().await {
             return;
@@ -578,7 +583,7 @@ impl Shared {
         }
     }
 
-    /// Turns a source's response into keys. Parsing takes a while, so it is done before the lock is taken.
+    /// Parses a source's response. Parsing is slow, so it is done before the lock is taken.
     fn read(&self, update: KeyUpdate) -> Result<Fresh, FetchError> {
         let previous = self.keys.load_full();
         match (update, &previous) {
@@ -624,7 +629,7 @@ impl Shared {
     }
 }
 
-/// A fetch, and the message that it has ended, whatever ends it.
+/// A running fetch. Reports the end of the fetch to the state machine, even if the task is aborted.
 struct FetchGuard {
     shared: Arc<Shared>,
     fetch: u64,
@@ -638,7 +643,7 @@ impl FetchGuard {
         self.completed = true;
     }
 
-    /// Fetches the keys. A panic of the source is a failed fetch, and is reported when it no longer unwinds.
+    /// Fetches the keys. If the source panics, the panic is caught and the fetch fails.
     async fn fetch(&self) -> Result<Fresh, FetchError> {
         let shared = &self.shared;
         let known = shared.lock().validators.clone();
@@ -656,22 +661,22 @@ impl FetchGuard {
 impl Drop for FetchGuard {
     fn drop(&mut self) {
         if !self.completed {
-            // Ignored if the fetch has ended and only the report of it panicked.
+            // The state machine ignores this event if the fetch has ended and only reporting it panicked.
             self.shared.on(Input::Event(Event::Cancelled { fetch: self.fetch }));
         }
         self.shared.lock().tasks.retain(|(number, _)| *number != self.fetch);
     }
 }
 
-/// A number in 0..1. It is not a secret, but the generator is at hand.
+/// Returns a random number in 0..1. It need not be secure, but the cryptographic generator is already available.
 fn random() -> f64 {
     let mut bytes = [0; 4];
-    // Should it fail, fleets are only less spread out.
+    // If this fails, the fetches of a fleet are only less spread out.
     let _ = aws_lc_rs::rand::fill(&mut bytes);
     f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
 }
 
-/// A clock before 1970 stands still.
+/// Returns the time since the Unix epoch. Earlier times count as the epoch.
 fn since_epoch(time: SystemTime) -> Duration {
     time.duration_since(UNIX_EPOCH).unwrap_or_default()
 }

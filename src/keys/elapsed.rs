@@ -1,28 +1,28 @@
-//! One time out of two clocks.
+//! Combines the wall clock and the monotonic clock into one time.
 //!
-//! Timers stand still while a Lambda function or a laptop sleeps, and the wall clock can be set. Key refresh therefore counts the time
-//! that passed on either clock, whichever says more. A wall clock that jumps forward is treated as a sleep. One that moves
-//! backwards changes nothing.
+//! Timers stop while a Lambda function or a laptop sleeps, and the wall clock can be set. Therefore, key refresh counts
+//! the longer of the times that passed on the two clocks. If the wall clock jumps forward, the jump is treated as a
+//! sleep. If it moves backwards, the move is ignored.
 
 use std::time::Duration;
 
 use super::message::{Alarm, Now};
 
-/// The longest time that one jump of the wall clock counts for: twice the largest `max_stale`.
+/// The maximum time counted for one jump of the wall clock: twice the largest allowed `max_stale`.
 const JUMP_MAX: Duration = Duration::from_secs(60 * 24 * 3600);
 
-/// Counts the time that has passed on either clock.
+/// Counts the longer of the times that passed on the two clocks.
 #[derive(Default)]
 pub(crate) struct Elapsed {
-    /// A pair of readings from which the wall clock is expected to go on with the other.
+    /// The reference readings of the monotonic clock and the wall clock, from which both should advance together.
     base: Option<(Duration, Duration)>,
-    /// What the wall clock has jumped ahead in total.
+    /// The total of all forward jumps of the wall clock.
     skipped: Duration,
     latest: Duration,
 }
 
 impl Elapsed {
-    /// Differences up to this are the inaccuracy of clocks.
+    /// The tolerance for clock inaccuracy. Larger differences between the clocks are treated as jumps.
     pub(crate) const TOLERANCE: Duration = Duration::from_secs(1);
 
     pub(crate) fn read(&mut self, now: Now) -> Duration {

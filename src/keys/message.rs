@@ -1,13 +1,13 @@
-//! What goes in and out of the [state machine](super::state) of key refresh.
+//! Defines the inputs and outputs of the [state machine](super::state) of key refresh.
 
 use std::time::Duration;
 
-/// What the machine is told about the present.
+/// The current time and a random number, read for each event.
 #[derive(Clone, Copy)]
 pub(crate) struct Now {
-    /// Time on a clock that never moves backwards, since some fixed point.
+    /// The time on the monotonic clock since a fixed point.
     pub(crate) monotonic: Duration,
-    /// Wall-clock time since the Unix epoch.
+    /// The wall-clock time since the Unix epoch.
     pub(crate) wall: Duration,
     /// A random number in 0..1, for jitter.
     pub(crate) random: f64,
@@ -15,19 +15,19 @@ pub(crate) struct Now {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Event {
-    /// The alarm went off, or a request found that it should have.
+    /// The alarm went off, or a request found that the alarm is overdue.
     Wake,
-    /// The application wants keys before it serves.
+    /// The application waits for keys at startup.
     Load,
-    /// A token names a key that is not in use. `decided_by` is what [`Reply::Wait`] told this request before,
-    /// and `waiting` is the number of other requests that wait.
+    /// A token's key ID matches no key in use. `decided_by` is the value of this request's last [`Reply::Wait`], if
+    /// there was one. `waiting` is the number of other waiting requests.
     UnknownKid {
         present: bool,
         can_fetch: bool,
         waiting: u32,
         decided_by: Option<u64>,
     },
-    /// The source knows its keys without a fetch. They never change if `max_age` is [`Duration::MAX`].
+    /// The source provided its keys without a fetch. The keys never change if `max_age` is [`Duration::MAX`].
     Preloaded {
         max_age: Option<Duration>,
     },
@@ -38,7 +38,7 @@ pub(crate) enum Event {
     Failed {
         fetch: u64,
     },
-    /// The fetch ended with its runtime.
+    /// The fetch was cancelled because its runtime was shut down.
     Cancelled {
         fetch: u64,
     },
@@ -47,7 +47,7 @@ pub(crate) enum Event {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Action {
-    /// Use the keys of this event until this wall-clock time.
+    /// Use the event's keys until this wall-clock time.
     Publish {
         until: Duration,
     },
@@ -58,11 +58,11 @@ pub(crate) enum Action {
     AbortFetch {
         fetch: u64,
     },
-    /// Wake all requests that wait for this fetch or an earlier one.
+    /// Wake all requests that wait for this fetch or for an earlier fetch.
     WakeWaiters {
         fetch: u64,
     },
-    /// Forget the last alarm, and wake the machine at this one.
+    /// Replace the last alarm with this one.
     ArmTimer(Option<Alarm>),
     Report(Report),
 }
@@ -70,7 +70,8 @@ pub(crate) enum Action {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
     KeyPresent,
-    /// Ask again when this fetch has completed. The success of fetch `decided_by` settles the request.
+    /// Send the event again when `fetch` has completed. If fetch `decided_by` or a later fetch succeeded, the reply is
+    /// final.
     Wait {
         fetch: u64,
         decided_by: u64,
@@ -79,10 +80,11 @@ pub(crate) enum Reply {
     Unavailable,
 }
 
-/// What an operator should know.
+/// An event for the log and the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Report {
-    /// `timed_out` if the machine gave the fetch up; `retrying` if another has begun at once.
+    /// A fetch failed. `timed_out` is `true` if it exceeded the fetch timeout. `retrying` is `true` if a retry has
+    /// started immediately.
     Failed {
         failures: u32,
         timed_out: bool,
@@ -94,7 +96,7 @@ pub(crate) enum Report {
     Stale,
 }
 
-/// When the machine must be woken, by both clocks.
+/// The time of the next wake-up on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Alarm {
     pub(crate) monotonic: Duration,
@@ -102,6 +104,6 @@ pub(crate) struct Alarm {
 }
 
 impl Alarm {
-    /// The first token loads the keys.
+    /// An alarm that is already due. The first request loads the keys.
     pub(crate) const AT_ONCE: Self = Self { monotonic: Duration::ZERO, wall: Duration::ZERO };
 }

@@ -1,13 +1,13 @@
-//! A pool's public keys: where they come from, which of them are fit for use, and how they stay fresh.
+//! Fetches a pool's public keys, selects the usable ones, and refreshes them.
 //!
-//! Key refresh runs alongside the path of a token and meets it only where one pointer is swapped:
+//! Key refresh runs in the background. It shares one pointer with verification, which is swapped when keys change:
 //!
 //! ```text
-//! state      when to fetch, who waits, how long keys may be used: pure   (budget, elapsed, settings, message)
-//!   driver   the lock, the tasks and the pointer that every verification reads   (timers, report)
-//!     source one document from an endpoint, a file, …   (fetch: over HTTPS)
-//!     jwk    JSON -> RSA keys fit for RS256
-//!     set    each key parsed once
+//! state      decides on fetches, waiting and staleness, without I/O   (budget, elapsed, settings, message)
+//!   driver   owns the lock, the tasks and the pointer that every verification reads   (timers, report)
+//!     source provides one document from an endpoint, a file, …   (fetch: over HTTPS)
+//!     jwk    converts JSON to RSA keys for RS256
+//!     set    parses each key once
 //! ```
 
 mod budget;

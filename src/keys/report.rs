@@ -1,13 +1,14 @@
-//! Tells the log and the metrics about key refresh.
+//! Writes log lines and metrics about key refresh.
 //!
-//! Both belong to the application, so nothing here is called with a lock held.
+//! The application provides the log subscriber and the metrics recorder, so these functions must not be called with a
+//! lock held.
 
 use std::{sync::Arc, time::Duration};
 
 use super::{FetchError, FetchErrorKind, SkippedKey, set::KeySet};
 use crate::{metrics, pool::UserPoolId};
 
-/// How many unusable keys of one document are logged.
+/// The maximum number of unusable keys logged per document.
 const WARNINGS_MAX: usize = 10;
 
 /// Writes the log lines and metrics of one pool.
@@ -24,7 +25,7 @@ impl Reporter {
         self.pool.to_string()
     }
 
-    /// Counts a completed fetch. `age` is the time since the last successful one.
+    /// Counts a completed fetch. `age` is the time since the last successful fetch.
     pub(super) fn fetch_completed(&self, failure: Option<FetchErrorKind>, age: Option<Duration>) {
         metrics::look(&self.pool, failure, age);
     }
@@ -44,7 +45,7 @@ impl Reporter {
         }
     }
 
-    /// Logs the first failure of an outage, and each change of its kind, as a warning.
+    /// Logs a failed fetch. The first failure of an outage and each change of its kind are warnings.
     pub(super) fn failed(&self, error: &FetchError, source: &str, failures: u32, level: Level) {
         let kind = error.kind().as_str();
         match level {
@@ -69,12 +70,13 @@ impl Reporter {
     }
 }
 
-/// How much a failed fetch matters.
+/// The importance of a failed fetch, which determines the log level.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Level {
-    /// Another fetch has started at once.
+    /// A retry has started immediately.
     Retrying,
-    /// The first of an outage, or of another kind than the last one.
+    /// The first failure of an outage, or a failure of a different kind than the last.
     News,
+    /// A failure of the same kind as the last.
     Known,
 }

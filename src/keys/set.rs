@@ -1,4 +1,4 @@
-//! The keys of one pool at one moment.
+//! Defines [`KeySet`], the keys of one pool at one point in time.
 
 use std::sync::Arc;
 
@@ -8,22 +8,24 @@ use super::{
     status::SkippedKey,
 };
 
-/// A set of parsed keys, in the order of their ids, and what was skipped on the way.
+/// A set of parsed keys, sorted by key ID, and the skipped keys.
 pub(crate) struct KeySet {
     keys: Box<[Arc<VerifyingKey>]>,
     skipped: Vec<SkippedKey>,
-    /// The ids of the first keys, for messages.
+    /// The first few key IDs, for error messages.
     listed: Arc<str>,
 }
 
-/// The longest document, in bytes. Cognito's has two keys and less than 2 KiB; this leaves room for hundreds.
+/// The maximum length of a document, in bytes. Cognito's document has two keys and less than 2 KiB, so the limit allows
+/// for hundreds of keys.
 pub(crate) const DOCUMENT_MAX: usize = 256 * 1024;
 
-/// How many key ids a message names.
+/// The maximum number of key IDs in an error message.
 const LISTED_MAX: usize = 4;
 
 impl KeySet {
-    /// Reads a JWKS document. A key that `previous` has too keeps its identity, and with it the tokens that it verified.
+    /// Parses a JWKS document. A key that is also in `previous` keeps its serial, so tokens that it verified stay
+    /// cached.
     pub(crate) fn parse(document: &[u8], previous: Option<&Self>) -> Result<Self, FetchError> {
         let mut keys: Vec<Arc<VerifyingKey>> = Vec::new();
         let mut skipped = Vec::new();
@@ -37,11 +39,11 @@ impl KeySet {
                 Err((key_id, reason)) => skipped.push(SkippedKey { key_id, reason }),
             }
         }
-        // Stable, so that of two keys with one id the first stays.
+        // The sort is stable, so the first of two keys with the same key ID is kept.
         keys.sort_by(|a, b| a.key_id().cmp(b.key_id()));
         keys.dedup_by(|second, first| {
             let twin = second.key_id() == first.key_id();
-            // The same key twice is odd and harmless.
+            // The same key twice is unusual but harmless.
             if twin && !second.is_the_same_as(first) {
                 skipped
                     .push(SkippedKey { key_id: Some(first.key_id().to_owned()), reason: SkipReason::DuplicateKeyId });
@@ -62,17 +64,17 @@ impl KeySet {
         self.keys.binary_search_by(|key| key.key_id().cmp(key_id)).ok().map(|at| &self.keys[at])
     }
 
-    /// Whether the key with this serial is still in the set.
+    /// Returns `true` if the key with this serial is still in the set.
     pub(crate) fn holds(&self, serial: u64) -> bool {
         self.keys.iter().any(|key| key.serial() == serial)
     }
 
-    /// Whether these are the same keys, so that one replaced under its old id is noticed.
+    /// Returns `true` if both sets contain the same keys. Detects a key that was replaced under its old key ID.
     pub(crate) fn has_the_keys_of(&self, other: &Self) -> bool {
         self.keys.iter().map(|key| key.serial()).eq(other.keys.iter().map(|key| key.serial()))
     }
 
-    /// The ids of the first few keys, for messages.
+    /// Returns the first few key IDs, for error messages.
     pub(crate) fn listed(&self) -> Arc<str> {
         Arc::clone(&self.listed)
     }

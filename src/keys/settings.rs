@@ -1,8 +1,8 @@
-//! The settings of key refresh.
+//! Defines the settings of key refresh.
 
 use std::time::Duration;
 
-/// The settings of key refresh, each with its default; the guide's chapter `keys` gives the reasons.
+/// The settings of key refresh. The guide's chapter `keys` gives the reasons for the defaults.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RefreshSettings {
     pub(crate) refresh_interval: Duration,

@@ -1,27 +1,27 @@
-//! Decides when keys are fetched, who waits for a fetch, and how long keys may be used.
+//! Decides when keys are fetched, which requests wait for a fetch, and how long keys may be used.
 //!
-//! A state machine without I/O: no lock, task, clock or randomness. [`State::on`] takes an [`Event`] and the time, returns a [`Reply`],
-//! and lists the [`Action`]s for the [driver](super::driver) to perform. `tests/simulation` drives it through faults and attacks, and
-//! records which mechanisms were tried and left out.
+//! The state machine has no I/O, locks, tasks, clocks or randomness. [`State::on`] takes an [`Event`] and the time,
+//! returns a [`Reply`], and lists the [`Action`]s that the [driver](super::driver) must perform. `tests/simulation`
+//! runs it through faults and attacks, and records which mechanisms were tried and left out.
 //!
 //! | event | state | reply and actions |
 //! |---|---|---|
 //! | `Wake` | refresh due, no fetch in flight | start a fetch |
-//! | | no keys, the newest fetch in flight is 0.6 s old | start a probe beside it, in place of the last probe |
-//! | | fetch in flight for `fetch_timeout` | abort it; a failure (or, if the wake-up is over 1 s late: *cancelled*) |
+//! | | no keys, the newest fetch in flight is 0.6 s old | start a probe alongside it, which replaces the last probe |
+//! | | fetch in flight for `fetch_timeout` | abort it as failed, or as cancelled if the wake-up is more than 1 s late |
 //! | | keys older than `max_stale` | withdraw them |
 //! | `Load` | keys / fetch in flight / neither | key present / wait for it / start a fetch and wait for it |
 //! | `UnknownKid` | the key is present | key present |
-//! | | a fetch that began after the request came has completed | unknown |
-//! | | no runtime to fetch on, 10,000 requests waiting, or no keys and a recent failure | unavailable |
+//! | | a fetch that began after the request arrived has completed | unknown |
+//! | | no suitable runtime, 10,000 waiting requests, or no keys and a recent failure | unavailable |
 //! | | fetch in flight, older / younger than `request_wait` | unavailable / wait for it |
 //! | | no keys, or the [budget](Budget) allows a fetch | start a fetch and wait for it |
 //! | | otherwise: the last fetch succeeded / failed | unknown / unavailable |
-//! | `Loaded` | in flight | publish, abort the other fetch, wake waiters, next refresh after `max-age` in bounds |
-//! | `Failed` | the first failure in a row, within `request_wait` | start another fetch; its waiters go on waiting |
-//! | | any other / a probe | wake waiters, next refresh after the back-off / ignored |
-//! | `Cancelled` | in flight | wake waiters, give the budget back, next refresh in 1 s; not a failure |
-//! | `Close` | any | abort everything; from then on unavailable |
+//! | `Loaded` | in flight | publish, abort the other fetch, wake waiters, schedule a refresh after bounded `max-age` |
+//! | `Failed` | the first failure in a row, within `request_wait` | start another fetch; waiters continue to wait |
+//! | | any other / a probe | wake waiters and schedule a refresh after the back-off / ignore |
+//! | `Cancelled` | in flight | wake waiters, give the budget back, schedule a refresh in 1 s; not a failure |
+//! | `Close` | any | abort all fetches; all later replies are unavailable |
 
 use std::time::Duration;
 
@@ -32,32 +32,36 @@ use super::{
     settings::RefreshSettings,
 };
 
-/// The shortest time between two scheduled fetches, whatever `Cache-Control` says.
+/// The lower bound for `max-age`. A shorter `refresh_interval` takes precedence.
 const REFRESH_FLOOR: Duration = Duration::from_secs(5 * 60);
-/// First and longest wait after failures while there are keys.
+/// The first and the longest wait after failed fetches while keys are in use.
 const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-/// The same without keys: every request is rejected, so the endpoint's return must be noticed within a second.
+/// The first and the longest wait after failed fetches without keys. Every request is rejected, so the end of an outage
+/// must be noticed within a second.
 const BACK_OFF_COLD: (Duration, Duration) = (Duration::from_millis(200), Duration::from_millis(600));
-/// Without keys, the time from the start of one fetch to the next probe.
+/// The time from the start of a fetch or probe to the next probe. Probes are used only if there are no keys.
 const PROBE_EVERY: Duration = Duration::from_millis(600);
-/// The pause after a fetch for an unknown key, so that all requests that waited for it share its result.
+/// The pause after a fetch for an unknown key. During the pause, all requests that waited for the fetch share its
+/// result.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The wait after a fetch that ended with its runtime: a program that makes a runtime for each call must not start one each time.
+/// The wait after a fetch that was cancelled because its runtime was shut down. A program that creates a runtime for
+/// each call must not start a fetch each time.
 const CANCELLED_WAIT: Duration = Duration::from_secs(1);
-/// How late a wake-up may be. A later one means that timers stood still, so an expired fetch says nothing about the endpoint.
+/// The maximum delay of a wake-up. After a longer delay, timers were frozen, so the timeout of a fetch is not a failure
+/// of the endpoint.
 const LATE: Duration = Duration::from_secs(1);
-/// How many requests may wait at a time. Each holds about 35 KiB if its token has 16 KB, otherwise a few KiB.
+/// The maximum number of waiting requests. Each takes about 35 KiB if its token has 16 KiB, and otherwise a few KiB.
 const WAITING_MAX: u32 = 10_000;
 
 #[derive(Clone, Copy)]
 struct Fetch {
     number: u64,
     started: Duration,
-    /// An unknown key caused it, and not the schedule.
+    /// Set to `true` if an unknown key caused the fetch, and to `false` if it was scheduled.
     by_unknown_kid: bool,
 }
 
-/// Keys in use.
+/// The time limits of the keys in use.
 #[derive(Clone, Copy)]
 struct Lease {
     stale_at: Duration,
@@ -68,22 +72,23 @@ struct Lease {
 pub(crate) struct State {
     settings: RefreshSettings,
     clock: Elapsed,
-    /// The time of the present event; see [`Elapsed`].
+    /// The time of the current event, as counted by [`Elapsed`].
     now: Duration,
     lease: Option<Lease>,
-    /// The keys never change.
+    /// Set to `true` if the keys never change.
     fixed: bool,
     closed: bool,
     fetch: Option<Fetch>,
-    /// Without keys: a second fetch, which finds out that the endpoint is back while the first hangs.
+    /// A second fetch, used only without keys. It detects the end of an outage while the first fetch hangs.
     probe: Option<Fetch>,
-    /// The numbers of the newest fetch, and of the newest that succeeded.
+    /// The number of the newest fetch.
     newest: u64,
+    /// The number of the newest fetch that succeeded.
     completed: u64,
-    /// When the newest fetch or probe began.
+    /// The start time of the newest fetch or probe.
     begun_at: Duration,
     due: Option<Duration>,
-    /// Failures in a row.
+    /// The number of failed fetches since the last success.
     pub(crate) failures: u32,
     failed_at: Duration,
     retrying: bool,
@@ -108,7 +113,7 @@ impl State {
             Event::Load => reply = self.load(now, actions),
             Event::UnknownKid { present: true, .. } if self.has_keys(now) => reply = Reply::KeyPresent,
             Event::UnknownKid { can_fetch, waiting, decided_by, .. } => {
-                // A request that was told to wait has its place.
+                // A request that already waits does not count against the limit again.
                 let may_wait = can_fetch && (waiting < WAITING_MAX || decided_by.is_some());
                 reply = self.unknown_kid(may_wait, decided_by, now, actions);
             }
@@ -122,7 +127,8 @@ impl State {
         reply
     }
 
-    /// Both clocks decide, because requests read the keys by the wall clock alone.
+    /// Returns `true` if the keys are fresh by both clocks. `expire` removes the lease by the monotonic clock, but
+    /// requests compare only the wall clock, so the wall clock is checked here too.
     fn has_keys(&self, now: Now) -> bool {
         self.fixed || self.lease.is_some_and(|lease| now.wall <= lease.until)
     }
@@ -142,7 +148,7 @@ impl State {
         }
     }
 
-    /// The fetch that has taken too long, and by how much.
+    /// Returns the number of the fetch that exceeded the timeout, and the time since then.
     fn overdue(&self) -> Option<(u64, Duration)> {
         let fetch = self.fetch?;
         Some((fetch.number, self.now.checked_sub(self.deadline(fetch))?))
@@ -184,7 +190,8 @@ impl State {
         let age = self.fetch.map(|fetch| self.now.saturating_sub(fetch.started));
         let (fetch, decided_by) = match self.fetch {
             Some(_) if age >= Some(self.settings.request_wait) => return Reply::Unavailable,
-            // The first load settles every request. Another fetch may have begun before the token's key was published.
+            // The first load decides every request. Any other fetch in flight may have begun before the token's key was
+            // published, so the next fetch decides.
             Some(fetch) => (fetch.number, if cold { fetch.number } else { fetch.number + 1 }),
             None if cold => (self.start(false, actions), self.newest),
             None if self.budget.take(self.now, self.settings.unknown_key_cooldown) => {
@@ -226,7 +233,7 @@ impl State {
         let Some(fetch) = self.fetch.take_if(|fetch| fetch.number == number) else { return };
         self.failures = self.failures.saturating_add(1);
         self.failed_at = self.now;
-        // The failure may be one of a kind, such as a reset connection: no request is rejected for it.
+        // The failure may be an isolated one, such as a reset connection, so requests keep waiting for a retry.
         self.retrying = self.failures == 1 && self.now.saturating_sub(fetch.started) < self.settings.request_wait;
         let Self { failures, retrying, .. } = *self;
         actions.push(Action::Report(Report::Failed { failures, timed_out, retrying }));
@@ -244,11 +251,12 @@ impl State {
         let doubled = first.saturating_mul(1 << (self.failures.max(2) - 2).min(10)).min(longest);
         let share = 1.0 - 0.5 * now.random;
         let due = match self.lease {
-            // A fetch that an unauthenticated client can cause does not bring the next scheduled one forward.
+            // An unauthenticated client can cause this fetch, so it must not bring the next scheduled fetch forward.
             Some(_) if fetch.by_unknown_kid && self.due > Some(self.now) => return,
-            // Once the keys are stale no token is accepted, so that is the latest time for a fetch.
+            // No token is accepted once the keys are stale, so the next fetch is due by then.
             Some(lease) => self.now.saturating_add(doubled.mul_f64(share)).min(lease.stale_at),
-            // Counted from the start of the fetch, which is when the endpoint was last known to be unavailable.
+            // Counted from the start of the newest fetch, the last time at which the endpoint was known to be
+            // unavailable.
             None => (self.begun_at + doubled.mul_f64(share)).max(self.now + first.mul_f64(share)),
         };
         self.due = Some(due);
@@ -259,7 +267,7 @@ impl State {
         let Some(fetch) = self.fetch.take_if(|fetch| fetch.number == number) else { return };
         self.fetch = self.probe.take();
         self.due = Some(self.now.saturating_add(wait));
-        // A retry was paid for by the fetch that failed.
+        // A retry takes nothing from the budget, so there is nothing to give back.
         if fetch.by_unknown_kid && self.failures == 0 {
             self.budget.give_back(self.settings.unknown_key_cooldown);
         }
@@ -300,15 +308,17 @@ impl State {
         waiting.then(|| self.begun_at.saturating_add(PROBE_EVERY))
     }
 
-    /// A failure older than this says nothing: timers stood still.
+    /// Returns `true` if the last fetch failed recently. Timers were frozen after an older failure, so it says nothing
+    /// about the endpoint now.
     fn failed_recently(&self) -> bool {
         let recent = self.now.saturating_sub(self.failed_at) <= BACK_OFF.1 + self.settings.fetch_timeout;
         self.failures > 0 && !self.retrying && recent
     }
 
-    /// `max-age` in bounds, and up to a tenth less, so that programs that start together drift apart.
+    /// Returns the time until the next scheduled fetch: `max-age` within its bounds, minus up to 10 %, so that programs
+    /// that start together spread their fetches.
     fn refresh_after(&self, max_age: Option<Duration>, random: f64) -> Duration {
-        // Whatever is set, there is a fetch before the keys are stale.
+        // A fetch must be due before the keys are stale, whatever the settings are.
         let longest = self.settings.refresh_interval.min(self.settings.max_stale / 2);
         let wait = max_age.unwrap_or(longest).clamp(REFRESH_FLOOR.min(longest), longest);
         wait.mul_f64(1.0 - 0.1 * random)
@@ -324,7 +334,7 @@ impl State {
         }
     }
 
-    /// The longest time from now to any alarm. One that seems further away means that the wall clock was moved backwards.
+    /// Returns the longest time from now to any alarm. If an alarm is further away, the wall clock was moved backwards.
     pub(crate) fn horizon(settings: &RefreshSettings) -> Duration {
         settings.refresh_interval.max(BACK_OFF.1).max(settings.fetch_timeout) + Elapsed::TOLERANCE
     }
@@ -337,7 +347,8 @@ impl State {
         [self.fetch, self.probe].into_iter().flatten()
     }
 
-    /// The time until the next scheduled fetch; zero if it is due or in flight.
+    /// Returns the time until the next scheduled fetch. Zero if the fetch is due or in flight, and `None` if none is
+    /// scheduled.
     pub(crate) fn next_refresh_in(&mut self, now: Now) -> Option<Duration> {
         let now = self.clock.read(now);
         self.due.filter(|_| !self.fixed).map(|due| due.saturating_sub(now))

@@ -1,8 +1,9 @@
-//! Finds out whether a Tokio runtime has timers.
+//! Detects whether a Tokio runtime has timers.
 //!
-//! Tokio has no way to ask. `tokio::time::sleep` panics on a runtime built without `enable_time`, so it is tried once for each runtime, in a
-//! task of its own: the panic ends that task and not a request. The panic hook still runs: such a program prints one message for each
-//! task that asks before the first trial has ended, which can be two for one request. With `panic = "abort"`, the trial ends the program on a runtime without timers.
+//! Tokio has no API for this. `tokio::time::sleep` panics on a runtime built without `enable_time`, so each runtime is
+//! probed once in a separate task, and the panic ends only that task. The panic hook still runs: the program prints one
+//! message for each task that probes before the first probe has ended, which can be two for one request. On a runtime
+//! without timers, the probe ends the program if it was built with `panic = "abort"`.
 
 use std::{
     collections::VecDeque,
@@ -15,16 +16,16 @@ use tokio::{
     time::sleep,
 };
 
-/// The error where a fetch is needed and none can be made.
+/// The error message if a fetch is needed but the runtime cannot run one.
 pub(super) const MISSING: &str = "keys are fetched on a Tokio runtime with timers and I/O: see `Builder::enable_all`";
 
-/// The runtimes tried last, and whether they have timers.
+/// The most recently probed runtimes. The flag is `true` if the runtime has timers.
 static TRIED: Mutex<VecDeque<(Id, bool)>> = Mutex::new(VecDeque::new());
 
-/// Few programs have more runtimes; one that is forgotten is tried again.
+/// The maximum number of runtimes in [`TRIED`]. Few programs have more, and an evicted runtime is only probed again.
 const TRIED_MAX: usize = 64;
 
-/// Returns `false` without a Tokio runtime, or on one without timers.
+/// Returns `true` if there is a current Tokio runtime and it has timers.
 pub(super) async fn are_here() -> bool {
     let Ok(runtime) = Handle::try_current() else { return false };
     if let Some(known) = known(&runtime) {
@@ -39,7 +40,7 @@ pub(super) async fn are_here() -> bool {
     }
 }
 
-/// Returns whether this runtime has timers, if it was tried before.
+/// Returns `Some(true)` if this runtime has timers, `Some(false)` if it has none, and `None` if it was not probed.
 pub(super) fn known(runtime: &Handle) -> Option<bool> {
     let id = runtime.id();
     tried().iter().find(|(tried, _)| *tried == id).map(|(_, has_timers)| *has_timers)
