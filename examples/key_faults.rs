@@ -58,10 +58,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             all.sort_unstable();
             all.get(all.len() / 2).map_or(0, Duration::as_micros)
         };
-        let (answered, refused) = (sum(|seen| seen.answered), sum(|seen| seen.rejected));
+        let (answered, rejected) = (sum(|seen| seen.answered), sum(|seen| seen.rejected));
         println!(
-            "| {name} | {:.2} % | {refused} | {} | {} | {} | {} |",
-            100.0 * answered as f64 / (answered + refused) as f64,
+            "| {name} | {:.2} % | {rejected} | {} | {} | {} | {} |",
+            100.0 * answered as f64 / (answered + rejected) as f64,
             median(|seen| seen.p50),
             median(|seen| seen.p99),
             seen.iter().map(|seen| seen.fetches).sum::<u64>(),
