@@ -340,7 +340,7 @@ impl State {
     }
 
     pub(crate) fn is_in_flight(&self, fetch: u64) -> bool {
-        self.in_flight().any(|fetch| fetch.number == fetch)
+        self.in_flight().any(|running| running.number == fetch)
     }
 
     fn in_flight(&self) -> impl Iterator<Item = Fetch> + use<> {
