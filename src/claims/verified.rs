@@ -87,7 +87,7 @@ impl VerifiedToken {
         self.clock.now()
     }
 
-    /// Returns the claims that few handlers need, and reads them from the payload on first use.
+    /// Returns the less frequently used claims, which are deserialized from the payload on first use.
     pub(super) fn attributes(&self) -> &Attributes {
         self.attributes.get_or_init(|| Box::new(Attributes::read(self.claims.json())))
     }

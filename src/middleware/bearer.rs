@@ -63,7 +63,7 @@ impl<'r> Credentials<'r> {
         Self(bytes)
     }
 
-    /// Returns the bytes, which may not be a token.
+    /// Returns the raw bytes, which are not necessarily a token.
     pub(super) fn bytes(self) -> &'r [u8] {
         self.0
     }

@@ -82,7 +82,7 @@ fn setting(kind: VerifyErrorKind, claim: Option<&str>, origin: Origin) -> Option
         VerifyErrorKind::WrongTokenUse => {
             ("`UserPool::allow_token_use`", "`AWS_COGNITO_TOKEN_USE`, which is `access`, `id` or `any`")
         }
-        // No variable sets an audience.
+        // There is no environment variable for the audience.
         VerifyErrorKind::WrongAudience => ("`UserPool::audience`", "`UserPool::audience`"),
         VerifyErrorKind::MissingClaim if claim == Some("aud") => (
             "`UserPool::audience`, or `UserPool::allow_audience` to accept tokens without `aud` too",

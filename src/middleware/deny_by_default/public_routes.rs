@@ -8,13 +8,15 @@ use super::path_spelling::{has_prefix, is_spelling_of, is_unambiguous};
 
 /// Longer paths are never public, because the path is compared with each protected pattern.
 const MAX_PATH_LENGTH: usize = 8 * 1024;
-/// Paths with more segments are never public, because each protected pattern reads all empty segments.
+/// Paths with more segments are never public. Each protected
+/// pattern scans all empty segments of a path, so this limit bounds the cost of a check.
 const MAX_SEGMENTS: usize = 256;
 
 /// The public and the protected routes of a [`DenyByDefault`](super::DenyByDefault).
 ///
 /// The `matchit` version that axum uses matches the raw path, so a public pattern matches here if it matches in a
-/// router. Protected patterns are also compared with the paths that other software may read instead.
+/// router. Protected patterns are also compared with the
+/// other paths that a proxy or backend may derive from the raw path, for example after decoding escapes.
 #[derive(Clone, Default)]
 pub(super) struct PublicRoutes {
     patterns: Vec<Pattern>,
