@@ -32,7 +32,8 @@ use axum::{
     routing::{get, post},
 };
 use axum_cognito::{
-    AuthRejection, CognitoAuth, CognitoClaims, RejectedRequest, TokenSource, UserPool, testing::FakeUserPool,
+    AuthRejection, CognitoAuth, CognitoClaims, TokenSource, UserPool, middleware::RejectedRequest,
+    testing::FakeUserPool,
 };
 use serde::Deserialize;
 use tokio::net::TcpListener;

@@ -37,7 +37,8 @@ use axum::{
     routing::{get, post},
 };
 use axum_cognito::{
-    AuthRejection, CognitoAuth, CognitoClaims, ConfigError, ProtectedResource, Require, UserPool, testing::FakeUserPool,
+    AuthRejection, CognitoAuth, CognitoClaims, ConfigError, Require, UserPool, middleware::ProtectedResource,
+    testing::FakeUserPool,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, error::Category, json};

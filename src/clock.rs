@@ -12,7 +12,7 @@ use std::time::SystemTime;
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
-/// use axum_cognito::{Clock, SystemClock};
+/// use axum_cognito::clock::{Clock, SystemClock};
 ///
 /// /// A host whose clock is two minutes fast.
 /// struct Corrected;

@@ -5,7 +5,10 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use axum_cognito::{Clock, CognitoClaims, SystemClock};
+use axum_cognito::{
+    CognitoClaims,
+    clock::{Clock, SystemClock},
+};
 use serde::Serialize;
 
 const MINUTE: u64 = 60;

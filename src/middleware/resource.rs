@@ -19,7 +19,7 @@ const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 ///
 /// ```
 /// use axum::{Router, body::Body, http::Request, routing::{get, post}};
-/// use axum_cognito::{CognitoAuth, CognitoClaims, ProtectedResource, UserPool};
+/// use axum_cognito::{CognitoAuth, CognitoClaims, UserPool, middleware::ProtectedResource};
 /// use tower::ServiceExt;
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {

@@ -11,7 +11,8 @@ use std::{
 
 use axum::http::StatusCode;
 use axum_cognito::{
-    Clock, Verifier,
+    Verifier,
+    clock::Clock,
     keys::{FetchErrorKind, KeyFuture, KeySource, Validators},
     testing::TokioClock,
 };

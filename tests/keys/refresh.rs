@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum_cognito::{
-    Clock, Verifier, VerifyErrorKind,
+    Verifier, VerifyErrorKind,
+    clock::Clock,
     keys::FetchErrorKind,
     testing::{FakeUserPool, ManualClock, TokioClock},
 };

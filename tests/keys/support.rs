@@ -14,7 +14,8 @@ use axum::{
     routing::get,
 };
 use axum_cognito::{
-    Clock, CognitoAuth, CognitoClaims, SystemClock, UserPool, Verifier, VerifierBuilder,
+    CognitoAuth, CognitoClaims, UserPool, Verifier, VerifierBuilder,
+    clock::{Clock, SystemClock},
     keys::{FetchError, FetchErrorKind, KeyDocument, KeyFuture, KeySource, KeyUpdate, PoolStatus, Validators},
     testing::{FakeUserPool, TokioClock},
 };

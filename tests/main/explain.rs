@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use axum_cognito::{
-    Clock, CognitoClaims, TokenUse, UserPool, Verifier, VerifyError, VerifyErrorKind,
+    CognitoClaims, TokenUse, UserPool, Verifier, VerifyError, VerifyErrorKind,
+    clock::Clock,
     explain::{Explanation, StepOutcome, VerificationStep},
     pool::IssuerForm,
     testing::{FakeUserPool, ManualClock, TokenBuilder},

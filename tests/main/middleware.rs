@@ -133,7 +133,7 @@ async fn every_layer_forwards_readiness() {
     };
     let strict = Strict::default();
     let rule = Require::valid_token();
-    let respond = |_: &axum_cognito::RejectedRequest<'_>| Response::<()>::default();
+    let respond = |_: &axum_cognito::middleware::RejectedRequest<'_>| Response::<()>::default();
     for mut service in [
         auth().layer(rule.layer(strict.clone())).map_response(drop).boxed_clone(),
         waits().layer(rule.layer(strict.clone())).map_response(drop).boxed_clone(),

@@ -10,7 +10,7 @@ use axum::{
     routing::get,
 };
 use axum_cognito::{
-    AuthRejection, AuthRejectionKind, CheckError, CognitoAuth, CognitoClaims, RejectedRequest, Require,
+    AuthRejection, AuthRejectionKind, CheckError, CognitoAuth, CognitoClaims, Require, middleware::RejectedRequest,
     testing::FakeUserPool,
 };
 use http_body_util::BodyExt;

@@ -2,7 +2,8 @@
 
 use axum::{Router, body::Body, http::Request, routing::post};
 use axum_cognito::{
-    CognitoAuth, CognitoClaims, ConfigError, ProtectedResource, TokenUse, UserPool, Verifier, testing::FakeUserPool,
+    CognitoAuth, CognitoClaims, ConfigError, TokenUse, UserPool, Verifier, middleware::ProtectedResource,
+    testing::FakeUserPool,
 };
 use http_body_util::BodyExt;
 use tower::ServiceExt;

@@ -191,7 +191,7 @@ fn old_sign_in_is_rejected() {
     let fake = FakeUserPool::new();
     let clock = ManualClock::starting_now();
     let verifier = Verifier::builder().pool(fake.user_pool()).clock(clock.clone()).build().unwrap();
-    let now = axum_cognito::Clock::now(&clock).duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let now = axum_cognito::clock::Clock::now(&clock).duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let rule = Require::max_age(Duration::from_secs(300));
     let step_up = format!(r#"{STEP_UP}, max_age="300""#);
     let claims = |auth_time: u64| verifier.check(&fake.access_token("a").claim("auth_time", auth_time).sign()).unwrap();
@@ -228,7 +228,7 @@ fn old_sign_in_is_rejected() {
     clock.advance(Duration::from_secs(301));
     assert_eq!(result(&rule, &before), step_up);
     assert_eq!(result(&rule, &verifier.check(&token).unwrap()), step_up);
-    assert!(rule.check_at(&before, axum_cognito::Clock::now(&clock) - Duration::from_secs(200)).is_ok());
+    assert!(rule.check_at(&before, axum_cognito::clock::Clock::now(&clock) - Duration::from_secs(200)).is_ok());
 
     let both =
         Require::max_age(Duration::from_secs(60)).and(Require::max_age(Duration::from_secs(5))).and(Require::acr("l2"));

@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use axum_cognito::{
-    Clock, ConfigError, SystemClock, TokenUse, UserPool, Verifier, VerifyError, VerifyErrorKind as Kind,
+    ConfigError, TokenUse, UserPool, Verifier, VerifyError, VerifyErrorKind as Kind,
+    clock::{Clock, SystemClock},
     pool::IssuerForm,
     testing::{FakeUserPool, ManualClock, TokenBuilder},
 };

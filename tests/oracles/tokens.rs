@@ -6,7 +6,7 @@ use aws_lc_rs::{
     hmac,
     signature::{RSA_PKCS1_SHA512, RSA_PSS_SHA256},
 };
-use axum_cognito::{Clock, SystemClock};
+use axum_cognito::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 use crate::kit::{ACCESS_KID, CLIENT, ID_KID, KEYS, Token, UPDATED_ISSUER, access};

@@ -44,7 +44,8 @@ use axum::{
     routing::{get, post},
 };
 use axum_cognito::{
-    AuthRejection, CheckError, Clock, CognitoAuth, CognitoClaims, ConfigError, Require, SystemClock, UserPool,
+    AuthRejection, CheckError, CognitoAuth, CognitoClaims, ConfigError, Require, UserPool,
+    clock::{Clock, SystemClock},
     testing::FakeUserPool,
 };
 use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, aio::MultiplexedConnection};

@@ -102,7 +102,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 mod tests {
     use std::net::SocketAddr;
 
-    use axum_cognito::{Clock, SystemClock};
+    use axum_cognito::clock::{Clock, SystemClock};
     use futures_util::{SinkExt, StreamExt};
     use tokio::net::TcpStream;
     use tokio_tungstenite::{
