@@ -100,7 +100,7 @@
 //!
 //! | feature | default | adds |
 //! |---|---|---|
-//! | `axum` | yes | the extractors, and `IntoResponse` for [`AuthRejection`] and [`ProtectedResource`] |
+//! | `axum` | yes | the extractors, and `IntoResponse` for [`AuthRejection`] and [`ProtectedResource`](middleware::ProtectedResource) |
 //! | `explain` | no | the module `explain`, which explains step by step why a token was rejected |
 //! | `metrics` | no | counters and gauges through the `metrics` facade, listed in [`guide::keys`] |
 //! | `testing` | no | the module `testing`, with an in-process user pool and a clock for tests |
@@ -124,7 +124,7 @@ mod base64url;
 pub mod claims;
 mod client_ids;
 mod clients;
-mod clock;
+pub mod clock;
 mod env;
 mod error;
 #[cfg(feature = "explain")]
@@ -145,6 +145,9 @@ pub mod pool;
 mod pool_id;
 mod redact;
 mod region;
+#[cfg(feature = "sign-in")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sign-in")))]
+pub mod sign_in;
 mod step;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
@@ -156,15 +159,12 @@ mod verifier;
 
 #[doc(inline)]
 pub use claims::{AccessClaims, CognitoClaims, CustomClaims, IdClaims};
-pub use clock::{Clock, SystemClock};
 pub use error::{ConfigError, VerifyError, VerifyErrorKind};
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use extract::OptionalClaims;
 #[doc(inline)]
-pub use middleware::{
-    AuthRejection, AuthRejectionKind, CheckError, CognitoAuth, ProtectedResource, RejectedRequest, Require, TokenSource,
-};
+pub use middleware::{AuthRejection, AuthRejectionKind, CheckError, CognitoAuth, Require, TokenSource};
 #[doc(inline)]
 pub use pool::{TokenUse, UserPool, UserPoolId};
 pub use verifier::{Verifier, VerifierBuilder};

@@ -99,6 +99,13 @@ pub enum ConfigError {
         /// The reason why the value is invalid.
         reason: &'static str,
     },
+    /// A setting of browser sign-in is missing or not valid.
+    InvalidSignIn {
+        /// The name of the method that sets it.
+        setting: &'static str,
+        /// The reason why the value is invalid, and the fix.
+        reason: String,
+    },
     /// The text does not name a token source, or contains an invalid header or cookie name.
     InvalidTokenSource {
         /// The rejected value.
@@ -204,6 +211,7 @@ impl fmt::Display for ConfigError {
                 write!(f, "`{value}` is not an AWS Region: expected a name as in `eu-central-1`")
             }
             Self::InvalidResource { value, reason } => write!(f, "`{value}` is not a protected resource: {reason}"),
+            Self::InvalidSignIn { setting, reason } => write!(f, "`{setting}` of the sign-in is not valid: {reason}"),
             Self::InvalidRoute { value, reason } => write!(f, "`{value}` is not the path of a route: {reason}"),
             Self::InvalidTokenSource { value, reason } => write!(f, "`{value}` is not a token source: {reason}"),
             Self::InvalidTokenUse { value } => write!(f, "`{value}` is not a token use: expected `access` or `id`"),

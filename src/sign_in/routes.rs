@@ -1,0 +1,1 @@
+//! The sign-in, callback and sign-out routes.

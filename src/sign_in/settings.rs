@@ -1,0 +1,38 @@
+//! [`Settings`]: the checked settings of sign-in, shared by its routes and its layer.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use super::{seal::Sealer, sessions::Sessions, token_endpoint::TokenEndpoint};
+use crate::{clock::Clock, middleware::CognitoAuth};
+
+pub(super) struct Settings {
+    /// The layer that verifies access tokens. Its verifier also verifies the ID tokens of sign-ins.
+    pub(super) auth: CognitoAuth,
+    pub(super) pool_id: String,
+    pub(super) client_id: String,
+    /// The origin of the managed-login endpoints, without a slash at the end.
+    pub(super) domain: String,
+    /// The registered callback URL.
+    pub(super) redirect_url: String,
+    /// The registered sign-out URL.
+    pub(super) logout_url: String,
+    /// The origin of this application, from `redirect_url`.
+    pub(super) origin: String,
+    pub(super) callback_path: String,
+    pub(super) sign_in_path: String,
+    pub(super) sign_out_path: String,
+    pub(super) scopes: Vec<String>,
+    /// `identity_provider`, `lang`, `prompt` and other parameters of every authorization request.
+    pub(super) parameters: Vec<(&'static str, String)>,
+    /// The claims of the ID token that a session keeps.
+    pub(super) profile_claims: BTreeSet<String>,
+    /// Path prefixes below which no request is redirected to sign-in.
+    pub(super) api_subtrees: Vec<String>,
+    pub(super) session_lifetime: Duration,
+    pub(super) refresh_before: Duration,
+    pub(super) checks_origin: bool,
+    pub(super) sealer: Arc<Sealer>,
+    pub(super) endpoint: TokenEndpoint,
+    pub(super) sessions: Sessions,
+    pub(super) clock: Arc<dyn Clock>,
+}
