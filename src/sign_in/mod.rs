@@ -3,6 +3,7 @@
 mod attempt;
 mod authorize;
 mod builder;
+mod checks;
 mod cookies;
 mod env;
 mod identity;
