@@ -27,17 +27,8 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// Keeps sessions in cookies.
-    pub(super) fn in_cookies() -> Self {
-        Self::new(None)
-    }
-
-    /// Keeps sessions in a store, and only their keys in cookies.
-    pub(super) fn in_store(store: Arc<dyn SessionStore>) -> Self {
-        Self::new(Some(store))
-    }
-
-    fn new(store: Option<Arc<dyn SessionStore>>) -> Self {
+    /// Keeps sessions in the store, and only their keys in cookies. Without a store, keeps them in cookies.
+    pub(super) fn new(store: Option<Arc<dyn SessionStore>>) -> Self {
         Self {
             live: Mutex::new(Live::new()),
             store,
