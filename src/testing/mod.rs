@@ -36,11 +36,16 @@
 
 mod clock;
 mod key;
+#[cfg(feature = "sign-in")]
+mod managed_login;
 mod pool;
 mod serve;
 mod token;
 
 pub use clock::{ManualClock, TokioClock};
+#[cfg(feature = "sign-in")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sign-in")))]
+pub use managed_login::{FakeUser, ManagedLogin, ManagedLoginFault, ManagedLoginServer};
 pub use pool::FakeUserPool;
 pub use serve::JwksServer;
 pub use token::TokenBuilder;
