@@ -50,7 +50,7 @@ impl UserPool {
     }
 
     /// Creates the pool that these variables describe.
-    fn from_vars(var: impl Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
+    pub(crate) fn from_vars(var: impl Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
         let read = |name| read(name, var(name));
         let pool_id = read(POOL_ID)?.ok_or_else(|| missing(POOL_ID))?;
         let clients = read(CLIENT_ID)?.ok_or_else(|| missing(CLIENT_ID))?;
@@ -119,7 +119,8 @@ fn key_source(path: &str) -> Result<Arc<dyn KeySource>, ConfigError> {
     }
 }
 
-fn read(name: &'static str, value: Option<OsString>) -> Result<Option<String>, ConfigError> {
+/// Returns the trimmed value of a variable. An empty value is an error.
+pub(crate) fn read(name: &'static str, value: Option<OsString>) -> Result<Option<String>, ConfigError> {
     match value.map(OsString::into_string) {
         None => Ok(None),
         Some(Err(_)) => Err(invalid(name, "it is not UTF-8".to_owned())),
@@ -130,11 +131,11 @@ fn read(name: &'static str, value: Option<OsString>) -> Result<Option<String>, C
     }
 }
 
-fn missing(name: &'static str) -> ConfigError {
+pub(crate) fn missing(name: &'static str) -> ConfigError {
     invalid(name, "it is not set".to_owned())
 }
 
-fn invalid(name: &'static str, reason: String) -> ConfigError {
+pub(crate) fn invalid(name: &'static str, reason: String) -> ConfigError {
     ConfigError::InvalidVariable { name, reason }
 }
 

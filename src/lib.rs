@@ -133,6 +133,7 @@ pub mod explain;
 #[cfg(feature = "axum")]
 mod extract;
 pub mod guide;
+mod http_client;
 mod issuer;
 mod json;
 mod jwt;

@@ -57,6 +57,14 @@ impl Policy {
         Ok(VerifiedToken::admitted(signed, token_use, pool, &clients.generation, clock))
     }
 
+    /// Returns the same policy for tokens of one kind, whichever kinds this policy accepts.
+    #[cfg(feature = "sign-in")]
+    pub(crate) fn requiring(&self, token_use: TokenUse) -> Self {
+        let mut policy = self.clone();
+        policy.uses.only(token_use);
+        policy
+    }
+
     /// Returns `true` if every accepted token was issued for the resource `audience`. Access tokens must then name the
     /// resource in `aud`, and the pool must accept no ID tokens, whose `aud` is the client id.
     pub(crate) fn requires_audience(&self, audience: &str) -> bool {

@@ -1,15 +1,19 @@
 //! [`HttpKeySource`]: keys from a JWKS endpoint.
 
-use std::{borrow::Cow, error::Error, fmt, io, net::IpAddr, sync::OnceLock, time::Duration};
+use std::{borrow::Cow, error::Error, fmt, io, time::Duration};
 
 use http::{
     HeaderMap, StatusCode,
     header::{ACCEPT, AGE, CACHE_CONTROL, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED},
 };
-use reqwest::{Certificate, Client, Proxy, Response, Url, redirect};
+use reqwest::{Client, Response, Url};
 
 use super::{FetchError, FetchErrorKind, KeyDocument, KeyFuture, KeySource, KeyUpdate, Validators, set::DOCUMENT_MAX};
-use crate::{error::ConfigError, redact::redact};
+use crate::{
+    error::ConfigError,
+    http_client::{HttpClient, is_loopback, read_body},
+    redact::redact,
+};
 
 /// Fetches keys from a JWKS endpoint. Every pool uses this source by default.
 ///
@@ -32,10 +36,7 @@ pub struct HttpKeySource {
     url: Url,
     /// The URL without its query, for messages.
     shown: String,
-    proxy: Option<Url>,
-    /// The root certificates to trust instead of those of the host.
-    roots: Option<Vec<Certificate>>,
-    client: OnceLock<Client>,
+    client: HttpClient,
 }
 
 impl HttpKeySource {
@@ -64,7 +65,7 @@ impl HttpKeySource {
     /// Returns [`ConfigError::InvalidJwksUrl`] for any other URL, and for a URL with a user name, password or fragment.
     pub fn dangerous_http(url: impl AsRef<str>) -> Result<Self, ConfigError> {
         let url = parse(url.as_ref())?;
-        Ok(Self { shown: redact(url.as_str()), url, proxy: None, roots: None, client: OnceLock::new() })
+        Ok(Self { shown: redact(url.as_str()), url, client: HttpClient::default() })
     }
 
     /// Sends requests through this HTTP proxy.
@@ -75,12 +76,7 @@ impl HttpKeySource {
     /// # Errors
     /// Returns [`ConfigError::InvalidProxyUrl`] if the URL is not an absolute `http` or `https` URL.
     pub fn proxy(self, url: impl AsRef<str>) -> Result<Self, ConfigError> {
-        let error = || ConfigError::InvalidProxyUrl { value: redact(url.as_ref()) };
-        let proxy = Url::parse(url.as_ref()).map_err(|_| error())?;
-        if !matches!(proxy.scheme(), "http" | "https") || Proxy::all(proxy.clone()).is_err() {
-            return Err(error());
-        }
-        Ok(Self { proxy: Some(proxy), client: OnceLock::new(), ..self })
+        Ok(Self { client: self.client.proxy(url.as_ref())?, ..self })
     }
 
     /// Trusts these root certificates instead of those of the host. `pem` is one certificate or a bundle in PEM format.
@@ -90,48 +86,16 @@ impl HttpKeySource {
     /// # Errors
     /// Returns [`ConfigError::InvalidRootCertificates`] if `pem` contains no certificate, or one that cannot be parsed.
     pub fn root_certificates(self, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
-        let error = |reason| ConfigError::InvalidRootCertificates { reason };
-        let roots = Certificate::from_pem_bundle(pem.as_ref()).map_err(|_| error("it is not in PEM format"))?;
-        if roots.is_empty() {
-            return Err(error("it contains no certificate"));
-        }
-        // `from_pem_bundle` does not parse the certificates. The TLS client does.
-        let parsed = Client::builder().no_proxy().tls_certs_only(roots.clone()).build();
-        parsed.map_err(|_| error("a certificate cannot be parsed"))?;
-        Ok(Self { roots: Some(roots), client: OnceLock::new(), ..self })
+        Ok(Self { client: self.client.root_certificates(pem.as_ref())?, ..self })
     }
 
     fn client(&self) -> Result<&Client, FetchError> {
-        if let Some(client) = self.client.get() {
-            return Ok(client);
-        }
-        let client = self.build_client().map_err(|error| {
+        self.client.client_for(&self.url).map_err(|error| {
             let message = "the TLS client could not be built: if this host has no CA certificates, install the package \
                            `ca-certificates`, copy `/etc/ssl/certs/ca-certificates.crt` into the image, or set \
                            `HttpKeySource::root_certificates`";
             FetchError::new(FetchErrorKind::Tls, message).caused_by(error.without_url())
-        })?;
-        Ok(self.client.get_or_init(|| client))
-    }
-
-    fn build_client(&self) -> Result<Client, reqwest::Error> {
-        let mut builder = Client::builder()
-            .user_agent(concat!("axum-cognito/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            // Fetches are minutes apart. A kept connection would be dead by then, and could outlive its runtime.
-            .pool_max_idle_per_host(0);
-        if let Some(proxy) = &self.proxy {
-            builder = builder.proxy(Proxy::all(proxy.clone())?);
-        }
-        // Without TLS, the host's root certificates are not loaded, because loading them fails if the host has none.
-        let uses_tls = [Some(&self.url), self.proxy.as_ref()].into_iter().flatten().any(|url| url.scheme() == "https");
-        match &self.roots {
-            Some(roots) => builder = builder.tls_certs_only(roots.clone()),
-            None if !uses_tls => builder = builder.tls_certs_only([]),
-            None => {}
-        }
-        builder.build()
+        })
     }
 
     async fn get(&self, known: &Validators) -> Result<KeyUpdate, FetchError> {
@@ -172,8 +136,8 @@ impl fmt::Debug for HttpKeySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpKeySource")
             .field("url", &self.shown)
-            .field("proxy", &self.proxy.as_ref().map(|proxy| redact(proxy.as_str())))
-            .field("root_certificates", &self.roots.as_ref().map(Vec::len))
+            .field("proxy", &self.client.shown_proxy())
+            .field("root_certificates", &self.client.root_count())
             .finish_non_exhaustive()
     }
 }
@@ -201,26 +165,12 @@ fn parse(url: &str) -> Result<Url, ConfigError> {
     Ok(parsed)
 }
 
-/// Returns `true` if a URL's host is `localhost` or a loopback address.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    url.host_str().is_some_and(|host| {
-        let address = host.trim_start_matches('[').trim_end_matches(']');
-        host == "localhost" || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-    })
-}
-
-/// Reads the body, at most [`DOCUMENT_MAX`] bytes. `Content-Length` is not trusted.
-async fn read(mut response: Response) -> Result<Vec<u8>, FetchError> {
-    let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > DOCUMENT_MAX => {
-                return Err(FetchError::new(FetchErrorKind::TooLarge, "the document is longer than 256 KiB"));
-            }
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => return Ok(body),
-            Err(error) => return Err(fetch_error(error, "the response was cut off")),
-        }
+/// Reads the body, at most [`DOCUMENT_MAX`] bytes.
+async fn read(response: Response) -> Result<Vec<u8>, FetchError> {
+    match read_body(response, DOCUMENT_MAX).await {
+        Ok(Some(body)) => Ok(body),
+        Ok(None) => Err(FetchError::new(FetchErrorKind::TooLarge, "the document is longer than 256 KiB")),
+        Err(error) => Err(fetch_error(error, "the response was cut off")),
     }
 }
 

@@ -37,7 +37,6 @@ pub use source::{FnKeySource, KeyDocument, KeyFuture, KeySource, KeyUpdate, Stat
 pub use status::{KeyFailure, KeyStatus, PoolStatus, SkippedKey, TokenStatus};
 pub(crate) use {
     driver::{PoolKeys, Waited},
-    fetch::is_loopback,
     key::{Signed, VerifyingKey},
     settings::RefreshSettings,
 };

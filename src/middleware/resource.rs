@@ -4,7 +4,7 @@ use http::{HeaderValue, Response, header::CONTENT_TYPE};
 use reqwest::Url;
 use serde::Serialize;
 
-use crate::{error::ConfigError, keys::is_loopback, pool::UserPool, redact::redact};
+use crate::{error::ConfigError, http_client::is_loopback, pool::UserPool, redact::redact};
 
 /// The part of a metadata URL between the resource's host and path (RFC 9728 §3).
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";

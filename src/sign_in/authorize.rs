@@ -1,15 +1,39 @@
-//! The authorization request.
+//! The authorization request, and the request to Cognito's logout endpoint.
+//!
+//! Both are URLs to which the browser is redirected. The `oauth2` crate could write the first. Its type for the code
+//! challenge can only be created from a verifier, and panics if the verifier's length is wrong. Cognito's logout endpoint
+//! is not part of OAuth.
+
+use oauth2::url::form_urlencoded;
 
 use super::{attempt::Attempt, settings::Settings};
 
-/// Returns the URL of the authorization endpoint with the parameters of this attempt.
+/// Returns the URL of the authorization endpoint with the parameters of this attempt (RFC 6749 §4.1.1, RFC 7636 §4.3,
+/// OpenID Connect Core 1.0 §3.1.2.1).
 pub(super) fn authorization_url(settings: &Settings, attempt: &Attempt) -> String {
-    let _ = (settings, attempt);
-    todo!()
+    let (scope, nonce, challenge) = (settings.scopes.join(" "), attempt.nonce_hash(), attempt.challenge());
+    let parameters = [
+        ("response_type", "code"),
+        ("client_id", &settings.client_id),
+        ("redirect_uri", &settings.redirect_url),
+        ("scope", &scope),
+        ("state", &attempt.state),
+        ("nonce", &nonce),
+        ("code_challenge", &challenge),
+        ("code_challenge_method", "S256"),
+    ];
+    let optional = settings.parameters.iter().map(|(name, value)| (*name, value.as_str()));
+    url(&settings.domain, "/oauth2/authorize", parameters.into_iter().chain(optional))
 }
 
-/// Returns the URL of Cognito's logout endpoint.
+/// Returns the URL of Cognito's logout endpoint, which ends the managed-login session (AWS page "The managed login
+/// sign-out endpoint"). It then redirects to the registered sign-out URL.
 pub(super) fn logout_url(settings: &Settings) -> String {
-    let _ = settings;
-    todo!()
+    let parameters = [("client_id", settings.client_id.as_str()), ("logout_uri", &settings.logout_url)];
+    url(&settings.domain, "/logout", parameters)
+}
+
+fn url<'p>(domain: &str, path: &str, parameters: impl IntoIterator<Item = (&'p str, &'p str)>) -> String {
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+    format!("{domain}{path}?{query}")
 }

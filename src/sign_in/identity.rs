@@ -1,28 +1,161 @@
 //! Verifies the tokens of the token endpoint before they become a session.
+//!
+//! Both tokens are verified by the verifier that verifies bearer tokens, with the same keys. OpenID Connect allows a
+//! client to skip the signature of an ID token that it received over TLS (Core 1.0 §3.1.3.7). This module does not, so
+//! that a forged response, for example of a proxy that terminates TLS, signs no user in.
 
-use super::{session::SessionData, settings::Settings, token_endpoint::Tokens};
+use std::{collections::BTreeMap, time::SystemTime};
+
+use aws_lc_rs::{
+    constant_time::verify_slices_are_equal,
+    digest::{SHA256, digest},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::Value;
+
+use super::{random::random_text, session::SessionData, settings::Settings, token_endpoint::Tokens};
+use crate::{
+    claims::CognitoClaims,
+    error::{VerifyError, VerifyErrorKind},
+    time::unix_seconds,
+    token_use::TokenUse,
+};
 
 /// The reason why tokens of the token endpoint were not accepted.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum IdentityError {
-    /// The keys are unavailable.
+    /// The keys are unavailable, or the system provides no random numbers.
     Unavailable,
     /// A token is not valid. The text is for the log and contains nothing from the tokens.
     Rejected(&'static str),
 }
 
 /// Verifies the tokens of a code exchange, and starts a session with a new identifier.
+///
+/// `nonce` is the `nonce` of the authorization request, the result of `Attempt::nonce_hash`.
 pub(super) async fn signed_in(settings: &Settings, tokens: Tokens, nonce: &str) -> Result<SessionData, IdentityError> {
-    let _ = (settings, tokens, nonce);
-    todo!()
+    let id_token = tokens.id.as_deref();
+    let id_token = id_token.ok_or(IdentityError::Rejected("the response contains no ID token (scope `openid`)"))?;
+    let identity = verify(settings, id_token, TokenUse::Id).await?;
+    let access = verify(settings, &tokens.access, TokenUse::Access).await?;
+    check_nonce(&identity, nonce)?;
+    check_access_token_hash(&identity, &tokens.access)?;
+    check_same_user(&access, identity.issuer(), identity.sub())?;
+    let now = settings.clock.now();
+    Ok(SessionData {
+        id: random_text().map_err(|_| IdentityError::Unavailable)?,
+        generation: 0,
+        signed_in_at: unix_seconds(now),
+        ends_at: ends_at(settings, now, tokens.refresh.is_some(), access.exp()),
+        access_expires_at: access.exp(),
+        issuer: access.issuer().to_owned(),
+        sub: access.sub().to_owned(),
+        client_id: settings.client_id.clone(),
+        profile: profile(settings, &identity)?,
+        access_token: tokens.access,
+        refresh_token: tokens.refresh,
+    })
 }
 
 /// Verifies the tokens of a refresh, and returns the next generation of the session.
+///
+/// The tokens must name the session's issuer, user and client, so that a mixed-up response cannot change the user
+/// (OpenID Connect Core 1.0 §12.2). The end of the session stays the same.
 pub(super) async fn refreshed(
     settings: &Settings,
     session: &SessionData,
     tokens: Tokens,
 ) -> Result<SessionData, IdentityError> {
-    let _ = (settings, session, tokens);
-    todo!()
+    let access = verify(settings, &tokens.access, TokenUse::Access).await?;
+    check_same_user(&access, &session.issuer, &session.sub)?;
+    let profile = match &tokens.id {
+        Some(id_token) => {
+            let identity = verify(settings, id_token, TokenUse::Id).await?;
+            check_same_user(&identity, &session.issuer, &session.sub)?;
+            check_access_token_hash(&identity, &tokens.access)?;
+            profile(settings, &identity)?
+        }
+        None => session.profile.clone(),
+    };
+    Ok(SessionData {
+        id: session.id.clone(),
+        generation: session.generation.saturating_add(1),
+        access_token: tokens.access,
+        refresh_token: tokens.refresh.or_else(|| session.refresh_token.clone()),
+        issuer: session.issuer.clone(),
+        sub: session.sub.clone(),
+        client_id: session.client_id.clone(),
+        signed_in_at: session.signed_in_at,
+        ends_at: session.ends_at,
+        access_expires_at: access.exp(),
+        profile,
+    })
+}
+
+/// Verifies a token that must be of this kind, from the pool and app client of sign-in. The verifier itself may accept
+/// other pools and clients for bearer tokens.
+async fn verify(settings: &Settings, token: &str, token_use: TokenUse) -> Result<CognitoClaims, IdentityError> {
+    let verified = settings.auth.verifier().verify_use(token, token_use).await;
+    let claims = verified.map_err(|error| rejected(&error, token_use))?;
+    if claims.pool().as_str() != settings.pool_id {
+        return Err(IdentityError::Rejected("a token comes from another pool"));
+    }
+    if claims.client_id() != settings.client_id {
+        return Err(IdentityError::Rejected("a token was issued to another app client"));
+    }
+    Ok(claims)
+}
+
+/// Converts the error of the verifier, whose text contains nothing from the token.
+fn rejected(error: &VerifyError, token_use: TokenUse) -> IdentityError {
+    tracing::debug!(%token_use, %error, "the verifier rejected a token of the token endpoint");
+    match error.kind() {
+        VerifyErrorKind::KeysUnavailable => IdentityError::Unavailable,
+        _ => IdentityError::Rejected(error.reason()),
+    }
+}
+
+/// Checks that the ID token belongs to the authorization request (OpenID Connect Core 1.0 §3.1.3.7, step 11), so that
+/// an ID token of another sign-in cannot be injected.
+fn check_nonce(identity: &CognitoClaims, expected: &str) -> Result<(), IdentityError> {
+    let Ok(Some(nonce)) = identity.get::<String>("nonce") else {
+        return Err(IdentityError::Rejected("the ID token has no `nonce`"));
+    };
+    verify_slices_are_equal(nonce.as_bytes(), expected.as_bytes())
+        .map_err(|_| IdentityError::Rejected("the `nonce` of the ID token belongs to another sign-in"))
+}
+
+/// Checks that the ID token belongs to the access token, if it has an `at_hash`: the left half of the access token's
+/// SHA-256 hash (OpenID Connect Core 1.0 §3.1.3.6). AWS does not document which ID tokens have one.
+fn check_access_token_hash(identity: &CognitoClaims, access_token: &str) -> Result<(), IdentityError> {
+    let error = IdentityError::Rejected("the `at_hash` of the ID token belongs to another access token");
+    let Some(at_hash) = identity.get::<String>("at_hash").map_err(|_| error)? else { return Ok(()) };
+    let hash = digest(&SHA256, access_token.as_bytes());
+    let left_half = hash.as_ref().get(..16).unwrap_or_default();
+    if at_hash == URL_SAFE_NO_PAD.encode(left_half) { Ok(()) } else { Err(error) }
+}
+
+/// Checks that a token belongs to this user.
+fn check_same_user(claims: &CognitoClaims, issuer: &str, sub: &str) -> Result<(), IdentityError> {
+    if claims.issuer() != issuer {
+        return Err(IdentityError::Rejected("the tokens come from different issuers"));
+    }
+    if claims.is_machine() || claims.sub() != sub {
+        return Err(IdentityError::Rejected("the tokens belong to different users"));
+    }
+    Ok(())
+}
+
+/// Returns the configured claims of the ID token.
+fn profile(settings: &Settings, identity: &CognitoClaims) -> Result<BTreeMap<String, Value>, IdentityError> {
+    let mut claims: BTreeMap<String, Value> = serde_json::from_str(identity.raw_json())
+        .map_err(|_| IdentityError::Rejected("the claims of the ID token are not JSON"))?;
+    claims.retain(|name, _| settings.profile_claims.contains(name));
+    Ok(claims)
+}
+
+/// Returns the end of a new session. Without a refresh token it ends with its access token.
+fn ends_at(settings: &Settings, now: SystemTime, can_refresh: bool, access_expires_at: u64) -> u64 {
+    let limit = unix_seconds(now).saturating_add(settings.session_lifetime.as_secs());
+    if can_refresh { limit } else { limit.min(access_expires_at) }
 }

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use super::{seal::Sealer, sessions::Sessions, token_endpoint::TokenEndpoint};
 use crate::{clock::Clock, middleware::CognitoAuth};
 
+/// The checked settings of sign-in. [`SignInBuilder::build`](super::SignInBuilder::build) creates them.
 pub(super) struct Settings {
     /// The layer that verifies access tokens. Its verifier also verifies the ID tokens of sign-ins.
     pub(super) auth: CognitoAuth,
@@ -26,7 +27,8 @@ pub(super) struct Settings {
     pub(super) parameters: Vec<(&'static str, String)>,
     /// The claims of the ID token that a session keeps.
     pub(super) profile_claims: BTreeSet<String>,
-    /// Path prefixes below which no request is redirected to sign-in.
+    /// Path prefixes without a slash at the end, below which no request is redirected to sign-in. The prefix of all
+    /// paths is empty.
     pub(super) api_subtrees: Vec<String>,
     pub(super) session_lifetime: Duration,
     pub(super) refresh_before: Duration,
@@ -35,4 +37,17 @@ pub(super) struct Settings {
     pub(super) endpoint: TokenEndpoint,
     pub(super) sessions: Sessions,
     pub(super) clock: Arc<dyn Clock>,
+}
+
+impl Settings {
+    /// Returns the paths of the sign-in, callback and sign-out routes.
+    pub(super) fn own_paths(&self) -> [&str; 3] {
+        [&self.sign_in_path, &self.callback_path, &self.sign_out_path]
+    }
+
+    /// Returns `true` if the path is the root of an API subtree, or below one.
+    pub(super) fn is_api(&self, path: &str) -> bool {
+        let is_below = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        self.api_subtrees.iter().any(|root| is_below(root))
+    }
 }

@@ -5,6 +5,8 @@ use std::{fmt, sync::Arc, time::SystemTime};
 use super::pipeline::{Failure, Immediate, Pipeline, Pool, Uncached};
 #[cfg(all(test, feature = "testing"))]
 use crate::claims::VerifiedToken;
+#[cfg(feature = "sign-in")]
+use crate::token_use::TokenUse;
 use crate::{
     claims::CognitoClaims,
     error::{ConfigError, VerifyError, VerifyErrorKind},
@@ -115,6 +117,14 @@ impl Verifier {
                 Err(VerifyError::new(VerifyErrorKind::KeysUnavailable, "the pool's keys are unavailable"))
             }
         }
+    }
+
+    /// Verifies a token of sign-in, which must be of this kind, whichever kinds its pool accepts as bearer tokens. If
+    /// its key is unknown, waits for a key fetch, as [`verify`](Self::verify) does.
+    #[cfg(feature = "sign-in")]
+    pub(crate) async fn verify_use(&self, token: &str, token_use: TokenUse) -> Result<CognitoClaims, VerifyError> {
+        let verified = self.check_with_retry(|now| self.inner.verify_use_at(token, token_use, now)).await?;
+        Ok(CognitoClaims::new(verified))
     }
 
     fn check_at(&self, token: &str, now: SystemTime) -> Result<CognitoClaims, Failure<'_>> {

@@ -16,12 +16,14 @@ use crate::{
     clock::Clock,
     error::{VerifyError, VerifyErrorKind},
     jwt::{HeaderBuffer, Parts, UnverifiedToken},
-    keys::PoolKeys,
+    keys::{PoolKeys, Signed},
     metrics,
     origin::Origin,
     policy::Policy,
     pool_id::UserPoolId,
 };
+#[cfg(feature = "sign-in")]
+use crate::token_use::TokenUse;
 
 /// The pools, keys and settings that all clones of a verifier share.
 pub(crate) struct Pipeline {
@@ -88,15 +90,44 @@ impl Pipeline {
 
     /// Verifies a token. Each step either proves one more fact about the token or rejects it.
     pub(crate) fn verify_at(&self, token: &str, now: SystemTime) -> Result<Arc<VerifiedToken>, Failure<'_>> {
+        let (pool, signed) = self.check_signature(token, now)?;
+        self.admit(pool, &pool.policy, signed, now)
+    }
+
+    /// Verifies a token that must be of this kind, whichever kinds its pool accepts as bearer tokens. The token is
+    /// neither cached nor counted, because the cache and the counters are for bearer tokens.
+    #[cfg(feature = "sign-in")]
+    pub(crate) fn verify_use_at(
+        &self,
+        token: &str,
+        token_use: TokenUse,
+        now: SystemTime,
+    ) -> Result<Arc<VerifiedToken>, Failure<'_>> {
+        let (pool, signed) = self.check_signature(token, now)?;
+        self.admit(pool, &pool.policy.requiring(token_use), signed, now)
+    }
+
+    /// Finds the pool and the key of a token, and checks the signature.
+    fn check_signature(&self, token: &str, now: SystemTime) -> Result<(&Pool, Signed), Failure<'_>> {
         let parts = Parts::of(token, self.max_token_bytes)?;
         let mut buffer = HeaderBuffer::new();
         let token = UnverifiedToken::read(parts, &mut buffer)?;
         let pool = self.pool_of(token.issuer()?)?;
         pool.keys.refresh_if_due(now);
         let key = pool.keys.find(token.key_id(), now).map_err(|error| Failure::unknown_key(pool, &token, error))?;
-        let signed = key.verify(token)?;
+        Ok((pool, key.verify(token)?))
+    }
+
+    /// Checks the claims of a signed token.
+    fn admit(
+        &self,
+        pool: &Pool,
+        policy: &Policy,
+        signed: Signed,
+        now: SystemTime,
+    ) -> Result<Arc<VerifiedToken>, Failure<'_>> {
         let clients = pool.clients.now();
-        Ok(Arc::new(pool.policy.admit(signed, &clients, &pool.id, &self.clock, now, self.leeway)?))
+        Ok(Arc::new(policy.admit(signed, &clients, &pool.id, &self.clock, now, self.leeway)?))
     }
 
     /// Returns `true` if the key that verified a token is still in its pool's set, and no client was removed from the
