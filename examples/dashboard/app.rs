@@ -8,7 +8,7 @@ use axum::{
     extract::State,
     http::{HeaderValue, Request, StatusCode, header},
     response::Html,
-    routing::get,
+    routing::{get, post},
 };
 use axum_cognito::{
     CognitoClaims, OptionalClaims,
@@ -21,11 +21,12 @@ use tower_http::{
     set_header::SetResponseHeaderLayer,
     trace::{DefaultOnResponse, TraceLayer},
 };
-use tracing::{Level, Span, info_span};
+use tracing::{Level, Span, info_span, warn};
 
 use crate::{
     notes::Notes,
     page::{self, content_security_policy},
+    redis_store::RedisStore,
     settings::Shown,
 };
 
@@ -33,11 +34,13 @@ use crate::{
 #[derive(Clone)]
 struct App {
     shown: Arc<Shown>,
+    /// The store of the sessions. Without it they are in cookies.
+    store: Option<RedisStore>,
     notes: Notes,
 }
 
 /// Builds the application. Tests call it without a socket.
-pub(crate) fn app(sign_in: &SignIn, shown: Shown) -> Router {
+pub(crate) fn app(sign_in: &SignIn, shown: Shown, store: Option<RedisStore>) -> Router {
     let policy = content_security_policy(&shown);
     let set = |name, value| SetResponseHeaderLayer::if_not_present(name, value);
     Router::new()
@@ -48,7 +51,8 @@ pub(crate) fn app(sign_in: &SignIn, shown: Shown) -> Router {
         // Below `/api`, requests without a session get 401, also from browsers.
         .route("/api/session", get(session))
         .route("/api/notes", get(notes).post(add_note))
-        .with_state(App { shown: Arc::new(shown), notes: Notes::default() })
+        .route("/api/sign-out-everywhere", post(sign_out_everywhere))
+        .with_state(App { shown: Arc::new(shown), store, notes: Notes::default() })
         // Turns the session cookie, or a bearer token, into claims.
         .layer(sign_in.layer())
         // The routes for sign-in, callback and sign-out, and the files of the page need no session.
@@ -72,16 +76,23 @@ pub(crate) fn app(sign_in: &SignIn, shown: Shown) -> Router {
         )
 }
 
+impl App {
+    /// Says where sessions are.
+    fn storage(&self) -> &'static str {
+        if self.store.is_some() { "Redis" } else { "encrypted cookies" }
+    }
+}
+
 async fn home(
     State(app): State<App>,
     OptionalClaims(claims): OptionalClaims,
     session: Option<Session>,
 ) -> Html<String> {
-    page::home(&app.shown, claims.as_ref(), session.as_ref())
+    page::home(&app.shown, app.storage(), claims.as_ref(), session.as_ref())
 }
 
 async fn dashboard(State(app): State<App>, claims: CognitoClaims, session: Session) -> Html<String> {
-    page::dashboard(&app.shown, &claims, &session, &app.notes.of(claims.sub()))
+    page::dashboard(&app.shown, app.storage(), &claims, &session, &app.notes.of(claims.sub()))
 }
 
 /// Returns the signed-in user. An API client with a bearer token has no session, and therefore no email.
@@ -103,6 +114,18 @@ async fn notes(State(app): State<App>, claims: CognitoClaims) -> Json<Vec<String
 async fn add_note(State(app): State<App>, claims: CognitoClaims, body: Bytes) -> StatusCode {
     app.notes.add(claims.sub(), &String::from_utf8_lossy(&body));
     StatusCode::NO_CONTENT
+}
+
+/// Ends all sessions of the user, on all devices. Sessions in cookies cannot be ended this way.
+async fn sign_out_everywhere(State(app): State<App>, claims: CognitoClaims) -> StatusCode {
+    let Some(store) = &app.store else { return StatusCode::NOT_IMPLEMENTED };
+    match store.remove_all(claims.sub()).await {
+        Ok(()) => StatusCode::NO_CONTENT,
+        Err(error) => {
+            warn!("the sessions of a user could not be removed: {error}");
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+    }
 }
 
 /// Response body of [`session`].

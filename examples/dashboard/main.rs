@@ -45,6 +45,7 @@ use std::{
     error::Error,
     fmt,
     io::{self, IsTerminal, Write},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     process::ExitCode,
 };
 
@@ -57,7 +58,7 @@ use crate::{
     app::app,
     embedded::Embedded,
     redis_store::RedisStore,
-    settings::{DemoUser, Settings, Shown},
+    settings::{Settings, Shown, origin_of},
 };
 
 #[tokio::main]
@@ -80,28 +81,33 @@ async fn run() -> Result<(), Box<dyn Error>> {
         .map_err(|source| CannotListen { addr: settings.addr.clone(), source })?;
     let addr = listener.local_addr()?;
     // The embedded login server runs until it is dropped.
-    let embedded = if settings.has_domain { None } else { Some(Embedded::start(addr).await?) };
-    let builder = match &embedded {
-        Some(embedded) => embedded.sign_in()?,
-        None => SignInBuilder::from_env()?,
+    let embedded =
+        if settings.has_domain { None } else { Some(Embedded::start(format!("http://{}", reachable(addr))).await?) };
+    let (builder, shown) = match &embedded {
+        Some(embedded) => (embedded.sign_in()?, embedded.shown()),
+        None => (SignInBuilder::from_env()?, Shown::from_env()),
     };
-    let sign_in = with_store(builder, settings.redis_url.as_deref()).await?.build()?;
-    let demo_users = embedded.as_ref().map_or_else(Vec::new, |_| embedded::DEMO_USERS.to_vec());
-    announce(&sign_in, &demo_users)?;
+    let store = connect(settings.redis_url.as_deref()).await?;
+    let builder = builder.api_subtree("/api");
+    let builder = match store.clone() {
+        Some(store) => builder.session_store(store),
+        None => builder,
+    };
+    let sign_in = builder.build()?;
+    announce(&shown)?;
 
     tokio::spawn(load_keys(sign_in.clone()));
-    let storage = if settings.redis_url.is_some() { "Redis" } else { "encrypted cookies" };
-    let app = app(&sign_in, Shown::new(&sign_in, storage, demo_users));
+    let app = app(&sign_in, shown, store);
     axum::serve(listener, app).with_graceful_shutdown(stop_signal()).await?;
     Ok(())
 }
 
-async fn with_store(builder: SignInBuilder, redis_url: Option<&str>) -> Result<SignInBuilder, Box<dyn Error>> {
-    let Some(url) = redis_url else { return Ok(builder) };
-    let store = RedisStore::connect(url)
-        .await
-        .map_err(|error| format!("`DASHBOARD_REDIS_URL`: cannot connect to Redis: {error}"))?;
-    Ok(builder.session_store(store))
+async fn connect(redis_url: Option<&str>) -> Result<Option<RedisStore>, Box<dyn Error>> {
+    let Some(url) = redis_url else { return Ok(None) };
+    match RedisStore::connect(url).await {
+        Ok(store) => Ok(Some(store)),
+        Err(error) => Err(format!("cannot connect to Redis at the URL in `DASHBOARD_REDIS_URL`: {error}").into()),
+    }
 }
 
 /// Loads the keys while the server already accepts requests. If the first fetch fails, the library logs the error and
@@ -113,14 +119,24 @@ async fn load_keys(sign_in: SignIn) {
 }
 
 /// Prints the URL of the page and, for the embedded pool, its users.
-fn announce(sign_in: &SignIn, users: &[DemoUser]) -> io::Result<()> {
+fn announce(shown: &Shown) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "dashboard: {}/", sign_in.origin())?;
-    for user in users {
+    writeln!(out, "dashboard: {}/", origin_of(&shown.callback))?;
+    for user in &shown.demo_users {
         let groups = if user.groups.is_empty() { "no group".to_owned() } else { user.groups.join(", ") };
         writeln!(out, "demo user: {}  password: {}  ({groups})", user.username, user.password)?;
     }
     out.flush()
+}
+
+/// Returns an address that a browser can open: loopback if the server listens on every interface.
+fn reachable(addr: SocketAddr) -> SocketAddr {
+    let ip = match addr.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, addr.port())
 }
 
 /// Sends logs to stderr, filtered by `RUST_LOG`. Only the announcement goes to stdout.

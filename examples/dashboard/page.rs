@@ -1,6 +1,9 @@
 //! Renders the HTML pages, and serves their files.
 
-use std::fmt::Write;
+use std::{
+    fmt::Write,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use axum::{
     Router,
@@ -10,20 +13,21 @@ use axum::{
 };
 use axum_cognito::{CognitoClaims, sign_in::Session};
 
-use crate::settings::Shown;
+use crate::settings::{DemoUser, Shown, origin_of};
 
 /// Allows only files and requests of this origin. Sign-out is a form that is redirected to the managed login.
 pub(crate) fn content_security_policy(shown: &Shown) -> HeaderValue {
     let policy = format!(
         "default-src 'self'; base-uri 'none'; frame-ancestors 'none'; object-src 'none'; \
          form-action 'self' {} {}",
-        shown.login_origin, shown.logout_origin
+        shown.login_origin,
+        origin_of(&shown.home)
     );
     HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'self'"))
 }
 
 /// Renders the public page.
-pub(crate) fn home(shown: &Shown, claims: Option<&CognitoClaims>, session: Option<&Session>) -> Html<String> {
+pub(crate) fn home(shown: &Shown, storage: &str, claims: Option<&CognitoClaims>, session: Option<&Session>) -> Html<String> {
     let call_to_action = if claims.is_some() {
         "<a class=\"button primary big\" href=\"/dashboard\">Open your page</a>"
     } else {
@@ -37,15 +41,15 @@ pub(crate) fn home(shown: &Shown, claims: Option<&CognitoClaims>, session: Optio
         include_str!("page/home.html"),
         &[
             ("call_to_action", call_to_action),
-            ("callback", &escape(&shown.callback_path)),
+            ("callback", &escape(shown.callback.strip_prefix(origin_of(&shown.callback)).unwrap_or_default())),
             ("demo_users", &demo_users),
         ],
     );
-    layout(shown, "Overview", &main, claims, session)
+    layout(shown, storage, "Overview", &main, claims, session)
 }
 
 /// Renders the user's page.
-pub(crate) fn dashboard(shown: &Shown, claims: &CognitoClaims, session: &Session, notes: &[String]) -> Html<String> {
+pub(crate) fn dashboard(shown: &Shown, storage: &str, claims: &CognitoClaims, session: &Session, notes: &[String]) -> Html<String> {
     let name = display_name(claims, Some(session));
     let groups = claims.groups().fold(String::new(), |mut html, group| {
         let _ = write!(html, "<span>{}</span>", escape(group));
@@ -63,15 +67,17 @@ pub(crate) fn dashboard(shown: &Shown, claims: &CognitoClaims, session: &Session
             ("email", &escape(session.email().unwrap_or("no email in the ID token"))),
             ("groups", &groups),
             ("access_expires_at", &claims.exp().to_string()),
-            ("session_ends_at", &session.ends_at_seconds().to_string()),
+            ("session_ends_at", &unix_seconds(session.ends_at()).to_string()),
             ("notes", &notes),
+            ("everywhere_hidden", if storage == "Redis" { "" } else { "hidden" }),
         ],
     );
-    layout(shown, "Your page", &main, Some(claims), Some(session))
+    layout(shown, storage, "Your page", &main, Some(claims), Some(session))
 }
 
 fn layout(
     shown: &Shown,
+    storage: &str,
     title: &str,
     main: &str,
     claims: Option<&CognitoClaims>,
@@ -97,22 +103,26 @@ fn layout(
             ("pool", &escape(&shown.pool_id)),
             ("pool_kind", if shown.demo_users.is_empty() { "" } else { " (embedded)" }),
             ("client", &escape(&shown.client_id)),
-            ("storage", shown.storage),
+            ("storage", storage),
         ],
     ))
 }
 
 /// Returns the name from the ID token, or else the username.
 fn display_name(claims: &CognitoClaims, session: Option<&Session>) -> String {
-    let name = session.and_then(|session| session.profile::<String>("name"));
+    let name = session.and_then(|session| session.get::<String>("name"));
     name.or_else(|| claims.username().map(str::to_owned)).unwrap_or_else(|| claims.client_id().to_owned())
+}
+
+fn unix_seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 fn initial(name: &str) -> String {
     name.chars().next().map(|first| escape(&first.to_uppercase().to_string())).unwrap_or_default()
 }
 
-fn rows(users: &[crate::settings::DemoUser]) -> String {
+fn rows(users: &[DemoUser]) -> String {
     users.iter().fold(String::new(), |mut html, user| {
         let groups = if user.groups.is_empty() { "none".to_owned() } else { user.groups.join(", ") };
         let cells = [user.username, user.password, &groups].map(escape);

@@ -52,6 +52,12 @@ impl RedisStore {
         let connection = ConnectionManager::new_with_config(Client::open(url)?, config).await?;
         Ok(Self { connection })
     }
+
+    /// Removes all sessions of a user, on all devices. The next request of each is anonymous, on every instance.
+    pub(crate) async fn remove_all(&self, sub: &str) -> Result<(), RedisError> {
+        let mut connection = self.connection.clone();
+        Script::new(REMOVE_ALL).key(sessions_of(sub)).invoke_async(&mut connection).await
+    }
 }
 
 impl SessionStore for RedisStore {
@@ -64,30 +70,30 @@ impl SessionStore for RedisStore {
         })
     }
 
-    fn create<'s>(&'s self, session_: &'s StoredSession) -> StoreFuture<'s, ()> {
+    fn create<'s>(&'s self, stored: &'s StoredSession) -> StoreFuture<'s, ()> {
         let mut connection = self.connection.clone();
         Box::pin(async move {
             let () = Script::new(CREATE)
-                .key(session(&session_.key))
-                .key(sessions_of(&session_.sub))
-                .arg(session_.version)
-                .arg(&session_.content)
-                .arg(unix_seconds(session_.ends_at))
-                .arg(&session_.key)
+                .key(session(&stored.key))
+                .key(sessions_of(&stored.sub))
+                .arg(stored.version)
+                .arg(&stored.content)
+                .arg(unix_seconds(stored.ends_at))
+                .arg(&stored.key)
                 .invoke_async(&mut connection)
                 .await?;
             Ok(())
         })
     }
 
-    fn replace<'s>(&'s self, session_: &'s StoredSession) -> StoreFuture<'s, bool> {
+    fn replace<'s>(&'s self, stored: &'s StoredSession, expected_version: u64) -> StoreFuture<'s, bool> {
         let mut connection = self.connection.clone();
         Box::pin(async move {
             let replaced: bool = Script::new(REPLACE)
-                .key(session(&session_.key))
-                .arg(session_.version.saturating_sub(1))
-                .arg(session_.version)
-                .arg(&session_.content)
+                .key(session(&stored.key))
+                .arg(expected_version)
+                .arg(stored.version)
+                .arg(&stored.content)
                 .invoke_async(&mut connection)
                 .await?;
             Ok(replaced)

@@ -50,17 +50,40 @@ impl fmt::Display for SettingsError {
 
 impl std::error::Error for SettingsError {}
 
-/// What the pages show about the server.
+/// What the pages show about the pool, and the URLs of the sign-in.
 pub(crate) struct Shown {
     pub(crate) pool_id: String,
     pub(crate) client_id: String,
-    /// The origins to which a sign-out is redirected.
+    /// The origin of the managed login.
     pub(crate) login_origin: String,
-    pub(crate) logout_origin: String,
-    pub(crate) callback_path: String,
-    pub(crate) storage: &'static str,
+    /// The URL of the public page, to which a sign-out returns.
+    pub(crate) home: String,
+    pub(crate) callback: String,
     /// The users of the embedded pool. Empty if the pool comes from the environment.
     pub(crate) demo_users: Vec<DemoUser>,
+}
+
+impl Shown {
+    /// Reads the variables that [`SignInBuilder::from_env`](axum_cognito::sign_in::SignInBuilder::from_env) has checked.
+    pub(crate) fn from_env() -> Self {
+        let read = |name| env::var(name).unwrap_or_default().trim().to_owned();
+        let callback = read("AWS_COGNITO_REDIRECT_URL");
+        let home = Some(read("AWS_COGNITO_LOGOUT_URL")).filter(|url| !url.is_empty());
+        Self {
+            pool_id: read("AWS_COGNITO_USER_POOL_ID"),
+            client_id: read("AWS_COGNITO_USER_POOL_CLIENT_ID"),
+            login_origin: read(DOMAIN),
+            home: home.unwrap_or_else(|| format!("{}/", origin_of(&callback))),
+            callback,
+            demo_users: Vec::new(),
+        }
+    }
+}
+
+/// Returns the scheme, host and port of an absolute URL.
+pub(crate) fn origin_of(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |scheme| scheme + 3);
+    url[host..].find('/').map_or(url, |path| &url[..host + path])
 }
 
 /// A user of the embedded pool.

@@ -72,6 +72,10 @@ if (expiry) {
   for (const button of document.querySelectorAll("[data-request]")) {
     button.addEventListener("click", () => show(button.dataset.request));
   }
+  find("everywhere").addEventListener("click", async () => {
+    await fetch("/api/sign-out-everywhere", { method: "POST" });
+    location.assign("/");
+  });
   showTimes();
   setInterval(showTimes, 1_000);
   setInterval(updateSession, 5_000);
