@@ -29,4 +29,4 @@ pub use builder::{SignIn, SignInBuilder};
 pub use seal::SessionKeys;
 pub use service::{SignInLayer, SignInService};
 pub use session::Session;
-pub use store::{SessionStore, StoredSession, StoreError, StoreFuture};
+pub use store::{SessionStore, StoreError, StoreFuture, StoredSession};
