@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue};
+use cookie::{Cookie, SameSite};
+use http::{HeaderMap, HeaderValue, header::COOKIE};
 
 /// The session cookie. Further parts have the names `__Host-session-1` and so on.
 pub(super) const SESSION: &str = "__Host-session";
@@ -12,25 +13,122 @@ pub(super) const ATTEMPT: &str = "__Host-sign-in-";
 pub(super) const RECENT: &str = "__Host-recent-sign-ins";
 
 /// Returns the names and values of the request's cookies that start with `__Host-`.
+///
+/// A browser stores a cookie with this prefix only if this host itself set it with `Secure` and `Path=/`, so another
+/// subdomain cannot set it (RFC 6265bis §4.1.3.2). HTTP/2 may split the header (RFC 9113 §8.2.3). Cookies of other
+/// applications that cannot be read are skipped, because they must not affect sign-in.
 pub(super) fn host_cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
-    let _ = headers;
-    [].into_iter()
+    let cookies = headers.get_all(COOKIE).iter().flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
+    cookies
+        .filter(|cookie| cookie.trim_ascii_start().starts_with(b"__Host-"))
+        .filter_map(|cookie| Cookie::parse(str::from_utf8(cookie).ok()?).ok())
+        .filter_map(|cookie| Some((cookie.name_raw()?, cookie.value_raw()?)))
 }
 
 /// Returns the value of a cookie, or [`None`] if it is missing or occurs twice.
+///
+/// If a name occurs twice, the request does not show which of the two this host has set.
 pub(super) fn value<'r>(headers: &'r HeaderMap, name: &str) -> Option<&'r str> {
-    let _ = (headers, name);
-    todo!()
+    let mut values = host_cookies(headers).filter(|(found, _)| *found == name).map(|(_, value)| value);
+    let value = values.next();
+    value.filter(|_| values.next().is_none())
+}
+
+/// Returns `true` if the request has this cookie, once or more often.
+pub(super) fn contains(headers: &HeaderMap, name: &str) -> bool {
+    host_cookies(headers).any(|(found, _)| found == name)
 }
 
 /// Returns a `Set-Cookie` with the attributes `Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age`.
+///
+/// `SameSite=Strict` would hide the cookies from the callback, because Cognito's redirect is a cross-site navigation.
+/// Returns [`None`] if the name or value contains characters other than those of sealed text.
 pub(super) fn set(name: &str, value: &str, max_age: Duration) -> Option<HeaderValue> {
-    let _ = (name, value, max_age);
-    todo!()
+    let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    if !is_plain(name) || !is_plain(value) {
+        return None;
+    }
+    let max_age = cookie::time::Duration::try_from(max_age).ok()?;
+    let cookie = Cookie::build((name, value)).path("/").secure(true).http_only(true).same_site(SameSite::Lax);
+    let mut header = HeaderValue::try_from(cookie.max_age(max_age).to_string()).ok()?;
+    header.set_sensitive(true);
+    Some(header)
 }
 
 /// Returns a `Set-Cookie` that removes a cookie, with the attributes with which it was set.
+///
+/// Browsers ignore a removal of a `__Host-` cookie without `Secure` and `Path=/`.
 pub(super) fn remove(name: &str) -> Option<HeaderValue> {
-    let _ = name;
-    todo!()
+    set(name, "", Duration::ZERO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(cookies: &[&'static [u8]]) -> HeaderMap {
+        cookies.iter().map(|value| (COOKIE, HeaderValue::from_bytes(value).unwrap())).collect()
+    }
+
+    #[test]
+    fn cookie_is_found_unless_it_is_missing_or_ambiguous() {
+        for (headers, found) in [
+            (&[b"__Host-session=v".as_slice()] as &[&[u8]], Some("v")),
+            (&[b"a=b; __Host-session=v; c=d"], Some("v")),
+            (&[b"a=b;__Host-session=v;c=d"], Some("v")),
+            (&[b"a=b;  __Host-session = v ; c=d"], Some("v")),
+            (&[b"__Host-session=v=w"], Some("v=w")),
+            (&[b"__Host-session="], Some("")),
+            // HTTP/2 may send one header per cookie.
+            (&[b"a=b", b"__Host-session=v", b"c=d"], Some("v")),
+            // A cookie of another application that is not ASCII or not a pair.
+            (&[b"name=J\xe4ger; lone; =x; __Host-session=v; ;;"], Some("v")),
+            (&[b"__Host-other=J\xe4ger; __Host-session=v"], Some("v")),
+            (&[], None),
+            (&[b"a=b"], None),
+            (&[b"__Host-session"], None),
+            (&[b"session=v"], None),
+            (&[b"__host-session=v"], None),
+            (&[b"__Host-session-1=v"], None),
+            (&[b"__Host-sessio=n"], None),
+            (&[b"x__Host-session=v"], None),
+            (&[b"a=__Host-session=v"], None),
+            (&[b"__Host-session=J\xe4ger"], None),
+            (&[b"__Host-session=v; __Host-session=w"], None),
+            (&[b"__Host-session=v; __Host-session=v"], None),
+            (&[b"__Host-session=v", b"__Host-session=w"], None),
+            (&[b"__Host-session=v; a=b; __Host-session="], None),
+        ] {
+            assert_eq!(value(&request(headers), SESSION), found, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn only_host_cookies_are_listed() {
+        let headers = request(&[b"a=1; __Host-b=2; __Secure-c=3", b"__Host-d=4; __Host-d=5"]);
+        assert_eq!(
+            host_cookies(&headers).collect::<Vec<_>>(),
+            [("__Host-b", "2"), ("__Host-d", "4"), ("__Host-d", "5")]
+        );
+        assert!(contains(&headers, "__Host-d"));
+        assert!(!contains(&headers, "__Host-c"));
+    }
+
+    #[test]
+    fn cookie_is_set_and_removed_with_the_same_attributes() {
+        let attributes = "; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=";
+        let header = set(SESSION, "v", Duration::from_millis(90_999)).unwrap();
+        assert_eq!(header, format!("__Host-session=v{attributes}90"));
+        assert!(header.is_sensitive(), "`Debug` must not show the value");
+        assert_eq!(remove(SESSION).unwrap(), format!("__Host-session={attributes}0"));
+        assert!(set(SESSION, "v", Duration::MAX).is_none());
+    }
+
+    #[test]
+    fn value_cannot_add_attributes() {
+        for value in ["v; Domain=example.com", "v w", "v\r\nSet-Cookie: a=b", "v,w", "\"v\"", "v\\", "ä", "v=w"] {
+            assert!(set(SESSION, value, Duration::ZERO).is_none(), "{value:?}");
+            assert!(set(value, "v", Duration::ZERO).is_none(), "{value:?}");
+        }
+    }
 }

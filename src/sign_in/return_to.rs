@@ -1,6 +1,15 @@
 //! [`ReturnTo`]: the page to return to after sign-in.
 
+use std::borrow::Cow;
+
 use http::HeaderValue;
+use oauth2::url::Url;
+use percent_encoding::percent_decode_str;
+
+/// The longest accepted path with query, in bytes. The attempt cookie contains it.
+const MAX_BYTES: usize = 2_048;
+/// How often a path is decoded to look for what is encoded several times.
+const MAX_DECODINGS: usize = 5;
 
 /// A path with query on this origin. It is checked in the form in which `Location` contains it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,9 +22,29 @@ impl ReturnTo {
     }
 
     /// Checks a path, such as the (decoded) query parameter `return_to` or the request's own path and query.
+    ///
+    /// An open redirect would let a link to this application lead to another site after sign-in (RFC 9700 §4.11). So the
+    /// text must be visible ASCII without fragment, and must begin with one slash which no other slash or backslash
+    /// follows. The path must keep this form after dot segments are removed and after percent-decoding, because
+    /// browsers, proxies and frameworks may do both. It also must not contain encoded control characters. A path with
+    /// more than a few layers of encoding is rejected.
     pub(super) fn parse(path: &str) -> Option<Self> {
-        let _ = path;
-        todo!()
+        let is_visible = path.bytes().all(|byte| byte.is_ascii_graphic());
+        if path.len() > MAX_BYTES || !is_visible || path.contains('#') || !resolves_to_same_origin(path) {
+            return None;
+        }
+        let mut decoded = Cow::Borrowed(path.split('?').next()?);
+        for _ in 0..MAX_DECODINGS {
+            if !is_one_slash_path(&decoded) {
+                return None;
+            }
+            let next = percent_decode_str(&decoded).decode_utf8_lossy();
+            if next == decoded {
+                return Some(Self(path.to_owned()));
+            }
+            decoded = Cow::Owned(next.into_owned());
+        }
+        None
     }
 
     pub(super) fn as_str(&self) -> &str {
@@ -24,5 +53,194 @@ impl ReturnTo {
 
     pub(super) fn location(&self) -> HeaderValue {
         HeaderValue::from_str(&self.0).unwrap_or(HeaderValue::from_static("/"))
+    }
+}
+
+/// Resolves the text as a browser resolves `Location` (RFC 9110 §10.2.2), against an origin that nobody can have.
+fn resolves_to_same_origin(path: &str) -> bool {
+    let Ok(base) = Url::parse("https://own.invalid/auth/callback?code=x") else { return false };
+    base.join(path).is_ok_and(|url| url.origin() == base.origin() && !url.path().starts_with("//"))
+}
+
+/// Returns `true` if the path begins with one slash which no other slash or backslash follows, also without its dot
+/// segments, and contains no control characters.
+fn is_one_slash_path(path: &str) -> bool {
+    let Some(relative) = path.strip_prefix('/') else { return false };
+    let relative = relative.replace('\\', "/");
+    if relative.starts_with('/') || path.contains(char::is_control) {
+        return false;
+    }
+    let mut kept: Vec<&str> = Vec::new();
+    for segment in relative.split('/') {
+        match segment {
+            "." => {}
+            ".." => _ = kept.pop(),
+            _ => kept.push(segment),
+        }
+    }
+    kept.len() < 2 || kept.first().is_some_and(|first| !first.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_this_origin_are_accepted_unchanged() {
+        for path in [
+            "/",
+            "/dashboard",
+            "/dashboard/",
+            "/dashboard?tab=1&sort=a%20b",
+            "/?",
+            "/?q=//host",
+            "/?next=https://other.test/",
+            "/?q=a\\b%5c%0a%00",
+            "/?a=1?b=2",
+            "/a//b",
+            "/a%2Fb",
+            "/a%5Cb",
+            "/a/./b/../c",
+            "/a/..",
+            "/..",
+            "/../../etc",
+            "/.well-known/x",
+            "/...//b",
+            "/caf%C3%A9",
+            "/caf%E9",
+            "/100%",
+            "/%zz",
+            "/100%25",
+            "/a:b@c",
+            "/@host",
+            "/;//host",
+            "/~user/[x]",
+        ] {
+            let parsed = ReturnTo::parse(path).unwrap_or_else(|| panic!("{path} was rejected"));
+            assert_eq!((parsed.as_str(), parsed.location()), (path, HeaderValue::from_str(path).unwrap()));
+        }
+        assert_eq!(ReturnTo::root().location(), "/");
+    }
+
+    /// The attack list of OpenIDC/mod_auth_openidc #453 and #565 (CVE-2019-3877), project-zot/zot #4211 and others.
+    #[test]
+    fn open_redirects_are_rejected() {
+        for path in [
+            // Not a path.
+            "",
+            "dashboard",
+            "?q",
+            "#top",
+            ".",
+            "..//host",
+            "@host",
+            "https://host/",
+            "https:host",
+            "https:/host",
+            "HTTPS://host",
+            "//host@own.invalid",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "\\host",
+            "\\\\host",
+            "%2fhost",
+            "%2f%2fhost",
+            // Another authority.
+            "//host",
+            "//host/path",
+            "///host",
+            "////host",
+            "//",
+            "/\\host",
+            "/\\/host",
+            "\\/host",
+            "/\\\\host",
+            "//own.invalid/",
+            // The same, encoded once, twice and more often.
+            "/%2fhost",
+            "/%2Fhost",
+            "/%2f%2fhost",
+            "/%5chost",
+            "/%5Chost",
+            "/%5c%5chost",
+            "/%252fhost",
+            "/%255chost",
+            "/%25252fhost",
+            "/%2525255chost",
+            "/%2525252525252525252fhost",
+            "/%%32fhost",
+            "/%25%32%66host",
+            // Dot segments that leave two slashes.
+            "/.//host",
+            "/./\\host",
+            "/.\\/host",
+            "/a/..//host",
+            "/a/../\\host",
+            "/a/b/../..//host",
+            "/..//host",
+            "/../../..//host",
+            "/%2e//host",
+            "/%2E%2F/host",
+            "/%2e%2e//host",
+            "/a/%2e%2e//host",
+            "/a/.%2e//host",
+            "/a/%252e%252e//host",
+            "/a/..%2f/host",
+            "/a/..%2f%2fhost",
+            "/a%2f..%2f%2fhost",
+            "/a\\..\\\\host",
+            "/a/..//",
+            // Control characters and whitespace. Browsers remove tabs and line breaks from URLs.
+            "/\t/host",
+            "/\n/host",
+            "/\r/host",
+            "\t//host",
+            " //host",
+            "/ /host",
+            "/path\r\nSet-Cookie: a=b",
+            "/path\0",
+            "/\u{7f}/host",
+            "/%09/host",
+            "/%0a/host",
+            "/%0d%0aSet-Cookie:%20a=b",
+            "/path%00",
+            "/%2509/host",
+            "/%7f",
+            "/%c2%85",
+            // Not ASCII. Some programs map these to a slash.
+            "/\u{ff0f}host",
+            "/\u{2044}host",
+            "/\u{3002}host",
+            "/é",
+            // Fragments hide text from the server.
+            "/path#fragment",
+            "/#//host",
+        ] {
+            assert_eq!(ReturnTo::parse(path), None, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn accepted_paths_resolve_to_the_same_origin() {
+        let base = Url::parse("https://app.example.com/auth/callback").unwrap();
+        // Every text of up to six of these pieces.
+        let pieces = ["/", "\\", "..", "a", "%2e"];
+        let mut texts = vec![String::new()];
+        for _ in 0..6 {
+            texts = texts.iter().flat_map(|text| pieces.iter().map(move |piece| format!("{text}{piece}"))).collect();
+            for text in texts.iter().filter(|text| ReturnTo::parse(text).is_some()) {
+                let url = base.join(text).unwrap();
+                assert_eq!(url.origin(), base.origin(), "{text}");
+                assert!(!url.path().starts_with("//"), "{text}");
+                assert!(text.starts_with('/') && !text[1..].starts_with(['/', '\\']), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn longest_path_has_2048_bytes() {
+        let path = format!("/{}", "a".repeat(2_047));
+        assert!(ReturnTo::parse(&path).is_some());
+        assert!(ReturnTo::parse(&format!("{path}a")).is_none());
     }
 }

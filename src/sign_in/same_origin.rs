@@ -1,10 +1,137 @@
 //! Protection against cross-site request forgery.
 
-use http::{HeaderMap, Method};
+use http::{
+    HeaderMap, HeaderName, Method,
+    header::{ORIGIN, UPGRADE},
+};
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Returns `true` if a request with a session may proceed: its method is safe and it is no WebSocket handshake, or it
 /// comes from this origin.
+///
+/// A WebSocket handshake is checked although it is a GET request, because browsers send cookies with handshakes of
+/// other sites too and do not hide the messages from them (RFC 6455 §10.2). Over HTTP/2 a handshake is a CONNECT
+/// request (RFC 8441), which is not a safe method.
 pub(super) fn is_allowed(method: &Method, headers: &HeaderMap, origin: &str) -> bool {
-    let _ = (method, headers, origin);
-    todo!()
+    (method.is_safe() && !is_websocket(headers)) || is_same_origin(method, headers, origin)
+}
+
+/// Returns `true` if the browser states that this origin has sent the request.
+///
+/// `Sec-Fetch-Site` decides if it is present. Browsers set it themselves and scripts cannot change it. Otherwise
+/// `Origin` decides, which all browsers send with unsafe methods and WebSocket handshakes. Without either, and if a
+/// header occurs twice, the result is `false`.
+///
+/// `none` means that the user started the request, for example with a bookmark. This is possible only with a safe
+/// method.
+fn is_same_origin(method: &Method, headers: &HeaderMap, origin: &str) -> bool {
+    if headers.contains_key(SEC_FETCH_SITE) {
+        return match single(headers, &SEC_FETCH_SITE) {
+            Some(b"same-origin") => true,
+            Some(b"none") => method.is_safe(),
+            _ => false,
+        };
+    }
+    single(headers, &ORIGIN).is_some_and(|sent| sent == origin.as_bytes())
+}
+
+fn single<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Option<&'r [u8]> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?;
+    values.next().is_none().then_some(value.as_bytes())
+}
+
+/// Returns `true` if the request asks for a WebSocket, among other protocols or alone (RFC 9110 §7.8).
+fn is_websocket(headers: &HeaderMap) -> bool {
+    let mut protocols = headers.get_all(UPGRADE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    protocols.any(|protocol| {
+        let name = protocol.split(|byte| *byte == b'/').next().unwrap_or_default();
+        name.trim_ascii().eq_ignore_ascii_case(b"websocket")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: &str = "https://app.example.com";
+
+    fn allowed(method: &Method, headers: &[(&'static str, &str)]) -> bool {
+        let headers = headers.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
+        is_allowed(method, &headers.collect(), OWN)
+    }
+
+    const SITE: &str = "sec-fetch-site";
+
+    #[test]
+    fn safe_methods_are_allowed_from_anywhere() {
+        for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
+            for headers in
+                [&[] as &[_], &[(SITE, "cross-site")], &[("origin", "https://evil.test")], &[("upgrade", "h2c")]]
+            {
+                assert!(allowed(&method, headers), "{method} {headers:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn unsafe_methods_are_allowed_only_from_this_origin() {
+        for (headers, expected) in [
+            (&[(SITE, "same-origin")] as &[_], true),
+            (&[(SITE, "same-origin"), ("origin", OWN)], true),
+            (&[("origin", OWN)], true),
+            (&[], false),
+            (&[(SITE, "cross-site")], false),
+            (&[(SITE, "same-site")], false),
+            (&[(SITE, "none")], false),
+            (&[(SITE, "")], false),
+            (&[(SITE, "Same-Origin")], false),
+            (&[(SITE, "same-origin, cross-site")], false),
+            (&[(SITE, "same-origin"), (SITE, "same-origin")], false),
+            (&[(SITE, "same-origin"), (SITE, "cross-site")], false),
+            // `Origin` does not override what the browser states in `Sec-Fetch-Site`.
+            (&[(SITE, "cross-site"), ("origin", OWN)], false),
+            (&[(SITE, "same-site"), ("origin", OWN)], false),
+            (&[("origin", "null")], false),
+            (&[("origin", "")], false),
+            (&[("origin", "https://evil.test")], false),
+            (&[("origin", "http://app.example.com")], false),
+            (&[("origin", "https://app.example.com:444")], false),
+            (&[("origin", "https://app.example.com.evil.test")], false),
+            (&[("origin", "https://other.example.com")], false),
+            (&[("origin", "https://APP.example.com")], false),
+            (&[("origin", "https://app.example.com/")], false),
+            (&[("origin", OWN), ("origin", OWN)], false),
+            (&[("origin", OWN), ("origin", "https://evil.test")], false),
+            // `Referer` and `Host` prove nothing.
+            (&[("referer", "https://app.example.com/"), ("host", "app.example.com")], false),
+        ] {
+            for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::CONNECT] {
+                assert_eq!(allowed(&method, headers), expected, "{method} {headers:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn websocket_handshakes_are_allowed_only_from_this_origin() {
+        for upgrade in ["websocket", "WebSocket", "h2c, websocket", " websocket/13"] {
+            for (header, expected) in [
+                (("origin", OWN), true),
+                ((SITE, "same-origin"), true),
+                ((SITE, "none"), true),
+                ((SITE, "cross-site"), false),
+                ((SITE, "same-site"), false),
+                (("origin", "https://evil.test"), false),
+                (("origin", "null"), false),
+                (("host", "app.example.com"), false),
+            ] {
+                assert_eq!(allowed(&Method::GET, &[("upgrade", upgrade), header]), expected, "{upgrade} {header:?}");
+            }
+        }
+        assert!(
+            !allowed(&Method::GET, &[("upgrade", "h2c"), ("upgrade", "websocket")]),
+            "the second header counts too"
+        );
+    }
 }

@@ -1,7 +1,18 @@
 //! Splits a sealed session into cookies that browsers store, and joins them again.
+//!
+//! A part is `<number of parts>.<generation>.<text>`. The sealing authenticates the joined text. The number and the
+//! generation make leftover parts of another generation recognizable without it.
+
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
-use std::time::Duration;
+
+use super::cookies::{self, SESSION};
+
+/// The largest number of parts. Servers and load balancers limit the header to 16 KiB and less.
+const MAX_PARTS: usize = 4;
+/// The longest text of a part. With name and attributes it stays below 3,500 bytes, and browsers store 4,096.
+const MAX_TEXT: usize = 3_380;
 
 /// The session is too large for cookies.
 #[derive(Debug)]
@@ -15,18 +26,185 @@ pub(super) fn set_cookies(
     max_age: Duration,
     request: &HeaderMap,
 ) -> Result<Vec<HeaderValue>, TooLarge> {
-    let _ = (sealed, generation, max_age, request);
-    todo!()
+    let count = sealed.len().div_ceil(MAX_TEXT);
+    if count == 0 || count > MAX_PARTS || !sealed.is_ascii() {
+        return Err(TooLarge);
+    }
+    let texts = (0..count).map(|index| &sealed[index * MAX_TEXT..sealed.len().min((index + 1) * MAX_TEXT)]);
+    let parts = texts.enumerate().map(|(index, text)| {
+        let value = format!("{count}.{generation}.{text}");
+        cookies::set(&name(index), &value, max_age).ok_or(TooLarge)
+    });
+    let mut headers = parts.collect::<Result<Vec<_>, _>>()?;
+    headers.extend(removals(request, count));
+    Ok(headers)
 }
 
 /// Returns the removals of all parts that the request has.
 pub(super) fn remove_cookies(request: &HeaderMap) -> Vec<HeaderValue> {
-    let _ = request;
-    todo!()
+    removals(request, 0).collect()
 }
 
 /// Joins the parts. [`None`] if the first is missing, or if the parts do not belong together.
 pub(super) fn join(request: &HeaderMap) -> Option<String> {
-    let _ = request;
-    todo!()
+    let first = Part::parse(cookies::value(request, SESSION)?)?;
+    let mut sealed = first.text.to_owned();
+    for index in 1..first.count {
+        let part = Part::parse(cookies::value(request, &name(index))?)?;
+        if (part.count, part.generation) != (first.count, first.generation) {
+            return None;
+        }
+        sealed.push_str(part.text);
+    }
+    Some(sealed)
+}
+
+fn removals(request: &HeaderMap, from: usize) -> impl Iterator<Item = HeaderValue> {
+    let unneeded = (from..MAX_PARTS).map(name).filter(|name| cookies::contains(request, name));
+    unneeded.filter_map(|name| cookies::remove(&name))
+}
+
+fn name(index: usize) -> String {
+    if index == 0 { SESSION.to_owned() } else { format!("{SESSION}-{index}") }
+}
+
+struct Part<'r> {
+    count: usize,
+    generation: &'r str,
+    text: &'r str,
+}
+
+impl<'r> Part<'r> {
+    fn parse(value: &'r str) -> Option<Self> {
+        let (count, rest) = value.split_once('.')?;
+        let (generation, text) = rest.split_once('.')?;
+        let count = (1..=MAX_PARTS).find(|allowed| allowed.to_string() == count)?;
+        let is_possible = !text.is_empty() && text.len() <= MAX_TEXT;
+        is_possible.then_some(Self { count, generation, text })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::COOKIE;
+
+    use super::*;
+
+    const LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
+
+    fn text(length: usize) -> String {
+        (0..length).map(|n| char::from(b'a' + u8::try_from(n % 23).unwrap())).collect()
+    }
+
+    /// Returns the cookie header of a browser that has received these `Set-Cookie` headers.
+    fn browser(headers: &[HeaderValue]) -> String {
+        let pairs = headers.iter().map(|header| header.to_str().unwrap().split(';').next().unwrap());
+        pairs.filter(|pair| !pair.ends_with('=')).collect::<Vec<_>>().join("; ")
+    }
+
+    fn request(cookies: &str) -> HeaderMap {
+        [(COOKIE, cookies.parse().unwrap())].into_iter().collect()
+    }
+
+    fn set(length: usize, generation: u64) -> String {
+        browser(&set_cookies(&text(length), generation, LIFETIME, &HeaderMap::new()).unwrap())
+    }
+
+    #[test]
+    fn parts_stay_below_3500_bytes_and_join_again() {
+        for (length, parts) in
+            [(1, 1), (MAX_TEXT, 1), (MAX_TEXT + 1, 2), (2 * MAX_TEXT, 2), (3 * MAX_TEXT + 1, 4), (4 * MAX_TEXT, 4)]
+        {
+            let headers = set_cookies(&text(length), u64::MAX, LIFETIME, &HeaderMap::new()).unwrap();
+            assert_eq!(headers.len(), parts, "{length}");
+            assert!(headers.iter().all(|header| header.len() < 3_500), "{length}");
+            assert_eq!(join(&request(&browser(&headers))), Some(text(length)));
+        }
+    }
+
+    #[test]
+    fn oversized_sessions_are_rejected() {
+        for sealed in [text(4 * MAX_TEXT + 1), text(100_000), String::new(), "ä".to_owned()] {
+            assert!(set_cookies(&sealed, 0, LIFETIME, &HeaderMap::new()).is_err(), "{}", sealed.len());
+        }
+    }
+
+    #[test]
+    fn parts_that_do_not_belong_together_are_rejected() {
+        let whole = set(3 * MAX_TEXT, 7);
+        let parts: Vec<&str> = whole.split("; ").collect();
+        let [first, second, third] = parts[..] else { panic!("expected three parts") };
+        assert!(join(&request(&whole)).is_some());
+        assert!(
+            join(&request(&format!("{third}; a=b; {second}; {first}"))).is_some(),
+            "browsers may order them freely"
+        );
+        let other = set(3 * MAX_TEXT, 8);
+        let newer_second = other.split("; ").nth(1).unwrap();
+        let two = set(2 * MAX_TEXT, 7);
+        let second_of_two = two.split("; ").nth(1).unwrap();
+        for (what, cookies) in [
+            ("nothing", "a=b".to_owned()),
+            ("first missing", format!("{second}; {third}")),
+            ("second missing", format!("{first}; {third}")),
+            ("last missing", format!("{first}; {second}")),
+            ("part of a newer session", format!("{first}; {newer_second}; {third}")),
+            ("part of a shorter session", format!("{first}; {second_of_two}; {third}")),
+            ("part twice", format!("{whole}; {second}")),
+            ("first twice", format!("{whole}; {first}")),
+        ] {
+            assert_eq!(join(&request(&cookies)), None, "{what}");
+        }
+    }
+
+    #[test]
+    fn reordered_parts_give_another_text() {
+        let whole = set(2 * MAX_TEXT, 7);
+        let swapped = whole
+            .replace("__Host-session=", "__Host-session-x=")
+            .replace("__Host-session-1=", "__Host-session=")
+            .replace("__Host-session-x=", "__Host-session-1=");
+        let joined = join(&request(&swapped)).unwrap();
+        assert!(joined != text(2 * MAX_TEXT), "the sealing rejects the text");
+    }
+
+    #[test]
+    fn malformed_parts_are_rejected() {
+        let long = format!("1.0.{}", text(MAX_TEXT + 1));
+        for value in [
+            "",
+            "text",
+            "1.text",
+            "1.0.",
+            "0.0.text",
+            "5.0.text",
+            "01.0.text",
+            "+1.0.text",
+            "-1.0.t",
+            ".0.t",
+            "1e0.0.t",
+            &long,
+        ] {
+            assert_eq!(join(&request(&format!("__Host-session={value}"))), None, "{value}");
+        }
+        let endless = (1..2_000).map(|n| format!("__Host-session-{n}=2000.0.a")).collect::<Vec<_>>().join("; ");
+        assert_eq!(join(&request(&format!("__Host-session=2000.0.a; {endless}"))), None);
+    }
+
+    #[test]
+    fn unneeded_parts_are_removed() {
+        let removed = |headers: &[HeaderValue]| -> Vec<String> {
+            let headers = headers.iter().map(|header| header.to_str().unwrap());
+            let removals = headers.filter(|header| header.ends_with("; Max-Age=0"));
+            removals.map(|header| header.split('=').next().unwrap().to_owned()).collect()
+        };
+        let old = request(&set(3 * MAX_TEXT, 7));
+        let new = set_cookies(&text(10), 8, LIFETIME, &old).unwrap();
+        assert_eq!(removed(&new), ["__Host-session-1", "__Host-session-2"]);
+        assert_eq!(join(&request(&browser(&new))), Some(text(10)));
+        assert_eq!(removed(&remove_cookies(&old)), ["__Host-session", "__Host-session-1", "__Host-session-2"]);
+        assert!(remove_cookies(&request("a=b; __Host-session-x=1; __Host-session-99=1; session=2")).is_empty());
+        let twice = request("__Host-session-1=a; __Host-session-1=b");
+        assert_eq!(removed(&remove_cookies(&twice)), ["__Host-session-1"]);
+    }
 }
