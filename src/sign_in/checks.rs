@@ -46,7 +46,8 @@ fn absolute(setting: &'static str, text: &str, example: &str) -> Result<Url, Con
     if text.len() > URL_MAX {
         return Err(invalid(setting, format!("the URL has {} bytes: expected at most {URL_MAX}", text.len())));
     }
-    let url = Url::parse(text).map_err(|_| error(&format!("is not an absolute URL: expected one as in `{example}`")))?;
+    let url =
+        Url::parse(text).map_err(|_| error(&format!("is not an absolute URL: expected one as in `{example}`")))?;
     match url.scheme() {
         "https" => {}
         "http" if is_loopback(&url) => {}
@@ -124,7 +125,10 @@ pub(super) fn client_id(pool: &UserPool, chosen: Option<&str>) -> Result<String,
 /// Checks that access tokens of the pool pass its own rules, because a session is one.
 pub(super) fn access_tokens(pool: &UserPool, client_id: &str, resource: Option<&str>) -> Result<(), ConfigError> {
     if !pool.token_uses().any(|token_use| token_use == TokenUse::Access) {
-        return Err(invalid("pool", "it accepts only ID tokens: let it accept access tokens, which sessions consist of"));
+        return Err(invalid(
+            "pool",
+            "it accepts only ID tokens: let it accept access tokens, which sessions consist of",
+        ));
     }
     let accepts = |aud: Option<&str>| pool.policy.audience.check(aud, Some(client_id)).is_ok();
     match resource {

@@ -47,7 +47,8 @@ impl Settings {
 
     /// Returns `true` if the path is the root of an API subtree, or below one.
     pub(super) fn is_api(&self, path: &str) -> bool {
-        let is_below = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let is_below =
+            |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         self.api_subtrees.iter().any(|root| is_below(root))
     }
 }

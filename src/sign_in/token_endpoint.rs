@@ -10,10 +10,10 @@ use http::{
     header::{AUTHORIZATION, CONTENT_TYPE},
 };
 use oauth2::{
-    AsyncHttpClient, AuthType, AuthorizationCode, Client, ClientId, ClientSecret, EndpointNotSet, EndpointSet, ExtraTokenFields,
-    HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, RevocableToken,
-    RevocationErrorResponseType, RevocationUrl, StandardErrorResponse, StandardTokenResponse, TokenResponse as _,
-    TokenUrl,
+    AsyncHttpClient, AuthType, AuthorizationCode, Client, ClientId, ClientSecret, EndpointNotSet, EndpointSet,
+    ExtraTokenFields, HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError,
+    RevocableToken, RevocationErrorResponseType, RevocationUrl, StandardErrorResponse, StandardTokenResponse,
+    TokenResponse as _, TokenUrl,
     basic::{BasicErrorResponse, BasicErrorResponseType, BasicTokenIntrospectionResponse, BasicTokenType},
 };
 use reqwest::Url;

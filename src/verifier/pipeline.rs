@@ -10,6 +10,8 @@ use super::{
     cache::{Tag, TokenCache},
     outcomes::Outcomes,
 };
+#[cfg(feature = "sign-in")]
+use crate::token_use::TokenUse;
 use crate::{
     claims::{CognitoClaims, VerifiedToken},
     clients::ClientList,
@@ -22,8 +24,6 @@ use crate::{
     policy::Policy,
     pool_id::UserPoolId,
 };
-#[cfg(feature = "sign-in")]
-use crate::token_use::TokenUse;
 
 /// The pools, keys and settings that all clones of a verifier share.
 pub(crate) struct Pipeline {

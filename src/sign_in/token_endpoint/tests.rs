@@ -17,7 +17,8 @@ use super::*;
 #[path = "../../../tests/main/log.rs"]
 mod log;
 
-const TOKENS: &str = r#"{"access_token":"a.b.c","id_token":"d.e.f","refresh_token":"r","token_type":"Bearer","expires_in":3600}"#;
+const TOKENS: &str =
+    r#"{"access_token":"a.b.c","id_token":"d.e.f","refresh_token":"r","token_type":"Bearer","expires_in":3600}"#;
 const SECRET: &str = "1secret23456789abcdefghijkl";
 const CALLBACK: &str = "https://app.example.com/auth/callback";
 
@@ -76,7 +77,8 @@ async fn read_request(connection: &mut tokio::net::TcpStream) -> String {
 }
 
 fn response(status: &str, content_type: &str, body: &str) -> Vec<u8> {
-    let content_type = if content_type.is_empty() { String::new() } else { format!("content-type: {content_type}\r\n") };
+    let content_type =
+        if content_type.is_empty() { String::new() } else { format!("content-type: {content_type}\r\n") };
     format!("HTTP/1.1 {status}\r\n{content_type}content-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
         .into_bytes()
 }
@@ -94,10 +96,7 @@ async fn refresh(response: Vec<u8>) -> Result<Tokens, EndpointError> {
 async fn code_is_exchanged_with_the_verifier_and_the_callback_url() {
     let server = Server::start(Some(json("200 OK", TOKENS))).await;
     let tokens = server.endpoint(None).exchange("the code", "the-verifier").await.unwrap();
-    assert_eq!(
-        (&*tokens.access, tokens.id.as_deref(), tokens.refresh.as_deref()),
-        ("a.b.c", Some("d.e.f"), Some("r"))
-    );
+    assert_eq!((&*tokens.access, tokens.id.as_deref(), tokens.refresh.as_deref()), ("a.b.c", Some("d.e.f"), Some("r")));
     let request = server.request();
     assert!(request.starts_with("POST /oauth2/token HTTP/1.1\r\n"), "{request}");
     for parameter in [
@@ -157,11 +156,7 @@ async fn only_a_json_response_of_the_endpoint_is_read() {
         ("rejected grant with 401", json("401 Unauthorized", grant), EndpointError::InvalidGrant),
         ("JSON in capitals", self::response("400 X", "Application/JSON", grant), EndpointError::InvalidGrant),
         ("client", json("401 X", r#"{"error":"invalid_client"}"#), EndpointError::Rejected("invalid_client")),
-        (
-            "unknown code",
-            json("400 X", r#"{"error":"sneaky"}"#),
-            EndpointError::Rejected("an undocumented error code"),
-        ),
+        ("unknown code", json("400 X", r#"{"error":"sneaky"}"#), EndpointError::Rejected("an undocumented error code")),
         ("error with HTML type", self::response("400 X", "text/html", grant), unavailable),
         ("error without type", self::response("400 X", "", grant), unavailable),
         ("error with similar type", self::response("400 X", "application/jsonp", grant), unavailable),
@@ -179,7 +174,11 @@ async fn only_a_json_response_of_the_endpoint_is_read() {
         ("empty", json("200 OK", ""), unavailable),
         ("no access token", json("200 OK", r#"{"token_type":"Bearer"}"#), unavailable),
         ("no token type", json("200 OK", r#"{"access_token":"a"}"#), unavailable),
-        ("cut off", b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{".into(), unavailable),
+        (
+            "cut off",
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{".into(),
+            unavailable,
+        ),
         ("not HTTP", b"hello".into(), unavailable),
     ] {
         assert_eq!(refresh(response).await.err(), Some(expected), "{name}");
@@ -188,7 +187,9 @@ async fn only_a_json_response_of_the_endpoint_is_read() {
 
 #[tokio::test]
 async fn unknown_members_and_the_case_of_the_token_type_are_ignored() {
-    for (token_type, is_accepted) in [("Bearer", true), ("bearer", true), ("BEARER", true), ("mac", false), ("N_A", false)] {
+    for (token_type, is_accepted) in
+        [("Bearer", true), ("bearer", true), ("BEARER", true), ("mac", false), ("N_A", false)]
+    {
         let body = format!(
             r#"{{"access_token":"a","token_type":"{token_type}","additional":{{"b":[1]}},"scope":"openid","id_token":null}}"#
         );
@@ -261,7 +262,10 @@ async fn revocation_reports_the_error_code() {
     for (response, expected) in [
         (response("200 OK", "", ""), Ok(())),
         (json("400 X", r#"{"error":"invalid_request"}"#), Err(EndpointError::Rejected("invalid_request"))),
-        (json("400 X", r#"{"error":"unsupported_token_type"}"#), Err(EndpointError::Rejected("unsupported_token_type"))),
+        (
+            json("400 X", r#"{"error":"unsupported_token_type"}"#),
+            Err(EndpointError::Rejected("unsupported_token_type")),
+        ),
         (json("401 X", r#"{"error":"invalid_client"}"#), Err(EndpointError::Rejected("invalid_client"))),
         (response("400 X", "text/html", "<p>"), Err(EndpointError::Unavailable)),
         (json("503 X", "{}"), Err(EndpointError::Unavailable)),
