@@ -479,3 +479,6 @@ impl fmt::Debug for SignInBuilder {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests;

@@ -110,3 +110,73 @@ fn in_session_key(error: ConfigError) -> ConfigError {
         other => invalid(SESSION_KEY, other.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::origin::POOL_ID;
+
+    const GOOD: [(&str, &str); 4] = [
+        (POOL_ID, "eu-west-1_AbC123xyz"),
+        (CLIENT_ID, "1example23456789"),
+        (DOMAIN, "https://app.auth.eu-west-1.amazoncognito.com"),
+        (REDIRECT_URL, "https://app.example.com/auth/callback"),
+    ];
+
+    /// Builds a sign-in from [`GOOD`] with these variables added or replaced. A variable without value is unset.
+    fn sign_in(changes: &[(&str, Option<&str>)]) -> Result<SignIn, ConfigError> {
+        let var = |name: &str| {
+            let changed = changes.iter().find(|(changed, _)| *changed == name).map(|(_, value)| *value);
+            let good = || GOOD.iter().find(|(good, _)| *good == name).map(|(_, value)| *value);
+            changed.unwrap_or_else(good).map(OsString::from)
+        };
+        SignInBuilder::from_vars(var)?.build().map_err(name_variable)
+    }
+
+    #[test]
+    fn variables_describe_a_sign_in() {
+        let plain = sign_in(&[]).unwrap();
+        assert_eq!(plain.settings.scopes, ["openid"]);
+        assert_eq!(plain.settings.logout_url, "https://app.example.com/");
+        let full = sign_in(&[
+            (CLIENT_SECRET, Some("1secret+3456789abcdefghijkl")),
+            (LOGOUT_URL, Some("https://app.example.com/bye")),
+            (SCOPES, Some("openid  email profile")),
+            (SESSION_KEY, Some("Sbq0mJlM6yt2kBBbSOEs3FTd2yLXqNmIZBaVHmjUJEY=")),
+        ]);
+        let full = full.unwrap();
+        assert_eq!(full.settings.scopes, ["openid", "email", "profile"]);
+        assert_eq!(full.settings.logout_url, "https://app.example.com/bye");
+    }
+
+    #[test]
+    fn invalid_value_is_an_error_that_names_its_variable() {
+        for (variable, value) in [
+            (POOL_ID, None),
+            (POOL_ID, Some("nonsense")),
+            (CLIENT_ID, None),
+            (CLIENT_ID, Some("1client,2client")),
+            (DOMAIN, None),
+            (DOMAIN, Some("")),
+            (DOMAIN, Some("app.auth.eu-west-1.amazoncognito.com")),
+            (DOMAIN, Some("http://login.example.com")),
+            (REDIRECT_URL, None),
+            (REDIRECT_URL, Some("/auth/callback")),
+            (REDIRECT_URL, Some("https://app.example.com/auth/sign-in")),
+            (LOGOUT_URL, Some("/")),
+            (CLIENT_SECRET, Some("hidden")),
+            (CLIENT_SECRET, Some(" ")),
+            (SCOPES, Some("email")),
+            (SCOPES, Some("openid \"")),
+            (SESSION_KEY, Some("hidden")),
+            (SESSION_KEY, Some("aGlkZGVu")),
+            (SESSION_KEY, Some("")),
+        ] {
+            let error = sign_in(&[(variable, value)]).unwrap_err();
+            let is_named = matches!(&error, ConfigError::InvalidVariable { name, .. } if *name == variable);
+            assert!(is_named, "{variable}={value:?}: {error}");
+            let text = error.to_string();
+            assert!(!text.contains("hidden") && !text.contains("::") && !text.contains("(..)"), "{text}");
+        }
+    }
+}

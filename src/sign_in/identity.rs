@@ -159,3 +159,6 @@ fn ends_at(settings: &Settings, now: SystemTime, can_refresh: bool, access_expir
     let limit = unix_seconds(now).saturating_add(settings.session_lifetime.as_secs());
     if can_refresh { limit } else { limit.min(access_expires_at) }
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests;
