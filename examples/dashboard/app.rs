@@ -53,6 +53,8 @@ pub(crate) fn app(sign_in: &SignIn, shown: Shown, store: Option<RedisStore>) -> 
         .route("/api/notes", get(notes).post(add_note))
         .route("/api/sign-out-everywhere", post(sign_out_everywhere))
         .with_state(App { shown: Arc::new(shown), store, notes: Notes::default() })
+        // Responses depend on the user, so no cache may store them, not even the browser's after a sign-out.
+        .layer(set(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
         // Turns the session cookie, or a bearer token, into claims.
         .layer(sign_in.layer())
         // The routes for sign-in, callback and sign-out, and the files of the page need no session.
@@ -70,9 +72,7 @@ pub(crate) fn app(sign_in: &SignIn, shown: Shown, store: Option<RedisStore>) -> 
                 )
                 .layer(set(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
                 .layer(set(header::REFERRER_POLICY, HeaderValue::from_static("same-origin")))
-                .layer(set(header::CONTENT_SECURITY_POLICY, policy))
-                // Pages depend on the user, so no cache may store them, the browser's included.
-                .layer(set(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))),
+                .layer(set(header::CONTENT_SECURITY_POLICY, policy)),
         )
 }
 

@@ -27,7 +27,12 @@ pub(crate) fn content_security_policy(shown: &Shown) -> HeaderValue {
 }
 
 /// Renders the public page.
-pub(crate) fn home(shown: &Shown, storage: &str, claims: Option<&CognitoClaims>, session: Option<&Session>) -> Html<String> {
+pub(crate) fn home(
+    shown: &Shown,
+    storage: &str,
+    claims: Option<&CognitoClaims>,
+    session: Option<&Session>,
+) -> Html<String> {
     let call_to_action = if claims.is_some() {
         "<a class=\"button primary big\" href=\"/dashboard\">Open your page</a>"
     } else {
@@ -49,7 +54,13 @@ pub(crate) fn home(shown: &Shown, storage: &str, claims: Option<&CognitoClaims>,
 }
 
 /// Renders the user's page.
-pub(crate) fn dashboard(shown: &Shown, storage: &str, claims: &CognitoClaims, session: &Session, notes: &[String]) -> Html<String> {
+pub(crate) fn dashboard(
+    shown: &Shown,
+    storage: &str,
+    claims: &CognitoClaims,
+    session: &Session,
+    notes: &[String],
+) -> Html<String> {
     let name = display_name(claims, Some(session));
     let groups = claims.groups().fold(String::new(), |mut html, group| {
         let _ = write!(html, "<span>{}</span>", escape(group));

@@ -65,7 +65,7 @@ impl SessionStore for RedisStore {
         let mut connection = self.connection.clone();
         Box::pin(async move {
             let (version, content): (Option<u64>, Option<Vec<u8>>) =
-                connection.hget(session(key), &["version", "content"]).await?;
+                connection.hmget(session(key), &["version", "content"]).await?;
             Ok(version.zip(content))
         })
     }
