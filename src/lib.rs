@@ -59,6 +59,7 @@
 //! - [`guide::keys`]: how keys are fetched and refreshed, and what happens during an outage
 //! - [`guide::deployment`]: load balancers, Lambda, container images, proxies, logs and alerts
 //! - [`guide::single_page_applications`]: browser applications that call the API, and CORS
+//! - [`guide::sign_in`]: signing browser users in, sessions, refresh and sign-out
 //! - [`guide::without_axum`]: tower, hyper, gRPC, Lambda and background jobs
 //! - [`guide::testing`]: testing an application without AWS
 //! - [`guide::troubleshooting`]: finding the cause of a rejected request
@@ -103,6 +104,7 @@
 //! | `axum` | yes | the extractors, and `IntoResponse` for [`AuthRejection`] and [`ProtectedResource`](middleware::ProtectedResource) |
 //! | `explain` | no | the module `explain`, which explains step by step why a token was rejected |
 //! | `metrics` | no | counters and gauges through the `metrics` facade, listed in [`guide::keys`] |
+//! | `sign-in` | no | the module `sign_in`, which signs browser users in and keeps their sessions |
 //! | `testing` | no | the module `testing`, with an in-process user pool and a clock for tests |
 //!
 //! [axum]: https://docs.rs/axum

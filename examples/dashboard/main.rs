@@ -1,7 +1,7 @@
 //! Signs users in with Cognito's managed login, and keeps their sessions: a page for people, and an API for the page.
 //!
 //! ```console
-//! $ cargo run --example dashboard --features sign-in
+//! $ cargo run --example dashboard
 //! ```
 //!
 //! Then open <http://127.0.0.1:3001/>, and sign in as one of the printed users. Open a second tab, wait until the access
@@ -16,7 +16,7 @@
 //!     AWS_COGNITO_USER_POOL_CLIENT_SECRET=… \
 //!     AWS_COGNITO_DOMAIN=https://app.auth.us-east-1.amazoncognito.com \
 //!     AWS_COGNITO_REDIRECT_URL=http://127.0.0.1:3001/auth/callback AWS_COGNITO_LOGOUT_URL=http://127.0.0.1:3001/ \
-//!     cargo run --example dashboard --features sign-in
+//!     cargo run --example dashboard
 //! ```
 //!
 //! With `DASHBOARD_REDIS_URL=redis://127.0.0.1:6379`, sessions are in Redis. Several instances with the same

@@ -21,6 +21,7 @@
 //! Other kinds of applications:
 //!
 //! - [`single_page_applications`] shows how a browser application gets, sends and refreshes tokens.
+//! - [`sign_in`] shows how to sign browser users in, and how sessions, refresh and sign-out work.
 //! - [`without_axum`] shows how to use the layers with tower, hyper, tonic and Lambda, and the verifier without a service.
 //!
 //! Testing and debugging:
@@ -72,6 +73,9 @@ pub mod deployment {}
 
 #[doc = include_str!("single_page_applications.md")]
 pub mod single_page_applications {}
+
+#[doc = include_str!("sign_in.md")]
+pub mod sign_in {}
 
 #[doc = include_str!("without_axum.md")]
 pub mod without_axum {}
