@@ -151,8 +151,8 @@ async fn slow_response_does_not_revive_a_signed_out_session() {
         let (app, browser) = (app.clone(), browser.clone());
         async move { app.send(&browser, "/slow", &[]).await }
     });
-    pool.received(1).await;
-    assert_eq!(app.visit(&mut browser, "/page").await, 200);
+    app.entered.notified().await;
+    assert_eq!((app.visit(&mut browser, "/page").await, pool.refreshes()), (StatusCode::OK, 1));
     let copy = browser.clone();
     assert!(app.sign_out(&mut browser).await);
     assert!(!browser.is_signed_in());
@@ -169,6 +169,7 @@ async fn slow_response_sends_the_newest_generation() {
         let (app, browser) = (app.clone(), browser.clone());
         async move { app.send(&browser, "/slow", &[]).await }
     });
+    app.entered.notified().await;
     let mut late = browser.clone();
     for generation in 1..=2 {
         pool.clock.advance(HOUR);
@@ -190,7 +191,7 @@ async fn slow_response_does_not_replace_the_session_of_a_new_sign_in() {
         let (app, browser) = (app.clone(), browser.clone());
         async move { app.send(&browser, "/slow", &[]).await }
     });
-    pool.received(1).await;
+    app.entered.notified().await;
     let mut data = pool.session("b");
     data.refresh_token = Some("refresh-of-b".into());
     app.sign_in(&mut browser, data).await;
