@@ -23,7 +23,11 @@ use tower::ServiceExt;
 use crate::{
     CognitoClaims, OptionalClaims,
     clock::Clock,
-    sign_in::{Session, SessionKeys, SessionStore, SignIn, SignInBuilder, session::SessionData},
+    sign_in::{
+        Session, SessionKeys, SessionStore, SignIn, SignInBuilder,
+        arrival::{self, Arrived},
+        session::SessionData,
+    },
     testing::{FakeUserPool, ManualClock},
     time::unix_seconds,
 };
@@ -270,9 +274,10 @@ impl App {
     }
 
     /// Returns the generation and refresh token in the browser's cookie.
-    pub(super) async fn stored(&self, browser: &Browser) -> (u64, String) {
-        let settings = &self.sign_in.settings;
-        let data = settings.sessions.load_for_sign_out(settings, &browser.headers(), self.now()).await.unwrap();
+    pub(super) fn stored(&self, browser: &Browser) -> (u64, String) {
+        let Some(Arrived::Session(data)) = arrival::read(&self.sign_in.settings, &browser.headers()) else {
+            panic!("the browser has no session");
+        };
         (data.generation, data.refresh_token.clone().unwrap())
     }
 }
