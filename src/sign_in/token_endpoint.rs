@@ -210,7 +210,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Reads the tokens of a response. The type of the access token must be `Bearer` (RFC 6749 §7.1).
-fn tokens(response: TokenResponse) -> Result<Tokens, EndpointError> {
+fn tokens(response: &TokenResponse) -> Result<Tokens, EndpointError> {
     if *response.token_type() != BasicTokenType::Bearer {
         tracing::warn!("the token endpoint issued an access token whose type is not `Bearer`");
         return Err(EndpointError::Rejected("the token type is not `Bearer`"));

@@ -1,5 +1,7 @@
 //! Every setting, and every value that is rejected.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
+
 use std::sync::LazyLock;
 
 use super::*;

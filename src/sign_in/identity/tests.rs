@@ -1,5 +1,7 @@
 //! Tokens of the fake user pool, with one fault each.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{
     sync::LazyLock,
     time::{Duration, UNIX_EPOCH},
