@@ -34,6 +34,9 @@ pub(crate) enum Location {
     Header(HeaderName),
     WebSocketProtocol(Arc<str>),
     Query(Arc<str>),
+    /// The session of a browser that signed in with `sign_in`. Its layer adds the token to the request extensions.
+    #[cfg(feature = "sign-in")]
+    Session,
 }
 
 impl TokenSource {
@@ -145,8 +148,21 @@ impl TokenSource {
     }
 
     /// Returns `true` if the source is a cookie, which browsers also send with forged requests (CSRF).
+    ///
+    /// The session of a browser that signed in with the feature `sign-in` is in a cookie too.
     pub fn is_cookie(&self) -> bool {
-        matches!(self.0, Location::Cookie(_))
+        self.header_name() == Some(&COOKIE)
+    }
+
+    /// The session of a browser. Only the layer of `sign_in` adds this source.
+    #[cfg(feature = "sign-in")]
+    pub(crate) fn session() -> Self {
+        Self(Location::Session)
+    }
+
+    #[cfg(feature = "sign-in")]
+    pub(crate) fn is_session(&self) -> bool {
+        self.0 == Location::Session
     }
 
     fn new_cookie(name: &str) -> Result<Self, ConfigError> {
@@ -196,6 +212,8 @@ impl TokenSource {
             Location::Header(name) => Some(name),
             Location::WebSocketProtocol(_) => Some(&SEC_WEBSOCKET_PROTOCOL),
             Location::Query(_) => None,
+            #[cfg(feature = "sign-in")]
+            Location::Session => Some(&COOKIE),
         }
     }
 }
@@ -256,7 +274,8 @@ impl FromStr for TokenSource {
     }
 }
 
-/// Writes the form that [`FromStr`] parses.
+/// Writes the form that [`FromStr`] parses. The session of the feature `sign-in` is shown as `session`, which cannot be
+/// configured.
 impl fmt::Display for TokenSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
@@ -266,6 +285,8 @@ impl fmt::Display for TokenSource {
             Location::Header(name) => write!(f, "header:{name}"),
             Location::WebSocketProtocol(prefix) => write!(f, "websocket-protocol:{prefix}"),
             Location::Query(name) => write!(f, "dangerous-query:{name}"),
+            #[cfg(feature = "sign-in")]
+            Location::Session => f.write_str("session"),
         }
     }
 }

@@ -31,11 +31,11 @@ pin_project! {
 }
 
 impl<B> ResponseBody<B> {
-    pub(super) fn inner(body: B) -> Self {
+    pub(crate) fn inner(body: B) -> Self {
         Self { state: State::Inner { body } }
     }
 
-    pub(super) fn rejection(body: Bytes) -> Self {
+    pub(crate) fn rejection(body: Bytes) -> Self {
         Self { state: State::Rejection { body } }
     }
 }

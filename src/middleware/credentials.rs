@@ -6,6 +6,8 @@ use http::{
 };
 
 use super::bearer::{self, Credentials};
+#[cfg(feature = "sign-in")]
+use super::session_token::SessionCredentials;
 use crate::token_source::{Location, TokenSource};
 
 /// Returns the credentials of a request and their source.
@@ -43,6 +45,11 @@ fn read<'r, B>(location: &Location, request: &'r Request<B>) -> Result<Option<Cr
         Location::Header(name) => at_most_one(headers.get_all(name).iter().map(HeaderValue::as_bytes)),
         Location::WebSocketProtocol(prefix) => at_most_one(protocols(headers, prefix)),
         Location::Query(name) => at_most_one(parameters(request.uri().query(), name)),
+        #[cfg(feature = "sign-in")]
+        Location::Session => Ok(request
+            .extensions()
+            .get::<SessionCredentials>()
+            .map(|SessionCredentials(session)| Credentials::new(session.access_token().as_bytes()))),
     }
 }
 

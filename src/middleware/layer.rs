@@ -321,6 +321,24 @@ impl CognitoAuth {
         self.set(|settings| settings.grpc_responses = true)
     }
 
+    /// Adds the session of `sign_in` to the token sources.
+    #[cfg(feature = "sign-in")]
+    pub(crate) fn with_sessions(self) -> Self {
+        self.set(|settings| {
+            let sources = Settings::sources(Some(settings)).iter().cloned().chain([TokenSource::session()]);
+            settings.sources = Some(sources.collect());
+        })
+    }
+
+    /// Returns `true` if the request has credentials in a token source, or in `Authorization` with any scheme. A session
+    /// must not replace them, also if they are not valid.
+    #[cfg(feature = "sign-in")]
+    pub(crate) fn has_credentials<B>(&self, request: &http::Request<B>) -> bool {
+        let sources = Settings::sources(self.settings.as_deref());
+        request.headers().contains_key(http::header::AUTHORIZATION)
+            || self.settings.is_some() && !matches!(super::credentials::credentials(sources, request), Ok(None))
+    }
+
     fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(Arc::make_mut(self.settings.get_or_insert_default()));
         self

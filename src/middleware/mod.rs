@@ -20,6 +20,8 @@ mod rejection;
 mod resource;
 mod rules;
 mod service;
+#[cfg(feature = "sign-in")]
+mod session_token;
 mod settings;
 
 pub use body::ResponseBody;
@@ -35,5 +37,7 @@ pub use rejection::{AuthRejection, AuthRejectionKind};
 pub use resource::ProtectedResource;
 pub use rules::{Require, RequireService};
 pub use service::CognitoAuthService;
+#[cfg(feature = "sign-in")]
+pub(crate) use session_token::{SessionCredentials, SessionToken};
 
 pub use crate::token_source::TokenSource;

@@ -1,1 +1,261 @@
-//! The sessions that this process has refreshed or signed out lately. A pure state machine.
+//! The sessions that this process has refreshed or signed out lately.
+//!
+//! A pure state machine: it has no I/O, locks, tasks or clocks. Times are seconds since 1970. `W` is what a request needs
+//! to wait for a refresh, and only the driver knows what that is.
+//!
+//! | request with | state | reply |
+//! |---|---|---|
+//! | any access token | the session was signed out here, or its lifetime is over | over |
+//! | an older generation | a newer generation is known | as for the newer generation |
+//! | a valid access token | no refresh due, or a refresh is in flight or failed lately | use it |
+//! | a valid access token | refresh due | start a refresh |
+//! | an expired access token | a refresh is in flight | wait for it |
+//! | an expired access token | the last refresh failed finally / less than 5 s ago | ended / unavailable |
+//! | an expired access token | otherwise | start a refresh |
+//!
+//! # Limits
+//!
+//! The newest generation is kept for five minutes, for 10,000 sessions. A browser that has not received its cookie by
+//! then uses its old refresh token again. Ids of signed-out sessions are kept until the session would have ended, for
+//! 100,000 sessions. At a limit, the entry that expires first makes room.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use super::{
+    bounded::Bounded,
+    refresh::{Due, Failure, RETRY_AFTER, due},
+    session::SessionData,
+};
+
+/// The time for which the newest generation of a session is kept, in seconds. Requests that began before the refresh
+/// have completed by then.
+const KEEP_LATEST: u64 = 300;
+/// The time for which a final failure is kept after the access token has expired, in seconds. A later request causes
+/// one more refresh, which fails again.
+const KEEP_FAILURE: u64 = 300;
+/// The shortest time between two refreshes of a session whose access token is valid, in seconds. It limits the refreshes
+/// of a pool whose access tokens are shorter-lived than the time at which a refresh is due.
+const REFRESH_PAUSE: u64 = 30;
+
+/// The limits of the tables.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    latest: usize,
+    ended: usize,
+    flights: usize,
+}
+
+impl Limits {
+    /// At most 10,000 sessions of a few KiB, and 100,000 ids of about 200 bytes with both indexes.
+    const DEFAULT: Self = Self { latest: 10_000, ended: 100_000, flights: 10_000 };
+}
+
+/// The sessions that this process has refreshed or signed out lately.
+pub(super) struct Live<W> {
+    latest: Bounded<Latest>,
+    failed: Bounded<Failed>,
+    ended: Bounded<()>,
+    flights: HashMap<String, Flight<W>>,
+    flights_max: usize,
+    last_flight: u64,
+}
+
+struct Latest {
+    session: Arc<SessionData>,
+    refreshed_at: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Failed {
+    /// The generation that could not be refreshed. Newer generations are not affected.
+    generation: u64,
+    failure: Failure,
+    at: u64,
+}
+
+/// A refresh in flight.
+struct Flight<W> {
+    number: u64,
+    generation: u64,
+    waiter: W,
+}
+
+/// The reply to a request.
+#[derive(Debug)]
+pub(super) enum Reply<W> {
+    /// The access token is valid.
+    Use(Arc<SessionData>),
+    /// The caller must start a refresh of this session, and report its end to [`Live::finish`].
+    Start { flight: u64, session: Arc<SessionData>, waiter: W },
+    /// The access token has expired, and a refresh is in flight.
+    Wait(W),
+    /// The refresh token no longer works, and the access token has expired.
+    Ended,
+    /// The session was signed out here, or its lifetime is over.
+    Over,
+    /// The access token has expired, and the last refresh failed temporarily.
+    Unavailable,
+}
+
+/// What became of the result of a refresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Finished {
+    Stored,
+    /// The session was signed out during the refresh, so nobody may use the new tokens.
+    SignedOut,
+    /// The refresh was already reported.
+    Ignored,
+}
+
+impl<W: Clone> Live<W> {
+    pub(super) fn new() -> Self {
+        Self::with_limits(Limits::DEFAULT)
+    }
+
+    fn with_limits(limits: Limits) -> Self {
+        Self {
+            latest: Bounded::new(limits.latest),
+            failed: Bounded::new(limits.latest),
+            ended: Bounded::new(limits.ended),
+            flights: HashMap::new(),
+            flights_max: limits.flights,
+            last_flight: 0,
+        }
+    }
+
+    /// Decides how a request with this session proceeds. `waiter` creates the value with which others wait for the
+    /// refresh, if one starts.
+    pub(super) fn arrive(
+        &mut self,
+        arrived: &Arc<SessionData>,
+        refresh_before: Duration,
+        now: u64,
+        waiter: impl FnOnce() -> W,
+    ) -> Reply<W> {
+        if self.is_over(arrived, now) {
+            return Reply::Over;
+        }
+        let session = self.latest_or(arrived, now);
+        match (self.due(&session, refresh_before, now), self.failure(&session, now)) {
+            (Due::No, _) | (Due::Soon, Some(_)) => Reply::Use(session),
+            (Due::Never, _) | (Due::Expired, Some(Failure::Final)) => Reply::Ended,
+            (Due::Expired, Some(Failure::Temporary)) => Reply::Unavailable,
+            (due, None) => self.refresh(session, due == Due::Soon, waiter),
+        }
+    }
+
+    fn refresh(&mut self, session: Arc<SessionData>, is_valid: bool, waiter: impl FnOnce() -> W) -> Reply<W> {
+        match self.flights.get(&session.id) {
+            Some(_) if is_valid => Reply::Use(session),
+            Some(flight) => Reply::Wait(flight.waiter.clone()),
+            None if self.flights.len() < self.flights_max => self.start(session, waiter()),
+            None if is_valid => Reply::Use(session),
+            None => Reply::Unavailable,
+        }
+    }
+
+    fn start(&mut self, session: Arc<SessionData>, waiter: W) -> Reply<W> {
+        self.last_flight += 1;
+        let flight = Flight { number: self.last_flight, generation: session.generation, waiter: waiter.clone() };
+        self.flights.insert(session.id.clone(), flight);
+        Reply::Start { flight: self.last_flight, session, waiter }
+    }
+
+    /// Reports the end of a refresh.
+    pub(super) fn finish(
+        &mut self,
+        old: &SessionData,
+        flight: u64,
+        result: Result<Arc<SessionData>, Failure>,
+        now: u64,
+    ) -> Finished {
+        let id = old.id.as_str();
+        if self.flights.get(id).is_none_or(|current| current.number != flight) {
+            return Finished::Ignored;
+        }
+        let generation = self.flights.remove(id).map_or(old.generation, |flight| flight.generation);
+        if self.ended.get(id, now).is_some() {
+            return Finished::SignedOut;
+        }
+        match result {
+            Ok(new) => self.learn(&new, now, now),
+            Err(failure) => {
+                let until = match failure {
+                    Failure::Temporary => now.saturating_add(RETRY_AFTER),
+                    Failure::Final => now.max(old.access_expires_at).saturating_add(KEEP_FAILURE),
+                };
+                self.failed.insert(id, Failed { generation, failure, at: now }, until, now);
+            }
+        }
+        Finished::Stored
+    }
+
+    /// Ends a session. It never comes back in this process: not by a request that still has its cookie, and not by a
+    /// refresh that is in flight.
+    pub(super) fn sign_out(&mut self, session: &SessionData, now: u64) {
+        self.ended.insert(&session.id, (), session.ends_at.max(now.saturating_add(1)), now);
+        self.latest.remove(&session.id);
+        self.failed.remove(&session.id);
+    }
+
+    /// Returns `true` if the session was signed out here, or if its lifetime is over.
+    pub(super) fn is_over(&self, session: &SessionData, now: u64) -> bool {
+        now >= session.ends_at || self.ended.get(&session.id, now).is_some()
+    }
+
+    /// Returns the newest known generation, if it is newer than the request's. [`None`] if the session is over, so a
+    /// slow response cannot bring it back.
+    pub(super) fn newer(&self, arrived: &SessionData, now: u64) -> Option<Arc<SessionData>> {
+        let latest =
+            self.latest.get(&arrived.id, now).filter(|latest| latest.session.generation > arrived.generation)?;
+        (!self.is_over(&latest.session, now)).then(|| Arc::clone(&latest.session))
+    }
+
+    /// Returns the session to send to a browser whose request arrived with one generation and was served with another.
+    /// [`None`] if the browser has the newest generation, or if the session is over.
+    pub(super) fn to_send(&self, arrived: &SessionData, used: &Arc<SessionData>, now: u64) -> Option<Arc<SessionData>> {
+        // The table may have dropped the generation that the request was served with.
+        let fallback = || (used.generation > arrived.generation && !self.is_over(used, now)).then(|| Arc::clone(used));
+        self.newer(arrived, now).or_else(fallback)
+    }
+
+    /// Returns the newer of the request's generation and the newest known one.
+    fn latest_or(&mut self, arrived: &Arc<SessionData>, now: u64) -> Arc<SessionData> {
+        match self.latest.get(&arrived.id, now) {
+            Some(latest) if latest.session.generation > arrived.generation => Arc::clone(&latest.session),
+            Some(latest) if latest.session.generation < arrived.generation => {
+                // Another instance has refreshed the session.
+                let refreshed_at = latest.refreshed_at;
+                self.learn(arrived, refreshed_at, now);
+                Arc::clone(arrived)
+            }
+            _ => Arc::clone(arrived),
+        }
+    }
+
+    fn learn(&mut self, new: &Arc<SessionData>, refreshed_at: u64, now: u64) {
+        let known = self.latest.get(&new.id, now).map(|latest| latest.session.generation);
+        if known.is_none_or(|known| known < new.generation) {
+            let latest = Latest { session: Arc::clone(new), refreshed_at };
+            self.latest.insert(&new.id, latest, now.saturating_add(KEEP_LATEST), now);
+        }
+    }
+
+    fn due(&self, session: &SessionData, refresh_before: Duration, now: u64) -> Due {
+        let refreshed_at = self.latest.get(&session.id, now).map(|latest| latest.refreshed_at);
+        match due(session, refresh_before, now) {
+            Due::Soon if refreshed_at.is_some_and(|at| now < at.saturating_add(REFRESH_PAUSE)) => Due::No,
+            due => due,
+        }
+    }
+
+    /// Returns the last failure to refresh this generation. A failure in the future is ignored, because the clock moved
+    /// backwards since.
+    fn failure(&self, session: &SessionData, now: u64) -> Option<Failure> {
+        let failed = self.failed.get(&session.id, now)?;
+        (failed.generation >= session.generation && failed.at <= now).then_some(failed.failure)
+    }
+}
+
+#[cfg(test)]
+mod tests;

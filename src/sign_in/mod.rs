@@ -1,18 +1,29 @@
 //! Browser sign-in: the authorization code flow with PKCE, sessions, refresh and sign-out.
 
+mod admit;
+mod arrival;
 mod attempt;
 mod authorize;
+mod bounded;
 mod builder;
+mod callback;
 mod checks;
 mod cookies;
 mod env;
+mod failure;
+mod future;
+mod health;
 mod identity;
+mod layer;
 mod live;
+mod loading;
 mod navigation;
 mod pages;
+mod plan;
 mod random;
 mod recent;
 mod refresh;
+mod refreshing;
 mod return_to;
 mod routes;
 mod same_origin;
@@ -22,11 +33,15 @@ mod session;
 mod sessions;
 mod settings;
 mod split;
+mod starting;
 mod store;
+mod stored;
 mod token_endpoint;
 
 pub use builder::{SignIn, SignInBuilder};
+pub use future::SignInFuture;
+pub use layer::SignInLayer;
 pub use seal::SessionKeys;
-pub use service::{SignInLayer, SignInService};
+pub use service::SignInService;
 pub use session::Session;
 pub use store::{SessionStore, StoreError, StoreFuture, StoredSession};

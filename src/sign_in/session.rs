@@ -1,31 +1,259 @@
 //! [`Session`]: the signed-in user of a browser.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use serde::{Deserialize, Serialize};
+use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
+use http::{Extensions, request::Parts};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    claims::CognitoClaims,
+    middleware::{AuthRejection, AuthRejectionKind, SessionToken},
+};
 
 /// The content of a session. Times are seconds since 1970.
+///
+/// The members have short names, because cookies are small.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct SessionData {
-    /// A random identifier, new at every sign-in.
+    /// A random identifier, new at every sign-in. Sessions in a store have it as their key.
+    #[serde(rename = "k")]
     pub(super) id: String,
     /// Counts the refreshes.
+    #[serde(rename = "g")]
     pub(super) generation: u64,
+    #[serde(rename = "a")]
     pub(super) access_token: String,
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
     pub(super) refresh_token: Option<String>,
+    #[serde(rename = "i")]
     pub(super) issuer: String,
+    #[serde(rename = "s")]
     pub(super) sub: String,
+    #[serde(rename = "c")]
     pub(super) client_id: String,
+    #[serde(rename = "t")]
     pub(super) signed_in_at: u64,
     /// The end of the session, which refreshes do not extend.
+    #[serde(rename = "e")]
     pub(super) ends_at: u64,
+    #[serde(rename = "x")]
     pub(super) access_expires_at: u64,
     /// The configured profile claims of the ID token.
+    #[serde(rename = "p", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) profile: BTreeMap<String, serde_json::Value>,
 }
 
-/// The session of a browser request. The layer adds it to the request extensions.
+impl SessionData {
+    /// Returns compact JSON.
+    pub(super) fn to_json(&self) -> Option<Vec<u8>> {
+        serde_json::to_vec(self).ok()
+    }
+
+    /// Reads the JSON of [`to_json`](Self::to_json). The input was authenticated before.
+    pub(super) fn from_json(json: &[u8]) -> Option<Self> {
+        serde_json::from_slice(json).ok()
+    }
+
+    /// Returns the remaining lifetime of the session, for `Max-Age`. Zero if the session has ended.
+    pub(super) fn remaining(&self, now: u64) -> Duration {
+        Duration::from_secs(self.ends_at.saturating_sub(now))
+    }
+}
+
+impl SessionToken for SessionData {
+    fn access_token(&self) -> &str {
+        &self.access_token
+    }
+}
+
+/// Shows nothing personal and no token.
+impl fmt::Debug for SessionData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionData")
+            .field("generation", &self.generation)
+            .field("access_expires_at", &self.access_expires_at)
+            .field("ends_at", &self.ends_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The session of a request, before its access token was verified. The layer adds it to the request extensions.
+///
+/// Only [`Session::from_extensions`] reads it, which requires that the access token was accepted.
+#[derive(Clone)]
+pub(super) struct UnverifiedSession(pub(super) Arc<SessionData>);
+
+/// The session of a browser that signed in with [`SignIn`](super::SignIn).
+///
+/// It contains the profile claims of the ID token, such as `email`, and the times of the session. The claims of the
+/// access token, such as the groups, are in [`CognitoClaims`].
+///
+/// As a handler argument, it rejects requests without a session with 401, also if they have a valid bearer token. The
+/// layer turns the response to a browser's navigation into a redirect to the sign-in page. `Option<Session>` is [`None`]
+/// for requests without a session, and for requests with a bearer token.
+///
+/// A session exists only if the layer has accepted its access token. If a custom check rejects the token, the extractor
+/// rejects the request too.
+///
+/// ```no_run
+/// use axum_cognito::sign_in::Session;
+///
+/// async fn greeting(session: Session) -> String {
+///     let name: Option<String> = session.get("name");
+///     format!("hello, {}", name.as_deref().or(session.email()).unwrap_or("guest"))
+/// }
+/// # let _ = axum::Router::<()>::new().route("/", axum::routing::get(greeting));
+/// ```
 #[derive(Clone)]
 pub struct Session {
-    pub(super) data: Arc<SessionData>,
+    data: Arc<SessionData>,
+}
+
+impl Session {
+    /// Returns the session of a request, for services without axum extractors.
+    ///
+    /// # Errors
+    /// An [`AuthRejection`] if the access token was not accepted or if the request has no session.
+    pub fn from_extensions(extensions: &Extensions) -> Result<Self, AuthRejection> {
+        let claims = CognitoClaims::from_extensions(extensions)?;
+        let is_session = claims.token_source().is_some_and(|source| source.is_session());
+        match extensions.get::<UnverifiedSession>() {
+            // The layer takes the token from this session. The comparison holds for any arrangement of layers.
+            Some(UnverifiedSession(data)) if is_session && data.sub == claims.sub() => {
+                Ok(Self { data: Arc::clone(data) })
+            }
+            _ => Err(AuthRejection::missing_token()),
+        }
+    }
+
+    /// Returns the user's permanent id in the pool.
+    pub fn sub(&self) -> &str {
+        &self.data.sub
+    }
+
+    /// Returns the user's email address, or [`None`] if the ID token had none.
+    ///
+    /// The user may not own the address. Check `email_verified` before relying on it: some identity providers do not
+    /// verify addresses, and Cognito can let users change them.
+    pub fn email(&self) -> Option<&str> {
+        self.data.profile.get("email")?.as_str()
+    }
+
+    /// Returns a profile claim of the ID token, as of the last sign-in or refresh.
+    ///
+    /// [`None`] if the ID token did not have the claim, if the session does not keep it, or if its value does not fit
+    /// the type. A session keeps `email`, `email_verified` and `name`, unless other `profile_claims` are configured.
+    pub fn get<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        T::deserialize(self.data.profile.get(name)?).ok()
+    }
+
+    /// Returns the time at which the access token expires. The layer refreshes it before.
+    pub fn access_expires_at(&self) -> SystemTime {
+        time(self.data.access_expires_at)
+    }
+
+    /// Returns the time of the sign-in.
+    pub fn signed_in_at(&self) -> SystemTime {
+        time(self.data.signed_in_at)
+    }
+
+    /// Returns the end of the session, at which the user must sign in again. A refresh does not extend it, because
+    /// Cognito does not extend the lifetime of a refresh token ("Refresh tokens" in the developer guide).
+    pub fn ends_at(&self) -> SystemTime {
+        time(self.data.ends_at)
+    }
+}
+
+/// Shows only the times, which are not personal data.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("access_expires_at", &self.access_expires_at())
+            .field("ends_at", &self.ends_at())
+            .finish_non_exhaustive()
+    }
+}
+
+fn time(unix: u64) -> SystemTime {
+    UNIX_EPOCH.checked_add(Duration::from_secs(unix)).unwrap_or(UNIX_EPOCH)
+}
+
+impl<S: Sync> FromRequestParts<S> for Session {
+    type Rejection = AuthRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Self::from_extensions(&parts.extensions)
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for Session {
+    type Rejection = AuthRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Self::Rejection> {
+        match Self::from_extensions(&parts.extensions) {
+            Ok(session) => Ok(Some(session)),
+            Err(rejection) if rejection.kind() == AuthRejectionKind::MissingToken => Ok(None),
+            Err(rejection) => Err(rejection),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Returns a session whose access token expires at this time.
+    pub(in crate::sign_in) fn session(id: &str, generation: u64, access_expires_at: u64) -> SessionData {
+        SessionData {
+            id: id.to_owned(),
+            generation,
+            access_token: format!("access-{generation}"),
+            refresh_token: Some(format!("refresh-{generation}")),
+            issuer: "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbC123xyz".to_owned(),
+            sub: "alice-sub".to_owned(),
+            client_id: "1example23456789".to_owned(),
+            signed_in_at: 0,
+            ends_at: 1_000_000,
+            access_expires_at,
+            profile: BTreeMap::from([("email".to_owned(), "alice@example.com".into())]),
+        }
+    }
+
+    #[test]
+    fn json_is_compact_and_contains_everything() {
+        let json = session("id", 3, 10_000).to_json().unwrap();
+        let tokens = "access-3".len() + "refresh-3".len() + 150;
+        assert!(json.len() < tokens + 100, "{}", json.len());
+        let read = SessionData::from_json(&json).unwrap();
+        assert_eq!(read.to_json().unwrap(), json);
+        assert_eq!((read.generation, read.access_expires_at, read.ends_at), (3, 10_000, 1_000_000));
+        assert_eq!(read.refresh_token.as_deref(), Some("refresh-3"));
+        for broken in [&json[1..], &json[..json.len() - 1], b"{}", b"null", b""] {
+            assert!(SessionData::from_json(broken).is_none());
+        }
+    }
+
+    #[test]
+    fn debug_shows_nothing_personal() {
+        let data = session("secret-id", 3, 10_000);
+        let shown = format!("{data:?} {:?}", Session { data: Arc::new(data.clone()) });
+        for secret in ["secret-id", "access-3", "refresh-3", "alice"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+    }
+
+    #[test]
+    fn session_without_accepted_claims_is_rejected() {
+        let mut extensions = Extensions::new();
+        extensions.insert(UnverifiedSession(Arc::new(session("id", 1, 10_000))));
+        assert_eq!(Session::from_extensions(&extensions).unwrap_err().kind(), AuthRejectionKind::MissingLayer);
+        extensions.insert(AuthRejection::missing_token());
+        assert_eq!(Session::from_extensions(&extensions).unwrap_err().kind(), AuthRejectionKind::MissingToken);
+    }
 }

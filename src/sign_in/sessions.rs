@@ -1,14 +1,45 @@
-//! [`Sessions`]: loads, refreshes and ends sessions, in cookies or in a store.
+//! [`Sessions`]: the sessions of a [`SignIn`](super::SignIn), in cookies or in a store.
+//!
+//! | file | does |
+//! |---|---|
+//! | `arrival.rs` | reads the session cookie of a request |
+//! | `loading.rs` | loads the session of a request, and waits for its refresh |
+//! | `refreshing.rs` | refreshes a session in a task |
+//! | `starting.rs` | starts sessions at sign-in and ends them at sign-out |
+//! | `stored.rs` | reads and writes sessions in a store |
+//! | `live.rs` | decides which refreshes start, and which generation of a session is the newest |
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::store::SessionStore;
+use tokio::sync::watch;
 
-pub(super) struct Sessions;
+use super::{health::Health, live::Live, store::SessionStore};
+
+/// Completes when the refresh ends, because the refresh drops its sender.
+pub(super) type Waiter = watch::Receiver<()>;
+
+/// The sessions of a [`SignIn`](super::SignIn).
+pub(super) struct Sessions {
+    live: Mutex<Live<Waiter>>,
+    pub(super) store: Option<Arc<dyn SessionStore>>,
+    pub(super) store_health: Health,
+    pub(super) endpoint_health: Health,
+}
 
 impl Sessions {
+    /// Keeps sessions in the store, and only their keys in cookies. Without a store, keeps them in cookies.
     pub(super) fn new(store: Option<Arc<dyn SessionStore>>) -> Self {
-        let _ = store;
-        Self
+        Self {
+            live: Mutex::new(Live::new()),
+            store,
+            store_health: Health::new("session store"),
+            endpoint_health: Health::new("token endpoint"),
+        }
+    }
+
+    /// Locks the table. It is never locked across an `await`.
+    pub(super) fn live(&self) -> MutexGuard<'_, Live<Waiter>> {
+        // The state machine does not panic, so its state is consistent even then.
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

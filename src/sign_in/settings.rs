@@ -38,3 +38,17 @@ pub(super) struct Settings {
     pub(super) sessions: Sessions,
     pub(super) clock: Arc<dyn Clock>,
 }
+
+impl Settings {
+    /// Returns the paths of the sign-in, callback and sign-out routes.
+    pub(super) fn own_paths(&self) -> [&str; 3] {
+        [&self.sign_in_path, &self.callback_path, &self.sign_out_path]
+    }
+
+    /// Returns `true` if the path is the root of an API subtree, or below one.
+    pub(super) fn is_api(&self, path: &str) -> bool {
+        let is_below =
+            |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        self.api_subtrees.iter().any(|root| is_below(root))
+    }
+}

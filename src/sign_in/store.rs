@@ -2,40 +2,137 @@
 
 use std::{error::Error, future::Future, pin::Pin, time::SystemTime};
 
-/// The error of a [`SessionStore`].
+/// The error of a [`SessionStore`]. It is logged, so it must not contain the key or the content of a session.
 pub type StoreError = Box<dyn Error + Send + Sync>;
 
 /// The future of a [`SessionStore`] method.
 pub type StoreFuture<'s, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 's>>;
 
-/// A session as the store keeps it. The content is encrypted.
-#[derive(Clone, Debug)]
+/// A session as a [`SessionStore`] keeps it.
+///
+/// The content is encrypted and authenticated with the [`SessionKeys`](super::SessionKeys), so the store sees no token,
+/// and a changed content is treated as missing.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct StoredSession {
-    /// The key under which the session is stored.
+    /// The key under which the session is stored: 43 characters of base64url. It is secret, so do not log it.
     pub key: String,
-    /// The user's `sub`, so that the store can find all sessions of a user.
+    /// The user's `sub`. A store that indexes it can delete all sessions of a user, for example when the user is locked.
+    /// Copies of access tokens continue to work as bearer tokens until they expire.
     pub sub: String,
-    /// Increases with every write.
+    /// Increases with every write of the session.
     pub version: u64,
-    /// The encrypted session.
+    /// The encrypted session, about 4 KiB.
     pub content: Vec<u8>,
     /// The time at which the store may delete the session.
     pub ends_at: SystemTime,
 }
 
-/// Keeps sessions on the server instead of in cookies.
+/// Shows nothing secret or personal.
+impl std::fmt::Debug for StoredSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoredSession")
+            .field("version", &self.version)
+            .field("ends_at", &self.ends_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Keeps sessions on the server instead of in cookies, for example in Redis.
+///
+/// The cookie then contains only the encrypted key of the session. Every request with a session loads it, so a sign-out
+/// takes effect at once on all instances that share the store.
+///
+/// # Contract
+///
+/// - **Writes are conditional.** [`replace`](Self::replace) compares the version and writes in one atomic step. If two
+///   instances refresh a session at the same time, one of them learns that it was second, and uses the session of the
+///   other.
+/// - **A removed session stays removed.** Only [`create`](Self::create) may create an entry. A request that was slow
+///   must not bring back a session that was signed out.
+/// - **A method that returns [`Ok`] has taken effect** for all instances that share the store. Read replicas that lag
+///   behind are not suitable.
+/// - The layer limits the time of each call to two seconds. If a call fails or takes longer, the request gets 503.
+///
+/// # Example
+///
+/// A store in memory, for one process. With Redis, `replace` is a script that compares the version, and `create` sets
+/// the expiry time.
+///
+/// ```
+/// use std::{collections::HashMap, sync::{Mutex, PoisonError}};
+/// use axum_cognito::sign_in::{SessionStore, StoreFuture, StoredSession};
+///
+/// #[derive(Default)]
+/// struct InMemory(Mutex<HashMap<String, StoredSession>>);
+///
+/// impl InMemory {
+///     /// Runs `change` under the lock, so each method is one atomic step.
+///     fn with<'s, T: Send + 's>(
+///         &'s self,
+///         change: impl FnOnce(&mut HashMap<String, StoredSession>) -> T,
+///     ) -> StoreFuture<'s, T> {
+///         let result = change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+///         Box::pin(async move { Ok(result) })
+///     }
+/// }
+///
+/// impl SessionStore for InMemory {
+///     fn load<'s>(&'s self, key: &'s str) -> StoreFuture<'s, Option<(u64, Vec<u8>)>> {
+///         self.with(|sessions| sessions.get(key).map(|stored| (stored.version, stored.content.clone())))
+///     }
+///
+///     fn create<'s>(&'s self, session: &'s StoredSession) -> StoreFuture<'s, ()> {
+///         self.with(|sessions| drop(sessions.insert(session.key.clone(), session.clone())))
+///     }
+///
+///     fn replace<'s>(&'s self, session: &'s StoredSession, expected_version: u64) -> StoreFuture<'s, bool> {
+///         self.with(|sessions| match sessions.get_mut(&session.key) {
+///             Some(stored) if stored.version == expected_version => {
+///                 stored.clone_from(session);
+///                 true
+///             }
+///             _ => false,
+///         })
+///     }
+///
+///     fn remove<'s>(&'s self, key: &'s str) -> StoreFuture<'s, ()> {
+///         self.with(|sessions| drop(sessions.remove(key)))
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let store: Box<dyn SessionStore> = Box::new(InMemory::default());
+/// assert_eq!(store.load("unknown").await?, None);
+/// store.remove("unknown").await?;
+/// # Ok::<(), axum_cognito::sign_in::StoreError>(())
+/// # }).unwrap();
+/// ```
 pub trait SessionStore: Send + Sync + 'static {
     /// Returns the version and the content of a session, or [`None`] if there is none.
+    ///
+    /// # Errors
+    /// Any error of the store. The request gets 503, and is not redirected to the sign-in page.
     fn load<'s>(&'s self, key: &'s str) -> StoreFuture<'s, Option<(u64, Vec<u8>)>>;
 
-    /// Stores a new session.
+    /// Stores a new session until its [`ends_at`](StoredSession::ends_at). The key is random, so it is never in use.
+    ///
+    /// # Errors
+    /// Any error of the store. The sign-in fails.
     fn create<'s>(&'s self, session: &'s StoredSession) -> StoreFuture<'s, ()>;
 
-    /// Replaces a session if its stored version is `session.version - 1`. Returns `false`, and stores nothing, if the
-    /// session has another version or no longer exists.
-    fn replace<'s>(&'s self, session: &'s StoredSession) -> StoreFuture<'s, bool>;
+    /// Replaces a session if its stored version is `expected_version`. The comparison and the write must be one atomic
+    /// step.
+    ///
+    /// Returns `false`, and stores nothing, if the session has another version or no longer exists.
+    ///
+    /// # Errors
+    /// Any error of the store. The layer retries a few times.
+    fn replace<'s>(&'s self, session: &'s StoredSession, expected_version: u64) -> StoreFuture<'s, bool>;
 
-    /// Deletes a session.
+    /// Deletes a session, if it exists.
+    ///
+    /// # Errors
+    /// Any error of the store. A sign-out then still clears the cookie, and logs the error.
     fn remove<'s>(&'s self, key: &'s str) -> StoreFuture<'s, ()>;
 }

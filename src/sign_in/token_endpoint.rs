@@ -3,17 +3,17 @@
 //! The `oauth2` crate writes the requests and reads the responses. This module decides which responses it gets to read,
 //! and no error that leaves this module contains a part of a request or response.
 
-use std::{fmt, time::Duration};
+use std::{fmt, pin::Pin, time::Duration};
 
 use http::{
     HeaderMap, StatusCode,
     header::{AUTHORIZATION, CONTENT_TYPE},
 };
 use oauth2::{
-    AuthType, AuthorizationCode, Client, ClientId, ClientSecret, EndpointNotSet, EndpointSet, ExtraTokenFields,
-    HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, RevocableToken,
-    RevocationErrorResponseType, RevocationUrl, StandardErrorResponse, StandardTokenResponse, TokenResponse as _,
-    TokenUrl,
+    AsyncHttpClient, AuthType, AuthorizationCode, Client, ClientId, ClientSecret, EndpointNotSet, EndpointSet,
+    ExtraTokenFields, HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError,
+    RevocableToken, RevocationErrorResponseType, RevocationUrl, StandardErrorResponse, StandardTokenResponse,
+    TokenResponse as _, TokenUrl,
     basic::{BasicErrorResponse, BasicErrorResponseType, BasicTokenIntrospectionResponse, BasicTokenType},
 };
 use reqwest::Url;
@@ -125,7 +125,7 @@ impl TokenEndpoint {
     pub(super) async fn exchange(&self, code: &str, verifier: &str) -> Result<Tokens, EndpointError> {
         let request = self.client.exchange_code(AuthorizationCode::new(code.to_owned()));
         let request = request.set_pkce_verifier(PkceCodeVerifier::new(verifier.to_owned()));
-        request.request_async(&|request| self.send(&self.token_url, request)).await.map_err(of_grant).and_then(tokens)
+        request.request_async(&self.at(&self.token_url)).await.map_err(of_grant).and_then(tokens)
     }
 
     /// Exchanges a refresh token for new tokens (RFC 6749 §6). The response has a refresh token only if Cognito rotates
@@ -133,14 +133,18 @@ impl TokenEndpoint {
     pub(super) async fn refresh(&self, refresh_token: &str) -> Result<Tokens, EndpointError> {
         let refresh_token = RefreshToken::new(refresh_token.to_owned());
         let request = self.client.exchange_refresh_token(&refresh_token);
-        request.request_async(&|request| self.send(&self.token_url, request)).await.map_err(of_grant).and_then(tokens)
+        request.request_async(&self.at(&self.token_url)).await.map_err(of_grant).and_then(tokens)
     }
 
     /// Revokes a refresh token and the access tokens that it issued (RFC 7009).
     pub(super) async fn revoke(&self, refresh_token: &str) -> Result<(), EndpointError> {
         let token = RevokedToken(RefreshToken::new(refresh_token.to_owned()));
         let request = self.client.revoke_token(token).map_err(|_| EndpointError::Unavailable)?;
-        request.request_async(&|request| self.send(&self.revocation_url, request)).await.map_err(of_revocation)
+        request.request_async(&self.at(&self.revocation_url)).await.map_err(of_revocation)
+    }
+
+    fn at<'e>(&'e self, endpoint: &'e Url) -> Sender<'e> {
+        Sender { endpoints: self, url: endpoint }
     }
 
     /// Sends a request to one of the endpoints, within [`TIMEOUT`].
@@ -174,6 +178,23 @@ impl TokenEndpoint {
             Err(_) => return Err(Unusable("the response was cut off")),
         }
         Ok(readable)
+    }
+}
+
+/// Sends the requests that the `oauth2` crate writes.
+///
+/// A closure would do, but the compiler then cannot prove that the futures of [`TokenEndpoint`] are `Send`.
+struct Sender<'e> {
+    endpoints: &'e TokenEndpoint,
+    url: &'e Url,
+}
+
+impl<'c> AsyncHttpClient<'c> for Sender<'_> {
+    type Error = Unusable;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, Unusable>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.endpoints.send(self.url, request))
     }
 }
 

@@ -1,0 +1,44 @@
+//! Adds a loaded session to its request, or rejects the request.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, header::CACHE_CONTROL};
+
+use super::{
+    loading::Loaded,
+    plan::Plan,
+    session::{SessionData, UnverifiedSession},
+    settings::Settings,
+};
+use crate::middleware::{AuthRejection, CheckError, SessionCredentials, SessionToken};
+
+/// Adds the session to the request, and plans the changes to its response.
+///
+/// # Errors
+/// The error with which the request is rejected if the session is unavailable.
+pub(super) fn admit<B>(
+    settings: &Settings,
+    arrived: Option<Arc<SessionData>>,
+    loaded: Loaded,
+    request: &mut Request<B>,
+) -> Result<Plan, CheckError> {
+    match loaded {
+        Loaded::Session(session) => {
+            let extensions = request.extensions_mut();
+            extensions.insert(SessionCredentials(Arc::clone(&session) as Arc<dyn SessionToken>));
+            extensions.insert(UnverifiedSession(Arc::clone(&session)));
+            Ok(Plan::used(arrived, session, request))
+        }
+        Loaded::Nothing => Ok(Plan::anonymous(settings, request)),
+        Loaded::Ended => Ok(Plan::ended(settings, arrived, request)),
+        Loaded::Unavailable => Err(CheckError::unavailable("the session cannot be loaded or refreshed")),
+    }
+}
+
+/// Returns the response with which this service rejects a request.
+pub(super) fn rejection(error: CheckError) -> Response<Bytes> {
+    let mut response = AuthRejection::from(error).into_http_response();
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

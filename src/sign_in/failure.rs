@@ -1,0 +1,46 @@
+//! Decides what the error of a refresh means for the session.
+
+use super::{identity::IdentityError, refresh::Failure, token_endpoint::EndpointError};
+
+impl From<&EndpointError> for Failure {
+    /// Only `invalid_grant` is final. All other failures say nothing about the session: the endpoint is unavailable, or
+    /// its settings in Cognito or here are wrong.
+    fn from(error: &EndpointError) -> Self {
+        match error {
+            EndpointError::InvalidGrant => Self::Final,
+            EndpointError::Rejected(_) | EndpointError::Unavailable => Self::Temporary,
+        }
+    }
+}
+
+impl From<&IdentityError> for Failure {
+    /// Tokens that are not valid, or that belong to another user, must not continue the session. A repeated refresh
+    /// would bring the same kind of tokens.
+    fn from(error: &IdentityError) -> Self {
+        match error {
+            IdentityError::Rejected(_) => Self::Final,
+            IdentityError::Unavailable => Self::Temporary,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_invalid_grant_and_invalid_tokens_are_final() {
+        for (error, failure) in [
+            (EndpointError::InvalidGrant, Failure::Final),
+            (EndpointError::Rejected("invalid_client"), Failure::Temporary),
+            (EndpointError::Unavailable, Failure::Temporary),
+        ] {
+            assert_eq!(Failure::from(&error), failure, "{error:?}");
+        }
+        for (error, failure) in
+            [(IdentityError::Rejected("other sub"), Failure::Final), (IdentityError::Unavailable, Failure::Temporary)]
+        {
+            assert_eq!(Failure::from(&error), failure, "{error:?}");
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! [`SignInLayer`]: the layer of a [`SignIn`].
+
+use std::{fmt, sync::Arc};
+
+use tower_layer::Layer;
+
+use super::{builder::SignIn, service::SignInService, settings::Settings};
+use crate::middleware::{CognitoAuth, DenyByDefault};
+
+/// The layer of a [`SignIn`]: verifies bearer tokens and the sessions of browsers.
+///
+/// It contains a [`CognitoAuth`], so do not add another one. Extractors and rules work as with that layer, whether a
+/// request has a bearer token or a session.
+///
+/// # What happens to a request
+///
+/// - **With credentials**, such as `Authorization: Bearer`, the session is ignored. An invalid token is rejected, also if
+///   the browser is signed in.
+/// - **With a session**, the access token of the session is verified like a bearer token. It is refreshed before it
+///   expires. If Cognito is unavailable, the session continues until the access token expires. Then requests get 503,
+///   and are not redirected to the sign-in page.
+/// - **With a session, but from another origin**, requests with methods other than `GET`, `HEAD`, `OPTIONS` and `TRACE`,
+///   and WebSocket handshakes, are rejected with 403 (CSRF).
+/// - **Without a session**, a browser's navigation that an extractor or a rule rejects with 401 is redirected to the
+///   sign-in page. All other requests get 401.
+///
+/// The layer must be the outermost layer that depends on the user, so that cookies are also added to responses that are
+/// errors. `Router::layer` covers the routes that are added before it. The routes of sign-in themselves may be merged
+/// before or after it.
+#[derive(Clone)]
+#[must_use = "a layer does nothing until it is added to a router"]
+pub struct SignInLayer<A = CognitoAuth> {
+    auth: A,
+    settings: Arc<Settings>,
+}
+
+impl SignIn {
+    /// Returns the layer that verifies bearer tokens and sessions.
+    pub fn layer(&self) -> SignInLayer {
+        SignInLayer { auth: self.settings.auth.clone().with_sessions(), settings: Arc::clone(&self.settings) }
+    }
+}
+
+impl SignInLayer {
+    /// Rejects every request without a valid token or session, except on public routes. Browser navigations are
+    /// redirected to the sign-in page.
+    ///
+    /// `public` declares the public routes, see [`DenyByDefault`]. The routes of sign-in are always public.
+    ///
+    /// ```no_run
+    /// # fn app(app: axum::Router, sign_in: axum_cognito::sign_in::SignIn) -> axum::Router {
+    /// app.layer(sign_in.layer().deny_by_default(|routes| routes.public("/").public_subtree("/assets")))
+    ///     .merge(sign_in.routes())
+    /// # }
+    /// ```
+    pub fn deny_by_default(self, public: impl FnOnce(DenyByDefault) -> DenyByDefault) -> SignInLayer<DenyByDefault> {
+        let routes = self.settings.own_paths().into_iter().fold(self.auth.deny_by_default(), DenyByDefault::public);
+        SignInLayer { auth: public(routes), settings: self.settings }
+    }
+}
+
+impl<A: Layer<S>, S> Layer<S> for SignInLayer<A> {
+    type Service = SignInService<A::Service>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        SignInService::new(self.auth.layer(inner), Arc::clone(&self.settings))
+    }
+}
+
+impl<A> fmt::Debug for SignInLayer<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignInLayer").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,112 @@
+//! Loads the session of a request, and waits for its refresh if necessary.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
+
+use super::{live::Reply, refreshing::Refresh, session::SessionData, sessions::Waiter, settings::Settings, stored};
+use crate::time::unix_seconds;
+
+/// The longest wait of a request whose access token is still valid. It then continues with that token.
+const WAIT_VALID: Duration = Duration::from_secs(3);
+/// The longest wait of a request whose access token has expired. It then gets 503.
+const WAIT_EXPIRED: Duration = Duration::from_secs(10);
+/// The largest number of refreshes that a request waits for. The second is the refresh of another request that started
+/// right after the first.
+const ROUNDS: usize = 2;
+
+/// The session of a request.
+#[derive(Debug)]
+pub(super) enum Loaded {
+    /// The access token is valid by the session's times. It is verified next.
+    Session(Arc<SessionData>),
+    /// The session has ended because its refresh token no longer works.
+    Ended,
+    /// There is no session, or it was signed out, or its lifetime is over.
+    Nothing,
+    /// The session cannot be loaded, or its access token has expired and cannot be refreshed at the moment.
+    Unavailable,
+}
+
+/// The first step of a request with a session.
+pub(super) enum Step {
+    Decided(Loaded),
+    /// The request waits for a refresh.
+    Wait(Wait),
+}
+
+/// A wait for a refresh.
+pub(super) struct Wait {
+    waiter: Waiter,
+    limit: Duration,
+}
+
+/// Decides without waiting, and starts a refresh if one is due.
+pub(super) fn step(settings: &Arc<Settings>, session: &Arc<SessionData>) -> Step {
+    let now = unix_seconds(settings.clock.now());
+    let mut sender = None;
+    let reply = settings.sessions.live().arrive(session, settings.refresh_before, now, || {
+        let (waiters, waiter) = watch::channel(());
+        sender = Some(waiters);
+        waiter
+    });
+    match reply {
+        Reply::Use(session) => Step::Decided(Loaded::Session(session)),
+        Reply::Ended => Step::Decided(Loaded::Ended),
+        Reply::Over => Step::Decided(Loaded::Nothing),
+        Reply::Unavailable => Step::Decided(Loaded::Unavailable),
+        Reply::Wait(waiter) => Step::Wait(Wait { waiter, limit: WAIT_EXPIRED }),
+        Reply::Start { flight, session, waiter } => {
+            let limit = if now < session.access_expires_at { WAIT_VALID } else { WAIT_EXPIRED };
+            if let Some(waiters) = sender {
+                Refresh::new(Arc::clone(settings), session, flight, waiters).spawn();
+            }
+            Step::Wait(Wait { waiter, limit })
+        }
+    }
+}
+
+/// Waits for the refresh, and decides again.
+pub(super) async fn wait(settings: &Arc<Settings>, session: &Arc<SessionData>, first: Wait) -> Loaded {
+    let mut wait = first;
+    let deadline = Instant::now() + wait.limit;
+    for _ in 0..ROUNDS {
+        // The channel closes when the refresh ends. It never carries a value.
+        if timeout_at(deadline, wait.waiter.changed()).await.is_err() {
+            break;
+        }
+        match step(settings, session) {
+            Step::Decided(loaded) => return loaded,
+            Step::Wait(next) => wait = next,
+        }
+    }
+    without_refresh(settings, session)
+}
+
+/// Decides about a request whose refresh took too long.
+fn without_refresh(settings: &Settings, session: &Arc<SessionData>) -> Loaded {
+    let now = unix_seconds(settings.clock.now());
+    let live = settings.sessions.live();
+    match live.is_over(session, now) {
+        true => Loaded::Nothing,
+        false if now < session.access_expires_at => Loaded::Session(Arc::clone(session)),
+        false => Loaded::Unavailable,
+    }
+}
+
+/// Loads a session from the store, and waits for its refresh if necessary.
+pub(super) async fn load(settings: &Arc<Settings>, key: &str) -> Loaded {
+    let Some(store) = &settings.sessions.store else { return Loaded::Nothing };
+    let session = match stored::load(settings, store, key).await {
+        Ok(Some(session)) => Arc::new(session),
+        Ok(None) => return Loaded::Nothing,
+        Err(_) => return Loaded::Unavailable,
+    };
+    match step(settings, &session) {
+        Step::Decided(loaded) => loaded,
+        Step::Wait(first) => wait(settings, &session, first).await,
+    }
+}

@@ -1,0 +1,149 @@
+//! [`Plan`]: the changes to the response of a request, in accordance with its session.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, Request, Response, StatusCode, Uri,
+    header::{CACHE_CONTROL, COOKIE, LOCATION, SET_COOKIE},
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::{navigation, recent, return_to::ReturnTo, session::SessionData, settings::Settings, split, starting};
+use crate::{
+    middleware::{AuthRejection, AuthRejectionKind, ResponseBody},
+    time::unix_seconds,
+};
+
+/// The changes to a response.
+#[derive(Default)]
+pub(super) struct Plan {
+    /// The page of a navigation without a session, to which the user returns after the sign-in.
+    sign_in: Option<Uri>,
+    session: Option<SessionPlan>,
+}
+
+/// The changes to the response of a request that had a session.
+struct SessionPlan {
+    /// The session as the cookie contained it. [`None`] if the cookie contained only a key.
+    arrived: Option<Arc<SessionData>>,
+    state: SessionState,
+    /// The request's cookies, which decide the cookies to remove.
+    cookies: Vec<HeaderValue>,
+    /// The removal of the record of recent sign-ins.
+    clear_recent: Option<HeaderValue>,
+}
+
+enum SessionState {
+    /// The handler served the request with this session.
+    Used(Arc<SessionData>),
+    Ended,
+}
+
+impl Plan {
+    /// Plans nothing, for requests that are not concerned with sessions.
+    pub(super) fn untouched() -> Self {
+        Self::default()
+    }
+
+    /// Plans the redirect of a navigation without a session.
+    pub(super) fn anonymous<B>(settings: &Settings, request: &Request<B>) -> Self {
+        let redirects =
+            navigation::is_navigation(request.method(), request.headers()) && !settings.is_api(request.uri().path());
+        Self { sign_in: redirects.then(|| request.uri().clone()), session: None }
+    }
+
+    /// Plans the cookies of a request that is served with a session.
+    pub(super) fn used<B>(arrived: Option<Arc<SessionData>>, used: Arc<SessionData>, request: &Request<B>) -> Self {
+        let clear_recent = recent::clear(request.headers());
+        let session =
+            SessionPlan { arrived, state: SessionState::Used(used), cookies: cookies(request.headers()), clear_recent };
+        Self { sign_in: None, session: Some(session) }
+    }
+
+    /// Plans the removal of a session that has ended, and the redirect of a navigation.
+    pub(super) fn ended<B>(settings: &Settings, arrived: Option<Arc<SessionData>>, request: &Request<B>) -> Self {
+        let session = SessionPlan {
+            arrived,
+            state: SessionState::Ended,
+            cookies: cookies(request.headers()),
+            clear_recent: None,
+        };
+        Self { session: Some(session), ..Self::anonymous(settings, request) }
+    }
+
+    /// Changes the response.
+    pub(super) fn apply<B>(self, settings: &Settings, response: Response<B>) -> Response<ResponseBody<B>> {
+        let mut response = match self.sign_in {
+            Some(page) if is_missing_token(&response) => redirect(settings, &page),
+            _ => response.map(ResponseBody::inner),
+        };
+        if let Some(session) = self.session {
+            let cookies = session.set_cookies(settings);
+            let headers = response.headers_mut();
+            if !cookies.is_empty() {
+                // Replaces every other directive: caches must not store a session (CVE-2025-48947).
+                headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            }
+            for cookie in cookies {
+                headers.append(SET_COOKIE, cookie);
+            }
+        }
+        response
+    }
+}
+
+impl SessionPlan {
+    /// Returns the `Set-Cookie` headers. They depend on what has happened since the request arrived, so that a slow
+    /// response does not bring back an older generation or a session that was signed out.
+    fn set_cookies(self, settings: &Settings) -> Vec<HeaderValue> {
+        let now = unix_seconds(settings.clock.now());
+        let request = || -> HeaderMap { self.cookies.iter().map(|value| (COOKIE, value.clone())).collect() };
+        let mut cookies = match (&self.arrived, &self.state) {
+            (Some(arrived), SessionState::Used(used)) => {
+                let newer = settings.sessions.live().to_send(arrived, used, now);
+                // A session that does not fit has been logged. The browser keeps the old one.
+                newer.and_then(|newer| starting::cookies(settings, &newer, &request(), now).ok()).unwrap_or_default()
+            }
+            (Some(arrived), SessionState::Ended) if settings.sessions.live().newer(arrived, now).is_some() => {
+                Vec::new()
+            }
+            (_, SessionState::Ended) => split::remove_cookies(&request()),
+            (None, SessionState::Used(_)) => Vec::new(),
+        };
+        cookies.extend(self.clear_recent);
+        cookies
+    }
+}
+
+/// Returns the `Cookie` headers. Clones share the bytes.
+fn cookies(headers: &HeaderMap) -> Vec<HeaderValue> {
+    headers.get_all(COOKIE).iter().cloned().collect()
+}
+
+/// Returns `true` if an extractor or a rule has rejected the request because it has neither a token nor a session.
+fn is_missing_token<B>(response: &Response<B>) -> bool {
+    response
+        .extensions()
+        .get::<AuthRejection>()
+        .is_some_and(|rejection| rejection.kind() == AuthRejectionKind::MissingToken)
+}
+
+/// The characters that stay in a query parameter: those that `encodeURIComponent` keeps, and `/`, which keeps the URL
+/// readable (RFC 3986 §3.4).
+const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// Returns the redirect to the sign-in route.
+fn redirect<B>(settings: &Settings, page: &Uri) -> Response<ResponseBody<B>> {
+    let page = page.path_and_query().and_then(|page| ReturnTo::parse(page.as_str())).unwrap_or_else(ReturnTo::root);
+    let location = format!("{}?return_to={}", settings.sign_in_path, utf8_percent_encode(page.as_str(), QUERY_VALUE));
+    let mut response = Response::new(ResponseBody::rejection(Bytes::new()));
+    *response.status_mut() = StatusCode::FOUND;
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // The settings contain a valid path, and everything else is escaped.
+    if let Ok(location) = HeaderValue::from_str(&location) {
+        headers.insert(LOCATION, location);
+    }
+    response
+}

@@ -1,0 +1,176 @@
+//! Refreshes a session in a task, which continues if the client disconnects. Otherwise a rotated refresh token would be
+//! lost.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    runtime::Handle,
+    sync::watch,
+    time::{sleep, timeout},
+};
+
+use super::{
+    identity::{self, IdentityError},
+    live::Finished,
+    refresh::Failure,
+    session::SessionData,
+    settings::Settings,
+    store::SessionStore,
+    stored,
+    token_endpoint::{EndpointError, Tokens},
+};
+use crate::time::unix_seconds;
+
+/// The longest time of a refresh, with its retries. The requests stop waiting earlier.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+/// The delays before the session is read again after `invalid_grant`. Another instance may have used the refresh token,
+/// and may be about to store the new one.
+const READ_AGAIN: [u64; 5] = [0, 100, 300, 600, 1_000];
+/// The delays before a failed write is repeated.
+const WRITE_AGAIN: [u64; 3] = [0, 100, 500];
+
+/// A refresh in flight. When it is dropped, its waiters wake up and its end has been reported.
+pub(super) struct Refresh {
+    settings: Arc<Settings>,
+    old: Arc<SessionData>,
+    flight: u64,
+    completed: bool,
+    /// Dropped after [`Drop::drop`], so waiters find the result in the table.
+    _waiters: watch::Sender<()>,
+}
+
+impl Refresh {
+    pub(super) fn new(settings: Arc<Settings>, old: Arc<SessionData>, flight: u64, waiters: watch::Sender<()>) -> Self {
+        Self { settings, old, flight, completed: false, _waiters: waiters }
+    }
+
+    /// Starts the task. Without a Tokio runtime, the refresh fails.
+    pub(super) fn spawn(self) {
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(self.run());
+        }
+    }
+
+    async fn run(mut self) {
+        let result = timeout(TIME_LIMIT, self.refresh()).await.unwrap_or(Err(Failure::Temporary));
+        let finished = self.finish(result.clone());
+        self.completed = true;
+        if let (Finished::SignedOut, Ok(new)) = (finished, &result) {
+            self.revoke(new).await;
+        }
+    }
+
+    fn finish(&self, result: Result<Arc<SessionData>, Failure>) -> Finished {
+        let now = unix_seconds(self.settings.clock.now());
+        self.settings.sessions.live().finish(&self.old, self.flight, result, now)
+    }
+
+    async fn refresh(&self) -> Result<Arc<SessionData>, Failure> {
+        let token = self.old.refresh_token.as_deref().ok_or(Failure::Final)?;
+        match self.settings.endpoint.refresh(token).await {
+            Ok(tokens) => {
+                self.settings.sessions.endpoint_health.succeeded();
+                self.save(Arc::new(self.verify(tokens).await?)).await
+            }
+            Err(error) => {
+                self.report(&error);
+                match (Failure::from(&error), &self.settings.sessions.store) {
+                    (Failure::Final, Some(store)) => self.read_again(store).await,
+                    (failure, _) => Err(failure),
+                }
+            }
+        }
+    }
+
+    async fn verify(&self, tokens: Tokens) -> Result<SessionData, Failure> {
+        identity::refreshed(&self.settings, &self.old, tokens).await.map_err(|error| {
+            match &error {
+                IdentityError::Rejected(reason) => {
+                    tracing::error!(reason, "the token endpoint returned tokens that are not valid for the session");
+                }
+                IdentityError::Unavailable => tracing::debug!("the keys are unavailable, so a refresh failed"),
+            }
+            Failure::from(&error)
+        })
+    }
+
+    fn report(&self, error: &EndpointError) {
+        let health = &self.settings.sessions.endpoint_health;
+        match error {
+            EndpointError::InvalidGrant => {
+                health.succeeded();
+                tracing::debug!("Cognito no longer accepts the refresh token of a session");
+            }
+            EndpointError::Rejected(code) => health.failed(&format_args!("rejected a refresh with `{code}`")),
+            EndpointError::Unavailable => health.failed(&"no valid response to a refresh"),
+        }
+    }
+
+    /// Writes the new tokens to the store. If another instance was faster, returns its session.
+    async fn save(&self, new: Arc<SessionData>) -> Result<Arc<SessionData>, Failure> {
+        let Some(store) = &self.settings.sessions.store else { return Ok(new) };
+        let mut expected = self.old.generation;
+        for delay in WRITE_AGAIN {
+            sleep(Duration::from_millis(delay)).await;
+            match stored::replace(&self.settings, store, &new, expected).await {
+                Ok(true) => return Ok(new),
+                Ok(false) => match stored::load(&self.settings, store, &new.id).await {
+                    Ok(Some(other)) if other.generation >= new.generation => return Ok(Arc::new(other)),
+                    // An earlier write of this process had failed.
+                    Ok(Some(other)) => expected = other.generation,
+                    Ok(None) => return self.signed_out_elsewhere(&new).await,
+                    Err(_) => {}
+                },
+                Err(_) => {}
+            }
+        }
+        // The refresh token may be rotated, so the new one must not be lost. This process uses it for five minutes.
+        tracing::warn!("the session store did not store refreshed tokens");
+        Ok(new)
+    }
+
+    async fn signed_out_elsewhere(&self, new: &SessionData) -> Result<Arc<SessionData>, Failure> {
+        let now = unix_seconds(self.settings.clock.now());
+        self.settings.sessions.live().sign_out(&self.old, now);
+        self.revoke(new).await;
+        Err(Failure::Final)
+    }
+
+    /// Looks for the session of another instance that has refreshed it with the same refresh token.
+    async fn read_again(&self, store: &Arc<dyn SessionStore>) -> Result<Arc<SessionData>, Failure> {
+        let mut was_read = false;
+        for delay in READ_AGAIN {
+            sleep(Duration::from_millis(delay)).await;
+            match stored::load(&self.settings, store, &self.old.id).await {
+                Ok(Some(other)) if other.generation > self.old.generation => return Ok(Arc::new(other)),
+                Ok(Some(_)) => was_read = true,
+                Ok(None) => return Err(Failure::Final),
+                Err(_) => was_read = false,
+            }
+        }
+        if !was_read {
+            return Err(Failure::Temporary);
+        }
+        // A failure leaves the session to its end in the store. Its refresh token does not work.
+        let _ = stored::remove(&self.settings, store, &self.old.id).await;
+        Err(Failure::Final)
+    }
+
+    /// Revokes the refresh token of a session that was signed out during its refresh.
+    async fn revoke(&self, session: &SessionData) {
+        if let Some(token) = &session.refresh_token
+            && self.settings.endpoint.revoke(token).await.is_err()
+        {
+            tracing::warn!("could not revoke the refresh token of a session that was signed out during its refresh");
+        }
+    }
+}
+
+impl Drop for Refresh {
+    fn drop(&mut self) {
+        if !self.completed {
+            // The task was cancelled or panicked, or there was no runtime.
+            self.finish(Err(Failure::Temporary));
+        }
+    }
+}

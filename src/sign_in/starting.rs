@@ -1,0 +1,120 @@
+//! Starts sessions at sign-in, and ends them at sign-out.
+
+use std::{sync::Arc, time::SystemTime};
+
+use http::{HeaderMap, HeaderValue};
+
+use super::{
+    arrival::{self, Arrived},
+    session::SessionData,
+    sessions::Sessions,
+    settings::Settings,
+    split, stored,
+};
+use crate::time::unix_seconds;
+
+/// The reason why a session could not start. The cause has been logged if an operator can change it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StartError {
+    /// The session does not fit into cookies. Fewer groups, fewer profile claims or a store help.
+    TooLarge,
+    /// The store failed or did not respond in time.
+    Store,
+    /// The session could not be encrypted.
+    Encryption,
+}
+
+impl Sessions {
+    /// Starts a session, and returns the `Set-Cookie` headers that send it to the browser.
+    ///
+    /// The session has a new id, so an id that an attacker knew before the sign-in is worth nothing (session fixation).
+    /// The session that the browser had until now ends, so that a slow response cannot bring it back.
+    pub(super) async fn start(
+        &self,
+        settings: &Settings,
+        data: SessionData,
+        request: &HeaderMap,
+        now: SystemTime,
+    ) -> Result<Vec<HeaderValue>, StartError> {
+        if let Some(store) = &self.store {
+            stored::create(settings, store, &data).await.map_err(|_| StartError::Store)?;
+        }
+        let cookies = cookies(settings, &data, request, unix_seconds(now))?;
+        self.end_previous(settings, &data, request, now).await;
+        Ok(cookies)
+    }
+
+    async fn end_previous(&self, settings: &Settings, new: &SessionData, request: &HeaderMap, now: SystemTime) {
+        if let Some(previous) = self.load_for_sign_out(settings, request, now).await
+            && previous.id != new.id
+        {
+            self.remove(settings, &previous, now).await;
+        }
+    }
+
+    /// Returns the session of a request, with its newest refresh token, without refreshing it.
+    ///
+    /// [`None`] if there is none, or if the store failed, which has been logged.
+    pub(super) async fn load_for_sign_out(
+        &self,
+        settings: &Settings,
+        request: &HeaderMap,
+        now: SystemTime,
+    ) -> Option<Arc<SessionData>> {
+        let data = match (arrival::read(settings, request)?, &self.store) {
+            (Arrived::Session(data), _) => data,
+            (Arrived::Key(key), Some(store)) => Arc::new(stored::load(settings, store, &key).await.ok()??),
+            (Arrived::Key(_), None) => return None,
+        };
+        let now = unix_seconds(now);
+        let live = self.live();
+        match live.is_over(&data, now) {
+            true => None,
+            false => Some(live.newer(&data, now).unwrap_or(data)),
+        }
+    }
+
+    /// Ends a session here and in the store, and returns the `Set-Cookie` headers that remove its cookies. A failure of
+    /// the store is logged.
+    pub(super) async fn end(
+        &self,
+        settings: &Settings,
+        session: &SessionData,
+        request: &HeaderMap,
+        now: SystemTime,
+    ) -> Vec<HeaderValue> {
+        self.remove(settings, session, now).await;
+        split::remove_cookies(request)
+    }
+
+    async fn remove(&self, settings: &Settings, session: &SessionData, now: SystemTime) {
+        self.live().sign_out(session, unix_seconds(now));
+        if let Some(store) = &self.store
+            && stored::remove(settings, store, &session.id).await.is_err()
+        {
+            tracing::warn!("the session store did not delete a signed-out session, whose cookie was removed");
+        }
+    }
+}
+
+/// Returns the `Set-Cookie` headers that send a session to the browser.
+pub(super) fn cookies(
+    settings: &Settings,
+    data: &SessionData,
+    request: &HeaderMap,
+    now: u64,
+) -> Result<Vec<HeaderValue>, StartError> {
+    let sealed = match settings.sessions.store {
+        Some(_) => settings.sealer.seal(arrival::KEY, data.id.as_bytes()),
+        None => settings.sealer.seal(arrival::SESSION, &data.to_json().ok_or(StartError::Encryption)?),
+    };
+    let sealed = sealed.map_err(|_| StartError::Encryption)?;
+    split::set_cookies(&sealed, data.generation, data.remaining(now), request).map_err(|_| {
+        tracing::error!(
+            bytes = sealed.len(),
+            "a session does not fit into cookies: keep fewer profile claims, reduce the groups and custom claims in \
+             the access token, or keep sessions in a `SessionStore`"
+        );
+        StartError::TooLarge
+    })
+}

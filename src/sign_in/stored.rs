@@ -1,0 +1,91 @@
+//! Reads and writes sessions in a [`SessionStore`](super::SessionStore).
+
+use std::{
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use tokio::time::timeout;
+
+use super::{
+    session::SessionData,
+    settings::Settings,
+    store::{SessionStore, StoreFuture, StoredSession},
+};
+
+/// The purpose for which stored sessions are sealed.
+const CONTENT: &str = "stored-session";
+/// The time limit of each call of the store.
+const TIME_LIMIT: Duration = Duration::from_secs(2);
+
+/// The store failed, did not respond in time, or a session could not be encrypted. The cause has been logged.
+#[derive(Debug)]
+pub(super) struct StoreFailed;
+
+/// Loads a session. [`None`] if the store has none with this key, or if its content cannot be opened.
+pub(super) async fn load(
+    settings: &Settings,
+    store: &Arc<dyn SessionStore>,
+    key: &str,
+) -> Result<Option<SessionData>, StoreFailed> {
+    let Some((version, content)) = call(settings, store.load(key)).await? else { return Ok(None) };
+    let open = || {
+        let json = settings.sealer.open(CONTENT, str::from_utf8(&content).ok()?)?;
+        // A store that returns the session of another key, or of another version, must not change the user.
+        SessionData::from_json(&json).filter(|data| data.id == key && data.generation == version)
+    };
+    Ok(open())
+}
+
+/// Stores a new session.
+pub(super) async fn create(
+    settings: &Settings,
+    store: &Arc<dyn SessionStore>,
+    data: &SessionData,
+) -> Result<(), StoreFailed> {
+    call(settings, store.create(&seal(settings, data)?)).await
+}
+
+/// Replaces a session. `false` if the store has another version, or none.
+pub(super) async fn replace(
+    settings: &Settings,
+    store: &Arc<dyn SessionStore>,
+    data: &SessionData,
+    expected_version: u64,
+) -> Result<bool, StoreFailed> {
+    call(settings, store.replace(&seal(settings, data)?, expected_version)).await
+}
+
+pub(super) async fn remove(settings: &Settings, store: &Arc<dyn SessionStore>, key: &str) -> Result<(), StoreFailed> {
+    call(settings, store.remove(key)).await
+}
+
+fn seal(settings: &Settings, data: &SessionData) -> Result<StoredSession, StoreFailed> {
+    let json = data.to_json().ok_or(StoreFailed)?;
+    let content = settings.sealer.seal(CONTENT, &json).map_err(|_| StoreFailed)?;
+    Ok(StoredSession {
+        key: data.id.clone(),
+        sub: data.sub.clone(),
+        version: data.generation,
+        content: content.into_bytes(),
+        ends_at: UNIX_EPOCH.checked_add(Duration::from_secs(data.ends_at)).ok_or(StoreFailed)?,
+    })
+}
+
+async fn call<T>(settings: &Settings, result: StoreFuture<'_, T>) -> Result<T, StoreFailed> {
+    let health = &settings.sessions.store_health;
+    match timeout(TIME_LIMIT, result).await {
+        Ok(Ok(value)) => {
+            health.succeeded();
+            Ok(value)
+        }
+        Ok(Err(error)) => {
+            health.failed(&error);
+            Err(StoreFailed)
+        }
+        Err(_) => {
+            health.failed(&"no response within two seconds");
+            Err(StoreFailed)
+        }
+    }
+}
