@@ -203,7 +203,7 @@ async fn tokens_of_another_sign_in_user_client_or_pool_are_rejected() {
             "access token for another audience",
             access().claim("aud", "https://other.example.com"),
             id(),
-            "the token is for another audience",
+            "the token is bound to another resource",
         ),
     ] {
         let result = signed_in(&sign_in().settings, tokens(access, id), NONCE).await;
