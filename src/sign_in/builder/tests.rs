@@ -11,6 +11,9 @@ use crate::{
     testing::FakeUserPool,
 };
 
+#[path = "../../../tests/main/log.rs"]
+mod log;
+
 const DOMAIN: &str = "https://app.auth.eu-west-1.amazoncognito.com";
 const CALLBACK: &str = "https://app.example.com/auth/callback";
 const SECRET: &str = "1secret+3456789abcdefghijkl";
@@ -214,6 +217,16 @@ fn debug_output_contains_no_secret() {
     let sign_in = self::builder().client_secret(SECRET).build().unwrap();
     let text = format!("{sign_in:?} {:?}", sign_in.settings.endpoint);
     assert!(text.contains(DOMAIN) && !text.contains(SECRET), "{text}");
+}
+
+#[test]
+fn missing_session_key_is_logged_once_as_a_warning() {
+    let log = log::Log::of(|| drop(builder().build().unwrap()));
+    assert_eq!(log.matches("WARN").count(), 1, "{log}");
+    assert!(log.contains("`session_keys`") && log.contains("`COGNITO_SESSION_KEY`"), "{log}");
+    let keys = SessionKeys::from_base64("Sbq0mJlM6yt2kBBbSOEs3FTd2yLXqNmIZBaVHmjUJEY=").unwrap();
+    let log = log::Log::of(|| drop(builder().session_keys(keys).build().unwrap()));
+    assert!(!log.contains("WARN"), "{log}");
 }
 
 #[test]
