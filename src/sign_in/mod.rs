@@ -6,6 +6,7 @@ mod attempt;
 mod authorize;
 mod bounded;
 mod builder;
+mod callback;
 mod checks;
 mod cookies;
 mod env;

@@ -4,7 +4,7 @@
 //! send Fetch Metadata state what a request is for. For others, the `Accept` header decides.
 
 use http::{
-    HeaderMap, HeaderName, Method,
+    HeaderMap, HeaderName, HeaderValue, Method,
     header::{ACCEPT, UPGRADE},
 };
 
@@ -44,7 +44,7 @@ fn is_candidate(method: &Method, headers: &HeaderMap) -> bool {
 
 /// Returns `true` if the browser loads the page ahead of a possible navigation.
 fn is_speculative(headers: &HeaderMap) -> bool {
-    let mut values = PURPOSES.into_iter().flat_map(|name| headers.get_all(name)).map(|value| value.as_bytes());
+    let mut values = PURPOSES.into_iter().flat_map(|name| headers.get_all(name)).map(HeaderValue::as_bytes);
     values.any(|value| {
         let value = value.to_ascii_lowercase();
         [b"prefetch".as_slice(), b"prerender", b"preview"]

@@ -23,8 +23,8 @@ pub(super) fn record(sealer: &Sealer, request: &HeaderMap, now: SystemTime) -> O
     let mut times = recent(sealer, request, now);
     times.push(unix_seconds(now));
     let last = &times[times.len().saturating_sub(LOOP)..];
-    let sealed = sealer.seal(RECENT, &serde_json::to_vec(last).ok()?).ok()?;
-    cookies::set(RECENT, &sealed, WINDOW)
+    let value = sealer.seal(RECENT, &serde_json::to_vec(last).ok()?).ok()?;
+    cookies::set(RECENT, &value, WINDOW)
 }
 
 /// Returns `true` if the browser completed three sign-ins within the last minute without a session arriving.

@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(ReturnTo::root().location(), "/");
     }
 
-    /// The attack list of OpenIDC/mod_auth_openidc #453 and #565 (CVE-2019-3877), project-zot/zot #4211 and others.
+    /// The attacks of CVE-2019-3877, of the issues #453 and #565 of `OpenIDC/mod_auth_openidc`, and others.
     #[test]
     fn open_redirects_are_rejected() {
         for path in [

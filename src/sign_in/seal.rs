@@ -217,9 +217,9 @@ mod tests {
         let sealer = sealer(&[ONE]);
         for length in [0, 1, 2, 3, 15, 16, 17, 1000, 20_000] {
             let plain: Vec<u8> = (0..length).map(|n: u32| n.to_le_bytes()[0]).collect();
-            let sealed = sealer.seal("session", &plain).unwrap();
-            assert_eq!(sealer.open("session", &sealed), Some(plain.clone()));
-            assert_ne!(sealer.seal("session", &plain).unwrap(), sealed, "each nonce is new");
+            let cookie = sealer.seal("session", &plain).unwrap();
+            assert_eq!(sealer.open("session", &cookie), Some(plain.clone()));
+            assert_ne!(sealer.seal("session", &plain).unwrap(), cookie, "each nonce is new");
         }
     }
 
@@ -261,15 +261,15 @@ mod tests {
     #[test]
     fn tampered_and_truncated_text_does_not_open() {
         let sealer = sealer(&[ONE]);
-        let sealed = sealer.seal("session", b"the plain text").unwrap();
-        for at in 0..sealed.len() {
-            let mut tampered = sealed.clone().into_bytes();
+        let cookie = sealer.seal("session", b"the plain text").unwrap();
+        for at in 0..cookie.len() {
+            let mut tampered = cookie.clone().into_bytes();
             tampered[at] = if tampered[at] == b'A' { b'B' } else { b'A' };
             assert_eq!(sealer.open("session", str::from_utf8(&tampered).unwrap()), None, "character {at}");
-            assert_eq!(sealer.open("session", &sealed[..at]), None, "the first {at} characters");
-            assert_eq!(sealer.open("session", &sealed[at + 1..]), None, "all but the first {} characters", at + 1);
+            assert_eq!(sealer.open("session", &cookie[..at]), None, "the first {at} characters");
+            assert_eq!(sealer.open("session", &cookie[at + 1..]), None, "all but the first {} characters", at + 1);
         }
-        for text in [format!("{sealed}="), format!("{sealed}A"), format!(" {sealed}"), "ä".repeat(100), "=".repeat(9)]
+        for text in [format!("{cookie}="), format!("{cookie}A"), format!(" {cookie}"), "ä".repeat(100), "=".repeat(9)]
         {
             assert_eq!(sealer.open("session", &text), None, "{text}");
         }
