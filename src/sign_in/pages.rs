@@ -135,7 +135,7 @@ impl Page {
 
     fn html(self, sign_in_path: &str) -> String {
         let Text { title, paragraphs } = self.text();
-        let paragraphs: String = paragraphs.iter().map(|text| format!("<p>{text}</p>\n")).collect();
+        let paragraphs: String = paragraphs.iter().flat_map(|text| ["<p>", text, "</p>\n"]).collect();
         let code = match self {
             Self::Denied(Some(code)) => format!("<p class=\"code\">Error code: <code>{code}</code></p>\n"),
             _ => String::new(),
