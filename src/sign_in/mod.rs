@@ -36,6 +36,8 @@ mod split;
 mod starting;
 mod store;
 mod stored;
+#[cfg(all(test, feature = "testing"))]
+mod tests;
 mod token_endpoint;
 
 pub use builder::{SignIn, SignInBuilder};
