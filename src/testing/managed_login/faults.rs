@@ -1,0 +1,59 @@
+//! [`ManagedLoginFault`]: faults that a test switches on while the server runs.
+
+use std::collections::BTreeSet;
+
+/// A fault of [`ManagedLoginServer`](super::ManagedLoginServer).
+///
+/// Switch it on with [`inject`](super::ManagedLoginServer::inject), and all off with
+/// [`clear_faults`](super::ManagedLoginServer::clear_faults). Faults of tokens can be combined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum ManagedLoginFault {
+    /// The token endpoint does not respond until the fault is cleared. Requests that wait then get their response, so a
+    /// test can hold a request in flight without sleeping.
+    Hang,
+    /// The token endpoint responds with 429 and no JSON.
+    TooManyRequests,
+    /// The token endpoint responds with 500 and no JSON.
+    InternalServerError,
+    /// The token endpoint responds with 200 and an HTML page, as a misconfigured proxy does.
+    NotJson,
+    /// The token endpoint responds with 200 and a JSON text of 8 MiB.
+    OversizedBody,
+    /// The token endpoint closes the connection in the middle of its response.
+    BrokenConnection,
+    /// The token endpoint rejects every grant with `invalid_grant`.
+    InvalidGrant,
+    /// Tokens name another app client.
+    OtherClient,
+    /// Tokens name another pool as their issuer, and are signed with a key of that pool.
+    OtherPool,
+    /// Both tokens name another `sub` than the user's.
+    OtherSubject,
+    /// The ID token names another `sub` than the access token.
+    OtherIdTokenSubject,
+    /// Tokens are signed with an unpublished key.
+    WrongKey,
+    /// The response has the access token in place of the ID token, and the reverse.
+    SwappedTokens,
+    /// The ID token has another `nonce` than the authorization request.
+    WrongNonce,
+    /// The ID token has no `nonce`.
+    MissingNonce,
+    /// The `at_hash` of the ID token belongs to another access token.
+    WrongAtHash,
+    /// The ID token has no `at_hash`.
+    MissingAtHash,
+    /// The response has no ID token.
+    MissingIdToken,
+    /// The response to a code has no refresh token.
+    MissingRefreshToken,
+    /// The authorization endpoint reports a `server_error` with an `error_description` that contains HTML, and returns
+    /// `state`.
+    AuthorizationError,
+    /// Error redirects have no `state`, as those of some identity providers and triggers.
+    ErrorWithoutState,
+}
+
+/// The faults that are switched on.
+pub(super) type Faults = BTreeSet<ManagedLoginFault>;

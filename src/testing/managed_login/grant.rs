@@ -1,0 +1,32 @@
+//! [`Grant`]: what a user has allowed a client by signing in.
+
+use std::time::SystemTime;
+
+use super::random::random_text;
+
+/// A session of managed login: a user who entered a password.
+#[derive(Clone, Debug)]
+pub(super) struct Login {
+    pub(super) username: String,
+    pub(super) signed_in_at: SystemTime,
+}
+
+/// The permission from which all tokens of one token session are issued.
+#[derive(Clone, Debug)]
+pub(super) struct Grant {
+    pub(super) login: Login,
+    pub(super) scopes: Vec<String>,
+    /// The claim that all tokens of this grant share.
+    pub(super) origin_jti: String,
+}
+
+impl Grant {
+    /// Creates a grant with a new `origin_jti`.
+    pub(super) fn new(login: Login, scopes: Vec<String>) -> Self {
+        Self { login, scopes, origin_jti: random_text() }
+    }
+
+    pub(super) fn has_scope(&self, scope: &str) -> bool {
+        self.scopes.iter().any(|granted| granted == scope)
+    }
+}

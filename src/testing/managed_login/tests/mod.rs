@@ -1,0 +1,9 @@
+//! The rules of the managed-login server, through its endpoints.
+
+mod account;
+mod authorize;
+mod exchange;
+mod faults;
+mod login;
+mod refresh;
+mod support;
