@@ -1,0 +1,173 @@
+//! Signs users in with Cognito's managed login, and keeps their sessions: a page for people, and an API for the page.
+//!
+//! ```console
+//! $ cargo run --example dashboard --features sign-in
+//! ```
+//!
+//! Then open <http://127.0.0.1:3001/>, and sign in as one of the printed users. Open a second tab, wait until the access
+//! token is refreshed, and sign out in one of the tabs.
+//!
+//! No set-up is needed. Without `AWS_COGNITO_DOMAIN`, the program starts a user pool with a managed-login page in this
+//! process ([`embedded`]). To use a real pool, register `http://127.0.0.1:3001/auth/callback` as callback URL and
+//! `http://127.0.0.1:3001/` as sign-out URL, and set its variables:
+//!
+//! ```console
+//! $ AWS_COGNITO_USER_POOL_ID=us-east-1_AbC123xyz AWS_COGNITO_USER_POOL_CLIENT_ID=1example23456789 \
+//!     AWS_COGNITO_USER_POOL_CLIENT_SECRET=… \
+//!     AWS_COGNITO_DOMAIN=https://app.auth.us-east-1.amazoncognito.com \
+//!     AWS_COGNITO_REDIRECT_URL=http://127.0.0.1:3001/auth/callback AWS_COGNITO_LOGOUT_URL=http://127.0.0.1:3001/ \
+//!     cargo run --example dashboard --features sign-in
+//! ```
+//!
+//! With `DASHBOARD_REDIS_URL=redis://127.0.0.1:6379`, sessions are in Redis. Several instances with the same
+//! `COGNITO_SESSION_KEY` then share them, and a sign-out takes effect on all instances at once.
+//!
+//! | file | contents |
+//! |---|---|
+//! | [`app`] | the routes, and the order of the layers |
+//! | [`page`] | the HTML pages in `page/`, and their security policy |
+//! | [`notes`] | the notes that users add |
+//! | [`redis_store`] | sessions in Redis |
+//! | [`embedded`] | a user pool with a managed-login page in this process, for demonstrations |
+//! | [`settings`] | the environment variables of this program |
+
+#![forbid(unsafe_code)]
+
+mod app;
+mod embedded;
+mod notes;
+mod page;
+mod redis_store;
+mod settings;
+
+use std::{
+    env,
+    error::Error,
+    fmt,
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+};
+
+use axum_cognito::sign_in::{SignIn, SignInBuilder};
+use tokio::net::TcpListener;
+use tracing::{info, warn};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+use crate::{
+    app::app,
+    embedded::Embedded,
+    redis_store::RedisStore,
+    settings::{DemoUser, Settings, Shown},
+};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    log_to_stderr();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // If stderr is closed, the error cannot be reported anywhere.
+            let _ = writeln!(io::stderr(), "dashboard: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    let settings = Settings::from_env()?;
+    let listener = TcpListener::bind(&settings.addr)
+        .await
+        .map_err(|source| CannotListen { addr: settings.addr.clone(), source })?;
+    let addr = listener.local_addr()?;
+    // The embedded login server runs until it is dropped.
+    let embedded = if settings.has_domain { None } else { Some(Embedded::start(addr).await?) };
+    let builder = match &embedded {
+        Some(embedded) => embedded.sign_in()?,
+        None => SignInBuilder::from_env()?,
+    };
+    let sign_in = with_store(builder, settings.redis_url.as_deref()).await?.build()?;
+    let demo_users = embedded.as_ref().map_or_else(Vec::new, |_| embedded::DEMO_USERS.to_vec());
+    announce(&sign_in, &demo_users)?;
+
+    tokio::spawn(load_keys(sign_in.clone()));
+    let storage = if settings.redis_url.is_some() { "Redis" } else { "encrypted cookies" };
+    let app = app(&sign_in, Shown::new(&sign_in, storage, demo_users));
+    axum::serve(listener, app).with_graceful_shutdown(stop_signal()).await?;
+    Ok(())
+}
+
+async fn with_store(builder: SignInBuilder, redis_url: Option<&str>) -> Result<SignInBuilder, Box<dyn Error>> {
+    let Some(url) = redis_url else { return Ok(builder) };
+    let store = RedisStore::connect(url)
+        .await
+        .map_err(|error| format!("`DASHBOARD_REDIS_URL`: cannot connect to Redis: {error}"))?;
+    Ok(builder.session_store(store))
+}
+
+/// Loads the keys while the server already accepts requests. If the first fetch fails, the library logs the error and
+/// retries.
+async fn load_keys(sign_in: SignIn) {
+    if sign_in.auth().ready().await.is_err() {
+        warn!("the keys are not loaded yet, sign-ins fail with 503 until they are");
+    }
+}
+
+/// Prints the URL of the page and, for the embedded pool, its users.
+fn announce(sign_in: &SignIn, users: &[DemoUser]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "dashboard: {}/", sign_in.origin())?;
+    for user in users {
+        let groups = if user.groups.is_empty() { "no group".to_owned() } else { user.groups.join(", ") };
+        writeln!(out, "demo user: {}  password: {}  ({groups})", user.username, user.password)?;
+    }
+    out.flush()
+}
+
+/// Sends logs to stderr, filtered by `RUST_LOG`. Only the announcement goes to stdout.
+fn log_to_stderr() {
+    let filter = env::var("RUST_LOG").unwrap_or_else(|_| "info,axum_cognito=debug".to_owned());
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse_lossy(filter);
+    let colors = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colors).init();
+}
+
+/// Completes on Ctrl-C, and on Unix also on SIGTERM, which container runtimes send.
+async fn stop_signal() {
+    let interrupted = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // Without a handler, the operating system ends the process on Ctrl-C.
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+
+    tokio::select! {
+        () = interrupted => {}
+        () = terminated => {}
+    }
+    info!("stopping after in-flight requests complete");
+}
+
+/// The error if the listen address is invalid, in use, or not an address of this host.
+#[derive(Debug)]
+struct CannotListen {
+    addr: String,
+    source: io::Error,
+}
+
+impl fmt::Display for CannotListen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { addr, source } = self;
+        write!(f, "cannot listen on `{addr}`, set `DASHBOARD_ADDR` to another address: {source}")
+    }
+}
+
+impl Error for CannotListen {}
