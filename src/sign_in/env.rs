@@ -126,9 +126,9 @@ mod tests {
     /// Builds a sign-in from [`GOOD`] with these variables added or replaced. A variable without value is unset.
     fn sign_in(changes: &[(&str, Option<&str>)]) -> Result<SignIn, ConfigError> {
         let var = |name: &str| {
-            let changed = changes.iter().find(|(changed, _)| *changed == name).map(|(_, value)| *value);
-            let good = || GOOD.iter().find(|(good, _)| *good == name).map(|(_, value)| *value);
-            changed.unwrap_or_else(good).map(OsString::from)
+            let change = changes.iter().find(|(variable, _)| *variable == name).map(|(_, value)| *value);
+            let good = || GOOD.iter().find(|(variable, _)| *variable == name).map(|(_, value)| *value);
+            change.unwrap_or_else(good).map(OsString::from)
         };
         SignInBuilder::from_vars(var)?.build().map_err(name_variable)
     }

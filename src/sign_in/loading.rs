@@ -90,10 +90,10 @@ pub(super) async fn wait(settings: &Arc<Settings>, session: &Arc<SessionData>, f
 fn without_refresh(settings: &Settings, session: &Arc<SessionData>) -> Loaded {
     let now = unix_seconds(settings.clock.now());
     let live = settings.sessions.live();
-    match live.is_over(session, now) {
-        true => Loaded::Nothing,
-        false if now < session.access_expires_at => Loaded::Session(Arc::clone(session)),
-        false => Loaded::Unavailable,
+    match () {
+        () if live.is_over(session, now) => Loaded::Nothing,
+        () if now < session.access_expires_at => Loaded::Session(Arc::clone(session)),
+        () => Loaded::Unavailable,
     }
 }
 

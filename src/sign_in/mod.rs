@@ -11,6 +11,8 @@ mod checks;
 mod cookies;
 mod env;
 mod failure;
+#[cfg(test)]
+mod fixture;
 mod future;
 mod health;
 mod identity;

@@ -126,8 +126,11 @@ impl Page {
             Self::CrossSite => {
                 ("You are still signed in", &["The request to sign out came from another site, so it was ignored."])
             }
-            Self::MethodNotAllowed(_) => {
+            Self::MethodNotAllowed("POST") => {
                 ("This address cannot be opened as a page", &["To sign out, use the button in the application."])
+            }
+            Self::MethodNotAllowed(_) => {
+                ("This address can only be opened as a page", &["The request used another method than GET."])
             }
         };
         Text { title, paragraphs }
@@ -135,7 +138,7 @@ impl Page {
 
     fn html(self, sign_in_path: &str) -> String {
         let Text { title, paragraphs } = self.text();
-        let paragraphs: String = paragraphs.iter().map(|text| format!("<p>{text}</p>\n")).collect();
+        let paragraphs: String = paragraphs.iter().flat_map(|text| ["<p>", text, "</p>\n"]).collect();
         let code = match self {
             Self::Denied(Some(code)) => format!("<p class=\"code\">Error code: <code>{code}</code></p>\n"),
             _ => String::new(),
@@ -224,7 +227,7 @@ a:focus-visible { outline: 3px solid var(--text); outline-offset: 2px; }
 mod tests {
     use super::*;
 
-    const ALL: [(Page, u16); 11] = [
+    const ALL: [(Page, u16); 12] = [
         (Page::NotNavigation, 400),
         (Page::Loop, 429),
         (Page::UnknownAttempt, 400),
@@ -236,6 +239,7 @@ mod tests {
         (Page::Failed, 500),
         (Page::CrossSite, 403),
         (Page::MethodNotAllowed("POST"), 405),
+        (Page::MethodNotAllowed("GET"), 405),
     ];
 
     #[test]
@@ -281,7 +285,11 @@ mod tests {
                 _ => None,
             };
             assert_eq!(value(RETRY_AFTER), retry_after, "{page:?}");
-            assert_eq!(value(ALLOW), (status == 405).then_some("POST"), "{page:?}");
+            let allow = match page {
+                Page::MethodNotAllowed(method) => Some(method),
+                _ => None,
+            };
+            assert_eq!(value(ALLOW), allow, "{page:?}");
         }
     }
 

@@ -57,7 +57,7 @@ pub(super) enum Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sign_in::session::tests::session;
+    use crate::sign_in::fixture::session;
 
     const BEFORE: Duration = Duration::from_secs(60);
 

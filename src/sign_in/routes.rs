@@ -169,7 +169,7 @@ fn exchange_failed(error: EndpointError) -> Page {
 fn identity_failed(error: IdentityError) -> Page {
     match error {
         IdentityError::Rejected(reason) => {
-            tracing::error!(reason, "a sign-in failed because Cognito's tokens were rejected");
+            tracing::warn!(reason, "a sign-in failed because Cognito's tokens were rejected");
             Page::Rejected
         }
         IdentityError::Unavailable => {

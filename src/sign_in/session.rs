@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     claims::CognitoClaims,
     middleware::{AuthRejection, AuthRejectionKind, SessionToken},
+    token_source::TokenSource,
 };
 
 /// The content of a session. Times are seconds since 1970.
@@ -122,7 +123,7 @@ impl Session {
     /// An [`AuthRejection`] if the access token was not accepted or if the request has no session.
     pub fn from_extensions(extensions: &Extensions) -> Result<Self, AuthRejection> {
         let claims = CognitoClaims::from_extensions(extensions)?;
-        let is_session = claims.token_source().is_some_and(|source| source.is_session());
+        let is_session = claims.token_source().is_some_and(TokenSource::is_session);
         match extensions.get::<UnverifiedSession>() {
             // The layer takes the token from this session. The comparison holds for any arrangement of layers.
             Some(UnverifiedSession(data)) if is_session && data.sub == claims.sub() => {
@@ -205,25 +206,9 @@ impl<S: Sync> OptionalFromRequestParts<S> for Session {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
-
-    /// Returns a session whose access token expires at this time.
-    pub(in crate::sign_in) fn session(id: &str, generation: u64, access_expires_at: u64) -> SessionData {
-        SessionData {
-            id: id.to_owned(),
-            generation,
-            access_token: format!("access-{generation}"),
-            refresh_token: Some(format!("refresh-{generation}")),
-            issuer: "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbC123xyz".to_owned(),
-            sub: "alice-sub".to_owned(),
-            client_id: "1example23456789".to_owned(),
-            signed_in_at: 0,
-            ends_at: 1_000_000,
-            access_expires_at,
-            profile: BTreeMap::from([("email".to_owned(), "alice@example.com".into())]),
-        }
-    }
+    use crate::sign_in::fixture::session;
 
     #[test]
     fn json_is_compact_and_contains_everything() {

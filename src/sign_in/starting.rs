@@ -68,10 +68,7 @@ impl Sessions {
         };
         let now = unix_seconds(now);
         let live = self.live();
-        match live.is_over(&data, now) {
-            true => None,
-            false => Some(live.newer(&data, now).unwrap_or(data)),
-        }
+        (!live.is_over(&data, now)).then(|| live.newer(&data, now).unwrap_or(data))
     }
 
     /// Ends a session here and in the store, and returns the `Set-Cookie` headers that remove its cookies. A failure of

@@ -125,7 +125,7 @@ impl TokenEndpoint {
     pub(super) async fn exchange(&self, code: &str, verifier: &str) -> Result<Tokens, EndpointError> {
         let request = self.client.exchange_code(AuthorizationCode::new(code.to_owned()));
         let request = request.set_pkce_verifier(PkceCodeVerifier::new(verifier.to_owned()));
-        request.request_async(&self.at(&self.token_url)).await.map_err(of_grant).and_then(tokens)
+        request.request_async(&self.at(&self.token_url)).await.map_err(of_grant).and_then(|response| tokens(&response))
     }
 
     /// Exchanges a refresh token for new tokens (RFC 6749 §6). The response has a refresh token only if Cognito rotates
@@ -133,7 +133,7 @@ impl TokenEndpoint {
     pub(super) async fn refresh(&self, refresh_token: &str) -> Result<Tokens, EndpointError> {
         let refresh_token = RefreshToken::new(refresh_token.to_owned());
         let request = self.client.exchange_refresh_token(&refresh_token);
-        request.request_async(&self.at(&self.token_url)).await.map_err(of_grant).and_then(tokens)
+        request.request_async(&self.at(&self.token_url)).await.map_err(of_grant).and_then(|response| tokens(&response))
     }
 
     /// Revokes a refresh token and the access tokens that it issued (RFC 7009).
@@ -231,7 +231,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Reads the tokens of a response. The type of the access token must be `Bearer` (RFC 6749 §7.1).
-fn tokens(response: TokenResponse) -> Result<Tokens, EndpointError> {
+fn tokens(response: &TokenResponse) -> Result<Tokens, EndpointError> {
     if *response.token_type() != BasicTokenType::Bearer {
         tracing::warn!("the token endpoint issued an access token whose type is not `Bearer`");
         return Err(EndpointError::Rejected("the token type is not `Bearer`"));

@@ -26,6 +26,11 @@
 //! pre token generation trigger adds them. [`TokenBuilder::claim`] therefore panics for such a claim on an access
 //! token, and [`TokenBuilder::trigger_claim`] simulates the trigger.
 //!
+//! # Browser sign-in
+//!
+//! With the feature `sign-in`, `ManagedLogin` serves a fake of Cognito's managed login: the sign-in page and the OAuth
+//! endpoints, with faults that a test switches on.
+//!
 //! # Production builds
 //!
 //! Enable the feature `testing` in `[dev-dependencies]` only. A program with a `FakeUserPool` accepts every token that

@@ -1,5 +1,7 @@
 //! Every setting, and every value that is rejected.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
+
 use std::sync::LazyLock;
 
 use super::*;
@@ -8,6 +10,9 @@ use crate::{
     sign_in::{attempt::Attempt, authorize, return_to::ReturnTo},
     testing::FakeUserPool,
 };
+
+#[path = "../../../tests/main/log.rs"]
+mod log;
 
 const DOMAIN: &str = "https://app.auth.eu-west-1.amazoncognito.com";
 const CALLBACK: &str = "https://app.example.com/auth/callback";
@@ -55,10 +60,22 @@ fn usual_values_are_accepted() {
     assert_eq!(chosen.settings.client_id, "2client");
 }
 
+/// Checks that each builder fails with an error about the setting, whose reason contains the text and no secret.
+#[track_caller]
+fn check_rejected<const N: usize>(cases: [(&str, SignInBuilder, &str); N]) {
+    for (number, (setting, builder, fragment)) in cases.into_iter().enumerate() {
+        let error = builder.build().expect_err(setting);
+        let ConfigError::InvalidSignIn { setting: named, reason } = &error else { panic!("{setting}: {error}") };
+        assert_eq!(*named, setting, "{number}: {reason}");
+        assert!(reason.contains(fragment), "{number}: {setting}: {reason}");
+        let text = format!("{error} {error:?}");
+        assert!(!text.contains("hidden") && !text.contains(SECRET), "{text}");
+    }
+}
+
 #[test]
-fn invalid_value_is_an_error_that_names_the_setting() {
-    let long = format!("https://app.example.com/{}", "x".repeat(1001));
-    let urls = [
+fn domain_that_is_no_origin_is_rejected() {
+    check_rejected([
         ("domain", with_urls("app.auth.eu-west-1.amazoncognito.com", CALLBACK), "absolute URL"),
         ("domain", with_urls("", CALLBACK), "absolute URL"),
         ("domain", with_urls("//login.example.com", CALLBACK), "absolute URL"),
@@ -71,6 +88,13 @@ fn invalid_value_is_an_error_that_names_the_setting() {
         ("domain", with_urls("https://user:hidden@login.example.com", CALLBACK), "user name"),
         ("domain", with_urls(" https://login.example.com", CALLBACK), "space"),
         ("domain", with_urls("https://login.exam\nple.com", CALLBACK), "space"),
+    ]);
+}
+
+#[test]
+fn unusable_redirect_url_is_rejected() {
+    let long = format!("https://app.example.com/{}", "x".repeat(1001));
+    check_rejected([
         ("redirect_url", with_urls(DOMAIN, "/auth/callback"), "absolute URL"),
         ("redirect_url", with_urls(DOMAIN, "http://app.example.com/auth/callback"), "use `https`"),
         ("redirect_url", with_urls(DOMAIN, "myapp://callback/a"), "`https`"),
@@ -84,12 +108,23 @@ fn invalid_value_is_an_error_that_names_the_setting() {
         ("redirect_url", with_urls(DOMAIN, &long), "at most 1024"),
         ("redirect_url", with_urls(DOMAIN, "https://app.example.com/auth/sign-in"), "sign-in route"),
         ("redirect_url", with_urls(DOMAIN, "https://app.example.com/auth/sign-out"), "sign-out route"),
+    ]);
+}
+
+#[test]
+fn unusable_logout_url_is_rejected() {
+    let long = format!("https://app.example.com/{}", "x".repeat(1001));
+    check_rejected([
         ("logout_url", builder().logout_url("/"), "absolute URL"),
         ("logout_url", builder().logout_url("http://app.example.com/"), "use `https`"),
         ("logout_url", builder().logout_url("https://app.example.com/#a"), "fragment"),
         ("logout_url", builder().logout_url(&*long), "at most 1024"),
-    ];
-    let paths = [
+    ]);
+}
+
+#[test]
+fn unusable_path_is_rejected() {
+    check_rejected([
         ("sign_in_path", builder().sign_in_path("auth/sign-in"), "route"),
         ("sign_in_path", builder().sign_in_path(""), "route"),
         ("sign_in_path", builder().sign_in_path("/"), "route"),
@@ -100,10 +135,14 @@ fn invalid_value_is_an_error_that_names_the_setting() {
         ("api_subtree", builder().api_subtree("api"), "route"),
         ("api_subtree", builder().api_subtree(""), "route"),
         ("api_subtree", builder().api_subtree("/api//"), "route"),
-    ];
+    ]);
+}
+
+#[test]
+fn unusable_client_is_rejected() {
     let any = UserPool::dangerous_any_client("us-east-1_AbC123xyz").unwrap();
     let several = || POOL.user_pool_for(["1client", "2client"]);
-    let clients = [
+    check_rejected([
         ("client_id", with_pool(several()), "`1client`, `2client`"),
         ("client_id", with_pool(several()).client_id("3client"), "`3client`"),
         ("client_id", builder().client_id(""), "not an app client"),
@@ -115,10 +154,14 @@ fn invalid_value_is_an_error_that_names_the_setting() {
         ("client_secret", builder().client_secret("hidden-hidden-hidden-hidden"), "24 to 64"),
         ("client_secret", builder().client_secret(format!("{SECRET}\n")), "24 to 64"),
         ("pool", with_pool(POOL.user_pool().only_token_use(TokenUse::Id)), "access tokens"),
-    ];
+    ]);
+}
+
+#[test]
+fn unusable_parameter_of_the_authorization_request_is_rejected() {
     let no_scopes: [&str; 0] = [];
     let bound = || POOL.user_pool().audience("https://api.example.com").unwrap();
-    let parameters = [
+    check_rejected([
         ("scopes", builder().scopes(no_scopes), "`openid`"),
         ("scopes", builder().scopes(["email"]), "`openid`"),
         ("scopes", builder().scopes(["openid email"]), "spaces"),
@@ -133,28 +176,20 @@ fn invalid_value_is_an_error_that_names_the_setting() {
         ("resource", with_pool(bound()).resource("https://api.example.com#a"), "fragment"),
         ("resource", builder().resource("https://api.example.com"), "UserPool::audience"),
         ("resource", with_pool(bound()), "requires an audience"),
-    ];
+    ]);
+}
+
+#[test]
+fn duration_out_of_range_and_replaced_verifier_are_rejected() {
     let other_verifier = || Verifier::new(POOL.user_pool());
-    let rest = [
+    let other_pool = || UserPool::new("us-east-1_AnotherPool", "1client").unwrap();
+    check_rejected([
         ("session_lifetime", builder().session_lifetime(Duration::ZERO), "60"),
         ("session_lifetime", builder().session_lifetime(Duration::MAX), "315360000"),
         ("refresh_before", builder().refresh_before(Duration::from_secs(241)), "0 to 240"),
-        ("verifier", builder().verifier(|_| Verifier::builder().pool(bound_to_another_pool())), "given builder"),
+        ("verifier", builder().verifier(|_| Verifier::builder().pool(other_pool())), "given builder"),
         ("auth", builder().auth(move |_| Ok(CognitoAuth::from(other_verifier()))), "given layer"),
-    ];
-    let all = urls.into_iter().chain(paths).chain(clients).chain(parameters).chain(rest);
-    for (number, (setting, builder, fragment)) in all.enumerate() {
-        let error = builder.build().expect_err(setting);
-        let ConfigError::InvalidSignIn { setting: named, reason } = &error else { panic!("{setting}: {error}") };
-        assert_eq!(*named, setting, "{number}: {reason}");
-        assert!(reason.contains(fragment), "{number}: {setting}: {reason}");
-        let text = format!("{error} {error:?}");
-        assert!(!text.contains("hidden") && !text.contains(SECRET), "{text}");
-    }
-}
-
-fn bound_to_another_pool() -> UserPool {
-    UserPool::new("us-east-1_AnotherPool", "1client").unwrap()
+    ]);
 }
 
 #[test]
@@ -182,6 +217,16 @@ fn debug_output_contains_no_secret() {
     let sign_in = self::builder().client_secret(SECRET).build().unwrap();
     let text = format!("{sign_in:?} {:?}", sign_in.settings.endpoint);
     assert!(text.contains(DOMAIN) && !text.contains(SECRET), "{text}");
+}
+
+#[test]
+fn missing_session_key_is_logged_once_as_a_warning() {
+    let log = log::Log::of(|| drop(builder().build().unwrap()));
+    assert_eq!(log.matches("WARN").count(), 1, "{log}");
+    assert!(log.contains("`session_keys`") && log.contains("`COGNITO_SESSION_KEY`"), "{log}");
+    let keys = SessionKeys::from_base64("Sbq0mJlM6yt2kBBbSOEs3FTd2yLXqNmIZBaVHmjUJEY=").unwrap();
+    let log = log::Log::of(|| drop(builder().session_keys(keys).build().unwrap()));
+    assert!(!log.contains("WARN"), "{log}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::*;
-use crate::sign_in::session::tests::session;
+use crate::sign_in::fixture::session;
 
 const BEFORE: Duration = Duration::from_secs(60);
 /// A time at which a session of [`at`] needs no refresh, one at which it does, and one after its expiry.

@@ -304,6 +304,8 @@ async fn attempt_is_used_up_in_every_outcome() {
         let access = scene.pool.access_token("alice").sign();
         serde_json::json!({ "access_token": access, "id_token": id, "token_type": "Bearer" }).to_string()
     };
+    let mut scene = Scene::new().await;
+    let wrong_nonce = id_token_of(&scene, "other");
     for (what, query, token_response, status) in [
         ("success", "code=c", None, 302),
         ("error", "error=access_denied", None, 400),
@@ -315,9 +317,9 @@ async fn attempt_is_used_up_in_every_outcome() {
         ("outage", "code=c", Some((500, "{}".to_owned())), 503),
         ("throttled", "code=c", Some((429, "{}".to_owned())), 503),
         ("not JSON", "code=c", Some((200, "<html>".to_owned())), 503),
-        ("wrong nonce", "code=c", Some((200, id_token_of(&Scene::new().await, "other"))), 400),
+        ("wrong nonce", "code=c", Some((200, wrong_nonce)), 400),
     ] {
-        let mut scene = Scene::new().await;
+        scene.cookies.clear();
         let parameters = scene.start("/auth/sign-in").await;
         scene.issue(&parameters);
         if let Some((status, body)) = token_response {
@@ -432,8 +434,8 @@ async fn cross_site_sign_out_is_rejected_and_changes_nothing() {
 
 #[tokio::test]
 async fn failed_revocation_does_not_keep_the_user_signed_in() {
+    let mut scene = Scene::new().await;
     for response in [Some(500), Some(400), None] {
-        let mut scene = Scene::new().await;
         scene.sign_in("/auth/sign-in").await;
         match response {
             Some(status) => scene.endpoint.respond(status, r#"{"error":"invalid_request"}"#),

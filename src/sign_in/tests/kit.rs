@@ -23,7 +23,11 @@ use tower::ServiceExt;
 use crate::{
     CognitoClaims, OptionalClaims,
     clock::Clock,
-    sign_in::{Session, SessionKeys, SessionStore, SignIn, SignInBuilder, session::SessionData},
+    sign_in::{
+        Session, SessionKeys, SessionStore, SignIn, SignInBuilder,
+        arrival::{self, Arrived},
+        session::SessionData,
+    },
     testing::{FakeUserPool, ManualClock},
     time::unix_seconds,
 };
@@ -186,14 +190,17 @@ pub(super) struct App {
     router: Router,
     /// The number of calls of the handlers.
     pub(super) calls: Arc<AtomicUsize>,
+    /// Tells that a request for `/slow` has reached its handler.
+    pub(super) entered: Arc<Notify>,
     /// Lets one request for `/slow` continue.
     pub(super) slow: Arc<Notify>,
 }
 
 impl App {
     pub(super) fn new(sign_in: SignIn) -> Self {
-        let (calls, slow) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
-        let (count, wait) = (Arc::clone(&calls), Arc::clone(&slow));
+        let calls = Arc::new(AtomicUsize::new(0));
+        let (entered, slow) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (count, enter, wait) = (Arc::clone(&calls), Arc::clone(&entered), Arc::clone(&slow));
         let page = async move |session: Session, claims: CognitoClaims| {
             count.fetch_add(1, Ordering::SeqCst);
             assert_eq!(session.sub(), claims.sub());
@@ -204,10 +211,16 @@ impl App {
             .route("/claims", get(async |claims: CognitoClaims| claims.username().unwrap_or_default().to_owned()))
             .route("/public", get(async |OptionalClaims(claims): OptionalClaims| claims.is_some().to_string()))
             .route("/error", get(async |_: Session| StatusCode::INTERNAL_SERVER_ERROR))
-            .route("/slow", get(async move |_: Session| wait.notified().await))
+            .route(
+                "/slow",
+                get(async move |_: Session| {
+                    enter.notify_one();
+                    wait.notified().await;
+                }),
+            )
             .route("/auth/sign-in", get(async |OptionalClaims(claims): OptionalClaims| claims.is_some().to_string()))
             .layer(sign_in.layer());
-        Self { sign_in, router, calls, slow }
+        Self { sign_in, router, calls, entered, slow }
     }
 
     /// Sends a request with the browser's cookies, without storing the cookies of the response.
@@ -261,9 +274,10 @@ impl App {
     }
 
     /// Returns the generation and refresh token in the browser's cookie.
-    pub(super) async fn stored(&self, browser: &Browser) -> (u64, String) {
-        let settings = &self.sign_in.settings;
-        let data = settings.sessions.load_for_sign_out(settings, &browser.headers(), self.now()).await.unwrap();
+    pub(super) fn stored(&self, browser: &Browser) -> (u64, String) {
+        let Some(Arrived::Session(data)) = arrival::read(&self.sign_in.settings, &browser.headers()) else {
+            panic!("the browser has no session");
+        };
         (data.generation, data.refresh_token.clone().unwrap())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use axum::http::{Method, StatusCode};
+use axum::http::{Method, Request, StatusCode};
 
 use super::kit::{App, Browser, NAVIGATION, Pool, text};
 use crate::CheckError;
@@ -175,7 +175,7 @@ async fn deny_by_default_redirects_navigations_and_leaves_the_routes_of_sign_in_
         ("/page", false, StatusCode::UNAUTHORIZED),
         ("/unknown", false, StatusCode::UNAUTHORIZED),
     ] {
-        let mut request = axum::http::Request::get(path);
+        let mut request = Request::get(path);
         for (name, value) in NAVIGATION.into_iter().filter(|_| navigates) {
             request = request.header(name, value);
         }

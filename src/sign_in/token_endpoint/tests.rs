@@ -1,5 +1,7 @@
 //! Requests to a server on loopback, and the responses of hostile and broken servers.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{
     net::Ipv4Addr,
     sync::{Arc, Mutex},
@@ -151,15 +153,15 @@ async fn refresh_and_revocation_send_the_refresh_token() {
 async fn only_a_json_response_of_the_endpoint_is_read() {
     let grant = r#"{"error":"invalid_grant"}"#;
     let unavailable = EndpointError::Unavailable;
-    for (name, response, expected) in [
+    for (name, sent, expected) in [
         ("rejected grant", json("400 Bad Request", grant), EndpointError::InvalidGrant),
         ("rejected grant with 401", json("401 Unauthorized", grant), EndpointError::InvalidGrant),
-        ("JSON in capitals", self::response("400 X", "Application/JSON", grant), EndpointError::InvalidGrant),
+        ("JSON in capitals", response("400 X", "Application/JSON", grant), EndpointError::InvalidGrant),
         ("client", json("401 X", r#"{"error":"invalid_client"}"#), EndpointError::Rejected("invalid_client")),
         ("unknown code", json("400 X", r#"{"error":"sneaky"}"#), EndpointError::Rejected("an undocumented error code")),
-        ("error with HTML type", self::response("400 X", "text/html", grant), unavailable),
-        ("error without type", self::response("400 X", "", grant), unavailable),
-        ("error with similar type", self::response("400 X", "application/jsonp", grant), unavailable),
+        ("error with HTML type", response("400 X", "text/html", grant), unavailable),
+        ("error without type", response("400 X", "", grant), unavailable),
+        ("error with similar type", response("400 X", "application/jsonp", grant), unavailable),
         ("error without code", json("400 X", r#"{"message":"invalid_grant"}"#), unavailable),
         ("error that is not JSON", json("400 X", "invalid_grant"), unavailable),
         ("error with 200", json("200 OK", grant), unavailable),
@@ -168,8 +170,8 @@ async fn only_a_json_response_of_the_endpoint_is_read() {
         ("throttled", json("429 Too Many Requests", grant), unavailable),
         ("server error", json("500 X", grant), unavailable),
         ("overload", json("503 X", grant), unavailable),
-        ("HTML", self::response("200 OK", "text/html", "<p>hello</p>"), unavailable),
-        ("tokens with HTML type", self::response("200 OK", "text/html", TOKENS), unavailable),
+        ("HTML", response("200 OK", "text/html", "<p>hello</p>"), unavailable),
+        ("tokens with HTML type", response("200 OK", "text/html", TOKENS), unavailable),
         ("HTML with JSON type", json("200 OK", "<p>hello</p>"), unavailable),
         ("empty", json("200 OK", ""), unavailable),
         ("no access token", json("200 OK", r#"{"token_type":"Bearer"}"#), unavailable),
@@ -181,7 +183,7 @@ async fn only_a_json_response_of_the_endpoint_is_read() {
         ),
         ("not HTTP", b"hello".into(), unavailable),
     ] {
-        assert_eq!(refresh(response).await.err(), Some(expected), "{name}");
+        assert_eq!(refresh(sent).await.err(), Some(expected), "{name}");
     }
 }
 
@@ -237,6 +239,7 @@ async fn endpoint_that_hangs_is_unavailable_after_ten_seconds() {
     let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
     tokio::spawn(async move {
         let (mut connection, _) = listener.accept().await.unwrap();
+        read_request(&mut connection).await;
         connection.write_all(head).await.unwrap();
         std::future::pending::<()>().await;
     });
@@ -257,7 +260,7 @@ async fn unreachable_endpoint_is_unavailable() {
 
 #[tokio::test]
 async fn revocation_reports_the_error_code() {
-    for (response, expected) in [
+    for (sent, expected) in [
         (response("200 OK", "", ""), Ok(())),
         (json("400 X", r#"{"error":"invalid_request"}"#), Err(EndpointError::Rejected("invalid_request"))),
         (
@@ -268,7 +271,7 @@ async fn revocation_reports_the_error_code() {
         (response("400 X", "text/html", "<p>"), Err(EndpointError::Unavailable)),
         (json("503 X", "{}"), Err(EndpointError::Unavailable)),
     ] {
-        let server = Server::start(Some(response)).await;
+        let server = Server::start(Some(sent)).await;
         assert_eq!(server.endpoint(Some(SECRET)).revoke("r").await, expected);
     }
 }

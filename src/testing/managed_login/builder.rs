@@ -88,8 +88,13 @@ impl ManagedLogin {
     }
 
     /// Sets the app client. Default: the pool's [`client_id`](FakeUserPool::client_id).
+    ///
+    /// # Panics
+    /// Panics if the client id does not have Cognito's form.
+    #[track_caller]
     pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
         self.client.id = client_id.into();
+        drop(self.pool.user_pool_for(self.client.id.as_str())); // checks the form
         self
     }
 

@@ -19,8 +19,7 @@ const POLICY: &str =
 
 /// Returns the sign-in page. Its forms go to `/login` with the same query, which contains the authorization request.
 pub(super) fn login_page(query: &str, redirect_url: &str, users: &Users, message: Option<&str>) -> Response {
-    let application = Url::parse(redirect_url).ok().and_then(|url| Some(url.host_str()?.to_owned()));
-    let application = application.unwrap_or_else(|| redirect_url.to_owned());
+    let application = application_of(redirect_url);
     let action = escaped(&format!("/login?{query}"));
     let message =
         message.map(|text| format!(r#"<p class="error" role="alert">{}</p>"#, escaped(text))).unwrap_or_default();
@@ -42,6 +41,15 @@ pub(super) fn login_page(query: &str, redirect_url: &str, users: &Users, message
         users = user_list(&action, users),
     );
     page(StatusCode::OK, "Sign in", &body)
+}
+
+/// Returns the host of the application and its port, or the whole URL if it has no host.
+fn application_of(redirect_url: &str) -> String {
+    let host = Url::parse(redirect_url).ok().and_then(|url| {
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        Some(format!("{}{port}", url.host_str()?))
+    });
+    host.unwrap_or_else(|| redirect_url.to_owned())
 }
 
 /// Returns a list of forms, each of which signs one user in.

@@ -91,3 +91,18 @@ impl Users {
         self.0.iter()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn later_user_replaces_the_user_of_the_same_name() {
+        let mut users = Users::default();
+        for user in [FakeUser::new("alice", "first"), FakeUser::new("bob", "x"), FakeUser::new("alice", "second")] {
+            users.add(user);
+        }
+        assert_eq!(users.iter().count(), 2);
+        assert!(users.with_password("alice", "second").is_some() && users.with_password("alice", "first").is_none());
+    }
+}

@@ -15,7 +15,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn code_buys_tokens_that_the_verifier_accepts() {
+async fn code_is_exchanged_for_tokens_that_the_verifier_accepts() {
     let (server, clock) = serve().await;
     let response = sign_in(&server).await;
     assert_eq!((&response["token_type"], &response["expires_in"]), (&json!("Bearer"), &json!(3600)));

@@ -63,12 +63,15 @@ async fn hanging_requests_are_counted_and_continue_when_the_fault_is_cleared() {
     assert_eq!(server.token_requests("client_credentials"), 0);
 }
 
+/// Returns `true` if a token response has the property that a fault changes.
+type IsFaulty = fn(&Value) -> bool;
+
 #[tokio::test]
 async fn faults_change_one_property_of_the_tokens() {
     let (server, _) = serve().await;
     let valid = sign_in(&server).await;
     let sub = &claims(&valid, "access_token")["sub"];
-    let cases: [(Fault, fn(&Value) -> bool); 11] = [
+    let cases: [(Fault, IsFaulty); 11] = [
         (Fault::OtherClient, |tokens| claims(tokens, "id_token")["aud"] != POOL.client_id()),
         (Fault::OtherClient, |tokens| claims(tokens, "access_token")["client_id"] != POOL.client_id()),
         (Fault::OtherPool, |tokens| claims(tokens, "access_token")["iss"] != POOL.issuer()),
