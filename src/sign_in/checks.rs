@@ -150,14 +150,17 @@ pub(super) fn access_tokens(pool: &UserPool, client_id: &str, resource: Option<&
     }
 }
 
-/// Checks a client secret (`ClientSecretType` in Cognito's API). The error does not contain it.
+/// Checks a client secret: visible ASCII (RFC 6749 appendix A.2) without spaces, which come from copying. Cognito's
+/// secrets have 24 to 64 letters, digits, `_` and `+`, but those of emulators have other forms. The error does not
+/// contain the secret.
 pub(super) fn client_secret(secret: &str) -> Result<(), ConfigError> {
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'+';
-    if (24..=64).contains(&secret.len()) && secret.bytes().all(is_allowed) {
+    const LENGTH_MAX: usize = 256;
+    if (1..=LENGTH_MAX).contains(&secret.len()) && secret.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(());
     }
     let reason = format!(
-        "the secret (not shown) has {} bytes: expected the app client's secret of 24 to 64 letters, digits, `_` or `+`",
+        "the secret (not shown) has {} bytes: expected the app client's secret, 1 to {LENGTH_MAX} letters, digits and \
+         signs without spaces",
         secret.len()
     );
     Err(invalid("client_secret", reason))

@@ -397,7 +397,7 @@ class Settings(unittest.TestCase):
             ("AWS_COGNITO_REDIRECT_URL", "http://app.example.com/auth/callback"),
             ("AWS_COGNITO_LOGOUT_URL", "nowhere"),
             ("AWS_COGNITO_SCOPES", "email"),
-            ("AWS_COGNITO_USER_POOL_CLIENT_SECRET", "short"),
+            ("AWS_COGNITO_USER_POOL_CLIENT_SECRET", "two words of a secret"),
             ("COGNITO_SESSION_KEY", "c2hvcnQ="),
             ("DASHBOARD_REDIS_URL", "nonsense"),
         ]:

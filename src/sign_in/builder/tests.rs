@@ -149,10 +149,10 @@ fn unusable_client_is_rejected() {
         ("client_id", with_pool(any.clone()), "any app client"),
         ("client_id", with_pool(any).client_id("1client"), "any app client"),
         ("client_secret", builder().client_secret(""), "has 0 bytes"),
-        ("client_secret", builder().client_secret("hidden-"), "has 7 bytes"),
-        ("client_secret", builder().client_secret("hidden".repeat(11)), "has 66 bytes"),
-        ("client_secret", builder().client_secret("hidden-hidden-hidden-hidden"), "24 to 64"),
-        ("client_secret", builder().client_secret(format!("{SECRET}\n")), "24 to 64"),
+        ("client_secret", builder().client_secret("hidden".repeat(43)), "has 258 bytes"),
+        ("client_secret", builder().client_secret("hidden hidden"), "without spaces"),
+        ("client_secret", builder().client_secret("hidden-é"), "letters, digits and signs"),
+        ("client_secret", builder().client_secret(format!("{SECRET}\n")), "without spaces"),
         ("pool", with_pool(POOL.user_pool().only_token_use(TokenUse::Id)), "access tokens"),
     ]);
 }
