@@ -19,6 +19,9 @@ mod identity;
 mod layer;
 mod live;
 mod loading;
+#[cfg(test)]
+#[path = "../../tests/main/log.rs"]
+mod log;
 mod navigation;
 mod pages;
 mod plan;

@@ -7,12 +7,9 @@ use std::sync::LazyLock;
 use super::*;
 use crate::{
     pool::TokenUse,
-    sign_in::{attempt::Attempt, authorize, return_to::ReturnTo},
+    sign_in::{attempt::Attempt, authorize, log::Log, return_to::ReturnTo},
     testing::FakeUserPool,
 };
-
-#[path = "../../../tests/main/log.rs"]
-mod log;
 
 const DOMAIN: &str = "https://app.auth.eu-west-1.amazoncognito.com";
 const CALLBACK: &str = "https://app.example.com/auth/callback";
@@ -221,11 +218,11 @@ fn debug_output_contains_no_secret() {
 
 #[test]
 fn missing_session_key_is_logged_once_as_a_warning() {
-    let log = log::Log::of(|| drop(builder().build().unwrap()));
+    let log = Log::of(|| drop(builder().build().unwrap()));
     assert_eq!(log.matches("WARN").count(), 1, "{log}");
     assert!(log.contains("`session_keys`") && log.contains("`COGNITO_SESSION_KEY`"), "{log}");
     let keys = SessionKeys::from_base64("Sbq0mJlM6yt2kBBbSOEs3FTd2yLXqNmIZBaVHmjUJEY=").unwrap();
-    let log = log::Log::of(|| drop(builder().session_keys(keys).build().unwrap()));
+    let log = Log::of(|| drop(builder().session_keys(keys).build().unwrap()));
     assert!(!log.contains("WARN"), "{log}");
 }
 

@@ -15,9 +15,7 @@ use tokio::{
 use tracing::level_filters::LevelFilter;
 
 use super::*;
-
-#[path = "../../../tests/main/log.rs"]
-mod log;
+use crate::sign_in::log::Log;
 
 const TOKENS: &str =
     r#"{"access_token":"a.b.c","id_token":"d.e.f","refresh_token":"r","token_type":"Bearer","expires_in":3600}"#;
@@ -279,7 +277,7 @@ async fn revocation_reports_the_error_code() {
 /// The captured log contains everything that the HTTP client logs too.
 #[tokio::test]
 async fn log_contains_no_secret() {
-    let log = log::Log::default();
+    let log = Log::default();
     let guard = log.start(LevelFilter::TRACE, || ());
     for response in [
         json("200 OK", &TOKENS.replace("a.b.c", "the-access").replace("d.e.f", "the-id")),
