@@ -67,9 +67,6 @@ fn resolves_to_same_origin(path: &str) -> bool {
 fn is_one_slash_path(path: &str) -> bool {
     let Some(relative) = path.strip_prefix('/') else { return false };
     let relative = relative.replace('\\', "/");
-    if relative.starts_with('/') || path.contains(char::is_control) {
-        return false;
-    }
     let mut kept: Vec<&str> = Vec::new();
     for segment in relative.split('/') {
         match segment {
@@ -78,7 +75,12 @@ fn is_one_slash_path(path: &str) -> bool {
             _ => kept.push(segment),
         }
     }
-    kept.len() < 2 || kept.first().is_some_and(|first| !first.is_empty())
+    // A dot segment at the end leaves a slash (RFC 3986 §5.2.4).
+    if matches!(relative.rsplit('/').next(), Some("." | "..")) {
+        kept.push("");
+    }
+    let is_one_slash = kept.len() < 2 || kept.first().is_some_and(|first| !first.is_empty());
+    is_one_slash && !relative.starts_with('/') && !path.contains(char::is_control)
 }
 
 #[cfg(test)]
@@ -102,6 +104,9 @@ mod tests {
             "/a%5Cb",
             "/a/./b/../c",
             "/a/..",
+            "/a/../",
+            "/.",
+            "/./",
             "/..",
             "/../../etc",
             "/.well-known/x",
@@ -170,6 +175,8 @@ mod tests {
             "/%2525252525252525252fhost",
             "/%%32fhost",
             "/%25%32%66host",
+            "/%2f.",
+            "/%5c..",
             // Dot segments that leave two slashes.
             "/.//host",
             "/./\\host",
@@ -190,6 +197,8 @@ mod tests {
             "/a%2f..%2f%2fhost",
             "/a\\..\\\\host",
             "/a/..//",
+            "/..//.",
+            "/..%2f%2f.",
             // Control characters and whitespace. Browsers remove tabs and line breaks from URLs.
             "/\t/host",
             "/\n/host",
