@@ -350,6 +350,15 @@ mod tests {
         assert!(find(&attempt, &own(), &good, 0).is_some());
     }
 
+    /// The name alone would suffice, because it is a hash of the state and is authenticated.
+    #[test]
+    fn state_in_the_cookie_must_match_its_name() {
+        let (one, other) = (start("/", 0), start("/", 0));
+        let name = cookie_name(&other.state);
+        let value = one.seal(&name, &own()).unwrap();
+        assert!(find(&other, &own(), &Browser(vec![(name, value)]), 0).is_none());
+    }
+
     #[test]
     fn removal_names_the_attempt_cookie() {
         let attempt = start("/", 0);
