@@ -45,6 +45,7 @@ fn name(reply: &Reply<u32>) -> String {
 }
 
 #[test]
+#[allow(clippy::type_complexity)]
 fn reply_follows_the_access_token_and_the_refresh() {
     let idle = |_: &mut Live<u32>| ();
     let in_flight = |live: &mut Live<u32>| {
