@@ -40,6 +40,14 @@ pub(super) fn without_scheme(headers: &HeaderMap) -> Result<Option<Credentials<'
     Ok(single_value(headers)?.filter(is_jwt).map(Credentials))
 }
 
+/// Returns `true` if an `Authorization` header has another scheme than `Basic`, or none.
+#[cfg(feature = "sign-in")]
+pub(super) fn has_other_scheme_than_basic(headers: &HeaderMap) -> bool {
+    let is_basic =
+        |value: &HeaderValue| value.as_bytes().get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"Basic "));
+    headers.get_all(AUTHORIZATION).iter().any(|value| !is_basic(value))
+}
+
 /// Logs why a request is anonymous although it has a token.
 pub(super) fn log_missing_scheme(headers: &HeaderMap) {
     if matches!(without_scheme(headers), Ok(Some(_))) {

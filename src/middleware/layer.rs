@@ -330,12 +330,14 @@ impl CognitoAuth {
         })
     }
 
-    /// Returns `true` if the request has credentials in a token source, or in `Authorization` with any scheme. A session
-    /// must not replace them, also if they are not valid.
+    /// Returns `true` if the request has credentials in a token source, or in `Authorization` with any scheme but `Basic`.
+    /// A session must not replace them, even if they are not valid.
+    ///
+    /// Browsers add `Basic` credentials by themselves on a site that a proxy protects with a password.
     #[cfg(feature = "sign-in")]
     pub(crate) fn has_credentials<B>(&self, request: &http::Request<B>) -> bool {
         let sources = Settings::sources(self.settings.as_deref());
-        request.headers().contains_key(http::header::AUTHORIZATION)
+        super::bearer::has_other_scheme_than_basic(request.headers())
             || self.settings.is_some() && !matches!(super::credentials::credentials(sources, request), Ok(None))
     }
 

@@ -64,7 +64,7 @@ pub(super) async fn signed_in(settings: &Settings, tokens: Tokens, nonce: &str) 
 pub(super) async fn refreshed(
     settings: &Settings,
     session: &SessionData,
-    tokens: Tokens,
+    tokens: &Tokens,
 ) -> Result<SessionData, IdentityError> {
     let access = verify(settings, &tokens.access, TokenUse::Access).await?;
     check_same_user(&access, &session.issuer, &session.sub)?;
@@ -80,8 +80,8 @@ pub(super) async fn refreshed(
     Ok(SessionData {
         id: session.id.clone(),
         generation: session.generation.saturating_add(1),
-        access_token: tokens.access,
-        refresh_token: tokens.refresh.or_else(|| session.refresh_token.clone()),
+        access_token: tokens.access.clone(),
+        refresh_token: tokens.refresh.clone().or_else(|| session.refresh_token.clone()),
         issuer: session.issuer.clone(),
         sub: session.sub.clone(),
         client_id: session.client_id.clone(),

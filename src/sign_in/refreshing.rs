@@ -26,6 +26,8 @@ const TIME_LIMIT: Duration = Duration::from_secs(30);
 /// The delays before the session is read again after `invalid_grant`. Another instance may have used the refresh token,
 /// and may be about to store the new one.
 const READ_AGAIN: [u64; 5] = [0, 100, 300, 600, 1_000];
+/// The delay before new tokens are verified again while the keys are unavailable.
+const VERIFY_AGAIN: Duration = Duration::from_secs(1);
 /// The delays before a failed write is repeated.
 const WRITE_AGAIN: [u64; 3] = [0, 100, 500];
 
@@ -70,7 +72,7 @@ impl Refresh {
         match self.settings.endpoint.refresh(token).await {
             Ok(tokens) => {
                 self.settings.sessions.endpoint_health.succeeded();
-                self.save(Arc::new(self.verify(tokens).await?)).await
+                self.save(Arc::new(self.verify(&tokens).await?)).await
             }
             Err(error) => {
                 self.report(&error);
@@ -82,16 +84,24 @@ impl Refresh {
         }
     }
 
-    async fn verify(&self, tokens: Tokens) -> Result<SessionData, Failure> {
-        identity::refreshed(&self.settings, &self.old, tokens).await.map_err(|error| {
+    /// Verifies the new tokens. Repeats it while the keys are unavailable, because the old refresh token may not work
+    /// again.
+    async fn verify(&self, tokens: &Tokens) -> Result<SessionData, Failure> {
+        loop {
+            let error = match identity::refreshed(&self.settings, &self.old, tokens).await {
+                Ok(session) => return Ok(session),
+                Err(error) => error,
+            };
             match &error {
                 IdentityError::Rejected(reason) => {
                     tracing::error!(reason, "the token endpoint returned tokens that are not valid for the session");
+                    return Err(Failure::from(&error));
                 }
-                IdentityError::Unavailable => tracing::debug!("the keys are unavailable, so a refresh failed"),
+                IdentityError::Unavailable => tracing::debug!("the keys are unavailable, so new tokens wait for them"),
             }
-            Failure::from(&error)
-        })
+            // `TIME_LIMIT` ends the loop.
+            sleep(VERIFY_AGAIN).await;
+        }
     }
 
     fn report(&self, error: &EndpointError) {

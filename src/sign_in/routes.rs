@@ -161,8 +161,10 @@ fn exchange_failed(error: EndpointError) -> Page {
             tracing::error!(error, "Cognito rejected the code exchange: check the client secret and the callback URL");
             Page::Rejected
         }
-        // The token endpoint has logged the cause.
-        EndpointError::Unavailable => Page::Unavailable,
+        EndpointError::Unavailable => {
+            tracing::warn!("a sign-in failed because the token endpoint is unavailable");
+            Page::Unavailable
+        }
     }
 }
 

@@ -152,7 +152,8 @@ impl TokenEndpoint {
         let response = tokio::time::timeout(TIMEOUT, self.send_without_limit(endpoint, request)).await;
         let response = response.unwrap_or(Err(Unusable("it did not respond in time")));
         if let Err(Unusable(reason)) = &response {
-            tracing::warn!(endpoint = %endpoint, "the token endpoint is unavailable: {reason}");
+            // Callers report an outage once. An outage fails many refreshes.
+            tracing::debug!(endpoint = %endpoint, "the token endpoint is unavailable: {reason}");
         }
         response
     }

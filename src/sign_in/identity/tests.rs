@@ -258,7 +258,7 @@ async fn refresh_keeps_the_session_and_its_end() {
     let sign_in = sign_in();
     let before = session(&sign_in).await;
     let new = || Tokens { access: access_token().scope("more").sign(), id: None, refresh: None };
-    let after = refreshed(&sign_in.settings, &before, new()).await.unwrap();
+    let after = refreshed(&sign_in.settings, &before, &new()).await.unwrap();
     assert_eq!((&after.id, after.generation), (&before.id, 1));
     assert_eq!((after.signed_in_at, after.ends_at), (before.signed_in_at, before.ends_at));
     assert_eq!((&after.sub, &after.profile), (&before.sub, &before.profile));
@@ -268,7 +268,7 @@ async fn refresh_keeps_the_session_and_its_end() {
     // Cognito's refresh-token rotation. The ID token of a refresh has no `nonce`.
     let id = POOL.id_token("alice").claim("email", "new@example.com").sign();
     let rotated = Tokens { id: Some(id), refresh: Some("rotated".to_owned()), ..new() };
-    let rotated = refreshed(&sign_in.settings, &after, rotated).await.unwrap();
+    let rotated = refreshed(&sign_in.settings, &after, &rotated).await.unwrap();
     assert_eq!((rotated.generation, rotated.refresh_token.as_deref()), (2, Some("rotated")));
     assert_eq!(rotated.profile["email"], "new@example.com");
 }
@@ -326,7 +326,7 @@ async fn refresh_that_changes_the_user_is_rejected() {
         ),
     ] {
         let tokens = Tokens { access: access.sign(), id: id.map(TokenBuilder::sign), refresh: None };
-        let result = refreshed(&sign_in.settings, &session, tokens).await;
+        let result = refreshed(&sign_in.settings, &session, &tokens).await;
         assert_eq!(result.err(), Some(IdentityError::Rejected(reason)), "{name}");
     }
 }
