@@ -13,6 +13,7 @@ use crate::{
     clock::{Clock, SystemClock},
     error::ConfigError,
     keys::{PoolKeys, RefreshSettings},
+    metrics,
     policy::LEEWAY_MAX,
     pool::UserPool,
 };
@@ -227,6 +228,7 @@ impl VerifierBuilder {
         if let Some(duplicate) = issuers.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(ConfigError::DuplicateIssuer { issuer: duplicate[0].clone().into_owned() });
         }
+        metrics::describe();
         Ok(self.assemble())
     }
 
