@@ -38,7 +38,11 @@ mod enabled {
     /// therefore describes the metrics when it is built, and again with each completed key fetch. Recorders accept
     /// repeated descriptions.
     pub(crate) fn describe() {
-        describe_counter!(VERIFICATIONS, Unit::Count, "Verified tokens by outcome: accepted, or the kind of the error.");
+        describe_counter!(
+            VERIFICATIONS,
+            Unit::Count,
+            "Verified tokens by outcome: accepted, or the kind of the error."
+        );
         describe_counter!(CACHE_HITS, Unit::Count, "Tokens that were found in the cache of verified tokens.");
         describe_counter!(
             REJECTIONS,

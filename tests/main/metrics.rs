@@ -349,10 +349,22 @@ async fn each_outcome_of_a_request_is_counted_once() {
         (&open, "/recent", old(), 401, vec![accepted(), rejection("rule", "insufficient_authentication")]),
         // A valid token, and a custom check.
         (&open, "/me", bearer(token("locked")), 401, vec![accepted(), rejection("custom_check", "invalid_token")]),
-        (&open, "/me", bearer(token("suspended")), 403, vec![accepted(), rejection("custom_check", "insufficient_scope")]),
+        (
+            &open,
+            "/me",
+            bearer(token("suspended")),
+            403,
+            vec![accepted(), rejection("custom_check", "insufficient_scope")],
+        ),
         (&open, "/admin", bearer(token("unlucky")), 503, vec![accepted(), rejection("custom_check", "unavailable")]),
         (&closed, "/me", bearer(token("unlucky")), 503, vec![accepted(), rejection("custom_check", "unavailable")]),
-        (&open, "/anonymous", bearer(token("unlucky")), 200, vec![accepted(), rejection("custom_check", "unavailable")]),
+        (
+            &open,
+            "/anonymous",
+            bearer(token("unlucky")),
+            200,
+            vec![accepted(), rejection("custom_check", "unavailable")],
+        ),
         // A valid token, and an extractor.
         (&open, "/id", user(), 401, vec![accepted(), rejection("handler", "invalid_token")]),
         (&open, "/tenant", user(), 403, vec![accepted(), rejection("handler", "insufficient_scope")]),

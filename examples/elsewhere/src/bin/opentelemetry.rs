@@ -169,7 +169,8 @@ mod tests {
         let alice = || bearer(fake.access_token("alice").claim("sub", "sub-of-alice").sign());
         let expired = || bearer(fake.access_token("alice").claim("sub", "sub-of-alice").expired().sign());
         let unprotected = || Router::new().route("/", get(async |_: CognitoClaims| ()));
-        let unprotected = unprotected().layer(TraceLayer::new_for_http().make_span_with(request_span).on_response(record_status));
+        let unprotected =
+            unprotected().layer(TraceLayer::new_for_http().make_span_with(request_span).on_response(record_status));
         let (plain, with_user) = (app(fake.user_pool(), false), app(fake.user_pool(), true));
         let users = ("http.route", "/users/{id}");
         let status = |status| ("http.response.status_code", status);
@@ -180,11 +181,24 @@ mod tests {
             (&plain, "GET", uri, alice(), "GET /users/{id}", vec![method("GET"), users, status("200")]),
             (&with_user, "GET", uri, alice(), "GET /users/{id}", vec![method("GET"), users, status("200"), user]),
             (&with_user, "GET", uri, expired(), "GET /users/{id}", vec![method("GET"), users, status("401")]),
-            (&with_user, "GET", uri, "Bearer a b".to_owned(), "GET /users/{id}", vec![method("GET"), users, status("400")]),
+            (
+                &with_user,
+                "GET",
+                uri,
+                "Bearer a b".to_owned(),
+                "GET /users/{id}",
+                vec![method("GET"), users, status("400")],
+            ),
             (&plain, "SECRET", uri, alice(), "HTTP /users/{id}", vec![method("_OTHER"), users, status("405")]),
             (&plain, "GET", "/secret", alice(), "GET", vec![method("GET"), status("404")]),
-            (&unprotected, "GET", "/", alice(), "GET /",
-                vec![method("GET"), ("http.route", "/"), status("500"), ("error.type", "500")]),
+            (
+                &unprotected,
+                "GET",
+                "/",
+                alice(),
+                "GET /",
+                vec![method("GET"), ("http.route", "/"), status("500"), ("error.type", "500")],
+            ),
         ] {
             let request = Request::builder().method(verb).uri(uri).header("authorization", &token);
             let span = span_of(app.clone(), request.body(Body::empty()).unwrap()).await;
