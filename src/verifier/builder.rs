@@ -228,11 +228,11 @@ impl VerifierBuilder {
         if let Some(duplicate) = issuers.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(ConfigError::DuplicateIssuer { issuer: duplicate[0].clone().into_owned() });
         }
-        metrics::describe();
         Ok(self.assemble())
     }
 
     fn assemble(self) -> Verifier {
+        metrics::describe();
         let mut issuers = BTreeMap::new();
         for (index, pool) in self.pools.iter().enumerate() {
             issuers.extend(pool.issuers().map(|issuer| (issuer.into_owned().into_boxed_str(), index)));

@@ -51,7 +51,7 @@ fn log_of(app: Router, path: &str, authorization: &str) -> String {
 
 #[test]
 fn rejection_lines_carry_method_matched_path_and_sub() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let plain = || CognitoAuth::new(fake.user_pool());
     let with_sub = || {
         plain().custom_check(|claims, _| {
@@ -82,7 +82,7 @@ fn rejection_lines_carry_method_matched_path_and_sub() {
 
 #[test]
 fn expired_token_is_logged_with_time_and_age() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let exp = UNIX_EPOCH + Duration::from_secs(1_772_323_199); // 2026-02-28 23:59:59 UTC
     let token = fake.access_token("alice").issued_at(exp - Duration::from_secs(3600)).sign();
     for (since, age) in [(0, "0 s"), (1, "1 s"), (300, "5 min"), (5430, "1 h 30 min"), (200_000, "2 d 7 h")] {
@@ -100,7 +100,7 @@ fn expired_token_is_logged_with_time_and_age() {
 #[test]
 fn token_without_scheme_is_logged_without_its_value() {
     const CAUSE: &str = "an Authorization header without a scheme";
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let token = fake.access_token("alice").sign();
     let log = log_of(app(CognitoAuth::new(fake.user_pool())), "/users/1", &token);
     let line = log.lines().find(|line| line.contains(CAUSE)).unwrap_or_else(|| panic!("{log}"));

@@ -150,7 +150,7 @@ fn changed(sums: &Sums, expected: &[(String, f64)]) {
 async fn each_event_is_counted_once() {
     let sums = Sums::default();
     let _here = metrics::set_default_local_recorder(&sums);
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let endpoint = Endpoint { fake: fake.clone(), down: Arc::default() };
     let pool = fake.user_pool().key_source(endpoint.clone());
     let verifier = Verifier::builder().pool(pool).clock(TokioClock::starting_now()).build().unwrap();
@@ -222,7 +222,7 @@ async fn request_is_counted_once() {
 fn each_rejection_is_counted_by_its_kind() {
     let sums = Sums::default();
     let _here = metrics::set_default_local_recorder(&sums);
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let verifier = Verifier::new(fake.user_pool());
     let bound = Verifier::new(fake.user_pool().audience("https://api.example.com").unwrap());
     let not_fetched = Endpoint { fake: fake.clone(), down: Arc::default() };
@@ -469,7 +469,7 @@ fn a_new_verifier_describes_each_metric_of_the_guide() {
 
 #[tokio::test]
 async fn a_recorder_that_is_installed_later_gets_the_descriptions_with_the_next_fetch() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let source = Endpoint { fake: fake.clone(), down: Arc::default() };
     let verifier = Verifier::new(fake.user_pool().key_source(source));
     let described = Descriptions::default();
