@@ -169,9 +169,10 @@ mod tests {
         ] {
             assert!(verifier.check(&token.sign()).is_err());
         }
-        verifier.check(&token().sign()).unwrap();
         let repeated = token().sign();
-        (verifier.check(&repeated).unwrap(), verifier.check(&repeated).unwrap());
+        for _ in 0..2 {
+            verifier.check(&repeated).unwrap();
+        }
 
         let jwks = fake.jwks_json();
         let fetched = FnKeySource::new("a test", move || {
