@@ -76,7 +76,8 @@ fn request_span(request: &Request) -> Span {
 /// Records the status. Only server errors make the span an error, as the conventions require for servers.
 fn record_status<B>(response: &Response<B>, _: Duration, span: &Span) {
     let status = response.status();
-    span.record("http.response.status_code", status.as_u16());
+    // `tracing-opentelemetry` exports an `i64` as an integer, as the conventions require, but a `u16` as a string.
+    span.record("http.response.status_code", i64::from(status.as_u16()));
     if status.is_server_error() {
         span.record("error.type", status.as_str());
         span.record("otel.status_code", "ERROR");
@@ -132,7 +133,10 @@ mod tests {
     use std::collections::BTreeMap;
 
     use axum::body::Body;
-    use opentelemetry::trace::{SpanKind, Status};
+    use opentelemetry::{
+        Value,
+        trace::{SpanKind, Status},
+    };
     use opentelemetry_sdk::trace::{InMemorySpanExporter, SpanData};
     use tower::ServiceExt;
     use tracing::Dispatch;
@@ -205,6 +209,10 @@ mod tests {
             assert_eq!((&*span.name, span.span_kind.clone()), (name, SpanKind::Server));
             let expected: BTreeMap<_, _> = expected.into_iter().map(|(key, value)| (key, value.to_owned())).collect();
             assert_eq!(attributes(&span), expected, "{name}");
+            let mut attributes = span.attributes.iter();
+            let status =
+                attributes.find(|pair| pair.key.as_str() == "http.response.status_code").map(|pair| &pair.value);
+            assert!(matches!(status, Some(Value::I64(_))), "{status:?}");
             let is_error = expected.contains_key("error.type");
             assert_eq!(matches!(span.status, Status::Error { .. }), is_error, "{:?}", span.status);
             let everything = format!("{span:?}");
