@@ -47,7 +47,7 @@ mod enabled {
         describe_counter!(
             REJECTIONS,
             Unit::Count,
-            "Requests that were rejected for another reason than a failed verification, by what rejected them."
+            "Requests rejected for a reason other than a failed verification, by what rejected them."
         );
         describe_counter!(KEY_FETCHES, Unit::Count, "Completed key fetches by pool and outcome.");
         describe_gauge!(KEY_AGE, Unit::Seconds, "The age of a pool's keys when its last key fetch completed.");
@@ -63,7 +63,7 @@ mod enabled {
         counter!(CACHE_HITS).increment(1);
     }
 
-    /// Counts a rejection for another reason than a failed verification.
+    /// Counts a rejection for a reason other than a failed verification.
     pub(crate) fn rejection(by: &'static str, kind: &'static str) {
         counter!(REJECTIONS, "by" => by, "kind" => kind).increment(1);
     }
