@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    elapsed::Elapsed,
     message::{Action, Alarm, Event, Now, Reply, Report},
     settings::RefreshSettings,
     state::State,
@@ -150,6 +151,26 @@ fn fetch_starts_no_later_than_the_keys_become_stale() {
     assert!(!machine.did(Action::Withdraw));
     machine.after(ms(1), Event::Wake);
     assert!(machine.did(Action::Withdraw) && machine.did(Action::Report(Report::Stale)));
+}
+
+/// The wall clock may run ahead by the tolerance. Keys whose time is over by the wall clock only are not used either.
+#[test]
+fn stale_key_is_not_present() {
+    let settings = RefreshSettings { max_stale: secs(60), ..RefreshSettings::default() };
+    let present = Event::UnknownKid { present: true, can_fetch: true, waiting: 0, decided_by: None };
+    for (monotonic, wall, reply) in [
+        (ms(60_000), ms(60_000), Reply::KeyPresent),
+        (ms(59_500), ms(60_000), Reply::KeyPresent),
+        (ms(59_500), ms(60_001), Reply::Wait { fetch: 2, decided_by: 2 }),
+        (ms(60_001), ms(60_001), Reply::Wait { fetch: 2, decided_by: 2 }),
+    ] {
+        let mut machine = Machine::with(settings);
+        machine.on(Event::Wake);
+        machine.on(Event::Loaded { fetch: 1, max_age: None });
+        machine.monotonic += monotonic;
+        machine.wall += wall;
+        assert_eq!(machine.on(present), reply, "{monotonic:?}, {wall:?}");
+    }
 }
 
 #[test]
@@ -398,6 +419,18 @@ fn elapsed_time_is_measured_by_the_faster_clock() {
         (10, 12, 12),
     ] {
         assert_eq!(refresh(monotonic, wall), Some(secs(passed)), "{monotonic}, {wall}");
+    }
+}
+
+#[test]
+fn forward_jump_of_the_wall_clock_counts_as_at_most_sixty_days() {
+    const DAY: Duration = secs(24 * 3600);
+    for (jump, counted) in [(DAY * 30, DAY * 30), (DAY * 60, DAY * 60), (DAY * 61, DAY * 60), (DAY * 20_000, DAY * 60)]
+    {
+        let mut clock = Elapsed::default();
+        let mut read = |wall| clock.read(Now { monotonic: secs(7), wall, random: 0.0 });
+        let before = read(secs(1_790_000_000));
+        assert_eq!(read(secs(1_790_000_000) + jump) - before, counted, "{jump:?}");
     }
 }
 
