@@ -21,7 +21,8 @@
 //! Other kinds of applications:
 //!
 //! - [`single_page_applications`] shows how a browser application gets, sends and refreshes tokens.
-//! - [`without_axum`] shows how to use the layers with tower, hyper, tonic and Lambda, and the verifier without a service.
+//! - [`without_axum`] shows how to use the layers with tower, hyper, tonic and Lambda, and the verifier without a
+//!   service.
 //!
 //! Testing and debugging:
 //!
