@@ -10,7 +10,7 @@
 //! | `axum_cognito_key_fetches_total` | counter | `pool`; `outcome`: `ok`, or [`FetchErrorKind::as_str`](crate::keys::FetchErrorKind::as_str) |
 //! | `axum_cognito_key_age_seconds` | gauge | `pool`; as of the last fetch |
 //!
-//! Labels are configured pool ids and fixed words. They contain nothing from a request, so their number is bounded.
+//! Labels are configured pool IDs and fixed words. They contain nothing from a request, so their number is bounded.
 
 #[cfg(feature = "metrics")]
 pub(crate) use enabled::*;
