@@ -128,6 +128,30 @@ fn failures_back_off() {
     assert_eq!(waits(machine, 1, 4), [200, 400, 600, 600]);
 }
 
+/// The back-off counts from the failure, also after a retry and if an unknown key caused the fetch.
+#[test]
+fn back_off_counts_from_the_last_failure() {
+    let mut machine = Machine::loaded();
+    machine.after(HOUR, Event::Wake);
+    machine.on(Event::Failed { fetch: 2 });
+    machine.after(ms(500), Event::Failed { fetch: 3 });
+    assert_eq!(machine.alarm(), secs(1), "a retry that took half a second");
+
+    let mut machine = Machine::new();
+    machine.on(Event::Wake);
+    machine.on(Event::Failed { fetch: 1 });
+    machine.after(ms(500), Event::Failed { fetch: 2 });
+    assert_eq!(machine.alarm(), ms(200), "a retry without keys");
+
+    for takes in [secs(1), secs(2)] {
+        let mut machine = Machine::loaded();
+        machine.after(HOUR - secs(1), UNKNOWN);
+        machine.after(takes, Event::Failed { fetch: 2 });
+        machine.on(Event::Failed { fetch: 3 });
+        assert_eq!(machine.alarm(), secs(1), "a scheduled fetch became due during the fetch of {takes:?}");
+    }
+}
+
 #[test]
 fn fetch_starts_no_later_than_the_keys_become_stale() {
     let mut machine = Machine::with(RefreshSettings { max_stale: secs(60), ..RefreshSettings::default() });
@@ -139,6 +163,7 @@ fn fetch_starts_no_later_than_the_keys_become_stale() {
     loop {
         machine.on(Event::Failed { fetch });
         let wait = machine.alarm();
+        assert!(!wait.is_zero(), "a fetch follows immediately after {age:?}");
         age += wait;
         if age > secs(60) {
             break assert_eq!(age, ms(60_001));
@@ -306,6 +331,29 @@ fn cancelled_fetch_is_no_failure_and_restores_the_budget() {
     assert!(matches!(machine.on(UNKNOWN), Reply::Wait { fetch: 3, .. }));
     machine.on(Event::Loaded { fetch: 3, max_age: None });
     assert_eq!(machine.on(UNKNOWN), Reply::Unknown);
+}
+
+#[test]
+fn only_a_cancelled_first_attempt_for_an_unknown_key_restores_the_budget() {
+    let settings =
+        RefreshSettings { refresh_interval: secs(10), unknown_key_cooldown: secs(60), ..RefreshSettings::default() };
+    let used_up = || {
+        let mut machine = Machine::with(settings);
+        machine.on(Event::Wake);
+        machine.on(Event::Loaded { fetch: 1, max_age: None });
+        assert_eq!(machine.on(UNKNOWN), Reply::Wait { fetch: 2, decided_by: 2 });
+        machine
+    };
+    let mut scheduled = used_up();
+    scheduled.on(Event::Loaded { fetch: 2, max_age: None });
+    scheduled.after(secs(10), Event::Wake);
+    scheduled.on(Event::Cancelled { fetch: 3 });
+    assert_eq!(scheduled.on(UNKNOWN), Reply::Unknown);
+
+    let mut retry = used_up();
+    retry.on(Event::Failed { fetch: 2 });
+    retry.on(Event::Cancelled { fetch: 3 });
+    assert_eq!(retry.on(UNKNOWN), Reply::Unavailable);
 }
 
 #[test]
