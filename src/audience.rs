@@ -2,9 +2,9 @@
 //!
 //! Cognito's access tokens usually have no `aud`. A token has one if the client requested a resource at sign-in, which
 //! Cognito calls resource binding (RFC 8707). Other resources must reject that token (RFC 7519 §4.1.3). A
-//! pre-token-generation trigger can also set `aud` to the client id.
+//! pre-token-generation trigger can also set `aud` to the client ID.
 //!
-//! The rule does not apply to ID tokens. Their `aud` is the client id, which [`clients`](crate::clients) checks.
+//! The rule does not apply to ID tokens. Their `aud` is the client ID, which [`clients`](crate::clients) checks.
 
 use std::sync::Arc;
 
@@ -89,8 +89,8 @@ impl AudienceRule {
     /// Returns the expected values, for error messages.
     pub(crate) fn expected(&self) -> Arc<str> {
         match self {
-            Self::Unbound => "no `aud`, or the client id".into(),
-            Self::Allowed(audiences) => format!("no `aud`, the client id, or {}", audiences.listed).into(),
+            Self::Unbound => "no `aud`, or the client ID".into(),
+            Self::Allowed(audiences) => format!("no `aud`, the client ID, or {}", audiences.listed).into(),
             Self::Required(audiences) => Arc::clone(&audiences.listed),
             Self::Any => "any `aud`".into(),
         }

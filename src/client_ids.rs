@@ -1,8 +1,8 @@
-//! [`ClientIds`]: the forms in which app client ids are given.
+//! [`ClientIds`]: the forms in which app client IDs are given.
 
 use std::collections::{BTreeSet, HashSet};
 
-/// Converts to one or more app client ids.
+/// Converts to one or more app client IDs.
 ///
 /// It is implemented for a string, and for an array, slice, `Vec` or set of strings. Other types cannot implement it.
 ///

@@ -36,7 +36,7 @@ impl Clients {
         Self::Only { ids, listed }
     }
 
-    /// Returns the ids, or [`None`] if any client is accepted.
+    /// Returns the IDs, or [`None`] if any client is accepted.
     pub(crate) fn ids(&self) -> Option<&[Box<str>]> {
         match self {
             Self::Any => None,

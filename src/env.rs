@@ -19,10 +19,10 @@ impl UserPool {
     ///
     /// | variable | meaning |
     /// |---|---|
-    /// | `AWS_COGNITO_USER_POOL_ID` | The pool id. Required. |
-    /// | `AWS_COGNITO_USER_POOL_CLIENT_ID` | One client id, or several separated by commas. Required. |
-    /// | `AWS_COGNITO_REGION` | The pool's Region. Optional, because it follows from the pool id. A different Region is an error. |
-    /// | `AWS_COGNITO_ISSUER` | The issuer of an emulator or a proxy, as for [`with_issuer`](Self::with_issuer). The pool id then needs no Region. |
+    /// | `AWS_COGNITO_USER_POOL_ID` | The pool ID. Required. |
+    /// | `AWS_COGNITO_USER_POOL_CLIENT_ID` | One client ID, or several separated by commas. Required. |
+    /// | `AWS_COGNITO_REGION` | The pool's Region. Optional, because it follows from the pool ID. A different Region is an error. |
+    /// | `AWS_COGNITO_ISSUER` | The issuer of an emulator or a proxy, as for [`with_issuer`](Self::with_issuer). The pool ID then needs no Region. |
     /// | `AWS_COGNITO_JWKS_PATH` | The URL or file of the keys. Default: `<issuer>/.well-known/jwks.json`. |
     /// | `AWS_COGNITO_TOKEN_USE` | `access` (default), `id` or `any`. |
     ///
@@ -82,7 +82,7 @@ impl UserPool {
     }
 }
 
-/// Checks that the Region in the environment is the Region of the pool id. If the pool id has no Region, as for an
+/// Checks that the Region in the environment is the Region of the pool ID. If the pool ID has no Region, as for an
 /// emulator, every Region is accepted.
 fn check_region(pool: &UserPool, named: Option<String>) -> Result<(), ConfigError> {
     let Some(named) = named else { return Ok(()) };
@@ -139,7 +139,7 @@ pub(crate) fn invalid(name: &'static str, reason: String) -> ConfigError {
     ConfigError::InvalidVariable { name, reason }
 }
 
-/// Converts an error into one that names the variable. Errors about the pool id or a client id name its variable. All
+/// Converts an error into one that names the variable. Errors about the pool ID or a client ID name its variable. All
 /// other errors name `read`.
 fn in_variable(read: &'static str) -> impl Fn(ConfigError) -> ConfigError {
     move |error| {
@@ -195,7 +195,7 @@ mod tests {
             pool(&[&far[..], &[(JWKS_PATH, "/keys.json")]].concat()).unwrap().key_source_description(),
             "/keys.json"
         );
-        assert!(pool(&[&emulator[..], &[(REGION, "eu-west-1")]].concat()).is_ok(), "the pool id has no Region");
+        assert!(pool(&[&emulator[..], &[(REGION, "eu-west-1")]].concat()).is_ok(), "the pool ID has no Region");
     }
 
     /// Lambda and ECS set these to the Region of the service, which may differ from the pool's.

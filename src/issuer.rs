@@ -23,9 +23,9 @@ use crate::{error::ConfigError, pool_id::UserPoolId, redact::redact, region::Reg
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum IssuerForm {
-    /// `https://cognito-idp.<region>.amazonaws.com/<pool id>`, the default of new pools.
+    /// `https://cognito-idp.<region>.amazonaws.com/<pool ID>`, the default of new pools.
     Original,
-    /// `https://issuer-cognito-idp.<region>.amazonaws.com/<pool id>`, the same in all Regions of a replicated pool.
+    /// `https://issuer-cognito-idp.<region>.amazonaws.com/<pool ID>`, the same in all Regions of a replicated pool.
     Updated,
 }
 

@@ -3,7 +3,7 @@
 //! A Cognito token is a JWS in compact serialization (RFC 7515 §7.1). It consists of three base64url parts, which are
 //! separated by dots. The first part is a JSON object with `alg` and `kid`. All sizes are limited before decoding.
 //!
-//! The content of an unverified token is untrusted. Its key id and issuer are used only to select a key.
+//! The content of an unverified token is untrusted. Its key ID and issuer are used only to select a key.
 //! [`VerifyingKey::verify`](crate::keys::VerifyingKey::verify) consumes the token and returns the signed claims.
 
 mod header;

@@ -10,7 +10,7 @@
 //! | [`verification`] | the verifier | each result of a verification |
 //! | [`rejection`] | `AuthRejection::counted_as` | each rejection for a reason that the verifier has not counted |
 //!
-//! Labels are configured pool ids and fixed words. They contain nothing from a request, so their number is bounded.
+//! Labels are configured pool IDs and fixed words. They contain nothing from a request, so their number is bounded.
 
 #[cfg(feature = "metrics")]
 pub(crate) use enabled::*;

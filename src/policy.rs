@@ -66,7 +66,7 @@ impl Policy {
     }
 
     /// Returns `true` if every accepted token was issued for the resource `audience`. Access tokens must then name the
-    /// resource in `aud`, and the pool must accept no ID tokens, whose `aud` is the client id.
+    /// resource in `aud`, and the pool must accept no ID tokens, whose `aud` is the client ID.
     pub(crate) fn requires_audience(&self, audience: &str) -> bool {
         !self.uses.id && self.audience.requires(audience)
     }

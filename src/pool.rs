@@ -1,6 +1,6 @@
 //! [`UserPool`]: a user pool, and the conditions under which its tokens are accepted.
 //!
-//! The settings are checked when the pool is created, at start-up. A `UserPool` therefore never has an invalid pool id,
+//! The settings are checked when the pool is created, at start-up. A `UserPool` therefore never has an invalid pool ID,
 //! an empty client list, or a key URL that is not allowed.
 
 use std::{borrow::Cow, fmt, path::PathBuf, sync::Arc};
@@ -21,7 +21,7 @@ pub use crate::{client_ids::ClientIds, issuer::IssuerForm, pool_id::UserPoolId, 
 
 /// A user pool, and the conditions under which its tokens are accepted.
 ///
-/// Most applications need only a pool id and client ids. The issuers and the JWKS URL follow from the pool id.
+/// Most applications need only a pool ID and client IDs. The issuers and the JWKS URL follow from the pool ID.
 ///
 /// ```
 /// use axum_cognito::{TokenUse, UserPool};
@@ -59,12 +59,12 @@ impl UserPool {
     /// Creates an AWS pool that accepts tokens issued to these app clients.
     ///
     /// By default, the pool accepts only access tokens (see [`allow_token_use`](Self::allow_token_use)), accepts both
-    /// issuer forms, and fetches the keys from its `jwks.json`. Client ids can be a string, or an array, slice, `Vec`
+    /// issuer forms, and fetches the keys from its `jwks.json`. Client IDs can be a string, or an array, slice, `Vec`
     /// or set of strings.
     ///
     /// # Errors
-    /// Returns a [`ConfigError`] if the pool id or a client id does not have Cognito's form, or if there is no client
-    /// id.
+    /// Returns a [`ConfigError`] if the pool ID or a client ID does not have Cognito's form, or if there is no client
+    /// ID.
     pub fn new(pool_id: impl AsRef<str>, client_ids: impl ClientIds) -> Result<Self, ConfigError> {
         let id: UserPoolId = pool_id.as_ref().parse()?;
         let clients = Clients::only(&id, client_ids.into_client_ids())?;
@@ -77,7 +77,7 @@ impl UserPool {
     /// can anyone who may create an app client. Use it, for example, for a gateway in front of all these applications.
     ///
     /// # Errors
-    /// Returns [`ConfigError::InvalidPoolId`] if the pool id does not have Cognito's form.
+    /// Returns [`ConfigError::InvalidPoolId`] if the pool ID does not have Cognito's form.
     pub fn dangerous_any_client(pool_id: impl AsRef<str>) -> Result<Self, ConfigError> {
         Self::aws(pool_id.as_ref().parse()?, Clients::Any)
     }
@@ -85,7 +85,7 @@ impl UserPool {
     /// Creates a pool with a custom issuer, for an emulator or a proxy in front of Cognito.
     ///
     /// A token's `iss` must equal `issuer` exactly. The keys are at `<issuer>/.well-known/jwks.json` unless another key
-    /// source is set, for example with [`jwks_url`](Self::jwks_url). The pool id needs no Region.
+    /// source is set, for example with [`jwks_url`](Self::jwks_url). The pool ID needs no Region.
     ///
     /// ```
     /// # use axum_cognito::UserPool;
@@ -95,7 +95,7 @@ impl UserPool {
     /// ```
     ///
     /// # Errors
-    /// Returns the errors of [`new`](Self::new), except that the pool id needs no Region. Returns
+    /// Returns the errors of [`new`](Self::new), except that the pool ID needs no Region. Returns
     /// [`ConfigError::InvalidIssuer`] if `issuer` is not an `http` or `https` URL, or if it has credentials, a query or
     /// a fragment. Returns [`ConfigError::InvalidJwksUrl`] if it is a plain HTTP URL of a host that is not a loopback
     /// address (see [`dangerous_http_issuer`](Self::dangerous_http_issuer)).
@@ -180,9 +180,9 @@ impl UserPool {
 
     /// Requires access tokens to have this `aud`, the resource that the client requested at sign-in.
     ///
-    /// Cognito calls this resource binding (RFC 8707). Calling this method twice means **any** of the audiences, not both:
-    /// a token for one resource is then accepted for the other. To accept a bound token without requiring one, use
-    /// [`allow_audience`](Self::allow_audience). ID tokens are not affected, because their `aud` is the client id.
+    /// Cognito calls this resource binding (RFC 8707). Calling this method twice means **any** of the audiences, not
+    /// both: a token for one resource is then accepted for the other. To accept a bound token without requiring one,
+    /// use [`allow_audience`](Self::allow_audience). ID tokens are not affected, because their `aud` is the client ID.
     ///
     /// Without this setting an access token is accepted if it has no `aud`, or if `aud` equals its `client_id`. Tokens
     /// for other audiences are rejected (RFC 7519 §4.1.3).
@@ -246,7 +246,7 @@ impl UserPool {
 
     /// Accepts tokens that a replica of the pool in another Region issues under the original issuer form.
     ///
-    /// Such an issuer has the replica's Region in its host and the same pool id. Adding a Region twice, or the pool's
+    /// Such an issuer has the replica's Region in its host and the same pool ID. Adding a Region twice, or the pool's
     /// own Region, has no effect.
     ///
     /// # Errors
@@ -322,12 +322,12 @@ impl UserPool {
 
 /// Getters.
 impl UserPool {
-    /// Returns the pool's id.
+    /// Returns the pool's ID.
     pub fn id(&self) -> &UserPoolId {
         &self.id
     }
 
-    /// Returns the ids of the accepted app clients, or [`None`] if any client is accepted.
+    /// Returns the IDs of the accepted app clients, or [`None`] if any client is accepted.
     ///
     /// ```
     /// # use axum_cognito::UserPool;

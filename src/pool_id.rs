@@ -1,4 +1,4 @@
-//! [`UserPoolId`]: the id of a user pool.
+//! [`UserPoolId`]: the ID of a user pool.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -6,14 +6,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{error::ConfigError, region::Region};
 
-/// The id of a user pool, such as `us-east-1_AbC123xyz`.
+/// The ID of a user pool, such as `us-east-1_AbC123xyz`.
 ///
-/// An id consists of word characters and `-`, followed by `_` and then letters and digits. It has at most 55 characters
+/// An ID consists of word characters and `-`, followed by `_` and then letters and digits. It has at most 55 characters
 /// (`UserPoolIdType` in Cognito's API). Parsing any other text returns
 /// [`ConfigError::InvalidPoolId`].
 ///
-/// The part before the last `_` is the pool's Region. Emulators also use ids without a Region, such as `local_2hX9`.
-/// These ids can be parsed too, but [`UserPool::new`](crate::UserPool::new) rejects them, because it derives the issuer
+/// The part before the last `_` is the pool's Region. Emulators also use IDs without a Region, such as `local_2hX9`.
+/// These IDs can be parsed too, but [`UserPool::new`](crate::UserPool::new) rejects them, because it derives the issuer
 /// from the Region.
 ///
 /// ```
@@ -30,12 +30,12 @@ pub struct UserPoolId {
 }
 
 impl UserPoolId {
-    /// Returns the id as text.
+    /// Returns the ID as text.
     pub fn as_str(&self) -> &str {
         &self.id
     }
 
-    /// Returns the pool's Region, or [`None`] if the id does not contain a Region.
+    /// Returns the pool's Region, or [`None`] if the ID does not contain a Region.
     pub fn region(&self) -> Option<&str> {
         self.region.as_ref().map(Region::as_str)
     }

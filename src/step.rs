@@ -54,7 +54,7 @@ pub enum VerificationStep {
     Client,
     /// A user's token has a `sub`, and the `sub` is not empty. A machine token may omit it.
     Subject,
-    /// The pool accepts the `aud` of the access token. By default, `aud` must be absent or equal the client id. ID
+    /// The pool accepts the `aud` of the access token. By default, `aud` must be absent or equal the client ID. ID
     /// tokens always pass.
     Audience,
 }

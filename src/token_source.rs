@@ -84,8 +84,8 @@ impl TokenSource {
 
     /// Reads the cookie with this name.
     ///
-    /// An empty cookie counts as absent, also beside another cookie of the same name, because some applications leave one
-    /// behind at sign-out.
+    /// An empty cookie counts as absent, also beside another cookie of the same name, because some applications leave
+    /// one behind at sign-out.
     ///
     /// Browsers also send cookies with requests that other sites trigger, so every route that changes state needs
     /// protection from forged requests (CSRF). Set the cookie with `SameSite=Lax` or `Strict`, `Secure`, `HttpOnly` and

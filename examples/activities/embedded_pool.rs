@@ -6,7 +6,7 @@
 //! | request | response |
 //! |---|---|
 //! | `POST /`, `X-Amz-Target: …InitiateAuth` | tokens for a username and password |
-//! | `GET /{pool id}/.well-known/jwks.json` | the public keys |
+//! | `GET /{pool ID}/.well-known/jwks.json` | the public keys |
 //! | `POST /demo/expired-token` | an expired token, for requests with a valid one |
 //!
 //! The passwords are public, so use the embedded pool for demonstrations on your own machine only.

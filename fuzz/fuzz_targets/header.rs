@@ -51,7 +51,8 @@ impl Service<Request<()>> for Me {
 }
 
 thread_local! {
-    static RUNTIME: tokio::runtime::Runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("the runtime starts");
+    static RUNTIME: tokio::runtime::Runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().build().expect("the runtime starts");
 }
 
 static LAYER: LazyLock<CognitoAuth> = LazyLock::new(|| CognitoAuth::from(VERIFIER.clone()));

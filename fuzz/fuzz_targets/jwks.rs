@@ -30,6 +30,6 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let mut ids = pool.key_ids.clone();
     ids.sort();
     ids.dedup();
-    assert_eq!(ids.len(), pool.key_ids.len(), "every key has its own id");
+    assert_eq!(ids.len(), pool.key_ids.len(), "every key has its own ID");
     check(&verifier, include_str!("../corpus/token/access"));
 });

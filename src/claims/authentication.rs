@@ -13,12 +13,12 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.claims().auth_time()
     }
 
-    /// Returns `jti`, the token's unique id. Absent if token revocation is disabled for the app client.
+    /// Returns `jti`, the token's unique ID. Absent if token revocation is disabled for the app client.
     pub fn jti(&self) -> Option<&str> {
         self.token.claims().jti()
     }
 
-    /// Returns `origin_jti`, the id that all tokens of one sign-in share. Absent if token revocation is disabled for
+    /// Returns `origin_jti`, the ID that all tokens of one sign-in share. Absent if token revocation is disabled for
     /// the app client.
     ///
     /// To reject the tokens of a revoked session, look up this value in a custom check.
@@ -26,7 +26,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.claims().origin_jti()
     }
 
-    /// Returns `event_id`, the id of the authentication event. Some sign-in flows omit it.
+    /// Returns `event_id`, the ID of the authentication event. Some sign-in flows omit it.
     pub fn event_id(&self) -> Option<&str> {
         self.token.attributes().event_id.as_deref()
     }
@@ -36,7 +36,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.attributes().version
     }
 
-    /// Returns `device_key`, the id of a remembered device.
+    /// Returns `device_key`, the ID of a remembered device.
     pub fn device_key(&self) -> Option<&str> {
         self.token.attributes().device_key.as_deref()
     }

@@ -70,7 +70,7 @@ impl CognitoClaims {
 
 /// Identity, groups, scopes and lifetime.
 impl<T: CustomClaims> CognitoClaims<T> {
-    /// Returns the user's permanent id in the pool, or the client id if the token belongs to a machine.
+    /// Returns the user's permanent ID in the pool, or the client ID if the token belongs to a machine.
     ///
     /// The value is opaque. It looks like a UUID, but AWS asks applications not to validate its format ("Parse user
     /// pool tokens safely"). If a machine token has no `sub`, the method returns its `client_id` (RFC 9068 §2.2).
@@ -108,7 +108,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token_use() == TokenUse::Access && self.username().is_none()
     }
 
-    /// Returns the id of the configured pool that issued the token.
+    /// Returns the ID of the configured pool that issued the token.
     pub fn pool(&self) -> &UserPoolId {
         self.token.pool()
     }
@@ -170,7 +170,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.claims().nbf()
     }
 
-    /// Returns `aud`. In an ID token, it is the client id. In an access token, it is the resource that the token is
+    /// Returns `aud`. In an ID token, it is the client ID. In an access token, it is the resource that the token is
     /// bound to (RFC 8707). Most access tokens have no `aud`.
     pub fn audience(&self) -> Option<&str> {
         self.token.claims().aud()

@@ -10,11 +10,25 @@ use super::lenient::boolean_or_string;
 ///
 /// It is an element of the `identities` claim, which is in ID tokens. Cognito sends every member as a string, including
 /// booleans and dates.
+///
+/// ```
+/// use axum_cognito::{TokenUse, Verifier, testing::FakeUserPool};
+/// use serde_json::json;
+///
+/// let fake = FakeUserPool::new();
+/// let verifier = Verifier::new(fake.user_pool().allow_token_use(TokenUse::Id));
+///
+/// let identity = json!({ "userId": "1122", "providerName": "Google", "providerType": "Google", "primary": "true" });
+/// let claims = verifier.check(&fake.id_token("alice").claim("identities", [identity]).sign())?;
+/// assert_eq!(claims.identities()[0].provider_name.as_deref(), Some("Google"));
+/// assert!(claims.identities()[0].primary);
+/// # Ok::<(), axum_cognito::VerifyError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct LinkedIdentity {
-    /// The user's id at the provider.
+    /// The user's ID at the provider.
     #[serde(default)]
     pub user_id: Option<String>,
     /// The provider's name in the user pool.

@@ -3,6 +3,17 @@
 use std::str::Split;
 
 /// An iterator over the scopes of a token, created by [`CognitoClaims::scopes`](crate::CognitoClaims::scopes).
+///
+/// ```
+/// use axum_cognito::{Verifier, testing::FakeUserPool};
+///
+/// let fake = FakeUserPool::new();
+/// let verifier = Verifier::new(fake.user_pool());
+///
+/// let claims = verifier.check(&fake.machine_token().scope("orders/read").scope("orders/write").sign())?;
+/// assert_eq!(claims.scopes().collect::<Vec<_>>(), ["orders/read", "orders/write"]);
+/// # Ok::<(), axum_cognito::VerifyError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Scopes<'c>(Split<'c, char>);
 

@@ -14,7 +14,7 @@ use std::{error::Error, fmt};
 /// assert!(matches!(error, ConfigError::InvalidPoolId { .. }));
 /// assert_eq!(
 ///     error.to_string(),
-///     "`us-east-1-AbC123xyz` is not a user pool id: \
+///     "`us-east-1-AbC123xyz` is not a user pool ID: \
 ///      expected `<region>_<letters and digits>` as in `us-east-1_AbC123xyz`",
 /// );
 /// ```
@@ -23,13 +23,13 @@ use std::{error::Error, fmt};
 pub enum ConfigError {
     /// The client list of a pool was read or changed, but the pool accepts any client and has no list.
     AnyClientAllowed {
-        /// The pool's id.
+        /// The pool's ID.
         pool_id: String,
     },
     /// The pool would accept tokens that were not issued for the protected resource. Either the pool does not require
-    /// the resource as audience, or it accepts ID tokens, whose `aud` is the client id.
+    /// the resource as audience, or it accepts ID tokens, whose `aud` is the client ID.
     AudienceNotRequired {
-        /// The pool's id.
+        /// The pool's ID.
         pool_id: String,
         /// The URL of the protected resource.
         audience: String,
@@ -41,7 +41,7 @@ pub enum ConfigError {
     },
     /// An audience is empty. No token can be issued for it.
     EmptyAudience,
-    /// A client id does not have Cognito's form: 1 to 128 letters, digits, `_` or `+`.
+    /// A client ID does not have Cognito's form: 1 to 128 letters, digits, `_` or `+`.
     InvalidClientId {
         /// The rejected value.
         value: String,
@@ -75,7 +75,7 @@ pub enum ConfigError {
         /// The reason why the value is invalid.
         reason: &'static str,
     },
-    /// A user pool id does not have the form `<region>_<letters and digits>`.
+    /// A user pool ID does not have the form `<region>_<letters and digits>`.
     InvalidPoolId {
         /// The rejected value.
         value: String,
@@ -127,7 +127,7 @@ pub enum ConfigError {
     },
     /// An issuer form or replica Region was set for a pool with a custom issuer, to which neither applies.
     IssuerFormNotApplicable {
-        /// The pool's id.
+        /// The pool's ID.
         pool_id: String,
     },
     /// The leeway is longer than five minutes.
@@ -135,9 +135,9 @@ pub enum ConfigError {
         /// The rejected value, in seconds.
         seconds: u64,
     },
-    /// No client id was given. An empty list never means any client.
+    /// No client ID was given. An empty list never means any client.
     NoClientId {
-        /// The pool's id.
+        /// The pool's ID.
         pool_id: String,
     },
     /// The verifier has no user pool.
@@ -153,14 +153,14 @@ pub enum ConfigError {
     },
     /// A replica Region was set for a pool that accepts only the updated issuer form, which is the same in all Regions.
     ReplicaNeedsOriginalForm {
-        /// The pool's id.
+        /// The pool's ID.
         pool_id: String,
     },
-    /// The verifier has no user pool with this id.
+    /// The verifier has no user pool with this ID.
     UnknownPool {
         /// The rejected value.
         value: String,
-        /// The ids of the verifier's pools.
+        /// The IDs of the verifier's pools.
         configured: Vec<String>,
     },
 }
@@ -179,14 +179,14 @@ impl fmt::Display for ConfigError {
                  set `UserPool::audience(\"{audience}\")`, and accept no ID tokens"
             ),
             Self::DuplicateIssuer { issuer } => {
-                write!(f, "two pools have the issuer `{issuer}`: configure one pool with all its client ids")
+                write!(f, "two pools have the issuer `{issuer}`: configure one pool with all its client IDs")
             }
             Self::EmptyAudience => {
                 f.write_str("the audience is empty: expected a resource server as in `https://api.example.com`")
             }
             Self::InvalidClientId { value } => write!(
                 f,
-                "`{value}` is not an app client id: expected 1 to 128 letters, digits, `_` or `+` as in `1example23456789`"
+                "`{value}` is not an app client ID: expected 1 to 128 letters, digits, `_` or `+` as in `1example23456789`"
             ),
             Self::InvalidProxyUrl { value } => {
                 write!(
@@ -205,7 +205,7 @@ impl fmt::Display for ConfigError {
             Self::InvalidJwksUrl { value, reason } => write!(f, "`{value}` is not a usable JWKS URL: {reason}"),
             Self::InvalidPoolId { value } => write!(
                 f,
-                "`{value}` is not a user pool id: expected `<region>_<letters and digits>` as in `us-east-1_AbC123xyz`"
+                "`{value}` is not a user pool ID: expected `<region>_<letters and digits>` as in `us-east-1_AbC123xyz`"
             ),
             Self::InvalidRegion { value } => {
                 write!(f, "`{value}` is not an AWS Region: expected a name as in `eu-central-1`")
@@ -225,7 +225,7 @@ impl fmt::Display for ConfigError {
             }
             Self::NoClientId { pool_id } => write!(
                 f,
-                "the pool `{pool_id}` has no client id: name the app clients whose tokens to accept, \
+                "the pool `{pool_id}` has no client ID: name the app clients whose tokens to accept, \
                  or use `UserPool::dangerous_any_client`"
             ),
             Self::NoPool => f.write_str("the verifier has no user pool: add one with `pool(..)`"),

@@ -22,7 +22,8 @@
 //!
 //! - [`single_page_applications`] shows how a browser application gets, sends and refreshes tokens.
 //! - [`sign_in`] shows how to sign browser users in, and how sessions, refresh and sign-out work.
-//! - [`without_axum`] shows how to use the layers with tower, hyper, tonic and Lambda, and the verifier without a service.
+//! - [`without_axum`] shows how to use the layers with tower, hyper, tonic and Lambda, and the verifier without a
+//!   service.
 //!
 //! Testing and debugging:
 //!

@@ -101,7 +101,7 @@ impl<'t> Header<'t> {
         }
         match self.kid.string() {
             Some(kid) if !kid.is_empty() => Ok(kid),
-            _ => Err(VerifyError::malformed(VerificationStep::KeyId, "the header has no usable key id").of("kid")),
+            _ => Err(VerifyError::malformed(VerificationStep::KeyId, "the header has no usable key ID").of("kid")),
         }
     }
 }

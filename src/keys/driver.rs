@@ -89,7 +89,7 @@ impl PoolKeys {
     pub(crate) fn find(&self, key_id: &str, now: SystemTime) -> Result<Arc<VerifyingKey>, VerifyError> {
         match &*self.shared.keys.load() {
             Some(loaded) if loaded.is_fresh(now) => loaded.set.find(key_id).map(Arc::clone).ok_or_else(|| {
-                VerifyError::new(VerifyErrorKind::UnknownKey, "no key of the pool has the token's key id")
+                VerifyError::new(VerifyErrorKind::UnknownKey, "no key of the pool has the token's key ID")
                     .of("kid")
                     .expected_value(loaded.set.listed())
                     .actual_value(key_id)

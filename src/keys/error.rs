@@ -129,7 +129,7 @@ pub struct KeysError {
 }
 
 impl KeysError {
-    /// Returns the pool id, the key source and the error of each pool without keys.
+    /// Returns the pool ID, the key source and the error of each pool without keys.
     pub fn pools(&self) -> impl Iterator<Item = (&str, &str, &FetchError)> {
         self.pools.iter().map(|(pool, from, error)| (pool.as_str(), from.as_str(), error))
     }

@@ -60,8 +60,8 @@ pub trait KeySource: Send + Sync + 'static {
 
     /// Returns the document if it is known without any I/O. The verifier then has keys as soon as it is built.
     ///
-    /// Default: [`None`]. If its `max_age` is [`Duration::MAX`], the document is treated as permanent. Its keys then never
-    /// become stale, they are never fetched, and no request waits.
+    /// Default: [`None`]. If its `max_age` is [`Duration::MAX`], the document is treated as permanent. Its keys then
+    /// never become stale, they are never fetched, and no request waits.
     fn preloaded(&self) -> Option<KeyDocument> {
         None
     }

@@ -50,13 +50,13 @@ pub struct TokenStatus {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct PoolStatus {
-    /// The user pool id.
+    /// The user pool ID.
     pub pool: String,
     /// The origin of the keys: a URL without its query, a path, or the description of a key source.
     pub key_source: String,
     /// `true` if there are keys and they are not stale.
     pub ready: bool,
-    /// The ids of the keys in use. They are public.
+    /// The IDs of the keys in use. They are public.
     pub key_ids: Vec<String>,
     /// The unusable keys in the last document.
     pub skipped: Vec<SkippedKey>,

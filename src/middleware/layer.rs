@@ -38,7 +38,7 @@ use crate::{
 /// }
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-/// let fake = FakeUserPool::new(); // in production: UserPool::new("us-east-1_…", "<client id>")?
+/// let fake = FakeUserPool::new(); // in production: UserPool::new("us-east-1_…", "<client ID>")?
 /// let app = Router::new()
 ///     .route("/home", get(home))
 ///     .route("/me", get(me))
@@ -117,10 +117,10 @@ impl CognitoAuth {
     /// Adds the URL of the resource's metadata to challenges, and ensures that every accepted token was issued for this
     /// resource.
     ///
-    /// The resource's URL must be the only [`audience`](UserPool::audience) of each pool, and no pool may allow ID tokens,
-    /// which have no such audience. The layer therefore accepts no token that a client obtained for another resource, as RFC
-    /// 8707 and the authorization specification of the Model Context Protocol require. For challenges without this
-    /// requirement, use [`resource_metadata`](Self::resource_metadata).
+    /// The resource's URL must be the only [`audience`](UserPool::audience) of each pool, and no pool may allow ID
+    /// tokens, which have no such audience. The layer therefore accepts no token that a client obtained for another
+    /// resource, as RFC 8707 and the authorization specification of the Model Context Protocol require. For challenges
+    /// without this requirement, use [`resource_metadata`](Self::resource_metadata).
     ///
     /// # Errors
     /// [`ConfigError::AudienceNotRequired`] if a pool of the verifier would accept a token that was not issued for the
@@ -130,7 +130,8 @@ impl CognitoAuth {
         Ok(self.resource_metadata(resource.metadata_header().clone()))
     }
 
-    /// Sets the token sources, the parts of a request that may contain the token. Default: only `Authorization: Bearer`.
+    /// Sets the token sources, the parts of a request that may contain the token. Default: only `Authorization:
+    /// Bearer`.
     ///
     /// A request with tokens in two sources is rejected with 400 `invalid_request` (RFC 6750 §2), even if both tokens
     /// are the same, because such a request is ambiguous. [`CognitoClaims::token_source`] returns the source of a

@@ -13,7 +13,7 @@ use base64::{
 };
 use serde_json::{Value, json};
 
-/// A private key with its published id.
+/// A private key with its published ID.
 #[derive(Clone)]
 pub(super) struct SigningKey {
     pub(super) key_id: String,
@@ -24,13 +24,13 @@ impl SigningKey {
     pub(super) fn generate() -> Self {
         let mut random = [0; 32];
         fill(&mut random).expect("the system provides random numbers");
-        // Cognito's key ids are standard base64, so they contain characters that base64url does not have.
+        // Cognito's key IDs are standard base64, so they contain characters that base64url does not have.
         let key_id = format!("+/{}", &STANDARD.encode(random)[2..]);
         let pair = RsaKeyPair::generate(KeySize::Rsa2048).expect("AWS-LC generates RSA keys of 2048 bits");
         Self { key_id, pair: Arc::new(pair) }
     }
 
-    /// Changes the id under which the key is published.
+    /// Changes the ID under which the key is published.
     pub(super) fn with_id(self, key_id: String) -> Self {
         Self { key_id, ..self }
     }

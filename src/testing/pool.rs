@@ -22,7 +22,7 @@ use crate::{
 /// An in-process user pool for tests. It issues tokens as Cognito does, and publishes its keys.
 ///
 /// Each pool generates fresh RSA keys. Like a real pool, it has one key for access tokens and one for ID tokens, whose
-/// ids contain `+`, `/` and `=`. Clones share the same keys.
+/// IDs contain `+`, `/` and `=`. Clones share the same keys.
 ///
 /// ```
 /// use axum_cognito::{CognitoAuth, testing::FakeUserPool};
@@ -97,10 +97,10 @@ impl FakeUserPool {
         SHARED.clone()
     }
 
-    /// Creates a pool with these ids, for tests with several pools or with a given configuration.
+    /// Creates a pool with these IDs, for tests with several pools or with a given configuration.
     ///
     /// # Panics
-    /// Panics if the pool id or the client id does not have Cognito's form.
+    /// Panics if the pool ID or the client ID does not have Cognito's form.
     #[track_caller]
     pub fn with_ids(pool_id: &str, client_id: &str) -> Self {
         Self::generate(pool_id, client_id, false)
@@ -131,19 +131,19 @@ impl FakeUserPool {
     /// Returns a configuration like [`user_pool`](Self::user_pool) for these app clients.
     ///
     /// # Panics
-    /// Panics if there is no client id, or if one does not have Cognito's form.
+    /// Panics if there is no client ID, or if one does not have Cognito's form.
     #[track_caller]
     pub fn user_pool_for(&self, client_ids: impl ClientIds) -> UserPool {
         let pool = UserPool::new(self.inner.id.as_str(), client_ids).unwrap_or_else(|error| panic!("{error}"));
         pool.key_source(FakeKeySource(self.clone()))
     }
 
-    /// Returns the pool id.
+    /// Returns the pool ID.
     pub fn id(&self) -> &UserPoolId {
         &self.inner.id
     }
 
-    /// Returns the id of the pool's app client.
+    /// Returns the ID of the pool's app client.
     pub fn client_id(&self) -> &str {
         &self.inner.client_id
     }
@@ -156,7 +156,7 @@ impl FakeUserPool {
 
 /// Keys.
 impl FakeUserPool {
-    /// Returns the ids of the current keys: first the key for access tokens, then the key for ID tokens.
+    /// Returns the IDs of the current keys: first the key for access tokens, then the key for ID tokens.
     pub fn key_ids(&self) -> (String, String) {
         let keys = self.keys();
         (keys.access.key_id.clone(), keys.id.key_id.clone())
@@ -197,7 +197,7 @@ impl FakeUserPool {
         self.keys().retired.clear();
     }
 
-    /// Replaces the key for access tokens, and publishes the new one under the same id.
+    /// Replaces the key for access tokens, and publishes the new one under the same ID.
     ///
     /// # Panics
     /// Panics for the [shared](Self::shared) pool, because other tests use it at the same time.

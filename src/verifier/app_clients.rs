@@ -30,8 +30,8 @@ impl Verifier {
     /// ```
     ///
     /// # Errors
-    /// Returns [`ConfigError::UnknownPool`] if the verifier has no pool with this id, [`ConfigError::AnyClientAllowed`]
-    /// if the pool accepts any client, and [`ConfigError::InvalidClientId`] if the client id does not have Cognito's
+    /// Returns [`ConfigError::UnknownPool`] if the verifier has no pool with this ID, [`ConfigError::AnyClientAllowed`]
+    /// if the pool accepts any client, and [`ConfigError::InvalidClientId`] if the client ID does not have Cognito's
     /// form.
     pub fn add_client(&self, pool_id: impl AsRef<str>, client_id: impl AsRef<str>) -> Result<bool, ConfigError> {
         let mut added = false;
@@ -54,7 +54,7 @@ impl Verifier {
     /// [`add_client`](Self::add_client) for an example.
     ///
     /// # Errors
-    /// Returns [`ConfigError::UnknownPool`] if the verifier has no pool with this id, and
+    /// Returns [`ConfigError::UnknownPool`] if the verifier has no pool with this ID, and
     /// [`ConfigError::AnyClientAllowed`] if the pool accepts any client.
     pub fn remove_client(&self, pool_id: impl AsRef<str>, client_id: impl AsRef<str>) -> Result<bool, ConfigError> {
         let left: Vec<_> = self
@@ -71,10 +71,10 @@ impl Verifier {
         Ok(!left.is_empty())
     }
 
-    /// Returns the ids of the app clients whose tokens are accepted, in sorted order.
+    /// Returns the IDs of the app clients whose tokens are accepted, in sorted order.
     ///
     /// # Errors
-    /// Returns [`ConfigError::UnknownPool`] if the verifier has no pool with this id, and
+    /// Returns [`ConfigError::UnknownPool`] if the verifier has no pool with this ID, and
     /// [`ConfigError::AnyClientAllowed`] if the pool accepts any client.
     pub fn client_ids(&self, pool_id: impl AsRef<str>) -> Result<Vec<String>, ConfigError> {
         let mut all = Vec::new();
@@ -86,7 +86,7 @@ impl Verifier {
         Ok(all)
     }
 
-    /// Returns the pools with this id. Usually there is one, but a pool can be configured twice with different issuers.
+    /// Returns the pools with this ID. Usually there is one, but a pool can be configured twice with different issuers.
     fn pools_with_client_list(&self, pool_id: &str) -> Result<Vec<&Pool>, ConfigError> {
         let pools = &self.inner.pools;
         let named: Vec<_> = pools.iter().filter(|pool| pool.id.as_str() == pool_id).collect();

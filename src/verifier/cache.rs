@@ -20,7 +20,7 @@
 //!
 //! A hit compares `exp`, `nbf` and `iat` with the clock. It requires that the key that verified the token is still in
 //! the pool's key set, that the set is not stale, and that no app client was removed from the pool since. Another key
-//! with the same id does not count. Rules and custom checks run on every request.
+//! with the same ID does not count. Rules and custom checks run on every request.
 //!
 //! # Limits
 //!

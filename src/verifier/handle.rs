@@ -160,7 +160,7 @@ impl Verifier {
     /// ```
     ///
     /// # Errors
-    /// Returns a [`KeysError`] with the id, the key source and the cause for each pool without keys.
+    /// Returns a [`KeysError`] with the ID, the key source and the cause for each pool without keys.
     pub async fn ready(&self) -> Result<(), KeysError> {
         // Start all fetches before waiting for the first.
         let now = self.inner.clock.now();

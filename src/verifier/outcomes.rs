@@ -72,12 +72,12 @@ fn warn(error: &VerifyError, origin: Origin) {
 fn setting(kind: VerifyErrorKind, claim: Option<&str>, origin: Origin) -> Option<&'static str> {
     let (method, variable) = match kind {
         VerifyErrorKind::UnknownIssuer => (
-            "the pool id in `UserPool::new`, or the issuer in `UserPool::with_issuer`",
-            "the pool id in `AWS_COGNITO_USER_POOL_ID`, or an emulator's issuer in `AWS_COGNITO_ISSUER`",
+            "the pool ID in `UserPool::new`, or the issuer in `UserPool::with_issuer`",
+            "the pool ID in `AWS_COGNITO_USER_POOL_ID`, or an emulator's issuer in `AWS_COGNITO_ISSUER`",
         ),
         VerifyErrorKind::WrongClient => (
-            "the client ids in `UserPool::new`",
-            "the client ids in `AWS_COGNITO_USER_POOL_CLIENT_ID`, separated by commas",
+            "the client IDs in `UserPool::new`",
+            "the client IDs in `AWS_COGNITO_USER_POOL_CLIENT_ID`, separated by commas",
         ),
         VerifyErrorKind::WrongTokenUse => {
             ("`UserPool::allow_token_use`", "`AWS_COGNITO_TOKEN_USE`, which is `access`, `id` or `any`")
@@ -90,7 +90,7 @@ fn setting(kind: VerifyErrorKind, claim: Option<&str>, origin: Origin) -> Option
         ),
         VerifyErrorKind::UnknownKey => (
             "the key source in `UserPool::jwks_url` or `UserPool::jwks_file`",
-            "the key source in `AWS_COGNITO_JWKS_PATH`, or the pool id in `AWS_COGNITO_USER_POOL_ID`",
+            "the key source in `AWS_COGNITO_JWKS_PATH`, or the pool ID in `AWS_COGNITO_USER_POOL_ID`",
         ),
         _ => return None,
     };

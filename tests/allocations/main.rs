@@ -239,7 +239,7 @@ fn deciding_whether_a_route_is_public_allocates_nothing() {
     }
 }
 
-/// An unauthenticated client can send any number of unknown key ids. This test would detect one byte per key id.
+/// An unauthenticated client can send any number of unknown key IDs. This test would detect one byte per key ID.
 #[test]
 fn unknown_kids_take_no_memory() {
     const CHECKED: usize = 100_000;

@@ -24,7 +24,7 @@ pub(crate) const POOL: &str = "us-east-1_AbC123xyz";
 pub(crate) const ISSUER: &str = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_AbC123xyz";
 pub(crate) const UPDATED_ISSUER: &str = "https://issuer-cognito-idp.us-east-1.amazonaws.com/us-east-1_AbC123xyz";
 pub(crate) const CLIENT: &str = "1example23456789";
-/// The key ids of the set. As in Cognito, they contain characters that are not in base64url.
+/// The key IDs of the set. As in Cognito, they contain characters that are not in base64url.
 pub(crate) const ACCESS_KID: &str = "aB+/dE1example=";
 pub(crate) const ID_KID: &str = "gH+/iJ2example=";
 /// The wall-clock time of every check, in seconds since the Unix epoch.

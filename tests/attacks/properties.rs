@@ -167,7 +167,9 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_token_parts_do_not_panic(header in "[A-Za-z0-9_=-]{0,80}", payload in "[A-Za-z0-9_=-]{0,80}", signature in "[A-Za-z0-9_=-]{0,80}") {
+    fn arbitrary_token_parts_do_not_panic(
+        header in "[A-Za-z0-9_=-]{0,80}", payload in "[A-Za-z0-9_=-]{0,80}", signature in "[A-Za-z0-9_=-]{0,80}",
+    ) {
         check(&format!("{header}.{payload}.{signature}"));
     }
 }
@@ -187,7 +189,8 @@ proptest! {
         prop_assume!(!part.is_empty());
         let header = access().input().split('.').next().unwrap().to_owned();
         let error = STRICT.check(&format!("{header}.{part}.AA")).unwrap_err();
-        prop_assert_eq!(error.reason() == "the payload is not base64url", URL_SAFE_NO_PAD.decode(&part).is_err(), "{}", error);
+        let is_invalid = URL_SAFE_NO_PAD.decode(&part).is_err();
+        prop_assert_eq!(error.reason() == "the payload is not base64url", is_invalid, "{}", error);
     }
 
     /// The signatures are valid, so every claim is read.
@@ -218,7 +221,8 @@ proptest! {
     ) {
         let scope = scopes.join(" ");
         let token = access()
-            .claim("username", &*username).claim("sub", &*sub).claim("cognito:groups", groups.clone()).claim("scope", &*scope)
+            .claim("username", &*username).claim("sub", &*sub)
+            .claim("cognito:groups", groups.clone()).claim("scope", &*scope)
             .claim("jti", &*jti).claim("exp", exp).claim("auth_time", auth_time).claim(&custom_name, custom.clone());
         let json = String::from_utf8(token.payload.clone()).unwrap();
         let json = if escape { escaped(&json) } else { json };
@@ -389,7 +393,8 @@ fn arbitrary_key_sets_accept_no_forged_token() {
         let verifier = verifier_of(document);
         let _ = format!("{:?}", verifier.status());
         let kind = verifier.check(&token).unwrap_err().kind();
-        prop_assert!(matches!(kind, VerifyErrorKind::InvalidSignature | VerifyErrorKind::UnknownKey | VerifyErrorKind::KeysUnavailable));
+        let no_key = matches!(kind, VerifyErrorKind::UnknownKey | VerifyErrorKind::KeysUnavailable);
+        prop_assert!(no_key || kind == VerifyErrorKind::InvalidSignature);
     });
 }
 

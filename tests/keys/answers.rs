@@ -29,7 +29,8 @@ struct Bench {
 }
 
 impl Bench {
-    /// Creates a verifier with this fetch timeout. Only timeout tests use a short one, because good fetches take longer on a busy machine.
+    /// Creates a verifier with this fetch timeout. Only timeout tests use a short one, because good fetches take longer
+    /// on a busy machine.
     async fn new(fetch_timeout: Duration) -> Self {
         let endpoint = Endpoint::start(Mode::good(&fake().jwks_json())).await;
         let clock = ManualClock::starting_now();

@@ -1,6 +1,7 @@
 //! A misbehaving key endpoint.
 //!
-//! It writes HTTP by hand on real sockets, so that it can send bad data, stall and close connections. It also counts requests.
+//! It writes HTTP by hand on real sockets, so that it can send bad data, stall and close connections. It also counts
+//! requests.
 
 use std::{
     io,

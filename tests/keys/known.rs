@@ -107,8 +107,8 @@ async fn no_endpoint_fault_delays_genuine_requests() {
         open_loop(&fake, &verifier, trouble, RATE, SECOND / 4).await
     };
     for (name, mode) in faults(&document) {
-        // A fetch may take a minute here, so a request that waited for a fetch would be noticed. The tolerance of one second above
-        // twice the time without faults, and the five attempts, allow for busy machines.
+        // A fetch may take a minute here, so a request that waited for a fetch would be noticed. The tolerance of one
+        // second above twice the time without faults, and the five attempts, allow for busy machines.
         let mut slow = Vec::new();
         while slow.len() < 5 {
             let (quiet, seen) = (run(None).await, run(Some(mode.clone())).await);

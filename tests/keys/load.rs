@@ -1,4 +1,5 @@
-//! Sends genuine and forged requests in an open loop. Each request is sent on schedule, even if earlier requests are still pending.
+//! Sends genuine and forged requests in an open loop. Each request is sent on schedule, even if earlier requests are
+//! still pending.
 
 use std::{thread, time::Duration};
 
@@ -57,8 +58,8 @@ pub struct Seen {
 
 /// Sends `rate` genuine requests per second for this time.
 ///
-/// With a `clock`, a key refresh is due immediately and every five seconds, and every tenth genuine request is accompanied by a forged one
-/// with a made-up key ID.
+/// With a `clock`, a key refresh is due immediately and every five seconds, and every tenth genuine request is
+/// accompanied by a forged one with a made-up key ID.
 pub async fn open_loop(
     fake: &FakeUserPool,
     verifier: &Verifier,
@@ -82,8 +83,8 @@ pub async fn open_loop(
         .collect();
     let fetches_before = verifier.status().pools[0].fetches;
     let (fake, clock, application) = (fake.clone(), clock.cloned(), Handle::current());
-    // Requests are sent from a separate thread because Tokio's timers have a resolution of one millisecond, which would add to each
-    // response time.
+    // Requests are sent from a separate thread because Tokio's timers have a resolution of one millisecond, which would
+    // add to each response time.
     let senders = spawn_blocking(move || {
         let (mut genuine, mut forged) = (JoinSet::new(), JoinSet::new());
         let start = Instant::now();
@@ -94,7 +95,8 @@ pub async fn open_loop(
             genuine.spawn_on(async move { (request.await, due.elapsed()) }, &application);
             let Some(clock) = &clock else { continue };
             if nth % (5 * rate) == 0 {
-                // The refresh becomes due by the wall clock, as after a freeze. The steps are small, so the keys do not become stale.
+                // The refresh becomes due by the wall clock, as after a freeze. The steps are small, so the keys do not
+                // become stale.
                 clock.advance(HOUR + HOUR / 10);
             }
             if nth % 10 == 0 {

@@ -1,4 +1,5 @@
-//! Cold starts while the endpoint is down. Requests get 503 quickly, errors name the cause, and recovery takes less than a second.
+//! Cold starts while the endpoint is down. Requests get 503 quickly, errors name the cause, and recovery takes less
+//! than a second.
 
 use std::{
     borrow::Cow,

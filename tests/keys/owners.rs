@@ -152,7 +152,8 @@ fn runtimes_share_one_fetch() {
 /// The runtime with the timer and an in-flight fetch is blocked. Another runtime replaces the fetch.
 #[test]
 fn fetch_on_a_blocked_runtime_is_replaced_after_its_timeout() {
-    // This runtime's time is paused. It starts first, so that the fetch is not considered stalled when a token waits for it.
+    // This runtime's time is paused. It starts first, so that the fetch is not considered stalled when a token waits
+    // for it.
     let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let stuck = current_thread();
     let script = Script::new(&fake());
@@ -273,8 +274,8 @@ fn static_keys_need_no_timers() {
     });
 }
 
-/// The next request repeats a load whose runtime ended. The repeated load does not count against the fetch budget for unknown keys, even if
-/// an unauthenticated client starts it.
+/// The next request repeats a load whose runtime ended. The repeated load does not count against the fetch budget for
+/// unknown keys, even if an unauthenticated client starts it.
 #[test]
 fn load_after_a_cancelled_one_starts_no_cooldown() {
     let fake = FakeUserPool::new();

@@ -56,7 +56,8 @@ async fn ready_loads_all_pools_concurrently() {
     assert_eq!(start.elapsed(), SECOND * 2);
 }
 
-/// Keys for both forms are fetched from one URL. The other form's host is never contacted, because it responds with 403 for most pools.
+/// Keys for both forms are fetched from one URL. The other form's host is never contacted, because it responds with 403
+/// for most pools.
 #[tokio::test(start_paused = true)]
 async fn both_issuer_forms_share_the_keys() {
     let fake = fake();

@@ -1,8 +1,8 @@
 //! Race tests that rotate keys, verify tokens and drop verifiers on several threads, thousands of times.
 //!
-//! The tests do not use `loom`, because the synchronization consists of one mutex, an `arc-swap` pointer and a watch channel, which their
-//! authors have tested. Lost wake-ups and outdated results are possible between them. These would show as a request that waits too long or
-//! is wrongly rejected.
+//! The tests do not use `loom`, because the synchronization consists of one mutex, an `arc-swap` pointer and a watch
+//! channel, which their authors have tested. Lost wake-ups and outdated results are possible between them. These would
+//! show as a request that waits too long or is wrongly rejected.
 
 use std::{
     sync::{
@@ -66,8 +66,8 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// Keys are added and withdrawn during verification. A token with a published key is never rejected, and a token with a withdrawn key is not
-/// accepted after the next fetch.
+/// Keys are added and withdrawn during verification. A token with a published key is never rejected, and a token with a
+/// withdrawn key is not accepted after the next fetch.
 #[test]
 fn concurrent_rotation_never_rejects_a_published_key() {
     let (one, other) = (FakeUserPool::new(), FakeUserPool::new());

@@ -69,7 +69,8 @@ async fn failures_back_off_and_the_good_keys_stay_in_use() {
     for (gap, longest) in gaps[1..].iter().zip([0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]) {
         assert!((longest * 0.5..longest + 0.01).contains(gap), "{gaps:?}");
     }
-    // The first failure is retried immediately. The last three gaps have reached the maximum of one minute, less jitter.
+    // The first failure is retried immediately. The last three gaps have reached the maximum of one minute, less
+    // jitter.
     let spread = gaps[8..].iter().copied().fold(0.0, f64::max) - gaps[8..].iter().copied().fold(f64::MAX, f64::min);
     assert!(spread > 0.1, "no jitter: {gaps:?}");
     assert!(verifier.check(&token).is_ok());
@@ -142,7 +143,8 @@ async fn validators_are_sent_as_if_none_match_and_if_modified_since() {
     assert_eq!(after.consecutive_failures, 0);
 }
 
-/// The wall clock continues during a freeze, but timers do not. Examples are a Lambda function between two calls and a sleeping laptop.
+/// The wall clock continues during a freeze, but timers do not. Examples are a Lambda function between two calls and a
+/// sleeping laptop.
 #[tokio::test(start_paused = true)]
 async fn request_after_a_freeze_starts_the_fetch_and_does_not_wait() {
     let fake = FakeUserPool::new();
@@ -160,7 +162,8 @@ async fn request_after_a_freeze_starts_the_fetch_and_does_not_wait() {
     settle().await;
     assert_eq!(script.fetches(), 2, "one fetch for a thousand requests");
 
-    // The program freezes for an hour during that fetch. The fetch is considered stalled, and the next request starts another.
+    // The program freezes for an hour during that fetch. The fetch is considered stalled, and the next request starts
+    // another.
     clock.advance(HOUR);
     script.set(Line::Keys);
     assert!(verifier.verify(&token).await.is_ok());
@@ -245,7 +248,8 @@ async fn clock_moved_backwards_causes_no_fetch() {
     }
 }
 
-/// A wall clock before 1970 counts as standing still. Requests neither start additional fetches nor abort the in-flight fetch.
+/// A wall clock before 1970 counts as standing still. Requests neither start additional fetches nor abort the in-flight
+/// fetch.
 #[tokio::test(start_paused = true)]
 async fn clock_before_1970_causes_no_fetch_for_each_request() {
     let script = Script::new(&fake());
@@ -329,7 +333,8 @@ async fn short_max_stale_brings_fetches_forward() {
     assert_eq!(verifier.check(&token).unwrap_err().kind(), VerifyErrorKind::KeysUnavailable);
 }
 
-/// A program wakes up offline after two days. Requests get 503 until the endpoint is available, and recovery takes less than a second.
+/// A program wakes up offline after two days. Requests get 503 until the endpoint is available, and recovery takes less
+/// than a second.
 #[tokio::test(start_paused = true)]
 async fn waking_up_offline_recovers_as_fast_as_a_cold_start() {
     let fake = fake();
@@ -404,8 +409,8 @@ async fn failure_before_a_long_sleep_rejects_no_request_after_it() {
     assert!(verifier.verify(&token).await.is_ok());
 }
 
-/// A load balancer sends no requests to a program that is not ready, so the readiness probe itself starts a due fetch. It does not wait for
-/// the fetch.
+/// A load balancer sends no requests to a program that is not ready, so the readiness probe itself starts a due fetch.
+/// It does not wait for the fetch.
 #[tokio::test(start_paused = true)]
 async fn readiness_probe_starts_the_fetch() {
     let script = Script::new(&fake());

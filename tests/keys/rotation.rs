@@ -185,7 +185,8 @@ async fn rotation_in_an_outage_gives_503() {
     assert_eq!(call(&app, &new).await.0, StatusCode::OK);
 }
 
-/// In the worst case, the endpoint recovers right after a token used a fetch. New tokens are then rejected until the cooldown ends.
+/// In the worst case, the endpoint recovers right after a token used a fetch. New tokens are then rejected until the
+/// cooldown ends.
 #[tokio::test(start_paused = true)]
 async fn rotation_in_an_outage_is_picked_up_a_cooldown_after_it_at_worst() {
     let fake = FakeUserPool::new();
@@ -248,8 +249,8 @@ async fn slow_endpoint_loads_at_a_cold_start() {
     }
 }
 
-/// The first load decides all waiting requests, so forged tokens cannot trigger a second fetch. A token is therefore rejected once if the
-/// pool rotates during the first load.
+/// The first load decides all waiting requests, so forged tokens cannot trigger a second fetch. A token is therefore
+/// rejected once if the pool rotates during the first load.
 #[tokio::test(start_paused = true)]
 async fn rotation_during_the_first_load_costs_one_401() {
     let fake = FakeUserPool::new();

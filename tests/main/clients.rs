@@ -126,12 +126,12 @@ fn impossible_change_is_an_error_with_the_reason() {
     }
     for value in ["", "a b", "a,b", &"x".repeat(129)] {
         assert_eq!(verifier.add_client(fake.id(), value), Err(ConfigError::InvalidClientId { value: value.into() }));
-        assert_eq!(verifier.remove_client(fake.id(), value), Ok(false), "no client has such an id");
+        assert_eq!(verifier.remove_client(fake.id(), value), Ok(false), "no client has such an ID");
     }
     assert_eq!(verifier.client_ids(fake.id()).unwrap(), [fake.client_id()]);
 }
 
-/// A removal does not affect pools with another id. If a pool id is configured twice with different issuers, a change
+/// A removal does not affect pools with another ID. If a pool ID is configured twice with different issuers, a change
 /// applies to both.
 #[test]
 fn each_pool_has_its_own_client_list() {

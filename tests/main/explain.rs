@@ -287,7 +287,7 @@ fn step_shows_expected_and_actual_values() {
     }
     let explanation = explained(&runtime, &verifier, &token().sign());
     let audience = explanation.step(VerificationStep::Audience).unwrap();
-    assert_eq!((audience.expected.as_deref(), &audience.actual), (Some("no `aud`, or the client id"), &None));
+    assert_eq!((audience.expected.as_deref(), &audience.actual), (Some("no `aud`, or the client ID"), &None));
 
     let any = UserPool::dangerous_any_client(fake.id().as_str()).unwrap().jwks_json(&fake.jwks_json()).unwrap();
     let explanation = explained(&runtime, &Verifier::new(any), &fake.access_token("a").client_id("").sign());

@@ -142,17 +142,18 @@ async fn unavailable_keeps_retry_after() {
 #[tokio::test]
 async fn deny_by_default_calls_the_function_except_for_grpc() {
     let fake = FakeUserPool::shared();
-    let app = || {
-        routes()
-            .layer(CognitoAuth::new(fake.user_pool()).grpc_responses().deny_by_default().on_rejection(custom_format))
-    };
-    let (status, _, body) = send(app(), "/no/such", &[]).await;
+    let auth = || CognitoAuth::new(fake.user_pool()).grpc_responses().deny_by_default().on_rejection(custom_format);
+    let (status, _, body) = send(routes().layer(auth()), "/no/such", &[]).await;
     assert_eq!((status, &*body), (401, r#"{"at":"GET /no/such","challenge":true,"kind":"missing_token"}"#));
-    let request = Request::post("/me").version(Version::HTTP_2).header("content-type", "application/grpc");
-    let request = request.header("te", "trailers").body(Body::empty()).unwrap();
-    let response = app().oneshot(request).await.unwrap();
-    assert_eq!((response.status().as_u16(), &response.headers()["grpc-status"]), (200, &"16".parse().unwrap()));
-    assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty());
+    // `without_challenge` is for browsers, so it does not affect gRPC responses either.
+    for app in [routes().layer(auth()), routes().layer(auth().without_challenge())] {
+        let request = Request::post("/me").version(Version::HTTP_2).header("content-type", "application/grpc");
+        let request = request.header("te", "trailers").body(Body::empty()).unwrap();
+        let response = app.oneshot(request).await.unwrap();
+        assert_eq!((response.status().as_u16(), &response.headers()["grpc-status"]), (200, &"16".parse().unwrap()));
+        assert_eq!(response.headers()["www-authenticate"], "Bearer");
+        assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty());
+    }
 }
 
 /// Extractors reject requests with an HTTP status, whatever the content type.

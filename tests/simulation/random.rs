@@ -278,7 +278,8 @@ impl Simulation {
         }
         let good_since = history.published[number].max(history.calm_since);
         let rejected_for = request.arrived.saturating_sub(good_since);
-        // A fetch that began during the fault may hang until its timeout. Then follow the pause or the cooldown, and one fetch.
+        // A fetch that began during the fault may hang until its timeout. Then follow the pause or the cooldown, and
+        // one fetch.
         let longest =
             settings.fetch_timeout.max(settings.unknown_key_cooldown) + secs(1) + FAST_MAX + Elapsed::TOLERANCE;
         assert!(
@@ -300,7 +301,8 @@ fn run(seed: u64, steps: u64) {
     }));
     if let Err(cause) = outcome {
         eprintln!(
-            "step {} of seed {seed} failed at {:?}; repeat it with KEYS_SEED={seed} cargo test --test simulation random",
+            "step {} of seed {seed} failed at {:?}; repeat it with KEYS_SEED={seed} \
+             cargo test --test simulation random",
             simulation.steps, simulation.clocks.time
         );
         panic::resume_unwind(cause);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    elapsed::Elapsed,
     message::{Action, Alarm, Event, Now, Reply, Report},
     settings::RefreshSettings,
     state::State,
@@ -127,6 +128,30 @@ fn failures_back_off() {
     assert_eq!(waits(machine, 1, 4), [200, 400, 600, 600]);
 }
 
+/// The back-off counts from the failure, also after a retry and if an unknown key caused the fetch.
+#[test]
+fn back_off_counts_from_the_last_failure() {
+    let mut machine = Machine::loaded();
+    machine.after(HOUR, Event::Wake);
+    machine.on(Event::Failed { fetch: 2 });
+    machine.after(ms(500), Event::Failed { fetch: 3 });
+    assert_eq!(machine.alarm(), secs(1), "a retry that took half a second");
+
+    let mut machine = Machine::new();
+    machine.on(Event::Wake);
+    machine.on(Event::Failed { fetch: 1 });
+    machine.after(ms(500), Event::Failed { fetch: 2 });
+    assert_eq!(machine.alarm(), ms(200), "a retry without keys");
+
+    for takes in [secs(1), secs(2)] {
+        let mut machine = Machine::loaded();
+        machine.after(HOUR - secs(1), UNKNOWN);
+        machine.after(takes, Event::Failed { fetch: 2 });
+        machine.on(Event::Failed { fetch: 3 });
+        assert_eq!(machine.alarm(), secs(1), "a scheduled fetch became due during the fetch of {takes:?}");
+    }
+}
+
 #[test]
 fn fetch_starts_no_later_than_the_keys_become_stale() {
     let mut machine = Machine::with(RefreshSettings { max_stale: secs(60), ..RefreshSettings::default() });
@@ -138,6 +163,7 @@ fn fetch_starts_no_later_than_the_keys_become_stale() {
     loop {
         machine.on(Event::Failed { fetch });
         let wait = machine.alarm();
+        assert!(!wait.is_zero(), "a fetch follows immediately after {age:?}");
         age += wait;
         if age > secs(60) {
             break assert_eq!(age, ms(60_001));
@@ -150,6 +176,26 @@ fn fetch_starts_no_later_than_the_keys_become_stale() {
     assert!(!machine.did(Action::Withdraw));
     machine.after(ms(1), Event::Wake);
     assert!(machine.did(Action::Withdraw) && machine.did(Action::Report(Report::Stale)));
+}
+
+/// The wall clock may run ahead by the tolerance. Keys whose time is over by the wall clock only are not used either.
+#[test]
+fn stale_key_is_not_present() {
+    let settings = RefreshSettings { max_stale: secs(60), ..RefreshSettings::default() };
+    let present = Event::UnknownKid { present: true, can_fetch: true, waiting: 0, decided_by: None };
+    for (monotonic, wall, reply) in [
+        (ms(60_000), ms(60_000), Reply::KeyPresent),
+        (ms(59_500), ms(60_000), Reply::KeyPresent),
+        (ms(59_500), ms(60_001), Reply::Wait { fetch: 2, decided_by: 2 }),
+        (ms(60_001), ms(60_001), Reply::Wait { fetch: 2, decided_by: 2 }),
+    ] {
+        let mut machine = Machine::with(settings);
+        machine.on(Event::Wake);
+        machine.on(Event::Loaded { fetch: 1, max_age: None });
+        machine.monotonic += monotonic;
+        machine.wall += wall;
+        assert_eq!(machine.on(present), reply, "{monotonic:?}, {wall:?}");
+    }
 }
 
 #[test]
@@ -288,6 +334,29 @@ fn cancelled_fetch_is_no_failure_and_restores_the_budget() {
 }
 
 #[test]
+fn only_a_cancelled_first_attempt_for_an_unknown_key_restores_the_budget() {
+    let settings =
+        RefreshSettings { refresh_interval: secs(10), unknown_key_cooldown: secs(60), ..RefreshSettings::default() };
+    let used_up = || {
+        let mut machine = Machine::with(settings);
+        machine.on(Event::Wake);
+        machine.on(Event::Loaded { fetch: 1, max_age: None });
+        assert_eq!(machine.on(UNKNOWN), Reply::Wait { fetch: 2, decided_by: 2 });
+        machine
+    };
+    let mut scheduled = used_up();
+    scheduled.on(Event::Loaded { fetch: 2, max_age: None });
+    scheduled.after(secs(10), Event::Wake);
+    scheduled.on(Event::Cancelled { fetch: 3 });
+    assert_eq!(scheduled.on(UNKNOWN), Reply::Unknown);
+
+    let mut retry = used_up();
+    retry.on(Event::Failed { fetch: 2 });
+    retry.on(Event::Cancelled { fetch: 3 });
+    assert_eq!(retry.on(UNKNOWN), Reply::Unavailable);
+}
+
+#[test]
 fn late_results_are_ignored() {
     let mut machine = Machine::loaded();
     for event in [
@@ -398,6 +467,18 @@ fn elapsed_time_is_measured_by_the_faster_clock() {
         (10, 12, 12),
     ] {
         assert_eq!(refresh(monotonic, wall), Some(secs(passed)), "{monotonic}, {wall}");
+    }
+}
+
+#[test]
+fn forward_jump_of_the_wall_clock_counts_as_at_most_sixty_days() {
+    const DAY: Duration = secs(24 * 3600);
+    for (jump, counted) in [(DAY * 30, DAY * 30), (DAY * 60, DAY * 60), (DAY * 61, DAY * 60), (DAY * 20_000, DAY * 60)]
+    {
+        let mut clock = Elapsed::default();
+        let mut read = |wall| clock.read(Now { monotonic: secs(7), wall, random: 0.0 });
+        let before = read(secs(1_790_000_000));
+        assert_eq!(read(secs(1_790_000_000) + jump) - before, counted, "{jump:?}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tests for each row of the worst-case table in the guide's chapter on keys. The table names the tests.
 //!
-//! Every case is tried at many points in time, and the worst result is compared with the guide. `-- --nocapture` prints the results.
+//! Every case is tried at many points in time, and the worst result is compared with the guide. `-- --nocapture` prints
+//! the results.
 
 use std::time::Duration;
 

@@ -36,7 +36,7 @@ pub(super) fn on_issuer(reading: &Reading<'_>, rules: &Rules<'_>) -> Advice {
     }
     if rules.inner.pools.iter().any(|pool| pool.id.as_str() == pool_id) {
         return Advice::new(
-            "The pool id matches, but the host does not. The issuer is a replica in another Region, the other of \
+            "The pool ID matches, but the host does not. The issuer is a replica in another Region, the other of \
              Cognito's two issuer forms, a FIPS endpoint, or an emulator.",
             origin.choose(
                 "For a replica, add `UserPool::replica_region`. Check that `issuer_form` does not exclude the form. \
@@ -57,9 +57,9 @@ pub(super) fn on_issuer(reading: &Reading<'_>, rules: &Rules<'_>) -> Advice {
         return Advice::new(
             "The token comes from another user pool, usually from another stage (test, production) or another Region.",
             origin.choose(
-                "Compare the pool ids at the end of both issuers. Have the client sign in at the right pool, correct \
-                 the pool id in `UserPool::new`, or accept both pools with `Verifier::builder().pool(..).pool(..)`.",
-                "Compare the pool ids at the end of both issuers. Have the client sign in at the right pool, or \
+                "Compare the pool IDs at the end of both issuers. Have the client sign in at the right pool, correct \
+                 the pool ID in `UserPool::new`, or accept both pools with `Verifier::builder().pool(..).pool(..)`.",
+                "Compare the pool IDs at the end of both issuers. Have the client sign in at the right pool, or \
                  correct `AWS_COGNITO_USER_POOL_ID`.",
             ),
         );
@@ -172,17 +172,17 @@ pub(super) fn on_client(error: &VerifyError, reading: &Reading<'_>, origin: Orig
         let kind = if reading.is_id_token() { "ID" } else { "access" };
         return Advice::new(
             format!("Cognito writes the app client of {kind} tokens into `{claim}`, which is missing or empty here."),
-            format!("Configure the issuer of the token to write the client id into `{claim}`."),
+            format!("Configure the issuer of the token to write the client ID into `{claim}`."),
         );
     }
     Advice::new(
         "The token was issued to another app client of the same pool, for example for another application, or for a \
          mobile client that was added later.",
         origin.choose(
-            "If this API should serve that client too, add its id to `UserPool::new(pool_id, [..])`, or at run time \
-             with `Verifier::add_client`. Otherwise have the client sign in with the right client id.",
-            "If this API should serve that client too, add its id to the variable: \
-             `AWS_COGNITO_USER_POOL_CLIENT_ID=a,b`. Otherwise have the client sign in with the right client id.",
+            "If this API should serve that client too, add its ID to `UserPool::new(pool_id, [..])`, or at run time \
+             with `Verifier::add_client`. Otherwise have the client sign in with the right client ID.",
+            "If this API should serve that client too, add its ID to the variable: \
+             `AWS_COGNITO_USER_POOL_CLIENT_ID=a,b`. Otherwise have the client sign in with the right client ID.",
         ),
     )
 }

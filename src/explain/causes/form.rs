@@ -70,11 +70,11 @@ pub(super) fn on_other_text(Reading { token, parts, header, .. }: &Reading<'_>) 
             "Send the access token from the same response. Send the refresh token only to Cognito, to get new tokens.",
         ),
         (_, 1) if is_uuid => Advice::new(
-            "This looks like the authorization code of a sign-in or another id, not like a token.",
+            "This looks like the authorization code of a sign-in or another ID, not like a token.",
             "Exchange the code at the pool's token endpoint, and send the access token from the response.",
         ),
         (_, 1) => Advice::new(
-            "It has no dots, so it is not a JWT. Usually it is a session id, an API key, or a token from another \
+            "It has no dots, so it is not a JWT. Usually it is a session ID, an API key, or a token from another \
              service.",
             "Send the access token of the user pool. It has three parts separated by dots, and starts with `eyJ`.",
         ),

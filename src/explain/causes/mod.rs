@@ -1,6 +1,7 @@
 //! The usual causes of a rejection, and their fixes.
 //!
-//! A cause is inferred from the token's content. The text says "usually" if the cause is not certain. A fix names each setting in the form in which it was configured: as an environment variable for a pool from
+//! A cause is inferred from the token's content. The text says "usually" if the cause is not certain. A fix names each
+//! setting in the form in which it was configured: as an environment variable for a pool from
 //! [`UserPool::from_env`](crate::UserPool::from_env), otherwise as a method. Advice contains no text from the token
 //! except times.
 
@@ -38,7 +39,7 @@ pub(super) fn advise(error: &VerifyError, reading: &Reading<'_>, rules: &Rules<'
         VerificationStep::Issuer => claims::on_issuer(reading, rules),
         VerificationStep::Key if error.kind() == Kind::KeysUnavailable => Advice::new(
             "The keys could not be fetched, so the signature was not checked. Usually this host cannot reach the key \
-             endpoint (no route out of a private subnet, a proxy, a firewall, DNS), or the pool id or the URL is \
+             endpoint (no route out of a private subnet, a proxy, a firewall, DNS), or the pool ID or the URL is \
              wrong.",
             rules.origin().choose(
                 "Fetch the URL above from this host, for example with curl. Allow HTTPS to it, or set another key \
@@ -48,7 +49,7 @@ pub(super) fn advise(error: &VerifyError, reading: &Reading<'_>, rules: &Rules<'
             ),
         ),
         VerificationStep::Key => Advice::new(
-            "The pool publishes no key with the id in the header. Usually the token comes from another pool or \
+            "The pool publishes no key with the ID in the header. Usually the token comes from another pool or \
              emulator that uses this pool's issuer, the key source is wrong, or the keys are static and the pool has \
              rotated its keys.",
             rules.origin().choose(
@@ -79,7 +80,7 @@ fn on_signature() -> Advice {
         "The signature does not match the header and the payload. Usually the token was edited (for example in a \
          debugger), cut off, or combined from two tokens. It may also be forged.",
         "Get a new token and send it unchanged. If new tokens fail too, an emulator or a proxy signs with another key \
-         than the one that it publishes under this id.",
+         than the one that it publishes under this ID.",
     )
 }
 

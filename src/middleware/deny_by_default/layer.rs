@@ -67,8 +67,8 @@ use crate::middleware::service::CognitoAuthService;
 /// - two slashes at its start
 /// - more than 8 KiB or 256 segments, because the check of such a path takes too long
 ///
-/// The layer also normalizes each path: it decodes escapes, removes parameters (`;`), reads `+` as a space, trims spaces
-/// and trailing dots, and merges slashes. If the most specific pattern for the normalized path is
+/// The layer also normalizes each path: it decodes escapes, removes parameters (`;`), reads `+` as a space, trims
+/// spaces and trailing dots, and merges slashes. If the most specific pattern for the normalized path is
 /// [protected](Self::protected), the request needs a token too.
 ///
 /// **Not covered:** software that ignores letter case, streams of NTFS (`export::$DATA`) and Unicode normalization. If
@@ -91,8 +91,8 @@ impl DenyByDefault {
     /// Makes the paths that match the pattern public for all methods.
     ///
     /// **A parameter also matches paths of more specific routes.** `/posts/{id}` makes `/posts/export` public, unless
-    /// `/posts/export` is [protected](Self::protected). A path longer than 8 KiB or with more than 256 segments is never
-    /// public.
+    /// `/posts/export` is [protected](Self::protected). A path longer than 8 KiB or with more than 256 segments is
+    /// never public.
     ///
     /// # Panics
     /// Panics if

@@ -22,7 +22,8 @@ use crate::middleware::layer::CognitoAuth;
 /// - It replaces a status below 300 with the [default status](RejectedRequest::status), so a forgotten status does not
 ///   turn a rejection into a success. The function may set any other status, such as a redirection.
 ///
-/// gRPC responses keep their form, so the function is not called for them.
+/// gRPC responses stay unchanged, because gRPC clients read the rejection from `grpc-status`. The function is not
+/// called for them, and [`without_challenge`](Self::without_challenge) does not affect them.
 ///
 /// ```
 /// use axum::{Json, Router, body::Body, http::Request, response::IntoResponse, routing::get};
@@ -90,7 +91,7 @@ impl<L, F> OnRejection<L, F> {
     /// Stops the layer from adding a challenge to responses. A challenge that the function sets is still sent.
     ///
     /// **RFC 9110 §15.5.2 requires a challenge with every 401.** It tells API clients which credentials to send. Omit
-    /// the challenge only for pages that redirect the browser to a sign-in.
+    /// the challenge only for pages that redirect the browser to a sign-in. gRPC responses keep their challenge.
     pub fn without_challenge(self) -> Self {
         Self { keep_challenge: false, ..self }
     }

@@ -25,11 +25,11 @@ impl<F> Responder<F> {
         let Some(rejection) = response.extensions().get::<AuthRejection>().cloned() else {
             return response.map(OnRejectionBody::inner);
         };
-        if !self.keep_challenge {
-            response.headers_mut().remove(WWW_AUTHENTICATE);
-        }
         if has_grpc_content_type(response.headers()) {
             return response.map(OnRejectionBody::inner);
+        }
+        if !self.keep_challenge {
+            response.headers_mut().remove(WWW_AUTHENTICATE);
         }
         self.replace(&response, rejection, head).map(OnRejectionBody::rejection)
     }

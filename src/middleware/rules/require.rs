@@ -201,8 +201,8 @@ impl Require {
     /// Requires that the function returns `true` for the claims.
     ///
     /// The function must be pure, because it may be called more than once for a rejected request. If the condition
-    /// depends on more than the claims, for example on a database, use a
-    /// [custom check](crate::CognitoAuth::custom_check). The log identifies the rule by the source location of this call.
+    /// depends on more than the claims, for example on a database, use a [custom
+    /// check](crate::CognitoAuth::custom_check). The log identifies the rule by the source location of this call.
     ///
     /// ```
     /// use axum_cognito::{Require, Verifier, testing::FakeUserPool};
