@@ -2,7 +2,9 @@
 //!
 //! | module | program |
 //! |---|---|
+//! | [`policies`] | `policies`: decisions by Cedar policies |
 //! | [`revocations`] | `revocation`: sign-outs that apply to all servers immediately |
 #![forbid(unsafe_code)]
 
+pub mod policies;
 pub mod revocations;
