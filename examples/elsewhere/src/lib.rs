@@ -2,9 +2,11 @@
 //!
 //! | module | program |
 //! |---|---|
+//! | [`machine_tokens`] | `service_calls`: calls to other services with the client credentials grant |
 //! | [`policies`] | `policies`: decisions by Cedar policies |
 //! | [`revocations`] | `revocation`: sign-outs that apply to all servers immediately |
 #![forbid(unsafe_code)]
 
+pub mod machine_tokens;
 pub mod policies;
 pub mod revocations;
