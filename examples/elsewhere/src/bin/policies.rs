@@ -74,9 +74,16 @@ fn app(auth: CognitoAuth, policies: Policies, orders: Orders) -> Router {
 /// Decides about the route of the request.
 fn check_route(policies: &Policies, claims: &CognitoClaims, request: &Parts) -> Result<(), CheckError> {
     let route = request.extensions.get::<MatchedPath>().ok_or_else(|| CheckError::forbidden("no such route"))?;
-    // axum's `get` also handles `HEAD`.
-    let method = if request.method == Method::HEAD { &Method::GET } else { &request.method };
-    let action = format!("{} {}", method.as_str().to_lowercase(), route.as_str());
+    let method = match request.method {
+        Method::GET | Method::HEAD => "get", // axum's `get` also handles `HEAD`
+        Method::POST => "post",
+        Method::PUT => "put",
+        Method::PATCH => "patch",
+        Method::DELETE => "delete",
+        // The action appears in the log, and a client can invent methods.
+        _ => return Err(CheckError::forbidden("no such method")),
+    };
+    let action = format!("{method} {}", route.as_str());
     policies.authorize(claims, &action, Entity::with_uid(uid(&APPLICATION, "orders")))
 }
 
@@ -278,6 +285,7 @@ mod tests {
             ("bob", ("GET", "/reports".to_owned()), 403, "the schema does not have this action"),
             ("bob", ("GET", "/no-such-route".to_owned()), 403, "no such route"),
             ("bob", ("DELETE", "/orders/1".to_owned()), 403, "the schema does not have this action"),
+            ("bob", ("INVENTED", "/orders/1".to_owned()), 403, "no such method"),
         ];
         let test = Test::new(load_policies().unwrap());
         let (log, _guard) = collect_log();
@@ -293,7 +301,7 @@ mod tests {
             for private in ["policies", "refund", "support"] {
                 assert!(!body.contains(private), "{name}: {body}");
             }
-            for private in ["us-east-1_Example1|", "alice", "carol"] {
+            for private in ["us-east-1_Example1|", "alice", "carol", "invented", "INVENTED"] {
                 assert!(!log.contains(private), "{name}: {log}");
             }
         }
