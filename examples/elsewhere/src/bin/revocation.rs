@@ -8,21 +8,20 @@
 //! The program prints a token and `curl` commands. `GET /me` returns 200 before the sign-out and 401 after it. While
 //! Redis is stopped, it returns 503.
 //!
-//! Every request with a token reads two keys from Redis, which all servers share:
+//! [`Revocations`], in `src/revocations.rs`, can be copied into an application. Every request with a token reads two
+//! keys from Redis, one for the session and one for the user:
 //!
-//! | key | value | set by |
-//! |---|---|---|
-//! | `revoked:session:<origin_jti>` | Unix time of the sign-out | `POST /signout`, for all tokens of this session |
-//! | `revoked:user:<sub>` | Unix time of the sign-out | `POST /signout-everywhere`, for the user's earlier sessions |
+//! - `POST /signout` ends all tokens of this session.
+//! - `POST /signout-everywhere` ends the user's earlier sessions. The check compares the time of this request with
+//!   `auth_time`, which refreshed tokens keep. `iat` is later in a refreshed token, so comparing `iat` would accept
+//!   tokens of ended sessions.
 //!
-//! For a user, the check compares that time with `auth_time`, which refreshed tokens keep. `iat` is later in a
-//! refreshed token, so comparing `iat` would accept tokens of ended sessions. Entries expire after [`MAX_LIFETIME`],
-//! when every revoked token has expired. **Revoke the refresh tokens in Cognito first** (`GlobalSignOut`, or
-//! `RevokeToken` for one session), so that no new tokens are issued.
+//! **Revoke the refresh tokens in Cognito first** (`GlobalSignOut`, or `RevokeToken` for one session), so that no new
+//! tokens are issued.
 //!
 //! **If Redis is unavailable, every route that requires a user returns 503** (it fails closed). A request waits for
-//! Redis for at most [`TIMEOUT`], and no request waits once Redis is known to be unavailable (see [`Revocations`]).
-//! During the outage, routes with `OptionalClaims` treat their callers as anonymous.
+//! Redis for at most [`TIMEOUT`], and no request waits once Redis is known to be unavailable. During the outage, routes
+//! with `OptionalClaims` treat their callers as anonymous.
 //!
 //! Redis must keep its entries. Set `appendonly yes`, because a restart would otherwise make revoked tokens valid
 //! again. Also set `maxmemory-policy noeviction`. A failover to a replica can still lose the last writes. Protect Redis
@@ -30,12 +29,7 @@
 //! can make revoked tokens valid again.
 #![forbid(unsafe_code)]
 
-use std::{
-    env,
-    error::Error,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{env, error::Error, time::Duration};
 
 use axum::{
     Router,
@@ -44,147 +38,25 @@ use axum::{
     routing::{get, post},
 };
 use axum_cognito::{
-    AuthRejection, CheckError, CognitoAuth, CognitoClaims, ConfigError, Require, UserPool,
+    AuthRejection, CognitoAuth, CognitoClaims, ConfigError, Require, UserPool,
     clock::{Clock, SystemClock},
     testing::FakeUserPool,
 };
-use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, aio::MultiplexedConnection};
-use tokio::{net::TcpListener, time::sleep, time::timeout};
+use elsewhere::revocations::Revocations;
+use redis::Client;
+use tokio::net::TcpListener;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// How long a request waits for Redis, which usually responds within a millisecond.
 const TIMEOUT: Duration = Duration::from_millis(100);
-/// The time between attempts to connect. It is longer than [`TIMEOUT`], so no request still waits on the old
-/// connection.
-const RECONNECT_DELAY: Duration = Duration::from_millis(500);
-/// The longest lifetime of an access token in Cognito, in seconds.
-const MAX_LIFETIME: u64 = 24 * 60 * 60;
 
-/// The sign-outs, which all servers share through Redis.
-///
-/// The first command that fails removes the connection and starts a task that connects again. Until the task has
-/// connected, commands fail immediately and are not sent. A hanging Redis therefore delays only the requests within one
-/// [`TIMEOUT`], and neither requests nor commands queue up.
-///
-/// The `ConnectionManager` of redis-rs is not sufficient. It replaces closed connections but keeps a hanging one, and
-/// commands wait while it connects.
-#[derive(Clone)]
-struct Revocations {
-    client: Client,
-    timeout: Duration,
-    connection: Arc<Mutex<Option<MultiplexedConnection>>>,
-}
-
-impl Revocations {
-    /// Starts to connect in the background. The server also starts without Redis, and responds with 503 until it is
-    /// connected.
-    fn connect_in_background(client: Client, timeout: Duration) -> Self {
-        let this = Self { client, timeout, connection: Arc::default() };
-        tokio::spawn(this.clone().connect(Duration::ZERO));
-        this
-    }
-
-    async fn connect(self, mut pause: Duration) {
-        // Ends when all other clones are dropped.
-        while Arc::strong_count(&self.connection) > 1 {
-            sleep(std::mem::replace(&mut pause, RECONNECT_DELAY)).await;
-            match self.open().await {
-                Ok(connection) => {
-                    tracing::info!("connected to Redis");
-                    self.set(Some(connection));
-                    return;
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "cannot connect to Redis, requests with a token get 503");
-                }
-            }
-        }
-    }
-
-    /// Opens a connection and waits for a response on it, because a hanging Redis still accepts connections.
-    async fn open(&self) -> redis::RedisResult<MultiplexedConnection> {
-        let limit = Some(Duration::from_secs(1));
-        let config = AsyncConnectionConfig::new().set_connection_timeout(limit).set_response_timeout(limit);
-        let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-        let () = redis::cmd("PING").query_async(&mut connection).await?;
-        Ok(connection)
-    }
-
-    fn set(&self, connection: Option<MultiplexedConnection>) -> Option<MultiplexedConnection> {
-        let mut current = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *current, connection)
-    }
-
-    async fn run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, CheckError> {
-        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut connection = connection.ok_or_else(|| CheckError::unavailable("not connected to Redis"))?;
-        match timeout(self.timeout, command.query_async(&mut connection)).await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(self.disconnect(error)),
-            Err(elapsed) => Err(self.disconnect(elapsed)),
-        }
-    }
-
-    fn disconnect(&self, error: impl Error + Send + Sync + 'static) -> CheckError {
-        if self.set(None).is_some() {
-            tracing::warn!(%error, "lost the connection to Redis");
-            tokio::spawn(self.clone().connect(RECONNECT_DELAY));
-        }
-        CheckError::unavailable("Redis did not respond").caused_by(error)
-    }
-
-    /// Checks a request with a token.
-    async fn check(self, caller: Caller) -> Result<(), CheckError> {
-        let mut command = redis::cmd("MGET");
-        command.arg(user_key(&caller.sub)).arg(caller.session.as_deref().map(session_key));
-        let revoked: Vec<Option<u64>> = self.run(&command).await?;
-        let user = revoked.first().copied().flatten();
-        let session = revoked.get(1).copied().flatten();
-        // Times have a resolution of one second. A sign-in in the same second or without a known time counts as
-        // earlier.
-        if user.is_some_and(|since| caller.signed_in.is_none_or(|signed_in| signed_in <= since)) {
-            return Err(CheckError::invalid_token("signed out everywhere"));
-        }
-        if session.is_some() { Err(CheckError::invalid_token("signed out")) } else { Ok(()) }
-    }
-
-    async fn revoke(&self, key: String, since: u64) -> Result<(), CheckError> {
-        self.run(redis::cmd("SET").arg(key).arg(since).arg("EX").arg(MAX_LIFETIME)).await
-    }
-}
-
-/// The claims that the check uses.
-struct Caller {
-    sub: String,
-    session: Option<String>,
-    signed_in: Option<u64>,
-}
-
-impl Caller {
-    fn of(claims: &CognitoClaims) -> Self {
-        let signed_in = claims.auth_time().or(claims.issued_at()).map(unix_seconds);
-        Self { sub: claims.sub().to_owned(), session: claims.origin_jti().map(str::to_owned), signed_in }
-    }
-}
-
-fn user_key(sub: &str) -> String {
-    format!("revoked:user:{sub}")
-}
-
-fn session_key(origin_jti: &str) -> String {
-    format!("revoked:session:{origin_jti}")
-}
-
-fn unix_seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-fn app(pool: UserPool, revocations: Revocations) -> Result<Router, ConfigError> {
+/// `timeout` is the time limit of the `Revocations`. The check may take longer, because the `Revocations` disconnect
+/// when Redis exceeds their limit.
+fn app(pool: UserPool, revocations: Revocations, timeout: Duration) -> Result<Router, ConfigError> {
     let checked = revocations.clone();
     let auth = CognitoAuth::new(pool)
-        .custom_check_async(move |claims, _| checked.check(Caller::of(&claims)))
-        // Longer than the time limit in `run`, which disconnects when Redis hangs.
-        .custom_check_timeout(2 * revocations.timeout)?;
+        .custom_check_async(async move |claims, _request| checked.check(&claims).await)
+        .custom_check_timeout(2 * timeout)?;
     Ok(Router::new()
         .route("/me", get(async |claims: CognitoClaims| claims.username().unwrap_or("a machine").to_owned()))
         .route("/signout", post(sign_out))
@@ -196,9 +68,7 @@ fn app(pool: UserPool, revocations: Revocations) -> Result<Router, ConfigError> 
 /// Ends the session of the token. Returns 204 once Redis has confirmed the entry, and otherwise 503, so that the caller
 /// tries again.
 async fn sign_out(State(revocations): State<Revocations>, claims: CognitoClaims) -> Result<StatusCode, AuthRejection> {
-    // Only app clients without token revocation issue tokens without `origin_jti`.
-    let session = claims.origin_jti().ok_or_else(|| CheckError::forbidden("the token has no origin_jti"))?;
-    revocations.revoke(session_key(session), unix_seconds(SystemClock.now())).await?;
+    revocations.end_session(&claims, SystemClock.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -208,9 +78,7 @@ async fn sign_out_everywhere(
     claims: CognitoClaims,
 ) -> Result<StatusCode, AuthRejection> {
     claims.require(&Require::user())?;
-    // Cognito's clock may be ahead of this server's clock. The caller's session must end even then.
-    let since = unix_seconds(SystemClock.now()).max(Caller::of(&claims).signed_in.unwrap_or_default());
-    revocations.revoke(user_key(claims.sub()), since).await?;
+    revocations.end_all_sessions(&claims, SystemClock.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -231,7 +99,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("TOKEN={}", pool.access_token("alice").sign());
     println!("curl -i http://127.0.0.1:3000/me -H \"authorization: Bearer $TOKEN\"");
     println!("curl -i http://127.0.0.1:3000/signout-everywhere -X POST -H \"authorization: Bearer $TOKEN\"");
-    Ok(axum::serve(listener, app(pool.user_pool(), revocations)?).await?)
+    Ok(axum::serve(listener, app(pool.user_pool(), revocations, TIMEOUT)?).await?)
 }
 
 #[cfg(test)]
@@ -241,13 +109,15 @@ mod tests {
         path::PathBuf,
         process::Stdio,
         sync::atomic::{AtomicU32, Ordering},
+        time::UNIX_EPOCH,
     };
 
-    use axum_cognito::middleware::CheckErrorKind;
+    use axum_cognito::{Verifier, middleware::CheckErrorKind};
+    use elsewhere::revocations::MAX_LIFETIME;
     use tokio::{
         net::UnixStream,
         process::{Child, Command},
-        time::Instant,
+        time::{Instant, sleep, timeout},
     };
 
     use super::*;
@@ -332,7 +202,7 @@ mod tests {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let url = format!("http://{}", listener.local_addr().unwrap());
             let revocations = Revocations::connect_in_background(redis.client(), TEST_TIMEOUT);
-            let app = app(pool.user_pool(), revocations.clone()).unwrap();
+            let app = app(pool.user_pool(), revocations.clone(), TEST_TIMEOUT).unwrap();
             tokio::spawn(async { axum::serve(listener, app).await });
             Self { url, pool: pool.clone(), revocations, http: reqwest::Client::new() }
         }
@@ -379,7 +249,8 @@ mod tests {
         let mut redis = Redis::start().await;
         let site = Site::new(&redis, &FakeUserPool::new()).await;
         let other_server = Site::new(&redis, &site.pool).await;
-        let earlier = unix_seconds(SystemClock.now());
+        let now = || SystemClock.now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let earlier = now();
         let session = |name: &str| site.pool.access_token("alice").claim("origin_jti", name);
         let (phone, laptop) = (session("phone").sign(), session("laptop").sign());
         let bob = site.pool.access_token("bob").sign();
@@ -395,7 +266,7 @@ mod tests {
         site.sign_out("/signout-everywhere", &laptop).await;
         assert_eq!((site.me(&laptop).await, site.me(&bob).await), (401, 200));
         assert_eq!((other_server.me(&laptop).await, other_server.me(&bob).await), (401, 200));
-        let later = unix_seconds(SystemClock.now()) + 5;
+        let later = now() + 5;
         let refreshed = |name: &str| session(name).claim("auth_time", earlier).claim("iat", later);
         let table = [
             ("refreshed after the sign-out", refreshed("tablet"), 401),
@@ -414,7 +285,7 @@ mod tests {
         assert_eq!(site.me(&bob).await, 200);
         assert_eq!(site.me(&laptop).await, 401, "the entry was lost in the restart");
         let seconds: u64 = redis::cmd("TTL")
-            .arg(session_key("phone"))
+            .arg(format!("revoked:session:{}:phone", site.pool.id()))
             .query_async(&mut redis.client().get_multiplexed_async_connection().await.unwrap())
             .await
             .unwrap();
@@ -434,9 +305,9 @@ mod tests {
             timeout(LONG, futures_util::future::join_all(requests)).await.expect("a request never completed");
         assert_eq!(statuses, [503; 50]);
         // Later checks fail without waiting.
-        let caller = || Caller { sub: "alice".to_owned(), session: None, signed_in: None };
+        let claims = Verifier::new(site.pool.user_pool()).check(&token).unwrap();
         for _ in 0..5 {
-            let error = site.revocations.clone().check(caller()).await.unwrap_err();
+            let error = site.revocations.check(&claims).await.unwrap_err();
             assert_eq!(error.to_string(), "not connected to Redis");
         }
         redis.signal("-CONT").await;
@@ -444,8 +315,8 @@ mod tests {
 
         redis.stop_server().await;
         assert_eq!(site.send("POST", "/signout-everywhere", &token).await, 503);
-        let revoked =
-            Revocations::connect_in_background(redis.client(), TEST_TIMEOUT).revoke(user_key("alice"), 1).await;
+        let disconnected = Revocations::connect_in_background(redis.client(), TEST_TIMEOUT);
+        let revoked = disconnected.end_session(&claims, SystemClock.now()).await;
         assert_eq!(revoked.unwrap_err().kind(), CheckErrorKind::Unavailable, "Redis stopped after the check");
         redis.start_server().await;
         assert_eq!(site.me(&token).await, 200);
