@@ -22,6 +22,10 @@
 //!
 //! - [`single_page_applications`] shows how a browser application gets, sends and refreshes tokens.
 //! - [`without_axum`] shows how to use the layers with tower, hyper, tonic and Lambda, and the verifier without a service.
+#![cfg_attr(
+    feature = "alb",
+    doc = "- [`alb`] shows how to verify the user claims of a load balancer that signs users in."
+)]
 //!
 //! Testing and debugging:
 //!
@@ -75,6 +79,11 @@ pub mod single_page_applications {}
 
 #[doc = include_str!("without_axum.md")]
 pub mod without_axum {}
+
+#[cfg(feature = "alb")]
+#[cfg_attr(docsrs, doc(cfg(feature = "alb")))]
+#[doc = include_str!("alb.md")]
+pub mod alb {}
 
 #[doc = include_str!("testing.md")]
 pub mod testing {}

@@ -148,10 +148,27 @@ impl HttpKeySource {
             StatusCode::OK => {
                 let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
                 let validators = Validators { etag: text(ETAG), last_modified: text(LAST_MODIFIED) };
-                let document = KeyDocument::new(read(response).await?).with_validators(validators);
+                let document = KeyDocument::new(read(response, DOCUMENT_MAX).await?).with_validators(validators);
                 Ok(KeyUpdate::Changed(KeyDocument { max_age, ..document }))
             }
             StatusCode::NOT_MODIFIED if *known != Validators::default() => Ok(KeyUpdate::Unchanged { max_age }),
+            status => Err(status_error(status)),
+        }
+    }
+
+    /// Fetches the document `name` below this source's URL, at most `max` bytes. Returns [`None`] if the endpoint does
+    /// not have it (404, or 403 from endpoints that do not tell which documents exist, such as S3).
+    #[cfg(feature = "alb")]
+    pub(crate) async fn get_below(&self, name: &str, max: usize) -> Result<Option<Vec<u8>>, FetchError> {
+        let mut url = self.url.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push(name);
+        }
+        let request = self.client()?.get(url);
+        let response = request.send().await.map_err(|error| fetch_error(error, "the endpoint could not be reached"))?;
+        match response.status() {
+            StatusCode::OK => Ok(Some(read(response, max).await?)),
+            StatusCode::NOT_FOUND | StatusCode::FORBIDDEN => Ok(None),
             status => Err(status_error(status)),
         }
     }
@@ -209,13 +226,14 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     })
 }
 
-/// Reads the body, at most [`DOCUMENT_MAX`] bytes. `Content-Length` is not trusted.
-async fn read(mut response: Response) -> Result<Vec<u8>, FetchError> {
+/// Reads the body, at most `max` bytes. `Content-Length` is not trusted.
+async fn read(mut response: Response, max: usize) -> Result<Vec<u8>, FetchError> {
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > DOCUMENT_MAX => {
-                return Err(FetchError::new(FetchErrorKind::TooLarge, "the document is longer than 256 KiB"));
+            Ok(Some(chunk)) if body.len() + chunk.len() > max => {
+                let message = format!("the document is longer than {} KiB", max / 1024);
+                return Err(FetchError::new(FetchErrorKind::TooLarge, message));
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(body),

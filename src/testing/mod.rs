@@ -36,6 +36,10 @@
 
 mod clock;
 mod key;
+#[cfg(feature = "alb")]
+mod load_balancer;
+#[cfg(feature = "alb")]
+mod load_balancer_token;
 mod pool;
 mod serve;
 mod token;
@@ -44,3 +48,9 @@ pub use clock::{ManualClock, TokioClock};
 pub use pool::FakeUserPool;
 pub use serve::JwksServer;
 pub use token::TokenBuilder;
+#[cfg(feature = "alb")]
+#[cfg_attr(docsrs, doc(cfg(feature = "alb")))]
+pub use {
+    load_balancer::{FakeLoadBalancer, KeyServer},
+    load_balancer_token::AlbTokenBuilder,
+};

@@ -40,6 +40,9 @@ pub struct AuthRejection {
     kind: AuthRejectionKind,
     cause: Option<Cause>,
     needed: Option<Arc<Needed>>,
+    /// `true` if the request should contain a header that a load balancer signed, and not a bearer token. A client
+    /// cannot send that header itself, so a challenge would mislead it.
+    is_for_signed_header: bool,
 }
 
 #[derive(Clone)]
@@ -50,7 +53,19 @@ enum Cause {
 
 impl AuthRejection {
     fn new(kind: AuthRejectionKind) -> Self {
-        Self { kind, cause: None, needed: None }
+        Self { kind, cause: None, needed: None, is_for_signed_header: false }
+    }
+
+    /// Uses the texts for headers that a load balancer signs, and omits the challenge.
+    #[cfg(feature = "alb")]
+    pub(crate) fn for_signed_header(self) -> Self {
+        Self { is_for_signed_header: true, ..self }
+    }
+
+    #[cfg(feature = "alb")]
+    pub(crate) fn missing_alb_layer() -> Self {
+        tracing::error!("no `AlbAuth` layer covers this handler: add `.layer(AlbAuth::new(..))` to its router");
+        Self::new(AuthRejectionKind::MissingLayer).for_signed_header()
     }
 
     pub(crate) fn missing_token() -> Self {
@@ -140,7 +155,11 @@ impl AuthRejection {
     }
 
     pub(super) fn texts(&self) -> &'static Texts {
-        self.kind.texts(self.is_expired())
+        self.kind.texts(self.is_for_signed_header, self.is_expired())
+    }
+
+    pub(super) fn is_for_signed_header(&self) -> bool {
+        self.is_for_signed_header
     }
 
     pub(super) fn needed(&self) -> Option<&Needed> {
