@@ -2,12 +2,7 @@
 
 use tower_layer::Layer;
 
-use super::{
-    config::AlbConfig,
-    service::{AlbAuthService, Checks},
-    status::AlbStatus,
-    verifier::AlbVerifier,
-};
+use super::{checks::Checks, config::AlbConfig, service::AlbAuthService, status::AlbStatus, verifier::AlbVerifier};
 use crate::{error::ConfigError, verifier::Verifier};
 
 /// A layer that verifies the token that a load balancer or Verified Access adds to each request.
@@ -75,7 +70,7 @@ impl AlbAuth {
     /// # Errors
     /// Returns [`ConfigError::InvalidLoadBalancer`] for Verified Access, which forwards no access token.
     pub fn require_access_token(mut self, verifier: Verifier) -> Result<Self, ConfigError> {
-        if self.checks.verifier.product().access_token_header.is_none() {
+        if !self.checks.verifier.product().has_access_token {
             let value = self.checks.verifier.signers();
             let reason = "Verified Access forwards no access token, so none can be required";
             return Err(ConfigError::InvalidLoadBalancer { setting: "signer", value, reason });

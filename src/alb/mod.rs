@@ -39,6 +39,7 @@
 //!   v extract     the handler's argument reads the claims; it never verifies
 //! ```
 
+mod checks;
 mod claims;
 mod config;
 #[cfg(feature = "axum")]

@@ -30,9 +30,10 @@ pub(crate) struct Product {
     pub(super) point_bytes: usize,
     /// `true` if the token's header names the app client.
     pub(super) has_client: bool,
-    /// The headers that the load balancer adds with the user's id and access token.
+    /// The header with the user's id, without a signature.
     pub(super) identity_header: Option<HeaderName>,
-    pub(super) access_token_header: Option<HeaderName>,
+    /// `true` if the user's access token is in [`ACCESS_TOKEN`].
+    pub(super) has_access_token: bool,
 }
 
 /// The maximum length of a signature of any product, in bytes.
@@ -56,7 +57,7 @@ pub(crate) static LOAD_BALANCER: Product = Product {
     point_bytes: 65,
     has_client: true,
     identity_header: Some(HeaderName::from_static("x-amzn-oidc-identity")),
-    access_token_header: Some(ACCESS_TOKEN),
+    has_access_token: true,
 };
 
 pub(crate) static VERIFIED_ACCESS: Product = Product {
@@ -73,7 +74,7 @@ pub(crate) static VERIFIED_ACCESS: Product = Product {
     point_bytes: 97,
     has_client: false,
     identity_header: None,
-    access_token_header: None,
+    has_access_token: false,
 };
 
 impl Product {

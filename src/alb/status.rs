@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::keys::KeyFailure;
+use crate::keys::{KeyFailure, TokenStatus};
 
 /// The state of the public keys. [`AlbVerifier::status`](super::AlbVerifier::status) returns it.
 ///
@@ -20,4 +20,6 @@ pub struct AlbStatus {
     pub consecutive_failures: u32,
     /// The number of completed fetches since the start, successful or not.
     pub fetches: u64,
+    /// The results of token checks so far.
+    pub tokens: TokenStatus,
 }

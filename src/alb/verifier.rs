@@ -16,6 +16,7 @@ use crate::{
     clock::Clock,
     error::{VerifyError, VerifyErrorKind},
     metrics,
+    verifier::Outcomes,
 };
 
 /// Verifies the tokens of load balancers or of Verified Access.
@@ -44,6 +45,7 @@ struct Inner {
     rules: Rules,
     keys: Keys,
     clock: Arc<dyn Clock>,
+    outcomes: Outcomes,
 }
 
 /// The failure of a verification.
@@ -63,7 +65,14 @@ impl AlbVerifier {
     /// Creates a verifier. It fetches keys when tokens name them, so there is nothing to load at the start.
     pub fn new(config: AlbConfig) -> Self {
         let (rules, endpoints, clock) = config.into_parts();
-        Self { inner: Arc::new(Inner { rules, keys: Keys::new(endpoints, Arc::clone(&clock)), clock }) }
+        Self {
+            inner: Arc::new(Inner {
+                rules,
+                keys: Keys::new(endpoints, Arc::clone(&clock)),
+                clock,
+                outcomes: Outcomes::default(),
+            }),
+        }
     }
 
     /// Verifies a token with the keys in hand. It does no I/O and never waits.
@@ -105,7 +114,7 @@ impl AlbVerifier {
     /// assert_eq!(AlbVerifier::new(fake.config()).status().key_ids, [fake.key_id()]);
     /// ```
     pub fn status(&self) -> AlbStatus {
-        self.inner.keys.status(self.inner.clock.now())
+        self.inner.keys.status(self.inner.clock.now(), self.inner.outcomes.status())
     }
 
     /// Verifies a token without waiting. [`None`] if the key is not in hand.
@@ -160,10 +169,24 @@ impl AlbVerifier {
     }
 
     /// Counts a result. Every result is counted here once.
-    #[allow(clippy::unused_self)]
     fn counted(&self, result: Result<AlbClaims, VerifyError>) -> Result<AlbClaims, VerifyError> {
         metrics::verification(&result);
+        match &result {
+            Ok(_) => self.inner.outcomes.accepted(),
+            Err(error) => self.inner.outcomes.rejected(error, || setting(error.kind())),
+        }
         result
+    }
+}
+
+/// Returns the setting to check if tokens are rejected for this reason.
+fn setting(kind: VerifyErrorKind) -> Option<&'static str> {
+    match kind {
+        VerifyErrorKind::UnknownSigner => Some("the ARN in `AlbConfig`, and `AlbConfig::additional_signer`"),
+        VerifyErrorKind::UnknownIssuer => Some("the issuer in `AlbConfig`, and `AlbConfig::additional_issuer`"),
+        VerifyErrorKind::WrongClient => Some("the client ids in `AlbConfig`"),
+        VerifyErrorKind::UnknownKey => Some("`AlbConfig::key_source` and `AlbConfig::preloaded_key`"),
+        _ => None,
     }
 }
 

@@ -9,6 +9,7 @@ mod header;
 mod keys;
 #[path = "../main/log.rs"]
 mod log;
+mod outcomes;
 mod payload;
 mod real_token;
 mod signature;

@@ -27,7 +27,7 @@ use crate::{
         status::AlbStatus,
     },
     clock::Clock,
-    keys::{FetchError, FetchErrorKind, HttpKeySource, KeyFailure, has_timers},
+    keys::{FetchError, FetchErrorKind, HttpKeySource, KeyFailure, TokenStatus, has_timers},
 };
 
 /// The time limit of one fetch, including the connection.
@@ -153,7 +153,7 @@ impl Keys {
         }
     }
 
-    pub(in crate::alb) fn status(&self, now: SystemTime) -> AlbStatus {
+    pub(in crate::alb) fn status(&self, now: SystemTime, tokens: TokenStatus) -> AlbStatus {
         let shared = &self.shared;
         let (table, now) = (shared.table.load(), since_epoch(now));
         let preloaded = shared.endpoints.preloaded.iter().map(|(kid, _)| kid.to_string());
@@ -170,6 +170,7 @@ impl Keys {
             }),
             consecutive_failures: locked.state.failures(),
             fetches: locked.fetches,
+            tokens,
         }
     }
 }
