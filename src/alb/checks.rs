@@ -68,15 +68,10 @@ impl Checks {
         Ok(pair(claims, access, headers)?)
     }
 
-    /// Checks a request, and waits for keys if they are unknown. `verified` are the user claims, if they are verified
-    /// already.
-    pub(super) async fn check(
-        &self,
-        verified: Option<AlbClaims>,
-        headers: &HeaderMap,
-    ) -> Result<Accepted, AuthRejection> {
+    /// Checks a request, and waits for keys if they are unknown. `user` are the user claims, if they are verified already.
+    pub(super) async fn check(&self, user: Option<AlbClaims>, headers: &HeaderMap) -> Result<Accepted, AuthRejection> {
         let headers = self.read(headers)?;
-        let claims = match verified {
+        let claims = match user {
             Some(claims) => claims,
             None => self.verifier.verify(headers.token).await.map_err(rejection)?,
         };

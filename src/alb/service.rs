@@ -41,12 +41,12 @@ where
         let result = match self.checks.check_now(request.headers()) {
             Ok(accepted) => Ok(accepted),
             Err(Undecided::Rejected(rejection)) => Err(rejection),
-            Err(Undecided::UnknownKey(verified)) => {
+            Err(Undecided::UnknownKey(user)) => {
                 // Releases what `poll_ready` reserved, such as a permit of a concurrency limit, while the request
                 // waits. The waiting request makes its own clone ready after the decision.
                 self.inner = self.inner.clone();
                 let (checks, headers) = (self.checks.clone(), request.headers().clone());
-                let decision = Box::pin(async move { checks.outcome(checks.check(verified, &headers).await) });
+                let decision = Box::pin(async move { checks.outcome(checks.check(user, &headers).await) });
                 return AlbResponseFuture::waiting(decision, request, self.inner.clone());
             }
         };

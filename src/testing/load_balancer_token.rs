@@ -42,9 +42,17 @@ pub struct AlbTokenBuilder {
     payload_json: Option<Vec<u8>>,
     key: Arc<SigningKey>,
     is_verified_access: bool,
-    is_padded: bool,
-    is_stripped: bool,
+    padding: Padding,
     is_der: bool,
+}
+
+/// The padding of the parts.
+#[derive(Clone, Copy, PartialEq)]
+enum Padding {
+    Signed,
+    Absent,
+    /// Signed, and then removed.
+    Stripped,
 }
 
 /// The lifetime of tokens, as AWS documents it for Verified Access.
@@ -59,8 +67,7 @@ impl AlbTokenBuilder {
             header_json: None,
             payload_json: None,
             is_verified_access: fake.is_verified_access(),
-            is_padded: true,
-            is_stripped: false,
+            padding: Padding::Signed,
             is_der: false,
             key,
         };
@@ -160,13 +167,13 @@ impl AlbTokenBuilder {
 
     /// Writes and signs the parts without padding, as AWS has announced it.
     pub fn unpadded(mut self) -> Self {
-        self.is_padded = false;
+        self.padding = Padding::Absent;
         self
     }
 
     /// Removes the padding after the token was signed with it, as some libraries do. The signature then does not match.
     pub fn with_stripped_padding(mut self) -> Self {
-        self.is_stripped = true;
+        self.padding = Padding::Stripped;
         self
     }
 
@@ -178,12 +185,12 @@ impl AlbTokenBuilder {
 
     /// Signs and encodes the token.
     pub fn sign(self) -> String {
-        let engine = if self.is_padded { URL_SAFE } else { URL_SAFE_NO_PAD };
+        let engine = if self.padding == Padding::Absent { URL_SAFE_NO_PAD } else { URL_SAFE };
         let header = self.header_json.unwrap_or_else(|| json!(self.header).to_string().into_bytes());
         let payload = self.payload_json.unwrap_or_else(|| json!(self.claims).to_string().into_bytes());
         let input = format!("{}.{}", engine.encode(header), engine.encode(payload));
         let signature = engine.encode(self.key.sign(input.as_bytes(), self.is_der));
         let token = format!("{input}.{signature}");
-        if self.is_stripped { token.replace('=', "") } else { token }
+        if self.padding == Padding::Stripped { token.replace('=', "") } else { token }
     }
 }
