@@ -28,8 +28,8 @@ use crate::{
 /// claims.
 ///
 /// The claims are the response of the identity provider's userInfo endpoint. They contain neither groups nor scopes, so
-/// [`Require`](crate::Require) rules do not apply to them. For groups and scopes, add
-/// [`AlbAuth::require_access_token`](super::AlbAuth::require_access_token).
+/// [`Require`](crate::Require) rules do not apply to them: without access tokens, a rule rejects every request with 500.
+/// For groups and scopes, add [`AlbAuth::require_access_token`](super::AlbAuth::require_access_token).
 ///
 /// Claims implement neither `Serialize` nor a revealing `Debug`, so they cannot leak into a log or a response by accident.
 /// To serialize them deliberately, call [`expose`](Self::expose).

@@ -7,7 +7,7 @@ use axum::{
     routing::get,
 };
 use axum_cognito::{
-    AuthRejection, AuthRejectionKind,
+    AuthRejection, AuthRejectionKind, Require,
     alb::{AlbAuth, AlbClaims},
     testing::FakeLoadBalancer,
 };
@@ -116,6 +116,15 @@ async fn missing_layer_is_a_500_that_says_so() {
     let (status, _, body) = send(&app, "/me", &[]).await;
     assert_eq!(status, 500);
     assert!(body.contains("the `AlbAuth` layer is missing"), "{body}");
+}
+
+#[tokio::test]
+async fn rule_for_groups_rejects_every_request_without_access_tokens() {
+    let fake = FakeLoadBalancer::new();
+    let route = get(async || "admin").route_layer(Require::group("admins"));
+    let app = Router::new().route("/me", route).layer(AlbAuth::new(fake.config()));
+    let token = fake.token("alice").claim("cognito:groups", ["admins"]).sign();
+    assert_eq!(status(&app, &[(DATA, &token)]).await, 500);
 }
 
 #[tokio::test]
