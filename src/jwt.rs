@@ -17,17 +17,18 @@ use crate::{
     step::VerificationStep,
 };
 
-#[cfg(feature = "explain")]
+#[cfg(any(feature = "alb", feature = "explain"))]
 pub(crate) use header::FORBIDDEN;
 pub(crate) use header::HeaderBuffer;
 
 /// The three parts of a token, still encoded.
 #[derive(Clone, Copy)]
 pub(crate) struct Parts<'t> {
-    header: &'t str,
-    payload: &'t str,
-    signature: &'t str,
-    signing_input: &'t [u8],
+    pub(crate) header: &'t str,
+    pub(crate) payload: &'t str,
+    pub(crate) signature: &'t str,
+    /// The bytes before the second dot, exactly as they came.
+    pub(crate) signing_input: &'t [u8],
 }
 
 /// A decoded token whose content is untrusted.

@@ -121,6 +121,9 @@
     clippy::print_stderr
 )]
 
+#[cfg(feature = "alb")]
+#[cfg_attr(docsrs, doc(cfg(feature = "alb")))]
+pub mod alb;
 mod audience;
 mod base64url;
 pub mod claims;

@@ -50,7 +50,7 @@ pub struct ClaimError {
 impl ClaimError {
     /// Creates the error for a payload that is not a valid `T`.
     #[cold]
-    pub(super) fn of_claims<T: DeserializeOwned>(payload: &str, detail: serde_json::Error) -> Self {
+    pub(crate) fn of_claims<T: DeserializeOwned>(payload: &str, detail: serde_json::Error) -> Self {
         match FieldPath::of::<T>(payload) {
             Some(FieldPath { path, is_missing }) => Self { field: Some(path), is_missing, detail },
             None => Self { field: None, is_missing: false, detail },
@@ -60,7 +60,7 @@ impl ClaimError {
     /// Creates the error for a claim whose value is not a valid `V`. `name` comes from the application, not from the
     /// token.
     #[cold]
-    pub(super) fn of_claim<V: DeserializeOwned>(name: &str, payload: &str, detail: serde_json::Error) -> Self {
+    pub(crate) fn of_claim<V: DeserializeOwned>(name: &str, payload: &str, detail: serde_json::Error) -> Self {
         let (field, is_missing) = match FieldPath::of_member::<V>(payload, name) {
             Some(FieldPath { path, is_missing }) if path.starts_with('[') => (format!("{name}{path}"), is_missing),
             Some(FieldPath { path, is_missing }) => (format!("{name}.{path}"), is_missing),

@@ -68,6 +68,15 @@ pub enum ConfigError {
         /// The reason why the value is invalid.
         reason: String,
     },
+    /// A setting for the tokens of a load balancer or of Verified Access is not valid.
+    InvalidLoadBalancer {
+        /// The name of the setting.
+        setting: &'static str,
+        /// The rejected value.
+        value: String,
+        /// The reason why the value is invalid, and the expected form.
+        reason: &'static str,
+    },
     /// A JWKS URL is not an absolute `https` URL. Plain `http` is allowed only to loopback addresses.
     InvalidJwksUrl {
         /// The given URL, without credentials and query.
@@ -203,6 +212,9 @@ impl fmt::Display for ConfigError {
             Self::InvalidIssuer { value, reason } => write!(f, "`{value}` is not an issuer: {reason}"),
             Self::InvalidJwks { reason } => write!(f, "the static key set cannot verify any token: {reason}"),
             Self::InvalidJwksUrl { value, reason } => write!(f, "`{value}` is not a usable JWKS URL: {reason}"),
+            Self::InvalidLoadBalancer { setting, value, reason } => {
+                write!(f, "`{value}` is not a valid {setting} of a load balancer: {reason}")
+            }
             Self::InvalidPoolId { value } => write!(
                 f,
                 "`{value}` is not a user pool ID: expected `<region>_<letters and digits>` as in `us-east-1_AbC123xyz`"

@@ -15,7 +15,7 @@ use crate::step::VerificationStep;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum VerifyErrorKind {
-    /// The header's `alg` is not RS256 ([RFC 8725 §3.1]).
+    /// The header's `alg` is not the expected one, which is RS256 for tokens of Cognito ([RFC 8725 §3.1]).
     ///
     /// [RFC 8725 §3.1]: https://www.rfc-editor.org/rfc/rfc8725#section-3.1
     UnsupportedAlgorithm,
@@ -47,11 +47,14 @@ pub enum VerifyErrorKind {
     TooLong,
     /// No key in the pool matches the token's `kid`.
     UnknownKey,
+    /// The token was signed by a load balancer, or by a Verified Access instance, that is not configured. Only the
+    /// tokens of the module `alb` name their signer.
+    UnknownSigner,
 }
 
 impl VerifyErrorKind {
     /// All kinds, in the order of their declaration.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::UnsupportedAlgorithm,
         Self::WrongAudience,
         Self::WrongClient,
@@ -66,6 +69,7 @@ impl VerifyErrorKind {
         Self::WrongTokenUse,
         Self::TooLong,
         Self::UnknownKey,
+        Self::UnknownSigner,
     ];
 
     /// Returns the kind in `snake_case`, as used in logs, metrics and explanations.
@@ -85,6 +89,7 @@ impl VerifyErrorKind {
             Self::WrongTokenUse => "wrong_token_use",
             Self::TooLong => "too_long",
             Self::UnknownKey => "unknown_key",
+            Self::UnknownSigner => "unknown_signer",
         }
     }
 
@@ -95,7 +100,7 @@ impl VerifyErrorKind {
             Self::TooLong => VerificationStep::Length,
             Self::Malformed => VerificationStep::Parts,
             Self::UnsupportedAlgorithm => VerificationStep::Algorithm,
-            Self::UnknownIssuer => VerificationStep::Issuer,
+            Self::UnknownIssuer | Self::UnknownSigner => VerificationStep::Issuer,
             Self::UnknownKey | Self::KeysUnavailable => VerificationStep::Key,
             Self::InvalidSignature => VerificationStep::Signature,
             Self::InvalidClaim | Self::MissingClaim => VerificationStep::ClaimTypes,

@@ -24,6 +24,10 @@
 //! - [`sign_in`] shows how to sign browser users in, and how sessions, refresh and sign-out work.
 //! - [`without_axum`] shows how to use the layers with tower, hyper, tonic and Lambda, and the verifier without a
 //!   service.
+#![cfg_attr(
+    feature = "alb",
+    doc = "- [`alb`] shows how to verify the user claims of a load balancer that signs users in."
+)]
 //!
 //! Testing and debugging:
 //!
@@ -80,6 +84,11 @@ pub mod sign_in {}
 
 #[doc = include_str!("without_axum.md")]
 pub mod without_axum {}
+
+#[cfg(feature = "alb")]
+#[cfg_attr(docsrs, doc(cfg(feature = "alb")))]
+#[doc = include_str!("alb.md")]
+pub mod alb {}
 
 #[doc = include_str!("testing.md")]
 pub mod testing {}

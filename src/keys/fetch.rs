@@ -112,10 +112,27 @@ impl HttpKeySource {
             StatusCode::OK => {
                 let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
                 let validators = Validators { etag: text(ETAG), last_modified: text(LAST_MODIFIED) };
-                let document = KeyDocument::new(read(response).await?).with_validators(validators);
+                let document = KeyDocument::new(read(response, DOCUMENT_MAX).await?).with_validators(validators);
                 Ok(KeyUpdate::Changed(KeyDocument { max_age, ..document }))
             }
             StatusCode::NOT_MODIFIED if *known != Validators::default() => Ok(KeyUpdate::Unchanged { max_age }),
+            status => Err(status_error(status)),
+        }
+    }
+
+    /// Fetches the document `name` below this source's URL, at most `max` bytes. Returns [`None`] if the endpoint does
+    /// not have it (404, or 403 from endpoints that do not tell which documents exist, such as S3).
+    #[cfg(feature = "alb")]
+    pub(crate) async fn get_below(&self, name: &str, max: usize) -> Result<Option<Vec<u8>>, FetchError> {
+        let mut url = self.url.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push(name);
+        }
+        let request = self.client()?.get(url);
+        let response = request.send().await.map_err(|error| fetch_error(error, "the endpoint could not be reached"))?;
+        match response.status() {
+            StatusCode::OK => Ok(Some(read(response, max).await?)),
+            StatusCode::NOT_FOUND | StatusCode::FORBIDDEN => Ok(None),
             status => Err(status_error(status)),
         }
     }
@@ -165,11 +182,14 @@ fn parse(url: &str) -> Result<Url, ConfigError> {
     Ok(parsed)
 }
 
-/// Reads the body, at most [`DOCUMENT_MAX`] bytes.
-async fn read(response: Response) -> Result<Vec<u8>, FetchError> {
-    match read_body(response, DOCUMENT_MAX).await {
+/// Reads the body, at most `max` bytes.
+async fn read(response: Response, max: usize) -> Result<Vec<u8>, FetchError> {
+    match read_body(response, max).await {
         Ok(Some(body)) => Ok(body),
-        Ok(None) => Err(FetchError::new(FetchErrorKind::TooLarge, "the document is longer than 256 KiB")),
+        Ok(None) => {
+            let message = format!("the document is longer than {} KiB", max / 1024);
+            Err(FetchError::new(FetchErrorKind::TooLarge, message))
+        }
         Err(error) => Err(fetch_error(error, "the response was cut off")),
     }
 }

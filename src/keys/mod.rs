@@ -35,6 +35,8 @@ pub use file::FileKeySource;
 pub use jwk::SkipReason;
 pub use source::{FnKeySource, KeyDocument, KeyFuture, KeySource, KeyUpdate, StaticKeySource, Validators};
 pub use status::{KeyFailure, KeyStatus, PoolStatus, SkippedKey, TokenStatus};
+#[cfg(feature = "alb")]
+pub(crate) use timers::are_here as has_timers;
 pub(crate) use {
     driver::{PoolKeys, Waited},
     key::{Signed, VerifyingKey},

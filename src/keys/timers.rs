@@ -26,7 +26,7 @@ static TRIED: Mutex<VecDeque<(Id, bool)>> = Mutex::new(VecDeque::new());
 const TRIED_MAX: usize = 64;
 
 /// Returns `true` if there is a current Tokio runtime and it has timers.
-pub(super) async fn are_here() -> bool {
+pub(crate) async fn are_here() -> bool {
     let Ok(runtime) = Handle::try_current() else { return false };
     if let Some(known) = known(&runtime) {
         return known;

@@ -33,6 +33,8 @@ pub use layer::CognitoAuth;
 pub use on_rejection::{OnRejection, OnRejectionBody, OnRejectionFuture, OnRejectionService, RejectedRequest};
 #[cfg(feature = "axum")]
 pub(crate) use outcome::outcome;
+#[cfg(feature = "alb")]
+pub(crate) use outcome::place;
 pub use rejection::{AuthRejection, AuthRejectionKind};
 pub use resource::ProtectedResource;
 pub use rules::{Require, RequireService};

@@ -9,7 +9,7 @@ use crate::claims::CognitoClaims;
 ///
 /// The innermost layer decides, so it removes the claims or the rejection of an outer layer. Only a rejection by a
 /// custom check of an outer layer stays.
-pub(super) fn place(outcome: Result<CognitoClaims, AuthRejection>, extensions: &mut Extensions) {
+pub(crate) fn place(outcome: Result<CognitoClaims, AuthRejection>, extensions: &mut Extensions) {
     let outer = extensions.remove::<AuthRejection>().filter(|rejection| rejection.check_error().is_some());
     match outer.map_or(outcome, Err) {
         Ok(claims) => drop(extensions.insert(claims)),

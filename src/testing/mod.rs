@@ -41,6 +41,10 @@
 
 mod clock;
 mod key;
+#[cfg(feature = "alb")]
+mod load_balancer;
+#[cfg(feature = "alb")]
+mod load_balancer_token;
 #[cfg(feature = "sign-in")]
 mod managed_login;
 mod pool;
@@ -54,3 +58,9 @@ pub use managed_login::{FakeUser, ManagedLogin, ManagedLoginFault, ManagedLoginS
 pub use pool::FakeUserPool;
 pub use serve::JwksServer;
 pub use token::TokenBuilder;
+#[cfg(feature = "alb")]
+#[cfg_attr(docsrs, doc(cfg(feature = "alb")))]
+pub use {
+    load_balancer::{FakeLoadBalancer, KeyServer},
+    load_balancer_token::AlbTokenBuilder,
+};

@@ -354,7 +354,7 @@ impl TokenBuilder {
 
 /// Converts a value to JSON.
 #[track_caller]
-fn json_of(value: impl Serialize) -> Value {
+pub(super) fn json_of(value: impl Serialize) -> Value {
     serde_json::to_value(value).expect("the value has a JSON form")
 }
 
@@ -388,12 +388,12 @@ const ACCESS_TOKEN_CLAIMS: [&str; 22] = [
 ];
 
 /// Returns the same `sub` for the same username, in Cognito's form.
-fn subject_of(username: &str) -> String {
+pub(super) fn subject_of(username: &str) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, username.as_bytes());
     as_uuid(&digest.as_ref()[..16])
 }
 
-fn random_id() -> String {
+pub(super) fn random_id() -> String {
     let mut id = [0; 16];
     aws_lc_rs::rand::fill(&mut id).expect("the system provides random numbers");
     as_uuid(&id)

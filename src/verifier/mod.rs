@@ -9,6 +9,8 @@ mod pipeline;
 
 pub use builder::VerifierBuilder;
 pub use handle::Verifier;
+#[cfg(feature = "alb")]
+pub(crate) use outcomes::Outcomes;
 pub(crate) use pipeline::Immediate;
 #[cfg(feature = "explain")]
 pub(crate) use pipeline::{Pipeline, Pool};

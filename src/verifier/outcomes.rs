@@ -15,7 +15,7 @@ use crate::{
 const SUSPICIOUS: u64 = 10;
 
 /// Counts the results of a verifier's checks.
-pub(super) struct Outcomes {
+pub(crate) struct Outcomes {
     /// A flag instead of a count. Once it is set, accepted tokens only load it, so threads do not contend for it.
     any_accepted: AtomicBool,
     /// By [`VerifyErrorKind`]. Boxed, so that rejections do not write to cache lines that accepted tokens read.
@@ -30,23 +30,24 @@ impl Default for Outcomes {
 }
 
 impl Outcomes {
-    pub(super) fn accepted(&self) {
+    pub(crate) fn accepted(&self) {
         if !self.any_accepted.load(Ordering::Relaxed) {
             self.any_accepted.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Counts a rejection. `origin` determines whether the warning names methods or environment variables.
+    /// Counts a rejection. `setting` returns the setting to check, or [`None`] if a wrong setting does not cause this kind
+    /// of rejection.
     #[cold]
-    pub(super) fn rejected(&self, error: &VerifyError, origin: Origin) {
+    pub(crate) fn rejected(&self, error: &VerifyError, setting: impl FnOnce() -> Option<&'static str>) {
         let Some(count) = self.rejected.get(error.kind() as usize) else { return };
         let count = count.fetch_add(1, Ordering::Relaxed) + 1;
         if count == SUSPICIOUS && !self.any_accepted.load(Ordering::Relaxed) {
-            warn(error, origin);
+            warn(error, setting());
         }
     }
 
-    pub(super) fn status(&self) -> TokenStatus {
+    pub(crate) fn status(&self) -> TokenStatus {
         let counts = self.rejected.iter().map(|count| count.load(Ordering::Relaxed));
         let rejected: BTreeMap<_, _> = VerifyErrorKind::ALL.iter().map(|kind| kind.as_str()).zip(counts).collect();
         TokenStatus {
@@ -57,8 +58,8 @@ impl Outcomes {
 }
 
 /// Logs the setting to check. The line contains nothing from the token.
-fn warn(error: &VerifyError, origin: Origin) {
-    let Some(setting) = setting(error.kind(), error.claim(), origin) else { return };
+fn warn(error: &VerifyError, setting: Option<&'static str>) {
+    let Some(setting) = setting else { return };
     tracing::warn!(
         kind = error.kind().as_str(),
         reason = error.reason(),
@@ -69,7 +70,8 @@ fn warn(error: &VerifyError, origin: Origin) {
 }
 
 /// Returns the setting to check, or [`None`] if a wrong setting does not cause this kind of rejection.
-fn setting(kind: VerifyErrorKind, claim: Option<&str>, origin: Origin) -> Option<&'static str> {
+/// `origin` determines whether it is named as a method or as an environment variable.
+pub(super) fn setting(kind: VerifyErrorKind, claim: Option<&str>, origin: Origin) -> Option<&'static str> {
     let (method, variable) = match kind {
         VerifyErrorKind::UnknownIssuer => (
             "the pool ID in `UserPool::new`, or the issuer in `UserPool::with_issuer`",

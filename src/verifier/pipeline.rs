@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     cache::{Tag, TokenCache},
-    outcomes::Outcomes,
+    outcomes::{self, Outcomes},
 };
 #[cfg(feature = "sign-in")]
 use crate::token_use::TokenUse;
@@ -54,7 +54,9 @@ impl Pipeline {
         metrics::verification(&result);
         match &result {
             Ok(_) => self.outcomes.accepted(),
-            Err(error) => self.outcomes.rejected(error, self.origin()),
+            Err(error) => {
+                self.outcomes.rejected(error, || outcomes::setting(error.kind(), error.claim(), self.origin()));
+            }
         }
         result
     }

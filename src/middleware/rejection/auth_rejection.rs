@@ -30,6 +30,9 @@ use crate::{
 /// | `Unavailable` | 503 | no challenge, but `Retry-After` | `the token cannot be checked at the moment` |
 /// | `MissingLayer` | 500 | no challenge | `` the `CognitoAuth` layer is missing around the handler `` |
 ///
+/// Rejections by the layer `AlbAuth` of the feature `alb` have the same kinds and statuses, but other texts, no error code
+/// and no challenge.
+///
 /// With [`CognitoAuth::grpc_responses`](crate::CognitoAuth::grpc_responses), this crate's layers reject gRPC requests
 /// with a gRPC status instead.
 ///
@@ -42,6 +45,9 @@ pub struct AuthRejection {
     needed: Option<Arc<Needed>>,
     /// `true` once a metric has counted the rejection, so that neither its clones nor its response are counted again.
     is_counted: bool,
+    /// `true` if the request should contain a header that a load balancer signed, and not a bearer token. A client
+    /// cannot send that header itself, so a challenge would mislead it.
+    is_for_signed_header: bool,
 }
 
 #[derive(Clone)]
@@ -52,7 +58,19 @@ enum Cause {
 
 impl AuthRejection {
     fn new(kind: AuthRejectionKind) -> Self {
-        Self { kind, cause: None, needed: None, is_counted: false }
+        Self { kind, cause: None, needed: None, is_counted: false, is_for_signed_header: false }
+    }
+
+    /// Uses the texts for headers that a load balancer signs, and omits the challenge.
+    #[cfg(feature = "alb")]
+    pub(crate) fn for_signed_header(self) -> Self {
+        Self { is_for_signed_header: true, ..self }
+    }
+
+    #[cfg(feature = "alb")]
+    pub(crate) fn missing_alb_layer() -> Self {
+        tracing::error!("no `AlbAuth` layer covers this handler: add `.layer(AlbAuth::new(..))` to its router");
+        Self::new(AuthRejectionKind::MissingLayer).for_signed_header()
     }
 
     pub(crate) fn missing_token() -> Self {
@@ -144,7 +162,11 @@ impl AuthRejection {
     }
 
     pub(super) fn texts(&self) -> &'static Texts {
-        self.kind.texts(self.is_expired())
+        self.kind.texts(self.is_for_signed_header, self.is_expired())
+    }
+
+    pub(super) fn is_for_signed_header(&self) -> bool {
+        self.is_for_signed_header
     }
 
     pub(super) fn needed(&self) -> Option<&Needed> {

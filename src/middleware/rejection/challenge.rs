@@ -8,7 +8,7 @@ use super::{AuthRejection, AuthRejectionKind, Needed};
 impl AuthRejection {
     /// Returns the challenge (`WWW-Authenticate`), without the parameters that the layer adds, such as the realm.
     ///
-    /// [`None`] for 500 and 503, which are not the client's fault.
+    /// [`None`] for 500 and 503, which are not the client's fault, and for headers that a load balancer signs.
     pub fn challenge(&self) -> Option<HeaderValue> {
         ChallengeParameters::default().challenge(self)
     }
@@ -26,7 +26,8 @@ pub(crate) struct ChallengeParameters {
 impl ChallengeParameters {
     /// Returns the challenge for a rejection, including these parameters.
     pub(crate) fn challenge(&self, rejection: &AuthRejection) -> Option<HeaderValue> {
-        if matches!(rejection.kind(), AuthRejectionKind::MissingLayer | AuthRejectionKind::Unavailable) {
+        let is_no_fault = matches!(rejection.kind(), AuthRejectionKind::MissingLayer | AuthRejectionKind::Unavailable);
+        if is_no_fault || rejection.is_for_signed_header() {
             return None;
         }
         let mut challenge = Challenge::new();

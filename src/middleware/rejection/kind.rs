@@ -52,9 +52,15 @@ impl AuthRejectionKind {
         }
     }
 
-    /// Returns the fixed texts for the client. `is_expired` tells an expired token from other invalid ones.
-    pub(super) fn texts(self, is_expired: bool) -> &'static Texts {
+    /// Returns the fixed texts for the client. `is_for_signed_header` selects the texts for headers that a load balancer
+    /// signs, and `is_expired` tells an expired token from other invalid ones.
+    pub(super) fn texts(self, is_for_signed_header: bool, is_expired: bool) -> &'static Texts {
         match self {
+            Self::InvalidRequest if is_for_signed_header => &REPEATED_HEADER,
+            Self::InvalidToken if is_for_signed_header && is_expired => &EXPIRED_HEADER,
+            Self::InvalidToken if is_for_signed_header => &INVALID_HEADER,
+            Self::MissingLayer if is_for_signed_header => &MISSING_ALB_LAYER,
+            Self::MissingToken if is_for_signed_header => &MISSING_HEADER,
             Self::InsufficientAuthentication => &INSUFFICIENT_AUTHENTICATION,
             Self::InsufficientScope => &INSUFFICIENT_SCOPE,
             Self::InvalidRequest => &INVALID_REQUEST,
@@ -117,6 +123,15 @@ static MISSING_LAYER: Texts =
 static MISSING_TOKEN: Texts = texts!(401 "Unauthorized", "send a bearer token");
 static UNAVAILABLE: Texts = texts!(503 "Service Unavailable", "the token cannot be checked at the moment");
 
+// The texts for headers that a load balancer signs. Their bodies have no error code, because the codes of RFC 6750 are
+// for bearer tokens.
+static REPEATED_HEADER: Texts = texts!(400 "Bad Request", "the request repeats a header of the load balancer");
+static EXPIRED_HEADER: Texts = texts!(401 "Unauthorized", "the load balancer's user claims have expired");
+static INVALID_HEADER: Texts = texts!(401 "Unauthorized", "the load balancer's user claims are not valid here");
+static MISSING_ALB_LAYER: Texts =
+    texts!(500 "Internal Server Error", "the `AlbAuth` layer is missing around the handler");
+static MISSING_HEADER: Texts = texts!(401 "Unauthorized", "the request has no user claims of the load balancer");
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,8 +148,8 @@ mod tests {
             MissingToken,
             Unavailable,
         ] {
-            for is_expired in [false, true] {
-                let texts = kind.texts(is_expired);
+            for (is_for_signed_header, is_expired) in [(false, false), (false, true), (true, false), (true, true)] {
+                let texts = kind.texts(is_for_signed_header, is_expired);
                 let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && !b"\"\\%".contains(&byte);
                 assert!(texts.detail.bytes().all(is_plain), "{kind}");
                 let body: serde_json::Value = serde_json::from_str(texts.body).unwrap();

@@ -1,0 +1,313 @@
+//! Runs the [state machine](super::state). Turns tokens and completed fetches into events, and performs the actions.
+//!
+//! The driver makes no decisions. The lock is held only while the state machine runs and while the table of keys is
+//! stored. The table is stored before waiting requests are woken. There is no timer: the use of a key starts its refresh,
+//! and a fetch runs on the runtime of the request that started it.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use arc_swap::ArcSwap;
+use tokio::{
+    runtime::Handle,
+    sync::watch,
+    time::{Instant, timeout, timeout_at},
+};
+
+use super::state::{Action, Event, Held, Outcome, REQUEST_WAIT, Reply, State, WAITING_MAX};
+use crate::{
+    alb::{
+        key::{KeyName, Kid, PEM_MAX, VerifyingKey},
+        product::Product,
+        status::AlbStatus,
+    },
+    clock::Clock,
+    keys::{FetchError, FetchErrorKind, HttpKeySource, KeyFailure, TokenStatus, has_timers},
+};
+
+/// The time limit of one fetch, including the connection.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The source of the keys.
+pub(in crate::alb) struct Endpoints {
+    pub(in crate::alb) product: &'static Product,
+    /// [`KeyName::endpoint`] is an index of this list. It is empty if only preloaded keys are used.
+    pub(in crate::alb) sources: Vec<HttpKeySource>,
+    /// The keys that the application provides. They never become stale and are never fetched.
+    pub(in crate::alb) preloaded: Vec<(Kid, Arc<VerifyingKey>)>,
+}
+
+/// The keys in hand. Clones of the verifier share them.
+pub(in crate::alb) struct Keys {
+    shared: Arc<Shared>,
+}
+
+/// The result of waiting for a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::alb) enum Waited {
+    /// The key is in hand. Check the token again.
+    Present,
+    /// The endpoint does not have the key.
+    Absent,
+    /// No fetch could decide whether the key exists.
+    Unavailable,
+}
+
+/// A key in the table, with the state machine's record of it.
+struct Entry {
+    held: Held,
+    key: Arc<VerifyingKey>,
+}
+
+struct Shared {
+    endpoints: Endpoints,
+    clock: Arc<dyn Clock>,
+    /// The keys that every verification reads. Written under the lock.
+    table: ArcSwap<Vec<Entry>>,
+    locked: Mutex<Locked>,
+    /// The number of the last fetch for an unknown key that has ended.
+    ended: watch::Sender<u64>,
+    /// The number of waiting requests.
+    waiting: AtomicU32,
+}
+
+#[derive(Default)]
+struct Locked {
+    state: State,
+    last_failure: Option<(SystemTime, FetchError)>,
+    fetches: u64,
+}
+
+/// A slot for one waiting request. Dropping it frees the slot.
+struct Place<'p>(&'p AtomicU32);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Keys {
+    pub(in crate::alb) fn new(endpoints: Endpoints, clock: Arc<dyn Clock>) -> Self {
+        let shared = Shared {
+            endpoints,
+            clock,
+            table: ArcSwap::default(),
+            locked: Mutex::default(),
+            ended: watch::Sender::new(0),
+            waiting: AtomicU32::new(0),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Returns the key with this name if it is in hand. If its refresh is due, starts it without waiting.
+    pub(in crate::alb) fn find(&self, name: KeyName, now: SystemTime) -> Option<Arc<VerifyingKey>> {
+        let shared = &self.shared;
+        if let Some((_, key)) = shared.endpoints.preloaded.iter().find(|(kid, _)| *kid == name.kid) {
+            return Some(Arc::clone(key));
+        }
+        let now = since_epoch(now);
+        let table = shared.table.load();
+        let entry = table.iter().find(|entry| entry.held.name == name && entry.held.is_trusted(now))?;
+        if now >= entry.held.due_at && Handle::try_current().is_ok() {
+            shared.on(Event::Due { name }, None);
+        }
+        Some(Arc::clone(&entry.key))
+    }
+
+    /// Returns `true` if no keys are fetched.
+    pub(in crate::alb) fn are_fixed(&self) -> bool {
+        self.shared.endpoints.sources.is_empty()
+    }
+
+    /// Records that this key verified a token.
+    pub(in crate::alb) fn prove(&self, name: KeyName, key: &VerifyingKey) {
+        if key.prove() {
+            self.shared.on(Event::Proven { name }, None);
+        }
+    }
+
+    /// Waits for fetches for at most [`REQUEST_WAIT`], because a token's key is not in hand.
+    pub(in crate::alb) async fn wait_for(&self, name: KeyName) -> Waited {
+        let shared = &self.shared;
+        let can_fetch = has_timers().await;
+        let deadline = Instant::now() + REQUEST_WAIT;
+        let mut ended = shared.ended.subscribe();
+        let may_wait = can_fetch && shared.waiting.fetch_add(1, Ordering::Relaxed) < WAITING_MAX;
+        let _place = Place(&shared.waiting);
+        loop {
+            let fetch = match shared.on(Event::Unknown { name, may_wait }, None) {
+                Reply::Present => return Waited::Present,
+                Reply::Absent => return Waited::Absent,
+                Reply::Unavailable | Reply::Noted => return Waited::Unavailable,
+                Reply::Wait { fetch } => fetch,
+            };
+            if !matches!(timeout_at(deadline, ended.wait_for(|last| *last >= fetch)).await, Ok(Ok(_))) {
+                return Waited::Unavailable;
+            }
+        }
+    }
+
+    pub(in crate::alb) fn status(&self, now: SystemTime, tokens: TokenStatus) -> AlbStatus {
+        let shared = &self.shared;
+        let (table, now) = (shared.table.load(), since_epoch(now));
+        let preloaded = shared.endpoints.preloaded.iter().map(|(kid, _)| kid.to_string());
+        let trusted = table.iter().filter(|entry| entry.held.is_trusted(now));
+        let key_ids = preloaded.chain(trusted.map(|entry| entry.held.name.kid.to_string())).collect();
+        let locked = shared.lock();
+        let last_failure = locked.last_failure.clone();
+        AlbStatus {
+            key_ids,
+            last_failure: last_failure.map(|(at, error)| KeyFailure {
+                at,
+                kind: error.kind(),
+                message: error.to_string(),
+            }),
+            consecutive_failures: locked.state.failures(),
+            fetches: locked.fetches,
+            tokens,
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Locked> {
+        self.locked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Passes an event to the state machine and performs its actions. `fetched` is the key of a fetch that found it.
+    fn on(self: &Arc<Self>, event: Event, fetched: Option<&NamedKey>) -> Reply {
+        let now = since_epoch(self.clock.now());
+        let mut actions = Vec::new();
+        let mut locked = self.lock();
+        let reply = locked.state.on(event, now, &mut actions);
+        if actions.contains(&Action::Publish) {
+            self.publish(locked.state.held(), fetched);
+        }
+        drop(locked);
+        for action in actions {
+            match action {
+                Action::StartFetch { fetch, name } => self.start(fetch, name),
+                Action::WakeWaiters { fetch } => self.ended.send_modify(|last| *last = fetch.max(*last)),
+                Action::Publish => {}
+            }
+        }
+        reply
+    }
+
+    /// Stores the table. Must be called with the lock held.
+    fn publish(&self, held: &[Held], fetched: Option<&NamedKey>) {
+        let known = self.table.load();
+        let key_of = |held: &Held| {
+            let found = known.iter().find(|entry| entry.held.name == held.name).map(|entry| &entry.key);
+            found.or_else(|| fetched.filter(|(name, _)| *name == held.name).map(|(_, key)| key)).cloned()
+        };
+        let table = held.iter().filter_map(|held| Some(Entry { held: *held, key: key_of(held)? })).collect();
+        self.table.store(Arc::new(table));
+    }
+
+    fn start(self: &Arc<Self>, fetch: u64, name: KeyName) {
+        let guard = FetchGuard { shared: Arc::clone(self), fetch, name, ended: false };
+        // Without a runtime, the guard is dropped, which reports the fetch as cancelled.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(guard.run());
+        }
+    }
+
+    /// Fetches and parses a key. Returns [`None`] if the endpoint does not have it.
+    async fn fetch(&self, name: KeyName) -> Fetched {
+        let error = |kind, message| FetchError::new(kind, message);
+        let source = self.endpoints.sources.get(name.endpoint);
+        let source = source.ok_or_else(|| error(FetchErrorKind::Other, "there is no such endpoint"))?;
+        let kid = name.kid.to_string();
+        let pem = timeout(FETCH_TIMEOUT, source.get_below(&kid, PEM_MAX)).await;
+        let pem = pem.map_err(|_| error(FetchErrorKind::Timeout, "no complete response within 5 s"))??;
+        let Some(pem) = pem else { return Ok(None) };
+        let key = VerifyingKey::from_pem(&pem, self.endpoints.product).map(Arc::new);
+        let key =
+            key.ok_or_else(|| error(FetchErrorKind::NoUsableKeys, "the document is not the PEM text of a key"))?;
+        let known = self.table.load();
+        match known.iter().find(|entry| entry.held.name == name) {
+            Some(entry) if !entry.key.is_the_same_as(&key) && entry.held.is_trusted(since_epoch(self.clock.now())) => {
+                Err(error(FetchErrorKind::NoUsableKeys, "the endpoint has another key under the id of a trusted key"))
+            }
+            _ => Ok(Some(key)),
+        }
+    }
+
+    fn ended(self: &Arc<Self>, fetch: u64, name: KeyName, result: &Fetched) {
+        let time = self.clock.now();
+        let mut failures = 0;
+        {
+            let mut locked = self.lock();
+            if locked.state.in_flight(fetch).is_some() {
+                locked.fetches += 1;
+                if let Err(error) = result {
+                    failures = locked.state.failures() + 1;
+                    locked.last_failure = Some((time, error.clone()));
+                }
+            }
+        }
+        let (outcome, key) = match result {
+            Ok(Some(key)) => (Outcome::Found, Some((name, Arc::clone(key)))),
+            Ok(None) => (Outcome::Absent, None),
+            Err(_) => (Outcome::Failed, None),
+        };
+        self.on(Event::Ended { fetch, outcome }, key.as_ref());
+        report(result, failures);
+    }
+}
+
+/// A parsed key and its name.
+type NamedKey = (KeyName, Arc<VerifyingKey>);
+
+/// The result of a fetch. [`None`] if the endpoint does not have the key.
+type Fetched = Result<Option<Arc<VerifyingKey>>, FetchError>;
+
+/// Logs the outcome of a fetch. Key ids come from clients and are not logged.
+fn report(result: &Fetched, failures: u32) {
+    match result {
+        Ok(Some(_)) => tracing::debug!("fetched a key of the load balancer"),
+        Ok(None) => tracing::debug!("the key endpoint has no key with the id that a token names"),
+        Err(error) if failures == 2 => {
+            tracing::warn!(kind = error.kind().as_str(), %error, "could not fetch a key of the load balancer");
+        }
+        Err(error) => {
+            tracing::debug!(kind = error.kind().as_str(), failures, %error, "could not fetch a key of the load balancer");
+        }
+    }
+}
+
+/// A running fetch. Reports its end to the state machine, even if the task is dropped or panics.
+struct FetchGuard {
+    shared: Arc<Shared>,
+    fetch: u64,
+    name: KeyName,
+    ended: bool,
+}
+
+impl FetchGuard {
+    async fn run(mut self) {
+        let result = self.shared.fetch(self.name).await;
+        self.ended = true;
+        self.shared.ended(self.fetch, self.name, &result);
+    }
+}
+
+impl Drop for FetchGuard {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.shared.on(Event::Ended { fetch: self.fetch, outcome: Outcome::Cancelled }, None);
+        }
+    }
+}
+
+/// Returns the time since the Unix epoch. Earlier times count as the epoch.
+fn since_epoch(time: SystemTime) -> Duration {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default()
+}

@@ -1,0 +1,105 @@
+//! [`AlbAuth`]: the layer that verifies the user claims of a load balancer.
+
+use tower_layer::Layer;
+
+use super::{checks::Checks, config::AlbConfig, service::AlbAuthService, status::AlbStatus, verifier::AlbVerifier};
+use crate::{error::ConfigError, verifier::Verifier};
+
+/// A layer that verifies the token that a load balancer or Verified Access adds to each request.
+///
+/// It adds [`AlbClaims`](super::AlbClaims) to the request extensions. By default it rejects no request, and the extractor
+/// [`AlbClaims`](super::AlbClaims) rejects requests without a valid token. To require a valid token on all routes of a
+/// router, add the extractor as a layer with `axum::middleware::from_extractor::<AlbClaims>()`.
+///
+/// A rejection has no challenge (`WWW-Authenticate`), because no client can send the header itself:
+///
+/// | request | status |
+/// |---|---|
+/// | without the header, or with an invalid or expired token | 401 |
+/// | with the header more than once | 400 |
+/// | whose key is unavailable | 503, with `Retry-After` |
+///
+/// If the load balancer also sends the user's id in `x-amzn-oidc-identity`, it must equal the `sub` of the token. It is
+/// never used without the token.
+///
+/// All clones share the verifier and its keys.
+#[derive(Clone, Debug)]
+#[must_use = "a layer does nothing until it is added to a router"]
+pub struct AlbAuth {
+    checks: Checks,
+}
+
+impl AlbAuth {
+    /// Creates a layer for this load balancer or Verified Access instance.
+    pub fn new(config: AlbConfig) -> Self {
+        Self::from(AlbVerifier::new(config))
+    }
+
+    /// Also requires the user's access token, which the load balancer sends in `x-amzn-oidc-accesstoken`.
+    ///
+    /// A request is accepted only if both tokens are valid, and if the access token belongs to the same user and the same
+    /// app client. Then [`CognitoClaims`](crate::CognitoClaims) with the groups and scopes of the access token are in the
+    /// extensions too, for extractors and [`Require`](crate::Require) rules. The signed user claims prove that the
+    /// request passed through the load balancer, which the access token alone does not.
+    ///
+    /// Custom checks of a [`CognitoAuth`](crate::CognitoAuth) layer do not run.
+    ///
+    /// ```
+    /// use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
+    /// use axum_cognito::{Require, Verifier, alb::AlbAuth, testing::{FakeLoadBalancer, FakeUserPool}};
+    /// use tower::ServiceExt;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let pool = FakeUserPool::new();
+    /// let fake = FakeLoadBalancer::for_user_pool(&pool);
+    /// let auth = AlbAuth::new(fake.config()).require_access_token(Verifier::new(pool.user_pool()))?;
+    /// let admin = get(async || "admin").route_layer(Require::group("admins"));
+    /// let app = Router::new().route("/admin", admin).layer(auth);
+    ///
+    /// let access_token = pool.access_token("alice").group("admins").sign();
+    /// let request = Request::get("/admin")
+    ///     .header("x-amzn-oidc-data", fake.token("alice").sign())
+    ///     .header("x-amzn-oidc-accesstoken", access_token);
+    /// let response = app.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    /// assert_eq!(response.status(), StatusCode::OK);
+    /// # Ok::<(), axum_cognito::ConfigError>(())
+    /// # })?;
+    /// # Ok::<(), axum_cognito::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Returns [`ConfigError::InvalidLoadBalancer`] for Verified Access, which forwards no access token.
+    pub fn require_access_token(mut self, verifier: Verifier) -> Result<Self, ConfigError> {
+        if !self.checks.verifier.product().has_access_token {
+            let value = self.checks.verifier.signers();
+            let reason = "Verified Access forwards no access token, so none can be required";
+            return Err(ConfigError::InvalidLoadBalancer { setting: "signer", value, reason });
+        }
+        self.checks.access_tokens = Some(verifier);
+        Ok(self)
+    }
+
+    /// Returns the verifier, for tokens that do not arrive in a request's head.
+    pub fn verifier(&self) -> &AlbVerifier {
+        &self.checks.verifier
+    }
+
+    /// Returns the state of the keys. See [`AlbVerifier::status`].
+    pub fn status(&self) -> AlbStatus {
+        self.checks.verifier.status()
+    }
+}
+
+impl From<AlbVerifier> for AlbAuth {
+    fn from(verifier: AlbVerifier) -> Self {
+        Self { checks: Checks { verifier, access_tokens: None } }
+    }
+}
+
+impl<S> Layer<S> for AlbAuth {
+    type Service = AlbAuthService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        AlbAuthService::new(inner, self.checks.clone())
+    }
+}

@@ -1,0 +1,25 @@
+//! [`AlbStatus`]: the state of the keys, for operators.
+
+use serde::Serialize;
+
+use crate::keys::{KeyFailure, TokenStatus};
+
+/// The state of the public keys. [`AlbVerifier::status`](super::AlbVerifier::status) returns it.
+///
+/// Load balancers publish each key under its id and have no list of keys, so keys are fetched when a token first names
+/// them. A service without keys is therefore ready, and there is nothing to load before it starts. It serializes to JSON
+/// for a status page, and contains no secrets.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct AlbStatus {
+    /// The ids of the keys in hand, at most 8 besides preloaded keys. They are public.
+    pub key_ids: Vec<String>,
+    /// The last failed fetch, even if later fetches succeeded. A key that the endpoint does not have is no failure.
+    pub last_failure: Option<KeyFailure>,
+    /// The number of failed fetches for unknown keys since the last one that succeeded.
+    pub consecutive_failures: u32,
+    /// The number of completed fetches since the start, successful or not.
+    pub fetches: u64,
+    /// The results of token checks so far.
+    pub tokens: TokenStatus,
+}
