@@ -59,7 +59,11 @@
 //! - [`guide::keys`]: how keys are fetched and refreshed, and what happens during an outage
 //! - [`guide::deployment`]: load balancers, Lambda, container images, proxies, logs and alerts
 //! - [`guide::single_page_applications`]: browser applications that call the API, and CORS
-//! - [`guide::sign_in`]: signing browser users in, sessions, refresh and sign-out
+#![cfg_attr(
+    feature = "sign-in",
+    doc = "- [`guide::sign_in`]: signing browser users in, sessions, refresh and sign-out"
+)]
+#![cfg_attr(feature = "alb", doc = "- [`guide::alb`]: load balancers that sign users in")]
 //! - [`guide::without_axum`]: tower, hyper, gRPC, Lambda and background jobs
 //! - [`guide::testing`]: testing an application without AWS
 //! - [`guide::troubleshooting`]: finding the cause of a rejected request
@@ -101,9 +105,10 @@
 //!
 //! | feature | default | adds |
 //! |---|---|---|
+//! | `alb` | no | the module `alb`, which verifies the user claims that Application Load Balancers and Verified Access sign |
 //! | `axum` | yes | the extractors, and `IntoResponse` for [`AuthRejection`] and [`ProtectedResource`](middleware::ProtectedResource) |
 //! | `explain` | no | the module `explain`, which explains step by step why a token was rejected |
-//! | `metrics` | no | counters and gauges through the `metrics` facade, listed in [`guide::keys`] |
+//! | `metrics` | no | counters and gauges through the `metrics` facade, listed in [`guide::deployment`] |
 //! | `sign-in` | no | the module `sign_in`, which signs browser users in and keeps their sessions |
 //! | `testing` | no | the module `testing`, with an in-process user pool and a clock for tests |
 //!

@@ -21,7 +21,10 @@
 //! Other kinds of applications:
 //!
 //! - [`single_page_applications`] shows how a browser application gets, sends and refreshes tokens.
-//! - [`sign_in`] shows how to sign browser users in, and how sessions, refresh and sign-out work.
+#![cfg_attr(
+    feature = "sign-in",
+    doc = "- [`sign_in`] shows how to sign browser users in, and how sessions, refresh and sign-out work."
+)]
 //! - [`without_axum`] shows how to use the layers with tower, hyper, tonic and Lambda, and the verifier without a
 //!   service.
 #![cfg_attr(
@@ -79,6 +82,8 @@ pub mod deployment {}
 #[doc = include_str!("single_page_applications.md")]
 pub mod single_page_applications {}
 
+#[cfg(feature = "sign-in")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sign-in")))]
 #[doc = include_str!("sign_in.md")]
 pub mod sign_in {}
 

@@ -1,4 +1,53 @@
-//! Browser sign-in: the authorization code flow with PKCE, sessions, refresh and sign-out.
+//! Signs browser users in with Cognito's managed login, and keeps their sessions.
+//!
+//! [`SignIn`] has two parts. [`SignIn::routes`] are the routes for sign-in, callback and sign-out. [`SignIn::layer`] turns
+//! the session of a request into the [`CognitoClaims`](crate::CognitoClaims) that extractors and rules read, and takes
+//! the place of a [`CognitoAuth`](crate::CognitoAuth). The guide chapter [`sign_in`](crate::guide::sign_in) explains the
+//! flow, the cookies and the settings.
+//!
+//! ```no_run
+//! use axum::{Router, routing::get};
+//! use axum_cognito::{CognitoClaims, sign_in::{Session, SignIn}};
+//!
+//! async fn dashboard(claims: CognitoClaims, session: Session) -> String {
+//!     format!("{} has the email address {:?}", claims.sub(), session.email())
+//! }
+//!
+//! # fn main() -> Result<(), axum_cognito::ConfigError> {
+//! let sign_in = SignIn::from_env()?;
+//! let app: Router = Router::new()
+//!     .route("/dashboard", get(dashboard))
+//!     .layer(sign_in.layer())
+//!     .merge(sign_in.routes());
+//! # let _ = app;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How a request with a session is handled
+//!
+//! ```text
+//! request
+//!   | service      own path or `Authorization`: passed on without the session
+//!   | arrival      cookie parts -> one sealed text -> session, or its key in a store
+//!   | same_origin  unsafe method from another origin                    -> 403
+//!   | loading      loads a stored session; `live` decides about a refresh
+//!   | refreshing   one task for each session: token endpoint, identity, store
+//!   | admit        access token into the request extensions
+//!   | CognitoAuth  verifies the access token like a bearer token, runs custom checks
+//!   v plan         redirect of a navigation without session, `Set-Cookie`, `Cache-Control`
+//! ```
+//!
+//! # How a sign-in is completed
+//!
+//! ```text
+//! GET /auth/sign-in   navigation, return_to -> attempt (state, nonce, PKCE verifier) -> authorize
+//! GET <callback>      callback -> attempt, used up -> token_endpoint -> identity -> starting
+//! POST /auth/sign-out same_origin -> starting (ends the session) -> token_endpoint (revokes) -> authorize (logout URL)
+//! ```
+//!
+//! Each step has the name of its source file. `seal` and `split` encrypt the cookies, and `live` and `refresh` are the
+//! pure policy of sessions.
 
 mod admit;
 mod arrival;
