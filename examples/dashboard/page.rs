@@ -151,15 +151,12 @@ fn fill(template: &str, values: &[(&str, &str)]) -> String {
         let value = after.split_once('}').and_then(|(name, after)| {
             values.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value, after))
         });
-        match value {
-            Some((value, after)) => {
-                html.push_str(value);
-                rest = after;
-            }
-            None => {
-                html.push('{');
-                rest = after;
-            }
+        if let Some((value, after)) = value {
+            html.push_str(value);
+            rest = after;
+        } else {
+            html.push('{');
+            rest = after;
         }
     }
     html.push_str(rest);
