@@ -164,7 +164,7 @@ mod tests {
             (REDIRECT_URL, Some("/auth/callback")),
             (REDIRECT_URL, Some("https://app.example.com/auth/sign-in")),
             (LOGOUT_URL, Some("/")),
-            (CLIENT_SECRET, Some("hidden")),
+            (CLIENT_SECRET, Some("hidden hidden")),
             (CLIENT_SECRET, Some(" ")),
             (SCOPES, Some("email")),
             (SCOPES, Some("openid \"")),
