@@ -285,8 +285,7 @@ async fn oversized_and_many_cookies_do_no_harm() {
     server.abort();
 
     // The sign-in route opens each attempt. It drops what it cannot read, a few at a time.
-    let mut full = Browser::default();
-    full.cookies = (0..200).map(|n| (format!("{ATTEMPT}{n}"), "A".repeat(40))).collect();
+    let mut full = Browser { cookies: (0..200).map(|n| (format!("{ATTEMPT}{n}"), "A".repeat(40))).collect() };
     let reply = full.send(&scene, Method::GET, "/auth/sign-in", &NAVIGATION).await;
     assert_eq!((reply.status.as_u16(), reply.set_cookies().len() <= 21), (302, true));
 }
