@@ -36,6 +36,14 @@ pub(super) fn admit<B>(
     }
 }
 
+/// Removes the session that the layer of another [`SignIn`](super::SignIn) has added to the request. Its origin was
+/// checked by the rules of that layer, and its app client may be another one.
+pub(super) fn forget<B>(request: &mut Request<B>) {
+    let extensions = request.extensions_mut();
+    extensions.remove::<SessionCredentials>();
+    extensions.remove::<UnverifiedSession>();
+}
+
 /// Returns the response with which this service rejects a request.
 pub(super) fn rejection(error: CheckError) -> Response<Bytes> {
     let mut response = AuthRejection::from(error).into_http_response();

@@ -211,6 +211,12 @@ impl<W: Clone> Live<W> {
         (!self.is_over(&latest.session, now)).then(|| Arc::clone(&latest.session))
     }
 
+    /// Returns `true` if the browser may have other cookies by now, which a response must not remove: those of a newer
+    /// generation, or of a sign-in that ended this session. A sign-out has removed the cookies itself.
+    pub(super) fn is_replaced(&self, arrived: &SessionData, now: u64) -> bool {
+        self.newer(arrived, now).is_some() || self.ended.get(&arrived.id, now).is_some()
+    }
+
     /// Returns the session to send to a browser whose request arrived with one generation and was served with another.
     /// [`None`] if the browser has the newest generation, or if the session is over.
     pub(super) fn to_send(&self, arrived: &SessionData, used: &Arc<SessionData>, now: u64) -> Option<Arc<SessionData>> {

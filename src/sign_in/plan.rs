@@ -105,9 +105,7 @@ impl SessionPlan {
                 // A session that does not fit has been logged. The browser keeps the old one.
                 newer.and_then(|newer| starting::cookies(settings, &newer, &request(), now).ok()).unwrap_or_default()
             }
-            (Some(arrived), SessionState::Ended) if settings.sessions.live().newer(arrived, now).is_some() => {
-                Vec::new()
-            }
+            (Some(arrived), SessionState::Ended) if settings.sessions.live().is_replaced(arrived, now) => Vec::new(),
             (_, SessionState::Ended) => split::remove_cookies(&request()),
             (None, SessionState::Used(_)) => Vec::new(),
         };

@@ -51,15 +51,25 @@ impl ReturnTo {
         &self.0
     }
 
+    /// Returns the path that a browser requests: without the query and without dot segments.
+    pub(super) fn resolved_path(&self) -> Option<String> {
+        resolve(&self.0).map(|url| url.path().to_owned())
+    }
+
     pub(super) fn location(&self) -> HeaderValue {
         HeaderValue::from_str(&self.0).unwrap_or(HeaderValue::from_static("/"))
     }
 }
 
 /// Resolves the text as a browser resolves `Location` (RFC 9110 §10.2.2), against an origin that nobody can have.
+/// [`None`] if it leads to another origin.
+fn resolve(path: &str) -> Option<Url> {
+    let base = Url::parse("https://own.invalid/auth/callback?code=x").ok()?;
+    base.join(path).ok().filter(|url| url.origin() == base.origin())
+}
+
 fn resolves_to_same_origin(path: &str) -> bool {
-    let Ok(base) = Url::parse("https://own.invalid/auth/callback?code=x") else { return false };
-    base.join(path).is_ok_and(|url| url.origin() == base.origin() && !url.path().starts_with("//"))
+    resolve(path).is_some_and(|url| !url.path().starts_with("//"))
 }
 
 /// Returns `true` if the path begins with one slash which no other slash or backslash follows, also without its dot

@@ -106,7 +106,10 @@ fn start_sign_in(settings: &Settings, method: &Method, uri: &Uri, headers: &Head
 fn return_to(settings: &Settings, uri: &Uri) -> ReturnTo {
     let wanted = only_value(uri.query().unwrap_or_default(), "return_to").and_then(|path| ReturnTo::parse(&path));
     let own = [&settings.sign_in_path, &settings.callback_path, &settings.sign_out_path];
-    let is_own = |wanted: &ReturnTo| own.iter().any(|path| wanted.as_str().split('?').next() == Some(path.as_str()));
+    let is_own = |wanted: &ReturnTo| {
+        let path = wanted.resolved_path();
+        own.iter().any(|own| path.as_deref() == Some(own.as_str()))
+    };
     wanted.filter(|wanted| !is_own(wanted)).unwrap_or_else(ReturnTo::root)
 }
 

@@ -10,7 +10,7 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use super::{
-    admit::{admit, rejection},
+    admit::{self, admit, rejection},
     arrival::{self, Arrived},
     future::SignInFuture,
     loading::{self, Loaded, Step},
@@ -50,8 +50,9 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let settings = &self.settings;
+        admit::forget(&mut request);
         if settings.own_paths().contains(&request.uri().path()) || settings.auth.has_credentials(&request) {
             return self.forward(request, Plan::untouched());
         }

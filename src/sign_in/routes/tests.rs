@@ -212,6 +212,9 @@ async fn return_to_other_origins_or_to_these_routes_becomes_the_root() {
         ("return_to=/auth/sign-in?return_to=/a", "/"),
         ("return_to=/auth/callback?code=c", "/"),
         ("return_to=/auth/sign-out", "/"),
+        // A browser removes dot segments.
+        ("return_to=/./auth/sign-in", "/"),
+        ("return_to=/x/%2E./auth/sign-in?return_to=/a", "/"),
         ("", "/"),
     ] {
         scene.cookies.clear();
