@@ -16,7 +16,7 @@ use crate::middleware::{AuthRejection, CheckError, SessionCredentials, SessionTo
 /// Adds the session to the request, and plans the changes to its response.
 ///
 /// # Errors
-/// The error with which the request is rejected if the session is unavailable.
+/// Returns the error with which to reject the request if the session is unavailable.
 pub(super) fn admit<B>(
     settings: &Settings,
     arrived: Option<Arc<SessionData>>,
@@ -36,7 +36,7 @@ pub(super) fn admit<B>(
     }
 }
 
-/// Returns the response with which this service rejects a request.
+/// Returns the response that rejects a request.
 pub(super) fn rejection(error: CheckError) -> Response<Bytes> {
     let mut response = AuthRejection::from(error).into_http_response();
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
