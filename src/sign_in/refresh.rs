@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::session::SessionData;
 
-/// The longest additional time before expiry at which a session is refreshed, in seconds. Each session has a fixed share
-/// of it, so sessions that began together do not all reach Cognito's quota in the same second.
+/// The longest additional time before expiry at which a session is refreshed, in seconds. Each session has a fixed
+/// share of it, so sessions that began together do not all reach Cognito's quota in the same second.
 const JITTER_MAX: u64 = 30;
 /// The time after a failed refresh during which no other refresh of the session starts, in seconds.
 pub(super) const RETRY_AFTER: u64 = 5;

@@ -23,8 +23,8 @@ impl ReturnTo {
 
     /// Checks a path, such as the (decoded) query parameter `return_to` or the request's own path and query.
     ///
-    /// An open redirect would let a link to this application lead to another site after sign-in (RFC 9700 §4.11). So the
-    /// text must be visible ASCII without fragment, and must begin with one slash which no other slash or backslash
+    /// An open redirect would let a link to this application lead to another site after sign-in (RFC 9700 §4.11). So
+    /// the text must be visible ASCII without fragment, and must begin with one slash which no other slash or backslash
     /// follows. The path must keep this form after dot segments are removed and after percent-decoding, because
     /// browsers, proxies and frameworks may do both. It also must not contain encoded control characters. A path with
     /// more than a few layers of encoding is rejected.

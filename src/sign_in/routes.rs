@@ -43,8 +43,8 @@ impl SignIn {
     /// | `POST /auth/sign-out` | Revokes the refresh token, ends the session, and redirects to Cognito's logout endpoint. |
     ///
     /// `return_to` is a path of this application. Any other text leads to `/`. Only a form of this application can sign
-    /// the user out: requests of other sites get 403. A sign-in that fails ends on a page that says what to do, with the
-    /// status 400, or 503 during an outage.
+    /// the user out: requests of other sites get 403. A sign-in that fails ends on a page that says what to do, with
+    /// the status 400, or 503 during an outage.
     ///
     /// Merge the routes into the router before or after the layer of this [`SignIn`], which ignores their paths.
     ///

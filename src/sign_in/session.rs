@@ -96,8 +96,8 @@ pub(super) struct UnverifiedSession(pub(super) Arc<SessionData>);
 /// access token, such as the groups, are in [`CognitoClaims`].
 ///
 /// As a handler argument, it rejects requests without a session with 401, also if they have a valid bearer token. The
-/// layer turns the response to a browser's navigation into a redirect to the sign-in page. `Option<Session>` is [`None`]
-/// for requests without a session, and for requests with a bearer token.
+/// layer turns the response to a browser's navigation into a redirect to the sign-in page. `Option<Session>` is
+/// [`None`] for requests without a session, and for requests with a bearer token.
 ///
 /// A session exists only if the layer has accepted its access token. If a custom check rejects the token, the extractor
 /// rejects the request too.

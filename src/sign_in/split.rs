@@ -18,8 +18,8 @@ const MAX_TEXT: usize = 3_380;
 #[derive(Debug)]
 pub(super) struct TooLarge;
 
-/// Returns the `Set-Cookie` headers for a sealed session, and removals of parts that the request has and the new session
-/// does not need.
+/// Returns the `Set-Cookie` headers for a sealed session, and removals of parts that the request has and the new
+/// session does not need.
 pub(super) fn set_cookies(
     sealed: &str,
     generation: u64,

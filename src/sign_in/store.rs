@@ -17,8 +17,8 @@ pub type StoreFuture<'s, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 pub struct StoredSession {
     /// The key under which the session is stored: 43 characters of base64url. It is secret, so do not log it.
     pub key: String,
-    /// The user's `sub`. A store that indexes it can delete all sessions of a user, for example when the user is locked.
-    /// Copies of access tokens continue to work as bearer tokens until they expire.
+    /// The user's `sub`. A store that indexes it can delete all sessions of a user, for example when the user is
+    /// locked. Copies of access tokens continue to work as bearer tokens until they expire.
     pub sub: String,
     /// Increases with every write of the session.
     pub version: u64,

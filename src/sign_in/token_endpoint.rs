@@ -39,7 +39,8 @@ pub(super) struct Tokens {
 pub(super) enum EndpointError {
     /// Cognito rejected the grant (`invalid_grant`): the code or refresh token is used, expired or revoked.
     InvalidGrant,
-    /// Cognito rejected the request for another reason, for example a wrong client secret. The text is a known error code.
+    /// Cognito rejected the request for another reason, for example a wrong client secret. The text is a known error
+    /// code.
     Rejected(&'static str),
     /// The endpoint did not respond in time, or responded with 429, 5xx or a body that is not JSON.
     Unavailable,
