@@ -41,9 +41,9 @@ impl SignIn {
     /// | `GET <path of the callback URL>` | Completes a sign-in: exchanges the code, verifies the tokens, starts a session, and redirects to `return_to`. |
     /// | `POST /auth/sign-out` | Ends the session, revokes its refresh token, and redirects to Cognito's logout endpoint. |
     ///
-    /// `return_to` must be a path of this application. Any other text leads to `/`. Sign-out requests from other origins
-    /// get 403. A sign-in that fails ends on a page that says what to do. The status is usually 400. It is 503 during an
-    /// outage, 429 in a sign-in loop, and 500 if the session cannot be stored in cookies.
+    /// `return_to` must be a path of this application. Any other text leads to `/`. Sign-out requests from other
+    /// origins get 403. A sign-in that fails ends on a page that says what to do. The status is usually 400. It is 503
+    /// during an outage, 429 in a sign-in loop, and 500 if the session cannot be stored in cookies.
     ///
     /// Merge the routes into the router before or after adding the layer of this [`SignIn`]. The layer ignores their
     /// paths.
