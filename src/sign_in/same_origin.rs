@@ -131,7 +131,7 @@ mod tests {
         }
         assert!(
             !allowed(&Method::GET, &[("upgrade", "h2c"), ("upgrade", "websocket")]),
-            "the second header counts too"
+            "a second `Upgrade` header counts too"
         );
     }
 }
