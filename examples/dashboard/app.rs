@@ -39,7 +39,7 @@ struct App {
     notes: Notes,
 }
 
-/// Builds the application. Tests call it without a socket.
+/// Builds the application.
 pub(crate) fn app(sign_in: &SignIn, shown: Shown, store: Option<RedisStore>) -> Router {
     let policy = content_security_policy(&shown);
     let set = |name, value| SetResponseHeaderLayer::if_not_present(name, value);

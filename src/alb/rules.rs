@@ -54,7 +54,7 @@ impl Rules {
         Ok(Header { key: KeyName { endpoint, kid }, signer, issuer, client, exp })
     }
 
-    /// Checks the signed payload, and returns the user's id.
+    /// Checks the signed payload, and returns the user's ID.
     ///
     /// The payload is the response of the identity provider, to which the load balancer adds `iss` and `exp`. If they
     /// exist, they must equal those of the header.
@@ -135,7 +135,7 @@ impl Rules {
         }
     }
 
-    /// Checks the expiry: a token is expired "on or after" `exp` (RFC 7519 §4.1.4).
+    /// Checks that the token has not expired. A token expires at `exp` itself, and not after it (RFC 7519 §4.1.4).
     fn check_expiry(&self, exp: u64, now: SystemTime) -> Result<(), VerifyError> {
         let expires_at = UNIX_EPOCH + Duration::from_secs(exp);
         if now < expires_at + self.leeway {
@@ -150,7 +150,7 @@ impl Rules {
 fn check_kid(header: &Object<'_>) -> Result<Kid, VerifyError> {
     let kid = header.get("kid").and_then(string);
     kid.and_then(|kid| Kid::parse(&kid)).ok_or_else(|| {
-        VerifyError::malformed(VerificationStep::KeyId, "the key id is not a UUID in lower case").of("kid")
+        VerifyError::malformed(VerificationStep::KeyId, "the key ID is not a UUID in lower case").of("kid")
     })
 }
 

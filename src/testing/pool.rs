@@ -233,9 +233,9 @@ impl FakeUserPool {
         }
     }
 
-    /// Returns a verifier for every token that the pool can have issued.
+    /// Returns a verifier that accepts every token that the pool could have issued.
     pub(super) fn permissive_verifier(&self) -> Verifier {
-        let pool = UserPool::dangerous_any_client(self.inner.id.as_str()).expect("the id has been checked");
+        let pool = UserPool::dangerous_any_client(self.inner.id.as_str()).expect("the ID has been checked");
         let pool = pool.dangerous_any_audience().allow_token_use(TokenUse::Id);
         // Without the pool's key source, so that neither an outage nor the number of fetches matters.
         Verifier::new(pool.jwks_json(&self.jwks_json()).expect("the published keys are usable"))
