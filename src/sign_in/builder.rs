@@ -193,8 +193,9 @@ impl SignInBuilder {
 impl SignInBuilder {
     /// Sets the requested scopes. Default: `openid`, which is required because sign-in needs the ID token.
     ///
-    /// The app client must allow every scope. For the default [profile claims](Self::profile_claims), request `email`
-    /// and `profile` too.
+    /// The app client must allow every scope. With `openid` alone, the ID token contains all attributes that the app
+    /// client can read. If you request further scopes, include `email` and `profile` for the default [profile
+    /// claims](Self::profile_claims).
     pub fn scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         self.scopes = scopes.into_iter().map(Into::into).collect();
         self

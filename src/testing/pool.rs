@@ -219,8 +219,8 @@ impl FakeUserPool {
         self.keys().offline = offline;
     }
 
-    /// Returns the number of key fetches through [`user_pool`](Self::user_pool). A verifier also gets the keys when it
-    /// is built, which is not counted.
+    /// Returns the number of key fetches through [`user_pool`](Self::user_pool). The keys that a verifier gets when it
+    /// is built do not count as a fetch.
     pub fn fetches(&self) -> u64 {
         self.inner.fetches.load(Ordering::SeqCst)
     }

@@ -33,7 +33,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-/// The time between two clean-ups of the exporter, which its documentation requires.
+/// The interval of the exporter's upkeep. Its documentation requires regular upkeep.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 fn app(pool: UserPool) -> Router {
