@@ -19,7 +19,7 @@ use crate::{error::ConfigError, verifier::Verifier};
 /// | with the header more than once | 400 |
 /// | whose key is unavailable | 503, with `Retry-After` |
 ///
-/// If the load balancer also sends the user's ID in `x-amzn-oidc-identity`, it must equal the `sub` of the token. It is
+/// If the load balancer also sends the user's id in `x-amzn-oidc-identity`, it must equal the `sub` of the token. It is
 /// never used without the token.
 ///
 /// All clones share the verifier and its keys.

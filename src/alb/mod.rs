@@ -34,7 +34,7 @@
 //!   |   rules     alg, kid, signer, iss, client, exp of the header    -> no I/O before this passes
 //!   |   keys      kid  -> parsed public key        not in hand -> the only step that may wait
 //!   |   key       ECDSA signature over the bytes as they came
-//!   |   rules     iss and exp of the payload equal the header's, and the user's ID is not empty
+//!   |   rules     iss and exp of the payload equal the header's, and the user's id is not empty
 //!   | service     the identity header and the access token, if required, belong to the same user
 //!   v extract     the handler's argument reads the claims; it never verifies
 //! ```

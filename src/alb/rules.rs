@@ -54,7 +54,7 @@ impl Rules {
         Ok(Header { key: KeyName { endpoint, kid }, signer, issuer, client, exp })
     }
 
-    /// Checks the signed payload, and returns the user's ID.
+    /// Checks the signed payload, and returns the user's id.
     ///
     /// The payload is the response of the identity provider, to which the load balancer adds `iss` and `exp`. If they
     /// exist, they must equal those of the header.
@@ -150,7 +150,7 @@ impl Rules {
 fn check_kid(header: &Object<'_>) -> Result<Kid, VerifyError> {
     let kid = header.get("kid").and_then(string);
     kid.and_then(|kid| Kid::parse(&kid)).ok_or_else(|| {
-        VerifyError::malformed(VerificationStep::KeyId, "the key ID is not a UUID in lower case").of("kid")
+        VerifyError::malformed(VerificationStep::KeyId, "the key id is not a UUID in lower case").of("kid")
     })
 }
 

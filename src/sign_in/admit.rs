@@ -36,7 +36,7 @@ pub(super) fn admit<B>(
     }
 }
 
-/// Returns the response that rejects a request.
+/// Returns the response with which this service rejects a request.
 pub(super) fn rejection(error: CheckError) -> Response<Bytes> {
     let mut response = AuthRejection::from(error).into_http_response();
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

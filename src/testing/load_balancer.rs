@@ -206,7 +206,7 @@ impl FakeLoadBalancer {
         self.inner.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the status and the body of the response for this key ID.
+    /// Returns the status and the body of the response for this key id.
     fn response(&self, key_id: &str) -> (&'static str, String) {
         self.inner.fetches.fetch_add(1, Ordering::SeqCst);
         if self.inner.is_offline.load(Ordering::SeqCst) {

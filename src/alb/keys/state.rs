@@ -3,8 +3,8 @@
 //! The state machine has no I/O, locks, tasks or clocks. [`State::on`] takes an [`Event`] and the time, returns a
 //! [`Reply`], and lists the [`Action`]s that the [driver](super::driver) must perform.
 //!
-//! There is no list of all keys. Each key is a document of its own, and its content never changes. An unknown key ID can
-//! be new or forged, and only a fetch can tell. The state machine therefore limits what forged key IDs can cause: one
+//! There is no list of all keys. Each key is a document of its own, and its content never changes. An unknown key id can
+//! be new or forged, and only a fetch can tell. The state machine therefore limits what forged key ids can cause: one
 //! fetch at a time, then a cooldown, and no eviction of a key.
 //!
 //! | event | state | reply and actions |
