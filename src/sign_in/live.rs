@@ -211,8 +211,8 @@ impl<W: Clone> Live<W> {
         (!self.is_over(&latest.session, now)).then(|| Arc::clone(&latest.session))
     }
 
-    /// Returns the generation to send to a browser whose request arrived with one generation and was served with
-    /// another. Returns [`None`] if the browser has the newest generation, or if the session is over.
+    /// Returns the session to send to a browser whose request arrived with one generation and was served with another.
+    /// [`None`] if the browser has the newest generation, or if the session is over.
     pub(super) fn to_send(&self, arrived: &SessionData, used: &Arc<SessionData>, now: u64) -> Option<Arc<SessionData>> {
         // The table may have dropped the generation that the request was served with.
         let fallback = || (used.generation > arrived.generation && !self.is_over(used, now)).then(|| Arc::clone(used));

@@ -56,8 +56,7 @@ impl ReturnTo {
     }
 }
 
-/// Returns `true` if the text stays on the same origin when it is resolved like a `Location` header (RFC 9110 §10.2.2).
-/// The base has the reserved top-level domain `invalid`, so that no attacker can know or own it.
+/// Resolves the text as a browser resolves `Location` (RFC 9110 §10.2.2), against an origin that nobody can have.
 fn resolves_to_same_origin(path: &str) -> bool {
     let Ok(base) = Url::parse("https://own.invalid/auth/callback?code=x") else { return false };
     base.join(path).is_ok_and(|url| url.origin() == base.origin() && !url.path().starts_with("//"))

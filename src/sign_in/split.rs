@@ -45,7 +45,7 @@ pub(super) fn remove_cookies(request: &HeaderMap) -> Vec<HeaderValue> {
     removals(request, 0).collect()
 }
 
-/// Joins the parts. Returns [`None`] if a part is missing, or if the parts do not belong together.
+/// Joins the parts. [`None`] if the first is missing, or if the parts do not belong together.
 pub(super) fn join(request: &HeaderMap) -> Option<String> {
     let first = Part::parse(cookies::value(request, SESSION)?)?;
     let mut sealed = first.text.to_owned();
@@ -165,7 +165,7 @@ mod tests {
             .replace("__Host-session-1=", "__Host-session=")
             .replace("__Host-session-x=", "__Host-session-1=");
         let joined = join(&request(&swapped)).unwrap();
-        assert!(joined != text(2 * MAX_TEXT), "the seal rejects such a text");
+        assert!(joined != text(2 * MAX_TEXT), "the sealing rejects the text");
     }
 
     #[test]
