@@ -15,7 +15,7 @@ use http::{
     },
 };
 
-/// The page for a request that a route does not answer with a redirect.
+/// The page for a request to a sign-in route that is not redirected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Page {
     /// The request to the sign-in route is not a document navigation.
@@ -36,7 +36,7 @@ pub(super) enum Page {
     Failed,
     /// The request to sign out comes from another site.
     CrossSite,
-    /// The route has another method, which is the value.
+    /// The request has the wrong method. The value is the allowed method.
     MethodNotAllowed(&'static str),
 }
 
@@ -120,8 +120,7 @@ impl Page {
             ),
             Self::Failed => (
                 "Sign-in failed",
-                &["Your session could not be stored. Please contact the operator of this application, whose log \
-                   contains the reason."],
+                &["Your session could not be stored. Please contact the operator of this application."],
             ),
             Self::CrossSite => {
                 ("You are still signed in", &["The request to sign out came from another site, so it was ignored."])

@@ -147,7 +147,7 @@ impl Refresh {
         Err(Failure::Final)
     }
 
-    /// Loads the session again until another instance has stored the result of its own refresh.
+    /// Loads the session a few more times, because another instance may be about to store the result of its refresh.
     async fn read_again(&self, store: &Arc<dyn SessionStore>) -> Result<Arc<SessionData>, Failure> {
         let mut was_read = false;
         for delay in READ_AGAIN {

@@ -181,7 +181,7 @@ fn identity_failed(error: IdentityError) -> Page {
     }
 }
 
-/// The place where the error occurred has logged the cause.
+/// Logs nothing, because the store and the size limit have already logged their errors.
 fn start_failed(error: StartError) -> Page {
     match error {
         StartError::Store => Page::Unavailable,

@@ -138,8 +138,7 @@ impl Session {
         &self.data.sub
     }
 
-    /// Returns the user's email address, or [`None`] if the ID token did not contain it or the session does not keep
-    /// it.
+    /// Returns the user's email address, or [`None`] if the session does not contain it.
     ///
     /// The address might not belong to the user, because some identity providers do not verify addresses, and Cognito
     /// can let users change them. Check `email_verified` before relying on the address.

@@ -1,7 +1,7 @@
 //! [`TokenEndpoint`]: requests to `/oauth2/token` and `/oauth2/revoke`.
 //!
-//! The `oauth2` crate writes the requests and reads the responses. This module rejects all responses that Cognito did
-//! not send. No error of this module contains parts of a request or response.
+//! The `oauth2` crate writes the requests and reads the responses. This module sends them, and rejects responses that a
+//! proxy may have sent instead of Cognito. No error of this module contains parts of a request or response.
 
 use std::{fmt, pin::Pin, time::Duration};
 
@@ -214,8 +214,8 @@ impl fmt::Display for Unusable {
 
 impl std::error::Error for Unusable {}
 
-/// Checks that the response comes from Cognito, and not from a proxy or firewall in front of it. A response with 400 or
-/// 401 can end a session, so it must be JSON. AWS does not document the status and body of throttled requests.
+/// Rejects responses that a proxy or firewall in front of Cognito may have sent. A response with 400 or 401 can end a
+/// session, so it must be JSON. AWS does not document the status and body of responses to throttled requests.
 fn check_readable(status: StatusCode, headers: &HeaderMap) -> Result<(), Unusable> {
     match status {
         StatusCode::OK => Ok(()),
