@@ -194,7 +194,7 @@ impl TokenSource {
         &self.0
     }
 
-    /// Returns `true` if one of the sources also yields every token of the other, in whole or in part.
+    /// Returns `true` if both sources read the same text of a request, or if one reads a part of the other's text.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Location::WebSocketProtocol(one), Location::WebSocketProtocol(other)) => {

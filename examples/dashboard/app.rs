@@ -30,34 +30,35 @@ use crate::{
     settings::Shown,
 };
 
-/// What the handlers share.
+/// The state that the handlers share.
 #[derive(Clone)]
 struct App {
     shown: Arc<Shown>,
-    /// The store of the sessions. Without it they are in cookies.
+    /// The session store. Without it, sessions are in cookies.
     store: Option<RedisStore>,
     notes: Notes,
 }
 
-/// Builds the application. Tests call it without a socket.
+/// Builds the application.
 pub(crate) fn app(sign_in: &SignIn, shown: Shown, store: Option<RedisStore>) -> Router {
     let policy = content_security_policy(&shown);
     let set = |name, value| SetResponseHeaderLayer::if_not_present(name, value);
     Router::new()
-        // Public. The page says who is signed in.
+        // Public. The page shows the signed-in user, if there is one.
         .route("/", get(home))
-        // A browser without a session is redirected to sign-in, and comes back here.
+        // A browser without a session is redirected to sign-in, and returns to this page.
         .route("/dashboard", get(dashboard))
-        // Below `/api`, requests without a session get 401, also from browsers.
+        // Below `/api`, rejected requests get 401, and browsers are not redirected.
         .route("/api/session", get(session))
         .route("/api/notes", get(notes).post(add_note))
         .route("/api/sign-out-everywhere", post(sign_out_everywhere))
         .with_state(App { shown: Arc::new(shown), store, notes: Notes::default() })
-        // Responses depend on the user, so no cache may store them, not even the browser's after a sign-out.
+        // Responses depend on the user. No cache may store them, the browser's included, which would show them after a
+        // sign-out.
         .layer(set(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
         // Turns the session cookie, or a bearer token, into claims.
         .layer(sign_in.layer())
-        // The routes for sign-in, callback and sign-out, and the files of the page need no session.
+        // The sign-in routes and the files of the pages need no session.
         .merge(sign_in.routes())
         .merge(page::files())
         .route("/healthz", get(async || "ok\n"))
@@ -77,7 +78,7 @@ pub(crate) fn app(sign_in: &SignIn, shown: Shown, store: Option<RedisStore>) -> 
 }
 
 impl App {
-    /// Says where sessions are.
+    /// Returns the place where sessions are stored, for the pages.
     fn storage(&self) -> &'static str {
         if self.store.is_some() { "Redis" } else { "encrypted cookies" }
     }
@@ -95,7 +96,7 @@ async fn dashboard(State(app): State<App>, claims: CognitoClaims, session: Sessi
     page::dashboard(&app.shown, app.storage(), &claims, &session, &app.notes.of(claims.sub()))
 }
 
-/// Returns the signed-in user. An API client with a bearer token has no session, and therefore no email.
+/// Returns the signed-in user. A request with a bearer token has no session, so its `email` is missing.
 async fn session(claims: CognitoClaims, session: Option<Session>) -> Json<SessionBody> {
     Json(SessionBody {
         sub: claims.sub().to_owned(),
@@ -116,7 +117,7 @@ async fn add_note(State(app): State<App>, claims: CognitoClaims, body: Bytes) ->
     StatusCode::NO_CONTENT
 }
 
-/// Ends all sessions of the user, on all devices. Sessions in cookies cannot be ended this way.
+/// Ends all sessions of the user on all devices. This is not possible for sessions in cookies.
 async fn sign_out_everywhere(State(app): State<App>, claims: CognitoClaims) -> StatusCode {
     let Some(store) = &app.store else { return StatusCode::NOT_IMPLEMENTED };
     match store.remove_all(claims.sub()).await {

@@ -28,7 +28,7 @@ pub(crate) const DEMO_USERS: [DemoUser; 2] = [
     },
 ];
 
-/// The lifetime of access tokens. With the default of one hour, nobody would wait for the refresh.
+/// The lifetime of access tokens. It is short, so that users of the demonstration see a refresh.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(3 * 60);
 
 /// A running managed login. It stops when it is dropped.
@@ -55,7 +55,7 @@ impl Embedded {
         Ok(Self { server: login.serve().await?, pool, origin })
     }
 
-    /// Returns the sign-in of this pool, with the session keys of `COGNITO_SESSION_KEY` if it is set.
+    /// Returns a sign-in for this pool, with the session keys in `COGNITO_SESSION_KEY` if it is set.
     pub(crate) fn sign_in(&self) -> Result<SignInBuilder, ConfigError> {
         let builder = SignIn::builder(self.pool.user_pool(), self.server.url(), callback(&self.origin));
         match env::var("COGNITO_SESSION_KEY") {
@@ -64,7 +64,7 @@ impl Embedded {
         }
     }
 
-    /// Returns what the pages show about this pool.
+    /// Returns the details of this pool that the pages show.
     pub(crate) fn shown(&self) -> Shown {
         Shown {
             pool_id: self.pool.id().to_string(),

@@ -1,15 +1,15 @@
-//! Signs users in with Cognito's managed login, and keeps their sessions: a page for people, and an API for the page.
+//! Signs users in with Cognito's managed login, and keeps their sessions. It serves HTML pages, and an API for them.
 //!
 //! ```console
 //! $ cargo run --example dashboard
 //! ```
 //!
-//! Then open <http://127.0.0.1:3001/>, and sign in as one of the printed users. Open a second tab, wait until the access
+//! Open <http://127.0.0.1:3001/>, and sign in as one of the printed users. Open a second tab, wait until the access
 //! token is refreshed, and sign out in one of the tabs.
 //!
-//! No set-up is needed. Without `AWS_COGNITO_DOMAIN`, the program starts a user pool with a managed-login page in this
-//! process ([`embedded`]). To use a real pool, register `http://127.0.0.1:3001/auth/callback` as callback URL and
-//! `http://127.0.0.1:3001/` as sign-out URL, and set its variables:
+//! No setup is needed. Without `AWS_COGNITO_DOMAIN`, the program starts a user pool with a managed-login page in this
+//! process ([`embedded`]). To use a real pool, register `http://127.0.0.1:3001/auth/callback` as the callback URL and
+//! `http://127.0.0.1:3001/` as the sign-out URL, and set the pool's variables:
 //!
 //! ```console
 //! $ AWS_COGNITO_USER_POOL_ID=us-east-1_AbC123xyz AWS_COGNITO_USER_POOL_CLIENT_ID=1example23456789 \
@@ -19,8 +19,8 @@
 //!     cargo run --example dashboard
 //! ```
 //!
-//! With `DASHBOARD_REDIS_URL=redis://127.0.0.1:6379`, sessions are in Redis. Several instances with the same
-//! `COGNITO_SESSION_KEY` then share them, and a sign-out takes effect on all instances at once.
+//! With `DASHBOARD_REDIS_URL=redis://127.0.0.1:6379`, sessions are in Redis. All instances with the same
+//! `COGNITO_SESSION_KEY` share them, and a sign-out takes effect on all instances at once.
 //!
 //! | file | contents |
 //! |---|---|
@@ -114,11 +114,11 @@ async fn connect(redis_url: Option<&str>) -> Result<Option<RedisStore>, Box<dyn 
 /// retries.
 async fn load_keys(sign_in: SignIn) {
     if sign_in.auth().ready().await.is_err() {
-        warn!("the keys are not loaded yet, sign-ins fail with 503 until they are");
+        warn!("the keys are not loaded yet: sign-ins fail with 503 until they are");
     }
 }
 
-/// Prints the URL of the page and, for the embedded pool, its users.
+/// Prints the URL of the page, and the users of the embedded pool if there is one.
 fn announce(shown: &Shown) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "dashboard: {}/", origin_of(&shown.callback))?;

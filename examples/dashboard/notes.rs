@@ -5,8 +5,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// The number of notes kept for each user, and of users with notes.
+/// The maximum number of notes of a user.
 const NOTES_MAX: usize = 20;
+/// The maximum number of users with notes.
 const USERS_MAX: usize = 1_000;
 /// The maximum length of a note, in characters.
 const LENGTH_MAX: usize = 200;
@@ -16,7 +17,7 @@ const LENGTH_MAX: usize = 200;
 pub(crate) struct Notes(Arc<Mutex<HashMap<String, Vec<String>>>>);
 
 impl Notes {
-    /// Adds a note, and drops the user's oldest note if there are too many. Empty notes are ignored.
+    /// Adds a note, and drops the user's oldest note if the user has too many. Empty notes are ignored.
     pub(crate) fn add(&self, sub: &str, text: &str) {
         let text: String = text.trim().chars().take(LENGTH_MAX).collect();
         let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -30,7 +31,7 @@ impl Notes {
         }
     }
 
-    /// Returns the notes of a user, the newest first.
+    /// Returns the notes of a user, newest first.
     pub(crate) fn of(&self, sub: &str) -> Vec<String> {
         let users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         users.get(sub).into_iter().flatten().rev().cloned().collect()

@@ -1,4 +1,4 @@
-//! Renders the HTML pages, and serves their files.
+//! Renders the HTML pages and serves their files.
 
 use std::{
     fmt::Write,
@@ -15,7 +15,8 @@ use axum_cognito::{CognitoClaims, sign_in::Session};
 
 use crate::settings::{DemoUser, Shown, origin_of};
 
-/// Allows only files and requests of this origin. Sign-out is a form that is redirected to the managed login.
+/// Returns a policy that allows only this origin. Forms may also lead to the managed login, because Chromium applies
+/// `form-action` to the redirects that follow the sign-out form.
 pub(crate) fn content_security_policy(shown: &Shown) -> HeaderValue {
     let policy = format!(
         "default-src 'self'; base-uri 'none'; frame-ancestors 'none'; object-src 'none'; \
@@ -142,7 +143,7 @@ fn rows(users: &[DemoUser]) -> String {
     })
 }
 
-/// Replaces `{name}` by its value. Values are HTML: callers escape text.
+/// Replaces each `{name}` with its value. Values are HTML, so callers must escape text.
 fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let mut html = String::with_capacity(template.len() * 2);
     let mut rest = template;

@@ -5,8 +5,8 @@
 //! | `session:<key>` | hash | `version` and `content` (encrypted by the library); expires with the session |
 //! | `sessions-of:<sub>` | set | the keys of the user's sessions, for signing out everywhere |
 //!
-//! Each operation is one command or one script, which Redis runs as a whole. A removed session therefore never comes
-//! back, and of two instances that refresh the same session, one learns that it was too late.
+//! Each operation is one command or one script, which Redis runs atomically. A removed session therefore stays removed.
+//! If two instances refresh a session at the same time, the later one learns that the session has changed.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,7 +16,7 @@ use redis::{
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
 
-/// The time limit of a command and of a connection attempt. Redis usually responds within a millisecond.
+/// The time limit for a command and for a connection attempt. Redis usually responds within a millisecond.
 const TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Creates a session, and adds it to the sessions of its user.
@@ -38,7 +38,7 @@ const REMOVE_ALL: &str = "
     for _, key in ipairs(redis.call('SMEMBERS', KEYS[1])) do redis.call('DEL', 'session:' .. key) end
     redis.call('DEL', KEYS[1])";
 
-/// Keeps sessions in Redis. Clones share one connection, which is opened again after a failure.
+/// Keeps sessions in Redis. Clones share one connection, which is reopened after a failure.
 #[derive(Clone)]
 pub(crate) struct RedisStore {
     connection: ConnectionManager,
@@ -53,7 +53,7 @@ impl RedisStore {
         Ok(Self { connection })
     }
 
-    /// Removes all sessions of a user, on all devices. The next request of each is anonymous, on every instance.
+    /// Removes all sessions of a user. The next request of each session is anonymous on every instance.
     pub(crate) async fn remove_all(&self, sub: &str) -> Result<(), RedisError> {
         let mut connection = self.connection.clone();
         Script::new(REMOVE_ALL).key(sessions_of(sub)).invoke_async(&mut connection).await

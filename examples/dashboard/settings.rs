@@ -1,8 +1,8 @@
-//! Reads the environment variables, and says what the pages show.
+//! Reads the environment variables of this program.
 
 use std::{env, fmt};
 
-/// The variables of this program. The library reads the pool's and the sign-in's variables.
+/// The variables of this program. The library itself reads the variables of the pool and of sign-in.
 const ADDR: &str = "DASHBOARD_ADDR";
 const REDIS_URL: &str = "DASHBOARD_REDIS_URL";
 const DOMAIN: &str = "AWS_COGNITO_DOMAIN";
@@ -35,7 +35,7 @@ fn read(name: &'static str) -> Result<Option<String>, SettingsError> {
     }
 }
 
-/// A variable with a value that is not valid.
+/// The error if a variable has an invalid value.
 #[derive(Debug)]
 pub(crate) struct SettingsError {
     name: &'static str,
@@ -50,13 +50,13 @@ impl fmt::Display for SettingsError {
 
 impl std::error::Error for SettingsError {}
 
-/// What the pages show about the pool, and the URLs of the sign-in.
+/// The details of the pool and the sign-in that the pages show.
 pub(crate) struct Shown {
     pub(crate) pool_id: String,
     pub(crate) client_id: String,
     /// The origin of the managed login.
     pub(crate) login_origin: String,
-    /// The URL of the public page, to which a sign-out returns.
+    /// The URL of the public page, to which the browser returns after a sign-out.
     pub(crate) home: String,
     pub(crate) callback: String,
     /// The users of the embedded pool. Empty if the pool comes from the environment.
@@ -64,7 +64,8 @@ pub(crate) struct Shown {
 }
 
 impl Shown {
-    /// Reads the variables that [`SignInBuilder::from_env`](axum_cognito::sign_in::SignInBuilder::from_env) has checked.
+    /// Reads the variables that [`SignInBuilder::from_env`](axum_cognito::sign_in::SignInBuilder::from_env) has
+    /// checked.
     pub(crate) fn from_env() -> Self {
         let read = |name| env::var(name).unwrap_or_default().trim().to_owned();
         let callback = read("AWS_COGNITO_REDIRECT_URL");

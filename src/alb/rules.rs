@@ -135,7 +135,7 @@ impl Rules {
         }
     }
 
-    /// Checks the expiry: a token is expired "on or after" `exp` (RFC 7519 §4.1.4).
+    /// Checks that the token has not expired. A token expires at `exp` itself, and not after it (RFC 7519 §4.1.4).
     fn check_expiry(&self, exp: u64, now: SystemTime) -> Result<(), VerifyError> {
         let expires_at = UNIX_EPOCH + Duration::from_secs(exp);
         if now < expires_at + self.leeway {

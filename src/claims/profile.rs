@@ -122,7 +122,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.attributes().preferred_role.as_deref()
     }
 
-    /// Returns `identities`, the linked accounts at other identity providers. Empty if the token has none.
+    /// Returns `identities`, the linked accounts at other identity providers, or an empty list if the token has no such claim.
     pub fn identities(&self) -> &[LinkedIdentity] {
         &self.token.attributes().identities
     }

@@ -264,7 +264,7 @@ struct Shared {
     locked: Mutex<Locked>,
     /// Notified if the timer has a new alarm.
     rearmed: Notify,
-    /// The highest number of a completed fetch. Raised after the fetch's keys are published.
+    /// The highest number among the completed fetches. It is raised after a fetch's keys are published.
     completed: watch::Sender<u64>,
     /// The number of waiting requests with an unknown key.
     waiting: AtomicU32,

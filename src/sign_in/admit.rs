@@ -16,7 +16,7 @@ use crate::middleware::{AuthRejection, CheckError, SessionCredentials, SessionTo
 /// Adds the session to the request, and plans the changes to its response.
 ///
 /// # Errors
-/// The error with which the request is rejected if the session is unavailable.
+/// Returns the error with which to reject the request if the session is unavailable.
 pub(super) fn admit<B>(
     settings: &Settings,
     arrived: Option<Arc<SessionData>>,

@@ -6,9 +6,9 @@ use http::{HeaderMap, header::COOKIE};
 
 use super::{session::SessionData, settings::Settings, split};
 
-/// The purpose of a cookie with the content of a session.
+/// The purpose of cookies that contain a session.
 pub(super) const SESSION: &str = "session";
-/// The purpose of a cookie with the key of a session in a store.
+/// The purpose of cookies that contain the key of a stored session.
 pub(super) const KEY: &str = "session-key";
 
 /// The session cookie of a request.
@@ -18,8 +18,8 @@ pub(super) enum Arrived {
     Key(String),
 }
 
-/// Reads the session cookie. [`None`] if there is none, or if it cannot be opened, for example because the session keys
-/// have changed.
+/// Reads the session cookie. Returns [`None`] if there is none, or if it cannot be decrypted, for example because the
+/// session keys have changed.
 pub(super) fn read(settings: &Settings, headers: &HeaderMap) -> Option<Arrived> {
     // Most requests without a session have no cookie at all.
     if !headers.contains_key(COOKIE) {

@@ -1,4 +1,4 @@
-//! [`Attempt`]: a pending sign-in, in a cookie of its own.
+//! [`Attempt`]: a pending sign-in, which has its own cookie.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -17,15 +17,16 @@ use crate::time::unix_seconds;
 
 /// The time limit of an attempt.
 ///
-/// Cognito cancels a sign-in after five minutes, and its code is valid for another five.
+/// Cognito cancels a sign-in after five minutes, and its code is valid for another five minutes.
 pub(super) const LIFETIME: Duration = Duration::from_secs(600);
-/// The largest number of pending attempts. A further one removes the oldest.
+/// The largest number of pending attempts. A further attempt removes the oldest one.
 ///
-/// Without a limit, attempts fill the cookies of a browser until servers reject its requests (CVE-2021-22119).
+/// Without a limit, a browser could collect so many cookies that servers reject its requests (compare CVE-2021-22119).
 pub(super) const MAX_PENDING: usize = 5;
-/// The largest size of all pending attempts, in bytes. It matters only for very long `return_to` paths.
+/// The largest total size of the pending attempts, in bytes. Only very long `return_to` paths reach it.
 const MAX_PENDING_BYTES: usize = 6_000;
-/// The largest number of cookies that one response removes. More than [`MAX_PENDING`] exist only if a client makes them.
+/// The largest number of cookies that one response removes. Only a client that forges cookies has more than
+/// [`MAX_PENDING`].
 const MAX_REMOVALS: usize = 20;
 /// The largest accepted difference between the clocks of two instances.
 const MAX_SKEW: Duration = Duration::from_secs(60);
@@ -51,9 +52,11 @@ impl Attempt {
         Ok(Self { state, nonce, verifier, return_to, started_at: now })
     }
 
-    /// Returns the `nonce` of the authorization request, and of the ID token: the base64url SHA-256 of the secret.
+    /// Returns the `nonce` of the authorization request and of the ID token, which is the SHA-256 hash of the secret in
+    /// base64url.
     ///
-    /// The URL shows only the hash, so nothing that a log or history keeps can be used (`OpenID` Connect Core §15.5.2).
+    /// The URL contains only the hash, so logs and the browser history do not reveal the secret (OpenID Connect Core
+    /// 1.0 §15.5.2).
     pub(super) fn nonce_hash(&self) -> String {
         sha256(&self.nonce)
     }
@@ -63,9 +66,9 @@ impl Attempt {
         sha256(&self.verifier)
     }
 
-    /// Returns the `Set-Cookie` headers that store this attempt and drop the oldest above [`MAX_PENDING`].
+    /// Returns the `Set-Cookie` headers that store this attempt and remove the oldest attempts beyond the limits.
     ///
-    /// Attempts that are expired or cannot be read are dropped too.
+    /// Expired and unreadable attempts are removed too.
     pub(super) fn cookies(&self, sealer: &Sealer, request: &HeaderMap) -> Result<Vec<HeaderValue>, Unspecified> {
         let name = cookie_name(&self.state);
         let value = self.seal(&name, sealer)?;
@@ -76,7 +79,7 @@ impl Attempt {
         Ok(headers)
     }
 
-    /// Finds the attempt with this state in the request's cookies. Expired attempts are not found.
+    /// Returns the attempt with this state from the request's cookies, unless it has expired.
     pub(super) fn find(state: &str, sealer: &Sealer, request: &HeaderMap, now: SystemTime) -> Option<Self> {
         let name = cookie_name(state);
         let attempt = Self::open(&name, cookies::value(request, &name)?, sealer)?;
@@ -84,7 +87,7 @@ impl Attempt {
         attempt.is_pending(now).then_some(attempt)
     }
 
-    /// Returns the `Set-Cookie` that removes the attempt with this state, whether or not it could be opened.
+    /// Returns the `Set-Cookie` header that removes the attempt with this state, even if the attempt is unreadable.
     pub(super) fn remove_cookie(state: &str) -> Option<HeaderValue> {
         cookies::remove(&cookie_name(state))
     }
@@ -96,7 +99,7 @@ impl Attempt {
         }
     }
 
-    /// Seals the attempt. The purpose is the cookie's name, so one attempt cannot take the place of another.
+    /// Seals the attempt. The purpose is the cookie's name, so a copy of the value under another name is rejected.
     fn seal(&self, name: &str, sealer: &Sealer) -> Result<String, Unspecified> {
         let content = Content {
             state: self.state.clone(),
@@ -120,7 +123,7 @@ impl Attempt {
     }
 }
 
-/// The sealed content of an attempt cookie. The names are short because cookies must be.
+/// The sealed content of an attempt cookie. The names are short to keep the cookie small.
 #[derive(Serialize, Deserialize)]
 struct Content {
     #[serde(rename = "s")]
@@ -139,11 +142,11 @@ struct Content {
 struct Pending<'r> {
     name: &'r str,
     bytes: usize,
-    /// [`None`] if the attempt is expired or cannot be read.
+    /// [`None`] if the attempt has expired or is unreadable.
     started_at: Option<SystemTime>,
 }
 
-/// Returns the request's attempt cookies, the newest first.
+/// Returns the request's attempt cookies, newest first.
 fn pending<'r>(sealer: &Sealer, request: &'r HeaderMap, now: SystemTime) -> Vec<Pending<'r>> {
     let attempts = cookies::host_cookies(request).filter(|(name, _)| name.starts_with(ATTEMPT));
     let attempts = attempts.map(|(name, value)| {
@@ -155,14 +158,15 @@ fn pending<'r>(sealer: &Sealer, request: &'r HeaderMap, now: SystemTime) -> Vec<
     attempts
 }
 
-/// What other attempts may still take.
+/// The number and the total size of the attempts that may still be kept.
 struct Budget {
     attempts: usize,
     bytes: usize,
 }
 
 impl Budget {
-    /// Takes an attempt into the budget and returns `true`, or returns `false` for this and all older attempts.
+    /// Returns `true` and reduces the budget if the attempt fits. Otherwise returns `false` for this attempt and all
+    /// later ones.
     fn covers(&mut self, pending: &Pending<'_>) -> bool {
         if pending.started_at.is_none() || self.attempts == 0 || pending.bytes > self.bytes {
             self.attempts = 0;
@@ -174,8 +178,8 @@ impl Budget {
     }
 }
 
-/// Returns the cookie's name: a hash of `state`, so parallel sign-ins do not overwrite each other, and the cookies of a
-/// browser do not reveal the state.
+/// Returns the cookie's name, which ends with a hash of `state`. Parallel sign-ins therefore do not overwrite each
+/// other, and the name does not reveal the state.
 fn cookie_name(state: &str) -> String {
     format!("{ATTEMPT}{}", sha256(state))
 }
@@ -314,7 +318,7 @@ mod tests {
         }
     }
 
-    /// An attacker who can copy a cookie to another name, for example to pair a victim's state with the attacker's
+    /// An attacker could copy a cookie to another name, for example to pair a victim's state with the attacker's
     /// verifier.
     #[test]
     fn attempts_with_swapped_names_are_not_found() {
@@ -350,7 +354,7 @@ mod tests {
         assert!(find(&attempt, &own(), &good, 0).is_some());
     }
 
-    /// The name alone would suffice, because it is a hash of the state and is authenticated.
+    /// A second defense. The authenticated name is already a hash of the state.
     #[test]
     fn state_in_the_cookie_must_match_its_name() {
         let (one, other) = (start("/", 0), start("/", 0));
@@ -370,11 +374,11 @@ mod tests {
         assert!(!name.contains(&attempt.state) && name.len() == ATTEMPT.len() + 43);
     }
 
-    /// CVE-2021-22119: unlimited authorization requests exhausted the resources of Spring Security.
+    /// In CVE-2021-22119, unlimited authorization requests exhausted the resources of Spring Security.
     #[test]
     fn sixth_attempt_removes_the_oldest() {
         let mut attempts: Vec<Attempt> = (0..6).map(|n| start("/", n)).collect();
-        // The order of the cookies does not tell their age.
+        // The order of the cookies must not matter.
         attempts.swap(0, 3);
         let newest = attempts.pop().unwrap();
         let mut browser = Browser::with(&attempts.iter().collect::<Vec<_>>());

@@ -1,8 +1,8 @@
-//! The authorization request, and the request to Cognito's logout endpoint.
+//! Writes the authorization request and the request to Cognito's logout endpoint.
 //!
-//! Both are URLs to which the browser is redirected. The `oauth2` crate could write the first. Its type for the code
-//! challenge can only be created from a verifier, and panics if the verifier's length is wrong. Cognito's logout endpoint
-//! is not part of OAuth.
+//! Both are URLs to which the browser is redirected. The `oauth2` crate is not used for the authorization request,
+//! because its code challenge can only be created from a verifier, and panics if the verifier's length is wrong.
+//! Cognito's logout endpoint is not part of OAuth.
 
 use oauth2::url::form_urlencoded;
 
@@ -27,7 +27,7 @@ pub(super) fn authorization_url(settings: &Settings, attempt: &Attempt) -> Strin
 }
 
 /// Returns the URL of Cognito's logout endpoint, which ends the managed-login session (AWS page "The managed login
-/// sign-out endpoint"). It then redirects to the registered sign-out URL.
+/// sign-out endpoint") and redirects to the registered sign-out URL.
 pub(super) fn logout_url(settings: &Settings) -> String {
     let parameters = [("client_id", settings.client_id.as_str()), ("logout_uri", &settings.logout_url)];
     url(&settings.domain, "/logout", parameters)

@@ -5,18 +5,18 @@ use std::{
     sync::Arc,
 };
 
-/// A map from session ids to values that expire. Times are seconds since 1970.
+/// A map from session IDs to values that expire. Times are seconds since 1970.
 ///
-/// At the limit, the entry that expires first makes room. Every insertion also removes a few expired entries, so the
-/// memory of a map that is no longer used to its limit is freed by later insertions.
+/// If the map is full, an insertion evicts the entry that expires first. Every insertion also removes a few expired
+/// entries, so the map shrinks after a peak.
 pub(super) struct Bounded<V> {
     entries: HashMap<Arc<str>, (u64, V)>,
-    /// The same ids in the order in which they expire.
+    /// The IDs in the order in which they expire.
     order: BTreeSet<(u64, Arc<str>)>,
     capacity: usize,
 }
 
-/// The number of expired entries that an insertion removes at most. It exceeds one, so the map shrinks.
+/// The largest number of expired entries that an insertion removes. It exceeds one, so the map shrinks.
 const SWEEP: usize = 4;
 
 impl<V> Bounded<V> {
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entry_ends_with_its_time() {
+    fn entry_expires_at_its_time() {
         let mut map = Bounded::new(10);
         map.insert("a", 1, 100, 0);
         assert_eq!((map.get("a", 99), map.get("a", 100), map.get("b", 0)), (Some(&1), None, None));
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn entry_that_expires_first_makes_room() {
+    fn full_map_evicts_the_entry_that_expires_first() {
         let mut map = Bounded::new(3);
         for (id, until) in [("late", 300), ("soon", 100), ("middle", 200), ("new", 50)] {
             map.insert(id, (), until, 0);

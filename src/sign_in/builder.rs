@@ -29,17 +29,18 @@ const SESSION_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 const SESSION_LIFETIME_RANGE: (Duration, Duration) =
     (Duration::from_secs(60), Duration::from_secs(10 * 365 * 24 * 3600));
 
-/// The default time from a refresh to the expiry of the access token.
+/// The default time before the expiry of the access token at which a refresh is due.
 const REFRESH_BEFORE: Duration = Duration::from_secs(60);
 
-/// The allowed values of `refresh_before`. Cognito's shortest access tokens are valid for five minutes. With the jitter
-/// of half a minute, a longer time would refresh such a session on every request.
+/// The allowed values of `refresh_before`. Cognito's shortest access tokens are valid for five minutes. A longer time
+/// plus the jitter of up to half a minute would make a refresh of such tokens due almost immediately.
 const REFRESH_BEFORE_RANGE: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(4 * 60));
 
 /// Browser sign-in with Cognito's managed login, for one app client.
 ///
-/// It consists of a layer, which turns the session of a browser into the claims that extractors and rules read, and of
-/// the routes for sign-in, callback and sign-out. Clones share the sessions, the keys and the token cache.
+/// It provides a [layer](Self::layer), which turns a browser's session into the claims that extractors and rules read,
+/// and the [routes](Self::routes) for sign-in, callback and sign-out. Clones share the sessions, the keys and the token
+/// cache.
 ///
 /// ```
 /// use axum_cognito::{sign_in::SignIn, testing::FakeUserPool};
@@ -63,9 +64,10 @@ pub struct SignIn {
 impl SignIn {
     /// Returns a builder with the settings that have no default.
     ///
-    /// `domain` is the origin of the pool's managed-login endpoints: an Amazon Cognito prefix domain or a custom domain.
-    /// `redirect_url` is the callback URL as registered with the app client. Its path becomes the callback route, and its
-    /// origin is the public origin of this application. Plain HTTP is allowed only for loopback addresses.
+    /// `domain` is the origin of the pool's managed-login endpoints, which is an Amazon Cognito prefix domain or a
+    /// custom domain. `redirect_url` is the callback URL that is registered with the app client. Its path becomes the
+    /// callback route, and its origin is the public origin of this application. Plain HTTP is allowed only for loopback
+    /// addresses.
     pub fn builder(pool: UserPool, domain: impl Into<String>, redirect_url: impl Into<String>) -> SignInBuilder {
         SignInBuilder::new(pool, domain.into(), redirect_url.into())
     }
@@ -91,9 +93,9 @@ impl fmt::Debug for SignIn {
 /// A change of the contained layer.
 type Configure = Box<dyn FnOnce(CognitoAuth) -> Result<CognitoAuth, ConfigError> + Send + Sync>;
 
-/// Builds a [`SignIn`]. [`SignIn::builder`] creates it.
+/// Builds a [`SignIn`]. Created by [`SignIn::builder`].
 ///
-/// Values are checked by [`build`](Self::build).
+/// [`build`](Self::build) checks all values.
 #[must_use = "settings do nothing until `build`"]
 pub struct SignInBuilder {
     pool: UserPool,
@@ -160,15 +162,15 @@ impl SignInBuilder {
 
     /// Sets the app client's secret. Default: none, for a public client.
     ///
-    /// The secret is sent only to the token endpoint and the revocation endpoint. It appears in no log, error or `Debug`
-    /// output.
+    /// The secret is sent only to the token endpoint and the revocation endpoint. It appears in no log, error or
+    /// `Debug` output.
     pub fn client_secret(mut self, secret: impl Into<String>) -> Self {
         self.client_secret = Some(secret.into());
         self
     }
 
-    /// Sets the registered sign-out URL, to which Cognito redirects after sign-out. Default: the origin of the callback
-    /// URL, followed by `/`.
+    /// Sets the registered sign-out URL, to which Cognito redirects after a sign-out. Default: the origin of the
+    /// callback URL, followed by `/`.
     pub fn logout_url(mut self, url: impl Into<String>) -> Self {
         self.logout_url = Some(url.into());
         self
@@ -187,23 +189,24 @@ impl SignInBuilder {
     }
 }
 
-/// The authorization request. Each setting is a parameter of the AWS page "Authorize endpoint".
+/// The authorization request. The AWS page "Authorize endpoint" describes the parameters.
 impl SignInBuilder {
     /// Sets the requested scopes. Default: `openid`, which is required because sign-in needs the ID token.
     ///
-    /// The app client must allow every scope. For the default [profile claims](Self::profile_claims), request `email`
-    /// and `profile` too.
+    /// The app client must allow every scope. With `openid` alone, the ID token contains all attributes that the app
+    /// client can read. If you request further scopes, include `email` and `profile` for the default [profile
+    /// claims](Self::profile_claims).
     pub fn scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         self.scopes = scopes.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Sends users to this identity provider of the pool, such as `Google`, without the choice of providers.
+    /// Sends users to this identity provider of the pool, such as `Google`, instead of showing a choice of providers.
     pub fn identity_provider(self, name: impl Into<String>) -> Self {
         self.parameter("identity_provider", name.into())
     }
 
-    /// Sends users to the identity provider with this identifier, such as the domain of their e-mail addresses.
+    /// Sends users to the identity provider with this identifier, such as the domain of their email addresses.
     pub fn idp_identifier(self, identifier: impl Into<String>) -> Self {
         self.parameter("idp_identifier", identifier.into())
     }
@@ -213,20 +216,20 @@ impl SignInBuilder {
         self.parameter("lang", language.into())
     }
 
-    /// Sets the user name with which an identity provider fills in its form.
+    /// Sets the username that the sign-in form suggests.
     pub fn login_hint(self, hint: impl Into<String>) -> Self {
         self.parameter("login_hint", hint.into())
     }
 
-    /// Sets whether Cognito asks again for credentials: `login`, `none`, `select_account` or `consent`, or several of
-    /// them separated by spaces.
+    /// Sets `prompt`, which controls whether Cognito asks for credentials again.
     ///
-    /// With `none`, Cognito shows no page, and sign-in fails unless the user is already signed in.
+    /// The value is `login`, `none`, `select_account` or `consent`, or several of them separated by spaces. With
+    /// `none`, Cognito shows no page, and sign-in fails unless the user is already signed in.
     pub fn prompt(self, prompt: impl Into<String>) -> Self {
         self.parameter("prompt", prompt.into())
     }
 
-    /// Binds access tokens to this resource (RFC 8707). The pool must accept it as
+    /// Requests access tokens that are bound to this resource (RFC 8707). The pool must accept it as an
     /// [audience](UserPool::audience).
     pub fn resource(self, resource: impl Into<String>) -> Self {
         self.parameter("resource", resource.into())
@@ -249,7 +252,7 @@ impl SignInBuilder {
         self
     }
 
-    /// Keeps sessions in this store. Default: in the cookie.
+    /// Keeps sessions in this store. Default: in cookies.
     ///
     /// With a store that all instances share, sign-out takes effect at once on all of them.
     pub fn session_store(mut self, store: impl SessionStore) -> Self {
@@ -259,9 +262,9 @@ impl SignInBuilder {
 
     /// Sets the time from sign-in to the end of the session. Default: 30 days.
     ///
-    /// Activity does not extend it, because Cognito does not extend the validity of a refresh token either. The default
-    /// is Cognito's default validity of refresh tokens. A session without a refresh token ends with its access token.
-    /// The allowed range is one minute to ten years.
+    /// Activity does not extend a session, because Cognito does not extend the validity of a refresh token either. The
+    /// default is Cognito's default validity of refresh tokens. A session without a refresh token ends with its access
+    /// token. The allowed range is one minute to ten years.
     pub fn session_lifetime(mut self, lifetime: Duration) -> Self {
         self.session_lifetime = lifetime;
         self
@@ -269,8 +272,8 @@ impl SignInBuilder {
 
     /// Sets how long before its expiry an access token is refreshed. Default: one minute.
     ///
-    /// Up to 30 seconds are added, which differ by session, so that sessions do not refresh at the same time. The
-    /// maximum is four minutes, because Cognito's shortest access tokens are valid for five.
+    /// A fixed part of 30 seconds is added for each session, so that sessions are not all refreshed at the same time.
+    /// The maximum is four minutes, because Cognito's shortest access tokens are valid for five minutes.
     pub fn refresh_before(mut self, time: Duration) -> Self {
         self.refresh_before = time;
         self
@@ -278,7 +281,7 @@ impl SignInBuilder {
 
     /// Sets the claims of the ID token that a session keeps. Default: `email`, `email_verified` and `name`.
     ///
-    /// The rest of the ID token is dropped, because cookies are limited to about 4 KiB each.
+    /// All other claims of the ID token are dropped to keep the cookies small.
     pub fn profile_claims<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         self.profile_claims = names.into_iter().map(Into::into).collect();
         self
@@ -287,9 +290,9 @@ impl SignInBuilder {
 
 /// Requests.
 impl SignInBuilder {
-    /// Names a path, such as `/api`, below which no request is redirected to sign-in. Can be called several times.
+    /// Adds a path, such as `/api`, below which no request is redirected to sign-in.
     ///
-    /// Requests without a session then get 401 there, also when a user enters the URL in the browser.
+    /// Rejected requests without a session then get 401, even if a user enters the URL in the browser.
     pub fn api_subtree(mut self, path: impl Into<String>) -> Self {
         self.api_subtrees.push(path.into());
         self
@@ -310,8 +313,8 @@ impl SignInBuilder {
         self
     }
 
-    /// Changes the settings of the contained layer, for example adds a custom check. It applies to bearer tokens and to
-    /// sessions.
+    /// Changes the settings of the contained layer, for example to add a custom check. They apply to bearer tokens and
+    /// sessions alike.
     ///
     /// ```
     /// use axum_cognito::{CheckError, sign_in::SignInBuilder};
@@ -342,18 +345,17 @@ impl SignInBuilder {
         self
     }
 
-    /// Sends requests to the token endpoint and the revocation endpoint through this HTTP proxy. Default: none. The
-    /// variables `HTTPS_PROXY` and `NO_PROXY` have no effect.
+    /// Sends requests to the token endpoint and the revocation endpoint through this HTTP proxy. Default: none.
     ///
-    /// The pool's keys have their own setting,
+    /// The variables `HTTPS_PROXY` and `NO_PROXY` have no effect. Key fetches have their own setting,
     /// [`HttpKeySource::proxy`](crate::keys::HttpKeySource::proxy).
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = Some(url.into());
         self
     }
 
-    /// Trusts these root certificates for the token endpoint and the revocation endpoint, instead of those of the host.
-    /// `pem` is one certificate or a bundle in PEM format.
+    /// Trusts these root certificates for the token endpoint and the revocation endpoint, instead of the host's root
+    /// certificates. `pem` is one certificate or a bundle in PEM format.
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.root_certificates = Some(pem.into());
         self
@@ -361,12 +363,13 @@ impl SignInBuilder {
 }
 
 impl SignInBuilder {
-    /// Builds the sign-in. It does no I/O.
+    /// Builds the sign-in, without any I/O.
     ///
     /// # Errors
-    /// Returns [`ConfigError::InvalidSignIn`] with the name of the setting, the reason and the fix if a value is missing
-    /// or not valid. Returns [`ConfigError::InvalidProxyUrl`] and [`ConfigError::InvalidRootCertificates`] for these two
-    /// settings, and the errors of [`VerifierBuilder::build`] and of the closure of [`auth`](Self::auth).
+    /// Returns [`ConfigError::InvalidSignIn`] with the name of the setting, the reason and the fix if a value is
+    /// missing or not valid. Returns [`ConfigError::InvalidProxyUrl`] or [`ConfigError::InvalidRootCertificates`] for
+    /// these two settings, and passes on the errors of [`VerifierBuilder::build`] and of the closure of
+    /// [`auth`](Self::auth).
     pub fn build(self) -> Result<SignIn, ConfigError> {
         let Checked { domain, redirect_url, client_id, api_subtrees } = self.check_values()?;
         let http = self.http_client()?;
@@ -435,7 +438,7 @@ impl SignInBuilder {
     }
 }
 
-/// The values that were converted when they were checked.
+/// The checked values in their converted form.
 pub(super) struct Checked {
     domain: Url,
     redirect_url: Url,

@@ -1,10 +1,10 @@
-//! [`Callback`]: what the authorization server sends to the callback URL.
+//! [`Callback`]: the authorization server's response, which arrives at the callback URL.
 
 use std::collections::BTreeMap;
 
 use oauth2::url::form_urlencoded;
 
-/// The longest query that is read, in bytes. Cognito's codes and states are far shorter.
+/// The maximum length of the query, in bytes. Cognito's codes and this crate's states are far shorter.
 const MAX_QUERY: usize = 8_192;
 
 /// The error codes of an authorization response (RFC 6749 §4.1.2.1, OpenID Connect Core 1.0 §3.1.2.6).
@@ -28,20 +28,22 @@ const ERROR_CODES: [&str; 16] = [
 ];
 
 /// The query of a callback request.
-#[derive(Debug, PartialEq, Eq)]
+// No `Debug` outside of tests: the state and the code must not be logged.
+#[derive(PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub(super) struct Callback {
-    /// The `state`, unless it is missing, empty or repeated. Its attempt is used up, whatever the result is.
+    /// The `state`, unless it is missing, empty or repeated. Its attempt is used up in every outcome.
     pub(super) state: Option<String>,
     /// The authorization code.
     pub(super) code: Result<String, CallbackError>,
 }
 
-/// The reason why a callback brings no code.
+/// The reason why a callback contains no code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CallbackError {
     /// The query is neither a success nor an error response.
     Malformed,
-    /// An error response, with its code if that is a known one. Any other text could be an attacker's, as in
+    /// An error response, with its code if the code is known. Any other text could come from an attacker, as in
     /// CVE-2021-32702. `error_description` is free text from identity providers and triggers, so it is not read.
     Denied(Option<&'static str>),
 }
@@ -49,8 +51,8 @@ pub(super) enum CallbackError {
 impl Callback {
     /// Reads the query of a callback request.
     ///
-    /// Each parameter may occur only once (RFC 6749 §3.1), so that no two programs read the query differently. A query
-    /// with both `code` and `error` is malformed.
+    /// A query that repeats a parameter is malformed (RFC 6749 §3.1), because programs could read it differently. A
+    /// query with both `code` and `error` is malformed, too.
     pub(super) fn parse(query: &str) -> Self {
         if query.len() > MAX_QUERY {
             return Self { state: None, code: Err(CallbackError::Malformed) };
@@ -79,7 +81,7 @@ fn known(error: &str) -> Option<&'static str> {
     ERROR_CODES.into_iter().find(|code| *code == error)
 }
 
-/// Returns the value of the only parameter with this name in a query. [`None`] if it is missing or repeated.
+/// Returns the value of a parameter, or [`None`] if the query does not contain it or repeats it.
 pub(super) fn only_value(query: &str, name: &str) -> Option<String> {
     let mut values = form_urlencoded::parse(query.as_bytes()).filter(|(found, _)| found == name);
     let (_, value) = values.next()?;

@@ -1,4 +1,4 @@
-//! Checks the values of the settings. Each error names the value, unless it is secret, and the fix.
+//! Checks the values of the settings. Each error contains the fix, and the value unless it is secret.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub(super) fn domain(text: &str) -> Result<Url, ConfigError> {
     Ok(url)
 }
 
-/// Checks the callback URL. Its path is a route, so it must differ from the application's other routes.
+/// Checks the callback URL. Its path becomes a route.
 pub(super) fn redirect_url(text: &str) -> Result<Url, ConfigError> {
     let url = absolute("redirect_url", text, "https://app.example.com/auth/callback")?;
     if url.query().is_some() {
@@ -40,21 +40,21 @@ pub(super) fn logout_url(text: &str) -> Result<(), ConfigError> {
     absolute("logout_url", text, "https://app.example.com/").map(drop)
 }
 
-/// Parses an `https` URL, or an `http` URL of a loopback address. Cognito allows neither more for registered URLs.
+/// Parses an `https` URL, or an `http` URL with a loopback host.
 fn absolute(setting: &'static str, text: &str, example: &str) -> Result<Url, ConfigError> {
     let error = |reason: &str| invalid(setting, format!("`{}` {reason}", redact(text)));
     if text.len() > URL_MAX {
         return Err(invalid(setting, format!("the URL has {} bytes: expected at most {URL_MAX}", text.len())));
     }
     let url =
-        Url::parse(text).map_err(|_| error(&format!("is not an absolute URL: expected one as in `{example}`")))?;
+        Url::parse(text).map_err(|_| error(&format!("is not an absolute URL: expected a URL such as `{example}`")))?;
     match url.scheme() {
         "https" => {}
         "http" if is_loopback(&url) => {}
         "http" => return Err(error("sends codes and tokens over plain HTTP: use `https`")),
-        _ => return Err(error("has another scheme: expected `https`")),
+        _ => return Err(error("has an unsupported scheme: expected `https`")),
     }
-    // The parser removes spaces and line breaks, and Cognito compares the text.
+    // The URL parser removes spaces and line breaks, but Cognito compares the registered URL exactly.
     if text.bytes().any(|byte| !byte.is_ascii_graphic()) {
         return Err(error("contains a space or a character that is not ASCII: encode it"));
     }
@@ -64,7 +64,7 @@ fn absolute(setting: &'static str, text: &str, example: &str) -> Result<Url, Con
     Ok(url)
 }
 
-/// Checks the path of a route, which is matched literally.
+/// Checks the path of a route. The router must match it literally.
 pub(super) fn path(setting: &'static str, path: &str) -> Result<(), ConfigError> {
     let is_segment = |segment: &str| {
         let is_dots = matches!(segment, "." | "..");
@@ -74,7 +74,8 @@ pub(super) fn path(setting: &'static str, path: &str) -> Result<(), ConfigError>
         Some(rest) if rest.split('/').all(is_segment) => Ok(()),
         _ => {
             let reason = format!(
-                "`{}` is not the path of a route: expected one as in `/auth/sign-in`, with letters, digits and `-._~`",
+                "`{}` is not the path of a route: expected a path such as `/auth/sign-in`, with letters, digits and \
+                 `-._~`",
                 redact(path)
             );
             Err(invalid(setting, reason))
@@ -84,7 +85,7 @@ pub(super) fn path(setting: &'static str, path: &str) -> Result<(), ConfigError>
 
 /// Checks that no two routes have the same path.
 pub(super) fn distinct_paths(callback: &str, sign_in: &str, sign_out: &str) -> Result<(), ConfigError> {
-    let taken = |by: &str, path: &str| format!("`{path}` is also the path of the {by}: choose another");
+    let taken = |by: &str, path: &str| format!("`{path}` is also the path of the {by}: choose another path");
     match () {
         () if callback == sign_in => Err(invalid("redirect_url", taken("sign-in route", callback))),
         () if callback == sign_out => Err(invalid("redirect_url", taken("sign-out route", callback))),
@@ -102,7 +103,7 @@ pub(super) fn subtree(text: &str) -> Result<String, ConfigError> {
     Ok(prefix.to_owned())
 }
 
-/// Selects the app client of sign-in: the chosen one, or else the pool's only client.
+/// Returns the app client that signs users in, which is the chosen client or else the pool's only client.
 pub(super) fn client_id(pool: &UserPool, chosen: Option<&str>) -> Result<String, ConfigError> {
     let Some(ids) = pool.client_ids() else {
         return Err(invalid("client_id", "the pool accepts any app client: use a pool that lists its clients"));
@@ -116,18 +117,19 @@ pub(super) fn client_id(pool: &UserPool, chosen: Option<&str>) -> Result<String,
         }
         (None, [id]) => Ok((*id).to_owned()),
         (None, _) => {
-            let reason = format!("the pool has several app clients: name the one that signs users in, of `{listed}`");
+            let reason =
+                format!("the pool has several app clients: select the one that signs users in, out of `{listed}`");
             Err(invalid("client_id", reason))
         }
     }
 }
 
-/// Checks that access tokens of the pool pass its own rules, because a session is one.
+/// Checks that the pool accepts the access tokens of sign-in, because every session contains one.
 pub(super) fn access_tokens(pool: &UserPool, client_id: &str, resource: Option<&str>) -> Result<(), ConfigError> {
     if !pool.token_uses().any(|token_use| token_use == TokenUse::Access) {
         return Err(invalid(
             "pool",
-            "it accepts only ID tokens: let it accept access tokens, which sessions consist of",
+            "it accepts only ID tokens: let it accept access tokens, because every session contains one",
         ));
     }
     let accepts = |aud: Option<&str>| pool.policy.audience.check(aud, Some(client_id)).is_ok();
@@ -143,16 +145,17 @@ pub(super) fn access_tokens(pool: &UserPool, client_id: &str, resource: Option<&
             );
             Err(invalid("resource", reason))
         }
-        None if !accepts(None) && !accepts(Some(client_id)) => {
-            Err(invalid("resource", "the pool requires an audience, which tokens have only for a resource: set it"))
-        }
+        None if !accepts(None) && !accepts(Some(client_id)) => Err(invalid(
+            "resource",
+            "the pool requires an audience, which only tokens that are bound to a resource have: set `resource`",
+        )),
         _ => Ok(()),
     }
 }
 
-/// Checks a client secret: visible ASCII (RFC 6749 appendix A.2) without spaces, which come from copying. Cognito's
-/// secrets have 24 to 64 letters, digits, `_` and `+`, but those of emulators have other forms. The error does not
-/// contain the secret.
+/// Checks a client secret, which is visible ASCII (RFC 6749 appendix A.2). Spaces are rejected, because they usually
+/// come from copying. Cognito's secrets consist of 24 to 64 letters, digits, `_` and `+`, but secrets of emulators have
+/// other forms. The error does not contain the secret.
 pub(super) fn client_secret(secret: &str) -> Result<(), ConfigError> {
     const LENGTH_MAX: usize = 256;
     if (1..=LENGTH_MAX).contains(&secret.len()) && secret.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -170,7 +173,7 @@ pub(super) fn client_secret(secret: &str) -> Result<(), ConfigError> {
 pub(super) fn scopes(scopes: &[String]) -> Result<(), ConfigError> {
     let is_allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
     if let Some(scope) = scopes.iter().find(|scope| scope.is_empty() || !scope.bytes().all(is_allowed)) {
-        let reason = format!("`{scope}` is not a scope: expected names without spaces, as in `openid`, `email`");
+        let reason = format!("`{scope}` is not a scope: expected names without spaces, such as `openid` or `email`");
         return Err(invalid("scopes", reason));
     }
     if !scopes.iter().any(|scope| scope == "openid") {

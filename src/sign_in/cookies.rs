@@ -5,7 +5,7 @@ use std::time::Duration;
 use cookie::{Cookie, SameSite};
 use http::{HeaderMap, HeaderValue, header::COOKIE};
 
-/// The session cookie. Further parts have the names `__Host-session-1` and so on.
+/// The session cookie. Further parts of a long session are in `__Host-session-1` and so on.
 pub(super) const SESSION: &str = "__Host-session";
 /// The prefix of the attempt cookies. A hash of `state` follows.
 pub(super) const ATTEMPT: &str = "__Host-sign-in-";
@@ -15,8 +15,8 @@ pub(super) const RECENT: &str = "__Host-recent-sign-ins";
 /// Returns the names and values of the request's cookies that start with `__Host-`.
 ///
 /// A browser stores a cookie with this prefix only if this host itself set it with `Secure` and `Path=/`, so another
-/// subdomain cannot set it (RFC 6265bis §4.1.3.2). HTTP/2 may split the header (RFC 9113 §8.2.3). Cookies of other
-/// applications that cannot be read are skipped, because they must not affect sign-in.
+/// subdomain cannot set it (RFC 6265bis §4.1.3.2). HTTP/2 may split the header (RFC 9113 §8.2.3). Unreadable cookies
+/// are skipped, because cookies of other applications must not affect sign-in.
 pub(super) fn host_cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     let cookies = headers.get_all(COOKIE).iter().flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
     cookies
@@ -27,19 +27,19 @@ pub(super) fn host_cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &
 
 /// Returns the value of a cookie, or [`None`] if it is missing or occurs twice.
 ///
-/// If a name occurs twice, the request does not show which of the two this host has set.
+/// If a name occurs twice, the request does not show which of the two cookies this host has set.
 pub(super) fn value<'r>(headers: &'r HeaderMap, name: &str) -> Option<&'r str> {
     let mut values = host_cookies(headers).filter(|(found, _)| *found == name).map(|(_, value)| value);
     let value = values.next();
     value.filter(|_| values.next().is_none())
 }
 
-/// Returns `true` if the request has this cookie, once or more often.
+/// Returns `true` if the request has at least one cookie with this name.
 pub(super) fn contains(headers: &HeaderMap, name: &str) -> bool {
     host_cookies(headers).any(|(found, _)| found == name)
 }
 
-/// Returns a `Set-Cookie` with the attributes `Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age`.
+/// Returns a `Set-Cookie` header with the attributes `Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age`.
 ///
 /// `SameSite=Strict` would hide the cookies from the callback, because Cognito's redirect is a cross-site navigation.
 /// Returns [`None`] if the name or value contains characters other than those of sealed text.
@@ -55,7 +55,7 @@ pub(super) fn set(name: &str, value: &str, max_age: Duration) -> Option<HeaderVa
     Some(header)
 }
 
-/// Returns a `Set-Cookie` that removes a cookie, with the attributes with which it was set.
+/// Returns a `Set-Cookie` header that removes a cookie. It has the same attributes as the header that set the cookie.
 ///
 /// Browsers ignore a removal of a `__Host-` cookie without `Secure` and `Path=/`.
 pub(super) fn remove(name: &str) -> Option<HeaderValue> {
@@ -81,7 +81,7 @@ mod tests {
             (&[b"__Host-session="], Some("")),
             // HTTP/2 may send one header per cookie.
             (&[b"a=b", b"__Host-session=v", b"c=d"], Some("v")),
-            // A cookie of another application that is not ASCII or not a pair.
+            // Another application's cookies, which are not ASCII or not pairs.
             (&[b"name=J\xe4ger; lone; =x; __Host-session=v; ;;"], Some("v")),
             (&[b"__Host-other=J\xe4ger; __Host-session=v"], Some("v")),
             (&[], None),

@@ -21,11 +21,11 @@ const SCOPES: &str = "AWS_COGNITO_SCOPES";
 const SESSION_KEY: &str = "COGNITO_SESSION_KEY";
 
 impl SignIn {
-    /// Creates the sign-in that environment variables describe.
+    /// Creates a sign-in from environment variables.
     ///
     /// | variable | meaning |
     /// |---|---|
-    /// | those of [`UserPool::from_env`] | The pool and its app client. |
+    /// | the variables of [`UserPool::from_env`] | The pool and its app client. |
     /// | `AWS_COGNITO_DOMAIN` | The origin of the managed-login endpoints. Required. |
     /// | `AWS_COGNITO_REDIRECT_URL` | The registered callback URL. Required. |
     /// | `AWS_COGNITO_USER_POOL_CLIENT_SECRET` | The app client's secret. Default: none, for a public client. |
@@ -58,7 +58,7 @@ impl SignIn {
 impl SignInBuilder {
     /// Creates a builder from the environment variables of [`SignIn::from_env`].
     ///
-    /// [`build`](Self::build) checks values that depend on further settings.
+    /// [`build`](Self::build) checks the values again, together with all further settings.
     ///
     /// # Errors
     /// Returns [`ConfigError::InvalidVariable`] if a variable is missing, empty, not UTF-8, or has an invalid value.
@@ -123,7 +123,7 @@ mod tests {
         (REDIRECT_URL, "https://app.example.com/auth/callback"),
     ];
 
-    /// Builds a sign-in from [`GOOD`] with these variables added or replaced. A variable without value is unset.
+    /// Builds a sign-in from [`GOOD`] with these variables added or replaced. [`None`] unsets a variable.
     fn sign_in(changes: &[(&str, Option<&str>)]) -> Result<SignIn, ConfigError> {
         let var = |name: &str| {
             let change = changes.iter().find(|(variable, _)| *variable == name).map(|(_, value)| *value);

@@ -1,10 +1,10 @@
-//! Decides what the error of a refresh means for the session.
+//! Decides whether the error of a refresh ends the session.
 
 use super::{identity::IdentityError, refresh::Failure, token_endpoint::EndpointError};
 
 impl From<&EndpointError> for Failure {
-    /// Only `invalid_grant` is final. All other failures say nothing about the session: the endpoint is unavailable, or
-    /// its settings in Cognito or here are wrong.
+    /// Only `invalid_grant` is final. After any other error the refresh token may still be valid, because the endpoint
+    /// is unavailable, or its settings in Cognito or in the application are wrong.
     fn from(error: &EndpointError) -> Self {
         match error {
             EndpointError::InvalidGrant => Self::Final,
@@ -14,8 +14,8 @@ impl From<&EndpointError> for Failure {
 }
 
 impl From<&IdentityError> for Failure {
-    /// Tokens that are not valid, or that belong to another user, must not continue the session. A repeated refresh
-    /// would bring the same kind of tokens.
+    /// Invalid tokens and tokens of another user must not continue the session. A repeated refresh would most likely
+    /// return tokens with the same fault.
     fn from(error: &IdentityError) -> Self {
         match error {
             IdentityError::Rejected(_) => Self::Final,

@@ -41,26 +41,26 @@ pin_project! {
     {
         /// The inner service handles the request. This is the common case, so it allocates nothing.
         Forwarded { #[pin] future: S::Future },
-        /// The session is loaded or refreshed. The state is boxed so that it does not enlarge the common case.
+        /// The session is being loaded or refreshed. The state is boxed so that it does not enlarge the common case.
         Waiting { waiting: Box<Waiting<S, B>> },
-        /// The request was rejected. [`None`] once the response was returned.
+        /// The request was rejected. [`None`] once the response has been returned.
         Rejected { response: Option<Response<Bytes>> },
     }
 }
 
 /// A request that waits for its session, and then for the inner service to become ready.
 struct Waiting<S, B> {
-    /// [`Some`] until the session was loaded.
+    /// [`Some`] until the session is loaded.
     loading: Option<Loading>,
     arrived: Option<Arc<SessionData>>,
     /// [`Some`] until the inner service is called.
     request: Option<Request<B>>,
-    /// A clone that is not polled before the session was loaded, because a ready service may hold a resource that other
+    /// A clone that is not polled before the session is loaded, because a ready service may hold a resource that other
     /// requests need.
     inner: S,
 }
 
-/// The end of a wait.
+/// The result of a wait.
 enum Next<F> {
     Call(F),
     Reject(CheckError),

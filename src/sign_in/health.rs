@@ -1,10 +1,10 @@
-//! [`Health`]: reports an outage once, however many requests it affects.
+//! [`Health`]: logs one warning for each outage, however many requests it affects.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Reports the outage of a service that sign-in depends on, and the end of the outage.
+/// Logs the start and the end of an outage of a service that sign-in depends on.
 pub(super) struct Health {
-    /// The name of the service in messages.
+    /// The name of the service in log lines.
     service: &'static str,
     is_out: AtomicBool,
 }
@@ -14,7 +14,7 @@ impl Health {
         Self { service, is_out: AtomicBool::new(false) }
     }
 
-    /// Logs a failure: the first one as a warning, and further ones for debugging.
+    /// Logs the first failure of an outage as a warning, and further failures at the level `DEBUG`.
     pub(super) fn failed(&self, reason: &dyn std::fmt::Display) {
         let service = self.service;
         if self.is_out.swap(true, Ordering::Relaxed) {
@@ -23,13 +23,13 @@ impl Health {
             tracing::warn!(
                 service,
                 %reason,
-                "unavailable: sessions continue while their access tokens are valid, then requests get 503"
+                "unavailable: requests get 503 if their session cannot be loaded or refreshed"
             );
         }
     }
 
     pub(super) fn succeeded(&self) {
-        // Reading first keeps the cache line shared between threads.
+        // A load before the swap keeps the cache line shared between threads.
         if self.is_out.load(Ordering::Relaxed) && self.is_out.swap(false, Ordering::Relaxed) {
             tracing::info!(service = self.service, "available again");
         }

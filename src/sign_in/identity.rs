@@ -1,8 +1,8 @@
-//! Verifies the tokens of the token endpoint before they become a session.
+//! Verifies the tokens from the token endpoint before they become a session.
 //!
-//! Both tokens are verified by the verifier that verifies bearer tokens, with the same keys. OpenID Connect allows a
-//! client to skip the signature of an ID token that it received over TLS (Core 1.0 §3.1.3.7). This module does not, so
-//! that a forged response, for example of a proxy that terminates TLS, signs no user in.
+//! The verifier of bearer tokens also verifies both of these tokens, with the same keys. OpenID Connect allows a client
+//! to skip signature verification for an ID token that it received over TLS (Core 1.0 §3.1.3.7). This module never
+//! skips it, so a forged response, for example from a proxy that terminates TLS, cannot sign a user in.
 
 use std::{collections::BTreeMap, time::SystemTime};
 
@@ -21,7 +21,7 @@ use crate::{
     token_use::TokenUse,
 };
 
-/// The reason why tokens of the token endpoint were not accepted.
+/// The reason why tokens from the token endpoint were not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum IdentityError {
     /// The keys are unavailable, or the system provides no random numbers.
@@ -32,10 +32,11 @@ pub(super) enum IdentityError {
 
 /// Verifies the tokens of a code exchange, and starts a session with a new identifier.
 ///
-/// `nonce` is the `nonce` of the authorization request, the result of `Attempt::nonce_hash`.
+/// `nonce` is the value in the authorization request, as returned by `Attempt::nonce_hash`.
 pub(super) async fn signed_in(settings: &Settings, tokens: Tokens, nonce: &str) -> Result<SessionData, IdentityError> {
     let id_token = tokens.id.as_deref();
-    let id_token = id_token.ok_or(IdentityError::Rejected("the response contains no ID token (scope `openid`)"))?;
+    let id_token =
+        id_token.ok_or(IdentityError::Rejected("the response contains no ID token despite the scope `openid`"))?;
     let identity = verify(settings, id_token, TokenUse::Id).await?;
     let access = verify(settings, &tokens.access, TokenUse::Access).await?;
     check_nonce(&identity, nonce)?;
@@ -92,8 +93,8 @@ pub(super) async fn refreshed(
     })
 }
 
-/// Verifies a token that must be of this kind, from the pool and app client of sign-in. The verifier itself may accept
-/// other pools and clients for bearer tokens.
+/// Verifies a token, which must be of this kind and come from sign-in's own pool and app client. For bearer tokens, the
+/// verifier may accept further pools and clients.
 async fn verify(settings: &Settings, token: &str, token_use: TokenUse) -> Result<CognitoClaims, IdentityError> {
     let verified = settings.auth.verifier().verify_use(token, token_use).await;
     let claims = verified.map_err(|error| rejected(&error, token_use))?;
@@ -108,7 +109,7 @@ async fn verify(settings: &Settings, token: &str, token_use: TokenUse) -> Result
 
 /// Converts the error of the verifier, whose text contains nothing from the token.
 fn rejected(error: &VerifyError, token_use: TokenUse) -> IdentityError {
-    tracing::debug!(%token_use, %error, "the verifier rejected a token of the token endpoint");
+    tracing::debug!(%token_use, %error, "the verifier rejected a token from the token endpoint");
     match error.kind() {
         VerifyErrorKind::KeysUnavailable => IdentityError::Unavailable,
         _ => IdentityError::Rejected(error.reason()),
@@ -154,7 +155,7 @@ fn profile(settings: &Settings, identity: &CognitoClaims) -> Result<BTreeMap<Str
     Ok(claims)
 }
 
-/// Returns the end of a new session. Without a refresh token it ends with its access token.
+/// Returns the end of a new session. A session without a refresh token ends with its access token.
 fn ends_at(settings: &Settings, now: SystemTime, can_refresh: bool, access_expires_at: u64) -> u64 {
     let limit = unix_seconds(now).saturating_add(settings.session_lifetime.as_secs());
     if can_refresh { limit } else { limit.min(access_expires_at) }

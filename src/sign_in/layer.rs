@@ -7,26 +7,25 @@ use tower_layer::Layer;
 use super::{builder::SignIn, service::SignInService, settings::Settings};
 use crate::middleware::{CognitoAuth, DenyByDefault};
 
-/// The layer of a [`SignIn`]: verifies bearer tokens and the sessions of browsers.
+/// A layer that verifies bearer tokens and browser sessions. Created by [`SignIn::layer`].
 ///
-/// It contains a [`CognitoAuth`], so do not add another one. Extractors and rules work as with that layer, whether a
-/// request has a bearer token or a session.
+/// It contains a [`CognitoAuth`], so do not add another one. Extractors and rules work the same way for requests with a
+/// bearer token and for requests with a session.
 ///
 /// # What happens to a request
 ///
-/// - **With credentials**, such as `Authorization: Bearer`, the session is ignored. An invalid token is rejected, also if
-///   the browser is signed in.
-/// - **With a session**, the access token of the session is verified like a bearer token. It is refreshed before it
-///   expires. If Cognito is unavailable, the session continues until the access token expires. Then requests get 503,
-///   and are not redirected to the sign-in page.
-/// - **With a session, but from another origin**, requests with methods other than `GET`, `HEAD`, `OPTIONS` and `TRACE`,
-///   and WebSocket handshakes, are rejected with 403 (CSRF).
-/// - **Without a session**, a browser's navigation that an extractor or a rule rejects with 401 is redirected to the
-///   sign-in page. All other requests get 401.
+/// - **With credentials**, such as `Authorization: Bearer`, the session is ignored. An invalid token is rejected even
+///   if the browser is signed in.
+/// - **With a session**, the session's access token is verified like a bearer token. It is refreshed before it expires.
+///   If Cognito is unavailable, the session continues until the access token expires. After that, requests get 503 and
+///   are not redirected to the sign-in page.
+/// - **With a session, but from another origin**, WebSocket handshakes and requests with an unsafe method, such as
+///   `POST`, are rejected with 403 to prevent cross-site request forgery.
+/// - **Without a session**, a document navigation is redirected to the sign-in page if an extractor or a rule rejects
+///   it. All other rejected requests get 401.
 ///
-/// The layer must be the outermost layer that depends on the user, so that cookies are also added to responses that are
-/// errors. `Router::layer` covers the routes that are added before it. The routes of sign-in themselves may be merged
-/// before or after it.
+/// Place the layer outside all other layers that depend on the user, so that error responses get the cookies too.
+/// `Router::layer` covers the routes that were added before it. The routes of sign-in may be merged before or after it.
 #[derive(Clone)]
 #[must_use = "a layer does nothing until it is added to a router"]
 pub struct SignInLayer<A = CognitoAuth> {
@@ -45,7 +44,7 @@ impl SignInLayer {
     /// Rejects every request without a valid token or session, except on public routes. Browser navigations are
     /// redirected to the sign-in page.
     ///
-    /// `public` declares the public routes, see [`DenyByDefault`]. The routes of sign-in are always public.
+    /// The closure declares the public routes (see [`DenyByDefault`]). The routes of sign-in are always public.
     ///
     /// ```no_run
     /// # fn app(app: axum::Router, sign_in: axum_cognito::sign_in::SignIn) -> axum::Router {

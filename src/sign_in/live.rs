@@ -1,23 +1,24 @@
-//! The sessions that this process has refreshed or signed out lately.
+//! [`Live`]: the sessions that this process has recently refreshed or signed out.
 //!
-//! A pure state machine: it has no I/O, locks, tasks or clocks. Times are seconds since 1970. `W` is what a request needs
-//! to wait for a refresh, and only the driver knows what that is.
+//! It is a pure state machine without I/O, locks, tasks or clocks. Times are seconds since 1970. The type parameter `W`
+//! is the value with which a request waits for a refresh, and its type is chosen by the driver.
 //!
 //! | request with | state | reply |
 //! |---|---|---|
 //! | any access token | the session was signed out here, or its lifetime is over | over |
 //! | an older generation | a newer generation is known | as for the newer generation |
-//! | a valid access token | no refresh due, or a refresh is in flight or failed lately | use it |
-//! | a valid access token | refresh due | start a refresh |
+//! | a valid access token | no refresh is due, or a refresh is in flight or failed recently | use it |
+//! | a valid access token | a refresh is due | start a refresh |
 //! | an expired access token | a refresh is in flight | wait for it |
-//! | an expired access token | the last refresh failed finally / less than 5 s ago | ended / unavailable |
+//! | an expired access token | the last refresh failed for good / temporarily, less than 5 s ago | ended / unavailable |
 //! | an expired access token | otherwise | start a refresh |
 //!
 //! # Limits
 //!
-//! The newest generation is kept for five minutes, for 10,000 sessions. A browser that has not received its cookie by
-//! then uses its old refresh token again. Ids of signed-out sessions are kept until the session would have ended, for
-//! 100,000 sessions. At a limit, the entry that expires first makes room.
+//! The newest generation of a session is kept for five minutes, for at most 10,000 sessions. If a browser has not
+//! received the new cookie by then, its next request uses the old refresh token again. The ID of a signed-out session
+//! is kept until the session would have ended, for at most 100,000 sessions. At a limit, the entry that expires first
+//! is dropped. At most 10,000 refreshes are in flight.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -30,11 +31,11 @@ use super::{
 /// The time for which the newest generation of a session is kept, in seconds. Requests that began before the refresh
 /// have completed by then.
 const KEEP_LATEST: u64 = 300;
-/// The time for which a final failure is kept after the access token has expired, in seconds. A later request causes
+/// The time for which a final failure is kept after the access token has expired, in seconds. A later request starts
 /// one more refresh, which fails again.
 const KEEP_FAILURE: u64 = 300;
-/// The shortest time between two refreshes of a session whose access token is valid, in seconds. It limits the refreshes
-/// of a pool whose access tokens are shorter-lived than the time at which a refresh is due.
+/// The shortest time between two refreshes of a session whose access token is valid, in seconds. Without it, access
+/// tokens that are always due for a refresh would be refreshed on every request.
 const REFRESH_PAUSE: u64 = 30;
 
 /// The limits of the tables.
@@ -46,11 +47,11 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// At most 10,000 sessions of a few KiB, and 100,000 ids of about 200 bytes with both indexes.
+    /// At most 10,000 sessions of a few KiB, and 100,000 IDs of about 200 bytes with both indexes.
     const DEFAULT: Self = Self { latest: 10_000, ended: 100_000, flights: 10_000 };
 }
 
-/// The sessions that this process has refreshed or signed out lately.
+/// The sessions that this process has recently refreshed or signed out.
 pub(super) struct Live<W> {
     latest: Bounded<Latest>,
     failed: Bounded<Failed>,
@@ -97,11 +98,11 @@ pub(super) enum Reply<W> {
     Unavailable,
 }
 
-/// What became of the result of a refresh.
+/// The effect of a completed refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Finished {
     Stored,
-    /// The session was signed out during the refresh, so nobody may use the new tokens.
+    /// The session was signed out during the refresh, so the new tokens must not be used.
     SignedOut,
     /// The refresh was already reported.
     Ignored,
@@ -190,8 +191,7 @@ impl<W: Clone> Live<W> {
         Finished::Stored
     }
 
-    /// Ends a session. It never comes back in this process: not by a request that still has its cookie, and not by a
-    /// refresh that is in flight.
+    /// Ends a session. Neither a request with an old cookie nor a refresh in flight can revive it in this process.
     pub(super) fn sign_out(&mut self, session: &SessionData, now: u64) {
         self.ended.insert(&session.id, (), session.ends_at.max(now.saturating_add(1)), now);
         self.latest.remove(&session.id);
@@ -203,8 +203,8 @@ impl<W: Clone> Live<W> {
         now >= session.ends_at || self.ended.get(&session.id, now).is_some()
     }
 
-    /// Returns the newest known generation, if it is newer than the request's. [`None`] if the session is over, so a
-    /// slow response cannot bring it back.
+    /// Returns the newest known generation if it is newer than the request's. Returns [`None`] if the session is over,
+    /// so a slow response cannot revive it.
     pub(super) fn newer(&self, arrived: &SessionData, now: u64) -> Option<Arc<SessionData>> {
         let latest =
             self.latest.get(&arrived.id, now).filter(|latest| latest.session.generation > arrived.generation)?;
@@ -255,8 +255,8 @@ impl<W: Clone> Live<W> {
         }
     }
 
-    /// Returns the last failure to refresh this generation. A failure in the future is ignored, because the clock moved
-    /// backwards since.
+    /// Returns the last failure to refresh this generation. A failure in the future is ignored, because it means that
+    /// the clock moved backwards.
     fn failure(&self, session: &SessionData, now: u64) -> Option<Failure> {
         let failed = self.failed.get(&session.id, now)?;
         (failed.generation >= session.generation && failed.at <= now).then_some(failed.failure)

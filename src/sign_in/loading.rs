@@ -10,22 +10,22 @@ use tokio::{
 use super::{live::Reply, refreshing::Refresh, session::SessionData, sessions::Waiter, settings::Settings, stored};
 use crate::time::unix_seconds;
 
-/// The longest wait of a request whose access token is still valid. It then continues with that token.
+/// The longest wait of a request whose access token is still valid. The request then continues with that token.
 const WAIT_VALID: Duration = Duration::from_secs(3);
-/// The longest wait of a request whose access token has expired. It then gets 503.
+/// The longest wait of a request whose access token has expired. The request then gets 503.
 const WAIT_EXPIRED: Duration = Duration::from_secs(10);
-/// The largest number of refreshes that a request waits for. The second is the refresh of another request that started
-/// right after the first.
+/// The largest number of refreshes that a request waits for. Another request may start a second refresh right after the
+/// first one.
 const ROUNDS: usize = 2;
 
 /// The session of a request.
 #[derive(Debug)]
 pub(super) enum Loaded {
-    /// The access token is valid by the session's times. It is verified next.
+    /// The access token has not expired. `CognitoAuth` verifies it next.
     Session(Arc<SessionData>),
     /// The session has ended because its refresh token no longer works.
     Ended,
-    /// There is no session, or it was signed out, or its lifetime is over.
+    /// There is no session, the session was signed out, or its lifetime is over.
     Nothing,
     /// The session cannot be loaded, or its access token has expired and cannot be refreshed at the moment.
     Unavailable,
@@ -86,7 +86,7 @@ pub(super) async fn wait(settings: &Arc<Settings>, session: &Arc<SessionData>, f
     without_refresh(settings, session)
 }
 
-/// Decides about a request whose refresh took too long.
+/// Decides about a request that has waited too long for a refresh.
 fn without_refresh(settings: &Settings, session: &Arc<SessionData>) -> Loaded {
     let now = unix_seconds(settings.clock.now());
     let live = settings.sessions.live();

@@ -1,9 +1,9 @@
 //! Signs browser users in with Cognito's managed login, and keeps their sessions.
 //!
-//! [`SignIn`] has two parts. [`SignIn::routes`] are the routes for sign-in, callback and sign-out. [`SignIn::layer`] turns
-//! the session of a request into the [`CognitoClaims`](crate::CognitoClaims) that extractors and rules read, and takes
-//! the place of a [`CognitoAuth`](crate::CognitoAuth). The guide chapter [`sign_in`](crate::guide::sign_in) explains the
-//! flow, the cookies and the settings.
+//! [`SignIn`] has two parts. [`SignIn::routes`] returns the routes for sign-in, callback and sign-out.
+//! [`SignIn::layer`] returns a layer that replaces [`CognitoAuth`](crate::CognitoAuth). It turns the session of a
+//! request into the [`CognitoClaims`](crate::CognitoClaims) that extractors and rules read. The guide chapter
+//! [`sign_in`](crate::guide::sign_in) explains the flow, the cookies and the settings.
 //!
 //! ```no_run
 //! use axum::{Router, routing::get};
@@ -28,14 +28,14 @@
 //!
 //! ```text
 //! request
-//!   | service      own path or `Authorization`: passed on without the session
-//!   | arrival      cookie parts -> one sealed text -> session, or its key in a store
+//!   | service      forwards sign-in routes and requests with credentials without the session
+//!   | arrival      joins and decrypts the cookies -> session, or its key in a store
 //!   | same_origin  unsafe method from another origin                    -> 403
-//!   | loading      loads a stored session; `live` decides about a refresh
-//!   | refreshing   one task for each session: token endpoint, identity, store
-//!   | admit        access token into the request extensions
+//!   | loading      loads a stored session; `live` decides whether a refresh starts
+//!   | refreshing   runs one task for each session: token endpoint, identity, store
+//!   | admit        adds the access token to the request extensions
 //!   | CognitoAuth  verifies the access token like a bearer token, runs custom checks
-//!   v plan         redirect of a navigation without session, `Set-Cookie`, `Cache-Control`
+//!   v plan         redirects a navigation without a session, adds `Set-Cookie` and `Cache-Control`
 //! ```
 //!
 //! # How a sign-in is completed
@@ -46,8 +46,8 @@
 //! POST /auth/sign-out same_origin -> starting (ends the session) -> token_endpoint (revokes) -> authorize (logout URL)
 //! ```
 //!
-//! Each step has the name of its source file. `seal` and `split` encrypt the cookies, and `live` and `refresh` are the
-//! pure policy of sessions.
+//! Each step has the name of its source file. `seal` encrypts the cookies, and `split` divides the session into several
+//! of them. `live` and `refresh` decide about refreshes, without any I/O.
 
 mod admit;
 mod arrival;

@@ -1,7 +1,7 @@
-//! Tells document navigations from other requests.
+//! Distinguishes document navigations from other requests.
 //!
-//! Only a document navigation can show the sign-in page, and each redirect to it costs an attempt cookie. Browsers that
-//! send Fetch Metadata state what a request is for. For others, the `Accept` header decides.
+//! Only a document navigation can show the sign-in page, and every redirect to it creates an attempt cookie. Fetch
+//! Metadata states the purpose of a request. If the browser does not send it, the `Accept` header decides.
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method,
@@ -19,15 +19,14 @@ const PURPOSES: [HeaderName; 4] = [
     HeaderName::from_static("x-moz"),
 ];
 
-/// Returns `true` if the request certainly is a document navigation, which can follow a redirect to the sign-in page.
+/// Returns `true` if the request is certainly a document navigation.
 ///
-/// Frames do not count, because Cognito's pages do not load in them.
+/// A navigation of a frame does not count, because Cognito's pages do not load in frames.
 pub(super) fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
     is_candidate(method, headers) && fetch_metadata(headers).unwrap_or_else(|| accepts_html(headers))
 }
 
-/// Returns `true` unless the headers prove that the request is not a document navigation, for a request to the sign-in
-/// route itself.
+/// Returns `true` unless the headers prove that the request is not a document navigation. The sign-in route uses it.
 ///
 /// Unlike [`is_navigation`], it accepts requests without `Accept` or with `*/*`.
 pub(super) fn may_be_navigation(method: &Method, headers: &HeaderMap) -> bool {
@@ -35,14 +34,14 @@ pub(super) fn may_be_navigation(method: &Method, headers: &HeaderMap) -> bool {
     is_candidate(method, headers) && fetch_metadata(headers).unwrap_or_else(accepts)
 }
 
-/// Returns `false` for requests that cannot be a navigation whatever else they say.
+/// Returns `false` if the method or a header rules out a navigation.
 fn is_candidate(method: &Method, headers: &HeaderMap) -> bool {
     // Android's web views send their package name in `X-Requested-With`, also with navigations.
     let is_script = headers.get_all(X_REQUESTED_WITH).iter().any(|value| value == "XMLHttpRequest");
     method == Method::GET && !is_script && !headers.contains_key(UPGRADE) && !is_speculative(headers)
 }
 
-/// Returns `true` if the browser loads the page ahead of a possible navigation.
+/// Returns `true` if the browser loads the page before a possible navigation.
 fn is_speculative(headers: &HeaderMap) -> bool {
     let mut values = PURPOSES.into_iter().flat_map(|name| headers.get_all(name)).map(HeaderValue::as_bytes);
     values.any(|value| {
@@ -53,7 +52,7 @@ fn is_speculative(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Returns whether Fetch Metadata describes a document navigation, or [`None`] if the request has none.
+/// Returns whether Fetch Metadata describes a document navigation, or [`None`] if the request has no Fetch Metadata.
 fn fetch_metadata(headers: &HeaderMap) -> Option<bool> {
     let is = |name: &HeaderName, expected: &str| {
         let mut values = headers.get_all(name).iter();

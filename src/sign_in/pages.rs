@@ -1,4 +1,4 @@
-//! The HTML pages of sign-in, and the headers of all its responses.
+//! The HTML pages of the sign-in routes, and the headers of all their responses.
 //!
 //! A page contains nothing from the request, no script and no token.
 
@@ -15,28 +15,28 @@ use http::{
     },
 };
 
-/// A page that ends a request to one of the routes without a redirect.
+/// The page for a request to a sign-in route that is not redirected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Page {
     /// The request to the sign-in route is not a document navigation.
     NotNavigation,
-    /// Three sign-ins within a minute brought no session.
+    /// Three sign-ins were completed within a minute, and no session arrived.
     Loop,
-    /// The `state` is missing, or there is no attempt with it: expired, used, or started in another browser.
+    /// The `state` is missing, or its attempt has expired, was used, or was started in another browser.
     UnknownAttempt,
-    /// The authorization server returned an error, with its code if that is a known one.
+    /// The authorization server returned an error. The code is [`None`] if it is unknown.
     Denied(Option<&'static str>),
-    /// The callback has neither a code nor an error, or repeats a parameter.
+    /// The callback has neither a code nor an error, has both, or repeats a parameter.
     MalformedCallback,
     /// The code or the tokens were rejected.
     Rejected,
     /// The token endpoint, the keys or the session store are unavailable.
     Unavailable,
-    /// The session could not be stored in cookies, or the system provides no random numbers.
+    /// The session does not fit into cookies, or the system provides no random numbers.
     Failed,
     /// The request to sign out comes from another site.
     CrossSite,
-    /// The method is not the one of the route.
+    /// The request has the wrong method. The value is the allowed method.
     MethodNotAllowed(&'static str),
 }
 
@@ -47,7 +47,7 @@ struct Text {
 }
 
 impl Page {
-    /// Returns the response, whose link leads to the sign-in route.
+    /// Returns the response with the page. The page's link leads to the sign-in route.
     pub(super) fn response(self, sign_in_path: &str) -> Response {
         let mut response = empty(self.status());
         let headers = response.headers_mut();
@@ -72,7 +72,7 @@ impl Page {
 
     fn header(self) -> Option<(HeaderName, &'static str)> {
         match self {
-            // The record of recent sign-ins ends after a minute.
+            // The record of recent sign-ins expires after a minute.
             Self::Loop => Some((RETRY_AFTER, "60")),
             Self::Unavailable => Some((RETRY_AFTER, "5")),
             Self::MethodNotAllowed(allowed) => Some((ALLOW, allowed)),
@@ -83,13 +83,13 @@ impl Page {
     fn text(self) -> Text {
         let (title, paragraphs): (_, &[_]) = match self {
             Self::NotNavigation => {
-                ("Open this page directly", &["Sign-in only starts when the browser opens this address as a page."])
+                ("Open this page directly", &["Sign-in starts only if the browser opens this address as a page."])
             }
             Self::Loop => (
                 "Sign-in keeps repeating",
                 &[
-                    "You signed in several times within a minute, but the browser did not send the session back. \
-                     Signing in again would only repeat this, so it stopped here.",
+                    "You signed in several times within a minute, but your browser did not send the session back. \
+                     Sign-in was stopped here, because it would keep repeating.",
                     "Please allow cookies for this site, then try again in a minute.",
                     "If you run this application: the session cookies may be too large for the browser or for a proxy, \
                      the address may differ from the configured callback URL, or several instances may use different \
@@ -98,7 +98,7 @@ impl Page {
             ),
             Self::UnknownAttempt => (
                 "This sign-in has ended",
-                &["It was completed already, took longer than ten minutes, or was started in another browser. Please \
+                &["It was already completed, took longer than ten minutes, or was started in another browser. Please \
                    sign in again."],
             ),
             Self::Denied(_) => (
@@ -107,21 +107,20 @@ impl Page {
             ),
             Self::MalformedCallback => (
                 "This link does not work",
-                &["It is not a complete response of the sign-in service. Please sign in again."],
+                &["It is not a complete response from the sign-in service. Please sign in again."],
             ),
             Self::Rejected => (
                 "Sign-in could not be completed",
-                &["The response of the sign-in service was not accepted, for example because it was too late. Please \
-                   sign in again."],
+                &["The response from the sign-in service was not accepted, for example because it arrived too late. \
+                   Please sign in again."],
             ),
             Self::Unavailable => (
                 "Sign-in is unavailable at the moment",
-                &["A service that is needed for sign-in does not respond. Please try again in a few seconds."],
+                &["A service that sign-in needs is not responding. Please try again in a few seconds."],
             ),
             Self::Failed => (
                 "Sign-in failed",
-                &["Your session could not be stored. Please tell the operator of this application, who finds the \
-                   reason in its log."],
+                &["Your session could not be stored. Please contact the operator of this application."],
             ),
             Self::CrossSite => {
                 ("You are still signed in", &["The request to sign out came from another site, so it was ignored."])
@@ -130,7 +129,7 @@ impl Page {
                 ("This address cannot be opened as a page", &["To sign out, use the button in the application."])
             }
             Self::MethodNotAllowed(_) => {
-                ("This address can only be opened as a page", &["The request used another method than GET."])
+                ("This address can only be opened as a page", &["The request used a method other than GET."])
             }
         };
         Text { title, paragraphs }
@@ -170,8 +169,8 @@ pub(super) fn add_cookies(response: &mut Response, cookies: impl IntoIterator<It
     }
 }
 
-/// Returns a response with the headers of all responses: no cache keeps it (CVE-2025-48947), and no other site learns
-/// its URL, which can contain a code.
+/// Returns an empty response with the common headers. They keep it out of caches (CVE-2025-48947), and hide its URL,
+/// which can contain a code, from other sites.
 fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
@@ -194,7 +193,7 @@ fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.replace('"', "&quot;").replace('\'', "&#39;"))
 }
 
-/// Allows the one style sheet by its hash, and nothing else.
+/// Allows only the style sheet of the pages, by its hash.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
     let policy = format!(
@@ -243,7 +242,7 @@ mod tests {
     ];
 
     #[test]
-    fn no_page_is_cached_framed_or_runs_scripts() {
+    fn pages_are_not_cached_or_framed_and_run_no_scripts() {
         for (page, status) in ALL {
             let response = page.response("/auth/sign-in");
             assert_eq!(response.status(), status, "{page:?}");
@@ -275,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_say_when_to_try_again_and_which_method_is_allowed() {
+    fn pages_have_retry_after_and_allow_headers() {
         for (page, status) in ALL {
             let headers = page.response("/").headers().clone();
             let value = |name| headers.get(name).map(|value| value.to_str().unwrap());

@@ -1,4 +1,4 @@
-//! [`Plan`]: the changes to the response of a request, in accordance with its session.
+//! [`Plan`]: the changes to the response of a request, which depend on the request's session.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::{
 /// The changes to a response.
 #[derive(Default)]
 pub(super) struct Plan {
-    /// The page of a navigation without a session, to which the user returns after the sign-in.
+    /// The URL of a navigation without a session, to which the user returns after sign-in.
     sign_in: Option<Uri>,
     session: Option<SessionPlan>,
 }
@@ -28,7 +28,7 @@ struct SessionPlan {
     /// The session as the cookie contained it. [`None`] if the cookie contained only a key.
     arrived: Option<Arc<SessionData>>,
     state: SessionState,
-    /// The request's cookies, which decide the cookies to remove.
+    /// The request's `Cookie` headers, which show the cookies to remove.
     cookies: Vec<HeaderValue>,
     /// The removal of the record of recent sign-ins.
     clear_recent: Option<HeaderValue>,
@@ -41,7 +41,7 @@ enum SessionState {
 }
 
 impl Plan {
-    /// Plans nothing, for requests that are not concerned with sessions.
+    /// Plans no changes, for requests that do not use sessions.
     pub(super) fn untouched() -> Self {
         Self::default()
     }
@@ -53,7 +53,7 @@ impl Plan {
         Self { sign_in: redirects.then(|| request.uri().clone()), session: None }
     }
 
-    /// Plans the cookies of a request that is served with a session.
+    /// Plans the cookies for a request with a session.
     pub(super) fn used<B>(arrived: Option<Arc<SessionData>>, used: Arc<SessionData>, request: &Request<B>) -> Self {
         let clear_recent = recent::clear(request.headers());
         let session =
@@ -82,7 +82,7 @@ impl Plan {
             let cookies = session.set_cookies(settings);
             let headers = response.headers_mut();
             if !cookies.is_empty() {
-                // Replaces every other directive: caches must not store a session (CVE-2025-48947).
+                // Replaces all other directives, because caches must not store a session (CVE-2025-48947).
                 headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             }
             for cookie in cookies {
@@ -94,15 +94,15 @@ impl Plan {
 }
 
 impl SessionPlan {
-    /// Returns the `Set-Cookie` headers. They depend on what has happened since the request arrived, so that a slow
-    /// response does not bring back an older generation or a session that was signed out.
+    /// Returns the `Set-Cookie` headers. They reflect changes to the session since the request arrived, so that a slow
+    /// response does not restore an older generation or a session that was signed out.
     fn set_cookies(self, settings: &Settings) -> Vec<HeaderValue> {
         let now = unix_seconds(settings.clock.now());
         let request = || -> HeaderMap { self.cookies.iter().map(|value| (COOKIE, value.clone())).collect() };
         let mut cookies = match (&self.arrived, &self.state) {
             (Some(arrived), SessionState::Used(used)) => {
                 let newer = settings.sessions.live().to_send(arrived, used, now);
-                // A session that does not fit has been logged. The browser keeps the old one.
+                // A session that does not fit into cookies was logged. The browser keeps the old one.
                 newer.and_then(|newer| starting::cookies(settings, &newer, &request(), now).ok()).unwrap_or_default()
             }
             (Some(arrived), SessionState::Ended) if settings.sessions.live().is_replaced(arrived, now) => Vec::new(),
@@ -127,8 +127,8 @@ fn is_missing_token<B>(response: &Response<B>) -> bool {
         .is_some_and(|rejection| rejection.kind() == AuthRejectionKind::MissingToken)
 }
 
-/// The characters that stay in a query parameter: those that `encodeURIComponent` keeps, and `/`, which keeps the URL
-/// readable (RFC 3986 §3.4).
+/// The characters to encode in a query parameter. Unreserved characters stay, and `/` too, which keeps the URL readable
+/// (RFC 3986 §2.3 and §3.4).
 const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// Returns the redirect to the sign-in route.
@@ -139,7 +139,7 @@ fn redirect<B>(settings: &Settings, page: &Uri) -> Response<ResponseBody<B>> {
     *response.status_mut() = StatusCode::FOUND;
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // The settings contain a valid path, and everything else is escaped.
+    // It cannot fail, because the path was checked and the parameter is encoded.
     if let Ok(location) = HeaderValue::from_str(&location) {
         headers.insert(LOCATION, location);
     }

@@ -3,9 +3,9 @@
 use aws_lc_rs::{error::Unspecified, rand};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-/// Returns 256 random bits as base64url: 43 characters.
+/// Returns 256 random bits in base64url, which has 43 characters.
 ///
-/// 43 characters are also the shortest code verifier that PKCE allows (RFC 7636 §4.1).
+/// This is also the minimum length of a PKCE code verifier (RFC 7636 §4.1).
 ///
 /// # Errors
 /// Returns an error if the system's random number generator fails.

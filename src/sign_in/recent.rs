@@ -1,7 +1,7 @@
-//! Stops sign-in loops: three completed sign-ins within a minute, none of whose sessions arrived.
+//! Stops sign-in loops. Three completed sign-ins within a minute count as a loop if none of their sessions arrived.
 //!
-//! Such a loop needs no user: Cognito stays signed in and redirects at once, and the application redirects back, for
-//! example because the browser drops a session cookie that is too large.
+//! A loop runs without the user. While the managed-login session lasts, Cognito redirects at once, and the application
+//! redirects back because it has no session, for example because the browser drops a cookie that is too large.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,12 +13,12 @@ use super::{
 };
 use crate::time::unix_seconds;
 
-/// The number of sign-ins that make a loop.
+/// The number of sign-ins that count as a loop.
 const LOOP: usize = 3;
-/// The time within which they make a loop.
+/// The time within which these sign-ins count as a loop.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Returns the `Set-Cookie` that records one more completed sign-in.
+/// Returns the `Set-Cookie` header that records another completed sign-in.
 pub(super) fn record(sealer: &Sealer, request: &HeaderMap, now: SystemTime) -> Option<HeaderValue> {
     let mut times = recent(sealer, request, now);
     times.push(unix_seconds(now));
@@ -27,21 +27,22 @@ pub(super) fn record(sealer: &Sealer, request: &HeaderMap, now: SystemTime) -> O
     cookies::set(RECENT, &value, WINDOW)
 }
 
-/// Returns `true` if the browser completed three sign-ins within the last minute without a session arriving.
+/// Returns `true` if the browser completed three sign-ins within the last minute and no session has arrived since.
 pub(super) fn is_loop(sealer: &Sealer, request: &HeaderMap, now: SystemTime) -> bool {
     recent(sealer, request, now).len() >= LOOP
 }
 
-/// Returns the removal of the record if the request has one. The layer sends it once a session has arrived.
+/// Returns the `Set-Cookie` header that removes the record, if the request has one. The layer sends it once a session
+/// has arrived.
 pub(super) fn clear(request: &HeaderMap) -> Option<HeaderValue> {
     cookies::contains(request, RECENT).then(|| cookies::remove(RECENT))?
 }
 
-/// Returns the recorded times of the last minute, in seconds since 1970. An unreadable record has none.
+/// Returns the recorded times of the last minute, in seconds since 1970. An unreadable record counts as empty.
 fn recent(sealer: &Sealer, request: &HeaderMap, now: SystemTime) -> Vec<u64> {
     let opened = cookies::value(request, RECENT).and_then(|value| sealer.open(RECENT, value));
     let times: Vec<u64> = opened.and_then(|times| serde_json::from_slice(&times).ok()).unwrap_or_default();
-    // Another instance's clock may be ahead.
+    // The clock of the instance that recorded a time may be ahead.
     times.into_iter().filter(|time| time.abs_diff(unix_seconds(now)) < WINDOW.as_secs()).collect()
 }
 
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn unreadable_record_is_no_loop() {
+    fn unreadable_record_counts_as_empty() {
         let good = after(&[1, 1, 1]);
         assert!(is_loop(&sealer("client"), &good, at(1)));
         assert!(!is_loop(&sealer("other"), &good, at(1)));
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn record_is_small_and_ends_with_the_minute() {
+    fn record_is_small_and_expires_after_a_minute() {
         let times: Vec<u64> = (0..100).map(|n| n / 10).collect();
         let header = record(&sealer("client"), &after(&times), at(10)).unwrap();
         assert!(header.to_str().unwrap().ends_with("; Max-Age=60"));
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn record_is_cleared_only_if_there_is_one() {
+    fn record_is_cleared_only_if_the_request_has_one() {
         assert_eq!(clear(&HeaderMap::new()), None);
         assert_eq!(clear(&after(&[1])), cookies::remove(RECENT));
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::session::SessionData;
 
-/// The longest additional time before expiry at which a session is refreshed, in seconds. Each session has a fixed share
-/// of it, so sessions that began together do not all reach Cognito's quota in the same second.
+/// The longest additional time before expiry at which a session is refreshed, in seconds. Each session has a fixed
+/// share of it, so sessions that began together do not all reach Cognito's quota in the same second.
 const JITTER_MAX: u64 = 30;
 /// The time after a failed refresh during which no other refresh of the session starts, in seconds.
 pub(super) const RETRY_AFTER: u64 = 5;
@@ -13,11 +13,11 @@ pub(super) const RETRY_AFTER: u64 = 5;
 /// The need for a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
-    /// The access token is valid for a while, or the session has no refresh token and its access token is valid.
+    /// The access token is valid, and does not expire soon or cannot be refreshed.
     No,
     /// The access token is valid, but expires soon.
     Soon,
-    /// The access token has expired. A refresh brings a new one.
+    /// The access token has expired, and the session has a refresh token.
     Expired,
     /// The access token has expired, and the session has no refresh token.
     Never,
@@ -45,7 +45,7 @@ fn jitter(id: &str) -> u64 {
     (hash >> 32) % (JITTER_MAX + 1)
 }
 
-/// The meaning of a failed refresh for the session.
+/// The effect of a failed refresh on the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
     /// The refresh token will never work again. The session ends, unless a newer generation of it exists elsewhere.
@@ -62,7 +62,7 @@ mod tests {
     const BEFORE: Duration = Duration::from_secs(60);
 
     #[test]
-    fn refresh_is_due_a_minute_and_a_share_of_thirty_seconds_before_expiry() {
+    fn refresh_is_due_a_minute_plus_jitter_before_expiry() {
         let mut session = session("a", 1, 10_000);
         let early = 60 + jitter(&session.id);
         for (now, expected) in [

@@ -1,5 +1,6 @@
-//! Refreshes a session in a task, which continues if the client disconnects. Otherwise a rotated refresh token would be
-//! lost.
+//! Refreshes a session in a task.
+//!
+//! The task continues if the client disconnects, because a rotated refresh token would be lost otherwise.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,23 +22,23 @@ use super::{
 };
 use crate::time::unix_seconds;
 
-/// The longest time of a refresh, with its retries. The requests stop waiting earlier.
+/// The time limit of a refresh with all its retries. Requests stop waiting earlier.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
-/// The delays before the session is read again after `invalid_grant`. Another instance may have used the refresh token,
-/// and may be about to store the new one.
+/// The delays before the session is read again after `invalid_grant`, in milliseconds. Another instance may have used
+/// the refresh token, and may be about to store the new session.
 const READ_AGAIN: [u64; 5] = [0, 100, 300, 600, 1_000];
 /// The delay before new tokens are verified again while the keys are unavailable.
 const VERIFY_AGAIN: Duration = Duration::from_secs(1);
-/// The delays before a failed write is repeated.
+/// The delays before each attempt to write the new session, in milliseconds.
 const WRITE_AGAIN: [u64; 3] = [0, 100, 500];
 
-/// A refresh in flight. When it is dropped, its waiters wake up and its end has been reported.
+/// A refresh in flight. Dropping it reports its end, and then wakes the waiting requests.
 pub(super) struct Refresh {
     settings: Arc<Settings>,
     old: Arc<SessionData>,
     flight: u64,
     completed: bool,
-    /// Dropped after [`Drop::drop`], so waiters find the result in the table.
+    /// Dropped after [`Drop::drop`] has run, so waiters find the result in the table.
     _waiters: watch::Sender<()>,
 }
 
@@ -84,8 +85,8 @@ impl Refresh {
         }
     }
 
-    /// Verifies the new tokens. Repeats it while the keys are unavailable, because the old refresh token may not work
-    /// again.
+    /// Verifies the new tokens. The verification is repeated while the keys are unavailable, because the old refresh
+    /// token may no longer work.
     async fn verify(&self, tokens: &Tokens) -> Result<SessionData, Failure> {
         loop {
             let error = match identity::refreshed(&self.settings, &self.old, tokens).await {
@@ -97,7 +98,7 @@ impl Refresh {
                     tracing::error!(reason, "the token endpoint returned tokens that are not valid for the session");
                     return Err(Failure::from(&error));
                 }
-                IdentityError::Unavailable => tracing::debug!("the keys are unavailable, so new tokens wait for them"),
+                IdentityError::Unavailable => tracing::debug!("the keys to verify the new tokens are unavailable"),
             }
             // `TIME_LIMIT` ends the loop.
             sleep(VERIFY_AGAIN).await;
@@ -116,7 +117,7 @@ impl Refresh {
         }
     }
 
-    /// Writes the new tokens to the store. If another instance was faster, returns its session.
+    /// Writes the new session to the store. Returns the session of another instance if that instance was faster.
     async fn save(&self, new: Arc<SessionData>) -> Result<Arc<SessionData>, Failure> {
         let Some(store) = &self.settings.sessions.store else { return Ok(new) };
         let mut expected = self.old.generation;
@@ -126,7 +127,7 @@ impl Refresh {
                 Ok(true) => return Ok(new),
                 Ok(false) => match stored::load(&self.settings, store, &new.id).await {
                     Ok(Some(other)) if other.generation >= new.generation => return Ok(Arc::new(other)),
-                    // An earlier write of this process had failed.
+                    // An earlier write by this process failed.
                     Ok(Some(other)) => expected = other.generation,
                     Ok(None) => return self.signed_out_elsewhere(&new).await,
                     Err(_) => {}
@@ -134,8 +135,8 @@ impl Refresh {
                 Err(_) => {}
             }
         }
-        // The refresh token may be rotated, so the new one must not be lost. This process uses it for five minutes.
-        tracing::warn!("the session store did not store refreshed tokens");
+        // The refresh token may be rotated, so the new token must not be lost. This process keeps it for five minutes.
+        tracing::warn!("refreshed tokens could not be written to the session store, so only this process has them");
         Ok(new)
     }
 
@@ -146,7 +147,7 @@ impl Refresh {
         Err(Failure::Final)
     }
 
-    /// Looks for the session of another instance that has refreshed it with the same refresh token.
+    /// Loads the session a few more times, because another instance may be about to store the result of its refresh.
     async fn read_again(&self, store: &Arc<dyn SessionStore>) -> Result<Arc<SessionData>, Failure> {
         let mut was_read = false;
         for delay in READ_AGAIN {
@@ -161,7 +162,7 @@ impl Refresh {
         if !was_read {
             return Err(Failure::Temporary);
         }
-        // A failure leaves the session to its end in the store. Its refresh token does not work.
+        // If this fails, the session stays in the store until it ends, with a refresh token that does not work.
         let _ = stored::remove(&self.settings, store, &self.old.id).await;
         Err(Failure::Final)
     }

@@ -6,12 +6,12 @@ use http::HeaderValue;
 use oauth2::url::Url;
 use percent_encoding::percent_decode_str;
 
-/// The longest accepted path with query, in bytes. The attempt cookie contains it.
+/// The maximum length of a path with its query, in bytes. The attempt cookie contains both.
 const MAX_BYTES: usize = 2_048;
-/// How often a path is decoded to look for what is encoded several times.
+/// The number of times that a path is percent-decoded to find attacks that are encoded several times.
 const MAX_DECODINGS: usize = 5;
 
-/// A path with query on this origin. It is checked in the form in which `Location` contains it.
+/// A path on this origin, with an optional query. It is checked in the form in which `Location` contains it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ReturnTo(String);
 
@@ -21,10 +21,10 @@ impl ReturnTo {
         Self("/".to_owned())
     }
 
-    /// Checks a path, such as the (decoded) query parameter `return_to` or the request's own path and query.
+    /// Checks a path, such as the decoded query parameter `return_to` or a request's own path and query.
     ///
-    /// An open redirect would let a link to this application lead to another site after sign-in (RFC 9700 §4.11). So the
-    /// text must be visible ASCII without fragment, and must begin with one slash which no other slash or backslash
+    /// An open redirect would let a link to this application lead to another site after sign-in (RFC 9700 §4.11). So
+    /// the text must be visible ASCII without fragment, and must begin with one slash which no other slash or backslash
     /// follows. The path must keep this form after dot segments are removed and after percent-decoding, because
     /// browsers, proxies and frameworks may do both. It also must not contain encoded control characters. A path with
     /// more than a few layers of encoding is rejected.
@@ -61,7 +61,8 @@ impl ReturnTo {
     }
 }
 
-/// Resolves the text as a browser resolves `Location` (RFC 9110 §10.2.2), against an origin that nobody can have.
+/// Resolves the text like a `Location` header (RFC 9110 §10.2.2). The base has the reserved top-level domain `invalid`, so
+/// that no attacker can own it.
 /// [`None`] if it leads to another origin.
 fn resolve(path: &str) -> Option<Url> {
     let base = Url::parse("https://own.invalid/auth/callback?code=x").ok()?;

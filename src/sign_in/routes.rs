@@ -29,24 +29,24 @@ use super::{
     token_endpoint::EndpointError,
 };
 
-/// How long sign-out waits for the revocation of the refresh token. The user must not stay signed in because the
-/// endpoint is slow.
+/// The longest wait of a sign-out for the revocation of the refresh token. A slow endpoint must not delay the sign-out.
 const REVOCATION_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl SignIn {
     /// Returns the routes for sign-in, callback and sign-out.
     ///
-    /// | route | does |
+    /// | route | effect |
     /// |---|---|
-    /// | `GET /auth/sign-in?return_to=/path` | Starts a sign-in: redirects to Cognito's managed login. |
-    /// | `GET <path of the callback URL>` | Completes it: exchanges the code, verifies the tokens, starts a session, and redirects to `return_to`. |
-    /// | `POST /auth/sign-out` | Revokes the refresh token, ends the session, and redirects to Cognito's logout endpoint. |
+    /// | `GET /auth/sign-in?return_to=/path` | Starts a sign-in, and redirects to Cognito's managed login. |
+    /// | `GET <path of the callback URL>` | Completes a sign-in: exchanges the code, verifies the tokens, starts a session, and redirects to `return_to`. |
+    /// | `POST /auth/sign-out` | Ends the session, revokes its refresh token, and redirects to Cognito's logout endpoint. |
     ///
-    /// `return_to` is a path of this application. Any other text leads to `/`. Only a form of this application can sign
-    /// the user out: requests of other sites get 403. A sign-in that fails ends on a page that says what to do, with the
-    /// status 400, or 503 during an outage.
+    /// `return_to` must be a path of this application. Any other text leads to `/`. Sign-out requests from other
+    /// origins get 403. A sign-in that fails ends on a page that says what to do. The status is usually 400. It is 503
+    /// during an outage, 429 in a sign-in loop, and 500 if the session cannot be stored in cookies.
     ///
-    /// Merge the routes into the router before or after the layer of this [`SignIn`], which ignores their paths.
+    /// Merge the routes into the router before or after adding the layer of this [`SignIn`]. The layer ignores their
+    /// paths.
     ///
     /// ```
     /// use axum::Router;
@@ -90,19 +90,27 @@ fn start_sign_in(settings: &Settings, method: &Method, uri: &Uri, headers: &Head
     let now = settings.clock.now();
     if recent::is_loop(&settings.sealer, headers, now) {
         tracing::warn!(
-            "a browser signed in three times within a minute without sending the session back: check that the session \
-             cookies fit, and that all instances have the same session keys"
+            "a browser signed in three times within a minute without sending a session back: check that the session \
+             cookies are not too large, and that all instances have the same session keys"
         );
         return Err(Page::Loop);
     }
-    let attempt = Attempt::start(return_to(settings, uri), now).map_err(|_| Page::Failed)?;
-    let cookies = attempt.cookies(&settings.sealer, headers).map_err(|_| Page::Failed)?;
-    let location = HeaderValue::try_from(authorization_url(settings, &attempt)).map_err(|_| Page::Failed)?;
+    let attempt = Attempt::start(return_to(settings, uri), now).map_err(|_| failed("no random numbers"))?;
+    let cookies = attempt.cookies(&settings.sealer, headers).map_err(|_| failed("a cookie could not be encrypted"))?;
+    let location = authorization_url(settings, &attempt);
+    let location =
+        HeaderValue::try_from(location).map_err(|_| failed("the authorization URL is not a header value"))?;
     Ok(pages::redirect(location, cookies))
 }
 
-/// Returns the page to return to: the query parameter `return_to`, or `/` if that is not a path of this application or
-/// is one of these routes.
+/// Logs the reason for a failure of this process.
+fn failed(reason: &'static str) -> Page {
+    tracing::error!(reason, "a sign-in could not start");
+    Page::Failed
+}
+
+/// Returns the query parameter `return_to`, or `/` if it is missing, is not a path of this application, or is the path
+/// of one of these routes.
 fn return_to(settings: &Settings, uri: &Uri) -> ReturnTo {
     let wanted = only_value(uri.query().unwrap_or_default(), "return_to").and_then(|path| ReturnTo::parse(&path));
     let own = [&settings.sign_in_path, &settings.callback_path, &settings.sign_out_path];
@@ -113,9 +121,9 @@ fn return_to(settings: &Settings, uri: &Uri) -> ReturnTo {
     wanted.filter(|wanted| !is_own(wanted)).unwrap_or_else(ReturnTo::root)
 }
 
-/// Completes a sign-in, and uses up its attempt in every outcome.
+/// Completes a sign-in. Its attempt is used up in every outcome.
 async fn callback(State(settings): State<Arc<Settings>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
-    // A HEAD request must not use up the code. axum sends it to the handler of GET.
+    // A HEAD request must not use up the code. axum routes HEAD requests to the GET handler.
     if method != Method::GET {
         return only_get(State(settings)).await;
     }
@@ -184,7 +192,7 @@ fn identity_failed(error: IdentityError) -> Page {
     }
 }
 
-/// The cause has been logged where it occurred.
+/// Logs nothing, because the store and the size limit have already logged their errors.
 fn start_failed(error: StartError) -> Page {
     match error {
         StartError::Store => Page::Unavailable,
@@ -220,7 +228,7 @@ async fn revoke(settings: &Arc<Settings>, session: &SessionData) {
         match timeout(REVOCATION_TIMEOUT, settings.endpoint.revoke(&token)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(?error, "the refresh token of a signed-out session was not revoked"),
-            Err(_) => tracing::warn!("the refresh token of a signed-out session was not revoked in time"),
+            Err(_) => tracing::warn!("the revocation of a signed-out session's refresh token timed out"),
         }
     });
     if revocation.await.is_err() {

@@ -7,33 +7,39 @@ use http::{
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Returns `true` if a request with a session may proceed: its method is safe and it is no WebSocket handshake, or it
-/// comes from this origin.
+/// Returns `true` if a request with a session may proceed.
 ///
-/// A WebSocket handshake is checked although it is a GET request, because browsers send cookies with handshakes of
-/// other sites too and do not hide the messages from them (RFC 6455 §10.2). Over HTTP/2 a handshake is a CONNECT
-/// request (RFC 8441), which is not a safe method.
+/// This is the case if it comes from this origin, or if its method is safe and it is not a WebSocket handshake.
+/// Handshakes are checked although they are GET requests, because browsers also send cookies with the handshakes of
+/// other sites, and let these sites read the messages (RFC 6455 §10.2). Over HTTP/2, a handshake is a CONNECT request
+/// (RFC 8441), and CONNECT is not a safe method.
 pub(super) fn is_allowed(method: &Method, headers: &HeaderMap, origin: &str) -> bool {
-    (method.is_safe() && !is_websocket(headers)) || is_same_origin(method, headers, origin)
+    (is_safe(method) && !is_websocket(headers)) || is_same_origin(method, headers, origin)
 }
 
-/// Returns `true` if the browser states that this origin has sent the request.
+/// Returns `true` if the browser states that this origin sent the request.
 ///
-/// `Sec-Fetch-Site` decides if it is present. Browsers set it themselves and scripts cannot change it. Otherwise
-/// `Origin` decides, which all browsers send with unsafe methods and WebSocket handshakes. Without either, and if a
-/// header occurs twice, the result is `false`.
+/// `Sec-Fetch-Site` decides if it is present. Browsers set it themselves, and scripts cannot change it. Otherwise
+/// `Origin` decides, which all browsers send with unsafe methods and WebSocket handshakes. The result is `false` if
+/// both are missing, or if the deciding header occurs twice.
 ///
-/// `none` means that the user started the request, for example with a bookmark. This is possible only with a safe
-/// method.
+/// The value `none` means that the user started the request, for example with a bookmark. Such a request always has a
+/// safe method.
 fn is_same_origin(method: &Method, headers: &HeaderMap, origin: &str) -> bool {
     if headers.contains_key(SEC_FETCH_SITE) {
         return match single(headers, &SEC_FETCH_SITE) {
             Some(b"same-origin") => true,
-            Some(b"none") => method.is_safe(),
+            Some(b"none") => is_safe(method),
             _ => false,
         };
     }
     single(headers, &ORIGIN).is_some_and(|sent| sent == origin.as_bytes())
+}
+
+/// Returns `true` for the safe methods that handlers use (RFC 9110 §9.2.1). `Method::is_safe` is also `true` for `QUERY`,
+/// which has a body.
+fn is_safe(method: &Method) -> bool {
+    [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE].contains(method)
 }
 
 fn single<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Option<&'r [u8]> {
@@ -42,7 +48,7 @@ fn single<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Option<&'r [u8]> {
     values.next().is_none().then_some(value.as_bytes())
 }
 
-/// Returns `true` if the request asks for a WebSocket, among other protocols or alone (RFC 9110 §7.8).
+/// Returns `true` if `Upgrade` lists the WebSocket protocol (RFC 9110 §7.8).
 fn is_websocket(headers: &HeaderMap) -> bool {
     let mut protocols = headers.get_all(UPGRADE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
     protocols.any(|protocol| {
@@ -107,7 +113,8 @@ mod tests {
             // `Referer` and `Host` prove nothing.
             (&[("referer", "https://app.example.com/"), ("host", "app.example.com")], false),
         ] {
-            for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::CONNECT] {
+            for method in ["POST", "PUT", "PATCH", "DELETE", "CONNECT", "QUERY", "PURGE"] {
+                let method = Method::from_bytes(method.as_bytes()).unwrap();
                 assert_eq!(allowed(&method, headers), expected, "{method} {headers:?}");
             }
         }
@@ -131,7 +138,7 @@ mod tests {
         }
         assert!(
             !allowed(&Method::GET, &[("upgrade", "h2c"), ("upgrade", "websocket")]),
-            "the second header counts too"
+            "a second `Upgrade` header counts too"
         );
     }
 }

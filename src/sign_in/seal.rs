@@ -1,4 +1,4 @@
-//! [`SessionKeys`]: encryption and authentication of cookies.
+//! [`SessionKeys`] and [`Sealer`]: encryption and authentication of cookies.
 
 use std::{fmt, sync::Arc};
 
@@ -22,14 +22,14 @@ use crate::{base64url, error::ConfigError};
 /// The shortest session key: the length of an AES-256 key.
 const MIN_KEY_BYTES: usize = 32;
 
-/// Separates these keys from those of any other program, and of any later format, that uses the same session key.
+/// Separates the derived keys from those of other programs and of later formats with the same session key.
 const CONTEXT: &[u8] = b"axum-cognito sign-in 1";
 
 /// The keys that encrypt the cookies of [`SignIn`](super::SignIn).
 ///
-/// All instances of an application need the same keys, because any of them can receive the next request of a browser.
-/// Without keys, each process makes a random one, so sessions end with the process. Anyone who knows a key can read and
-/// forge sessions. Keep keys where the application's other secrets are.
+/// All instances of an application need the same keys, because any instance can receive a browser's next request. If no
+/// keys are set, each process generates a random key, so sessions end with the process. Anyone who knows a key can read
+/// and forge sessions. Keep the keys with the application's other secrets.
 ///
 /// The first key encrypts, and all keys decrypt. To rotate a key without ending sessions:
 ///
@@ -39,8 +39,8 @@ const CONTEXT: &[u8] = b"axum-cognito sign-in 1";
 ///
 /// To end all sessions at once, for example after a leak, replace all keys.
 ///
-/// The cookies are encrypted with AES-256-GCM. Its key is derived with HKDF-SHA256 (RFC 5869) from the session key, the
-/// pool id and the client id, so a cookie of one pool or client is worthless at another.
+/// The cookies are encrypted with AES-256-GCM. The encryption key is derived with HKDF-SHA256 (RFC 5869) from the
+/// session key, the pool ID and the client ID, so no pool or client accepts the cookies of another.
 ///
 /// ```
 /// use axum_cognito::sign_in::SessionKeys;
@@ -78,8 +78,8 @@ impl SessionKeys {
     /// ```
     ///
     /// # Errors
-    /// Returns [`ConfigError::InvalidSignIn`] if the list is empty, if a key is shorter than 32 bytes, or if a key
-    /// repeats one byte, as a placeholder does. The error gives the key's position and never the key.
+    /// Returns [`ConfigError::InvalidSignIn`] if the list is empty, if a key is shorter than 32 bytes, or if a key is a
+    /// placeholder that repeats one byte. The error contains the key's position, but never the key.
     pub fn new<K: AsRef<[u8]>>(keys: impl IntoIterator<Item = K>) -> Result<Self, ConfigError> {
         let keys: Vec<K> = keys.into_iter().collect();
         if keys.is_empty() {
@@ -98,8 +98,8 @@ impl SessionKeys {
     /// Accepts the standard and the URL-safe alphabet, with or without padding, and whitespace around each key.
     ///
     /// # Errors
-    /// Returns [`ConfigError::InvalidSignIn`] if a key is empty or not base64, and for the reasons of [`new`](Self::new).
-    /// The error gives the key's position and never the key.
+    /// Returns [`ConfigError::InvalidSignIn`] if a key is empty or not base64, and for the reasons of
+    /// [`new`](Self::new). The error contains the key's position, but never the key.
     pub fn from_base64(text: &str) -> Result<Self, ConfigError> {
         let count = text.split(',').count();
         let keys = text.split(',').enumerate().map(|(index, key)| match key.trim() {
@@ -116,7 +116,7 @@ impl SessionKeys {
     }
 }
 
-/// Shows nothing of the keys, not even their number.
+/// Reveals nothing about the keys, not even their number.
 impl fmt::Debug for SessionKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SessionKeys")
@@ -148,10 +148,10 @@ fn invalid(reason: String) -> ConfigError {
 
 /// Seals the cookies of one pool and app client.
 ///
-/// Each key encrypts with random nonces of 96 bits. NIST SP 800-38D §8.3 allows 2^32 messages under such a key. At 100
-/// new cookies per second that takes 16 months, so rotate the keys of a busy site every year.
+/// Nonces are random and have 96 bits. NIST SP 800-38D §8.3 allows 2^32 messages under one key with such nonces. At 100
+/// new cookies per second, a key reaches this limit after 16 months, so rotate the keys of a busy site every year.
 pub(super) struct Sealer {
-    /// Empty only if a key could not be derived. Nothing can be sealed or opened then.
+    /// Empty only if a key could not be derived. Then nothing can be sealed or opened.
     keys: Vec<RandomizedNonceKey>,
 }
 
@@ -161,10 +161,11 @@ impl Sealer {
         Self { keys: keys.unwrap_or_default() }
     }
 
-    /// Encrypts and authenticates `plain` for one purpose, as base64url. `open` needs the same purpose.
+    /// Encrypts and authenticates `plain` for one purpose, and returns base64url. [`open`](Self::open) needs the same
+    /// purpose.
     ///
-    /// The purpose is authenticated as additional data. A cookie that must not be accepted under another name has its
-    /// name as purpose.
+    /// The purpose is authenticated as additional data. If a cookie must not be accepted under another name, its name
+    /// is the purpose.
     pub(super) fn seal(&self, purpose: &str, plain: &[u8]) -> Result<String, Unspecified> {
         let key = self.keys.first().ok_or(Unspecified)?;
         let mut sealed = plain.to_vec();
@@ -181,7 +182,7 @@ impl Sealer {
         bytes.truncate(length);
         let nonce = bytes.split_off(length.checked_sub(NONCE_LEN)?);
         let (last, others) = self.keys.split_last()?;
-        // An attempt with the wrong key overwrites its input, so each attempt but the last needs a copy.
+        // Decryption with a wrong key overwrites its input, so every key but the last needs a copy.
         let opened = others.iter().find_map(|key| open_with(key, purpose, &nonce, bytes.clone()));
         opened.or_else(|| open_with(last, purpose, &nonce, bytes))
     }
@@ -194,7 +195,8 @@ fn open_with(key: &RandomizedNonceKey, purpose: &str, nonce: &[u8], mut bytes: V
     Some(bytes)
 }
 
-/// Derives the encryption key for a pool and a client. The zero bytes separate the two, which contain none.
+/// Derives the encryption key for a pool and a client. Neither ID contains a zero byte, so zero bytes separate the
+/// parts.
 fn derive(key: &Prk, pool_id: &str, client_id: &str) -> Result<RandomizedNonceKey, Unspecified> {
     let mut derived = [0; 32];
     key.expand(&[CONTEXT, b"\0", pool_id.as_bytes(), b"\0", client_id.as_bytes()], &AES_256_GCM)?.fill(&mut derived)?;

@@ -23,9 +23,9 @@ use crate::middleware::{CheckError, ResponseBody};
 
 /// The service of [`SignInLayer`](super::SignInLayer).
 ///
-/// It finds the session of a request, refreshes it, and passes its access token to the
-/// [`CognitoAuth`](crate::CognitoAuth) inside of it, which verifies the token. It adds cookies to every response,
-/// whatever its status.
+/// It loads the session of a request, refreshes it if it is due, and passes the access token to the inner
+/// [`CognitoAuth`](crate::CognitoAuth), which verifies the token. New cookies are added to the response whatever its
+/// status is.
 #[derive(Clone)]
 pub struct SignInService<S> {
     inner: S,
@@ -113,7 +113,7 @@ impl<S> SignInService<S> {
     where
         S: Service<Request<B>, Response = Response<ResBody>> + Clone,
     {
-        // Releases what `poll_ready` has reserved, such as a permit of a concurrency limit.
+        // Releases resources that `poll_ready` has reserved, such as a permit of a concurrency limit.
         self.inner = self.inner.clone();
         SignInFuture::rejected(rejection(error), Arc::clone(&self.settings))
     }
@@ -127,7 +127,7 @@ impl<S> SignInService<S> {
     where
         S: Service<Request<B>> + Clone,
     {
-        // As in `reject`. The waiting request makes its own clone ready once its session has been loaded.
+        // As in `reject`. The waiting request polls its own clone once its session has been loaded.
         self.inner = self.inner.clone();
         let inner = self.inner.clone();
         SignInFuture::waiting(Box::pin(loading), arrived, request, inner, Arc::clone(&self.settings))

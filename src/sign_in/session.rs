@@ -19,10 +19,10 @@ use crate::{
 
 /// The content of a session. Times are seconds since 1970.
 ///
-/// The members have short names, because cookies are small.
+/// The members have short names to keep the cookies small.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct SessionData {
-    /// A random identifier, new at every sign-in. Sessions in a store have it as their key.
+    /// A random identifier, which is new for every sign-in. It is also the session's key in a store.
     #[serde(rename = "k")]
     pub(super) id: String,
     /// Counts the refreshes.
@@ -56,12 +56,12 @@ impl SessionData {
         serde_json::to_vec(self).ok()
     }
 
-    /// Reads the JSON of [`to_json`](Self::to_json). The input was authenticated before.
+    /// Reads the JSON that [`to_json`](Self::to_json) returned. The caller has authenticated it.
     pub(super) fn from_json(json: &[u8]) -> Option<Self> {
         serde_json::from_slice(json).ok()
     }
 
-    /// Returns the remaining lifetime of the session, for `Max-Age`. Zero if the session has ended.
+    /// Returns the remaining lifetime of the session, for `Max-Age`. It is zero if the session has ended.
     pub(super) fn remaining(&self, now: u64) -> Duration {
         Duration::from_secs(self.ends_at.saturating_sub(now))
     }
@@ -73,7 +73,7 @@ impl SessionToken for SessionData {
     }
 }
 
-/// Shows nothing personal and no token.
+/// Omits the tokens and all personal data.
 impl fmt::Debug for SessionData {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionData")
@@ -84,9 +84,9 @@ impl fmt::Debug for SessionData {
     }
 }
 
-/// The session of a request, before its access token was verified. The layer adds it to the request extensions.
+/// The session of a request whose access token is not verified yet. The layer adds it to the request extensions.
 ///
-/// Only [`Session::from_extensions`] reads it, which requires that the access token was accepted.
+/// Only [`Session::from_extensions`] reads it, after it has checked that the layer accepted the access token.
 #[derive(Clone)]
 pub(super) struct UnverifiedSession(pub(super) Arc<SessionData>);
 
@@ -95,12 +95,12 @@ pub(super) struct UnverifiedSession(pub(super) Arc<SessionData>);
 /// It contains the profile claims of the ID token, such as `email`, and the times of the session. The claims of the
 /// access token, such as the groups, are in [`CognitoClaims`].
 ///
-/// As a handler argument, it rejects requests without a session with 401, also if they have a valid bearer token. The
-/// layer turns the response to a browser's navigation into a redirect to the sign-in page. `Option<Session>` is [`None`]
-/// for requests without a session, and for requests with a bearer token.
+/// As a handler argument, it rejects requests without a session with 401, even if they have a valid bearer token. The
+/// layer replaces the response to a document navigation with a redirect to the sign-in page. `Option<Session>` is
+/// [`None`] for requests without a session, and for requests with a valid bearer token.
 ///
-/// A session exists only if the layer has accepted its access token. If a custom check rejects the token, the extractor
-/// rejects the request too.
+/// The layer must have accepted the session's access token. If a custom check rejects the token, the extractor rejects
+/// the request too.
 ///
 /// ```no_run
 /// use axum_cognito::sign_in::Session;
@@ -120,12 +120,12 @@ impl Session {
     /// Returns the session of a request, for services without axum extractors.
     ///
     /// # Errors
-    /// An [`AuthRejection`] if the access token was not accepted or if the request has no session.
+    /// Returns an [`AuthRejection`] if the access token was not accepted, or if the request has no session.
     pub fn from_extensions(extensions: &Extensions) -> Result<Self, AuthRejection> {
         let claims = CognitoClaims::from_extensions(extensions)?;
         let is_session = claims.token_source().is_some_and(TokenSource::is_session);
         match extensions.get::<UnverifiedSession>() {
-            // The layer takes the token from this session. The comparison holds for any arrangement of layers.
+            // The layer takes the token from this session. The comparison makes sure of it in any order of layers.
             Some(UnverifiedSession(data)) if is_session && data.sub == claims.sub() => {
                 Ok(Self { data: Arc::clone(data) })
             }
@@ -133,28 +133,29 @@ impl Session {
         }
     }
 
-    /// Returns the user's permanent id in the pool.
+    /// Returns the user's permanent ID in the pool.
     pub fn sub(&self) -> &str {
         &self.data.sub
     }
 
-    /// Returns the user's email address, or [`None`] if the ID token had none.
+    /// Returns the user's email address, or [`None`] if the session does not contain it.
     ///
-    /// The user may not own the address. Check `email_verified` before relying on it: some identity providers do not
-    /// verify addresses, and Cognito can let users change them.
+    /// The address might not belong to the user, because some identity providers do not verify addresses, and Cognito
+    /// can let users change them. Check `email_verified` before relying on the address.
     pub fn email(&self) -> Option<&str> {
         self.data.profile.get("email")?.as_str()
     }
 
     /// Returns a profile claim of the ID token, as of the last sign-in or refresh.
     ///
-    /// [`None`] if the ID token did not have the claim, if the session does not keep it, or if its value does not fit
-    /// the type. A session keeps `email`, `email_verified` and `name`, unless other `profile_claims` are configured.
+    /// Returns [`None`] if the ID token did not contain the claim, if the session does not keep it, or if its value
+    /// does not fit the type. A session keeps `email`, `email_verified` and `name` unless
+    /// [`profile_claims`](super::SignInBuilder::profile_claims) selects other claims.
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
         T::deserialize(self.data.profile.get(name)?).ok()
     }
 
-    /// Returns the time at which the access token expires. The layer refreshes it before.
+    /// Returns the time at which the access token expires. The layer refreshes the token before that time.
     pub fn access_expires_at(&self) -> SystemTime {
         time(self.data.access_expires_at)
     }
@@ -164,8 +165,10 @@ impl Session {
         time(self.data.signed_in_at)
     }
 
-    /// Returns the end of the session, at which the user must sign in again. A refresh does not extend it, because
-    /// Cognito does not extend the lifetime of a refresh token ("Refresh tokens" in the developer guide).
+    /// Returns the end of the session, after which the user must sign in again.
+    ///
+    /// A refresh does not extend the session, because Cognito does not extend the lifetime of a refresh token ("Refresh
+    /// tokens" in the developer guide).
     pub fn ends_at(&self) -> SystemTime {
         time(self.data.ends_at)
     }

@@ -27,8 +27,8 @@ pub(super) struct Settings {
     pub(super) parameters: Vec<(&'static str, String)>,
     /// The claims of the ID token that a session keeps.
     pub(super) profile_claims: BTreeSet<String>,
-    /// Path prefixes without a slash at the end, below which no request is redirected to sign-in. The prefix of all
-    /// paths is empty.
+    /// Path prefixes without a slash at the end, below which no request is redirected to sign-in. The empty prefix
+    /// covers all paths.
     pub(super) api_subtrees: Vec<String>,
     pub(super) session_lifetime: Duration,
     pub(super) refresh_before: Duration,
@@ -45,7 +45,7 @@ impl Settings {
         [&self.sign_in_path, &self.callback_path, &self.sign_out_path]
     }
 
-    /// Returns `true` if the path is the root of an API subtree, or below one.
+    /// Returns `true` if the path is the root of an API subtree or below it.
     pub(super) fn is_api(&self, path: &str) -> bool {
         let is_below =
             |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));

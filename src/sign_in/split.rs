@@ -1,7 +1,7 @@
-//! Splits a sealed session into cookies that browsers store, and joins them again.
+//! Splits a sealed session into cookies of a size that browsers store, and joins them again.
 //!
-//! A part is `<number of parts>.<generation>.<text>`. The sealing authenticates the joined text. The number and the
-//! generation make leftover parts of another generation recognizable without it.
+//! A part is `<number of parts>.<generation>.<text>`. The seal authenticates the joined text. With the number and the
+//! generation, leftover parts of another generation are recognized before the text is decrypted.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use http::{HeaderMap, HeaderValue};
 
 use super::cookies::{self, SESSION};
 
-/// The largest number of parts. Servers and load balancers limit the header to 16 KiB and less.
+/// The largest number of parts. Many servers and load balancers limit the request headers to 16 KiB or less.
 const MAX_PARTS: usize = 4;
-/// The longest text of a part. With name and attributes it stays below 3,500 bytes, and browsers store 4,096.
+/// The longest text of a part. With its name and attributes, a part stays below 3,500 bytes. Browsers store 4,096
+/// bytes.
 const MAX_TEXT: usize = 3_380;
 
-/// The session is too large for cookies.
+/// The error for a session that is too large for cookies.
 #[derive(Debug)]
 pub(super) struct TooLarge;
 
-/// Returns the `Set-Cookie` headers for a sealed session, and removals of parts that the request has and the new session
-/// does not need.
+/// Returns the `Set-Cookie` headers that store a sealed session and remove leftover parts in the request.
 pub(super) fn set_cookies(
     sealed: &str,
     generation: u64,
@@ -40,7 +40,7 @@ pub(super) fn set_cookies(
     Ok(headers)
 }
 
-/// Returns the removals of all parts that the request has.
+/// Returns the `Set-Cookie` headers that remove all parts in the request.
 pub(super) fn remove_cookies(request: &HeaderMap) -> Vec<HeaderValue> {
     removals(request, 0).collect()
 }
@@ -137,7 +137,7 @@ mod tests {
         assert!(join(&request(&whole)).is_some());
         assert!(
             join(&request(&format!("{third}; a=b; {second}; {first}"))).is_some(),
-            "browsers may order them freely"
+            "browsers may send the parts in any order"
         );
         let other = set(3 * MAX_TEXT, 8);
         let newer_second = other.split("; ").nth(1).unwrap();

@@ -13,10 +13,10 @@ use super::{
 };
 use crate::time::unix_seconds;
 
-/// The reason why a session could not start. The cause has been logged if an operator can change it.
+/// The reason why a session could not start. `TooLarge` and `Store` have been logged with their cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StartError {
-    /// The session does not fit into cookies. Fewer groups, fewer profile claims or a store help.
+    /// The session does not fit into cookies.
     TooLarge,
     /// The store failed or did not respond in time.
     Store,
@@ -27,8 +27,8 @@ pub(super) enum StartError {
 impl Sessions {
     /// Starts a session, and returns the `Set-Cookie` headers that send it to the browser.
     ///
-    /// The session has a new id, so an id that an attacker knew before the sign-in is worth nothing (session fixation).
-    /// The session that the browser had until now ends, so that a slow response cannot bring it back.
+    /// The session has a new ID, so an attacker cannot know the ID before the sign-in (session fixation). The browser's
+    /// previous session ends, so that a slow response cannot revive it.
     pub(super) async fn start(
         &self,
         settings: &Settings,
@@ -52,9 +52,9 @@ impl Sessions {
         }
     }
 
-    /// Returns the session of a request, with its newest refresh token, without refreshing it.
+    /// Returns the newest known generation of a request's session, without refreshing it.
     ///
-    /// [`None`] if there is none, or if the store failed, which has been logged.
+    /// Returns [`None`] if the request has no session, or if the store fails. The failure is logged.
     pub(super) async fn load_for_sign_out(
         &self,
         settings: &Settings,
@@ -71,8 +71,8 @@ impl Sessions {
         (!live.is_over(&data, now)).then(|| live.newer(&data, now).unwrap_or(data))
     }
 
-    /// Ends a session here and in the store, and returns the `Set-Cookie` headers that remove its cookies. A failure of
-    /// the store is logged.
+    /// Ends a session in this process and in the store, and returns the `Set-Cookie` headers that remove its cookies. A
+    /// failure of the store is logged.
     pub(super) async fn end(
         &self,
         settings: &Settings,
@@ -89,7 +89,9 @@ impl Sessions {
         if let Some(store) = &self.store
             && stored::remove(settings, store, &session.id).await.is_err()
         {
-            tracing::warn!("the session store did not delete a signed-out session, whose cookie was removed");
+            tracing::warn!(
+                "an ended session was not deleted from the session store, so copies of its cookie may still work"
+            );
         }
     }
 }

@@ -1,4 +1,4 @@
-//! [`SessionStore`]: sessions on the server.
+//! [`SessionStore`]: the interface to sessions on the server.
 
 use std::{error::Error, future::Future, pin::Pin, time::SystemTime};
 
@@ -10,25 +10,25 @@ pub type StoreFuture<'s, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 
 /// A session as a [`SessionStore`] keeps it.
 ///
-/// The content is encrypted and authenticated with the [`SessionKeys`](super::SessionKeys), so the store sees no token,
-/// and a changed content is treated as missing.
+/// The content is encrypted and authenticated with the [`SessionKeys`](super::SessionKeys), so the store cannot read
+/// tokens. A session whose content was changed is treated as missing.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct StoredSession {
     /// The key under which the session is stored: 43 characters of base64url. It is secret, so do not log it.
     pub key: String,
-    /// The user's `sub`. A store that indexes it can delete all sessions of a user, for example when the user is locked.
-    /// Copies of access tokens continue to work as bearer tokens until they expire.
+    /// The user's `sub`. A store that indexes it can delete all sessions of a user, for example when the user is
+    /// locked. Copied access tokens still work as bearer tokens until they expire.
     pub sub: String,
     /// Increases with every write of the session.
     pub version: u64,
-    /// The encrypted session, about 4 KiB.
+    /// The encrypted session, usually about 4 KiB.
     pub content: Vec<u8>,
-    /// The time at which the store may delete the session.
+    /// The time after which the store may delete the session.
     pub ends_at: SystemTime,
 }
 
-/// Shows nothing secret or personal.
+/// Omits secrets and personal data.
 impl std::fmt::Debug for StoredSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("StoredSession")
@@ -46,18 +46,19 @@ impl std::fmt::Debug for StoredSession {
 /// # Contract
 ///
 /// - **Writes are conditional.** [`replace`](Self::replace) compares the version and writes in one atomic step. If two
-///   instances refresh a session at the same time, one of them learns that it was second, and uses the session of the
-///   other.
-/// - **A removed session stays removed.** Only [`create`](Self::create) may create an entry. A request that was slow
-///   must not bring back a session that was signed out.
+///   instances refresh a session at the same time, the later one gets `false`, and uses the session of the other.
+/// - **A removed session stays removed.** Only [`create`](Self::create) may create an entry, so that a slow request
+///   cannot revive a session that was signed out.
 /// - **A method that returns [`Ok`] has taken effect** for all instances that share the store. Read replicas that lag
 ///   behind are not suitable.
-/// - The layer limits the time of each call to two seconds. If a call fails or takes longer, the request gets 503.
+///
+/// Each call has a time limit of two seconds, after which it counts as failed. The methods describe the effect of a
+/// failure.
 ///
 /// # Example
 ///
-/// A store in memory, for one process. With Redis, `replace` is a script that compares the version, and `create` sets
-/// the expiry time.
+/// This store keeps the sessions of one process in memory. With Redis, `replace` would be a script that compares the
+/// version, and `create` would set the expiry time.
 ///
 /// ```
 /// use std::{collections::HashMap, sync::{Mutex, PoisonError}};
@@ -112,13 +113,13 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Returns the version and the content of a session, or [`None`] if there is none.
     ///
     /// # Errors
-    /// Any error of the store. The request gets 503, and is not redirected to the sign-in page.
+    /// Returns any error of the store. The request then gets 503, and is not redirected to the sign-in page.
     fn load<'s>(&'s self, key: &'s str) -> StoreFuture<'s, Option<(u64, Vec<u8>)>>;
 
     /// Stores a new session until its [`ends_at`](StoredSession::ends_at). The key is random, so it is never in use.
     ///
     /// # Errors
-    /// Any error of the store. The sign-in fails.
+    /// Returns any error of the store. The sign-in then fails with 503.
     fn create<'s>(&'s self, session: &'s StoredSession) -> StoreFuture<'s, ()>;
 
     /// Replaces a session if its stored version is `expected_version`. The comparison and the write must be one atomic
@@ -127,12 +128,13 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Returns `false`, and stores nothing, if the session has another version or no longer exists.
     ///
     /// # Errors
-    /// Any error of the store. The layer retries a few times.
+    /// Returns any error of the store. The layer then retries twice. If no attempt succeeds, only the process that
+    /// refreshed the session has the new tokens, for five minutes.
     fn replace<'s>(&'s self, session: &'s StoredSession, expected_version: u64) -> StoreFuture<'s, bool>;
 
     /// Deletes a session, if it exists.
     ///
     /// # Errors
-    /// Any error of the store. A sign-out then still clears the cookie, and logs the error.
+    /// Returns any error of the store. A sign-out then still removes the cookie, and the error is logged.
     fn remove<'s>(&'s self, key: &'s str) -> StoreFuture<'s, ()>;
 }

@@ -15,14 +15,14 @@ use super::{
 
 /// The purpose for which stored sessions are sealed.
 const CONTENT: &str = "stored-session";
-/// The time limit of each call of the store.
+/// The time limit of each call to the store.
 const TIME_LIMIT: Duration = Duration::from_secs(2);
 
-/// The store failed, did not respond in time, or a session could not be encrypted. The cause has been logged.
+/// The error if the store fails or does not respond in time, which is logged, or if a session cannot be encrypted.
 #[derive(Debug)]
 pub(super) struct StoreFailed;
 
-/// Loads a session. [`None`] if the store has none with this key, or if its content cannot be opened.
+/// Loads a session. Returns [`None`] if the store does not contain this key, or if the content cannot be decrypted.
 pub(super) async fn load(
     settings: &Settings,
     store: &Arc<dyn SessionStore>,
@@ -31,7 +31,7 @@ pub(super) async fn load(
     let Some((version, content)) = call(settings, store.load(key)).await? else { return Ok(None) };
     let open = || {
         let json = settings.sealer.open(CONTENT, str::from_utf8(&content).ok()?)?;
-        // A store that returns the session of another key, or of another version, must not change the user.
+        // The store must not be able to exchange sessions, or to return an old version as a new one.
         SessionData::from_json(&json).filter(|data| data.id == key && data.generation == version)
     };
     Ok(open())
@@ -46,7 +46,7 @@ pub(super) async fn create(
     call(settings, store.create(&seal(settings, data)?)).await
 }
 
-/// Replaces a session. `false` if the store has another version, or none.
+/// Replaces a session. Returns `false` if the store contains another version of it, or no longer contains it.
 pub(super) async fn replace(
     settings: &Settings,
     store: &Arc<dyn SessionStore>,

@@ -1,7 +1,7 @@
 //! [`TokenEndpoint`]: requests to `/oauth2/token` and `/oauth2/revoke`.
 //!
-//! The `oauth2` crate writes the requests and reads the responses. This module decides which responses it gets to read,
-//! and no error that leaves this module contains a part of a request or response.
+//! The `oauth2` crate writes the requests and reads the responses. This module sends them, and rejects responses that a
+//! proxy may have sent instead of Cognito. No error of this module contains parts of a request or response.
 
 use std::{fmt, pin::Pin, time::Duration};
 
@@ -24,7 +24,8 @@ use crate::http_client::{HttpClient, read_body};
 /// The time limit of a request, from the connection to the end of the body.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The maximum length of a response. Three tokens of the maximum length that a verifier accepts by default are shorter.
+/// The maximum length of a response, in bytes. It is enough for three tokens of the length that a verifier accepts by
+/// default.
 const BODY_MAX: usize = 64 * 1024;
 
 /// The tokens of a response. They are not verified yet.
@@ -39,9 +40,10 @@ pub(super) struct Tokens {
 pub(super) enum EndpointError {
     /// Cognito rejected the grant (`invalid_grant`): the code or refresh token is used, expired or revoked.
     InvalidGrant,
-    /// Cognito rejected the request for another reason, for example a wrong client secret. The text is a known error code.
+    /// Cognito rejected the request for another reason, for example a wrong client secret. The text is a known error
+    /// code.
     Rejected(&'static str),
-    /// The endpoint did not respond in time, or responded with 429, 5xx or a body that is not JSON.
+    /// The endpoint did not respond in time, or its response is neither tokens nor an OAuth error.
     Unavailable,
 }
 
@@ -68,7 +70,7 @@ type OAuthClient = Client<
 
 type TokenResponse = StandardTokenResponse<IdToken, BasicTokenType>;
 
-/// The member of a token response that OpenID Connect adds (Core 1.0 §3.1.3.3). Further members are ignored.
+/// The member that OpenID Connect adds to a token response (Core 1.0 §3.1.3.3). Further members are ignored.
 #[derive(Deserialize, Serialize)]
 struct IdToken {
     id_token: Option<String>,
@@ -91,7 +93,8 @@ impl RevocableToken for RevokedToken {
         self.0.secret()
     }
 
-    /// The AWS page "The token revocation endpoint" names no `token_type_hint`, and only refresh tokens can be revoked.
+    /// The AWS page "The token revocation endpoint" does not mention `token_type_hint`, and only refresh tokens can be
+    /// revoked.
     fn type_hint(&self) -> Option<&str> {
         None
     }
@@ -128,15 +131,15 @@ impl TokenEndpoint {
         request.request_async(&self.at(&self.token_url)).await.map_err(of_grant).and_then(|response| tokens(&response))
     }
 
-    /// Exchanges a refresh token for new tokens (RFC 6749 §6). The response has a refresh token only if Cognito rotates
-    /// refresh tokens for this client.
+    /// Exchanges a refresh token for new tokens (RFC 6749 §6). The response contains a refresh token only if rotation
+    /// is on for the app client.
     pub(super) async fn refresh(&self, refresh_token: &str) -> Result<Tokens, EndpointError> {
         let refresh_token = RefreshToken::new(refresh_token.to_owned());
         let request = self.client.exchange_refresh_token(&refresh_token);
         request.request_async(&self.at(&self.token_url)).await.map_err(of_grant).and_then(|response| tokens(&response))
     }
 
-    /// Revokes a refresh token and the access tokens that it issued (RFC 7009).
+    /// Revokes a refresh token and the access tokens that were issued with it (RFC 7009).
     pub(super) async fn revoke(&self, refresh_token: &str) -> Result<(), EndpointError> {
         let token = RevokedToken(RefreshToken::new(refresh_token.to_owned()));
         let request = self.client.revoke_token(token).map_err(|_| EndpointError::Unavailable)?;
@@ -152,7 +155,7 @@ impl TokenEndpoint {
         let response = tokio::time::timeout(TIMEOUT, self.send_without_limit(endpoint, request)).await;
         let response = response.unwrap_or(Err(Unusable("it did not respond in time")));
         if let Err(Unusable(reason)) = &response {
-            // Callers report an outage once. An outage fails many refreshes.
+            // The level is `DEBUG`, because an outage makes many refreshes fail, and the callers log a warning once.
             tracing::debug!(endpoint = %endpoint, "the token endpoint is unavailable: {reason}");
         }
         response
@@ -184,7 +187,7 @@ impl TokenEndpoint {
 
 /// Sends the requests that the `oauth2` crate writes.
 ///
-/// A closure would do, but the compiler then cannot prove that the futures of [`TokenEndpoint`] are `Send`.
+/// With a closure instead, the compiler could not prove that the futures of [`TokenEndpoint`] are `Send`.
 struct Sender<'e> {
     endpoints: &'e TokenEndpoint,
     url: &'e Url,
@@ -199,7 +202,7 @@ impl<'c> AsyncHttpClient<'c> for Sender<'_> {
     }
 }
 
-/// The reason why a response says nothing about the request.
+/// The reason why it is unknown what Cognito decided about a request.
 #[derive(Debug)]
 struct Unusable(&'static str);
 
@@ -211,13 +214,13 @@ impl fmt::Display for Unusable {
 
 impl std::error::Error for Unusable {}
 
-/// Checks that Cognito, and not a proxy or firewall in front of it, decided on the request. A response with 400 or 401
-/// can end a session, so it must be JSON. AWS documents no status or body for throttling.
+/// Rejects responses that a proxy or firewall in front of Cognito may have sent. A response with 400 or 401 can end a
+/// session, so it must be JSON. AWS does not document the status and body of responses to throttled requests.
 fn check_readable(status: StatusCode, headers: &HeaderMap) -> Result<(), Unusable> {
     match status {
         StatusCode::OK => Ok(()),
         StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED if is_json(headers) => Ok(()),
-        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => Err(Unusable("it responded with an error without JSON")),
+        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => Err(Unusable("its error response is not JSON")),
         StatusCode::TOO_MANY_REQUESTS => Err(Unusable("it limits the request rate (status 429)")),
         status if status.is_redirection() => Err(Unusable("it redirects, so the domain is probably wrong")),
         status if status.is_server_error() => Err(Unusable("it responded with a server error")),
@@ -244,7 +247,7 @@ fn tokens(response: &TokenResponse) -> Result<Tokens, EndpointError> {
     })
 }
 
-/// Converts the error of a request for tokens. Its details are dropped, because they contain the body.
+/// Converts the error of a token request. Its details are dropped, because they contain the response body.
 fn of_grant(error: RequestTokenError<Unusable, BasicErrorResponse>) -> EndpointError {
     match error {
         RequestTokenError::ServerResponse(response) => error_of(response.error()),
@@ -265,7 +268,7 @@ fn of_revocation(
     }
 }
 
-/// Returns the error for an error code (RFC 6749 §5.2). Other codes are not echoed.
+/// Returns the error for an error code (RFC 6749 §5.2). Unknown codes are dropped, because they are untrusted text.
 fn error_of(code: &BasicErrorResponseType) -> EndpointError {
     EndpointError::Rejected(match code {
         BasicErrorResponseType::InvalidGrant => return EndpointError::InvalidGrant,
@@ -280,9 +283,10 @@ fn error_of(code: &BasicErrorResponseType) -> EndpointError {
 
 /// Selects the form of client authentication (RFC 6749 §2.3.1).
 ///
-/// The RFC encodes id and secret as form values before it encodes them in Base64. The AWS page "The token issuer
-/// endpoint" encodes them in Base64 only. The two agree unless a value contains `+`. Then both values are sent in the
-/// body, where only one encoding exists, and which that page also documents.
+/// For HTTP Basic, the RFC form-encodes the client ID and the secret before it encodes them in Base64, but the AWS page
+/// "The token issuer endpoint" encodes them only in Base64. The results differ if a value contains a character such as
+/// `+`. In this case both values are sent in the body, which that page also documents and where only one encoding
+/// exists.
 fn auth_type(client_id: &str, client_secret: Option<&str>) -> AuthType {
     let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     match client_secret {
@@ -293,9 +297,9 @@ fn auth_type(client_id: &str, client_secret: Option<&str>) -> AuthType {
 
 /// Returns the URL with the scheme `https`.
 ///
-/// The `oauth2` crate writes a revocation request only for such a URL (RFC 7009 §2), but an emulator on a loopback
-/// address has none. The request is written for this URL and sent to the endpoint's own. [`SignInBuilder`] allows plain
-/// HTTP only for loopback addresses.
+/// The `oauth2` crate writes a revocation request only for an `https` URL (RFC 7009 §2), which an emulator on a
+/// loopback address does not have. The request is written for this URL, but sent to the endpoint's real URL.
+/// [`SignInBuilder`] allows plain HTTP only for loopback addresses.
 ///
 /// [`SignInBuilder`]: super::SignInBuilder
 fn with_https(url: &Url) -> Url {

@@ -219,8 +219,8 @@ impl FakeUserPool {
         self.keys().offline = offline;
     }
 
-    /// Returns the number of key fetches through [`user_pool`](Self::user_pool). A verifier also gets the keys when it
-    /// is built, which is not counted.
+    /// Returns the number of key fetches through [`user_pool`](Self::user_pool). The keys that a verifier gets when it
+    /// is built do not count as a fetch.
     pub fn fetches(&self) -> u64 {
         self.inner.fetches.load(Ordering::SeqCst)
     }
@@ -233,9 +233,9 @@ impl FakeUserPool {
         }
     }
 
-    /// Returns a verifier for every token that the pool can have issued.
+    /// Returns a verifier that accepts every token that the pool could have issued.
     pub(super) fn permissive_verifier(&self) -> Verifier {
-        let pool = UserPool::dangerous_any_client(self.inner.id.as_str()).expect("the id has been checked");
+        let pool = UserPool::dangerous_any_client(self.inner.id.as_str()).expect("the ID has been checked");
         let pool = pool.dangerous_any_audience().allow_token_use(TokenUse::Id);
         // Without the pool's key source, so that neither an outage nor the number of fetches matters.
         Verifier::new(pool.jwks_json(&self.jwks_json()).expect("the published keys are usable"))

@@ -194,9 +194,9 @@ impl VerifierBuilder {
     /// is 100 milliseconds to one hour.
     ///
     /// While an attacker keeps sending forged key IDs, tokens under a new key of the pool are rejected for up to one
-    /// cooldown plus one fetch. In a simulation with the default cooldown, a fast endpoint led to 401 for at most 5
-    /// seconds. An endpoint that needs 3 to 6 seconds led to 401 for at most 5.5 seconds and to 503 for at most 10.2
-    /// seconds. Tokens under known keys are not affected.
+    /// cooldown plus one fetch. In a simulation with the default cooldown and a fast endpoint, such
+    /// requests got 401 for at most 5 seconds. With an endpoint that needs 3 to 6 seconds, they got 401 for at most 5.5
+    /// seconds and 503 for at most 10.2 seconds. Tokens under known keys are not affected.
     pub fn unknown_key_cooldown(mut self, cooldown: Duration) -> Self {
         self.refresh.unknown_key_cooldown = cooldown;
         self

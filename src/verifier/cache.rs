@@ -12,8 +12,8 @@
 //!   same value with probability at most `n / 2^128` over the choice of the key. That is `2^-118` for a pair of tokens
 //!   of 16 KiB, and `2^-121` for the usual 1.2 KiB. Without the key, an attacker cannot construct a token that matches
 //!   another token's entry.
-//! - All tags use one nonce. That would break a MAC that is sent to others. Here the nonce adds the same mask to all
-//!   tags, and no tag leaves the process, is logged, or can be queried.
+//! - All tags use one nonce, which adds the same mask to all of them. This would break a MAC whose tags an attacker can
+//!   see. Here no tag leaves the process, is logged, or can be queried.
 //! - A hit requires that all 128 bits match.
 //!
 //! # Checks on a hit

@@ -1,5 +1,5 @@
 // Tests the pages of the `dashboard` example in a browser. `dashboard.py` passes the URL, a user, and the lifetime of
-// access tokens in seconds (0 if it is too long to wait for).
+// access tokens in seconds, or 0 if the lifetime is too long for a test.
 
 import assert from "node:assert/strict";
 
@@ -58,7 +58,7 @@ const scenes = {
     assert.deepEqual(await sessionCookies(page), []);
     await page.goBack();
     await until(page, async () => !(await page.locator("#name").count()), () => "the user's page is still shown after a sign-out");
-    // The managed login forgot the user, too.
+    // The managed-login session has ended too.
     await page.goto(`${ORIGIN}/dashboard`);
     await atLogin(page);
   },
@@ -84,7 +84,7 @@ const scenes = {
   async "a page of another origin cannot act for the user"(visit) {
     const page = await visit();
     await signIn(page);
-    // Another port is the same site, so the browser sends the cookie. The server must see the other origin.
+    // Another port is the same site, so the browser sends the cookie. The server must reject the other origin.
     const attacker = await page.context().newPage();
     const form = `<form method="post" enctype="text/plain" action="${ORIGIN}/api/notes"><input name="forged" value="1"></form>`;
     await attacker.route("http://127.0.0.1:9/**", (route) => route.fulfill({ contentType: "text/html", body: form }));
@@ -99,7 +99,7 @@ const scenes = {
     assert.doesNotMatch(await page.locator("#notes").innerText(), /forged/);
   },
 
-  async "an error of the managed login is a page"(visit) {
+  async "an error of managed login is shown as a page"(visit) {
     const page = await visit();
     const response = await page.goto(`${ORIGIN}/auth/callback?error=access_denied&error_description=<img src=x onerror=alert(1)>`);
     assert.equal(response.status(), 400);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Tests the contract of the `dashboard` example against ministack's managed login, with and without Redis.
 
-The script `dashboard` creates the environment for this program, calls it, and stops the processes that are left
+The script `run` creates the environment for this program, calls it, and stops the processes that are left
 afterwards.
 """
 
@@ -153,7 +153,7 @@ class World:
             "redis-server", "--bind", HOST, "--port", str(port), "--save", "", "--appendonly", "no"], {}).start()
 
     def app(self, name, secret=True, seconds=3600, port=None, **settings):
-        """Starts an example with an app client of its own."""
+        """Starts the example with its own app client."""
         port = port or free_port()
         url = f"http://{HOST}:{port}"
         client = self.client(name, [url], secret, seconds)
@@ -223,7 +223,7 @@ class SignIn(unittest.TestCase):
             with self.subTest(path=path, headers=headers):
                 self.assertEqual(send(self.app.url + path, headers=headers).status, 401)
 
-    def test_callback_rejects_what_it_did_not_ask_for(self):
+    def test_unsolicited_callback_is_rejected(self):
         browser = Browser()
         page, url = browser.follow(f"{self.app.url}/auth/sign-in?return_to=/dashboard")
         callback = browser.log_in(page, url)
@@ -247,9 +247,9 @@ class SignIn(unittest.TestCase):
         self.assertEqual(browser.open(callback).status, 302)
         with self.subTest("replayed"):
             self.assertEqual(browser.open(callback).status, 400)
-            self.assertEqual(browser.session(self.app).status, 200, "the session stays")
+            self.assertEqual(browser.session(self.app).status, 200, "the session continues")
 
-    def test_error_of_the_login_is_a_page_and_uses_up_the_attempt(self):
+    def test_error_of_managed_login_is_shown_and_uses_up_the_attempt(self):
         browser = Browser()
         start = browser.open(f"{self.app.url}/auth/sign-in")
         state = parse_qs(urlsplit(start.header("location")).query)["state"][0]
@@ -295,7 +295,7 @@ class SignIn(unittest.TestCase):
         self.assertEqual(browser.cookies(self.app.url), {})
         self.assertEqual(browser.session(self.app).status, 401)
         browser.cookies(self.app.url).update(copy)
-        self.assertEqual(browser.session(self.app).status, 401, "a copy of the cookie must not work in this process")
+        self.assertEqual(browser.session(self.app).status, 401, "a copied cookie must not work in this process")
 
     def test_api_client_uses_its_token_in_the_same_router(self):
         browser = Browser()
@@ -339,10 +339,10 @@ class PublicClient(unittest.TestCase):
             response = browser.session(self.app)
             self.assertEqual(response.status, 503)
             self.assertTrue(response.header("retry-after"))
-            self.assertEqual(browser.open(f"{self.app.url}/dashboard").status, 503, "an outage is no reason to sign in")
+            self.assertEqual(browser.open(f"{self.app.url}/dashboard").status, 503, "an outage must not redirect to sign-in")
         finally:
             world.emulator.start()
-        eventually(lambda: browser.session(self.app).status in (200, 401), 20, "the session to be decided")
+        eventually(lambda: browser.session(self.app).status in (200, 401), 20, "the session to continue or to end")
 
 
 class Instances(unittest.TestCase):
@@ -361,7 +361,7 @@ class Instances(unittest.TestCase):
             for index, port in enumerate(ports)]
 
     def on(self, app, browser):
-        """Sends the cookies of the first instance to this one."""
+        """Sends the browser's cookies to this instance."""
         jar = "; ".join(f"{name}={value}" for name, value in browser.cookies(self.apps[0].url).items())
         return send(f"{app.url}/api/session", headers=[*SAME_ORIGIN, ("Cookie", jar)])
 
@@ -437,7 +437,7 @@ class Page(unittest.TestCase):
 
 
 class Silence(unittest.TestCase):
-    """What must never be logged."""
+    """The logs contain no secret, token or code."""
 
     def test_no_log_contains_a_secret(self):
         secrets = [

@@ -1,4 +1,4 @@
-//! From the sign-in to the sign-out.
+//! Tests a session from sign-in to sign-out.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -93,5 +93,5 @@ async fn user_signs_in_stays_signed_in_and_signs_out() {
     assert!(to_logout.starts_with(&format!("{}/logout?", login.url())), "{to_logout}");
     assert!(location(&browser.navigate(&app, Method::GET, "/page").await).starts_with("/auth/sign-in?"));
     let copied = Browser(old).navigate(&app, Method::GET, "/page").await;
-    assert_eq!(copied.status(), 302, "a copy of the cookie is worth nothing");
+    assert_eq!(copied.status(), 302, "a copied cookie does not work");
 }

@@ -2,7 +2,7 @@
 
 const find = (id) => document.getElementById(id);
 
-/** Formats seconds as `1:05`, or as hours and days if there are many. */
+/** Formats a duration as `in 1:05`, or in hours or days if it is long. */
 function duration(seconds) {
   if (seconds <= 0) return "expired, the next request refreshes it";
   if (seconds >= 172_800) return `in ${Math.floor(seconds / 86_400)} days`;
@@ -23,10 +23,10 @@ function showTimes() {
   find("refreshes").textContent = refreshes;
 }
 
-/** Asks for the session. The server refreshes the access token when it is about to expire. */
+/** Fetches the session. The server refreshes the access token if it expires soon. */
 async function updateSession() {
   const response = await fetch("/api/session", { headers: { accept: "application/json" } });
-  if (response.status === 401) location.reload(); // signed out in another tab
+  if (response.status === 401) location.reload(); // the user signed out in another tab
   if (!response.ok) return;
   const { access_expires_at: expires } = await response.json();
   if (expires !== Number(expiry.dataset.expires)) refreshes += 1;
@@ -81,5 +81,5 @@ if (expiry) {
   setInterval(updateSession, 5_000);
 }
 
-// A page from the back-forward cache may show a session that was signed out since.
+// A page from the back-forward cache can show a session that has been signed out since.
 addEventListener("pageshow", (event) => event.persisted && location.reload());

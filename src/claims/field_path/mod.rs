@@ -4,9 +4,10 @@
 //! the token, and they do not name a missing field. The paths here are logged, so they consist of names that the
 //! application's type declares:
 //!
-//! - A **field of a struct** is named if it is in the list of fields that serde passes to the deserializer.
-//! - An **element of a sequence** is its index.
-//! - An **entry of a map** is `*`, because its key is text from the token. A struct with `#[serde(flatten)]` is
+//! - A **field of a struct** appears with its name if it is in the list of fields that serde passes to the
+//!   deserializer.
+//! - An **element of a sequence** appears as its index.
+//! - An **entry of a map** appears as `*`, because its key is text from the token. A struct with `#[serde(flatten)]` is
 //!   deserialized as a map.
 //!
 //! Finding the field deserializes the payload a second time, so it happens only after a plain deserialization failed.

@@ -44,7 +44,7 @@ impl ClaimSet {
             .map_err(|_| "the payload is not a JSON object with unique members")?;
         let Reader { unescaped, strings, groups, exp, iat, nbf, auth_time, wrong_type, wrong_in_access, .. } = reader;
         let date = |date: Once<Duration>| date.into_option().map_or(Date::NONE, Date::of);
-        // Dates are rounded down to milliseconds, but `nbf` is rounded up. So rounding accepts no token before its
+        // Dates are rounded down to milliseconds, but `nbf` is rounded up, so that no token is accepted before its
         // `nbf` or after its `exp`.
         let nbf = nbf.into_option().map_or(Date::NONE, |nbf| Date::of(nbf + Duration::from_nanos(999_999)));
         let [exp, iat, auth_time] = [exp, iat, auth_time].map(date);

@@ -13,7 +13,7 @@ use crate::{
 
 /// The rejection of a request.
 ///
-/// Extractors and rules reject requests with it. [`CognitoAuth`](crate::CognitoAuth) adds it to the extensions of
+/// Extractors and rules use it to reject requests. [`CognitoAuth`](crate::CognitoAuth) adds it to the extensions of
 /// requests without a valid token.
 ///
 /// Its response follows [RFC 6750 §3] and has a problem document ([RFC 9457]) as its body. The response consists of

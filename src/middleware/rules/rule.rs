@@ -60,7 +60,7 @@ fn is_within(max_age: Duration, then: SystemTime, now: SystemTime) -> bool {
     }
 }
 
-/// Writes the rule as in `(any of the groups ["admins"] and token use access)`, for the log.
+/// Writes the rule for the log, for example as `(any of the groups ["admins"] and token use access)`.
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,4 +1,4 @@
-//! Every setting, and every value that is rejected.
+//! Accepted and rejected values of every setting.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
@@ -57,7 +57,7 @@ fn usual_values_are_accepted() {
     assert_eq!(chosen.settings.client_id, "2client");
 }
 
-/// Checks that each builder fails with an error about the setting, whose reason contains the text and no secret.
+/// Checks that each builder fails with an error that names the setting, contains the text, and contains no secret.
 #[track_caller]
 fn check_rejected<const N: usize>(cases: [(&str, SignInBuilder, &str); N]) {
     for (number, (setting, builder, fragment)) in cases.into_iter().enumerate() {
@@ -71,7 +71,7 @@ fn check_rejected<const N: usize>(cases: [(&str, SignInBuilder, &str); N]) {
 }
 
 #[test]
-fn domain_that_is_no_origin_is_rejected() {
+fn domain_that_is_not_an_origin_is_rejected() {
     check_rejected([
         ("domain", with_urls("app.auth.eu-west-1.amazoncognito.com", CALLBACK), "absolute URL"),
         ("domain", with_urls("", CALLBACK), "absolute URL"),
@@ -155,7 +155,7 @@ fn unusable_client_is_rejected() {
 }
 
 #[test]
-fn unusable_parameter_of_the_authorization_request_is_rejected() {
+fn unusable_authorization_parameter_is_rejected() {
     let no_scopes: [&str; 0] = [];
     let bound = || POOL.user_pool().audience("https://api.example.com").unwrap();
     check_rejected([

@@ -1,4 +1,4 @@
-//! Tokens of the fake user pool, with one fault each.
+//! Valid tokens of the fake user pool, and tokens with one fault each.
 
 #![allow(clippy::unwrap_used)]
 
@@ -75,7 +75,7 @@ async fn valid_tokens_start_a_session() {
     assert_ne!(again.id, session.id, "each sign-in has a new session identifier");
 }
 
-/// Without a refresh token, nothing could extend the session.
+/// Without a refresh token, the session cannot get another access token.
 #[tokio::test]
 async fn session_without_refresh_token_ends_with_its_access_token() {
     let short = || access_token().expires_in(Duration::from_secs(600));
@@ -90,7 +90,7 @@ async fn session_without_refresh_token_ends_with_its_access_token() {
     }
 }
 
-/// The pool's settings for bearer tokens have no influence on the kind of each token.
+/// The pool's settings for bearer tokens do not change which kind of token is required.
 #[tokio::test]
 async fn token_kinds_are_required_whatever_the_pool_accepts() {
     for pool in [POOL.user_pool(), POOL.user_pool().allow_token_use(TokenUse::Id)] {
@@ -107,7 +107,7 @@ async fn token_kinds_are_required_whatever_the_pool_accepts() {
 
 /// An accepted ID token of a sign-in must not become an accepted bearer token.
 #[tokio::test]
-async fn id_token_of_a_sign_in_is_no_bearer_token() {
+async fn id_token_of_a_sign_in_is_rejected_as_bearer_token() {
     let sign_in = sign_in();
     let tokens = tokens(access_token(), id_token());
     let id_token = tokens.id.clone().unwrap();
@@ -118,7 +118,7 @@ async fn id_token_of_a_sign_in_is_no_bearer_token() {
 #[tokio::test]
 async fn tokens_of_another_sign_in_user_client_or_pool_are_rejected() {
     let (access, id) = (access_token, id_token);
-    let foreign = |token: TokenBuilder| token.claim("sub", "somebody");
+    let foreign = |token: TokenBuilder| token.claim("sub", "other-sub");
     for (name, access, id, reason) in [
         (
             "ID token for another nonce",
@@ -233,7 +233,7 @@ async fn matching_access_token_hash_is_accepted() {
 }
 
 #[tokio::test]
-async fn tokens_with_a_new_key_wait_for_it() {
+async fn tokens_with_a_new_key_cause_a_key_fetch() {
     let pool = FakeUserPool::new();
     let sign_in = SignIn::builder(pool.user_pool(), "https://login.example.com", "https://app.example.com/callback");
     let sign_in = sign_in.build().unwrap();
@@ -244,7 +244,7 @@ async fn tokens_with_a_new_key_wait_for_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn unavailable_keys_are_not_a_rejection() {
+async fn unavailable_keys_do_not_reject_the_tokens() {
     let pool = FakeUserPool::new();
     pool.set_offline(true);
     let sign_in = SignIn::builder(pool.user_pool(), "https://login.example.com", "https://app.example.com/callback");

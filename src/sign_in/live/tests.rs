@@ -1,4 +1,4 @@
-//! Tables and a randomized run of the state machine.
+//! Tests the state machine with tables and with random runs.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::sign_in::fixture::session;
 
 const BEFORE: Duration = Duration::from_secs(60);
-/// A time at which a session of [`at`] needs no refresh, one at which it does, and one after its expiry.
+/// Times at which the first generation of [`at`] needs no refresh, needs a refresh, and has an expired access token.
 const EARLY: u64 = 9_000;
 const SOON: u64 = 9_950;
 const EXPIRED: u64 = 10_000;
@@ -19,7 +19,7 @@ fn live() -> Live<u32> {
     Live::new()
 }
 
-/// Sends a request. Waiters of its refresh wait for 7.
+/// Sends a request. The number 7 stands for the waiter of its refresh.
 fn arrive(live: &mut Live<u32>, session: &Arc<SessionData>, now: u64) -> Reply<u32> {
     live.arrive(session, BEFORE, now, || 7)
 }
@@ -32,7 +32,7 @@ fn started(live: &mut Live<u32>, session: &Arc<SessionData>, now: u64) -> u64 {
     }
 }
 
-/// Names a reply, with the generation that it serves.
+/// Returns the name of a reply, with the generation that it serves.
 fn name(reply: &Reply<u32>) -> String {
     match reply {
         Reply::Use(session) => format!("use {}", session.generation),
@@ -121,11 +121,11 @@ fn result_of_a_refresh_is_dropped_after_sign_out() {
 #[test]
 fn response_gets_the_newest_generation_and_never_an_older_one() {
     let mut live = live();
-    assert!(live.newer(&at(1), SOON).is_none(), "nothing changed");
+    assert!(live.newer(&at(1), SOON).is_none(), "the session has not changed");
     let flight = started(&mut live, &at(1), SOON);
     live.finish(&at(1), flight, Ok(at(2)), SOON);
     assert_eq!(live.newer(&at(1), SOON).unwrap().generation, 2);
-    assert!(live.newer(&at(2), SOON).is_none(), "the browser has it");
+    assert!(live.newer(&at(2), SOON).is_none(), "the browser already has this generation");
     arrive(&mut live, &at(3), SOON);
     assert_eq!(live.newer(&at(1), SOON).unwrap().generation, 3, "another instance has refreshed the session");
     assert!(live.newer(&at(1), SOON + KEEP_LATEST).is_none(), "kept for five minutes");
@@ -138,7 +138,7 @@ fn refresh_is_reported_once() {
     assert_eq!(live.finish(&at(1), flight, Err(Failure::Temporary), EXPIRED), Finished::Stored);
     assert_eq!(live.finish(&at(1), flight, Ok(at(2)), EXPIRED), Finished::Ignored);
     let second = started(&mut live, &at(1), EXPIRED + RETRY_AFTER);
-    assert_eq!(live.finish(&at(1), flight, Ok(at(2)), EXPIRED), Finished::Ignored, "of the first refresh");
+    assert_eq!(live.finish(&at(1), flight, Ok(at(2)), EXPIRED), Finished::Ignored, "the number of the first refresh");
     assert_ne!(flight, second);
 }
 
@@ -153,7 +153,7 @@ fn short_lived_tokens_are_refreshed_at_most_every_thirty_seconds() {
 }
 
 #[test]
-fn too_many_refreshes_in_flight_make_no_valid_token_fail() {
+fn valid_tokens_are_used_although_too_many_refreshes_are_in_flight() {
     let mut live = Live::with_limits(Limits { flights: 2, ..Limits::DEFAULT });
     let of = |id: &str| Arc::new(session(id, 1, EXPIRED));
     for id in ["a", "b"] {
@@ -173,10 +173,10 @@ impl Random {
     }
 }
 
-/// The browsers and the refreshes of a random run, and what must hold for them.
+/// The browsers and refreshes of a random run, with the invariants that must hold.
 #[derive(Default)]
 struct World {
-    /// The newest generation that a request got, per session.
+    /// The newest generation that a request was served with, by session.
     served: HashMap<String, u64>,
     in_flight: HashMap<u64, Arc<SessionData>>,
     signed_out: HashSet<String>,

@@ -1,4 +1,4 @@
-//! Requests to the routes, with a token endpoint on loopback.
+//! Sends requests to the routes, with a token endpoint on a loopback address.
 
 use std::{
     net::Ipv4Addr,
@@ -21,7 +21,7 @@ use crate::{
 const CALLBACK: &str = "https://app.example.com/auth/callback";
 const OWN_SITE: (&str, &str) = ("sec-fetch-site", "same-origin");
 
-/// A token endpoint that responds with what the test sets, and records the forms of the requests.
+/// A token endpoint that sends the response that the test sets, and records the forms that it receives.
 #[derive(Clone, Default)]
 struct Endpoint(Arc<Mutex<EndpointState>>);
 
@@ -200,7 +200,7 @@ async fn user_signs_in_and_returns_to_the_page() {
 }
 
 #[tokio::test]
-async fn return_to_other_origins_or_to_these_routes_becomes_the_root() {
+async fn return_to_another_origin_or_to_these_routes_becomes_the_root() {
     let mut scene = Scene::new().await;
     for (return_to, location) in [
         ("return_to=/a", "/a"),
@@ -222,7 +222,7 @@ async fn return_to_other_origins_or_to_these_routes_becomes_the_root() {
     }
 }
 
-/// The authorization request depends on the settings only, so that a link cannot change it.
+/// The authorization request depends only on the settings, so a link cannot change it.
 #[tokio::test]
 async fn query_and_host_do_not_change_the_authorization_request() {
     let mut scene = Scene::new().await;
@@ -280,9 +280,9 @@ async fn attempts_of_parallel_tabs_complete_in_any_order() {
     assert_eq!(scene.callback(&one).await.location(), "/1");
 }
 
-/// Login CSRF (RFC 6749 §10.12): the attacker's callback URL in a browser that did not start this sign-in.
+/// Login CSRF (RFC 6749 §10.12): a browser that did not start the sign-in opens the attacker's callback URL.
 #[tokio::test]
-async fn callback_without_its_attempt_is_rejected_without_a_request() {
+async fn callback_without_its_attempt_is_rejected_before_the_code_is_sent() {
     let mut attacker = Scene::new().await;
     let parameters = attacker.start("/auth/sign-in").await;
     attacker.issue(&parameters);
@@ -366,7 +366,7 @@ async fn error_without_state_changes_nothing() {
     assert_eq!(scene.callback(&parameters).await.status, 302);
 }
 
-/// CVE-2021-32702: script in an error parameter.
+/// CVE-2021-32702: a script in an error parameter.
 #[tokio::test]
 async fn nothing_from_the_callback_query_is_shown() {
     let mut scene = Scene::new().await;
@@ -379,7 +379,7 @@ async fn nothing_from_the_callback_query_is_shown() {
 }
 
 #[tokio::test]
-async fn fourth_sign_in_without_a_session_is_a_page() {
+async fn fourth_sign_in_without_a_session_is_stopped() {
     let mut scene = Scene::new().await;
     for _ in 0..3 {
         assert_eq!(scene.sign_in("/auth/sign-in").await.status, 302);
@@ -394,7 +394,7 @@ async fn fourth_sign_in_without_a_session_is_a_page() {
 }
 
 #[tokio::test]
-async fn sign_ins_with_a_session_are_no_loop() {
+async fn sign_ins_with_a_session_are_not_a_loop() {
     let mut scene = Scene::new().await;
     for _ in 0..5 {
         assert_eq!(scene.sign_in("/auth/sign-in").await.status, 302);
@@ -465,7 +465,7 @@ async fn sign_out_without_a_readable_session_removes_its_cookies() {
     assert!(scene.endpoint.requests().is_empty());
 }
 
-/// A cookie that was copied before sign-out does not end up in a new refresh of the session.
+/// A cookie that was copied before a sign-out does not restore the session.
 #[tokio::test]
 async fn second_sign_out_with_a_copied_cookie_revokes_nothing() {
     let mut scene = Scene::new().await;

@@ -1,4 +1,4 @@
-//! A token endpoint on loopback, a browser with cookies, and an application.
+//! A token endpoint on a loopback address, a browser with cookies, and an application.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -48,7 +48,7 @@ pub(super) enum Mode {
     OtherUser,
 }
 
-/// A user pool with a token endpoint on loopback.
+/// A user pool with a token endpoint on a loopback address.
 pub(super) struct Pool {
     pub(super) fake: FakeUserPool,
     pub(super) clock: ManualClock,
@@ -119,7 +119,7 @@ impl Pool {
         self.fake.access_token(username).issued_at(self.clock.now()).sign()
     }
 
-    /// Returns the content of a new session of alice.
+    /// Returns the content of a new session of the user `alice`.
     pub(super) fn session(&self, id: &str) -> SessionData {
         let claims = self.fake.access_token("alice").payload();
         let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
@@ -188,9 +188,9 @@ async fn token(State(pool): State<Arc<Pool>>, body: String) -> (StatusCode, [(&'
 pub(super) struct App {
     pub(super) sign_in: SignIn,
     router: Router,
-    /// The number of calls of the handlers.
+    /// The number of calls to the handlers.
     pub(super) calls: Arc<AtomicUsize>,
-    /// Tells that a request for `/slow` has reached its handler.
+    /// Notified when a request for `/slow` reaches its handler.
     pub(super) entered: Arc<Notify>,
     /// Lets one request for `/slow` continue.
     pub(super) slow: Arc<Notify>,
@@ -301,7 +301,7 @@ impl Browser {
         }
     }
 
-    /// Stores the cookies of a response, which must not be kept by caches then.
+    /// Stores the cookies of a response. A response with cookies must not be cacheable.
     pub(super) fn store(&mut self, response: &Response<Body>) {
         for cookie in response.headers().get_all(header::SET_COOKIE) {
             assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");

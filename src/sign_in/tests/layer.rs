@@ -1,4 +1,4 @@
-//! The layer: what happens to requests with and without a session.
+//! Tests the layer with and without a session.
 
 use std::sync::atomic::Ordering;
 
@@ -67,7 +67,7 @@ async fn session_becomes_claims() {
     assert_eq!(response.headers()["cache-control"], "private");
     let vary: Vec<_> = response.headers().get_all("vary").iter().collect();
     assert_eq!(vary, ["authorization", "cookie"]);
-    assert!(!response.headers().contains_key("set-cookie"), "nothing changed");
+    assert!(!response.headers().contains_key("set-cookie"), "the session has not changed");
     assert_eq!(text(response).await, "alice@example.com");
     assert_eq!(text(app.send(&browser, "/claims", &[]).await).await, "alice");
     assert_eq!(text(app.send(&browser, "/public", &[]).await).await, "true");
@@ -84,7 +84,7 @@ async fn bearer_token_replaces_the_session_even_if_it_is_invalid() {
     let response = app.send(&browser, "/claims", &[("authorization", &bob)]).await;
     assert_eq!(text(response).await, "bob");
     let response = app.send(&browser, "/page", &[("authorization", &bob)]).await;
-    assert_eq!(response.status(), 401, "a bearer token is no session");
+    assert_eq!(response.status(), 401, "a bearer token is not a session");
     let response = app.send(&browser, "/page", &[("authorization", "Basic YTpi")]).await;
     assert_eq!(response.status(), 200, "browsers send the credentials of a proxy with every request");
     for invalid in ["Bearer a.b.c", "Bearer", "Digest YTpi", "eyJ.a.b"] {
@@ -128,7 +128,7 @@ async fn cross_site_request_with_a_session_is_rejected() {
 }
 
 #[tokio::test]
-async fn session_whose_token_is_rejected_is_unusable() {
+async fn session_with_a_rejected_token_is_rejected() {
     let pool = Pool::start().await;
     let mut browser = Browser::default();
     pool.app().sign_in(&mut browser, pool.session("a")).await;
@@ -141,7 +141,7 @@ async fn session_whose_token_is_rejected_is_unusable() {
         (checked(|| CheckError::unavailable("no database")), 503),
     ] {
         let response = app.send(&browser, "/page", &NAVIGATION).await;
-        assert_eq!(response.status(), status, "an invalid session is not redirected, which would be a loop");
+        assert_eq!(response.status(), status, "a redirect would cause a sign-in loop");
         assert_eq!(app.calls.load(Ordering::SeqCst), 0);
     }
     let mut data = pool.session("b");
@@ -152,7 +152,7 @@ async fn session_whose_token_is_rejected_is_unusable() {
 }
 
 #[tokio::test]
-async fn cookie_of_another_client_or_key_is_no_session() {
+async fn cookie_with_another_key_is_ignored() {
     let pool = Pool::start().await;
     let mut browser = Browser::default();
     pool.app().sign_in(&mut browser, pool.session("a")).await;
@@ -163,7 +163,7 @@ async fn cookie_of_another_client_or_key_is_no_session() {
 }
 
 #[tokio::test]
-async fn deny_by_default_redirects_navigations_and_leaves_the_routes_of_sign_in_public() {
+async fn deny_by_default_redirects_navigations_and_keeps_the_sign_in_routes_public() {
     let pool = Pool::start().await;
     let sign_in = pool.builder().build().unwrap();
     let layer = sign_in.layer().deny_by_default(|routes| routes.public("/").public_subtree("/auth"));
@@ -190,7 +190,7 @@ async fn deny_by_default_redirects_navigations_and_leaves_the_routes_of_sign_in_
 }
 
 #[tokio::test]
-async fn record_of_recent_sign_ins_is_cleared_once_the_session_arrives() {
+async fn record_of_recent_sign_ins_is_removed_once_a_session_arrives() {
     let pool = Pool::start().await;
     let (app, mut browser) = (pool.app(), Browser::default());
     browser.set("__Host-recent-sign-ins=x; Path=/");

@@ -1,4 +1,4 @@
-//! Tests of sessions: the layer, refreshes against a token endpoint on loopback, and stores.
+//! Tests the layer, refreshes with a token endpoint on a loopback address, and session stores.
 
 // The pedantic lints apply to the library only.
 #![allow(clippy::pedantic, clippy::unwrap_used, clippy::panic)]

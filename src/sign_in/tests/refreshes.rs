@@ -1,4 +1,4 @@
-//! Refreshes, their failures, and slow responses.
+//! Tests refreshes, their failures, and slow responses.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,7 +24,7 @@ async fn session_is_refreshed_before_its_token_expires() {
     assert_eq!(app.visit(&mut browser, "/page").await, 200);
     assert_eq!((pool.refreshes(), app.stored(&browser)), (1, (1, "refresh-1".into())));
     assert_eq!(app.visit(&mut browser, "/page").await, 200);
-    assert_eq!(pool.refreshes(), 1, "not again");
+    assert_eq!(pool.refreshes(), 1, "the session was already refreshed");
     pool.clock.advance(2 * HOUR);
     assert_eq!(app.visit(&mut browser, "/page").await, 200);
     assert_eq!((pool.refreshes(), app.stored(&browser)), (2, (2, "refresh-2".into())));
@@ -52,7 +52,7 @@ async fn thousand_requests_at_expiry_cause_one_refresh() {
 }
 
 #[tokio::test]
-async fn requests_with_a_valid_token_do_not_wait_for_the_refresh_of_another() {
+async fn requests_with_a_valid_token_do_not_wait_for_a_refresh_that_another_request_started() {
     let (pool, app, mut browser) = signed_in().await;
     pool.clock.advance(HOUR - Duration::from_secs(1));
     pool.hold(true);
@@ -93,14 +93,14 @@ async fn session_survives_an_outage_until_its_token_expires() {
     for _ in 0..3 {
         assert_eq!(app.visit(&mut browser, "/page").await, 200);
     }
-    assert_eq!(pool.refreshes(), 1, "the next attempt is five seconds later");
+    assert_eq!(pool.refreshes(), 1, "the next refresh starts five seconds later");
     pool.clock.advance(Duration::from_secs(5));
     assert_eq!(app.visit(&mut browser, "/page").await, 200);
     assert_eq!(pool.refreshes(), 2);
     pool.clock.advance(Duration::from_secs(15));
     for _ in 0..3 {
         let response = app.send(&browser, "/page", &NAVIGATION).await;
-        assert_eq!(response.status(), 503, "a navigation is not redirected either");
+        assert_eq!(response.status(), 503, "an outage must not redirect to sign-in");
         assert!(response.headers().contains_key("retry-after"));
         assert!(!response.headers().contains_key("set-cookie"));
     }
@@ -159,7 +159,7 @@ async fn slow_response_does_not_revive_a_signed_out_session() {
     app.slow.notify_one();
     browser.store(&slow.await.unwrap());
     assert!(!browser.is_signed_in());
-    assert_eq!(app.visit(&mut copy.clone(), "/page").await, 401, "a copy of the cookie is worth nothing here");
+    assert_eq!(app.visit(&mut copy.clone(), "/page").await, 401, "a copied cookie does not work in this process");
 }
 
 #[tokio::test]
@@ -223,7 +223,7 @@ async fn tokens_of_a_refresh_during_sign_out_are_revoked() {
 }
 
 #[tokio::test]
-async fn session_ends_at_its_end_whatever_its_activity() {
+async fn activity_does_not_extend_a_session() {
     let (pool, app, mut browser) = signed_in().await;
     for _ in 0..29 {
         pool.clock.advance(24 * HOUR);

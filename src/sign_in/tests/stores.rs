@@ -1,4 +1,4 @@
-//! Sessions in a store, shared by two instances.
+//! Tests sessions in a store that two instances share.
 
 use std::{
     collections::HashMap,
@@ -100,10 +100,10 @@ async fn new_sign_in_removes_the_previous_session() {
     assert_eq!(store.sessions.lock().unwrap().keys().collect::<Vec<_>>(), ["b"]);
 }
 
-/// Both instances send the same refresh token. Only the first one gets new tokens, and the other one must not end the
-/// session.
+/// Both instances send the same refresh token. Only the first instance gets new tokens, and the other one must not end
+/// the session.
 #[tokio::test]
-async fn loser_of_a_refresh_race_uses_the_session_of_the_winner() {
+async fn later_of_two_simultaneous_refreshes_uses_the_session_of_the_first() {
     let (pool, store, apps, browser) = two_instances().await;
     pool.clock.advance(HOUR);
     pool.hold(true);
@@ -136,7 +136,7 @@ async fn invalid_grant_ends_the_session_on_all_instances() {
 }
 
 #[tokio::test]
-async fn refresh_does_not_create_a_session_that_was_signed_out_elsewhere() {
+async fn refresh_does_not_restore_a_session_that_was_signed_out_elsewhere() {
     let (pool, store, apps, mut browser) = two_instances().await;
     pool.clock.advance(HOUR);
     pool.hold(true);
@@ -153,7 +153,7 @@ async fn refresh_does_not_create_a_session_that_was_signed_out_elsewhere() {
 }
 
 #[tokio::test]
-async fn failing_store_is_503_and_never_a_redirect() {
+async fn failing_store_leads_to_503_and_not_to_a_redirect() {
     let (_pool, store, apps, mut browser) = two_instances().await;
     store.fails.store(true, Ordering::SeqCst);
     let response = apps[0].send(&browser, "/page", &NAVIGATION).await;
@@ -165,7 +165,7 @@ async fn failing_store_is_503_and_never_a_redirect() {
 }
 
 #[tokio::test]
-async fn refreshed_tokens_are_used_although_the_store_did_not_store_them() {
+async fn refreshed_tokens_are_used_even_if_the_store_fails() {
     let (pool, store, apps, mut browser) = two_instances().await;
     pool.clock.advance(HOUR);
     pool.hold(true);
@@ -184,7 +184,7 @@ async fn refreshed_tokens_are_used_although_the_store_did_not_store_them() {
 }
 
 #[tokio::test]
-async fn content_of_another_session_or_version_is_no_session() {
+async fn content_of_another_session_or_version_is_ignored() {
     let (pool, store, apps, mut browser) = two_instances().await;
     let mut other = Browser::default();
     apps[0].sign_in(&mut other, pool.session("b")).await;

@@ -1,4 +1,4 @@
-//! Requests to a server on loopback, and the responses of hostile and broken servers.
+//! Tests requests to a server on a loopback address, and responses of hostile and broken servers.
 
 #![allow(clippy::unwrap_used)]
 
@@ -110,9 +110,9 @@ async fn code_is_exchanged_with_the_verifier_and_the_callback_url() {
     }
 }
 
-/// Secrets of Cognito can contain `+`, which form-encoding changes (RFC 6749 §2.3.1) and plain Base64 does not.
+/// Cognito's secrets can contain `+`, which form encoding changes (RFC 6749 §2.3.1) and plain Base64 does not.
 #[tokio::test]
-async fn client_authenticates_in_a_form_with_only_one_encoding() {
+async fn client_authentication_uses_an_unambiguous_encoding() {
     let plus = "1secret+3456789abcdefghijkl";
     let basic = format!("authorization: Basic {}\r\n", STANDARD.encode(format!("1client:{SECRET}")));
     for (secret, expected, absent) in [
@@ -148,7 +148,7 @@ async fn refresh_and_revocation_send_the_refresh_token() {
 }
 
 #[tokio::test]
-async fn only_a_json_response_of_the_endpoint_is_read() {
+async fn only_json_responses_are_read() {
     let grant = r#"{"error":"invalid_grant"}"#;
     let unavailable = EndpointError::Unavailable;
     for (name, sent, expected) in [
@@ -225,7 +225,7 @@ async fn redirect_is_not_followed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn endpoint_that_hangs_is_unavailable_after_ten_seconds() {
+async fn hanging_endpoint_is_unavailable_after_ten_seconds() {
     let head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{";
     let silent = Server::start(None).await;
     let started = tokio::time::Instant::now();
@@ -274,7 +274,7 @@ async fn revocation_reports_the_error_code() {
     }
 }
 
-/// The captured log contains everything that the HTTP client logs too.
+/// The captured log also contains everything that the HTTP client logs.
 #[tokio::test]
 async fn log_contains_no_secret() {
     let log = Log::default();

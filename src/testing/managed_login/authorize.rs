@@ -40,10 +40,11 @@ enum Prompt {
     Login,
 }
 
-/// The rejection of an authorization request.
+/// The error response to an authorization request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum AuthorizationError {
-    /// The client or its redirect URL is wrong, so a redirect could send the user to an attacker (RFC 6749 §4.1.2.1).
+    /// An error page, because the client or its redirect URL is wrong. A redirect could send the user to an attacker
+    /// (RFC 6749 §4.1.2.1).
     Page(&'static str),
     /// An error that the client receives at its redirect URL.
     Redirect { redirect_url: String, error: &'static str, description: Option<&'static str>, state: Option<String> },
@@ -69,7 +70,7 @@ impl AuthorizationRequest {
         })
     }
 
-    /// Reads the parameters of which the client receives the errors.
+    /// Reads the parameters whose errors are sent to the client.
     fn read(redirect_url: &str, parameters: &Parameters, client: &AppClient) -> Result<Self, &'static str> {
         match parameters.get("response_type") {
             Some("code") => {}
@@ -108,7 +109,7 @@ impl AuthorizationRequest {
     }
 }
 
-/// Reads the prompts. `select_account` and `consent` concern other identity providers, so they change nothing here.
+/// Reads the prompts. `select_account` and `consent` affect only other identity providers, so they are ignored.
 fn prompt(prompts: Option<&str>) -> Result<Option<Prompt>, &'static str> {
     let mut result = None;
     for prompt in prompts.into_iter().flat_map(|prompts| prompts.split(' ')) {

@@ -22,22 +22,22 @@ use crate::{
 
 /// Configures a fake of Cognito's managed login for a [`FakeUserPool`].
 ///
-/// The defaults are those of a new app client without a secret: tokens are valid for one hour and refresh tokens for 30
-/// days, without rotation. There are no users and no redirect URLs until they are added.
+/// The defaults match a new app client without a secret. Access and ID tokens are valid for one hour, and refresh
+/// tokens for 30 days, without rotation. The server has no users and no registered URLs until they are added.
 ///
-/// The server is strict like Cognito: redirect URLs must match exactly, PKCE is verified, codes work once and for five
-/// minutes, and the client must authenticate. A person can sign in with a browser, a test calls
+/// The server is as strict as Cognito. Redirect URLs must match exactly, PKCE is verified, a code works once within
+/// five minutes, and the client must authenticate. A person can sign in with a browser, and a test can call
 /// [`sign_in`](ManagedLoginServer::sign_in).
 ///
 /// | request | response |
 /// |---|---|
 /// | `GET /oauth2/authorize` | a redirect to the sign-in page, or back to the client if the user is signed in |
 /// | `GET /login`, `POST /login` | the sign-in page, and a redirect to the client with a code |
-/// | `POST /oauth2/token` | tokens for a code, for a refresh token or for the client itself |
+/// | `POST /oauth2/token` | tokens for a code or a refresh token, or a machine token |
 /// | `GET /oauth2/userInfo` | the attributes of an access token's user |
-/// | `POST /oauth2/revoke` | revokes a refresh token and all others of the same sign-in |
-/// | `GET /logout` | ends the browser's managed-login session, and redirects to a sign-out URL |
-/// | `GET /.well-known/jwks.json` | the pool's key set, also below `/{pool id}` |
+/// | `POST /oauth2/revoke` | an empty response, after all refresh tokens of the same sign-in are revoked |
+/// | `GET /logout` | a redirect to a sign-out URL, after the browser's managed-login session has ended |
+/// | `GET /.well-known/jwks.json` | the pool's key set, also below `/{pool ID}` |
 ///
 /// ```
 /// use axum_cognito::testing::{FakeUser, FakeUserPool, ManagedLogin};
@@ -90,7 +90,7 @@ impl ManagedLogin {
     /// Sets the app client. Default: the pool's [`client_id`](FakeUserPool::client_id).
     ///
     /// # Panics
-    /// Panics if the client id does not have Cognito's form.
+    /// Panics if the client ID does not have Cognito's form.
     #[track_caller]
     pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
         self.client.id = client_id.into();
@@ -100,18 +100,18 @@ impl ManagedLogin {
 
     /// Sets a client secret, which the token and revocation endpoints then require. Default: none.
     ///
-    /// The client can send it with HTTP Basic or in the form. For HTTP Basic, the id and the secret may be form-encoded
-    /// first, as RFC 6749 §2.3.1 says, or not, as in AWS's examples.
+    /// The client can send the secret with HTTP Basic or in the form. For HTTP Basic, the client ID and the secret can
+    /// be form-encoded first as in RFC 6749 §2.3.1, or not as in AWS's examples.
     pub fn client_secret(mut self, secret: impl Into<String>) -> Self {
         self.client.secret = Some(secret.into());
         self
     }
 
-    /// Registers a callback URL. An authorization request must name one of them exactly.
+    /// Registers a callback URL. An authorization request must contain one of these URLs exactly.
     ///
     /// # Panics
-    /// Panics if Cognito would not register the URL: it must be absolute and without a fragment, with HTTPS except on
-    /// loopback.
+    /// Panics if Cognito would not register the URL. It must be absolute, must not have a fragment, and must not use
+    /// plain HTTP except for loopback hosts.
     #[track_caller]
     pub fn callback_url(mut self, url: impl Into<String>) -> Self {
         let url = url.into();
@@ -120,7 +120,7 @@ impl ManagedLogin {
         self
     }
 
-    /// Registers a sign-out URL. A request to `/logout` must name one of them exactly.
+    /// Registers a sign-out URL. A request to `/logout` must contain one of these URLs exactly.
     ///
     /// # Panics
     /// Panics if Cognito would not register the URL, as in [`callback_url`](Self::callback_url).
@@ -132,7 +132,7 @@ impl ManagedLogin {
         self
     }
 
-    /// Adds a user, or replaces the user of the same name.
+    /// Adds a user, or replaces the user with the same username.
     pub fn user(mut self, user: FakeUser) -> Self {
         self.users.add(user);
         self
@@ -146,7 +146,8 @@ impl ManagedLogin {
 
     /// Sets the lifetime of access and ID tokens in whole seconds. Default: one hour.
     ///
-    /// Cognito allows five minutes to one day. Here any lifetime is allowed, so that a demonstration need not wait.
+    /// Cognito allows five minutes to one day. The fake allows any lifetime, so that tests and demonstrations do not
+    /// need to wait.
     pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
         self.client.token_lifetime = lifetime;
         self
@@ -161,8 +162,8 @@ impl ManagedLogin {
     /// Switches refresh-token rotation on. Default: off.
     ///
     /// Each refresh then returns a new refresh token with the remaining lifetime of the first one. The used token still
-    /// works for the grace period, for which Cognito allows 0 to 60 seconds. After that it is rejected with
-    /// `invalid_grant`, and the newer tokens keep working.
+    /// works during the grace period, for which Cognito allows 0 to 60 seconds. After that, the used token is rejected
+    /// with `invalid_grant`, and newer tokens still work.
     pub fn refresh_token_rotation(mut self, grace_period: Duration) -> Self {
         self.client.refresh.grace = Some(grace_period);
         self
@@ -182,7 +183,7 @@ impl ManagedLogin {
         self.serve_on((Ipv4Addr::LOCALHOST, 0).into()).await
     }
 
-    /// Starts the server on this address. It should be a loopback address, because the passwords are public.
+    /// Starts the server on this address. Use a loopback address, because the sign-in page shows the passwords.
     ///
     /// # Errors
     /// Returns an [`io::Error`] if the address is not available.

@@ -8,7 +8,7 @@ use oauth2::url::Url;
 
 use super::{errors::OAuthError, parameters::Parameters, refresh_tokens::RefreshPolicy};
 
-/// The scopes of OpenID Connect, and the one for Cognito's own API.
+/// The scopes of OpenID Connect, and the scope of Cognito's own API.
 const STANDARD_SCOPES: [&str; 5] = ["openid", "email", "phone", "profile", "aws.cognito.signin.user.admin"];
 
 /// An app client of a fake user pool.
@@ -26,21 +26,21 @@ pub(super) struct AppClient {
 }
 
 impl AppClient {
-    /// Returns the requested scopes, or all scopes of the client if the request names none.
+    /// Returns the requested scopes, or all scopes of the client if the request contains none.
     pub(super) fn scopes(&self, requested: Option<&str>) -> Option<Vec<String>> {
         let allowed = STANDARD_SCOPES.into_iter().chain(self.custom_scopes.iter().map(String::as_str));
         select(allowed.collect(), requested)
     }
 
-    /// Returns the requested scopes of a machine token, which can have custom scopes only.
+    /// Returns the requested scopes of a machine token, which can only have custom scopes.
     pub(super) fn machine_scopes(&self, requested: Option<&str>) -> Option<Vec<String>> {
         select(self.custom_scopes.iter().map(String::as_str).collect(), requested)
     }
 
-    /// Authenticates the client by HTTP Basic or by parameters of the form (RFC 6749 §2.3.1).
+    /// Authenticates the client with HTTP Basic or with form parameters (RFC 6749 §2.3.1).
     ///
-    /// A client with a secret must prove it by one of the two ways, not by both. A client without one must not send
-    /// any.
+    /// A client with a secret must send it in one of the two ways, but not in both. A client without a secret must not
+    /// send one.
     pub(super) fn authenticate(&self, headers: &HeaderMap, form: &Parameters) -> Result<(), OAuthError> {
         let (id, secret) = (form.get("client_id"), form.get("client_secret"));
         let Some(header) = headers.get(AUTHORIZATION) else {
@@ -61,7 +61,7 @@ impl AppClient {
     }
 }
 
-/// Returns the requested scopes without duplicates if all are allowed.
+/// Returns the requested scopes without duplicates, or [`None`] if a scope is not allowed.
 fn select(allowed: Vec<&str>, requested: Option<&str>) -> Option<Vec<String>> {
     let Some(requested) = requested else {
         return Some(allowed.into_iter().map(str::to_owned).collect());
@@ -78,7 +78,8 @@ fn select(allowed: Vec<&str>, requested: Option<&str>) -> Option<Vec<String>> {
     Some(scopes)
 }
 
-/// Returns the two readings of a Basic header: as AWS's examples encode it, and form-decoded as RFC 6749 says.
+/// Returns the two possible meanings of a Basic header: unencoded as in AWS's examples, and form-encoded as in RFC
+/// 6749.
 fn basic_credentials(header: &HeaderValue) -> Option<[(String, String); 2]> {
     let (scheme, encoded) = header.to_str().ok()?.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
@@ -94,8 +95,9 @@ fn form_decoded(text: &str) -> Option<String> {
     percent_encoding::percent_decode_str(&spaces).decode_utf8().ok().map(Into::into)
 }
 
-/// Panics unless Cognito would register this redirect URL: absolute, without a fragment, at most 1,024 characters, and
-/// HTTPS except on loopback. Source: `CreateUserPoolClient`, parameter `CallbackURLs`.
+/// Panics unless Cognito would register this redirect URL. It must be absolute, must not have a fragment, can have at
+/// most 1,024 characters, and must not use plain HTTP except for loopback hosts. Source: `CreateUserPoolClient`,
+/// parameter `CallbackURLs`.
 #[track_caller]
 pub(super) fn assert_registrable(url: &str) {
     let parsed = Url::parse(url).unwrap_or_else(|error| panic!("`{url}` is not an absolute URL: {error}"));

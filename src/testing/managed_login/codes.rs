@@ -1,4 +1,4 @@
-//! [`Codes`]: the authorization codes that are not used yet.
+//! [`Codes`]: the unused authorization codes.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,7 @@ use super::{grant::Grant, random::random_text};
 /// The lifetime of an authorization code. Source: "Authorize endpoint" in the Amazon Cognito Developer Guide.
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
-/// The content of an authorization code, and what a token request must prove to use it.
+/// The grant behind an authorization code, and the values that a token request must match to use the code.
 #[derive(Debug)]
 pub(super) struct Code {
     pub(super) grant: Grant,
@@ -23,7 +23,7 @@ pub(super) struct Code {
 pub(super) struct Codes(HashMap<String, (Code, SystemTime)>);
 
 impl Codes {
-    /// Issues a code, and forgets expired codes.
+    /// Issues a code, and removes expired codes.
     pub(super) fn issue(&mut self, code: Code, now: SystemTime) -> String {
         self.0.retain(|_, (_, expires_at)| now < *expires_at);
         let text = random_text();
@@ -31,7 +31,7 @@ impl Codes {
         text
     }
 
-    /// Uses up a code. It cannot be used again, even if the rest of the token request is wrong.
+    /// Uses up a code. The code cannot be used again, even if the rest of the token request is wrong.
     pub(super) fn take(&mut self, code: &str, now: SystemTime) -> Option<Code> {
         self.0.remove(code).filter(|(_, expires_at)| now < *expires_at).map(|(code, _)| code)
     }

@@ -1,4 +1,4 @@
-//! [`Context`]: what the endpoints of a managed-login server share.
+//! [`Context`]: the settings and the state that the endpoints of a managed-login server share.
 
 use std::{
     collections::BTreeMap,
@@ -28,7 +28,7 @@ pub(super) struct Context {
     pub(super) state: Mutex<State>,
 }
 
-/// What changes while the server runs.
+/// The state that changes while the server runs.
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) logins: Logins,

@@ -23,8 +23,8 @@ impl OAuthError {
     pub(super) const INVALID_SCOPE: Self = Self::new("invalid_scope");
     pub(super) const UNAUTHORIZED_CLIENT: Self = Self::new("unauthorized_client");
     pub(super) const UNSUPPORTED_GRANT_TYPE: Self = Self::new("unsupported_grant_type");
-    /// The `redirect_uri` is not the one of the authorization request. Source: "Token endpoint" in the Amazon Cognito
-    /// Developer Guide.
+    /// The `redirect_uri` differs from that of the authorization request. Source: "Token endpoint" in the Amazon
+    /// Cognito Developer Guide.
     pub(super) const INVALID_REDIRECT: Self =
         Self { code: "unauthorized_client", description: Some("invalid_redirect") };
 
@@ -48,7 +48,7 @@ impl From<Malformed> for OAuthError {
     }
 }
 
-/// Responds with 400, also if the client authentication is wrong, as Cognito's token endpoint does.
+/// Responds with 400 even if client authentication failed, as Cognito's token endpoint does.
 impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
         self.with_status(StatusCode::BAD_REQUEST)

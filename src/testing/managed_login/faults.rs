@@ -1,11 +1,11 @@
-//! [`ManagedLoginFault`]: faults that a test switches on while the server runs.
+//! [`ManagedLoginFault`]: the faults that a test can switch on while the server runs.
 
 use std::collections::BTreeSet;
 
 /// A fault of [`ManagedLoginServer`](super::ManagedLoginServer).
 ///
-/// Switch it on with [`inject`](super::ManagedLoginServer::inject), and all off with
-/// [`clear_faults`](super::ManagedLoginServer::clear_faults). Faults of tokens can be combined.
+/// [`inject`](super::ManagedLoginServer::inject) switches a fault on, and
+/// [`clear_faults`](super::ManagedLoginServer::clear_faults) switches all faults off. Token faults can be combined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum ManagedLoginFault {
@@ -28,15 +28,15 @@ pub enum ManagedLoginFault {
     OtherClient,
     /// Tokens name another pool as their issuer, and are signed with a key of that pool.
     OtherPool,
-    /// Both tokens name another `sub` than the user's.
+    /// Both tokens contain a `sub` that is not the user's.
     OtherSubject,
-    /// The ID token names another `sub` than the access token.
+    /// The `sub` of the ID token differs from that of the access token.
     OtherIdTokenSubject,
     /// Tokens are signed with an unpublished key.
     WrongKey,
-    /// The response has the access token in place of the ID token, and the reverse.
+    /// The response contains the access token as ID token, and the ID token as access token.
     SwappedTokens,
-    /// The ID token has another `nonce` than the authorization request.
+    /// The `nonce` of the ID token differs from that of the authorization request.
     WrongNonce,
     /// The ID token has no `nonce`.
     MissingNonce,
@@ -51,7 +51,7 @@ pub enum ManagedLoginFault {
     /// The authorization endpoint reports a `server_error` with an `error_description` that contains HTML, and returns
     /// `state`.
     AuthorizationError,
-    /// Error redirects have no `state`, as those of some identity providers and triggers.
+    /// Error redirects have no `state`, as in the examples of Cognito's documentation.
     ErrorWithoutState,
 }
 

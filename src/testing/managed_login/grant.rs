@@ -1,17 +1,17 @@
-//! [`Grant`]: what a user has allowed a client by signing in.
+//! [`Grant`]: the permission that a user has given a client by signing in.
 
 use std::time::SystemTime;
 
 use super::random::random_text;
 
-/// A session of managed login: a user who entered a password.
+/// A managed-login session, which begins when the user enters the password.
 #[derive(Clone, Debug)]
 pub(super) struct Login {
     pub(super) username: String,
     pub(super) signed_in_at: SystemTime,
 }
 
-/// The permission from which all tokens of one token session are issued.
+/// The permission with which all tokens of one token session are issued.
 #[derive(Clone, Debug)]
 pub(super) struct Grant {
     pub(super) login: Login,

@@ -28,7 +28,7 @@ pub(super) fn user_tokens(context: &Context, grant: &Grant, nonce: Option<&str>,
     response
 }
 
-/// Returns the token response for the app client itself.
+/// Returns the token response with a machine token.
 pub(super) fn machine_token(context: &Context, scopes: &[String], now: SystemTime) -> Value {
     let token = context.pool.machine_token().claim("scope", scopes.join(" ")).client_id(&context.client.id);
     let token = token.claim("sub", &context.client.id);
@@ -87,7 +87,7 @@ fn of_grant(context: &Context, token: TokenBuilder, user: &FakeUser, grant: &Gra
     }
 }
 
-/// Sets the times and the faults that concern all tokens, and signs.
+/// Sets the times, applies the faults that affect all tokens, and signs the token.
 fn finish(context: &Context, mut token: TokenBuilder, now: SystemTime) -> String {
     token = token.issued_at(now).expires_in(context.client.token_lifetime);
     if context.has_fault(Fault::OtherClient) {

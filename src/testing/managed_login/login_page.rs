@@ -12,8 +12,8 @@ use oauth2::url::Url;
 
 use super::users::{FakeUser, Users};
 
-/// Nothing is loaded or embedded. There is no `form-action`, because Chromium applies it to the redirect after a form
-/// too, which leads to the application.
+/// The pages load nothing and cannot be embedded. There is no `form-action`, because Chromium also applies it to the
+/// redirect that follows a form, which leads to the application.
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; frame-ancestors 'none'";
 
@@ -36,7 +36,7 @@ pub(super) fn login_page(query: &str, redirect_url: &str, users: &Users, message
 <button class="cancel" name="action" value="cancel" formnovalidate>Cancel</button>
 </form>
 {users}
-<footer>This is a test server on your own machine, not Amazon Cognito. Its passwords are public.</footer>"#,
+<footer>This is a test server, not Amazon Cognito. Its passwords are public.</footer>"#,
         application = escaped(&application),
         users = user_list(&action, users),
     );
@@ -52,7 +52,7 @@ fn application_of(redirect_url: &str) -> String {
     host.unwrap_or_else(|| redirect_url.to_owned())
 }
 
-/// Returns a list of forms, each of which signs one user in.
+/// Returns a list of forms. Each form signs one user in.
 fn user_list(action: &str, users: &Users) -> String {
     let mut html = String::new();
     for user in users.iter() {

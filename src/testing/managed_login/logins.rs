@@ -1,4 +1,4 @@
-//! [`Logins`]: the sessions of the managed-login cookie.
+//! [`Logins`]: the managed-login sessions.
 
 use std::{
     collections::HashMap,
@@ -7,7 +7,7 @@ use std::{
 
 use super::{grant::Login, random::random_text};
 
-/// The lifetime of the managed-login cookie. It starts when the user enters a password, and use does not extend it.
+/// The lifetime of the managed-login cookie. It starts when the user enters the password, and use does not extend it.
 /// Source: "Managed login" in the Amazon Cognito Developer Guide.
 pub(super) const LIFETIME: Duration = Duration::from_secs(3600);
 

@@ -1,4 +1,4 @@
-//! Failures of the token endpoint that are no OAuth errors.
+//! Failures of the token endpoint other than OAuth errors.
 
 use std::{
     io,
@@ -18,7 +18,7 @@ use super::{context::Context, faults::ManagedLoginFault as Fault};
 /// The length of an oversized response.
 const OVERSIZED: usize = 8 * 1024 * 1024;
 
-/// Waits while the endpoint hangs, and returns the response of an outage.
+/// Waits while the endpoint hangs, and fails if an outage is switched on.
 ///
 /// # Errors
 /// Returns the response of the fault that is switched on.

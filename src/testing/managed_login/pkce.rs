@@ -10,7 +10,7 @@ pub(super) fn is_challenge(challenge: &str) -> bool {
 
 /// Returns `true` if the code verifier belongs to the code challenge.
 ///
-/// A verifier for a code without a challenge is wrong, because an attacker could have removed the challenge from the
+/// A verifier without a challenge is rejected, because an attacker could have removed the challenge from the
 /// authorization request (RFC 9700 §4.8.2).
 pub(super) fn is_proven(challenge: Option<&str>, verifier: Option<&str>) -> bool {
     match (challenge, verifier) {

@@ -7,7 +7,7 @@ use std::{
 
 use super::{grant::Grant, random::random_text};
 
-/// How long refresh tokens live, and whether each use replaces them.
+/// The lifetime and the rotation of refresh tokens.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RefreshPolicy {
     pub(super) lifetime: Duration,
@@ -37,7 +37,7 @@ pub(super) struct Refreshed {
 }
 
 impl RefreshTokens {
-    /// Issues the first refresh token of a grant, and forgets the tokens of ended sessions.
+    /// Issues the first refresh token of a grant, and removes the tokens of ended sessions.
     pub(super) fn issue(&mut self, grant: Grant, policy: RefreshPolicy, now: SystemTime) -> String {
         self.0.retain(|_, token| now < token.ends_at);
         self.insert(grant, now + policy.lifetime)
@@ -63,7 +63,7 @@ impl RefreshTokens {
         Some(Refreshed { grant, next })
     }
 
-    /// Revokes a refresh token and all others of its grant. An unknown token changes nothing.
+    /// Revokes a refresh token and all other refresh tokens of its grant. An unknown token changes nothing.
     pub(super) fn revoke(&mut self, token: &str) {
         if let Some(token) = self.0.get(token) {
             let origin_jti = token.grant.origin_jti.clone();
@@ -71,7 +71,7 @@ impl RefreshTokens {
         }
     }
 
-    /// Returns `false` once the grant's refresh tokens are revoked.
+    /// Returns `true` if the grant has a refresh token that was not revoked.
     pub(super) fn is_active(&self, origin_jti: &str) -> bool {
         self.0.values().any(|token| token.grant.origin_jti == origin_jti)
     }

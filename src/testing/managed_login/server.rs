@@ -23,9 +23,10 @@ use super::{
 };
 use crate::testing::pool::FakeUserPool;
 
-/// A running managed-login server for tests and demonstrations, from [`ManagedLogin::serve`](super::ManagedLogin::serve).
+/// A running managed-login server for tests and demonstrations, from
+/// [`ManagedLogin::serve`](super::ManagedLogin::serve).
 ///
-/// The server stops when this value is dropped. Responses in progress are still completed.
+/// Dropping this value stops the server. Responses in progress are still completed.
 pub struct ManagedLoginServer {
     address: SocketAddr,
     router: Router,
@@ -56,8 +57,7 @@ impl ManagedLoginServer {
         Ok(Self { address, router, context, faults })
     }
 
-    /// Returns the origin of the endpoints, such as `http://127.0.0.1:40123`. It is the value of
-    /// `AWS_COGNITO_DOMAIN`.
+    /// Returns the origin of the endpoints, such as `http://127.0.0.1:40123`. It is the value for `AWS_COGNITO_DOMAIN`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -72,19 +72,18 @@ impl ManagedLoginServer {
         self.faults.send_if_modified(|faults| faults.insert(fault));
     }
 
-    /// Switches all faults off. Token requests that hang then get their response.
+    /// Switches all faults off. Hanging token requests then get their response.
     pub fn clear_faults(&self) {
         self.faults.send_modify(Faults::clear);
     }
 
-    /// Revokes all refresh tokens of a user, as `AdminUserGlobalSignOut` does, and as Cognito does with the least
-    /// recently used session of a user with too many. The managed-login cookie keeps working.
+    /// Revokes all refresh tokens of a user, as `AdminUserGlobalSignOut` does. The managed-login cookie still works.
     pub fn revoke_sessions(&self, username: &str) {
         self.context.state().refresh_tokens.revoke_user(username);
     }
 
     /// Returns the number of requests to the token endpoint with this `grant_type`, for example `refresh_token`. A
-    /// request counts when it arrives, also if it fails.
+    /// request counts when it arrives, even if it fails.
     pub fn token_requests(&self, grant_type: &str) -> u64 {
         self.context.state().token_requests.get(grant_type).copied().unwrap_or_default()
     }

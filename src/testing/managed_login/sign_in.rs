@@ -9,14 +9,13 @@ use oauth2::url::{Url, form_urlencoded};
 use super::server::ManagedLoginServer;
 
 impl ManagedLoginServer {
-    /// Signs a user in as a browser without cookies would, and returns the URL to which the browser is then redirected:
-    /// the callback URL with `code` and `state`, or with `error`.
+    /// Signs a user in like a browser without cookies, and returns the URL to which the browser is then redirected.
+    /// This is the callback URL with `code` and `state`, or with `error`.
     ///
-    /// The endpoints handle the requests in this process, without a connection, so this works with paused Tokio time
-    /// too.
+    /// The endpoints handle the requests without a connection, so this method also works with paused Tokio time.
     ///
     /// # Panics
-    /// Panics if the URL is not one of this server, if the user does not exist, or if the server shows an error page.
+    /// Panics if the URL belongs to another server, if the user does not exist, or if the server shows an error page.
     pub async fn sign_in(&self, authorization_url: &str, username: &str) -> String {
         let password = self.password(username).unwrap_or_else(|| panic!("the server has no user `{username}`"));
         let form = [("username", username), ("password", password)];
@@ -26,7 +25,7 @@ impl ManagedLoginServer {
     /// Opens the sign-in page and cancels, and returns the callback URL with `error=access_denied`.
     ///
     /// # Panics
-    /// Panics if the URL is not one of this server, or if the server shows an error page.
+    /// Panics if the URL belongs to another server, or if the server shows an error page.
     pub async fn cancel_sign_in(&self, authorization_url: &str) -> String {
         self.submit_login(authorization_url, &[("action", "cancel")]).await
     }
@@ -34,7 +33,7 @@ impl ManagedLoginServer {
     async fn submit_login(&self, authorization_url: &str, form: &[(&str, &str)]) -> String {
         let url = Url::parse(authorization_url).expect("the authorization URL is absolute");
         let server = self.url();
-        assert_eq!(url.origin().ascii_serialization(), server, "the authorization URL must be one of the server");
+        assert_eq!(url.origin().ascii_serialization(), server, "the authorization URL must belong to this server");
         let location = redirect_of(&self.respond(get(&authorization_url[server.len()..])).await);
         if !location.starts_with("/login?") {
             return location; // an error that the client receives

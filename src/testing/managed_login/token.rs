@@ -36,7 +36,7 @@ pub(super) async fn token(State(context): State<Arc<Context>>, headers: HeaderMa
     response.map_or_else(IntoResponse::into_response, |body| json_response(&body))
 }
 
-/// Counts a request when it arrives, so that a test sees requests that hang.
+/// Counts a request when it arrives, so that tests see hanging requests.
 fn count(context: &Context, form: &Parameters) {
     let grant_type = form.get("grant_type");
     if let Some(known) = GRANT_TYPES.into_iter().find(|known| grant_type == Some(known)) {

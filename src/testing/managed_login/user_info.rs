@@ -41,12 +41,12 @@ fn attributes(context: &Context, token: &str) -> Option<Value> {
     response["sub"] = claims.sub().into();
     response["username"] = user.username.as_str().into();
     response["email"] = user.email.as_str().into();
-    // A text here, but a boolean in the ID token.
+    // A string here, but a boolean in the ID token.
     response["email_verified"] = "true".into();
     Some(response)
 }
 
-/// Verifies an access token with the keys that are published now.
+/// Verifies an access token with the keys that are currently published.
 fn verify(context: &Context, token: &str) -> Option<CognitoClaims> {
     let pool = context.pool.user_pool_for(context.client.id.as_str());
     let verifier = Verifier::builder().pool(pool).clock(context.clock.clone()).build().ok()?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// A user who can sign in at [`ManagedLogin`](super::ManagedLogin).
 ///
-/// The sign-in page shows the password, so it must not be a real one.
+/// The sign-in page shows the password, so do not use a real password.
 ///
 /// ```
 /// use axum_cognito::testing::FakeUser;
@@ -44,16 +44,16 @@ impl FakeUser {
         self
     }
 
-    /// Adds the user to a group, which is then in `cognito:groups` of both tokens.
+    /// Adds the user to a group. Both tokens contain the group in `cognito:groups`.
     #[must_use]
     pub fn group(mut self, group: impl Into<String>) -> Self {
         self.groups.push(group.into());
         self
     }
 
-    /// Sets an attribute of the ID token and of `/oauth2/userInfo`, such as `name` or `custom:tenant`.
+    /// Sets an attribute in the ID token and in the response of `/oauth2/userInfo`, such as `name` or `custom:tenant`.
     ///
-    /// Cognito writes attributes as strings, whatever their type in the pool.
+    /// Cognito writes all attributes as strings, whatever their type in the pool is.
     #[must_use]
     pub fn attribute(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.attributes.insert(name.into(), value.into());
@@ -71,18 +71,18 @@ impl FakeUser {
 pub(super) struct Users(Vec<FakeUser>);
 
 impl Users {
-    /// Adds a user, or replaces the user of this name.
+    /// Adds a user, or replaces the user with the same username.
     pub(super) fn add(&mut self, user: FakeUser) {
         self.0.retain(|other| other.username != user.username);
         self.0.push(user);
     }
 
-    /// Returns the user of this name.
+    /// Returns the user with this username.
     pub(super) fn get(&self, username: &str) -> Option<&FakeUser> {
         self.0.iter().find(|user| user.username == username)
     }
 
-    /// Returns the user of this name if the password is right.
+    /// Returns the user with this username if the password is correct.
     pub(super) fn with_password(&self, username: &str, password: &str) -> Option<&FakeUser> {
         self.get(username).filter(|user| user.password == password)
     }
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn later_user_replaces_the_user_of_the_same_name() {
+    fn later_user_replaces_the_user_with_the_same_username() {
         let mut users = Users::default();
         for user in [FakeUser::new("alice", "first"), FakeUser::new("bob", "x"), FakeUser::new("alice", "second")] {
             users.add(user);

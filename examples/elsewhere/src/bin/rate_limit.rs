@@ -87,7 +87,7 @@ fn network(address: IpAddr) -> IpAddr {
 }
 
 /// Builds the application. A caller who has used the whole quota can send one more request after each `period`. The
-/// builder's `per_second` sets the same value: `per_second(5)` allows one request in five seconds.
+/// builder's `per_second` sets the same period in seconds, so `per_second(5)` allows one request in five seconds.
 fn app(auth: CognitoAuth, period: Duration) -> Result<Router, &'static str> {
     let limits = GovernorConfigBuilder::default().key_extractor(ByCaller).period(period).burst_size(BURST).finish();
     let limits = limits.ok_or("expected a period and a burst above zero")?;

@@ -124,7 +124,7 @@ mod tests {
 
     /// A longer [`TIMEOUT`] for slow machines.
     const TEST_TIMEOUT: Duration = Duration::from_secs(2);
-    /// The time limit for events that must happen. A slow machine needs less.
+    /// The time limit for events that must happen. Even slow machines need less.
     const LONG: Duration = Duration::from_secs(60);
 
     /// A Redis server with its own directory. Dropping this value stops the server. The server listens on a socket in
@@ -216,7 +216,7 @@ mod tests {
             self.send("GET", "/me", token).await
         }
 
-        /// Returns the status once it is not 503, because the server may still be connecting to Redis.
+        /// Repeats the request while the status is 503, because the server may still be connecting to Redis.
         async fn me(&self, token: &str) -> u16 {
             let deadline = Instant::now() + LONG;
             loop {

@@ -62,7 +62,7 @@ async fn tokens_have_the_claims_of_the_sign_in() {
 
 /// RFC 6749 §4.1.2 and RFC 9700 §2.1.1.
 #[tokio::test]
-async fn code_works_only_with_the_proof_and_redirect_url_of_its_request() {
+async fn code_works_only_with_the_verifier_and_redirect_url_of_its_request() {
     let (server, _) = serve().await;
     let without_challenge = with(with(authorization(), "code_challenge", None), "code_challenge_method", None);
     let other = "a".repeat(43);
@@ -105,7 +105,7 @@ async fn code_works_once_and_for_five_minutes() {
     let code = code(&server, &authorization()).await;
     token(&server, &with(exchange(&code), "code_verifier", None)).await;
     let again = token(&server, &exchange(&code)).await;
-    assert_eq!(again.error().as_deref(), Some("invalid_grant"), "a failed attempt uses the code up");
+    assert_eq!(again.error().as_deref(), Some("invalid_grant"), "a failed attempt uses up the code");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Faults and the server's connections.
+//! Tests the faults and the server's connections.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ async fn post_form(server: &ManagedLoginServer, pairs: &[(&str, &str)]) -> reqwe
 }
 
 #[tokio::test]
-async fn outage_concerns_the_token_endpoint_until_it_is_cleared() {
+async fn outage_affects_the_token_endpoint_until_it_is_cleared() {
     let (server, _) = serve().await;
     let refresh_token = sign_in(&server).await["refresh_token"].as_str().unwrap().to_owned();
     for (fault, status, start) in [

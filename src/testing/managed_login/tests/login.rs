@@ -41,7 +41,7 @@ async fn page_escapes_users_and_parameters() {
 }
 
 #[tokio::test]
-async fn right_password_returns_to_the_client_with_code_state_and_cookie() {
+async fn correct_password_returns_to_the_client_with_code_state_and_cookie() {
     let (server, _) = serve().await;
     let reply = post(&server, &login_path(), &PASSWORD).await;
     assert_eq!(reply.status, StatusCode::FOUND);

@@ -1,4 +1,4 @@
-//! The rules of the managed-login server, through its endpoints.
+//! Tests the managed-login server through its endpoints.
 
 mod account;
 mod authorize;
