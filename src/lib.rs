@@ -60,6 +60,7 @@
 //! - [`guide::deployment`]: load balancers, Lambda, container images, proxies, logs and alerts
 //! - [`guide::single_page_applications`]: browser applications that call the API, and CORS
 //! - [`guide::sign_in`]: signing browser users in, sessions, refresh and sign-out
+//! - [`guide::openapi`]: OpenAPI documents, and a Swagger UI that signs in
 //! - [`guide::without_axum`]: tower, hyper, gRPC, Lambda and background jobs
 //! - [`guide::testing`]: testing an application without AWS
 //! - [`guide::troubleshooting`]: finding the cause of a rejected request
@@ -142,6 +143,9 @@ mod jwt;
 pub mod keys;
 mod metrics;
 pub mod middleware;
+#[cfg(feature = "utoipa")]
+#[cfg_attr(docsrs, doc(cfg(feature = "utoipa")))]
+pub mod openapi;
 mod origin;
 mod policy;
 pub mod pool;

@@ -22,6 +22,7 @@
 //!
 //! - [`single_page_applications`] shows how a browser application gets, sends and refreshes tokens.
 //! - [`sign_in`] shows how to sign browser users in, and how sessions, refresh and sign-out work.
+//! - [`openapi`] shows how to describe an API with utoipa, and how to sign in from a Swagger UI.
 //! - [`without_axum`] shows how to use the layers with tower, hyper, tonic and Lambda, and the verifier without a service.
 //!
 //! Testing and debugging:
@@ -76,6 +77,9 @@ pub mod single_page_applications {}
 
 #[doc = include_str!("sign_in.md")]
 pub mod sign_in {}
+
+#[doc = include_str!("openapi.md")]
+pub mod openapi {}
 
 #[doc = include_str!("without_axum.md")]
 pub mod without_axum {}

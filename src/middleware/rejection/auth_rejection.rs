@@ -49,7 +49,8 @@ enum Cause {
 }
 
 impl AuthRejection {
-    fn new(kind: AuthRejectionKind) -> Self {
+    /// Creates a rejection without a cause. Nothing is logged or counted.
+    pub(crate) fn new(kind: AuthRejectionKind) -> Self {
         Self { kind, cause: None, needed: None }
     }
 
