@@ -67,7 +67,10 @@ impl<S, R> Operations for (S, Paths, R) {
 }
 
 mod sealed {
-    use super::{OpenApi, Operation, PathItem, Paths};
+    use utoipa::openapi::{
+        OpenApi, PathItem,
+        path::{Operation, Paths},
+    };
 
     pub trait Sealed {}
     impl Sealed for Operation {}

@@ -8,8 +8,8 @@ use utoipa::{
     openapi::{
         Components, OpenApi,
         security::{
-            ApiKey, ApiKeyValue, AuthorizationCode, ClientCredentials, Flow, HttpAuthScheme, HttpBuilder, OAuth2,
-            Scopes, SecurityRequirement, SecurityScheme,
+            AuthorizationCode, ClientCredentials, Flow, HttpAuthScheme, HttpBuilder, OAuth2, Scopes,
+            SecurityRequirement, SecurityScheme,
         },
     },
 };
@@ -266,12 +266,19 @@ impl Scheme {
                 ))
             }
             #[cfg(feature = "sign-in")]
-            Self::SessionCookie => SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description(
-                crate::sign_in::SESSION_COOKIE,
-                "The session of a browser that signed in. The browser sends it by itself.",
-            ))),
+            Self::SessionCookie => session_cookie(),
         }
     }
+}
+
+#[cfg(feature = "sign-in")]
+fn session_cookie() -> SecurityScheme {
+    use utoipa::openapi::security::{ApiKey, ApiKeyValue};
+
+    SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description(
+        crate::sign_in::SESSION_COOKIE,
+        "The session of a browser that signed in. The browser sends it by itself.",
+    )))
 }
 
 fn owned<S: Into<String>, D: Into<String>>(scopes: impl IntoIterator<Item = (S, D)>) -> BTreeMap<String, String> {
