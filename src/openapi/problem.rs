@@ -77,8 +77,7 @@ mod tests {
     #[test]
     fn every_problem_document_matches_the_schema() {
         let schema = serde_json::to_value(AuthRejection::schema()).unwrap();
-        let names =
-            |value: &Value| value.as_array().unwrap().iter().cloned().map(|v| v.to_string()).collect::<BTreeSet<_>>();
+        let names = |value: &Value| value.as_array().unwrap().iter().map(Value::to_string).collect::<BTreeSet<_>>();
         let kinds =
             [InsufficientAuthentication, InsufficientScope, InvalidRequest, InvalidToken, MissingToken, Unavailable];
         for kind in kinds {
