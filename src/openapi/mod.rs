@@ -50,6 +50,7 @@ mod domain;
 mod operations;
 mod problem;
 mod responses;
+mod scheme;
 mod schemes;
 
 pub use operations::Operations;

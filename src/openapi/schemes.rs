@@ -5,16 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use utoipa::{
     Modify, PartialSchema, ToSchema,
-    openapi::{
-        Components, OpenApi,
-        security::{
-            AuthorizationCode, ClientCredentials, Flow, HttpAuthScheme, HttpBuilder, OAuth2, Scopes,
-            SecurityRequirement, SecurityScheme,
-        },
-    },
+    openapi::{Components, OpenApi, security::SecurityRequirement},
 };
 
-use super::{domain::Domain, operations::Operations, responses::responses};
+use super::{domain::Domain, operations::Operations, responses::responses, scheme::Scheme};
 use crate::{
     error::ConfigError,
     middleware::{AuthRejection, Require},
@@ -54,22 +48,13 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// To apply the schemes in `#[openapi(modifiers(..))]`, whose value must be an expression, implement [`Modify`] for a
-/// type of the application that builds them.
+/// To apply the schemes in `#[openapi(modifiers(..))]`, implement [`Modify`] for a type of the application that builds
+/// them.
 #[derive(Clone, Debug)]
 #[must_use = "security schemes do nothing until they modify a document"]
 pub struct SecuritySchemes {
     /// Is never empty, because an operation with an empty list of requirements is public.
     schemes: BTreeMap<&'static str, Scheme>,
-}
-
-#[derive(Clone, Debug)]
-enum Scheme {
-    Bearer,
-    AuthorizationCode(Domain, BTreeMap<String, String>),
-    ClientCredentials(Domain, BTreeMap<String, String>),
-    #[cfg(feature = "sign-in")]
-    SessionCookie,
 }
 
 impl SecuritySchemes {
@@ -231,54 +216,6 @@ fn required_scopes(scheme: &str, api: &mut OpenApi) -> BTreeSet<String> {
         }
     });
     scopes
-}
-
-impl Scheme {
-    /// Adds scopes without a description, unless they have one.
-    fn add_scopes(&mut self, required: &BTreeSet<String>) {
-        if let Self::AuthorizationCode(_, scopes) | Self::ClientCredentials(_, scopes) = self {
-            for scope in required {
-                scopes.entry(scope.clone()).or_default();
-            }
-        }
-    }
-
-    fn into_openapi(self) -> SecurityScheme {
-        match self {
-            Self::Bearer => {
-                let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
-                SecurityScheme::Http(bearer.description(Some("A token of the Amazon Cognito user pool.")).build())
-            }
-            Self::AuthorizationCode(domain, scopes) => {
-                let (authorization, token) = (domain.authorization_url(), domain.token_url());
-                let scopes = Scopes::from_iter(scopes);
-                let flow = AuthorizationCode::with_refresh_url(authorization, token.clone(), scopes, token);
-                SecurityScheme::OAuth2(OAuth2::with_description(
-                    [Flow::AuthorizationCode(flow)],
-                    "Sign-in with Amazon Cognito, with PKCE.",
-                ))
-            }
-            Self::ClientCredentials(domain, scopes) => {
-                let flow = ClientCredentials::new(domain.token_url(), Scopes::from_iter(scopes));
-                SecurityScheme::OAuth2(OAuth2::with_description(
-                    [Flow::ClientCredentials(flow)],
-                    "A machine's own token from Amazon Cognito.",
-                ))
-            }
-            #[cfg(feature = "sign-in")]
-            Self::SessionCookie => session_cookie(),
-        }
-    }
-}
-
-#[cfg(feature = "sign-in")]
-fn session_cookie() -> SecurityScheme {
-    use utoipa::openapi::security::{ApiKey, ApiKeyValue};
-
-    SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description(
-        crate::sign_in::SESSION_COOKIE,
-        "The session of a browser that signed in. The browser sends it by itself.",
-    )))
 }
 
 fn owned<S: Into<String>, D: Into<String>>(scopes: impl IntoIterator<Item = (S, D)>) -> BTreeMap<String, String> {
