@@ -64,6 +64,7 @@
     doc = "- [`guide::sign_in`]: signing browser users in, sessions, refresh and sign-out"
 )]
 #![cfg_attr(feature = "alb", doc = "- [`guide::alb`]: load balancers that sign users in")]
+#![cfg_attr(feature = "utoipa", doc = "- [`guide::openapi`]: OpenAPI documents, and a Swagger UI that signs in")]
 //! - [`guide::without_axum`]: tower, hyper, gRPC, Lambda and background jobs
 //! - [`guide::testing`]: testing an application without AWS
 //! - [`guide::troubleshooting`]: finding the cause of a rejected request
@@ -111,6 +112,7 @@
 //! | `metrics` | no | counters and gauges through the `metrics` facade, listed in [`guide::deployment`] |
 //! | `sign-in` | no | the module `sign_in`, which signs browser users in and keeps their sessions |
 //! | `testing` | no | the module `testing`, with an in-process user pool and a clock for tests |
+//! | `utoipa` | no | the module `openapi`: OpenAPI security schemes, and the responses of extractors and rules |
 //!
 //! [axum]: https://docs.rs/axum
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -150,6 +152,9 @@ mod jwt;
 pub mod keys;
 mod metrics;
 pub mod middleware;
+#[cfg(feature = "utoipa")]
+#[cfg_attr(docsrs, doc(cfg(feature = "utoipa")))]
+pub mod openapi;
 mod origin;
 mod policy;
 pub mod pool;

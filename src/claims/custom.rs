@@ -38,6 +38,11 @@ pub trait CustomClaims: sealed::Sealed + Sized {
     #[doc(hidden)]
     type Held: Clone + Send + Sync;
 
+    /// `true` if a token can lack the claims.
+    #[doc(hidden)]
+    #[cfg(feature = "utoipa")]
+    const CAN_BE_MISSING: bool = true;
+
     #[doc(hidden)]
     fn read(payload: &str) -> Result<Self::Held, ClaimError>;
 
@@ -64,6 +69,9 @@ impl<T: DeserializeOwned + Send + Sync> CustomClaims for T {
 
 impl CustomClaims for NoCustomClaims {
     type Held = Self;
+
+    #[cfg(feature = "utoipa")]
+    const CAN_BE_MISSING: bool = false;
 
     fn read(_: &str) -> Result<Self::Held, ClaimError> {
         Ok(Self)

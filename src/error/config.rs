@@ -63,6 +63,15 @@ pub enum ConfigError {
         /// The reason why the value is invalid.
         reason: &'static str,
     },
+    /// A managed-login domain is not an `https` origin. Plain `http` is allowed only to loopback addresses.
+    #[cfg(feature = "utoipa")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "utoipa")))]
+    InvalidDomain {
+        /// The given URL, without credentials and query.
+        value: String,
+        /// The reason why the value is invalid.
+        reason: &'static str,
+    },
     /// A static key set contains no usable key.
     InvalidJwks {
         /// The reason why the value is invalid.
@@ -209,6 +218,12 @@ impl fmt::Display for ConfigError {
                     "the root certificates are unusable: {reason}; expected the PEM text of at least one certificate"
                 )
             }
+            #[cfg(feature = "utoipa")]
+            Self::InvalidDomain { value, reason } => write!(
+                f,
+                "`{value}` is not a managed-login domain: {reason}; \
+                 expected an origin as in `https://app.auth.eu-west-1.amazoncognito.com`"
+            ),
             Self::InvalidIssuer { value, reason } => write!(f, "`{value}` is not an issuer: {reason}"),
             Self::InvalidJwks { reason } => write!(f, "the static key set cannot verify any token: {reason}"),
             Self::InvalidJwksUrl { value, reason } => write!(f, "`{value}` is not a usable JWKS URL: {reason}"),

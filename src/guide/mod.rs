@@ -25,6 +25,10 @@
     feature = "sign-in",
     doc = "- [`sign_in`] shows how to sign browser users in, and how sessions, refresh and sign-out work."
 )]
+#![cfg_attr(
+    feature = "utoipa",
+    doc = "- [`openapi`] shows how to describe an API with utoipa, and how to sign in from a Swagger UI."
+)]
 //! - [`without_axum`] shows how to use the layers with tower, hyper, tonic and Lambda, and the verifier without a
 //!   service.
 #![cfg_attr(
@@ -86,6 +90,11 @@ pub mod single_page_applications {}
 #[cfg_attr(docsrs, doc(cfg(feature = "sign-in")))]
 #[doc = include_str!("sign_in.md")]
 pub mod sign_in {}
+
+#[cfg(feature = "utoipa")]
+#[cfg_attr(docsrs, doc(cfg(feature = "utoipa")))]
+#[doc = include_str!("openapi.md")]
+pub mod openapi {}
 
 #[doc = include_str!("without_axum.md")]
 pub mod without_axum {}

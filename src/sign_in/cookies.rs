@@ -6,7 +6,7 @@ use cookie::{Cookie, SameSite};
 use http::{HeaderMap, HeaderValue, header::COOKIE};
 
 /// The session cookie. Further parts of a long session are in `__Host-session-1` and so on.
-pub(super) const SESSION: &str = "__Host-session";
+pub(crate) const SESSION: &str = "__Host-session";
 /// The prefix of the attempt cookies. A hash of `state` follows.
 pub(super) const ATTEMPT: &str = "__Host-sign-in-";
 /// The cookie that counts recent sign-ins.

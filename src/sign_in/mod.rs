@@ -95,6 +95,8 @@ mod tests;
 mod token_endpoint;
 
 pub use builder::{SignIn, SignInBuilder};
+#[cfg(feature = "utoipa")]
+pub(crate) use cookies::SESSION as SESSION_COOKIE;
 pub use future::SignInFuture;
 pub use layer::SignInLayer;
 pub use seal::SessionKeys;

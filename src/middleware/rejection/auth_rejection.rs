@@ -57,7 +57,8 @@ enum Cause {
 }
 
 impl AuthRejection {
-    fn new(kind: AuthRejectionKind) -> Self {
+    /// Creates a rejection without a cause. Nothing is logged or counted.
+    pub(crate) fn new(kind: AuthRejectionKind) -> Self {
         Self { kind, cause: None, needed: None, is_counted: false, is_for_signed_header: false }
     }
 

@@ -1,5 +1,7 @@
 //! Rules: conditions that the claims of a request must satisfy.
 
+#[cfg(feature = "utoipa")]
+mod documented;
 mod missing;
 mod names;
 mod require;

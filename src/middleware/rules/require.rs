@@ -7,6 +7,8 @@ use super::{
     names::{Names, Quantity},
     rule::{Now, Rule},
 };
+#[cfg(feature = "utoipa")]
+use crate::middleware::rejection::AuthRejectionKind;
 use crate::{
     claims::{CognitoClaims, CustomClaims},
     middleware::rejection::{AuthRejection, Needed},
@@ -278,6 +280,18 @@ impl Require {
             Some(Missing::Permission) | None => AuthRejection::insufficient(None),
         };
         rejection.counted_as("rule")
+    }
+
+    /// Returns sets of scopes. A token needs all scopes of one set, and there is always a set.
+    #[cfg(feature = "utoipa")]
+    pub(crate) fn scope_alternatives(&self) -> Vec<Vec<&str>> {
+        self.rule.scope_alternatives()
+    }
+
+    /// Returns the kinds with which the rule rejects requests, including those without a valid token.
+    #[cfg(feature = "utoipa")]
+    pub(crate) fn rejection_kinds(&self) -> Vec<AuthRejectionKind> {
+        self.rule.rejection_kinds()
     }
 
     /// Adds the rule's scopes to the rejection of a request without a token, so that the client can request them at

@@ -6,6 +6,7 @@ mod client;
 mod codes;
 mod context;
 mod cookie;
+mod cors;
 mod errors;
 mod faults;
 mod grant;

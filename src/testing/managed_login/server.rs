@@ -11,6 +11,7 @@ use axum::{
     body::Body,
     extract::State,
     http::{Request, Response, header},
+    middleware::map_response,
     response::IntoResponse,
     routing::{get, post},
 };
@@ -18,8 +19,8 @@ use tokio::{net::TcpListener, sync::watch};
 use tower_service::Service;
 
 use super::{
-    authorize, client::AppClient, context::Context, context::SharedClock, faults::Faults, faults::ManagedLoginFault,
-    login, logout, revoke, token, user_info, users::Users,
+    authorize, client::AppClient, context::Context, context::SharedClock, cors, faults::Faults,
+    faults::ManagedLoginFault, login, logout, revoke, token, user_info, users::Users,
 };
 use crate::testing::pool::FakeUserPool;
 
@@ -110,7 +111,7 @@ fn router(context: Arc<Context>) -> Router {
     Router::new()
         .route("/oauth2/authorize", get(authorize::authorize))
         .route("/login", get(login::show).post(login::submit))
-        .route("/oauth2/token", post(token::token))
+        .route("/oauth2/token", post(token::token).options(cors::preflight).layer(map_response(cors::allow_any_origin)))
         .route("/oauth2/userInfo", get(user_info::user_info))
         .route("/oauth2/revoke", post(revoke::revoke))
         .route("/logout", get(logout::logout))

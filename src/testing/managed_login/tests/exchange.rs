@@ -27,6 +27,28 @@ async fn code_is_exchanged_for_tokens_that_the_verifier_accepts() {
     }
 }
 
+/// A browser sends `x-requested-with` only after a preflight request that allows it.
+#[tokio::test]
+async fn browser_application_of_any_origin_can_exchange_a_code() {
+    let (server, _) = serve().await;
+    let preflight = Request::options("/oauth2/token")
+        .header(header::ORIGIN, "https://app.example.com")
+        .header(header::ACCESS_CONTROL_REQUEST_METHOD, "POST")
+        .header(header::ACCESS_CONTROL_REQUEST_HEADERS, "x-requested-with");
+    let allowed = send(&server, preflight.body(axum::body::Body::empty()).unwrap()).await;
+    assert_eq!(allowed.status, StatusCode::NO_CONTENT);
+    assert_eq!(allowed.headers["access-control-allow-methods"], "POST");
+    assert_eq!(allowed.headers["access-control-allow-headers"], "authorization, content-type, x-requested-with");
+    let code = code(&server, &authorization()).await;
+    let rejected = token(&server, &exchange("no-code")).await;
+    for (reply, status) in [(allowed, 204), (token(&server, &exchange(&code)).await, 200), (rejected, 400)] {
+        assert_eq!(
+            (reply.status.as_u16(), &reply.headers["access-control-allow-origin"]),
+            (status, &HeaderValue::from_static("*"))
+        );
+    }
+}
+
 #[tokio::test]
 async fn tokens_have_the_claims_of_the_sign_in() {
     let (server, clock) = serve().await;

@@ -1,0 +1,82 @@
+//! [`Operations`]: the values of utoipa that contain operations.
+
+use utoipa::openapi::{
+    OpenApi, PathItem,
+    path::{Operation, Paths},
+};
+
+/// A value that contains operations of an API, for [`SecuritySchemes::document`](super::SecuritySchemes::document).
+///
+/// It is implemented for utoipa's [`Operation`], [`PathItem`], [`Paths`] and [`OpenApi`], for mutable references to
+/// them, and for the result of `utoipa_axum::routes!`, whose second member is a [`Paths`]. Applications do not implement
+/// it.
+pub trait Operations: sealed::Sealed {
+    /// Calls the function with each operation.
+    #[doc(hidden)]
+    fn for_each_operation(&mut self, change: &mut dyn FnMut(&mut Operation));
+}
+
+impl Operations for Operation {
+    fn for_each_operation(&mut self, change: &mut dyn FnMut(&mut Operation)) {
+        change(self);
+    }
+}
+
+impl Operations for PathItem {
+    fn for_each_operation(&mut self, change: &mut dyn FnMut(&mut Operation)) {
+        let by_method = [
+            &mut self.get,
+            &mut self.put,
+            &mut self.post,
+            &mut self.delete,
+            &mut self.options,
+            &mut self.head,
+            &mut self.patch,
+            &mut self.trace,
+            &mut self.query,
+        ];
+        by_method.into_iter().flatten().chain(self.additional_operations.values_mut()).for_each(change);
+    }
+}
+
+impl Operations for Paths {
+    fn for_each_operation(&mut self, change: &mut dyn FnMut(&mut Operation)) {
+        for item in self.paths.values_mut() {
+            item.for_each_operation(change);
+        }
+    }
+}
+
+impl Operations for OpenApi {
+    fn for_each_operation(&mut self, change: &mut dyn FnMut(&mut Operation)) {
+        self.paths.for_each_operation(change);
+    }
+}
+
+impl<O: Operations> Operations for &mut O {
+    fn for_each_operation(&mut self, change: &mut dyn FnMut(&mut Operation)) {
+        (**self).for_each_operation(change);
+    }
+}
+
+/// The type of `utoipa_axum::routes!`: schemas, paths and axum's method router.
+impl<S, R> Operations for (S, Paths, R) {
+    fn for_each_operation(&mut self, change: &mut dyn FnMut(&mut Operation)) {
+        self.1.for_each_operation(change);
+    }
+}
+
+mod sealed {
+    use utoipa::openapi::{
+        OpenApi, PathItem,
+        path::{Operation, Paths},
+    };
+
+    pub trait Sealed {}
+    impl Sealed for Operation {}
+    impl Sealed for PathItem {}
+    impl Sealed for Paths {}
+    impl Sealed for OpenApi {}
+    impl<O: Sealed> Sealed for &mut O {}
+    impl<S, R> Sealed for (S, Paths, R) {}
+}
