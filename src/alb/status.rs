@@ -16,7 +16,10 @@ pub struct AlbStatus {
     pub key_ids: Vec<String>,
     /// The last failed fetch, even if later fetches succeeded. A key that the endpoint does not have is no failure.
     pub last_failure: Option<KeyFailure>,
-    /// The number of failed fetches for unknown keys since the last one that succeeded.
+    /// The number of failed fetches since the last one to which the endpoint responded with a key, 404 or 403.
+    ///
+    /// Fetches for unknown keys and refreshes are counted separately, and this is the larger count. The second failure in
+    /// a row is logged as a warning.
     pub consecutive_failures: u32,
     /// The number of completed fetches since the start, successful or not.
     pub fetches: u64,

@@ -64,6 +64,7 @@ impl From<VerifyError> for Failure {
 impl AlbVerifier {
     /// Creates a verifier. It fetches keys when tokens name them, so there is nothing to load at the start.
     pub fn new(config: AlbConfig) -> Self {
+        metrics::describe();
         let (rules, endpoints, clock) = config.into_parts();
         Self {
             inner: Arc::new(Inner {

@@ -33,6 +33,9 @@ use crate::{
 /// The time limit of one fetch, including the connection.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The number of consecutive failures that causes a warning. A single failure can be an isolated one.
+const WARN_AT: u32 = 2;
+
 /// The source of the keys.
 pub(in crate::alb) struct Endpoints {
     pub(in crate::alb) product: &'static Product,
@@ -86,6 +89,15 @@ struct Locked {
 /// A slot for one waiting request. Dropping it frees the slot.
 struct Place<'p>(&'p AtomicU32);
 
+impl<'p> Place<'p> {
+    /// Takes a slot. Returns [`None`] if all slots are taken.
+    fn take(waiting: &'p AtomicU32) -> Option<Self> {
+        let before = waiting.fetch_add(1, Ordering::Relaxed);
+        let place = Self(waiting);
+        (before < WAITING_MAX).then_some(place)
+    }
+}
+
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
@@ -135,13 +147,11 @@ impl Keys {
     /// Waits for fetches for at most [`REQUEST_WAIT`], because a token's key is not in hand.
     pub(in crate::alb) async fn wait_for(&self, name: KeyName) -> Waited {
         let shared = &self.shared;
-        let can_fetch = has_timers().await;
+        let place = if has_timers().await { Place::take(&shared.waiting) } else { None };
         let deadline = Instant::now() + REQUEST_WAIT;
         let mut ended = shared.ended.subscribe();
-        let may_wait = can_fetch && shared.waiting.fetch_add(1, Ordering::Relaxed) < WAITING_MAX;
-        let _place = Place(&shared.waiting);
         loop {
-            let fetch = match shared.on(Event::Unknown { name, may_wait }, None) {
+            let fetch = match shared.on(Event::Unknown { name, may_wait: place.is_some() }, None) {
                 Reply::Present => return Waited::Present,
                 Reply::Absent => return Waited::Absent,
                 Reply::Unavailable | Reply::Noted => return Waited::Unavailable,
@@ -204,8 +214,9 @@ impl Shared {
     fn publish(&self, held: &[Held], fetched: Option<&NamedKey>) {
         let known = self.table.load();
         let key_of = |held: &Held| {
-            let found = known.iter().find(|entry| entry.held.name == held.name).map(|entry| &entry.key);
-            found.or_else(|| fetched.filter(|(name, _)| *name == held.name).map(|(_, key)| key)).cloned()
+            let fetched = fetched.filter(|(name, _)| *name == held.name).map(|(_, key)| key);
+            let known = || known.iter().find(|entry| entry.held.name == held.name).map(|entry| &entry.key);
+            fetched.or_else(known).cloned()
         };
         let table = held.iter().filter_map(|held| Some(Entry { held: *held, key: key_of(held)? })).collect();
         self.table.store(Arc::new(table));
@@ -242,24 +253,24 @@ impl Shared {
 
     fn ended(self: &Arc<Self>, fetch: u64, name: KeyName, result: &Fetched) {
         let time = self.clock.now();
-        let mut failures = 0;
-        {
+        let failures_before = {
             let mut locked = self.lock();
             if locked.state.in_flight(fetch).is_some() {
                 locked.fetches += 1;
                 if let Err(error) = result {
-                    failures = locked.state.failures() + 1;
                     locked.last_failure = Some((time, error.clone()));
                 }
             }
-        }
+            locked.state.failures()
+        };
         let (outcome, key) = match result {
             Ok(Some(key)) => (Outcome::Found, Some((name, Arc::clone(key)))),
             Ok(None) => (Outcome::Absent, None),
             Err(_) => (Outcome::Failed, None),
         };
         self.on(Event::Ended { fetch, outcome }, key.as_ref());
-        report(result, failures);
+        let failures = self.lock().state.failures();
+        report(result, failures, failures_before < WARN_AT && failures >= WARN_AT);
     }
 }
 
@@ -269,12 +280,12 @@ type NamedKey = (KeyName, Arc<VerifyingKey>);
 /// The result of a fetch. [`None`] if the endpoint does not have the key.
 type Fetched = Result<Option<Arc<VerifyingKey>>, FetchError>;
 
-/// Logs the outcome of a fetch. Key ids come from clients and are not logged.
-fn report(result: &Fetched, failures: u32) {
+/// Logs the outcome of a fetch. Key IDs come from clients and are not logged.
+fn report(result: &Fetched, failures: u32, is_outage: bool) {
     match result {
         Ok(Some(_)) => tracing::debug!("fetched a key of the load balancer"),
         Ok(None) => tracing::debug!("the key endpoint has no key with the id that a token names"),
-        Err(error) if failures == 2 => {
+        Err(error) if is_outage => {
             tracing::warn!(kind = error.kind().as_str(), %error, "could not fetch a key of the load balancer");
         }
         Err(error) => {
@@ -293,6 +304,10 @@ struct FetchGuard {
 
 impl FetchGuard {
     async fn run(mut self) {
+        // Without timers, a fetch would panic.
+        if !has_timers().await {
+            return;
+        }
         let result = self.shared.fetch(self.name).await;
         self.ended = true;
         self.shared.ended(self.fetch, self.name, &result);

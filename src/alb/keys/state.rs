@@ -21,7 +21,7 @@
 //! | | absent | remember its id, start the cooldown, wake waiters |
 //! | | failed, for the first time in a row and quickly | start another fetch; waiters continue to wait |
 //! | | failed otherwise / cancelled | start the pause / nothing; wake waiters |
-//! | `Ended`, for a refresh | found / otherwise | trust the key from now on / keep it as long as it is trusted |
+//! | `Ended`, for a refresh | found / otherwise | trust the key from now on / keep it while it is trusted |
 //!
 //! The time is the wall-clock time. Time limits compare the distance to a point in time, not the order. If the clock was
 //! moved backwards, no limit lasts longer than its length.
@@ -152,6 +152,8 @@ pub(super) struct State {
     failed_at: Duration,
     /// The number of failed fetches for unknown keys since the last one that found a key or found that there is none.
     failures: u32,
+    /// The number of failed refreshes since the last one to which the endpoint responded.
+    failed_refreshes: u32,
 }
 
 impl State {
@@ -179,8 +181,9 @@ impl State {
         [self.lookup, self.refresh].into_iter().flatten().find(|it| it.number == fetch).map(|it| it.name)
     }
 
+    /// Returns the number of consecutive failures, of fetches for unknown keys or of refreshes, whichever is larger.
     pub(super) fn failures(&self) -> u32 {
-        self.failures
+        self.failures.max(self.failed_refreshes)
     }
 
     fn unknown(&mut self, name: KeyName, may_wait: bool, actions: &mut Vec<Action>) -> Reply {
@@ -222,8 +225,14 @@ impl State {
 
     fn ended(&mut self, number: u64, outcome: Outcome, actions: &mut Vec<Action>) {
         if let Some(refresh) = self.refresh.take_if(|refresh| refresh.number == number) {
-            if outcome == Outcome::Found {
-                self.keep(refresh.name, actions);
+            match outcome {
+                Outcome::Found => {
+                    self.failed_refreshes = 0;
+                    self.keep(refresh.name, actions);
+                }
+                Outcome::Absent => self.failed_refreshes = 0,
+                Outcome::Failed => self.failed_refreshes = self.failed_refreshes.saturating_add(1),
+                Outcome::Cancelled => {}
             }
             return;
         }

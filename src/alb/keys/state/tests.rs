@@ -154,6 +154,8 @@ fn key_is_kept_while_the_endpoint_is_down() {
             machine.on(Event::Due { name: name(1) });
             machine.end(outcome);
             assert!(machine.holds(name(1)), "{outcome:?}, hour {hour}");
+            let failures = if outcome == Outcome::Failed { hour } else { 0 };
+            assert_eq!(machine.state.failures(), failures, "{outcome:?}");
             machine.on(Event::Due { name: name(1) });
             assert_eq!(machine.fetches.len(), 1 + usize::try_from(hour).unwrap(), "no refresh within a minute");
         }
