@@ -30,7 +30,7 @@ pub(crate) struct Product {
     pub(super) point_bytes: usize,
     /// `true` if the token's header names the app client.
     pub(super) has_client: bool,
-    /// The header with the user's id, without a signature.
+    /// The header with the user's ID, without a signature.
     pub(super) identity_header: Option<HeaderName>,
     /// `true` if the user's access token is in [`ACCESS_TOKEN`].
     pub(super) has_access_token: bool,

@@ -15,8 +15,8 @@ pub(super) struct Signer {
 impl Signer {
     /// Parses an ARN, `arn:<partition>:<service>:<region>:<account>:<resource>`.
     ///
-    /// The whole ARN is required, because load balancers of all accounts in a Region share their keys. Only the ARN tells
-    /// them apart.
+    /// The whole ARN is required, because load balancers of all accounts in a Region share their keys. Only the ARN
+    /// tells them apart.
     pub(super) fn parse(arn: &str, product: &Product) -> Result<Self, ConfigError> {
         let error = |reason| ConfigError::InvalidLoadBalancer { setting: "signer", value: arn.to_owned(), reason };
         let parts: Vec<_> = arn.split(':').collect();
