@@ -4,8 +4,9 @@
 //! $ cargo run --bin policies
 //! ```
 //!
-//! The program prints tokens and `curl` commands. Run them, and compare the log with `policies/policies.cedar`. Change a
-//! policy, and start the program again. A policy that does not match `policies/schema.cedarschema` is a start-up error.
+//! The program prints tokens and `curl` commands. Run them, and compare the log with `policies/policies.cedar`. Change
+//! a policy, and start the program again. A policy that does not match `policies/schema.cedarschema` is a start-up
+//! error.
 //!
 //! [`Policies`], in `src/policies.rs`, can be copied into an application. The program uses it in two places:
 //!
