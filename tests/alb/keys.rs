@@ -105,7 +105,7 @@ fn far() -> std::time::SystemTime {
 }
 
 #[tokio::test]
-async fn key_in_use_is_refreshed_in_the_background_and_outlives_an_outage() {
+async fn key_in_use_is_refreshed_in_the_background_and_survives_an_outage() {
     let (fake, server, verifier, clock) = stage().await;
     let token = fake.token("alice").expires_at(far()).sign();
     assert!(verifier.verify(&token).await.is_ok());

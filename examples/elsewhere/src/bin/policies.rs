@@ -1,4 +1,4 @@
-//! Decides by Cedar policies, the policy language of Amazon Verified Permissions, without a call to AWS.
+//! Authorizes requests with Cedar, the policy language of Amazon Verified Permissions, without a call to AWS.
 //!
 //! ```console
 //! $ cargo run --bin policies
@@ -261,7 +261,7 @@ mod tests {
         (log.clone(), tracing::subscriber::set_default(subscriber.with_writer(log).finish()))
     }
 
-    /// The table has the status and the policies that the log names.
+    /// Each row has a request, its status, and the policies that the log names.
     #[tokio::test]
     async fn the_policies_decide_by_user_action_and_resource() {
         let (read, refund) = (|id| ("GET", format!("/orders/{id}")), |id| ("POST", format!("/orders/{id}/refund")));

@@ -33,7 +33,7 @@ use elsewhere::machine_tokens::MachineTokens;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinSet};
 
-/// The protected API, a service of its own in practice.
+/// The protected API, which is a separate service in practice.
 fn api(pool: UserPool) -> Router {
     let rule = Require::machine().and(Require::scope("orders/read"));
     Router::new()

@@ -185,7 +185,7 @@ fn first_failure_is_retried_at_once_and_the_second_starts_a_pause() {
 }
 
 #[test]
-fn no_request_waits_for_a_slow_fetch_and_a_lost_fetch_blocks_nothing() {
+fn request_does_not_wait_for_a_slow_fetch_and_a_lost_fetch_is_replaced() {
     let mut machine = Machine::new();
     machine.unknown(name(1));
     machine.now += REQUEST_WAIT;
