@@ -25,10 +25,10 @@ pub(super) struct Checks {
     pub(super) access_tokens: Option<Verifier>,
 }
 
-/// The outcome of a check that did not wait.
+/// The reason why a check that does not wait has not accepted a request.
 pub(super) enum Undecided {
     Rejected(AuthRejection),
-    /// A key is unknown. The user claims are [`Some`] if only the key of the access token is.
+    /// A key is not in hand. Contains the user claims if only the access token's key is missing.
     UnknownKey(Option<AlbClaims>),
 }
 
@@ -68,7 +68,8 @@ impl Checks {
         Ok(pair(claims, access, headers)?)
     }
 
-    /// Checks a request, and waits for keys if they are unknown. `user` are the user claims, if they are verified already.
+    /// Checks a request, and waits for keys that are not in hand. `user` contains the user claims if they are verified
+    /// already.
     pub(super) async fn check(&self, user: Option<AlbClaims>, headers: &HeaderMap) -> Result<Accepted, AuthRejection> {
         let headers = self.read(headers)?;
         let claims = match user {
@@ -118,7 +119,7 @@ fn one<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Result<Option<&'r [u8]>
     }
 }
 
-/// Returns a token as text. A list, which proxies make of repeated headers, is not one token.
+/// Returns a token as text. A list with commas, into which proxies join repeated headers, is not one token.
 fn text(value: &[u8]) -> Result<&str, AuthRejection> {
     let is_one_token = !value.is_empty() && value.iter().all(|byte| byte.is_ascii_graphic() && *byte != b',');
     match str::from_utf8(value) {
@@ -138,7 +139,7 @@ fn pair(claims: AlbClaims, access: Option<CognitoClaims>, headers: Headers<'_>) 
     }
     if claims.client_id() != Some(access.client_id()) {
         let reason = "the access token was issued to another app client than the user claims";
-        return Err(rejection(VerifyError::new(VerifyErrorKind::WrongClient, reason).of("client_id")));
+        return Err(mismatch(VerifyError::new(VerifyErrorKind::WrongClient, reason).of("client_id")));
     }
     let source = TokenSource::header(ACCESS_TOKEN);
     Ok((claims, Some(access.with_token_source(&source))))
@@ -146,7 +147,12 @@ fn pair(claims: AlbClaims, access: Option<CognitoClaims>, headers: Headers<'_>) 
 
 fn wrong_user(reason: &'static str) -> AuthRejection {
     let error = VerifyError::new(VerifyErrorKind::InvalidClaim, reason).of("sub");
-    rejection(error.at(VerificationStep::Subject))
+    mismatch(error.at(VerificationStep::Subject))
+}
+
+/// Rejects a request whose tokens are valid but do not belong together.
+fn mismatch(error: VerifyError) -> AuthRejection {
+    AuthRejection::after_verification(error).for_signed_header()
 }
 
 fn missing() -> AuthRejection {

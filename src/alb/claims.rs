@@ -24,15 +24,15 @@ use crate::{
 
 /// The user claims that a load balancer or Verified Access signed, from a token that passed every check.
 ///
-/// As an extractor, it requires a valid token, and `Option<AlbClaims>` allows requests without a token. Clones share the
-/// claims.
+/// As an extractor, it requires a valid token, and `Option<AlbClaims>` allows requests without a token. Clones share
+/// the claims.
 ///
 /// The claims are the response of the identity provider's userInfo endpoint. They contain neither groups nor scopes, so
-/// [`Require`](crate::Require) rules do not apply to them: without access tokens, a rule rejects every request with 500.
-/// For groups and scopes, add [`AlbAuth::require_access_token`](super::AlbAuth::require_access_token).
+/// [`Require`](crate::Require) rules do not apply to them: without access tokens, a rule rejects every request with
+/// 500. For groups and scopes, add [`AlbAuth::require_access_token`](super::AlbAuth::require_access_token).
 ///
-/// Claims implement neither `Serialize` nor a revealing `Debug`, so they cannot leak into a log or a response by accident.
-/// To serialize them deliberately, call [`expose`](Self::expose).
+/// Claims implement neither `Serialize` nor a revealing `Debug`, so they cannot leak into a log or a response by
+/// accident. To serialize them deliberately, call [`expose`](Self::expose).
 ///
 /// ```
 /// use axum_cognito::{alb::AlbVerifier, testing::FakeLoadBalancer};
@@ -85,7 +85,7 @@ impl AlbClaims {
         })
     }
 
-    /// Returns the user's permanent id at the identity provider (`sub`).
+    /// Returns the user's permanent ID at the identity provider (`sub`).
     ///
     /// For Verified Access with IAM Identity Center, it is `user.user_id`, because these tokens have no `sub`.
     pub fn sub(&self) -> &str {
@@ -124,8 +124,8 @@ impl AlbClaims {
 
     /// Returns `exp` in whole seconds since 1970.
     ///
-    /// It is the expiry of this token, and not the end of the user's session, which the load balancer decides. AWS
-    /// documents a lifetime of two minutes for Verified Access, and none for load balancers.
+    /// This is the expiry of the token. It is not the end of the user's session, which the load balancer controls. AWS
+    /// documents a token lifetime of two minutes for Verified Access, and none for load balancers.
     pub fn exp(&self) -> u64 {
         self.0.header.exp
     }

@@ -22,9 +22,9 @@ use crate::{
 
 /// A load balancer or a Verified Access instance, and the conditions under which its tokens are accepted.
 ///
-/// The ARN, the issuer and the app clients are required, and a token must name them exactly. Without the ARN, anyone with
-/// an AWS account could sign tokens for any user, because the load balancers of all accounts in a Region share their keys.
-/// This attack was published as `ALBeast` in 2024.
+/// The ARN, the issuer and the app clients are required, and a token must name them exactly. Without the ARN, anyone
+/// with an AWS account could sign tokens for any user, because the load balancers of all accounts in a Region share
+/// their keys. This attack was published as `ALBeast` in 2024.
 ///
 /// ```
 /// use axum_cognito::{UserPool, alb::{AlbAuth, AlbConfig}};
@@ -54,12 +54,12 @@ pub struct AlbConfig {
 impl AlbConfig {
     /// Creates the configuration of an Application Load Balancer that signs users in with this user pool.
     ///
-    /// The app clients and the issuers are those of the pool. Its other settings have no effect. The updated issuer form
-    /// is not accepted, because load balancers support only the original form.
+    /// The app clients and the issuers are those of the pool. Its other settings have no effect. The updated issuer
+    /// form is not accepted, because load balancers support only the original form.
     ///
     /// # Errors
-    /// Returns [`ConfigError::InvalidLoadBalancer`] if `arn` is not the whole ARN of an Application Load Balancer, or if
-    /// the pool accepts only the updated issuer form.
+    /// Returns [`ConfigError::InvalidLoadBalancer`] if `arn` is not the whole ARN of an Application Load Balancer, or
+    /// if the pool accepts only the updated issuer form.
     pub fn new(arn: impl AsRef<str>, pool: &UserPool) -> Result<Self, ConfigError> {
         let is_updated = |issuer: &str| issuer.starts_with("https://issuer-cognito-idp.");
         let issuers: Vec<Box<str>> = pool.issuers().filter(|issuer| !is_updated(issuer)).map(Into::into).collect();
@@ -74,12 +74,12 @@ impl AlbConfig {
 
     /// Creates the configuration of an Application Load Balancer that signs users in with any OpenID Connect provider.
     ///
-    /// `client_ids` and `issuer` are the client id and the issuer of the load balancer's `authenticate-oidc` action.
+    /// `client_ids` and `issuer` are the client ID and the issuer of the load balancer's `authenticate-oidc` action.
     ///
     /// # Errors
-    /// Returns [`ConfigError::InvalidLoadBalancer`] if `arn` is not the whole ARN of an Application Load Balancer, or if
-    /// there is no client id or an empty one. Returns [`ConfigError::InvalidIssuer`] if `issuer` is not an `https` URL
-    /// without query and fragment.
+    /// Returns [`ConfigError::InvalidLoadBalancer`] if `arn` is not the whole ARN of an Application Load Balancer, or
+    /// if there is no client ID or an empty one. Returns [`ConfigError::InvalidIssuer`] if `issuer` is not an `https`
+    /// URL without query and fragment.
     pub fn with_issuer(
         arn: impl AsRef<str>,
         client_ids: impl ClientIds,
@@ -87,9 +87,9 @@ impl AlbConfig {
     ) -> Result<Self, ConfigError> {
         let ids = client_ids.into_client_ids();
         if ids.is_empty() || ids.iter().any(|id| id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_graphic())) {
-            let reason = "expected the client id of the load balancer's authenticate action, \
+            let reason = "expected the client ID of the load balancer's authenticate action, \
                           or `AlbConfig::dangerous_any_client`";
-            return Err(ConfigError::InvalidLoadBalancer { setting: "client id", value: ids.join(", "), reason });
+            return Err(ConfigError::InvalidLoadBalancer { setting: "client ID", value: ids.join(", "), reason });
         }
         let clients = Some(ids.into_iter().map(String::into_boxed_str).collect());
         Self::of(&LOAD_BALANCER, arn.as_ref(), vec![https_issuer(issuer.into())?], clients)
@@ -101,7 +101,7 @@ impl AlbConfig {
     /// rules for other applications that the load balancer serves.
     ///
     /// # Errors
-    /// Returns the errors of [`with_issuer`](Self::with_issuer), except those of client ids.
+    /// Returns the errors of [`with_issuer`](Self::with_issuer), except those of client IDs.
     pub fn dangerous_any_client(arn: impl AsRef<str>, issuer: impl Into<String>) -> Result<Self, ConfigError> {
         Self::of(&LOAD_BALANCER, arn.as_ref(), vec![https_issuer(issuer.into())?], None)
     }
@@ -141,10 +141,11 @@ impl AlbConfig {
 
 /// Settings.
 impl AlbConfig {
-    /// Also accepts the tokens of another load balancer, or of another Verified Access instance, with the same issuer and
-    /// app clients.
+    /// Also accepts the tokens of another load balancer, or of another Verified Access instance, with the same issuer
+    /// and app clients.
     ///
-    /// It may be in another Region. The keys for each token come from the Region of its signer's configured ARN.
+    /// The signer may be in another Region. The keys for each token come from the Region of its signer's configured
+    /// ARN.
     ///
     /// # Errors
     /// Returns [`ConfigError::InvalidLoadBalancer`] if `arn` does not have the same form as the first one.
@@ -164,8 +165,8 @@ impl AlbConfig {
 
     /// Sets the source of the public keys for all signers. Default: the endpoint of each signer's Region.
     ///
-    /// A key's id is appended to the URL of the source. Use it for a proxy, for private root certificates, or for a
-    /// partition whose endpoint has another name:
+    /// A key's ID is appended to the URL of the source. Set a source to use a proxy, private root certificates, or an
+    /// endpoint with another name:
     ///
     /// ```
     /// use axum_cognito::{UserPool, alb::AlbConfig, keys::HttpKeySource};
@@ -185,9 +186,9 @@ impl AlbConfig {
 
     /// Adds a public key that is never fetched, for tests and for networks without access to the key endpoint.
     ///
-    /// `kid` is the key id, and `pem` is the text that the key endpoint has under this id. No other keys are fetched,
-    /// unless a [`key_source`](Self::key_source) is set too. AWS replaces the keys without notice, so a service that uses
-    /// only preloaded keys rejects all tokens after a replacement.
+    /// `kid` is the key ID, and `pem` is the text that the key endpoint serves under this ID. No other keys are
+    /// fetched, unless a [`key_source`](Self::key_source) is set too. AWS replaces the keys without notice, so a
+    /// service that uses only preloaded keys rejects all tokens after a replacement.
     ///
     /// # Errors
     /// Returns [`ConfigError::InvalidLoadBalancer`] if `kid` is not a UUID in lower case, or if `pem` is not one public
@@ -195,7 +196,7 @@ impl AlbConfig {
     pub fn preloaded_key(mut self, kid: impl AsRef<str>, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         let value = kid.as_ref();
         let error = |setting, reason| ConfigError::InvalidLoadBalancer { setting, value: value.to_owned(), reason };
-        let kid = Kid::parse(value).ok_or_else(|| error("key id", "expected a UUID in lower case"))?;
+        let kid = Kid::parse(value).ok_or_else(|| error("key ID", "expected a UUID in lower case"))?;
         let key = VerifyingKey::from_pem(pem.as_ref(), self.product).ok_or_else(|| {
             error("preloaded key", "expected the PEM text of one public key, of the kind that signs the tokens")
         })?;

@@ -13,7 +13,7 @@ use super::product::Product;
 /// The maximum length of a PEM text, in bytes. The PEM text of a P-384 key has 215 bytes.
 pub(super) const PEM_MAX: usize = 1024;
 
-/// A key id, which is a UUID. It is the last part of the URL from which the key is fetched.
+/// A key ID, which is a UUID. It is the last part of the URL from which the key is fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Kid(u128);
 
@@ -41,7 +41,7 @@ impl fmt::Display for Kid {
     }
 }
 
-/// The name of a key: its id, and the index of the endpoint that publishes it.
+/// The name of a key: its ID, and the index of the endpoint that publishes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct KeyName {
     pub(super) endpoint: usize,

@@ -7,19 +7,19 @@ use crate::{error::ConfigError, verifier::Verifier};
 
 /// A layer that verifies the token that a load balancer or Verified Access adds to each request.
 ///
-/// It adds [`AlbClaims`](super::AlbClaims) to the request extensions. By default it rejects no request, and the extractor
-/// [`AlbClaims`](super::AlbClaims) rejects requests without a valid token. To require a valid token on all routes of a
-/// router, add the extractor as a layer with `axum::middleware::from_extractor::<AlbClaims>()`.
+/// It adds [`AlbClaims`](super::AlbClaims) to the request extensions. By default it rejects no request, and the
+/// extractor [`AlbClaims`](super::AlbClaims) rejects requests without a valid token. To require a valid token on all
+/// routes of a router, add the extractor as a layer with `axum::middleware::from_extractor::<AlbClaims>()`.
 ///
-/// A rejection has no challenge (`WWW-Authenticate`), because no client can send the header itself:
+/// A rejection has no challenge (`WWW-Authenticate`), because only the load balancer can send a valid header:
 ///
-/// | request | status |
+/// | reason | status |
 /// |---|---|
-/// | without the header, or with an invalid or expired token | 401 |
-/// | with the header more than once | 400 |
-/// | whose key is unavailable | 503, with `Retry-After` |
+/// | the header is missing, or its token is invalid or expired | 401 |
+/// | the header occurs more than once, or does not contain exactly one token | 400 |
+/// | the token's key is unavailable | 503, with `Retry-After` |
 ///
-/// If the load balancer also sends the user's id in `x-amzn-oidc-identity`, it must equal the `sub` of the token. It is
+/// If the load balancer also sends the user's ID in `x-amzn-oidc-identity`, the ID must equal the token's `sub`. It is
 /// never used without the token.
 ///
 /// All clones share the verifier and its keys.
@@ -37,12 +37,12 @@ impl AlbAuth {
 
     /// Also requires the user's access token, which the load balancer sends in `x-amzn-oidc-accesstoken`.
     ///
-    /// A request is accepted only if both tokens are valid, and if the access token belongs to the same user and the same
-    /// app client. Then [`CognitoClaims`](crate::CognitoClaims) with the groups and scopes of the access token are in the
-    /// extensions too, for extractors and [`Require`](crate::Require) rules. The signed user claims prove that the
-    /// request passed through the load balancer, which the access token alone does not.
+    /// A request is accepted only if both tokens are valid, and if the access token belongs to the same user and the
+    /// same app client. The layer then also adds the access token's [`CognitoClaims`](crate::CognitoClaims) to the
+    /// extensions, so that extractors and [`Require`](crate::Require) rules can use its groups and scopes. The access
+    /// token alone would not prove that the load balancer signed the user in.
     ///
-    /// Custom checks of a [`CognitoAuth`](crate::CognitoAuth) layer do not run.
+    /// The custom checks of a [`CognitoAuth`](crate::CognitoAuth) layer do not run for this access token.
     ///
     /// ```
     /// use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};

@@ -1,9 +1,9 @@
 //! Verifies the user claims that Application Load Balancers and AWS Verified Access sign.
 //!
-//! A load balancer with an `authenticate-cognito` or `authenticate-oidc` action signs users in itself, and adds the user
-//! claims to each request as a signed token in the header `x-amzn-oidc-data`. [`AlbAuth`] is a layer that verifies this
-//! token, and the extractor [`AlbClaims`] gives handlers its claims. The guide chapter [`alb`](crate::guide::alb) shows
-//! the whole setup, including the security groups that it depends on.
+//! A load balancer with an `authenticate-cognito` or `authenticate-oidc` action signs users in itself, and adds the
+//! user claims to each request as a signed token in the header `x-amzn-oidc-data`. [`AlbAuth`] is a layer that verifies
+//! this token, and the extractor [`AlbClaims`] gives handlers its claims. The guide chapter [`alb`](crate::guide::alb)
+//! shows the whole setup, including the security groups that it depends on.
 //!
 //! ```
 //! use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
@@ -34,7 +34,7 @@
 //!   |   rules     alg, kid, signer, iss, client, exp of the header    -> no I/O before this passes
 //!   |   keys      kid  -> parsed public key        not in hand -> the only step that may wait
 //!   |   key       ECDSA signature over the bytes as they came
-//!   |   rules     iss and exp of the payload equal the header's, and the user's id is not empty
+//!   |   rules     iss and exp of the payload equal the header's, and the user's ID is not empty
 //!   | service     the identity header and the access token, if required, belong to the same user
 //!   v extract     the handler's argument reads the claims; it never verifies
 //! ```

@@ -15,12 +15,12 @@ pub(super) struct Outcome {
     pub(super) requires_access_token: bool,
 }
 
-/// The claims of an accepted request. The second are those of the access token, if it is required.
+/// The user claims of an accepted request, and the claims of its access token if one is required.
 pub(super) type Accepted = (AlbClaims, Option<CognitoClaims>);
 
 impl Outcome {
-    /// Puts the claims or the rejection into the extensions. The innermost layer decides, so it removes the claims or the
-    /// rejection of an outer layer.
+    /// Puts the claims or the rejection into the extensions. The innermost layer decides, so it removes the claims or
+    /// the rejection of an outer layer.
     pub(super) fn place(self, extensions: &mut Extensions) {
         extensions.remove::<AlbClaims>();
         extensions.remove::<AlbRejected>();

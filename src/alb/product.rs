@@ -6,6 +6,8 @@
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, EcdsaVerificationAlgorithm};
 use http::HeaderName;
 
+use crate::region::Region;
+
 /// A product that signs user claims.
 pub(crate) struct Product {
     /// The service in the ARN of a signer.
@@ -30,7 +32,7 @@ pub(crate) struct Product {
     pub(super) point_bytes: usize,
     /// `true` if the token's header names the app client.
     pub(super) has_client: bool,
-    /// The header with the user's id, without a signature.
+    /// The header with the user's ID, without a signature.
     pub(super) identity_header: Option<HeaderName>,
     /// `true` if the user's access token is in [`ACCESS_TOKEN`].
     pub(super) has_access_token: bool,
@@ -78,13 +80,20 @@ pub(crate) static VERIFIED_ACCESS: Product = Product {
 };
 
 impl Product {
-    /// Returns the URL below which a Region publishes the public keys, or [`None`] for an unknown partition.
-    pub(super) fn key_endpoint(&self, partition: &str, region: &str) -> Option<String> {
-        let suffix = match partition {
-            "aws" | "aws-us-gov" => "amazonaws.com",
-            "aws-cn" => "amazonaws.com.cn",
+    /// Returns the URL below which a Region publishes the public keys. Returns [`None`] for an unknown partition, or if
+    /// the Region is in another partition.
+    pub(super) fn key_endpoint(&self, partition: &str, region: &Region) -> Option<String> {
+        let (region, suffix) = (region.as_str(), region.dns_suffix());
+        let expected = match suffix {
+            "amazonaws.com" if region.starts_with("us-gov-") => "aws-us-gov",
+            "amazonaws.com" => "aws",
+            "amazonaws.com.cn" => "aws-cn",
             _ => return None,
         };
+        // The URL for GovCloud names a bucket. In another partition, anyone could create a bucket of this name.
+        if partition != expected {
+            return None;
+        }
         Some(match (self.has_client, partition) {
             (true, "aws-us-gov") => format!("https://s3-{region}.{suffix}/aws-elb-public-keys-prod-{region}/"),
             (true, _) => format!("https://public-keys.auth.elb.{region}.{suffix}/"),

@@ -38,8 +38,8 @@ pub(super) struct Header {
 }
 
 impl Rules {
-    /// Checks the header. It names the key, so everything else is checked first. A client that does not know the ARN, the
-    /// issuer and the app client cannot cause a key fetch.
+    /// Checks the header before the key that it names is fetched. A client that does not know the ARN, the issuer and
+    /// the app client therefore cannot cause a key fetch.
     pub(super) fn check_header(&self, json: &str, now: SystemTime) -> Result<Header, VerifyError> {
         let header = Object::parse(json).ok_or_else(|| {
             VerifyError::malformed(VerificationStep::Header, "the header is not a JSON object with unique members")
@@ -54,7 +54,7 @@ impl Rules {
         Ok(Header { key: KeyName { endpoint, kid }, signer, issuer, client, exp })
     }
 
-    /// Checks the signed payload, and returns the user's id.
+    /// Checks the signed payload, and returns the user's ID.
     ///
     /// The payload is the response of the identity provider, to which the load balancer adds `iss` and `exp`. If they
     /// exist, they must equal those of the header.
@@ -98,8 +98,7 @@ impl Rules {
     }
 
     /// Checks the signer. Its keys are shared by the load balancers of all accounts in a Region, so without this check
-    /// anyone with an AWS account could sign tokens. Miggo published this attack as `ALBeast` in
-    /// 2024.
+    /// anyone with an AWS account could sign tokens. Miggo published this attack as `ALBeast` in 2024.
     fn check_signer(&self, header: &Object<'_>) -> Result<(String, usize), VerifyError> {
         let signer = required(header, "signer")?;
         if let Some((arn, endpoint)) = self.signers.iter().find(|(arn, _)| **arn == *signer) {
@@ -150,7 +149,7 @@ impl Rules {
 fn check_kid(header: &Object<'_>) -> Result<Kid, VerifyError> {
     let kid = header.get("kid").and_then(string);
     kid.and_then(|kid| Kid::parse(&kid)).ok_or_else(|| {
-        VerifyError::malformed(VerificationStep::KeyId, "the key id is not a UUID in lower case").of("kid")
+        VerifyError::malformed(VerificationStep::KeyId, "the key ID is not a UUID in lower case").of("kid")
     })
 }
 

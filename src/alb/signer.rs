@@ -15,8 +15,8 @@ pub(super) struct Signer {
 impl Signer {
     /// Parses an ARN, `arn:<partition>:<service>:<region>:<account>:<resource>`.
     ///
-    /// The whole ARN is required, because load balancers of all accounts in a Region share their keys. Only the ARN tells
-    /// them apart.
+    /// The whole ARN is required, because load balancers of all accounts in a Region share their keys. Only the ARN
+    /// tells them apart.
     pub(super) fn parse(arn: &str, product: &Product) -> Result<Self, ConfigError> {
         let error = |reason| ConfigError::InvalidLoadBalancer { setting: "signer", value: arn.to_owned(), reason };
         let parts: Vec<_> = arn.split(':').collect();
@@ -27,10 +27,11 @@ impl Signer {
         if service != product.service || !is_account || !is_resource(resource, product) {
             return Err(error(product.expected_arn));
         }
-        Region::parse(region).map_err(|_| error("its Region is not a Region's name as in `eu-central-1`"))?;
-        let key_endpoint = product
-            .key_endpoint(partition, region)
-            .ok_or_else(|| error("its partition is unknown: expected `aws`, `aws-us-gov` or `aws-cn`"))?;
+        let region =
+            Region::parse(region).map_err(|_| error("its Region is not a Region's name as in `eu-central-1`"))?;
+        let key_endpoint = product.key_endpoint(partition, &region).ok_or_else(|| {
+            error("its partition is not that of its Region: expected `aws`, `aws-us-gov` or `aws-cn`")
+        })?;
         let key_source = HttpKeySource::new(&key_endpoint)?;
         Ok(Self { arn: arn.into(), key_endpoint, key_source })
     }
@@ -107,6 +108,11 @@ mod tests {
             "arn:aws:elasticloadbalancing:.:123456789012:loadbalancer/app/my-app/50dc6c495c0c9188",
             "arn:aws:elasticloadbalancing:evil.test/:123456789012:loadbalancer/app/my-app/50dc6c495c0c9188",
             "arn:aws-xy:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/app/my-app/50dc6c495c0c9188",
+            "arn:aws-us-gov:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/app/my-app/50dc6c495c0c9188",
+            "arn:aws-cn:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/app/my-app/50dc6c495c0c9188",
+            "arn:aws:elasticloadbalancing:us-gov-west-1:123456789012:loadbalancer/app/my-app/50dc6c495c0c9188",
+            "arn:aws:elasticloadbalancing:cn-north-1:123456789012:loadbalancer/app/my-app/50dc6c495c0c9188",
+            "arn:aws:elasticloadbalancing:us-iso-east-1:123456789012:loadbalancer/app/my-app/50dc6c495c0c9188",
             "arn:aws:ec2:eu-central-1:123456789012:verified-access-instance/vai-0ce000c0b7643abea",
             " arn:aws:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/app/my-app/50dc6c495c0c9188",
         ] {

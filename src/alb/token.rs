@@ -1,9 +1,9 @@
 //! [`Token`]: a decoded token whose signature has not been verified.
 //!
 //! Load balancers write the parts of a token with the padding `=` and sign the text with it. This differs from RFC 7515
-//! §2, so the bytes that are signed are kept as they came and never encoded again. A part without any padding is accepted
-//! too, because AWS has announced such tokens. All other rules of base64url apply: one alphabet, the exact number of `=`,
-//! and no unused bits.
+//! §2, so the bytes that are signed are kept as they came and never encoded again. A part without any padding is
+//! accepted too, because AWS has announced such tokens. All other rules of base64url apply: one alphabet, the exact
+//! number of `=`, and no unused bits.
 
 use std::borrow::Cow;
 
@@ -49,8 +49,8 @@ impl<'t> Token<'t> {
         Ok(Self { header, payload, signing_input, signature })
     }
 
-    /// Decodes the signature into `buffer`. It must have the fixed length of `r` and `s` (RFC 7518 §3.4), so a signature
-    /// in DER is rejected.
+    /// Decodes the signature into `buffer`. It must have the fixed length of `r` and `s` (RFC 7518 §3.4), so a
+    /// signature in DER is rejected.
     pub(super) fn signature<'b>(
         &self,
         product: &Product,

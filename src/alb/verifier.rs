@@ -64,6 +64,7 @@ impl From<VerifyError> for Failure {
 impl AlbVerifier {
     /// Creates a verifier. It fetches keys when tokens name them, so there is nothing to load at the start.
     pub fn new(config: AlbConfig) -> Self {
+        metrics::describe();
         let (rules, endpoints, clock) = config.into_parts();
         Self {
             inner: Arc::new(Inner {
@@ -184,14 +185,14 @@ fn setting(kind: VerifyErrorKind) -> Option<&'static str> {
     match kind {
         VerifyErrorKind::UnknownSigner => Some("the ARN in `AlbConfig`, and `AlbConfig::additional_signer`"),
         VerifyErrorKind::UnknownIssuer => Some("the issuer in `AlbConfig`, and `AlbConfig::additional_issuer`"),
-        VerifyErrorKind::WrongClient => Some("the client ids in `AlbConfig`"),
+        VerifyErrorKind::WrongClient => Some("the client IDs in `AlbConfig`"),
         VerifyErrorKind::UnknownKey => Some("`AlbConfig::key_source` and `AlbConfig::preloaded_key`"),
         _ => None,
     }
 }
 
 fn unknown_key() -> VerifyError {
-    VerifyError::new(VerifyErrorKind::UnknownKey, "no published key has the token's key id").of("kid")
+    VerifyError::new(VerifyErrorKind::UnknownKey, "no published key has the token's key ID").of("kid")
 }
 
 fn unavailable(reason: &'static str) -> VerifyError {

@@ -43,8 +43,6 @@ mod clock;
 mod key;
 #[cfg(feature = "alb")]
 mod load_balancer;
-#[cfg(feature = "alb")]
-mod load_balancer_token;
 #[cfg(feature = "sign-in")]
 mod managed_login;
 mod pool;
@@ -52,15 +50,12 @@ mod serve;
 mod token;
 
 pub use clock::{ManualClock, TokioClock};
+#[cfg(feature = "alb")]
+#[cfg_attr(docsrs, doc(cfg(feature = "alb")))]
+pub use load_balancer::{AlbTokenBuilder, FakeLoadBalancer, KeyServer};
 #[cfg(feature = "sign-in")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sign-in")))]
 pub use managed_login::{FakeUser, ManagedLogin, ManagedLoginFault, ManagedLoginServer};
 pub use pool::FakeUserPool;
 pub use serve::JwksServer;
 pub use token::TokenBuilder;
-#[cfg(feature = "alb")]
-#[cfg_attr(docsrs, doc(cfg(feature = "alb")))]
-pub use {
-    load_balancer::{FakeLoadBalancer, KeyServer},
-    load_balancer_token::AlbTokenBuilder,
-};

@@ -76,7 +76,7 @@ impl FakeUserPool {
 
     /// Returns the pool that all tests of a process share. Its RSA keys are generated at the first call.
     ///
-    /// It has the same ids as a [new](Self::new) pool, but its own keys. Use it for every test that only signs tokens
+    /// It has the same IDs as a [new](Self::new) pool, but other keys. Use it for every test that only signs tokens
     /// and verifies them.
     ///
     /// **A test that changes the pool needs a pool of its own,** because tests of a process run concurrently. The
@@ -97,7 +97,7 @@ impl FakeUserPool {
         SHARED.clone()
     }
 
-    /// Creates a pool with these IDs, for tests with several pools or with a given configuration.
+    /// Creates a pool with these IDs, for tests with several pools or with an existing configuration.
     ///
     /// # Panics
     /// Panics if the pool ID or the client ID does not have Cognito's form.
@@ -123,7 +123,7 @@ impl FakeUserPool {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Returns a configuration that accepts this pool's access tokens and gets its keys without a network.
+    /// Returns a configuration that accepts this pool's access tokens and gets the pool's keys without a network.
     pub fn user_pool(&self) -> UserPool {
         self.user_pool_for(self.client_id())
     }

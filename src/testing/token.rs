@@ -295,9 +295,9 @@ impl TokenBuilder {
 
 /// Claims.
 impl TokenBuilder {
-    /// Signs the token, verifies it, and returns its claims, to call a handler directly.
+    /// Signs the token, verifies it, and returns its claims, so that a test can call a handler directly.
     ///
-    /// `T` is the handler's type of custom claims. Wherever the handler's argument does not determine it, annotate the
+    /// `T` is the handler's type of custom claims. If the handler's argument does not determine it, annotate the
     /// result, as in `let claims: CognitoClaims = …`. For handlers with [`AccessClaims`](crate::AccessClaims) or
     /// [`IdClaims`](crate::IdClaims), call [`into_access`](CognitoClaims::into_access) or
     /// [`into_id`](CognitoClaims::into_id) on it.
@@ -354,7 +354,7 @@ impl TokenBuilder {
 
 /// Converts a value to JSON.
 #[track_caller]
-pub(super) fn json_of(value: impl Serialize) -> Value {
+pub(in crate::testing) fn json_of(value: impl Serialize) -> Value {
     serde_json::to_value(value).expect("the value has a JSON form")
 }
 
@@ -388,12 +388,12 @@ const ACCESS_TOKEN_CLAIMS: [&str; 22] = [
 ];
 
 /// Returns the same `sub` for the same username, in Cognito's form.
-pub(super) fn subject_of(username: &str) -> String {
+pub(in crate::testing) fn subject_of(username: &str) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, username.as_bytes());
     as_uuid(&digest.as_ref()[..16])
 }
 
-pub(super) fn random_id() -> String {
+pub(in crate::testing) fn random_id() -> String {
     let mut id = [0; 16];
     aws_lc_rs::rand::fill(&mut id).expect("the system provides random numbers");
     as_uuid(&id)

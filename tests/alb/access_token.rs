@@ -89,7 +89,7 @@ async fn both_tokens_must_be_valid_and_of_the_same_user_and_client() {
 }
 
 #[tokio::test]
-async fn groups_are_those_of_the_access_token() {
+async fn groups_come_from_the_access_token() {
     let (pool, fake, app) = stage();
     let data = fake.token("alice").claim("cognito:groups", ["admins"]).sign();
     let access = pool.access_token("alice").sign();

@@ -44,7 +44,7 @@ fn invalid_setting_is_rejected_with_the_value_and_the_fix() {
 }
 
 #[test]
-fn user_pool_gives_the_clients_and_the_original_issuer() {
+fn clients_and_original_issuer_come_from_the_user_pool() {
     let pool = || UserPool::new("us-east-1_AbC123xyz", ["1example23456789", "2example23456789"]).unwrap();
     let debug = format!("{:?}", AlbConfig::new(ARN, &pool()).unwrap());
     assert!(debug.contains(r#"["https://cognito-idp.us-east-1.amazonaws.com/us-east-1_AbC123xyz"]"#), "{debug}");

@@ -16,7 +16,7 @@ const OTHER_ACCOUNT: &str =
     "arn:aws:elasticloadbalancing:us-east-1:999999999999:loadbalancer/app/fake/0123456789abcdef";
 
 #[test]
-fn token_of_another_accounts_load_balancer_is_rejected_although_its_signature_is_valid() {
+fn token_signed_by_another_accounts_load_balancer_is_rejected() {
     let fake = FakeLoadBalancer::new();
     let verifier = AlbVerifier::new(fake.config());
     let token = fake.token("alice").signer(OTHER_ACCOUNT).sign();
@@ -93,7 +93,7 @@ async fn every_header_check_runs_before_a_key_is_fetched() {
 }
 
 #[test]
-fn text_that_has_not_three_parts_is_rejected() {
+fn text_without_three_parts_is_rejected() {
     let fake = FakeLoadBalancer::new();
     let verifier = AlbVerifier::new(fake.config());
     let token = fake.token("alice").sign();
@@ -105,7 +105,7 @@ fn text_that_has_not_three_parts_is_rejected() {
 }
 
 #[test]
-fn leeway_moves_the_expiry() {
+fn leeway_extends_the_expiry() {
     let fake = FakeLoadBalancer::new();
     let exp = UNIX_EPOCH + Duration::from_secs(2_000_000_000);
     let token = fake.token("alice").expires_at(exp).sign();

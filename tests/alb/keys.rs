@@ -13,6 +13,8 @@ use tokio::{
     net::TcpListener,
 };
 
+use crate::log::Log;
+
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A load balancer, a verifier that fetches its keys, and the verifier's clock.
@@ -103,7 +105,7 @@ fn far() -> std::time::SystemTime {
 }
 
 #[tokio::test]
-async fn key_in_use_is_refreshed_in_the_background_and_outlives_an_outage() {
+async fn key_in_use_is_refreshed_in_the_background_and_survives_an_outage() {
     let (fake, server, verifier, clock) = stage().await;
     let token = fake.token("alice").expires_at(far()).sign();
     assert!(verifier.verify(&token).await.is_ok());
@@ -124,6 +126,30 @@ async fn key_in_use_is_refreshed_in_the_background_and_outlives_an_outage() {
     assert_eq!(verifier.check(&token).unwrap_err().kind(), Kind::KeysUnavailable);
     assert_eq!(verifier.verify(&token).await.unwrap_err().kind(), Kind::KeysUnavailable);
     assert!(verifier.status().key_ids.is_empty());
+}
+
+#[test]
+fn outage_during_refreshes_is_logged_once() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let log = Log::filtered("warn", || {
+        runtime.block_on(async {
+            let (fake, _server, verifier, clock) = stage().await;
+            let token = fake.token("alice").expires_at(far()).sign();
+            assert!(verifier.verify(&token).await.is_ok());
+            fake.set_offline(true);
+            clock.advance(HOUR);
+            for failures in 1..=4 {
+                assert!(verifier.check(&token).is_ok());
+                eventually(|| verifier.status().consecutive_failures == failures).await;
+                clock.advance(Duration::from_secs(60));
+            }
+            fake.set_offline(false);
+            assert!(verifier.check(&token).is_ok());
+            eventually(|| verifier.status().consecutive_failures == 0).await;
+        });
+    });
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert!(log.contains("could not fetch a key of the load balancer"), "{log}");
 }
 
 #[tokio::test]
@@ -223,10 +249,67 @@ fn runtime_that_ends_during_a_fetch_blocks_no_later_request() {
         let _ = tokio::time::timeout(Duration::ZERO, &mut request).await;
     });
     runtime().block_on(async { assert!(verifier.verify(&token).await.is_ok()) });
+}
+
+#[test]
+fn request_on_a_runtime_without_timers_blocks_no_later_request() {
+    let fake = FakeLoadBalancer::new();
+    let with_timers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let without_timers = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    fake.rotate();
-    let error = without_timers.block_on(verifier.verify(&fake.token("alice").sign())).unwrap_err();
-    assert_eq!(error.kind(), Kind::KeysUnavailable);
+    let server = with_timers.block_on(fake.serve_keys()).unwrap();
+    let clock = ManualClock::starting_now();
+    let verifier = AlbVerifier::new(server.config().clock(clock.clone()));
+    let token = fake.token("alice").expires_at(far()).sign();
+    for _ in 0..3 {
+        let error = without_timers.block_on(verifier.verify(&token)).unwrap_err();
+        assert_eq!(error.kind(), Kind::KeysUnavailable);
+    }
+    assert_eq!(fake.fetches(), 0);
+    assert!(with_timers.block_on(verifier.verify(&token)).is_ok());
+
+    // A refresh that is due cannot run here, and the key is still used.
+    clock.advance(HOUR);
+    without_timers.block_on(async {
+        assert!(verifier.check(&token).is_ok());
+        tokio::task::yield_now().await;
+        assert!(verifier.check(&token).is_ok());
+    });
+    assert_eq!(fake.fetches(), 1);
+    assert!(verifier.status().last_failure.is_none());
+}
+
+#[tokio::test]
+async fn key_id_keeps_its_key_while_the_key_is_trusted() {
+    let (old, new) = (FakeLoadBalancer::new(), FakeLoadBalancer::new());
+    let documents = [old.public_key_pem(), new.public_key_pem(), new.public_key_pem()];
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        for pem in documents {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let _ = connection.read(&mut [0; 4096]).await.unwrap();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", pem.len());
+            connection.write_all(format!("{head}{pem}").as_bytes()).await.unwrap();
+            connection.shutdown().await.unwrap();
+        }
+    });
+    let clock = ManualClock::starting_now();
+    let config = AlbConfig::with_issuer(old.arn(), old.client_id(), old.issuer()).unwrap();
+    let verifier = AlbVerifier::new(config.key_source(HttpKeySource::new(url).unwrap()).clock(clock.clone()));
+    let signed_by_old = old.token("alice").expires_at(far()).sign();
+    let signed_by_new = new.token("alice").header("kid", old.key_id()).expires_at(far()).sign();
+
+    assert!(verifier.verify(&signed_by_old).await.is_ok());
+    clock.advance(HOUR);
+    assert!(verifier.check(&signed_by_old).is_ok());
+    eventually(|| verifier.status().fetches == 2).await;
+    assert_eq!(verifier.status().last_failure.unwrap().kind, FetchErrorKind::NoUsableKeys);
+    assert!(verifier.check(&signed_by_old).is_ok(), "the refresh brought another key");
+    assert_eq!(verifier.check(&signed_by_new).unwrap_err().kind(), Kind::InvalidSignature);
+
+    clock.advance(23 * HOUR);
+    assert!(verifier.verify(&signed_by_new).await.is_ok(), "the old key is no longer trusted");
+    assert_eq!(verifier.check(&signed_by_old).unwrap_err().kind(), Kind::InvalidSignature);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ fn configuration_that_rejects_every_token_is_logged_once() {
     for (token, kind, setting) in [
         (fake.token("alice").signer(&other), "unknown_signer", "`AlbConfig::additional_signer`"),
         (fake.token("alice").issuer("https://other.test"), "unknown_issuer", "`AlbConfig::additional_issuer`"),
-        (fake.token("alice").client_id("secret"), "wrong_client", "the client ids in `AlbConfig`"),
+        (fake.token("alice").client_id("secret"), "wrong_client", "the client IDs in `AlbConfig`"),
     ] {
         let verifier = AlbVerifier::new(fake.config());
         let token = token.sign();

@@ -33,7 +33,7 @@ fn payload_may_omit_issuer_and_expiry() {
 }
 
 #[test]
-fn email_is_verified_only_if_the_provider_says_so() {
+fn email_is_verified_only_if_the_claim_is_true() {
     let fake = FakeLoadBalancer::new();
     let verifier = AlbVerifier::new(fake.config());
     let verified = |value: serde_json::Value| {

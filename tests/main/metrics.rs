@@ -21,9 +21,10 @@ use axum::{
 };
 use axum_cognito::{
     AuthRejection, CheckError, CognitoAuth, CognitoClaims, IdClaims, OptionalClaims, Require, TokenSource, Verifier,
+    alb::{AlbAuth, AlbClaims},
     keys::{FetchError, FetchErrorKind, KeyDocument, KeyFuture, KeySource, KeyUpdate, Validators},
     middleware::RejectedRequest,
-    testing::{FakeUserPool, ManualClock, TokioClock},
+    testing::{FakeLoadBalancer, FakeUserPool, ManualClock, TokioClock},
 };
 use metrics::{Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use serde::Deserialize;
@@ -287,6 +288,41 @@ fn auth(fake: &FakeUserPool) -> CognitoAuth {
         _ => Ok(()),
     });
     auth.token_sources([TokenSource::authorization(), TokenSource::cookie("token")])
+}
+
+/// Each row has the headers of a request to a load balancer's target, its status, and all counters that it changes.
+#[tokio::test]
+async fn each_outcome_behind_a_load_balancer_is_counted_once() {
+    let sums = Sums::default();
+    let _here = metrics::set_default_local_recorder(&sums);
+    let pool = FakeUserPool::shared();
+    let fake = FakeLoadBalancer::for_user_pool(&pool);
+    let auth = AlbAuth::new(fake.config()).require_access_token(Verifier::new(pool.user_pool())).unwrap();
+    let app = Router::new().route("/", get(async |_: AlbClaims| ())).layer(auth);
+    let data = |user: &str| ("x-amzn-oidc-data", fake.token(user).sign());
+    let expired = || ("x-amzn-oidc-data", fake.token("alice").expired().sign());
+    let access = |user: &str| ("x-amzn-oidc-accesstoken", pool.access_token(user).sign());
+    let identity = || ("x-amzn-oidc-identity", "mallory".to_owned());
+    let rejection = |by: &str, kind: &str| (format!("axum_cognito_rejections_total{{by={by}}}{{kind={kind}}}"), 1.0);
+    let accepted = |tokens: f64| (verification("accepted"), tokens);
+    for (headers, status, expected) in [
+        (vec![data("alice"), access("alice")], 200, vec![accepted(2.0)]),
+        (vec![], 401, vec![rejection("handler", "missing_token")]),
+        (vec![expired(), access("alice")], 401, vec![(verification("expired"), 1.0)]),
+        (vec![data("alice"), data("alice")], 400, vec![rejection("request", "invalid_request")]),
+        // Two valid tokens that do not belong together.
+        (vec![data("alice"), access("bob")], 401, vec![accepted(2.0), rejection("handler", "invalid_token")]),
+        (
+            vec![data("alice"), access("alice"), identity()],
+            401,
+            vec![accepted(2.0), rejection("handler", "invalid_token")],
+        ),
+    ] {
+        let request = headers.iter().fold(Request::get("/"), |request, (name, value)| request.header(*name, value));
+        let response = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), status, "{headers:?}");
+        changed(&sums, &expected);
+    }
 }
 
 /// Each row is a request, its status, and all counters that it changes. Each of them changes by one.

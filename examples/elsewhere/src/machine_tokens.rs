@@ -85,8 +85,8 @@ impl MachineTokens {
     /// Returns a token for the header `Authorization: Bearer`.
     ///
     /// # Errors
-    /// [`TokenError::Rejected`] if the token endpoint rejected the client, and [`TokenError::Unavailable`] if it did not
-    /// respond.
+    /// [`TokenError::Rejected`] if the token endpoint rejected the client, and [`TokenError::Unavailable`] if it did
+    /// not respond.
     pub async fn token(&self) -> Result<AccessToken, TokenError> {
         self.token_at(Instant::now()).await
     }

@@ -42,8 +42,8 @@ impl Policies {
     /// serious mistake in a `forbid` policy.
     ///
     /// # Errors
-    /// [`PolicyError`] if the schema or the policies have a syntax error, if a policy has no `@id` or the `@id` of another
-    /// policy, or if a policy does not match the schema. The error names the policy.
+    /// [`PolicyError`] if the schema or the policies have a syntax error, if a policy has no `@id` or the `@id` of
+    /// another policy, or if a policy does not match the schema. The error names the policy.
     pub fn new(schema: &str, policies: &str) -> Result<Self, PolicyError> {
         let (schema, _warnings) =
             Schema::from_cedarschema_str(schema).map_err(|error| PolicyError(format!("invalid schema: {error}")))?;
@@ -64,9 +64,10 @@ impl Policies {
     /// policy permits the action.
     ///
     /// # Errors
-    /// `Forbidden` (403) if the decision is to deny. It fails closed, so it also returns `Forbidden` if the schema does not
-    /// contain the action for this resource, and if the evaluation of any policy fails. Cedar itself ignores a policy
-    /// whose evaluation fails, for example because of an integer overflow, so it would ignore a `forbid` policy as well.
+    /// `Forbidden` (403) if the decision is to deny. It fails closed, so it also returns `Forbidden` if the schema does
+    /// not contain the action for this resource, and if the evaluation of any policy fails. Cedar itself ignores a
+    /// policy whose evaluation fails, for example because of an integer overflow, so it would ignore a `forbid` policy
+    /// as well.
     pub fn authorize(&self, claims: &CognitoClaims, action: &str, resource: Entity) -> Result<(), CheckError> {
         let Ok((request, entities)) = self.request(claims, action, resource) else {
             // The error can contain claim values, so it is not logged.
@@ -148,8 +149,8 @@ fn context(claims: &CognitoClaims) -> Result<Context, Box<dyn Error>> {
     Ok(Context::from_pairs([("token".to_owned(), RestrictedExpression::new_record(token)?)])?)
 }
 
-/// Parses policies and gives each policy the ID in its annotation `@id`. Without it, the ID would be its position in the
-/// file, which changes when a policy is added.
+/// Parses policies and gives each policy the ID in its annotation `@id`. Without it, the ID would be its position in
+/// the file, which changes when a policy is added.
 fn with_ids(text: &str) -> Result<PolicySet, PolicyError> {
     let parsed = PolicySet::from_str(text).map_err(|errors| syntax_error(text, &errors))?;
     let mut named = PolicySet::new();

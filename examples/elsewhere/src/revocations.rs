@@ -60,8 +60,8 @@ pub struct Revocations {
 impl Revocations {
     /// Starts to connect in the background, so the server also starts while Redis is unavailable.
     ///
-    /// `timeout` is the time limit of each command. Redis usually responds within a millisecond. Use at most 500 ms, the
-    /// delay before the next attempt to connect, so that no request still waits on the old connection.
+    /// `timeout` is the time limit of each command. Redis usually responds within a millisecond. Use at most 500 ms,
+    /// the delay before the next attempt to connect, so that no request still waits on the old connection.
     ///
     /// # Panics
     /// Panics outside a Tokio runtime.

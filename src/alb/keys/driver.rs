@@ -1,8 +1,8 @@
 //! Runs the [state machine](super::state). Turns tokens and completed fetches into events, and performs the actions.
 //!
 //! The driver makes no decisions. The lock is held only while the state machine runs and while the table of keys is
-//! stored. The table is stored before waiting requests are woken. There is no timer: the use of a key starts its refresh,
-//! and a fetch runs on the runtime of the request that started it.
+//! stored. The table is stored before waiting requests are woken. There is no timer: the use of a key starts its
+//! refresh, and a fetch runs on the runtime of the request that started it.
 
 use std::{
     sync::{
@@ -16,31 +16,24 @@ use arc_swap::ArcSwap;
 use tokio::{
     runtime::Handle,
     sync::watch,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, timeout_at},
 };
 
-use super::state::{Action, Event, Held, Outcome, REQUEST_WAIT, Reply, State, WAITING_MAX};
+use super::{
+    fetch::{Endpoints, Fetched, report},
+    state::{Action, Event, Held, Outcome, REQUEST_WAIT, Reply, State, WAITING_MAX},
+};
 use crate::{
     alb::{
-        key::{KeyName, Kid, PEM_MAX, VerifyingKey},
-        product::Product,
+        key::{KeyName, VerifyingKey},
         status::AlbStatus,
     },
     clock::Clock,
-    keys::{FetchError, FetchErrorKind, HttpKeySource, KeyFailure, TokenStatus, has_timers},
+    keys::{FetchError, FetchErrorKind, KeyFailure, TokenStatus, has_timers},
 };
 
-/// The time limit of one fetch, including the connection.
-const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The source of the keys.
-pub(in crate::alb) struct Endpoints {
-    pub(in crate::alb) product: &'static Product,
-    /// [`KeyName::endpoint`] is an index of this list. It is empty if only preloaded keys are used.
-    pub(in crate::alb) sources: Vec<HttpKeySource>,
-    /// The keys that the application provides. They never become stale and are never fetched.
-    pub(in crate::alb) preloaded: Vec<(Kid, Arc<VerifyingKey>)>,
-}
+/// The number of consecutive failures that causes a warning. A single failure can be an isolated one.
+const WARN_AT: u32 = 2;
 
 /// The keys in hand. Clones of the verifier share them.
 pub(in crate::alb) struct Keys {
@@ -85,6 +78,15 @@ struct Locked {
 
 /// A slot for one waiting request. Dropping it frees the slot.
 struct Place<'p>(&'p AtomicU32);
+
+impl<'p> Place<'p> {
+    /// Takes a slot. Returns [`None`] if all slots are taken.
+    fn take(waiting: &'p AtomicU32) -> Option<Self> {
+        let before = waiting.fetch_add(1, Ordering::Relaxed);
+        let place = Self(waiting);
+        (before < WAITING_MAX).then_some(place)
+    }
+}
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
@@ -135,13 +137,11 @@ impl Keys {
     /// Waits for fetches for at most [`REQUEST_WAIT`], because a token's key is not in hand.
     pub(in crate::alb) async fn wait_for(&self, name: KeyName) -> Waited {
         let shared = &self.shared;
-        let can_fetch = has_timers().await;
+        let place = if has_timers().await { Place::take(&shared.waiting) } else { None };
         let deadline = Instant::now() + REQUEST_WAIT;
         let mut ended = shared.ended.subscribe();
-        let may_wait = can_fetch && shared.waiting.fetch_add(1, Ordering::Relaxed) < WAITING_MAX;
-        let _place = Place(&shared.waiting);
         loop {
-            let fetch = match shared.on(Event::Unknown { name, may_wait }, None) {
+            let fetch = match shared.on(Event::Unknown { name, may_wait: place.is_some() }, None) {
                 Reply::Present => return Waited::Present,
                 Reply::Absent => return Waited::Absent,
                 Reply::Unavailable | Reply::Noted => return Waited::Unavailable,
@@ -204,8 +204,9 @@ impl Shared {
     fn publish(&self, held: &[Held], fetched: Option<&NamedKey>) {
         let known = self.table.load();
         let key_of = |held: &Held| {
-            let found = known.iter().find(|entry| entry.held.name == held.name).map(|entry| &entry.key);
-            found.or_else(|| fetched.filter(|(name, _)| *name == held.name).map(|(_, key)| key)).cloned()
+            let fetched = fetched.filter(|(name, _)| *name == held.name).map(|(_, key)| key);
+            let known = || known.iter().find(|entry| entry.held.name == held.name).map(|entry| &entry.key);
+            fetched.or_else(known).cloned()
         };
         let table = held.iter().filter_map(|held| Some(Entry { held: *held, key: key_of(held)? })).collect();
         self.table.store(Arc::new(table));
@@ -219,69 +220,46 @@ impl Shared {
         }
     }
 
-    /// Fetches and parses a key. Returns [`None`] if the endpoint does not have it.
+    /// Fetches a key. A key that replaces a trusted key under the same ID is an error.
     async fn fetch(&self, name: KeyName) -> Fetched {
-        let error = |kind, message| FetchError::new(kind, message);
-        let source = self.endpoints.sources.get(name.endpoint);
-        let source = source.ok_or_else(|| error(FetchErrorKind::Other, "there is no such endpoint"))?;
-        let kid = name.kid.to_string();
-        let pem = timeout(FETCH_TIMEOUT, source.get_below(&kid, PEM_MAX)).await;
-        let pem = pem.map_err(|_| error(FetchErrorKind::Timeout, "no complete response within 5 s"))??;
-        let Some(pem) = pem else { return Ok(None) };
-        let key = VerifyingKey::from_pem(&pem, self.endpoints.product).map(Arc::new);
-        let key =
-            key.ok_or_else(|| error(FetchErrorKind::NoUsableKeys, "the document is not the PEM text of a key"))?;
-        let known = self.table.load();
-        match known.iter().find(|entry| entry.held.name == name) {
-            Some(entry) if !entry.key.is_the_same_as(&key) && entry.held.is_trusted(since_epoch(self.clock.now())) => {
-                Err(error(FetchErrorKind::NoUsableKeys, "the endpoint has another key under the id of a trusted key"))
+        let fetched = self.endpoints.fetch(name).await?;
+        let table = self.table.load();
+        let known = table.iter().find(|entry| entry.held.name == name);
+        let trusted = known.filter(|entry| entry.held.is_trusted(since_epoch(self.clock.now())));
+        match (&fetched, trusted) {
+            (Some(key), Some(entry)) if !entry.key.is_the_same_as(key) => {
+                let message = "the endpoint has another key under the ID of a trusted key";
+                Err(FetchError::new(FetchErrorKind::NoUsableKeys, message))
             }
-            _ => Ok(Some(key)),
+            _ => Ok(fetched),
         }
     }
 
     fn ended(self: &Arc<Self>, fetch: u64, name: KeyName, result: &Fetched) {
         let time = self.clock.now();
-        let mut failures = 0;
-        {
+        let failures_before = {
             let mut locked = self.lock();
             if locked.state.in_flight(fetch).is_some() {
                 locked.fetches += 1;
                 if let Err(error) = result {
-                    failures = locked.state.failures() + 1;
                     locked.last_failure = Some((time, error.clone()));
                 }
             }
-        }
+            locked.state.failures()
+        };
         let (outcome, key) = match result {
             Ok(Some(key)) => (Outcome::Found, Some((name, Arc::clone(key)))),
             Ok(None) => (Outcome::Absent, None),
             Err(_) => (Outcome::Failed, None),
         };
         self.on(Event::Ended { fetch, outcome }, key.as_ref());
-        report(result, failures);
+        let failures = self.lock().state.failures();
+        report(result, failures, failures_before < WARN_AT && failures >= WARN_AT);
     }
 }
 
 /// A parsed key and its name.
 type NamedKey = (KeyName, Arc<VerifyingKey>);
-
-/// The result of a fetch. [`None`] if the endpoint does not have the key.
-type Fetched = Result<Option<Arc<VerifyingKey>>, FetchError>;
-
-/// Logs the outcome of a fetch. Key ids come from clients and are not logged.
-fn report(result: &Fetched, failures: u32) {
-    match result {
-        Ok(Some(_)) => tracing::debug!("fetched a key of the load balancer"),
-        Ok(None) => tracing::debug!("the key endpoint has no key with the id that a token names"),
-        Err(error) if failures == 2 => {
-            tracing::warn!(kind = error.kind().as_str(), %error, "could not fetch a key of the load balancer");
-        }
-        Err(error) => {
-            tracing::debug!(kind = error.kind().as_str(), failures, %error, "could not fetch a key of the load balancer");
-        }
-    }
-}
 
 /// A running fetch. Reports its end to the state machine, even if the task is dropped or panics.
 struct FetchGuard {
@@ -293,6 +271,10 @@ struct FetchGuard {
 
 impl FetchGuard {
     async fn run(mut self) {
+        // Without timers, a fetch would panic.
+        if !has_timers().await {
+            return;
+        }
         let result = self.shared.fetch(self.name).await;
         self.ended = true;
         self.shared.ended(self.fetch, self.name, &result);

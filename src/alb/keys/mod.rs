@@ -1,11 +1,14 @@
-//! Fetches the public keys of load balancers, one document for each key id, and keeps a few of them.
+//! Fetches the public keys of load balancers, one document for each key ID, and keeps a few of them.
 //!
 //! ```text
 //! state      decides on fetches, waiting and trust, without I/O
 //!   driver   owns the lock, the tasks and the table that every verification reads
+//!     fetch  gets one key over HTTP
 //! ```
 
 mod driver;
+mod fetch;
 mod state;
 
-pub(super) use driver::{Endpoints, Keys, Waited};
+pub(super) use driver::{Keys, Waited};
+pub(super) use fetch::Endpoints;

@@ -3,9 +3,9 @@
 //! The state machine has no I/O, locks, tasks or clocks. [`State::on`] takes an [`Event`] and the time, returns a
 //! [`Reply`], and lists the [`Action`]s that the [driver](super::driver) must perform.
 //!
-//! There is no list of all keys. Each key is a document of its own, and its content never changes. An unknown key id can
-//! be new or forged, and only a fetch can tell. The state machine therefore limits what forged key ids can cause: one
-//! fetch at a time, then a cooldown, and no eviction of a key.
+//! There is no list of all keys. Each key is a document of its own, and its content never changes. An unknown key ID
+//! can be new or forged, and only a fetch can tell. The state machine therefore limits what forged key IDs can cause:
+//! one fetch at a time, then a cooldown, and no eviction of a key.
 //!
 //! | event | state | reply and actions |
 //! |---|---|---|
@@ -18,13 +18,13 @@
 //! | `Due` | no refresh is in flight, and the key's refresh is due | start a refresh |
 //! | `Proven` | | the key verified a token, so unproven keys are evicted before it |
 //! | `Ended`, for an unknown key | found | keep the key, wake waiters |
-//! | | absent | remember its id, start the cooldown, wake waiters |
+//! | | absent | remember its ID, start the cooldown, wake waiters |
 //! | | failed, for the first time in a row and quickly | start another fetch; waiters continue to wait |
 //! | | failed otherwise / cancelled | start the pause / nothing; wake waiters |
-//! | `Ended`, for a refresh | found / otherwise | trust the key from now on / keep it as long as it is trusted |
+//! | `Ended`, for a refresh | found / otherwise | trust the key from now on / keep it while it is trusted |
 //!
-//! The time is the wall-clock time. Time limits compare the distance to a point in time, not the order. If the clock was
-//! moved backwards, no limit lasts longer than its length.
+//! The time is the wall-clock time. Time limits compare the distance to a point in time, not the order. If the clock
+//! was moved backwards, no limit lasts longer than its length.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -38,7 +38,7 @@ const REFRESH_AFTER: Duration = Duration::from_secs(3600);
 const REFRESH_RETRY: Duration = Duration::from_secs(60);
 /// The maximum number of keys. Load balancers of one Region use few keys at a time.
 const HELD_MAX: usize = 8;
-/// The time without fetches for unknown keys after a fetch found none.
+/// The time without fetches for unknown keys after a fetch that found no key.
 const COOLDOWN: Duration = Duration::from_secs(5);
 /// The time without fetches for unknown keys after a failed fetch.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
@@ -152,6 +152,8 @@ pub(super) struct State {
     failed_at: Duration,
     /// The number of failed fetches for unknown keys since the last one that found a key or found that there is none.
     failures: u32,
+    /// The number of failed refreshes since the last one to which the endpoint responded.
+    failed_refreshes: u32,
 }
 
 impl State {
@@ -179,8 +181,9 @@ impl State {
         [self.lookup, self.refresh].into_iter().flatten().find(|it| it.number == fetch).map(|it| it.name)
     }
 
+    /// Returns the number of consecutive failures, of fetches for unknown keys or of refreshes, whichever is larger.
     pub(super) fn failures(&self) -> u32 {
-        self.failures
+        self.failures.max(self.failed_refreshes)
     }
 
     fn unknown(&mut self, name: KeyName, may_wait: bool, actions: &mut Vec<Action>) -> Reply {
@@ -222,8 +225,14 @@ impl State {
 
     fn ended(&mut self, number: u64, outcome: Outcome, actions: &mut Vec<Action>) {
         if let Some(refresh) = self.refresh.take_if(|refresh| refresh.number == number) {
-            if outcome == Outcome::Found {
-                self.keep(refresh.name, actions);
+            match outcome {
+                Outcome::Found => {
+                    self.failed_refreshes = 0;
+                    self.keep(refresh.name, actions);
+                }
+                Outcome::Absent => self.failed_refreshes = 0,
+                Outcome::Failed => self.failed_refreshes = self.failed_refreshes.saturating_add(1),
+                Outcome::Cancelled => {}
             }
             return;
         }
@@ -270,8 +279,9 @@ impl State {
         actions.push(Action::Publish);
     }
 
-    /// Evicts a key if all places are taken: one that has verified no token, or else the one with the oldest fetch. Keys
-    /// in use are refreshed, so theirs is recent. The cooldown limits how often this can happen.
+    /// Evicts a key if all places are taken. A key that has verified no token is evicted first, then the key with the
+    /// oldest fetch. Keys in use are refreshed, so their last fetch is recent. The cooldown limits how often keys are
+    /// evicted.
     fn make_room(&mut self) {
         if self.held.len() < HELD_MAX {
             return;

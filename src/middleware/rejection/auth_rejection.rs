@@ -94,7 +94,13 @@ impl AuthRejection {
         let error = VerifyError::new(VerifyErrorKind::WrongTokenUse, "the token is for another use")
             .of("token_use")
             .expected_value(expected);
-        // The verifier has counted this token as accepted.
+        Self::after_verification(error)
+    }
+
+    /// Rejects a request whose tokens are valid. The verifier has counted them as accepted, so the rejection is not
+    /// counted yet.
+    #[cfg(any(feature = "alb", feature = "axum"))]
+    pub(crate) fn after_verification(error: VerifyError) -> Self {
         Self { is_counted: false, ..Self::from(error) }
     }
 

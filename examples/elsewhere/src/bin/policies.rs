@@ -1,11 +1,12 @@
-//! Decides by Cedar policies, the policy language of Amazon Verified Permissions, without a call to AWS.
+//! Authorizes requests with Cedar, the policy language of Amazon Verified Permissions, without a call to AWS.
 //!
 //! ```console
 //! $ cargo run --bin policies
 //! ```
 //!
-//! The program prints tokens and `curl` commands. Run them, and compare the log with `policies/policies.cedar`. Change a
-//! policy, and start the program again. A policy that does not match `policies/schema.cedarschema` is a start-up error.
+//! The program prints tokens and `curl` commands. Run them, and compare the log with `policies/policies.cedar`. Change
+//! a policy, and start the program again. A policy that does not match `policies/schema.cedarschema` is a start-up
+//! error.
 //!
 //! [`Policies`], in `src/policies.rs`, can be copied into an application. The program uses it in two places:
 //!
@@ -260,7 +261,7 @@ mod tests {
         (log.clone(), tracing::subscriber::set_default(subscriber.with_writer(log).finish()))
     }
 
-    /// The table has the status and the policies that the log names.
+    /// Each row has a request, its status, and the policies that the log names.
     #[tokio::test]
     async fn the_policies_decide_by_user_action_and_resource() {
         let (read, refund) = (|id| ("GET", format!("/orders/{id}")), |id| ("POST", format!("/orders/{id}/refund")));

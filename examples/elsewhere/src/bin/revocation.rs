@@ -50,8 +50,8 @@ use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 /// How long a request waits for Redis, which usually responds within a millisecond.
 const TIMEOUT: Duration = Duration::from_millis(100);
 
-/// `timeout` is the time limit of the `Revocations`. The check may take longer, because the `Revocations` disconnect
-/// when Redis exceeds their limit.
+/// Builds the application. `timeout` is the time limit of each Redis command. The check has a longer limit, because
+/// `Revocations` disconnects only if its own limit is exceeded first.
 fn app(pool: UserPool, revocations: Revocations, timeout: Duration) -> Result<Router, ConfigError> {
     let checked = revocations.clone();
     let auth = CognitoAuth::new(pool)

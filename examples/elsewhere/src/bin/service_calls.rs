@@ -4,13 +4,13 @@
 //! $ cargo run --bin service_calls
 //! ```
 //!
-//! The program starts an API that accepts machine tokens with the scope `orders/read`, and a token endpoint like that of
-//! Cognito. Then it calls the API ten times at once, and prints the responses and the number of token requests, which is
-//! one.
+//! The program starts an API that accepts machine tokens with the scope `orders/read`, and a token endpoint like that
+//! of Cognito. Then it calls the API ten times at once, and prints the responses and the number of token requests,
+//! which is one.
 //!
-//! [`MachineTokens`], in `src/machine_tokens.rs`, can be copied into an application. With a real pool, the token endpoint
-//! is `https://<domain>/oauth2/token`, and the app client has a secret and the grant `client_credentials`. Read the
-//! secret from a secret store, for example AWS Secrets Manager.
+//! [`MachineTokens`], in `src/machine_tokens.rs`, can be copied into an application. With a real pool, the token
+//! endpoint is `https://<domain>/oauth2/token`, and the app client has a secret and the grant `client_credentials`.
+//! Read the secret from a secret store, for example AWS Secrets Manager.
 #![forbid(unsafe_code)]
 
 use std::{
@@ -33,7 +33,7 @@ use elsewhere::machine_tokens::MachineTokens;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinSet};
 
-/// The protected API, a service of its own in practice.
+/// The protected API, which is a separate service in practice.
 fn api(pool: UserPool) -> Router {
     let rule = Require::machine().and(Require::scope("orders/read"));
     Router::new()
@@ -57,8 +57,8 @@ impl Orders {
         Ok(Self { url: format!("{url}/orders"), http: http.timeout(Duration::from_secs(5)).build()?, tokens })
     }
 
-    /// Returns the orders. If the API rejects the token, for example because its app client was removed and added again,
-    /// the call is repeated once with another token.
+    /// Returns the orders. If the API rejects the token, for example because its app client was removed and added
+    /// again, the call is repeated once with another token.
     async fn list(&self) -> Result<String, Box<dyn Error + Send + Sync>> {
         let token = self.tokens.token().await?;
         let mut response = self.http.get(&self.url).bearer_auth(token.secret()).send().await?;

@@ -154,6 +154,8 @@ fn key_is_kept_while_the_endpoint_is_down() {
             machine.on(Event::Due { name: name(1) });
             machine.end(outcome);
             assert!(machine.holds(name(1)), "{outcome:?}, hour {hour}");
+            let failures = if outcome == Outcome::Failed { hour } else { 0 };
+            assert_eq!(machine.state.failures(), failures, "{outcome:?}");
             machine.on(Event::Due { name: name(1) });
             assert_eq!(machine.fetches.len(), 1 + usize::try_from(hour).unwrap(), "no refresh within a minute");
         }
@@ -183,7 +185,7 @@ fn first_failure_is_retried_at_once_and_the_second_starts_a_pause() {
 }
 
 #[test]
-fn no_request_waits_for_a_slow_fetch_and_a_lost_fetch_blocks_nothing() {
+fn request_does_not_wait_for_a_slow_fetch_and_a_lost_fetch_is_replaced() {
     let mut machine = Machine::new();
     machine.unknown(name(1));
     machine.now += REQUEST_WAIT;

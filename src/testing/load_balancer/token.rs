@@ -12,12 +12,10 @@ use base64::{
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{
-    load_balancer::{FakeLoadBalancer, SigningKey},
-    token::{json_of, subject_of},
-};
+use super::{fake::FakeLoadBalancer, key::SigningKey};
 use crate::{
     clock::{Clock, SystemClock},
+    testing::token::{json_of, subject_of},
     time::unix_seconds,
 };
 
@@ -31,8 +29,8 @@ impl FakeLoadBalancer {
 
 /// Builds a token of a [`FakeLoadBalancer`].
 ///
-/// By default, it is a token that the load balancer could have signed just now. Its parts have the padding `=`, which is
-/// signed, and it is valid for two minutes.
+/// By default, it is a token that the load balancer could have signed just now. The token is valid for two minutes. Its
+/// parts have the padding `=`, which is signed.
 #[derive(Clone)]
 #[must_use = "no token is issued until `sign`"]
 pub struct AlbTokenBuilder {
@@ -51,7 +49,7 @@ pub struct AlbTokenBuilder {
 enum Padding {
     Signed,
     Absent,
-    /// Signed, and then removed.
+    /// Removed after signing.
     Stripped,
 }
 
@@ -165,7 +163,7 @@ impl AlbTokenBuilder {
         self
     }
 
-    /// Writes and signs the parts without padding, as AWS has announced it.
+    /// Encodes and signs the parts without padding, as AWS has announced.
     pub fn unpadded(mut self) -> Self {
         self.padding = Padding::Absent;
         self
@@ -177,7 +175,7 @@ impl AlbTokenBuilder {
         self
     }
 
-    /// Writes the signature in DER instead of the fixed length that RFC 7518 §3.4 requires.
+    /// Encodes the signature in DER instead of the fixed length that RFC 7518 §3.4 requires.
     pub fn with_der_signature(mut self) -> Self {
         self.is_der = true;
         self

@@ -1,0 +1,58 @@
+//! Fetches one key over HTTP, and logs the outcome.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::timeout;
+
+use crate::{
+    alb::{
+        key::{KeyName, Kid, PEM_MAX, VerifyingKey},
+        product::Product,
+    },
+    keys::{FetchError, FetchErrorKind, HttpKeySource},
+};
+
+/// The time limit of one fetch, including the connection.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The source of the keys.
+pub(in crate::alb) struct Endpoints {
+    pub(in crate::alb) product: &'static Product,
+    /// [`KeyName::endpoint`] is an index of this list. It is empty if only preloaded keys are used.
+    pub(in crate::alb) sources: Vec<HttpKeySource>,
+    /// The keys that the application provides. They never become stale and are never fetched.
+    pub(in crate::alb) preloaded: Vec<(Kid, Arc<VerifyingKey>)>,
+}
+
+/// The result of a fetch. [`None`] if the endpoint does not have the key.
+pub(super) type Fetched = Result<Option<Arc<VerifyingKey>>, FetchError>;
+
+impl Endpoints {
+    /// Fetches and parses a key.
+    pub(super) async fn fetch(&self, name: KeyName) -> Fetched {
+        let error = |kind, message| FetchError::new(kind, message);
+        let source = self.sources.get(name.endpoint);
+        let source = source.ok_or_else(|| error(FetchErrorKind::Other, "there is no such endpoint"))?;
+        let kid = name.kid.to_string();
+        let pem = timeout(FETCH_TIMEOUT, source.get_below(&kid, PEM_MAX)).await;
+        let pem = pem.map_err(|_| error(FetchErrorKind::Timeout, "no complete response within 5 s"))??;
+        let Some(pem) = pem else { return Ok(None) };
+        let key = VerifyingKey::from_pem(&pem, self.product);
+        let unusable = || error(FetchErrorKind::NoUsableKeys, "the document is not the PEM text of a key");
+        Ok(Some(Arc::new(key.ok_or_else(unusable)?)))
+    }
+}
+
+/// Logs the outcome of a fetch. Key IDs come from clients and are not logged.
+pub(super) fn report(result: &Fetched, failures: u32, is_outage: bool) {
+    match result {
+        Ok(Some(_)) => tracing::debug!("fetched a key of the load balancer"),
+        Ok(None) => tracing::debug!("the key endpoint has no key with the ID that a token names"),
+        Err(error) if is_outage => {
+            tracing::warn!(kind = error.kind().as_str(), %error, "could not fetch a key of the load balancer");
+        }
+        Err(error) => {
+            tracing::debug!(kind = error.kind().as_str(), failures, %error, "could not fetch a key of the load balancer");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! [`KeyServer`]: serves the keys of a [`FakeLoadBalancer`] over HTTP.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    task::AbortHandle,
+};
+
+use super::fake::{FakeLoadBalancer, Offline};
+use crate::{alb::AlbConfig, keys::HttpKeySource};
+
+/// Key server.
+impl FakeLoadBalancer {
+    /// Serves each public key over plain HTTP on a free port of 127.0.0.1, under its ID.
+    ///
+    /// ```
+    /// use axum_cognito::{alb::AlbVerifier, testing::FakeLoadBalancer};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// let fake = FakeLoadBalancer::new();
+    /// let server = fake.serve_keys().await?;
+    /// let verifier = AlbVerifier::new(server.config());
+    /// assert!(verifier.verify(&fake.token("alice").sign()).await.is_ok());
+    /// assert_eq!(fake.fetches(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Returns an [`io::Error`] if no port is available.
+    pub async fn serve_keys(&self) -> io::Result<KeyServer> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let fake = self.clone();
+        let serve = async move {
+            while let Ok((connection, _)) = listener.accept().await {
+                tokio::spawn(respond(connection, fake.clone()));
+            }
+        };
+        Ok(KeyServer { fake: self.clone(), address, task: tokio::spawn(serve).abort_handle() })
+    }
+}
+
+/// Serves the keys of a [`FakeLoadBalancer`] on a loopback address. The server stops when this value is dropped.
+#[derive(Debug)]
+pub struct KeyServer {
+    fake: FakeLoadBalancer,
+    address: SocketAddr,
+    task: AbortHandle,
+}
+
+impl KeyServer {
+    /// Returns the URL below which the keys are served.
+    pub fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
+    /// Returns a configuration that accepts the load balancer's tokens and fetches the keys from this server.
+    pub fn config(&self) -> AlbConfig {
+        let keys = HttpKeySource::new(self.url()).expect("a loopback URL is allowed");
+        self.fake.config_without_key().key_source(keys)
+    }
+}
+
+impl Drop for KeyServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Reads one request up to the end of its headers, and responds with the key that its path names.
+async fn respond(mut connection: TcpStream, fake: FakeLoadBalancer) -> io::Result<()> {
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") && request.len() < 16 * 1024 {
+        if connection.read_buf(&mut request).await? == 0 {
+            return Ok(());
+        }
+    }
+    let request = String::from_utf8_lossy(&request);
+    let path = request.split(' ').nth(1).unwrap_or_default();
+    let (status, body) = match fake.published_pem(path.trim_start_matches('/')) {
+        Ok(Some(pem)) => ("200 OK", pem),
+        Ok(None) => ("404 Not Found", String::new()),
+        Err(Offline) => ("500 Internal Server Error", String::new()),
+    };
+    let length = body.len();
+    let response = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+    connection.write_all(response.as_bytes()).await?;
+    connection.shutdown().await
+}
