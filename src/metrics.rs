@@ -1,14 +1,14 @@
 //! Records metrics through the [`metrics`](https://docs.rs/metrics) facade.
 //!
-//! Only this file depends on the feature `metrics`. Without the feature, its functions are empty.
+//! Only this file depends on the feature `metrics`. Without the feature, its functions are empty. The table of metrics
+//! is in the guide chapter [`deployment`](crate::guide::deployment#metrics).
 //!
-//! | name | kind | labels |
+//! Each outcome is counted once, where it is decided:
+//!
+//! | function | called by | counts |
 //! |---|---|---|
-//! | `axum_cognito_verifications_total` | counter | `outcome`: `accepted`, or [`VerifyErrorKind::as_str`](crate::VerifyErrorKind::as_str) |
-//! | `axum_cognito_cache_hits_total` | counter | |
-//! | `axum_cognito_rejections_total` | counter | `by`: `request` (malformed), `custom_check`, or `rule` (also in handlers); `kind`: [`AuthRejectionKind::as_str`](crate::AuthRejectionKind::as_str) |
-//! | `axum_cognito_key_fetches_total` | counter | `pool`; `outcome`: `ok`, or [`FetchErrorKind::as_str`](crate::keys::FetchErrorKind::as_str) |
-//! | `axum_cognito_key_age_seconds` | gauge | `pool`; as of the last fetch |
+//! | [`verification`] | the verifier | each result of a verification |
+//! | [`rejection`] | `AuthRejection::counted_as` | each rejection for a reason that the verifier has not counted |
 //!
 //! Labels are configured pool ids and fixed words. They contain nothing from a request, so their number is bounded.
 
@@ -22,31 +22,59 @@ pub(crate) use disabled::*;
 mod enabled {
     use std::time::Duration;
 
-    use metrics::{counter, gauge};
+    use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
     use crate::{error::VerifyError, keys::FetchErrorKind, pool_id::UserPoolId};
 
+    const VERIFICATIONS: &str = "axum_cognito_verifications_total";
+    const CACHE_HITS: &str = "axum_cognito_cache_hits_total";
+    const REJECTIONS: &str = "axum_cognito_rejections_total";
+    const KEY_FETCHES: &str = "axum_cognito_key_fetches_total";
+    const KEY_AGE: &str = "axum_cognito_key_age_seconds";
+
+    /// Describes all metrics to the current recorder.
+    ///
+    /// The facade drops descriptions while no recorder is installed, and does not announce a later one. A verifier
+    /// therefore describes the metrics when it is built, and again with each completed key fetch. Recorders accept
+    /// repeated descriptions.
+    pub(crate) fn describe() {
+        describe_counter!(
+            VERIFICATIONS,
+            Unit::Count,
+            "Verified tokens by outcome: accepted, or the kind of the error."
+        );
+        describe_counter!(CACHE_HITS, Unit::Count, "Tokens that were found in the cache of verified tokens.");
+        describe_counter!(
+            REJECTIONS,
+            Unit::Count,
+            "Requests rejected for a reason other than a failed verification, by what rejected them."
+        );
+        describe_counter!(KEY_FETCHES, Unit::Count, "Completed key fetches by pool and outcome.");
+        describe_gauge!(KEY_AGE, Unit::Seconds, "The age of a pool's keys when its last key fetch completed.");
+    }
+
     /// Counts a verification.
     pub(crate) fn verification<T>(result: &Result<T, VerifyError>) {
-        counter!("axum_cognito_verifications_total", "outcome" => outcome(result)).increment(1);
+        counter!(VERIFICATIONS, "outcome" => outcome(result)).increment(1);
     }
 
     /// Counts a hit in the cache of verified tokens.
     pub(crate) fn cache_hit() {
-        counter!("axum_cognito_cache_hits_total").increment(1);
+        counter!(CACHE_HITS).increment(1);
     }
 
-    /// Counts a malformed request, or a valid token that a custom check or a rule rejected.
+    /// Counts a rejection for a reason other than a failed verification.
     pub(crate) fn rejection(by: &'static str, kind: &'static str) {
-        counter!("axum_cognito_rejections_total", "by" => by, "kind" => kind).increment(1);
+        counter!(REJECTIONS, "by" => by, "kind" => kind).increment(1);
     }
 
     /// Counts a completed key fetch.
-    pub(crate) fn look(pool: &UserPoolId, failure: Option<FetchErrorKind>, age: Option<Duration>) {
+    pub(crate) fn key_fetch(pool: &UserPoolId, failure: Option<FetchErrorKind>, age: Option<Duration>) {
+        describe();
         let outcome = failure.map_or("ok", FetchErrorKind::as_str);
-        counter!("axum_cognito_key_fetches_total", "pool" => pool.to_string(), "outcome" => outcome).increment(1);
+        counter!(KEY_FETCHES, "pool" => pool.to_string(), "outcome" => outcome).increment(1);
         if let Some(age) = age {
-            gauge!("axum_cognito_key_age_seconds", "pool" => pool.to_string()).set(age.as_secs_f64());
+            gauge!(KEY_AGE, "pool" => pool.to_string()).set(age.as_secs_f64());
         }
     }
 
@@ -62,6 +90,9 @@ mod disabled {
     use crate::{error::VerifyError, keys::FetchErrorKind, pool_id::UserPoolId};
 
     #[inline]
+    pub(crate) fn describe() {}
+
+    #[inline]
     pub(crate) fn verification<T>(_: &Result<T, VerifyError>) {}
 
     #[inline]
@@ -71,5 +102,5 @@ mod disabled {
     pub(crate) fn rejection(_: &'static str, _: &'static str) {}
 
     #[inline]
-    pub(crate) fn look(_: &UserPoolId, _: Option<FetchErrorKind>, _: Option<Duration>) {}
+    pub(crate) fn key_fetch(_: &UserPoolId, _: Option<FetchErrorKind>, _: Option<Duration>) {}
 }

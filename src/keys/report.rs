@@ -27,7 +27,7 @@ impl Reporter {
 
     /// Counts a completed fetch. `age` is the time since the last successful fetch.
     pub(super) fn fetch_completed(&self, failure: Option<FetchErrorKind>, age: Option<Duration>) {
-        metrics::look(&self.pool, failure, age);
+        metrics::key_fetch(&self.pool, failure, age);
     }
 
     pub(super) fn published(&self, previous: Option<&KeySet>, set: &KeySet) {

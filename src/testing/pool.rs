@@ -4,7 +4,7 @@ use std::{
     borrow::Cow,
     fmt, future, mem,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, LazyLock, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -16,6 +16,7 @@ use super::key::SigningKey;
 use crate::{
     keys::{FetchError, FetchErrorKind, KeyDocument, KeyFuture, KeySource, KeyUpdate, Validators},
     pool::{ClientIds, TokenUse, UserPool, UserPoolId},
+    verifier::Verifier,
 };
 
 /// An in-process user pool for tests. It issues tokens as Cognito does, and publishes its keys.
@@ -36,12 +37,17 @@ pub struct FakeUserPool {
     inner: Arc<Inner>,
 }
 
+const POOL_ID: &str = "us-east-1_FakePool1";
+const CLIENT_ID: &str = "1fakeclient23456789";
+
 struct Inner {
     id: UserPoolId,
     client_id: String,
     issuer: String,
     keys: Mutex<Keys>,
     fetches: AtomicU64,
+    /// `true` for the pool that all tests of the process share.
+    is_shared: bool,
 }
 
 struct Keys {
@@ -62,9 +68,33 @@ impl Default for FakeUserPool {
 impl FakeUserPool {
     /// Creates a pool in `us-east-1` with one app client.
     ///
-    /// Generating the two RSA keys takes about a tenth of a second, so share a pool between tests if possible.
+    /// Generating the two RSA keys takes about a tenth of a second. Tests that do not change the pool can use
+    /// [`shared`](Self::shared) instead.
     pub fn new() -> Self {
-        Self::with_ids("us-east-1_FakePool1", "1fakeclient23456789")
+        Self::generate(POOL_ID, CLIENT_ID, false)
+    }
+
+    /// Returns the pool that all tests of a process share. Its RSA keys are generated at the first call.
+    ///
+    /// It has the same ids as a [new](Self::new) pool, but its own keys. Use it for every test that only signs tokens
+    /// and verifies them.
+    ///
+    /// **A test that changes the pool needs a pool of its own,** because tests of a process run concurrently. The
+    /// methods that rotate, replace or withdraw keys, and [`set_offline`](Self::set_offline), panic for the shared
+    /// pool. [`fetches`](Self::fetches) counts the fetches of all tests. With `cargo nextest`, each test is a process
+    /// of its own and generates the keys again.
+    ///
+    /// ```
+    /// use axum_cognito::{Verifier, testing::FakeUserPool};
+    ///
+    /// let token = FakeUserPool::shared().access_token("alice").sign();
+    /// // Another test in the same process:
+    /// let verifier = Verifier::new(FakeUserPool::shared().user_pool());
+    /// assert!(verifier.check(&token).is_ok());
+    /// ```
+    pub fn shared() -> Self {
+        static SHARED: LazyLock<FakeUserPool> = LazyLock::new(|| FakeUserPool::generate(POOL_ID, CLIENT_ID, true));
+        SHARED.clone()
     }
 
     /// Creates a pool with these ids, for tests with several pools or with a given configuration.
@@ -73,6 +103,11 @@ impl FakeUserPool {
     /// Panics if the pool id or the client id does not have Cognito's form.
     #[track_caller]
     pub fn with_ids(pool_id: &str, client_id: &str) -> Self {
+        Self::generate(pool_id, client_id, false)
+    }
+
+    #[track_caller]
+    fn generate(pool_id: &str, client_id: &str, is_shared: bool) -> Self {
         let pool = UserPool::new(pool_id, client_id).unwrap_or_else(|error| panic!("{error}"));
         let issuer = pool.issuers().next().expect("an AWS pool has an issuer").into_owned();
         let keys =
@@ -83,6 +118,7 @@ impl FakeUserPool {
             issuer,
             keys: Mutex::new(keys),
             fetches: AtomicU64::new(0),
+            is_shared,
         };
         Self { inner: Arc::new(inner) }
     }
@@ -139,7 +175,12 @@ impl FakeUserPool {
     }
 
     /// Replaces both keys. The old keys stay published, as Cognito does until their tokens have expired.
+    ///
+    /// # Panics
+    /// Panics for the [shared](Self::shared) pool, because other tests use it at the same time.
+    #[track_caller]
     pub fn rotate(&self) {
+        self.assert_not_shared();
         let (access, id) = (SigningKey::generate(), SigningKey::generate());
         let mut keys = self.keys();
         let old = [mem::replace(&mut keys.access, access), mem::replace(&mut keys.id, id)];
@@ -147,19 +188,34 @@ impl FakeUserPool {
     }
 
     /// Stops publishing the keys that [`rotate`](Self::rotate) replaced.
+    ///
+    /// # Panics
+    /// Panics for the [shared](Self::shared) pool, because other tests use it at the same time.
+    #[track_caller]
     pub fn withdraw_old_keys(&self) {
+        self.assert_not_shared();
         self.keys().retired.clear();
     }
 
     /// Replaces the key for access tokens, and publishes the new one under the same id.
+    ///
+    /// # Panics
+    /// Panics for the [shared](Self::shared) pool, because other tests use it at the same time.
+    #[track_caller]
     pub fn replace_access_key(&self) {
+        self.assert_not_shared();
         let key = SigningKey::generate();
         let mut keys = self.keys();
         keys.access = key.with_id(keys.access.key_id.clone());
     }
 
     /// Makes key fetches fail (`true`) or succeed again (`false`).
+    ///
+    /// # Panics
+    /// Panics for the [shared](Self::shared) pool, because other tests use it at the same time.
+    #[track_caller]
     pub fn set_offline(&self, offline: bool) {
+        self.assert_not_shared();
         self.keys().offline = offline;
     }
 
@@ -175,6 +231,22 @@ impl FakeUserPool {
             TokenUse::Access => keys.access.clone(),
             TokenUse::Id => keys.id.clone(),
         }
+    }
+
+    /// Returns a verifier for every token that the pool can have issued.
+    pub(super) fn permissive_verifier(&self) -> Verifier {
+        let pool = UserPool::dangerous_any_client(self.inner.id.as_str()).expect("the id has been checked");
+        let pool = pool.dangerous_any_audience().allow_token_use(TokenUse::Id);
+        // Without the pool's key source, so that neither an outage nor the number of fetches matters.
+        Verifier::new(pool.jwks_json(&self.jwks_json()).expect("the published keys are usable"))
+    }
+
+    #[track_caller]
+    fn assert_not_shared(&self) {
+        assert!(
+            !self.inner.is_shared,
+            "other tests use the shared pool at the same time: change a pool of your own, from `FakeUserPool::new()`"
+        );
     }
 
     fn keys(&self) -> MutexGuard<'_, Keys> {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{key::SigningKey, pool::FakeUserPool};
 use crate::{
+    claims::{CognitoClaims, CustomClaims},
     clock::{Clock, SystemClock},
     time::unix_seconds,
     token_use::TokenUse,
@@ -56,6 +57,7 @@ impl FakeUserPool {
 #[derive(Clone)]
 #[must_use = "no token is issued until `sign`"]
 pub struct TokenBuilder {
+    pool: FakeUserPool,
     token_use: TokenUse,
     header: Map<String, Value>,
     claims: Map<String, Value>,
@@ -101,6 +103,7 @@ impl TokenBuilder {
         let key = pool.signing_key(token_use);
         let header = Map::from_iter([("kid".to_owned(), json!(key.key_id)), ("alg".to_owned(), json!("RS256"))]);
         let mut token = Self {
+            pool: pool.clone(),
             token_use,
             header,
             claims: Map::new(),
@@ -287,6 +290,65 @@ impl TokenBuilder {
         let input = self.signing_input();
         let signature = URL_SAFE_NO_PAD.encode(self.key.sign(input.as_bytes()));
         format!("{input}.{signature}")
+    }
+}
+
+/// Claims.
+impl TokenBuilder {
+    /// Signs the token, verifies it, and returns its claims, to call a handler directly.
+    ///
+    /// `T` is the handler's type of custom claims. Wherever the handler's argument does not determine it, annotate the
+    /// result, as in `let claims: CognitoClaims = …`. For handlers with [`AccessClaims`](crate::AccessClaims) or
+    /// [`IdClaims`](crate::IdClaims), call [`into_access`](CognitoClaims::into_access) or
+    /// [`into_id`](CognitoClaims::into_id) on it.
+    ///
+    /// The token passes the same checks as in production, with the system clock and the pool's published keys. The
+    /// handler, not the configuration, is under test, so both token uses, every app client and every audience are
+    /// accepted. There is no way to create claims without a verification.
+    ///
+    /// ```
+    /// use axum::http::StatusCode;
+    /// use axum_cognito::{CognitoClaims, testing::FakeUserPool};
+    ///
+    /// async fn delete_user(claims: CognitoClaims) -> StatusCode {
+    ///     if claims.in_group("admins") { StatusCode::NO_CONTENT } else { StatusCode::FORBIDDEN }
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let fake = FakeUserPool::shared();
+    /// let admin = fake.access_token("alice").group("admins").into_claims();
+    /// assert_eq!(delete_user(admin).await, 204);
+    /// assert_eq!(delete_user(fake.access_token("bob").into_claims()).await, 403);
+    /// # });
+    /// ```
+    ///
+    /// With custom claims:
+    ///
+    /// ```
+    /// use axum_cognito::{CognitoClaims, testing::FakeUserPool};
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Member {
+    ///     #[serde(rename = "custom:tenant")]
+    ///     tenant: String,
+    /// }
+    ///
+    /// fn greeting(claims: &CognitoClaims<Member>) -> String {
+    ///     format!("{} of {}", claims.username().unwrap_or("machine"), claims.custom().tenant)
+    /// }
+    ///
+    /// let claims = FakeUserPool::shared().id_token("alice").claim("custom:tenant", "blue").into_claims();
+    /// assert_eq!(greeting(&claims), "alice of blue");
+    /// ```
+    ///
+    /// # Panics
+    /// Panics if the token is rejected, for example because it is [expired](Self::expired), or if its claims do not fit
+    /// `T`. To test rejections, send a request with the token to the router.
+    #[track_caller]
+    pub fn into_claims<T: CustomClaims>(self) -> CognitoClaims<T> {
+        let verifier = self.pool.permissive_verifier();
+        let claims = verifier.check(&self.sign()).unwrap_or_else(|error| panic!("the token is rejected: {error}"));
+        claims.with_custom().unwrap_or_else(|error| panic!("the claims do not fit the type: {error}"))
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
     clock::{Clock, SystemClock},
     error::ConfigError,
     keys::{PoolKeys, RefreshSettings},
+    metrics,
     policy::LEEWAY_MAX,
     pool::UserPool,
 };
@@ -231,6 +232,7 @@ impl VerifierBuilder {
     }
 
     fn assemble(self) -> Verifier {
+        metrics::describe();
         let mut issuers = BTreeMap::new();
         for (index, pool) in self.pools.iter().enumerate() {
             issuers.extend(pool.issuers().map(|issuer| (issuer.into_owned().into_boxed_str(), index)));

@@ -31,7 +31,7 @@ fn cache_headers(response: &Response<Body>) -> (Vec<&str>, Vec<&str>) {
 
 #[tokio::test]
 async fn responses_vary_by_the_headers_of_the_token_sources() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let token = fake.access_token("alice").sign();
     let bearer = format!("Bearer {token}");
     let authorization = || vec![TokenSource::authorization()];
@@ -145,7 +145,7 @@ async fn responses_vary_by_the_headers_of_the_token_sources() {
 
 #[tokio::test]
 async fn nested_layers_add_each_header_to_vary_once() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let auth = || CognitoAuth::new(fake.user_pool());
     let cookie = || auth().token_sources([TokenSource::cookie("t")]);
     let app = app(auth(), &[]).layer(auth()).layer(cookie()).layer(cookie());
@@ -155,7 +155,7 @@ async fn nested_layers_add_each_header_to_vary_once() {
 
 #[tokio::test]
 async fn unreadable_vary_is_kept() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let home = async || [("vary", HeaderValue::from_bytes(b"\xff").unwrap())];
     let app = Router::new().route("/", get(home)).layer(CognitoAuth::new(fake.user_pool()));
     let response = send(app, "/", None).await;

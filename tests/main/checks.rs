@@ -49,7 +49,7 @@ fn error(kind: CheckErrorKind) -> CheckError {
 
 #[tokio::test]
 async fn check_error_kind_decides_status_and_challenge() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let token = fake.access_token("alice").sign();
     let invalid = r#"Bearer error="invalid_token", error_description="the token is not valid here""#;
     let forbidden = r#"Bearer error="insufficient_scope", error_description="the caller is not allowed to do this""#;
@@ -122,7 +122,7 @@ mod forms {
 
     #[tokio::test]
     async fn async_check_takes_functions_closures_and_async_blocks() {
-        let fake = FakeUserPool::new();
+        let fake = FakeUserPool::shared();
         let sessions = Sessions { ended: Arc::default() };
         sessions.ended.write().await.insert("mallory".to_owned());
         let auth = || CognitoAuth::new(fake.user_pool());
@@ -186,7 +186,7 @@ mod forms {
 /// The checks share the request's head. The handler gets it even if a check keeps a clone.
 #[tokio::test]
 async fn handler_gets_the_request_head_after_the_checks() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let kept: Arc<Mutex<Vec<Arc<Parts>>>> = Arc::default();
     let keep = Arc::clone(&kept);
     let auth = CognitoAuth::new(fake.user_pool());
@@ -214,7 +214,7 @@ async fn handler_gets_the_request_head_after_the_checks() {
 /// The cause is for the operator, so outer layers and the log get it, but the client does not.
 #[tokio::test]
 async fn cause_of_a_check_error_is_kept_but_not_sent() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let auth = CognitoAuth::new(fake.user_pool()).custom_check(|_, _| {
         let cause = io::Error::other("connection to 10.0.0.7 timed out");
         Err(CheckError::unavailable("the session store did not respond").caused_by(cause))
@@ -275,7 +275,7 @@ async fn checks_run_last_and_on_every_request() {
 /// The innermost layer decides whether a token is accepted, but no layer overrides a custom check.
 #[tokio::test]
 async fn inner_layer_does_not_override_a_check() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let token = fake.access_token("alice").sign();
     let plain = || CognitoAuth::new(fake.user_pool());
     let checked = || plain().custom_check(|_, _| Err(CheckError::forbidden("no")));
@@ -289,7 +289,7 @@ async fn inner_layer_does_not_override_a_check() {
 /// If the inner layer accepts the token, it removes the rejection of the outer layer.
 #[tokio::test]
 async fn extensions_contain_either_claims_or_a_rejection() {
-    let (fake, other) = (FakeUserPool::new(), FakeUserPool::with_ids("us-east-1_Other", "other"));
+    let (fake, other) = (FakeUserPool::shared(), FakeUserPool::with_ids("us-east-1_Other", "other"));
     let app = Router::new()
         .route(
             "/",
@@ -312,7 +312,7 @@ async fn extensions_contain_either_claims_or_a_rejection() {
 
 #[tokio::test]
 async fn checks_stop_at_the_first_rejection() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let called = Arc::new(Mutex::new(Vec::new()));
     let note = |name: &'static str, result: fn() -> Result<(), CheckError>| {
         let called = Arc::clone(&called);
@@ -338,7 +338,7 @@ async fn checks_stop_at_the_first_rejection() {
 
 #[tokio::test(start_paused = true)]
 async fn check_that_exceeds_its_time_limit_is_rejected_with_503() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let token = fake.access_token("alice").sign();
     let auth = || CognitoAuth::new(fake.user_pool());
     let limit = Duration::from_millis(50);
@@ -357,7 +357,7 @@ async fn check_that_exceeds_its_time_limit_is_rejected_with_503() {
 
 #[test]
 fn check_time_limit_is_validated() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     for (limit, value) in [
         (Duration::ZERO, Err(0)),
         (Duration::from_micros(999), Err(0)),
@@ -379,7 +379,7 @@ fn check_time_limit_is_validated() {
 /// The revocation also applies to cached tokens. Optional routes treat the rejected caller as anonymous.
 #[tokio::test]
 async fn revoked_session_is_rejected_on_the_next_request() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let revoked: Arc<Mutex<HashSet<String>>> = Arc::default();
     let sessions = Arc::clone(&revoked);
     let auth = CognitoAuth::new(fake.user_pool()).custom_check(move |claims, _| {
@@ -414,7 +414,7 @@ async fn revoked_session_is_rejected_on_the_next_request() {
 
 #[tokio::test]
 async fn check_sees_the_request() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let auth = CognitoAuth::new(fake.user_pool()).custom_check(|claims, request| {
         let bound: Option<IpAddr> = claims.get("custom:ip").map_err(|_| CheckError::invalid_token("not an address"))?;
         let from = request.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());

@@ -16,7 +16,7 @@ fn claims_of(fake: &FakeUserPool, token: TokenBuilder) -> CognitoClaims {
 
 #[test]
 fn documented_claims_of_an_access_token_are_typed() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let token = fake
         .access_token("alice")
         .group("admins")
@@ -65,7 +65,7 @@ fn documented_claims_of_an_access_token_are_typed() {
 
 #[test]
 fn documented_claims_of_an_id_token_are_typed() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let token = fake
         .id_token("Google_123")
         .group("users")
@@ -128,7 +128,7 @@ fn documented_claims_of_an_id_token_are_typed() {
 
 #[test]
 fn email_and_phone_number_are_unverified_by_default() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     for value in [json!("false"), json!(false), json!(null)] {
         let token = fake.id_token("a").claim("email_verified", value.clone()).claim("phone_number_verified", value);
         let claims = claims_of(&fake, token);
@@ -140,7 +140,7 @@ fn email_and_phone_number_are_unverified_by_default() {
 
 #[test]
 fn machine_token_has_a_client_and_no_username() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let claims = claims_of(&fake, fake.machine_token().scope("orders/read"));
     assert!(claims.is_machine());
     assert_eq!((claims.username(), claims.sub(), claims.client_id()), (None, fake.client_id(), fake.client_id()));
@@ -150,7 +150,7 @@ fn machine_token_has_a_client_and_no_username() {
 
 #[test]
 fn debug_output_has_no_personal_data_and_expose_has_all_claims() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let claims = claims_of(&fake, fake.id_token("alice").claim("email", "alice@example.com"));
     let shown = format!("{claims:?}");
     assert!(shown.starts_with("CognitoClaims { pool: ") && shown.contains("token_use: Id"), "{shown}");
@@ -167,7 +167,7 @@ fn debug_output_has_no_personal_data_and_expose_has_all_claims() {
 
 #[test]
 fn escaped_values_are_unescaped() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let payload = format!(
         r#"{{"sub":"\u0073","iss":"{}","token_use":"access","client_id":"{}","username":"J\u00fcrgen \ud83d\ude00","exp":4000000000,
             "cognito:groups":["a\/b","\"q\""],"scope":"x\/y z"}}"#,
@@ -183,7 +183,7 @@ fn escaped_values_are_unescaped() {
 
 #[test]
 fn remaining_lifetime_follows_the_verifiers_clock() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let clock = axum_cognito::testing::ManualClock::starting_now();
     let verifier = Verifier::builder().pool(fake.user_pool()).clock(clock.clone()).build().unwrap();
     let claims = verifier.check(&fake.access_token("alice").sign()).unwrap();
@@ -198,7 +198,7 @@ fn remaining_lifetime_follows_the_verifiers_clock() {
 /// Cognito itself never writes these claims into an access token, so the test kit requires `trigger_claim` for them.
 #[test]
 fn profile_claim_in_an_access_token_needs_a_trigger() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     for name in ["custom:tenant", "email", "email_verified", "name", "cognito:username", "cognito:roles", "identities"]
     {
         for token in [fake.access_token("alice"), fake.machine_token()] {

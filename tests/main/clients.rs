@@ -30,7 +30,7 @@ fn rejected(verifier: &Verifier, token: &str) -> VerifyError {
 
 #[test]
 fn added_and_removed_client_takes_effect_at_once() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let verifier = Verifier::new(fake.user_pool_for(["web", "mobile"]).allow_token_use(TokenUse::Id));
     let other = verifier.clone();
     let layer = CognitoAuth::from(verifier.clone());
@@ -67,7 +67,7 @@ fn added_and_removed_client_takes_effect_at_once() {
 
 #[test]
 fn empty_client_list_rejects_every_token() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let verifier = Verifier::new(fake.user_pool());
     let token = fake.access_token("a").sign();
     accepted(&verifier, &token);
@@ -81,7 +81,7 @@ fn empty_client_list_rejects_every_token() {
 
 #[test]
 fn changes_are_logged_and_removing_the_last_client_warns() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let verifier = Verifier::new(fake.user_pool_for("web"));
     let change = |add: bool, client: &str| {
         Log::of(|| {
@@ -106,7 +106,7 @@ fn changes_are_logged_and_removing_the_last_client_warns() {
 
 #[test]
 fn impossible_change_is_an_error_with_the_reason() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let any_client = UserPool::dangerous_any_client("eu-west-1_Open").unwrap().jwks_json(&fake.jwks_json()).unwrap();
     let verifier = Verifier::builder().pool(fake.user_pool()).pool(any_client).build().unwrap();
     let unknown = ConfigError::UnknownPool {
@@ -164,7 +164,7 @@ fn check_after_a_removal_never_accepts() {
     const ENOUGH_CHECKS: usize = 11;
     /// On a busy machine, many rounds can pass while the threads sleep.
     const LAST_ROUND: u64 = 20_000;
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let verifier = Verifier::new(fake.user_pool_for(["stays", "passing"]));
     let stays = fake.access_token("a").client_id("stays").sign();
     let changing: Vec<_> =

@@ -293,7 +293,7 @@ fn error_of_a_single_claim_names_the_claim() {
 
 #[test]
 fn log_names_the_field_and_the_response_does_not() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let app = Router::new()
         .route("/", get(async |_: CognitoClaims<Member>| "a member"))
         .layer(CognitoAuth::new(fake.user_pool()));
@@ -320,7 +320,7 @@ fn log_names_the_field_and_the_response_does_not() {
 
 #[test]
 fn log_says_that_access_tokens_have_no_profile_attributes() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let app = Router::new()
         .route("/", get(async |_: CognitoClaims<Member>| "a member"))
         .layer(CognitoAuth::new(fake.user_pool().allow_token_use(TokenUse::Id)));

@@ -25,12 +25,12 @@ async fn viewer(OptionalClaims(claims): OptionalClaims) -> String {
 }
 
 fn deny_by_default() -> DenyByDefault {
-    CognitoAuth::new(FakeUserPool::new().user_pool()).deny_by_default()
+    CognitoAuth::new(FakeUserPool::shared().user_pool()).deny_by_default()
 }
 
 #[tokio::test]
 async fn only_public_routes_need_no_token() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let auth = CognitoAuth::new(fake.user_pool())
         .deny_by_default()
         .public("/healthz")

@@ -217,7 +217,7 @@ fn token_with_two_faults_fails_in_the_earlier_step() {
         (VerificationStep::Audience, |token| token.claim("aud", "https://elsewhere.test"), |signed| signed),
     ];
     assert_eq!(FAULTS.map(|fault| fault.0), VerificationStep::ALL);
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     fn without_signature(signed: String) -> String {
         let (signed, signature) = signed.rsplit_once('.').unwrap();
         format!("{signed}.{}", "A".repeat(signature.len()))
@@ -239,7 +239,7 @@ fn token_with_two_faults_fails_in_the_earlier_step() {
 #[test]
 fn step_shows_expected_and_actual_values() {
     let clock = ManualClock::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let pool = fake.user_pool_for(["web", "mobile"]).issuer_form(IssuerForm::Original).unwrap();
     let verifier = Verifier::builder().pool(pool).clock(clock.clone()).leeway(Duration::from_secs(10)).build().unwrap();
     let token = || fake.access_token("alice").issued_at(clock.now()).client_id("web");
@@ -311,7 +311,7 @@ fn unavailable_keys_are_explained_with_the_last_failure() {
 
 #[tokio::test]
 async fn token_values_are_truncated_and_escaped() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let verifier = Verifier::new(fake.user_pool());
     let hostile = format!("\u{1b}[2J\r\n\u{202e}evil\0{}", "x".repeat(5000));
     for token in [
@@ -340,7 +340,7 @@ async fn token_values_are_truncated_and_escaped() {
 
 #[tokio::test]
 async fn json_contains_the_steps_of_the_text() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let verifier = Verifier::new(fake.user_pool());
     let explanation = verifier.explain(&fake.id_token("alice").sign()).await;
     let read: Value = serde_json::to_value(&explanation).unwrap();

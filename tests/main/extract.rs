@@ -71,7 +71,7 @@ async fn get_with(app: &Router, path: &str, token: Option<&str>) -> (u16, String
 
 #[tokio::test]
 async fn each_extractor_responds_as_documented() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let app = app(&fake);
     let access = fake.access_token("alice").trigger_claim("custom:tenant", "blue").sign();
     let id = fake.id_token("alice").sign();
@@ -122,7 +122,7 @@ async fn every_extractor_responds_with_500_if_the_layer_is_missing() {
 /// The layer inserts the claims into the request extensions, so axum's `Extension` extracts them too.
 #[tokio::test]
 async fn claims_are_in_the_request_extensions() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let app = Router::new()
         .route(
             "/",

@@ -30,8 +30,8 @@ struct Tenant {
 
 /// The span that the guide chapter `troubleshooting` recommends.
 fn request_span(request: &Request) -> Span {
-    let path = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
-    info_span!("request", method = %request.method(), path, sub = Empty)
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
+    info_span!("request", http.request.method = %request.method(), http.route = route, enduser.id = Empty)
 }
 
 fn app(auth: CognitoAuth) -> Router {
@@ -51,11 +51,11 @@ fn log_of(app: Router, path: &str, authorization: &str) -> String {
 
 #[test]
 fn rejection_lines_carry_method_matched_path_and_sub() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let plain = || CognitoAuth::new(fake.user_pool());
     let with_sub = || {
         plain().custom_check(|claims, _| {
-            Span::current().record("sub", claims.sub());
+            Span::current().record("enduser.id", claims.sub());
             Ok(())
         })
     };
@@ -73,8 +73,8 @@ fn rejection_lines_carry_method_matched_path_and_sub() {
             let uri = format!("{}?q=secret-query", path.replace("{id}", "secret-id"));
             let log = log_of(app(auth), &uri, &format!("Bearer {credentials}"));
             let line = log.lines().find(|line| line.contains(reason)).unwrap_or_else(|| panic!("{reason}: {log}"));
-            assert!(line.contains(&format!("request{{method=GET path=\"{path}\"")), "{line}");
-            assert_eq!(line.contains("sub=\"sub-of-alice\""), has_sub, "{line}");
+            assert!(line.contains(&format!("request{{http.request.method=GET http.route=\"{path}\"")), "{line}");
+            assert_eq!(line.contains("enduser.id=\"sub-of-alice\""), has_sub, "{line}");
             assert!(!log.contains("secret"), "{log}");
         }
     }
@@ -82,7 +82,7 @@ fn rejection_lines_carry_method_matched_path_and_sub() {
 
 #[test]
 fn expired_token_is_logged_with_time_and_age() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let exp = UNIX_EPOCH + Duration::from_secs(1_772_323_199); // 2026-02-28 23:59:59 UTC
     let token = fake.access_token("alice").issued_at(exp - Duration::from_secs(3600)).sign();
     for (since, age) in [(0, "0 s"), (1, "1 s"), (300, "5 min"), (5430, "1 h 30 min"), (200_000, "2 d 7 h")] {
@@ -100,11 +100,11 @@ fn expired_token_is_logged_with_time_and_age() {
 #[test]
 fn token_without_scheme_is_logged_without_its_value() {
     const CAUSE: &str = "an Authorization header without a scheme";
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let token = fake.access_token("alice").sign();
     let log = log_of(app(CognitoAuth::new(fake.user_pool())), "/users/1", &token);
     let line = log.lines().find(|line| line.contains(CAUSE)).unwrap_or_else(|| panic!("{log}"));
-    assert!(line.contains("DEBUG request{method=GET path=\"/users/{id}\"}"), "{line}");
+    assert!(line.contains("DEBUG request{http.request.method=GET http.route=\"/users/{id}\"}"), "{line}");
     assert!(line.contains("`Authorization: Bearer <token>`"), "{line}");
     assert!(token.split('.').all(|part| !log.contains(part)), "{log}");
 

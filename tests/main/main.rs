@@ -13,6 +13,7 @@ mod custom_claims;
 mod deny_by_default;
 mod explain;
 mod extract;
+mod fake_pool;
 mod log;
 mod logged;
 #[cfg(feature = "metrics")]

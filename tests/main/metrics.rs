@@ -15,15 +15,18 @@ use std::{
 use axum::{
     Router,
     body::Body,
-    http::{Request, StatusCode},
+    http::{Request, StatusCode, Version},
+    response::IntoResponse,
     routing::get,
 };
 use axum_cognito::{
-    CheckError, CognitoAuth, CognitoClaims, Require, Verifier,
+    AuthRejection, CheckError, CognitoAuth, CognitoClaims, IdClaims, OptionalClaims, Require, TokenSource, Verifier,
     keys::{FetchError, FetchErrorKind, KeyDocument, KeyFuture, KeySource, KeyUpdate, Validators},
+    middleware::RejectedRequest,
     testing::{FakeUserPool, ManualClock, TokioClock},
 };
 use metrics::{Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use serde::Deserialize;
 use serde_json::json;
 use tower::ServiceExt;
 
@@ -147,7 +150,7 @@ fn changed(sums: &Sums, expected: &[(String, f64)]) {
 async fn each_event_is_counted_once() {
     let sums = Sums::default();
     let _here = metrics::set_default_local_recorder(&sums);
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let endpoint = Endpoint { fake: fake.clone(), down: Arc::default() };
     let pool = fake.user_pool().key_source(endpoint.clone());
     let verifier = Verifier::builder().pool(pool).clock(TokioClock::starting_now()).build().unwrap();
@@ -219,7 +222,7 @@ async fn request_is_counted_once() {
 fn each_rejection_is_counted_by_its_kind() {
     let sums = Sums::default();
     let _here = metrics::set_default_local_recorder(&sums);
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let verifier = Verifier::new(fake.user_pool());
     let bound = Verifier::new(fake.user_pool().audience("https://api.example.com").unwrap());
     let not_fetched = Endpoint { fake: fake.clone(), down: Arc::default() };
@@ -247,28 +250,231 @@ fn each_rejection_is_counted_by_its_kind() {
     }
 }
 
-#[tokio::test]
-async fn rejections_by_rules_checks_and_malformed_requests_are_counted_once() {
-    let sums = Sums::default();
-    let _here = metrics::set_default_local_recorder(&sums);
-    let fake = FakeUserPool::new();
-    let auth = CognitoAuth::new(fake.user_pool()).custom_check(|claims, _| match claims.username() {
-        Some("mallory") => Err(CheckError::invalid_token("locked")),
+#[derive(Clone, Deserialize)]
+struct Tenant {
+    #[serde(rename = "custom:tenant")]
+    _tenant: String,
+}
+
+/// Requires a group that no test user is in.
+async fn require_in_handler(claims: CognitoClaims) -> Result<(), AuthRejection> {
+    claims.require(&Require::group("admins"))
+}
+
+fn routes() -> Router {
+    Router::new()
+        .route("/me", get(async |_: CognitoClaims| ()))
+        .route("/optional", get(async |_: Option<CognitoClaims>| ()))
+        .route("/anonymous", get(async |_: OptionalClaims| ()))
+        .route("/result", get(async |_: Result<CognitoClaims, AuthRejection>| ()))
+        .route("/id", get(async |_: IdClaims| ()))
+        .route("/tenant", get(async |_: CognitoClaims<Tenant>| ()))
+        .route("/in-handler", get(require_in_handler))
+        .route("/admin", get(async || ()).route_layer(Require::group("admins")))
+        .route("/recent", get(async || ()).route_layer(Require::max_age(Duration::from_secs(60))))
+}
+
+/// Rejects some users with a sync check and others with an async check.
+fn auth(fake: &FakeUserPool) -> CognitoAuth {
+    let auth = CognitoAuth::new(fake.user_pool());
+    let auth = auth.custom_check(|claims, _| match claims.username() {
+        Some("locked") => Err(CheckError::invalid_token("locked")),
         _ => Ok(()),
     });
-    let app = Router::new().route("/", get(async || "in").route_layer(Require::group("admins"))).layer(auth);
-    let bearer = |user: &str| format!("Bearer {}", fake.access_token(user).sign());
-    for (authorization, status, rejection) in [
-        (bearer("bob"), 403, Some("{by=rule}{kind=insufficient_scope}")),
-        (bearer("mallory"), 401, Some("{by=custom_check}{kind=invalid_token}")),
-        ("Bearer".to_owned(), 400, Some("{by=request}{kind=invalid_request}")),
-        ("Bearer x".to_owned(), 401, None),
-        ("Basic x".to_owned(), 401, None),
+    let auth = auth.custom_check_async(async |claims: CognitoClaims, _| match claims.username() {
+        Some("suspended") => Err(CheckError::forbidden("suspended")),
+        Some("unlucky") => Err(CheckError::unavailable("the database is offline")),
+        _ => Ok(()),
+    });
+    auth.token_sources([TokenSource::authorization(), TokenSource::cookie("token")])
+}
+
+/// Each row is a request, its status, and all counters that it changes. Each of them changes by one.
+#[tokio::test]
+async fn each_outcome_of_a_request_is_counted_once() {
+    let sums = Sums::default();
+    let _here = metrics::set_default_local_recorder(&sums);
+    let fake = FakeUserPool::shared();
+    let rejection = |by: &str, kind: &str| format!("axum_cognito_rejections_total{{by={by}}}{{kind={kind}}}");
+    let accepted = || verification("accepted");
+    let token = |user: &str| fake.access_token(user).sign();
+    let bearer = |token: String| vec![("authorization", format!("Bearer {token}"))];
+    let user = || bearer(token("alice"));
+    let (none, basic) = (Vec::new, || vec![("authorization", "Basic x".to_owned())]);
+    let old = || bearer(fake.access_token("alice").claim("auth_time", 1).sign());
+    let expired = || bearer(fake.access_token("alice").expired().sign());
+    let two_tokens = || [user(), vec![("cookie", format!("token={}", token("alice")))]].concat();
+    let cookie = || vec![("cookie", format!("token={}", token("alice")))];
+    let malformed = || bearer("a b".to_owned());
+    let repeated = || [user(), user()].concat();
+
+    let open = routes().layer(auth(&fake));
+    let closed = routes().layer(auth(&fake).deny_by_default().public("/anonymous"));
+    let uncovered = routes();
+    for (app, path, headers, status, expected) in [
+        // Accepted.
+        (&open, "/me", user(), 200, vec![accepted()]),
+        (&open, "/me", cookie(), 200, vec![accepted()]),
+        (&closed, "/me", user(), 200, vec![accepted()]),
+        // Anonymous, and not rejected.
+        (&open, "/optional", none(), 200, vec![]),
+        (&open, "/anonymous", none(), 200, vec![]),
+        (&open, "/anonymous", basic(), 200, vec![]),
+        (&open, "/result", none(), 200, vec![]),
+        (&closed, "/anonymous", none(), 200, vec![]),
+        // No token.
+        (&open, "/me", none(), 401, vec![rejection("handler", "missing_token")]),
+        (&open, "/me", basic(), 401, vec![rejection("handler", "missing_token")]),
+        (&open, "/admin", none(), 401, vec![rejection("rule", "missing_token")]),
+        (&closed, "/me", none(), 401, vec![rejection("deny_by_default", "missing_token")]),
+        (&closed, "/admin", none(), 401, vec![rejection("deny_by_default", "missing_token")]),
+        (&closed, "/unknown", none(), 401, vec![rejection("deny_by_default", "missing_token")]),
+        // 400, also if the handler then treats the caller as anonymous.
+        (&open, "/me", malformed(), 400, vec![rejection("request", "invalid_request")]),
+        (&open, "/me", repeated(), 400, vec![rejection("request", "invalid_request")]),
+        (&open, "/me", two_tokens(), 400, vec![rejection("request", "invalid_request")]),
+        (&open, "/admin", two_tokens(), 400, vec![rejection("request", "invalid_request")]),
+        (&closed, "/me", two_tokens(), 400, vec![rejection("request", "invalid_request")]),
+        (&open, "/anonymous", malformed(), 200, vec![rejection("request", "invalid_request")]),
+        // An invalid token, whatever rejects the request.
+        (&open, "/me", expired(), 401, vec![verification("expired")]),
+        (&open, "/admin", expired(), 401, vec![verification("expired")]),
+        (&closed, "/me", expired(), 401, vec![verification("expired")]),
+        (&open, "/result", expired(), 200, vec![verification("expired")]),
+        (&open, "/anonymous", expired(), 200, vec![verification("expired")]),
+        // A valid token, and a rule.
+        (&open, "/admin", user(), 403, vec![accepted(), rejection("rule", "insufficient_scope")]),
+        (&closed, "/admin", user(), 403, vec![accepted(), rejection("rule", "insufficient_scope")]),
+        (&open, "/in-handler", user(), 403, vec![accepted(), rejection("rule", "insufficient_scope")]),
+        (&open, "/recent", old(), 401, vec![accepted(), rejection("rule", "insufficient_authentication")]),
+        // A valid token, and a custom check.
+        (&open, "/me", bearer(token("locked")), 401, vec![accepted(), rejection("custom_check", "invalid_token")]),
+        (
+            &open,
+            "/me",
+            bearer(token("suspended")),
+            403,
+            vec![accepted(), rejection("custom_check", "insufficient_scope")],
+        ),
+        (&open, "/admin", bearer(token("unlucky")), 503, vec![accepted(), rejection("custom_check", "unavailable")]),
+        (&closed, "/me", bearer(token("unlucky")), 503, vec![accepted(), rejection("custom_check", "unavailable")]),
+        (
+            &open,
+            "/anonymous",
+            bearer(token("unlucky")),
+            200,
+            vec![accepted(), rejection("custom_check", "unavailable")],
+        ),
+        // A valid token, and an extractor.
+        (&open, "/id", user(), 401, vec![accepted(), rejection("handler", "invalid_token")]),
+        (&open, "/tenant", user(), 403, vec![accepted(), rejection("handler", "insufficient_scope")]),
+        // No layer.
+        (&uncovered, "/me", user(), 500, vec![rejection("handler", "missing_layer")]),
+        (&uncovered, "/admin", user(), 500, vec![rejection("rule", "missing_layer")]),
     ] {
-        let request = Request::get("/").header("authorization", authorization).body(Body::empty()).unwrap();
-        assert_eq!(app.clone().oneshot(request).await.unwrap().status(), status, "{rejection:?}");
-        let counted: Vec<_> = sums.take().into_iter().filter(|(name, _)| name.contains("rejections")).collect();
-        let expected = rejection.map(|labels| (format!("axum_cognito_rejections_total{labels}"), 1.0));
-        assert_eq!(counted, Vec::from_iter(expected));
+        let mut request = Request::get(path).body(Body::empty()).unwrap();
+        for (name, value) in &headers {
+            request.headers_mut().append(*name, value.parse().unwrap());
+        }
+        sums.take();
+        assert_eq!(app.clone().oneshot(request).await.unwrap().status(), status, "{path} {expected:?}");
+        let counted: Vec<_> = sums.take().into_iter().filter(|(name, _)| name != HITS).collect();
+        let mut expected: Vec<_> = expected.into_iter().map(|name| (name, 1.0)).collect();
+        expected.sort_by(|one, other| one.0.cmp(&other.0));
+        assert_eq!(counted, expected, "{status} {path}");
     }
+}
+
+/// gRPC responses and the application's own responses are counted like the default responses.
+#[tokio::test]
+async fn form_of_the_response_does_not_change_what_is_counted() {
+    let sums = Sums::default();
+    let _here = metrics::set_default_local_recorder(&sums);
+    let grpc = || auth(&FakeUserPool::shared()).grpc_responses();
+    let own = |rejected: &RejectedRequest<'_>| rejected.rejection().clone().into_response();
+    let request = || {
+        let request = Request::post("/me").version(Version::HTTP_2).header("te", "trailers");
+        request.header("content-type", "application/grpc").body(Body::empty()).unwrap()
+    };
+    for (name, app, status) in [
+        ("gRPC", routes().layer(grpc().deny_by_default()), 200),
+        ("function", routes().layer(auth(&FakeUserPool::shared()).on_rejection(own).deny_by_default()), 401),
+        ("nested layers", routes().layer(grpc().deny_by_default()).layer(grpc()), 200),
+    ] {
+        assert_eq!(app.oneshot(request()).await.unwrap().status(), status, "{name}");
+        let counted = "axum_cognito_rejections_total{by=deny_by_default}{kind=missing_token}";
+        assert_eq!(sums.take(), [(counted.to_owned(), 1.0)], "{name}");
+    }
+}
+
+/// Keeps the descriptions: name, type, unit and help text.
+#[derive(Default)]
+struct Descriptions(Mutex<BTreeMap<String, (&'static str, Option<Unit>, String)>>);
+
+impl Descriptions {
+    fn add(&self, name: &KeyName, kind: &'static str, unit: Option<Unit>, text: &SharedString) {
+        self.0.lock().unwrap().insert(name.as_str().to_owned(), (kind, unit, text.to_string()));
+    }
+}
+
+impl Recorder for Descriptions {
+    fn describe_counter(&self, name: KeyName, unit: Option<Unit>, text: SharedString) {
+        self.add(&name, "counter", unit, &text);
+    }
+
+    fn describe_gauge(&self, name: KeyName, unit: Option<Unit>, text: SharedString) {
+        self.add(&name, "gauge", unit, &text);
+    }
+
+    fn describe_histogram(&self, name: KeyName, _: Option<Unit>, _: SharedString) {
+        panic!("unexpected histogram: {name:?}")
+    }
+
+    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::noop()
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
+
+/// The rows of the guide's table of metrics: name, type and unit.
+fn rows_of_the_guide() -> Vec<[&'static str; 3]> {
+    let guide = include_str!("../../src/guide/deployment.md");
+    let rows = guide.lines().filter_map(|line| line.strip_prefix("| `axum_cognito_"));
+    let columns = |row: &'static str| row.split(" | ").map(|cell| cell.trim_matches('`')).collect::<Vec<_>>();
+    rows.map(columns).map(|cells| [cells[0], cells[1], cells[3]]).collect()
+}
+
+#[test]
+fn a_new_verifier_describes_each_metric_of_the_guide() {
+    let described = Descriptions::default();
+    metrics::with_local_recorder(&described, || drop(Verifier::new(FakeUserPool::shared().user_pool())));
+    let described = described.0.into_inner().unwrap();
+    let rows = rows_of_the_guide();
+    assert_eq!(rows.len(), 5);
+    assert_eq!(described.len(), rows.len(), "{described:?}");
+    for [name, kind, unit] in rows {
+        let (described_kind, described_unit, text) = &described[&format!("axum_cognito_{name}")];
+        assert_eq!(*described_kind, kind, "{name}");
+        assert_eq!(described_unit.unwrap(), if unit == "seconds" { Unit::Seconds } else { Unit::Count }, "{name}");
+        assert!(text.ends_with('.') && text.len() > 20, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_recorder_that_is_installed_later_gets_the_descriptions_with_the_next_fetch() {
+    let fake = FakeUserPool::shared();
+    let source = Endpoint { fake: fake.clone(), down: Arc::default() };
+    let verifier = Verifier::new(fake.user_pool().key_source(source));
+    let described = Descriptions::default();
+    let _here = metrics::set_default_local_recorder(&described);
+    assert_eq!(described.0.lock().unwrap().len(), 0);
+    verifier.ready().await.unwrap();
+    assert_eq!(described.0.lock().unwrap().len(), rows_of_the_guide().len());
 }

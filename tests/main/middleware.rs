@@ -42,7 +42,7 @@ async fn plain(request: Request<()>) -> Result<Response<Full<Bytes>>, Infallible
 
 #[test]
 fn rejection_has_the_verification_error_as_its_source() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let verifier = Verifier::new(fake.user_pool());
     let error = verifier.check(&fake.access_token("alice").expired().sign()).unwrap_err();
     let reason = error.to_string();
@@ -57,7 +57,7 @@ fn rejection_has_the_verification_error_as_its_source() {
 async fn service_without_axum_works_with_any_body() {
     use http_body_util::BodyExt;
 
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let service = CognitoAuth::new(fake.user_pool()).layer(service_fn(plain));
     for (token, expected) in [
         (Some(fake.access_token("alice").sign()), "alice".to_owned()),
@@ -122,7 +122,7 @@ async fn the_service_that_was_polled_ready_is_called() {
 /// Each layer polls its inner service until it is ready and then calls the same service, even after an async check.
 #[tokio::test]
 async fn every_layer_forwards_readiness() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let token = fake.access_token("alice").sign();
     let auth = || CognitoAuth::new(fake.user_pool());
     let waits = || {
@@ -206,7 +206,7 @@ fn types_are_send_sync_and_static() {
     check::<axum_cognito::UserPool>();
     check::<Require>();
     fn future<T: Send>(_: T) {}
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let verifier = Verifier::new(fake.user_pool());
     future(verifier.verify("x"));
     future(verifier.ready());

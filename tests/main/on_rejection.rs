@@ -50,7 +50,7 @@ fn custom_format(rejected: &RejectedRequest<'_>) -> Response {
 
 #[tokio::test]
 async fn rejections_have_the_custom_format_and_the_challenge() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let valid = format!("Bearer {}", fake.access_token("alice").claim("auth_time", 1_000_000).sign());
     let app = || {
         routes().layer(
@@ -89,7 +89,7 @@ async fn rejections_have_the_custom_format_and_the_challenge() {
 
 #[tokio::test]
 async fn headers_and_error_statuses_of_the_function_are_kept() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let auth = || CognitoAuth::new(fake.user_pool());
     let sign_in = |_: &RejectedRequest<'_>| Redirect::to("/sign-in").into_response();
     let (status, headers, _) = send(routes().layer(auth().on_rejection(sign_in)), "/me", &[]).await;
@@ -112,7 +112,7 @@ async fn headers_and_error_statuses_of_the_function_are_kept() {
 /// A function may customize some rejections and return the default response for the others.
 #[tokio::test]
 async fn default_response_keeps_the_whole_challenge() {
-    let auth = CognitoAuth::new(FakeUserPool::new().user_pool()).realm(HeaderValue::from_static("shop"));
+    let auth = CognitoAuth::new(FakeUserPool::shared().user_pool()).realm(HeaderValue::from_static("shop"));
     let auth = auth.resource_metadata(HeaderValue::from_static("https://api.example.com/meta"));
     let default = |rejected: &RejectedRequest<'_>| rejected.rejection().clone().into_response();
     let (status, headers, body) = send(routes().layer(auth.clone().on_rejection(default)), "/me", &[]).await;
@@ -128,7 +128,7 @@ async fn default_response_keeps_the_whole_challenge() {
 
 #[tokio::test]
 async fn unavailable_keeps_retry_after() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let auth = CognitoAuth::new(fake.user_pool())
         .custom_check(|_, _| Err(CheckError::unavailable("the database does not respond")))
         .on_rejection(custom_format);
@@ -141,7 +141,7 @@ async fn unavailable_keeps_retry_after() {
 
 #[tokio::test]
 async fn deny_by_default_calls_the_function_except_for_grpc() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let app = || {
         routes()
             .layer(CognitoAuth::new(fake.user_pool()).grpc_responses().deny_by_default().on_rejection(custom_format))
@@ -158,7 +158,7 @@ async fn deny_by_default_calls_the_function_except_for_grpc() {
 /// Extractors reject requests with an HTTP status, whatever the content type.
 #[tokio::test]
 async fn grpc_content_type_does_not_bypass_the_function() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let app = Router::new()
         .route("/me", axum::routing::post(async |_: CognitoClaims| "me"))
         .layer(CognitoAuth::new(fake.user_pool()).on_rejection(custom_format));
@@ -174,7 +174,7 @@ async fn grpc_content_type_does_not_bypass_the_function() {
 
 #[tokio::test]
 async fn cache_control_and_error_statuses_are_kept() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let auth = || CognitoAuth::new(fake.user_pool());
     // The response to an invalid token in the URL is private too.
     let query = axum_cognito::TokenSource::dangerous_query("t");
@@ -203,7 +203,7 @@ async fn cache_control_and_error_statuses_are_kept() {
 /// A handler may hide that a resource exists, but it cannot turn a rejection into a success.
 #[tokio::test]
 async fn error_status_set_by_a_handler_is_kept() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     for (chosen, expected) in [(StatusCode::NOT_FOUND, 404), (StatusCode::OK, 401)] {
         let handler = async move |claims: Result<CognitoClaims, AuthRejection>| {
             claims.map(|_| "in").map_err(|rejection| (chosen, rejection))
@@ -218,7 +218,7 @@ async fn error_status_set_by_a_handler_is_kept() {
 /// Challenges of the application and of inner layers are left unchanged.
 #[tokio::test]
 async fn only_the_layers_own_challenge_is_completed() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let auth = || CognitoAuth::new(fake.user_pool());
     let two = async |claims: Result<CognitoClaims, AuthRejection>| match claims {
         Ok(_) => "in".into_response(),
@@ -263,7 +263,7 @@ async fn only_the_layers_own_challenge_is_completed() {
 /// Both orders create the same type, which has the settings of both.
 #[tokio::test]
 async fn on_rejection_and_deny_by_default_combine_in_either_order() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let auth = || CognitoAuth::new(fake.user_pool()).realm(HeaderValue::from_static("shop"));
     let protected = || Router::new().route("/healthz", get(async || "healthy")).route("/{*any}", get(async || "in"));
     for (name, layer) in [
@@ -305,7 +305,7 @@ where
 #[tokio::test]
 async fn inner_service_may_have_any_response_body() {
     type Boxed = http_body_util::combinators::UnsyncBoxBody<axum::body::Bytes, std::io::Error>;
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let auth = || CognitoAuth::new(fake.user_pool());
     let inner = tower::service_fn(async |_: Request<()>| {
         let body = http_body_util::Full::<axum::body::Bytes>::from("in").map_err(std::io::Error::other);

@@ -40,7 +40,7 @@ fn ten_rejections_for_one_configuration_reason_cause_one_warning() {
         ),
         (|token| token.header("kid", "secret"), &["unknown_key", "`UserPool::jwks_url`"]),
     ];
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     for (change, parts) in cases {
         let pool = fake.user_pool().audience("https://api.example.com").unwrap();
         let verifier = Verifier::new(pool);
@@ -60,7 +60,7 @@ fn ten_rejections_for_one_configuration_reason_cause_one_warning() {
 
 #[test]
 fn rejections_do_not_warn_once_a_token_was_accepted() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let verifier = Verifier::new(fake.user_pool());
     assert!(verifier.check(&fake.access_token("alice").sign()).is_ok());
     assert!(warnings(&verifier, &fake.access_token("alice").client_id("other").sign(), 100).is_empty());
@@ -69,7 +69,7 @@ fn rejections_do_not_warn_once_a_token_was_accepted() {
 
 #[test]
 fn rejections_for_other_reasons_do_not_warn() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let verifier = Verifier::new(fake.user_pool());
     let token = || fake.access_token("alice");
     for token in [token().expired().sign(), token().signed_with_wrong_key().sign(), "a.b.c".to_owned(), String::new()] {
@@ -81,7 +81,7 @@ fn rejections_for_other_reasons_do_not_warn() {
 
 #[test]
 fn id_tokens_where_access_tokens_are_expected_cause_the_warning() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let verifier = Verifier::new(fake.user_pool());
     assert_eq!(warnings(&verifier, &fake.id_token("alice").sign(), 20).len(), 1);
     let verifier = Verifier::new(UserPool::allow_token_use(fake.user_pool(), TokenUse::Id));
@@ -90,7 +90,7 @@ fn id_tokens_where_access_tokens_are_expected_cause_the_warning() {
 
 #[test]
 fn tokens_without_the_required_audience_cause_the_warning() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let verifier = Verifier::new(fake.user_pool().audience("https://api.example.com").unwrap());
     let lines = warnings(&verifier, &fake.access_token("alice").sign(), 20);
     assert_eq!(lines.len(), 1);
@@ -101,7 +101,7 @@ fn tokens_without_the_required_audience_cause_the_warning() {
 
 #[test]
 fn tokens_without_another_claim_do_not_warn() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let verifier = Verifier::new(fake.user_pool());
     let token = fake.access_token("alice").without("exp").sign();
     assert_eq!(verifier.check(&token).unwrap_err().claim(), Some("exp"));

@@ -10,7 +10,7 @@ use tower::ServiceExt;
 
 #[tokio::test]
 async fn client_discovers_the_authorization_server_from_a_rejection() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let pool = fake.user_pool().audience("https://api.example.com/mcp").unwrap();
     let resource = ProtectedResource::new("https://api.example.com/mcp", [&pool])
         .unwrap()
@@ -133,7 +133,7 @@ fn secrets_in_a_resource_url_appear_in_no_error() {
 #[tokio::test]
 async fn protected_resource_requires_its_audience() {
     const URL: &str = "https://api.example.com/mcp";
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let resource = ProtectedResource::new(URL, [&fake.user_pool()]).unwrap();
     let pool = || fake.user_pool();
     for (name, pool, is_accepted) in [
@@ -175,7 +175,7 @@ async fn protected_resource_requires_its_audience() {
 
 #[tokio::test]
 async fn metadata_can_be_a_public_route() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let pool = fake.user_pool().audience("https://api.example.com/mcp").unwrap();
     let resource = ProtectedResource::new("https://api.example.com/mcp", [&pool]).unwrap();
     let auth = CognitoAuth::new(pool).protected_resource(&resource).unwrap();

@@ -37,7 +37,7 @@ fn result(rule: &Require, claims: &CognitoClaims) -> String {
 
 #[test]
 fn rule_allows_matching_claims_and_names_what_is_missing() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let verifier = Verifier::new(fake.user_pool_for([fake.client_id(), "other"]).allow_token_use(TokenUse::Id));
     let user = || fake.access_token("alice").group("users").group("admins").scope("a/read").scope("a/write");
     let plain = || fake.access_token("bob").without("cognito:groups").without("scope");
@@ -188,7 +188,7 @@ fn rule_allows_matching_claims_and_names_what_is_missing() {
 
 #[test]
 fn old_sign_in_is_rejected() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let clock = ManualClock::starting_now();
     let verifier = Verifier::builder().pool(fake.user_pool()).clock(clock.clone()).build().unwrap();
     let now = axum_cognito::clock::Clock::now(&clock).duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
@@ -264,7 +264,7 @@ async fn refund(claims: CognitoClaims) -> Result<&'static str, AuthRejection> {
 
 #[tokio::test]
 async fn rule_has_the_same_effect_on_routes_methods_routers_and_in_handlers() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let rule = || Require::group("managers").or(Require::scope("refunds"));
     let app = Router::new()
         .route("/handler", get(refund))
@@ -290,7 +290,7 @@ async fn rule_has_the_same_effect_on_routes_methods_routers_and_in_handlers() {
 /// The table in the guide chapter `routes` lists these combinations.
 #[tokio::test]
 async fn layers_cover_the_routes_that_the_guide_lists() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let auth = || CognitoAuth::new(fake.user_pool());
     let rule = || Require::valid_token();
     let routes = || Router::new().route("/in", get(async || "in"));
@@ -381,7 +381,7 @@ async fn layers_cover_the_routes_that_the_guide_lists() {
 
 #[tokio::test]
 async fn preflight_passes_if_cors_layer_is_outside() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let routes = || Router::new().route("/orders", post(async || "orders").route_layer(Require::valid_token()));
     let preflight = async |app: Router| {
         let request = Request::options("/orders")
@@ -419,7 +419,7 @@ async fn preflight_passes_if_cors_layer_is_outside() {
 /// Neither a rule nor `deny_by_default` reads the body.
 #[tokio::test]
 async fn rejection_does_not_read_the_request_body() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let auth = || CognitoAuth::new(fake.user_pool());
     let handler = async |_: axum::body::Bytes| "read";
     for app in [
@@ -445,7 +445,7 @@ fn grpc_request() -> http::request::Builder {
 
 #[tokio::test]
 async fn grpc_rejections_carry_the_grpc_status_and_the_challenge() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let app = Router::new()
         .route("/p.S/M", post(async || "message").route_layer(Require::group("admins")))
         .layer(CognitoAuth::new(fake.user_pool()).grpc_responses().deny_by_default());
@@ -498,7 +498,7 @@ async fn only_grpc_requests_with_grpc_responses_get_status_200() {
         ("JSON", |r| set_header(r, header::CONTENT_TYPE, "application/json"), false),
         ("without a content type", |r| drop(r.headers_mut().remove(header::CONTENT_TYPE)), false),
     ];
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let auth = || CognitoAuth::new(fake.user_pool());
     let routes = || Router::new().route("/p.S/M", any(async || "message"));
     let by_rule = || routes().route_layer(Require::valid_token());
@@ -527,7 +527,7 @@ fn set_header(request: &mut Request<Body>, name: HeaderName, value: &'static str
 /// A client without a token learns which scopes to request. The challenge for an invalid token names no scopes.
 #[tokio::test]
 async fn challenge_for_a_missing_token_names_the_scopes() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     for (rule, expected) in [
         (Require::scope("a"), r#"Bearer scope="a""#),
         (Require::all_scopes(["a", "b"]), r#"Bearer scope="a b""#),

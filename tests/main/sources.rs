@@ -43,7 +43,7 @@ const INVALID: &str = "invalid_token";
 
 #[tokio::test]
 async fn token_source_finds_exactly_its_token() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let t = fake.access_token("alice").sign();
     let h = |name: &'static str, value: &str| (name, value.to_owned());
     let cookie = || TokenSource::cookie("__Host-session");
@@ -169,7 +169,7 @@ async fn token_source_finds_exactly_its_token() {
 
 #[tokio::test]
 async fn authorization_is_read_with_and_without_scheme_as_configured() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let t = fake.access_token("alice").sign();
     let bearer = || app(&fake, [TokenSource::authorization()]);
     let bare = || app(&fake, [TokenSource::authorization_without_scheme()]);
@@ -231,7 +231,7 @@ async fn authorization_is_read_with_and_without_scheme_as_configured() {
 
 #[test]
 fn missing_scheme_is_logged_only_if_a_scheme_was_expected() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let headers = [("authorization", fake.access_token("alice").sign())];
     let cookie = || TokenSource::cookie("t");
@@ -249,7 +249,7 @@ fn missing_scheme_is_logged_only_if_a_scheme_was_expected() {
 
 #[tokio::test]
 async fn request_with_tokens_in_two_sources_is_rejected() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let (alice, bob) = (fake.access_token("alice").sign(), fake.access_token("bob").sign());
     let app = app(
         &fake,
@@ -292,7 +292,7 @@ async fn request_with_tokens_in_two_sources_is_rejected() {
 
 #[tokio::test]
 async fn responses_to_tokens_in_urls_are_private() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let token = fake.access_token("alice").sign();
     let query = || TokenSource::dangerous_query("access_token");
     let response = send(&app(&fake, [query()]), &format!("/?access_token={token}"), &[]).await;
@@ -342,7 +342,7 @@ async fn custom_check_can_apply_to_cookies_only() {
 /// source.
 #[tokio::test]
 async fn claims_have_the_source_of_their_token() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let token = fake.access_token("alice").sign();
     let source = async |claims: AccessClaims<HashMap<String, serde_json::Value>>| {
         let claims = claims.with_custom::<NoCustomClaims>().unwrap();
@@ -368,7 +368,7 @@ async fn claims_have_the_source_of_their_token() {
 
 #[test]
 fn log_contains_no_part_of_a_token_from_any_source() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let app = app(
         &fake,
         [
@@ -456,7 +456,7 @@ fn overlapping_token_sources_are_rejected() {
         (vec![protocol("b.x."), protocol("b.")], true),
         (vec![protocol("b."), protocol("c.")], false),
     ] {
-        let auth = CognitoAuth::new(FakeUserPool::new().user_pool());
+        let auth = CognitoAuth::new(FakeUserPool::shared().user_pool());
         assert_eq!(panics(|| drop(auth.token_sources(sources.clone()))), is_rejected, "{sources:?}");
     }
 }

@@ -26,7 +26,7 @@ fn kind_of(verifier: &Verifier, token: &str) -> Option<Kind> {
 
 #[test]
 fn valid_tokens_are_accepted() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let verifier = Verifier::new(
         fake.user_pool().allow_token_use(TokenUse::Id).allow_audience("https://api.example.com").unwrap(),
     );
@@ -55,7 +55,7 @@ fn valid_tokens_are_accepted() {
 
 #[test]
 fn malformed_token_is_rejected() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let verifier = Verifier::new(fake.user_pool());
     for (token, reason) in [
         ("", "parts"),
@@ -81,7 +81,7 @@ fn malformed_token_is_rejected() {
 
 #[test]
 fn invalid_header_is_rejected() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let verifier = Verifier::new(fake.user_pool());
     let token = || fake.access_token("alice");
     let mut keys = <[String; 2]>::from(fake.key_ids());
@@ -103,7 +103,7 @@ fn invalid_header_is_rejected() {
 
 #[test]
 fn invalid_signature_is_rejected() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let verifier = Verifier::new(fake.user_pool());
     let token = || fake.access_token("alice");
     for token in [token().signed_with_wrong_key(), token().signed_with_other_key_of(&fake)] {
@@ -121,7 +121,7 @@ fn invalid_signature_is_rejected() {
 
 #[test]
 fn invalid_claim_is_rejected() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let verifier = Verifier::new(fake.user_pool());
     let token = || fake.access_token("alice");
     let client = Some(fake.client_id());
@@ -158,7 +158,7 @@ fn invalid_claim_is_rejected() {
 
 #[test]
 fn wrong_token_use_error_lists_the_accepted_token_uses() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     for (pool, expected) in [
         (fake.user_pool().allow_token_use(TokenUse::Id), "access or id"),
         (fake.user_pool().only_token_use(TokenUse::Id), "id"),
@@ -171,7 +171,7 @@ fn wrong_token_use_error_lists_the_accepted_token_uses() {
 
 #[test]
 fn header_longer_than_1024_bytes_is_rejected() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let verifier = Verifier::new(fake.user_pool());
     let length_of = |token: &str| token.find('.').unwrap() * 3 / 4;
     let of_length = |length: usize| {
@@ -189,7 +189,7 @@ fn header_longer_than_1024_bytes_is_rejected() {
 
 #[test]
 fn token_expires_exactly_at_exp() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let clock = ManualClock::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
     let token = |claim, value: u64| {
         fake.access_token("alice").issued_at(clock.now()).claim("exp", 1_800_000_100).claim(claim, value).sign()
@@ -234,7 +234,7 @@ fn token_expires_exactly_at_exp() {
 
 #[test]
 fn client_is_checked_in_client_id_of_access_tokens_and_aud_of_id_tokens() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let verifier = Verifier::new(fake.user_pool_for(["web", "mobile"]).allow_token_use(TokenUse::Id));
     for (token, kind) in [
         (fake.access_token("a").client_id("web"), None),
@@ -263,7 +263,7 @@ fn client_is_checked_in_client_id_of_access_tokens_and_aud_of_id_tokens() {
 
 #[test]
 fn only_configured_token_uses_are_accepted() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let (access, id) = (fake.access_token("a").sign(), fake.id_token("a").sign());
     for (pool, accepts_access, accepts_id) in [
         (fake.user_pool(), true, false),
@@ -279,7 +279,7 @@ fn only_configured_token_uses_are_accepted() {
 /// A token whose `aud` names another resource must be rejected (RFC 7519 §4.1.3).
 #[test]
 fn access_token_for_another_audience_is_rejected() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let access = || fake.access_token("a");
     let api = "https://api.example.com";
     let second = "https://second.example.com";
@@ -326,7 +326,7 @@ fn access_token_for_another_audience_is_rejected() {
 
 #[test]
 fn empty_audience_is_rejected() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     assert_eq!(fake.user_pool().audience("").unwrap_err(), ConfigError::EmptyAudience);
     assert_eq!(fake.user_pool().allow_audience("").unwrap_err(), ConfigError::EmptyAudience);
 }
@@ -401,7 +401,7 @@ fn clients_token_uses_and_keys_are_separate_for_each_pool() {
 
 #[test]
 fn one_pool_may_name_an_issuer_twice() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     for duplicate in [
         fake.user_pool().replica_region("us-east-1"),
         fake.user_pool().replica_region("us-west-2").and_then(|pool| pool.replica_region("us-west-2")),
@@ -414,7 +414,7 @@ fn one_pool_may_name_an_issuer_twice() {
 
 #[test]
 fn setting_out_of_range_is_rejected_by_name() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let builder = || Verifier::builder().pool(fake.user_pool());
     let secs = Duration::from_secs;
     assert_eq!(builder().leeway(secs(301)).build().unwrap_err(), ConfigError::LeewayTooLong { seconds: 301 });
@@ -436,7 +436,7 @@ fn setting_out_of_range_is_rejected_by_name() {
 
 #[test]
 fn token_longer_than_the_limit_is_rejected() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let verifier = Verifier::builder().pool(fake.user_pool()).max_token_bytes(100_000).build().unwrap();
     let of = |bytes: usize| fake.access_token("alice").trigger_claim("custom:long", "x".repeat(bytes)).sign();
     assert_eq!(kind_of(&verifier, &of(70_000)), None);
@@ -446,7 +446,7 @@ fn token_longer_than_the_limit_is_rejected() {
 
 #[test]
 fn default_clock_is_the_system_clock() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let verifier = Verifier::new(fake.user_pool());
     let ends =
         |seconds| fake.access_token("a").issued_at(SystemClock.now()).expires_in(Duration::from_secs(seconds)).sign();
@@ -456,7 +456,7 @@ fn default_clock_is_the_system_clock() {
 
 #[test]
 fn static_keys_work_without_a_runtime() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let pool = UserPool::new(fake.id().as_str(), fake.client_id()).unwrap().jwks(&fake.jwks()).unwrap();
     let verifier = Verifier::new(pool);
     assert_eq!(kind_of(&verifier, &fake.access_token("a").sign()), None);

@@ -58,7 +58,7 @@ async fn status(request: Request<()>) -> Result<Response<Vec<u8>>, Infallible> {
 #[tokio::test(start_paused = true)]
 async fn waiting_requests_hold_no_permit_of_a_concurrency_limit() {
     const PERMITS: usize = 2;
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let valid = fake.access_token("alice").sign();
     let unknown_kid = |n: usize| fake.access_token("alice").header("kid", format!("unknown-{n}")).sign();
     let slow_user = |_: usize| fake.access_token("slow").sign();
@@ -154,7 +154,7 @@ fn checked(fake: &FakeUserPool, checked: &Arc<Notify>) -> CognitoAuth {
 
 #[tokio::test(start_paused = true)]
 async fn inner_service_is_polled_ready_again_after_the_wait() {
-    let (fake, check) = (FakeUserPool::new(), Arc::<Notify>::default());
+    let (fake, check) = (FakeUserPool::shared(), Arc::<Notify>::default());
     let inner = Gated::default();
     let gate = Arc::clone(&inner.gate);
     let mut service = checked(&fake, &check).layer(inner);
@@ -174,7 +174,7 @@ async fn inner_service_is_polled_ready_again_after_the_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn readiness_error_after_the_wait_is_returned() {
-    let (fake, check) = (FakeUserPool::new(), Arc::<Notify>::default());
+    let (fake, check) = (FakeUserPool::shared(), Arc::<Notify>::default());
     let inner = Gated::default();
     let gate = Arc::clone(&inner.gate);
     let mut service = checked(&fake, &check).layer(inner);
@@ -188,7 +188,7 @@ async fn readiness_error_after_the_wait_is_returned() {
 /// The connection stays open after the rejection and keeps its clone of the service.
 #[tokio::test(start_paused = true)]
 async fn rejected_requests_hold_no_permit_of_a_concurrency_limit() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let auth = || CognitoAuth::new(fake.user_pool());
     let limited = || ConcurrencyLimit::new(service_fn(status), 1);
     for (name, service) in [

@@ -70,7 +70,7 @@ const UNAVAILABLE: &str = r#"{"type":"about:blank","title":"Service Unavailable"
 
 #[tokio::test]
 async fn rejections_have_the_status_challenge_and_body_of_their_kind() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let app = app(CognitoAuth::new(fake.user_pool()));
     let token = |builder: axum_cognito::testing::TokenBuilder| format!("Bearer {}", builder.sign());
     let good = token(fake.access_token("alice"));
@@ -148,7 +148,7 @@ impl KeySource for Unavailable {
 
 #[tokio::test]
 async fn request_is_rejected_with_503_without_keys() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let pool = UserPool::new(fake.id().as_str(), fake.client_id()).unwrap().key_source(Unavailable);
     let auth = CognitoAuth::new(pool);
     assert!(auth.ready().await.is_err() && !auth.status().is_ready());
@@ -174,7 +174,7 @@ async fn request_without_the_layer_is_rejected_with_500() {
 
 #[tokio::test]
 async fn realm_and_metadata_are_in_every_challenge() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let auth = CognitoAuth::new(fake.user_pool())
         .realm(HeaderValue::from_static("orders \"beta\""))
         .resource_metadata(HeaderValue::from_static("https://api.example.com/.well-known/oauth-protected-resource"));
@@ -200,7 +200,7 @@ async fn realm_and_metadata_are_in_every_challenge() {
 /// RFC 9110 §5.6.4: only `"` and `\` are escaped in a quoted string.
 #[tokio::test]
 async fn realm_is_sent_as_one_quoted_string() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     for (realm, quoted) in [
         (&b""[..], &b"\"\""[..]),
         (b"a b", b"\"a b\""),
@@ -219,7 +219,7 @@ async fn realm_is_sent_as_one_quoted_string() {
 
 #[tokio::test]
 async fn response_extensions_contain_the_rejection() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let app = app(CognitoAuth::new(fake.user_pool()));
     let request = Request::get("/me").header("authorization", "Bearer x").body(Body::empty()).unwrap();
     let response = app.oneshot(request).await.unwrap();
@@ -230,7 +230,7 @@ async fn response_extensions_contain_the_rejection() {
 
 #[tokio::test]
 async fn detail_and_error_code_are_the_texts_of_body_and_challenge() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let app = app(CognitoAuth::new(fake.user_pool()));
     let good = format!("Bearer {}", fake.access_token("alice").sign());
     let expired = format!("Bearer {}", fake.access_token("alice").expired().sign());

@@ -44,7 +44,7 @@ where
             Err(rejection) if !self.routes.is_public(request.method(), request.uri().path()) => {
                 // Releases what `poll_ready` has reserved, such as a permit of a concurrency limit.
                 self.inner = self.inner.clone();
-                GateFuture::rejected(rejection.into_response_to(&request))
+                GateFuture::rejected(rejection.counted_as("deny_by_default").into_response_to(&request))
             }
             _ => GateFuture::forwarded(self.inner.call(request)),
         }

@@ -40,6 +40,8 @@ pub struct AuthRejection {
     kind: AuthRejectionKind,
     cause: Option<Cause>,
     needed: Option<Arc<Needed>>,
+    /// `true` once a metric has counted the rejection, so that neither its clones nor its response are counted again.
+    is_counted: bool,
 }
 
 #[derive(Clone)]
@@ -50,7 +52,7 @@ enum Cause {
 
 impl AuthRejection {
     fn new(kind: AuthRejectionKind) -> Self {
-        Self { kind, cause: None, needed: None }
+        Self { kind, cause: None, needed: None, is_counted: false }
     }
 
     pub(crate) fn missing_token() -> Self {
@@ -70,11 +72,11 @@ impl AuthRejection {
     /// Rejects a token whose `token_use` is not the one that the handler requires.
     #[cfg(feature = "axum")]
     pub(crate) fn other_kind(expected: &'static str) -> Self {
-        Self::from(
-            VerifyError::new(VerifyErrorKind::WrongTokenUse, "the token is for another use")
-                .of("token_use")
-                .expected_value(expected),
-        )
+        let error = VerifyError::new(VerifyErrorKind::WrongTokenUse, "the token is for another use")
+            .of("token_use")
+            .expected_value(expected);
+        // The verifier has counted this token as accepted.
+        Self { is_counted: false, ..Self::from(error) }
     }
 
     /// Rejects a caller who lacks a permission. `needed` names the missing scopes, if scopes would satisfy the rule.
@@ -95,10 +97,12 @@ impl AuthRejection {
         self
     }
 
-    /// Counts the rejection. `by` is the part of this crate that rejected the request.
+    /// Counts the rejection, unless it has been counted before. `by` is what rejected the request.
     pub(crate) fn counted_as(self, by: &'static str) -> Self {
-        metrics::rejection(by, self.kind.as_str());
-        self
+        if !self.is_counted {
+            metrics::rejection(by, self.kind.as_str());
+        }
+        Self { is_counted: true, ..self }
     }
 
     /// Returns the reason category, which the response reveals to the client.
@@ -185,7 +189,8 @@ impl From<VerifyError> for AuthRejection {
             _ => AuthRejectionKind::InvalidToken,
         };
         tracing::debug!(kind = error.kind().as_str(), reason = %error, "rejected a token");
-        Self { cause: Some(Cause::Verifier(error)), ..Self::new(kind) }
+        // The verifier has counted the error.
+        Self { cause: Some(Cause::Verifier(error)), is_counted: true, ..Self::new(kind) }
     }
 }
 

@@ -44,7 +44,7 @@ impl AuthRejection {
         if let Some(challenge) = self.challenge() {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
-        response.extensions_mut().insert(self);
+        response.extensions_mut().insert(self.counted_as("handler"));
         response
     }
 

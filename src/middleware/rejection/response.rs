@@ -25,7 +25,7 @@ impl AuthRejection {
         if self.kind() == AuthRejectionKind::Unavailable {
             headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
-        response.extensions_mut().insert(self);
+        response.extensions_mut().insert(self.counted_as("handler"));
         response
     }
 }

@@ -48,7 +48,7 @@ where
             Err(rejection) => {
                 // Releases what `poll_ready` has reserved, such as a permit of a concurrency limit.
                 self.inner = self.inner.clone();
-                GateFuture::rejected(rejection.into_response_to(&request))
+                GateFuture::rejected(rejection.counted_as("rule").into_response_to(&request))
             }
         }
     }

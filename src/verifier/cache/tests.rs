@@ -27,7 +27,7 @@ fn tokens(fake: &FakeUserPool, count: u64) -> Vec<(String, Arc<VerifiedToken>)> 
 #[test]
 fn changed_bytes_prefixes_and_suffixes_have_other_tags() {
     let cache = TokenCache::new(1, LONGEST, NO_LEEWAY).unwrap();
-    let token = FakeUserPool::new().access_token("alice").sign();
+    let token = FakeUserPool::shared().access_token("alice").sign();
     let mut tags = HashSet::from([cache.tag(token.as_bytes()).unwrap().0]);
     let mut variants = 0;
     for at in 0..token.len() {
@@ -57,7 +57,7 @@ fn each_cache_has_its_own_tags() {
 
 #[test]
 fn cached_token_ends_with_exp_and_with_its_key() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let cache = TokenCache::new(16, LONGEST, NO_LEEWAY).unwrap();
     let (string, token) = tokens(&fake, 1).remove(0);
     let (tag, now) = (cache.tag(string.as_bytes()).unwrap(), SystemClock.now());
@@ -76,7 +76,7 @@ fn cached_token_ends_with_exp_and_with_its_key() {
 
 #[test]
 fn full_set_evicts_the_token_that_expires_first() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let now = SystemClock.now();
     let tokens = tokens(&fake, 5);
     for order in [[4, 3, 2, 1, 0], [1, 2, 3, 4, 0], [2, 1, 4, 3, 0], [3, 4, 1, 2, 0], [2, 3, 4, 1, 0]] {
@@ -95,7 +95,7 @@ fn full_set_evicts_the_token_that_expires_first() {
 
 #[test]
 fn expired_entries_are_swept_by_insertions() {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let cache = TokenCache::new(64, LONGEST, NO_LEEWAY).unwrap();
     let now = SystemClock.now();
     let tokens = tokens(&fake, 40);
@@ -113,7 +113,7 @@ fn expired_entries_are_swept_by_insertions() {
 
 #[test]
 fn only_frequent_tokens_are_copied() {
-    let (_, token) = tokens(&FakeUserPool::new(), 1).remove(0);
+    let (_, token) = tokens(&FakeUserPool::shared(), 1).remove(0);
     let copies = Copies::new();
     let tags = [0, 1, 2, 15].map(|place| Tag(place << 96));
     for tag in tags {
@@ -134,7 +134,7 @@ fn hint_is_the_low_half_of_the_tag() {
 /// Returns a cache with one token, and this thread's copy of it.
 fn with_copy() -> (TokenCache, Tag, Arc<VerifiedToken>) {
     let cache = TokenCache::new(16, LONGEST, NO_LEEWAY).unwrap();
-    let (string, token) = tokens(&FakeUserPool::new(), 1).remove(0);
+    let (string, token) = tokens(&FakeUserPool::shared(), 1).remove(0);
     let (tag, now) = (cache.tag(string.as_bytes()).unwrap(), SystemClock.now());
     cache.insert(tag, &token, now, |_| true);
     for _ in 0..=COPY_EVERY {
@@ -181,14 +181,14 @@ fn tokens_above_the_limit_are_not_cached() {
 #[test]
 fn the_table_is_allocated_with_the_first_insertion() {
     let cache = TokenCache::new(16, LONGEST, NO_LEEWAY).unwrap();
-    let (_, token) = tokens(&FakeUserPool::new(), 1).remove(0);
+    let (_, token) = tokens(&FakeUserPool::shared(), 1).remove(0);
     assert!(cache.get(Tag(1), SystemClock.now(), |_| true).is_none() && cache.table.get().is_none());
     cache.insert(Tag(1), &token, SystemClock.now(), |_| true);
     assert!(cache.table.get().is_some());
 }
 
 fn assert_bounded(distinct: u128) {
-    let fake = FakeUserPool::new();
+    let fake = FakeUserPool::shared();
     let cache = TokenCache::new(1024, LONGEST, NO_LEEWAY).unwrap();
     let (now, (_, token)) = (SystemClock.now(), tokens(&fake, 1).remove(0));
     // The factor spreads the tags over all bits, as GMAC does.
