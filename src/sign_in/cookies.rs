@@ -1,9 +1,10 @@
 //! Reads and writes the cookies of sign-in.
 
-use std::time::Duration;
+use std::{iter, time::Duration};
 
 use cookie::{Cookie, SameSite};
 use http::{HeaderMap, HeaderValue, header::COOKIE};
+use memchr::memchr;
 
 /// The session cookie. Further parts have the names `__Host-session-1` and so on.
 pub(super) const SESSION: &str = "__Host-session";
@@ -18,25 +19,48 @@ pub(super) const RECENT: &str = "__Host-recent-sign-ins";
 /// subdomain cannot set it (RFC 6265bis §4.1.3.2). HTTP/2 may split the header (RFC 9113 §8.2.3). Cookies of other
 /// applications that cannot be read are skipped, because they must not affect sign-in.
 pub(super) fn host_cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
-    let cookies = headers.get_all(COOKIE).iter().flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
-    cookies
-        .filter(|cookie| cookie.trim_ascii_start().starts_with(b"__Host-"))
-        .filter_map(|cookie| Cookie::parse(str::from_utf8(cookie).ok()?).ok())
-        .filter_map(|cookie| Some((cookie.name_raw()?, cookie.value_raw()?)))
+    pairs(headers).filter(|pair| pair.trim_ascii_start().starts_with(b"__Host-")).filter_map(parse)
+}
+
+/// Returns the values of the cookies with this `__Host-` name. A request has several KiB of cookies, so only these are
+/// parsed.
+fn values<'r>(headers: &'r HeaderMap, name: &str) -> impl Iterator<Item = &'r str> {
+    let is_named =
+        move |pair: &&[u8]| pair.split(|byte| *byte == b'=').next().map(<[u8]>::trim_ascii) == Some(name.as_bytes());
+    pairs(headers).filter(is_named).filter_map(parse).filter(move |(found, _)| *found == name).map(|(_, value)| value)
+}
+
+/// Returns the parts of the `Cookie` headers between semicolons.
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    headers.get_all(COOKIE).iter().flat_map(|header| {
+        let mut rest = Some(header.as_bytes());
+        iter::from_fn(move || {
+            let bytes = rest?;
+            let end = memchr(b';', bytes);
+            rest = end.and_then(|end| bytes.get(end + 1..));
+            bytes.get(..end.unwrap_or(bytes.len()))
+        })
+    })
+}
+
+/// Returns the name and the value, or [`None`] if the cookie cannot be read.
+fn parse(pair: &[u8]) -> Option<(&str, &str)> {
+    let cookie = Cookie::parse(str::from_utf8(pair).ok()?).ok()?;
+    Some((cookie.name_raw()?, cookie.value_raw()?))
 }
 
 /// Returns the value of a cookie, or [`None`] if it is missing or occurs twice.
 ///
 /// If a name occurs twice, the request does not show which of the two this host has set.
 pub(super) fn value<'r>(headers: &'r HeaderMap, name: &str) -> Option<&'r str> {
-    let mut values = host_cookies(headers).filter(|(found, _)| *found == name).map(|(_, value)| value);
+    let mut values = values(headers, name);
     let value = values.next();
     value.filter(|_| values.next().is_none())
 }
 
 /// Returns `true` if the request has this cookie, once or more often.
 pub(super) fn contains(headers: &HeaderMap, name: &str) -> bool {
-    host_cookies(headers).any(|(found, _)| found == name)
+    values(headers, name).next().is_some()
 }
 
 /// Returns a `Set-Cookie` with the attributes `Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age`.
