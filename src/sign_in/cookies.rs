@@ -22,12 +22,14 @@ pub(super) fn host_cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &
     pairs(headers).filter(|pair| pair.trim_ascii_start().starts_with(b"__Host-")).filter_map(parse)
 }
 
-/// Returns the values of the cookies with this `__Host-` name. A request has several KiB of cookies, so only these are
-/// parsed.
+/// Returns the values of the cookies with this `__Host-` name. A request has several KiB of cookies, so the others are
+/// not parsed.
 fn values<'r>(headers: &'r HeaderMap, name: &str) -> impl Iterator<Item = &'r str> {
-    let is_named =
-        move |pair: &&[u8]| pair.split(|byte| *byte == b'=').next().map(<[u8]>::trim_ascii) == Some(name.as_bytes());
-    pairs(headers).filter(is_named).filter_map(parse).filter(move |(found, _)| *found == name).map(|(_, value)| value)
+    pairs(headers).filter_map(move |pair| {
+        let (found, value) = pair.split_at_checked(memchr(b'=', pair)?)?;
+        let value = value.strip_prefix(b"=").filter(|_| found.trim_ascii() == name.as_bytes())?;
+        str::from_utf8(value.trim_ascii()).ok()
+    })
 }
 
 /// Returns the parts of the `Cookie` headers between semicolons.
