@@ -26,12 +26,13 @@ use aws_lc_rs::{
 use axum::{
     Router,
     body::Body,
-    http::{Request, Response},
+    http::{Request, Response, header},
     routing::get,
 };
 use axum_cognito::{
     CognitoAuth, CognitoClaims, Verifier, VerifyErrorKind,
-    testing::{FakeUserPool, TokenBuilder},
+    sign_in::SignIn,
+    testing::{FakeUser, FakeUserPool, ManagedLogin, TokenBuilder},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use divan::{Bencher, counter::ItemsCount};
@@ -219,8 +220,42 @@ impl<S: Service<R>, R> Service<R> for NoOpService<S> {
     }
 }
 
+/// A sign-in, and the cookies of a browser that has signed in.
+static SIGNED_IN: LazyLock<(SignIn, String)> = LazyLock::new(|| {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("the runtime starts");
+    runtime.block_on(sign_in())
+});
+
+async fn sign_in() -> (SignIn, String) {
+    let callback = "https://app.example.com/auth/callback";
+    let user = FakeUser::new("alice", "password").group("admins").group("users").email("alice@example.com");
+    let login = ManagedLogin::new(&FAKE).callback_url(callback).user(user).serve().await.expect("a port is free");
+    let sign_in = SignIn::builder(FAKE.user_pool(), login.url(), callback).build().expect("the settings are valid");
+    let routes = sign_in.routes();
+    let get = async |uri: &str, cookies: &str| {
+        let request = Request::get(uri).header(header::COOKIE, cookies).body(Body::empty());
+        let response = routes.clone().call(request.expect("the URL is valid")).await.expect("the error is Infallible");
+        let text = |value: &header::HeaderValue| value.to_str().expect("the header is ASCII").to_owned();
+        let cookies = response.headers().get_all(header::SET_COOKIE).iter().map(text);
+        let pairs = cookies.filter(|cookie| !cookie.contains("Max-Age=0"));
+        let pairs: Vec<_> = pairs.map(|cookie| cookie.split(';').next().unwrap_or_default().to_owned()).collect();
+        (text(&response.headers()[header::LOCATION]), pairs.join("; "))
+    };
+    let (authorize, attempt) = get("/auth/sign-in", "").await;
+    let callback = login.sign_in(&authorize, "alice").await;
+    let (_, cookies) = get(&callback, &attempt).await;
+    // Without the record of recent sign-ins, which the first request after a sign-in removes.
+    let session: Vec<_> = cookies.split("; ").filter(|cookie| cookie.starts_with("__Host-session")).collect();
+    let session = session.join("; ");
+    let mut page = Router::new().route("/", axum::routing::get(async |_: CognitoClaims| ())).layer(sign_in.layer());
+    let request = Request::get("/").header(header::COOKIE, &session).body(Body::empty());
+    let response = page.call(request.expect("the URL is valid")).await.expect("the error is Infallible");
+    assert_eq!(response.status(), 200, "the session is valid");
+    (sign_in, session)
+}
+
 /// A request through a router.
-#[divan::bench(args = ["no layer", "no-op layer", "cached token", "cached token, claims extracted", "cache disabled, claims extracted"])]
+#[divan::bench(args = ["no layer", "no-op layer", "cached token", "session, cached token", "cached token, claims extracted", "cache disabled, claims extracted"])]
 fn router(bencher: Bencher<'_, '_>, case: &str) {
     let public = Router::new().route("/", get(async || "ok"));
     let protected = Router::new().route("/", get(async |_: CognitoClaims| "ok"));
@@ -228,18 +263,25 @@ fn router(bencher: Bencher<'_, '_>, case: &str) {
         "no layer" => public,
         "no-op layer" => public.layer(NoOp),
         "cached token" => public.layer(CognitoAuth::from(CACHED.clone())),
+        "session, cached token" => public.layer(SIGNED_IN.0.layer()),
         "cached token, claims extracted" => protected.layer(CognitoAuth::from(CACHED.clone())),
         _ => protected.layer(CognitoAuth::from(UNCACHED.clone())),
     };
     let request = || {
-        Request::builder()
-            .header("authorization", format!("Bearer {}", *TOKEN))
-            .body(Body::empty())
-            .expect("the request is valid")
+        let request = match case {
+            "session, cached token" => Request::builder().header("cookie", &SIGNED_IN.1),
+            _ => Request::builder().header("authorization", format!("Bearer {}", *TOKEN)),
+        };
+        request.body(Body::empty()).expect("the request is valid")
     };
-    let response = poll_once(app.call(request())).expect("the error type is Infallible");
-    assert_eq!(response.status(), 200);
-    bencher.with_inputs(request).bench_local_values(|request| poll_once(app.call(request)));
+    assert_eq!(send(&mut app, request()).status(), 200);
+    bencher.with_inputs(request).bench_local_values(|request| send(&mut app, request));
+}
+
+/// Sends a request. It is a function of its own so that a profiler can count its instructions.
+#[inline(never)]
+fn send(app: &mut Router, request: Request<Body>) -> Response<Body> {
+    poll_once(app.call(request)).expect("the error type is Infallible")
 }
 
 /// Returns the output of a future that is ready at its first poll.

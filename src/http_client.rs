@@ -1,6 +1,6 @@
 //! [`HttpClient`]: the HTTP client of key fetches and of sign-in.
 
-use std::{net::IpAddr, sync::OnceLock};
+use std::{error::Error, net::IpAddr, sync::OnceLock};
 
 use reqwest::{Certificate, Client, Proxy, Response, Url, redirect};
 
@@ -43,7 +43,7 @@ impl HttpClient {
 
     /// Returns the client, which is built on first use. An instance is for one host, because `url` decides whether the
     /// client uses TLS.
-    pub(crate) fn client_for(&self, url: &Url) -> Result<&Client, reqwest::Error> {
+    pub(crate) fn client_for(&self, url: &Url) -> Result<&Client, Box<dyn Error + Send + Sync>> {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
@@ -51,7 +51,7 @@ impl HttpClient {
         Ok(self.client.get_or_init(|| client))
     }
 
-    fn build(&self, url: &Url) -> Result<Client, reqwest::Error> {
+    fn build(&self, url: &Url) -> Result<Client, Box<dyn Error + Send + Sync>> {
         let mut builder = Client::builder()
             .user_agent(concat!("axum-cognito/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
@@ -59,16 +59,19 @@ impl HttpClient {
             // Requests are often minutes apart. A kept connection would be dead by then, and could outlive its runtime.
             .pool_max_idle_per_host(0);
         if let Some(proxy) = &self.proxy {
-            builder = builder.proxy(Proxy::all(proxy.clone())?);
+            builder = builder.proxy(Proxy::all(proxy.clone()).map_err(reqwest::Error::without_url)?);
         }
         // Without TLS, the host's root certificates are not loaded, because loading them fails if the host has none.
         let uses_tls = [Some(url), self.proxy.as_ref()].into_iter().flatten().any(|url| url.scheme() == "https");
+        if uses_tls && !tls_module_is_allowed() {
+            return Err(NOT_FIPS.into());
+        }
         match &self.roots {
             Some(roots) => builder = builder.tls_certs_only(roots.clone()),
             None if !uses_tls => builder = builder.tls_certs_only([]),
             None => {}
         }
-        builder.build()
+        builder.build().map_err(|error| error.without_url().into())
     }
 
     /// Returns the proxy's URL without its credentials.
@@ -80,6 +83,28 @@ impl HttpClient {
     pub(crate) fn root_count(&self) -> Option<usize> {
         self.roots.as_ref().map(Vec::len)
     }
+}
+
+const NOT_FIPS: &str = "the feature `fips` is enabled, but the default `CryptoProvider` of rustls in this process is not \
+                        in FIPS mode: install `rustls::crypto::aws_lc_rs::default_provider()`, or none";
+
+/// Returns `false` if TLS would use a module that the feature `fips` forbids.
+///
+/// reqwest uses the provider that the program has installed as its default. Without one, it uses that of AWS-LC, for
+/// which the feature `rustls/fips` leaves only approved cipher suites and key exchanges.
+#[cfg(feature = "fips")]
+fn tls_module_is_allowed() -> bool {
+    is_allowed(rustls::crypto::CryptoProvider::get_default().map(AsRef::as_ref))
+}
+
+#[cfg(feature = "fips")]
+fn is_allowed(installed: Option<&rustls::crypto::CryptoProvider>) -> bool {
+    installed.map_or_else(|| rustls::crypto::aws_lc_rs::default_provider().fips(), rustls::crypto::CryptoProvider::fips)
+}
+
+#[cfg(not(feature = "fips"))]
+fn tls_module_is_allowed() -> bool {
+    true
 }
 
 /// Returns `true` if a URL's host is `localhost` or a loopback address.
@@ -100,4 +125,60 @@ pub(crate) async fn read_body(mut response: Response, max: usize) -> Result<Opti
         body.extend_from_slice(&chunk);
     }
     Ok(Some(body))
+}
+
+#[cfg(all(test, feature = "fips"))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::time::Duration;
+
+    use rustls::{CipherSuite, NamedGroup, crypto::aws_lc_rs, server::Acceptor};
+    use tokio::net::TcpListener;
+    use tokio_rustls::LazyConfigAcceptor;
+
+    use super::*;
+
+    #[test]
+    fn provider_outside_of_fips_mode_is_not_allowed() {
+        let approved = aws_lc_rs::default_provider();
+        let mut suites = approved.clone();
+        suites.cipher_suites.push(aws_lc_rs::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256);
+        let mut groups = approved.clone();
+        groups.kx_groups.push(aws_lc_rs::kx_group::X25519);
+        for (what, provider, allowed) in [
+            ("none installed", None, true),
+            ("the default of AWS-LC", Some(&approved), true),
+            ("another cipher suite", Some(&suites), false),
+            ("another key exchange", Some(&groups), false),
+        ] {
+            assert_eq!(is_allowed(provider), allowed, "{what}");
+        }
+    }
+
+    /// Returns what the client offers to a server.
+    async fn offered() -> (Vec<CipherSuite>, Vec<NamedGroup>) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = Url::parse(&format!("https://{}/", listener.local_addr().unwrap())).unwrap();
+        let client = HttpClient { roots: Some(Vec::new()), ..HttpClient::default() };
+        let request = client.client_for(&url).unwrap().get(url).send();
+        let hello = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await.unwrap();
+            let hello = start.client_hello();
+            (hello.cipher_suites().to_vec(), hello.named_groups().unwrap().to_vec())
+        };
+        let (response, hello) = tokio::join!(request, hello);
+        assert!(response.is_err(), "the server has closed the connection");
+        hello
+    }
+
+    #[tokio::test]
+    async fn client_offers_only_fips_algorithms() {
+        let (suites, groups) = tokio::time::timeout(Duration::from_secs(10), offered()).await.unwrap();
+        let names: Vec<String> = suites.iter().map(|suite| format!("{suite:?}")).collect();
+        let is_approved = |name: &String| name.contains("_AES_") || name == "TLS_EMPTY_RENEGOTIATION_INFO_SCSV";
+        assert!(names.len() >= 6 && names.iter().all(is_approved), "{names:?}");
+        assert!(groups.contains(&NamedGroup::secp256r1), "{groups:?}");
+        assert!(!groups.contains(&NamedGroup::X25519), "{groups:?}");
+    }
 }

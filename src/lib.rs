@@ -137,6 +137,7 @@ pub mod claims;
 mod client_ids;
 mod clients;
 pub mod clock;
+mod crypto_module;
 mod env;
 mod error;
 #[cfg(feature = "explain")]

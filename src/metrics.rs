@@ -24,15 +24,16 @@ mod enabled {
 
     use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
-    use crate::{error::VerifyError, keys::FetchErrorKind, pool_id::UserPoolId};
+    use crate::{crypto_module, error::VerifyError, keys::FetchErrorKind, pool_id::UserPoolId};
 
     const VERIFICATIONS: &str = "axum_cognito_verifications_total";
     const CACHE_HITS: &str = "axum_cognito_cache_hits_total";
     const REJECTIONS: &str = "axum_cognito_rejections_total";
     const KEY_FETCHES: &str = "axum_cognito_key_fetches_total";
     const KEY_AGE: &str = "axum_cognito_key_age_seconds";
+    const CRYPTO_MODULE: &str = "axum_cognito_crypto_module_info";
 
-    /// Describes all metrics to the current recorder.
+    /// Describes all metrics to the current recorder, and sets the gauge that never changes.
     ///
     /// The facade drops descriptions while no recorder is installed, and does not announce a later one. A verifier
     /// therefore describes the metrics when it is built, and again with each completed key fetch. Recorders accept
@@ -51,6 +52,8 @@ mod enabled {
         );
         describe_counter!(KEY_FETCHES, Unit::Count, "Completed key fetches by pool and outcome.");
         describe_gauge!(KEY_AGE, Unit::Seconds, "The age of a pool's keys when its last key fetch completed.");
+        describe_gauge!(CRYPTO_MODULE, Unit::Count, "Always 1. The label names the cryptographic module.");
+        gauge!(CRYPTO_MODULE, "module" => crypto_module::name()).set(1.0);
     }
 
     /// Counts a verification.

@@ -160,6 +160,8 @@ pub enum ConfigError {
     },
     /// The verifier has no user pool.
     NoPool,
+    /// The feature `fips` is enabled, but the linked cryptographic module is not in FIPS mode.
+    NotFips,
     /// A number or duration is out of range.
     OutOfRange {
         /// The setting's name.
@@ -256,6 +258,10 @@ impl fmt::Display for ConfigError {
                  or use `UserPool::dangerous_any_client`"
             ),
             Self::NoPool => f.write_str("the verifier has no user pool: add one with `pool(..)`"),
+            Self::NotFips => f.write_str(
+                "the feature `fips` is enabled, but AWS-LC is not in FIPS mode: \
+                 build without a sanitizer, and link the AWS-LC that `aws-lc-fips-sys` builds",
+            ),
             Self::OutOfRange { setting, value, range: (least, most) } => {
                 write!(f, "`{setting}` is {value}: expected {least} to {most}")
             }

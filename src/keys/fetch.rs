@@ -94,7 +94,7 @@ impl HttpKeySource {
             let message = "the TLS client could not be built: if this host has no CA certificates, install the package \
                            `ca-certificates`, copy `/etc/ssl/certs/ca-certificates.crt` into the image, or set \
                            `HttpKeySource::root_certificates`";
-            FetchError::new(FetchErrorKind::Tls, message).caused_by(error.without_url())
+            FetchError::new(FetchErrorKind::Tls, message).caused_by(error)
         })
     }
 

@@ -23,6 +23,9 @@ pub struct KeyStatus {
     pub pools: Vec<PoolStatus>,
     /// The results of token checks so far.
     pub tokens: TokenStatus,
+    /// The cryptographic module that checks signatures: `aws_lc`, or `aws_lc_fips` if the linked AWS-LC is its FIPS
+    /// build and in FIPS mode. See [`guide::deployment`](crate::guide::deployment#fips).
+    pub crypto_module: &'static str,
 }
 
 impl KeyStatus {

@@ -1,9 +1,10 @@
 //! Reads and writes the cookies of sign-in.
 
-use std::time::Duration;
+use std::{iter, time::Duration};
 
 use cookie::{Cookie, SameSite};
 use http::{HeaderMap, HeaderValue, header::COOKIE};
+use memchr::memchr;
 
 /// The session cookie. Further parts of a long session are in `__Host-session-1` and so on.
 pub(crate) const SESSION: &str = "__Host-session";
@@ -18,25 +19,50 @@ pub(super) const RECENT: &str = "__Host-recent-sign-ins";
 /// subdomain cannot set it (RFC 6265bis §4.1.3.2). HTTP/2 may split the header (RFC 9113 §8.2.3). Unreadable cookies
 /// are skipped, because cookies of other applications must not affect sign-in.
 pub(super) fn host_cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
-    let cookies = headers.get_all(COOKIE).iter().flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
-    cookies
-        .filter(|cookie| cookie.trim_ascii_start().starts_with(b"__Host-"))
-        .filter_map(|cookie| Cookie::parse(str::from_utf8(cookie).ok()?).ok())
-        .filter_map(|cookie| Some((cookie.name_raw()?, cookie.value_raw()?)))
+    pairs(headers).filter(|pair| pair.trim_ascii_start().starts_with(b"__Host-")).filter_map(parse)
+}
+
+/// Returns the values of the cookies with this `__Host-` name. A request has several KiB of cookies, so the others are
+/// not parsed.
+fn values<'r>(headers: &'r HeaderMap, name: &str) -> impl Iterator<Item = &'r str> {
+    pairs(headers).filter_map(move |pair| {
+        let (found, value) = pair.split_at_checked(memchr(b'=', pair)?)?;
+        let value = value.strip_prefix(b"=").filter(|_| found.trim_ascii() == name.as_bytes())?;
+        str::from_utf8(value.trim_ascii()).ok()
+    })
+}
+
+/// Returns the parts of the `Cookie` headers between semicolons.
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    headers.get_all(COOKIE).iter().flat_map(|header| {
+        let mut rest = Some(header.as_bytes());
+        iter::from_fn(move || {
+            let bytes = rest?;
+            let end = memchr(b';', bytes);
+            rest = end.and_then(|end| bytes.get(end + 1..));
+            bytes.get(..end.unwrap_or(bytes.len()))
+        })
+    })
+}
+
+/// Returns the name and the value, or [`None`] if the cookie cannot be read.
+fn parse(pair: &[u8]) -> Option<(&str, &str)> {
+    let cookie = Cookie::parse(str::from_utf8(pair).ok()?).ok()?;
+    Some((cookie.name_raw()?, cookie.value_raw()?))
 }
 
 /// Returns the value of a cookie, or [`None`] if it is missing or occurs twice.
 ///
 /// If a name occurs twice, the request does not show which of the two cookies this host has set.
 pub(super) fn value<'r>(headers: &'r HeaderMap, name: &str) -> Option<&'r str> {
-    let mut values = host_cookies(headers).filter(|(found, _)| *found == name).map(|(_, value)| value);
+    let mut values = values(headers, name);
     let value = values.next();
     value.filter(|_| values.next().is_none())
 }
 
 /// Returns `true` if the request has at least one cookie with this name.
 pub(super) fn contains(headers: &HeaderMap, name: &str) -> bool {
-    host_cookies(headers).any(|(found, _)| found == name)
+    values(headers, name).next().is_some()
 }
 
 /// Returns a `Set-Cookie` header with the attributes `Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age`.

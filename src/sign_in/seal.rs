@@ -179,8 +179,9 @@ impl Sealer {
     pub(super) fn open(&self, purpose: &str, sealed: &str) -> Option<Vec<u8>> {
         let mut bytes = vec![0; sealed.len() / 4 * 3 + 3];
         let length = base64url::decode(sealed, &mut bytes)?;
-        bytes.truncate(length);
-        let nonce = bytes.split_off(length.checked_sub(NONCE_LEN)?);
+        let (_, nonce) = bytes.get(..length)?.split_last_chunk::<NONCE_LEN>()?;
+        let nonce = *nonce;
+        bytes.truncate(length - NONCE_LEN);
         let (last, others) = self.keys.split_last()?;
         // Decryption with a wrong key overwrites its input, so every key but the last needs a copy.
         let opened = others.iter().find_map(|key| open_with(key, purpose, &nonce, bytes.clone()));
@@ -188,9 +189,8 @@ impl Sealer {
     }
 }
 
-fn open_with(key: &RandomizedNonceKey, purpose: &str, nonce: &[u8], mut bytes: Vec<u8>) -> Option<Vec<u8>> {
-    let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-    let length = key.open_in_place(nonce, Aad::from(purpose), &mut bytes).ok()?.len();
+fn open_with(key: &RandomizedNonceKey, purpose: &str, nonce: &[u8; NONCE_LEN], mut bytes: Vec<u8>) -> Option<Vec<u8>> {
+    let length = key.open_in_place(Nonce::from(nonce), Aad::from(purpose), &mut bytes).ok()?.len();
     bytes.truncate(length);
     Some(bytes)
 }

@@ -3,7 +3,7 @@
 //! A part is `<number of parts>.<generation>.<text>`. The seal authenticates the joined text. With the number and the
 //! generation, leftover parts of another generation are recognized before the text is decrypted.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use http::{HeaderMap, HeaderValue};
 
@@ -46,15 +46,15 @@ pub(super) fn remove_cookies(request: &HeaderMap) -> Vec<HeaderValue> {
 }
 
 /// Joins the parts. [`None`] if the first is missing, or if the parts do not belong together.
-pub(super) fn join(request: &HeaderMap) -> Option<String> {
+pub(super) fn join(request: &HeaderMap) -> Option<Cow<'_, str>> {
     let first = Part::parse(cookies::value(request, SESSION)?)?;
-    let mut sealed = first.text.to_owned();
+    let mut sealed = Cow::Borrowed(first.text);
     for index in 1..first.count {
         let part = Part::parse(cookies::value(request, &name(index))?)?;
         if (part.count, part.generation) != (first.count, first.generation) {
             return None;
         }
-        sealed.push_str(part.text);
+        sealed.to_mut().push_str(part.text);
     }
     Some(sealed)
 }
@@ -78,7 +78,7 @@ impl<'r> Part<'r> {
     fn parse(value: &'r str) -> Option<Self> {
         let (count, rest) = value.split_once('.')?;
         let (generation, text) = rest.split_once('.')?;
-        let count = (1..=MAX_PARTS).find(|allowed| allowed.to_string() == count)?;
+        let count = count.parse().ok().filter(|parts| count.len() == 1 && (1..=MAX_PARTS).contains(parts))?;
         let is_possible = !text.is_empty() && text.len() <= MAX_TEXT;
         is_possible.then_some(Self { count, generation, text })
     }
@@ -118,7 +118,7 @@ mod tests {
             let headers = set_cookies(&text(length), u64::MAX, LIFETIME, &HeaderMap::new()).unwrap();
             assert_eq!(headers.len(), parts, "{length}");
             assert!(headers.iter().all(|header| header.len() < 3_500), "{length}");
-            assert_eq!(join(&request(&browser(&headers))), Some(text(length)));
+            assert_eq!(join(&request(&browser(&headers))).as_deref(), Some(text(length).as_str()));
         }
     }
 
@@ -164,7 +164,8 @@ mod tests {
             .replace("__Host-session=", "__Host-session-x=")
             .replace("__Host-session-1=", "__Host-session=")
             .replace("__Host-session-x=", "__Host-session-1=");
-        let joined = join(&request(&swapped)).unwrap();
+        let request = request(&swapped);
+        let joined = join(&request).unwrap();
         assert!(joined != text(2 * MAX_TEXT), "the sealing rejects the text");
     }
 
@@ -201,7 +202,7 @@ mod tests {
         let old = request(&set(3 * MAX_TEXT, 7));
         let new = set_cookies(&text(10), 8, LIFETIME, &old).unwrap();
         assert_eq!(removed(&new), ["__Host-session-1", "__Host-session-2"]);
-        assert_eq!(join(&request(&browser(&new))), Some(text(10)));
+        assert_eq!(join(&request(&browser(&new))).as_deref(), Some(text(10).as_str()));
         assert_eq!(removed(&remove_cookies(&old)), ["__Host-session", "__Host-session-1", "__Host-session-2"]);
         assert!(remove_cookies(&request("a=b; __Host-session-x=1; __Host-session-99=1; session=2")).is_empty());
         let twice = request("__Host-session-1=a; __Host-session-1=b");

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     clients::ClientList,
     clock::{Clock, SystemClock},
+    crypto_module,
     error::ConfigError,
     keys::{PoolKeys, RefreshSettings},
     metrics,
@@ -206,8 +207,9 @@ impl VerifierBuilder {
     ///
     /// # Errors
     /// Returns a [`ConfigError`] if there is no pool, if two pools have the same issuer, or if a setting is out of
-    /// range.
+    /// range. With the feature `fips`, also if the cryptographic module is not in FIPS mode.
     pub fn build(self) -> Result<Verifier, ConfigError> {
+        crypto_module::check()?;
         if self.pools.is_empty() {
             return Err(ConfigError::NoPool);
         }

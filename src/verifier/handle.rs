@@ -9,6 +9,7 @@ use crate::claims::VerifiedToken;
 use crate::token_use::TokenUse;
 use crate::{
     claims::CognitoClaims,
+    crypto_module,
     error::{ConfigError, VerifyError, VerifyErrorKind},
     keys::{KeyStatus, KeysError, Waited},
     metrics,
@@ -197,7 +198,12 @@ impl Verifier {
             pool.keys.status()
         };
         let pools: Vec<_> = self.inner.pools.iter().map(state).collect();
-        KeyStatus { ready: pools.iter().all(|pool| pool.ready), pools, tokens: self.inner.outcomes.status() }
+        KeyStatus {
+            ready: pools.iter().all(|pool| pool.ready),
+            pools,
+            tokens: self.inner.outcomes.status(),
+            crypto_module: crypto_module::name(),
+        }
     }
 }
 

@@ -50,9 +50,10 @@ impl Sums {
         Arc::new(Sum { sums: self.clone(), name })
     }
 
-    /// Returns the metrics that changed since the last call.
+    /// Returns the metrics that changed since the last call, without the gauge that never changes.
     fn take(&self) -> Vec<(String, f64)> {
-        std::mem::take(&mut *self.0.lock().unwrap()).into_iter().collect()
+        let changed = std::mem::take(&mut *self.0.lock().unwrap()).into_iter();
+        changed.filter(|(name, _)| !name.starts_with(CRYPTO_MODULE)).collect()
     }
 }
 
@@ -125,6 +126,7 @@ impl KeySource for Endpoint {
 }
 
 const HITS: &str = "axum_cognito_cache_hits_total";
+const CRYPTO_MODULE: &str = "axum_cognito_crypto_module_info";
 const POOL: &str = "us-east-1_FakePool1";
 
 fn verification(outcome: &str) -> String {
@@ -190,6 +192,18 @@ async fn each_event_is_counted_once() {
     changed(&sums, &[(key_fetch("status"), 2.0), (age(), 60.25), (verification("keys_unavailable"), 1.0)]);
     verifier.verify(&token).await.unwrap();
     changed(&sums, &[(HITS.into(), 1.0), (verification("accepted"), 1.0)]);
+}
+
+/// The status and the gauge agree on the module, which the feature `fips` selects.
+#[test]
+fn crypto_module_is_reported() {
+    let sums = Sums::default();
+    let verifier = || Verifier::new(FakeUserPool::shared().user_pool());
+    let verifier = metrics::with_local_recorder(&sums, verifier);
+    let module = if cfg!(feature = "fips") { "aws_lc_fips" } else { "aws_lc" };
+    assert_eq!(verifier.status().crypto_module, module);
+    let gauges = sums.0.lock().unwrap();
+    assert_eq!(gauges.iter().collect::<Vec<_>>(), [(&format!("{CRYPTO_MODULE}{{module={module}}}"), &1.0)]);
 }
 
 /// The layer checks a token in several steps, but counts it once.
@@ -493,7 +507,7 @@ fn a_new_verifier_describes_each_metric_of_the_guide() {
     metrics::with_local_recorder(&described, || drop(Verifier::new(FakeUserPool::shared().user_pool())));
     let described = described.0.into_inner().unwrap();
     let rows = rows_of_the_guide();
-    assert_eq!(rows.len(), 5);
+    assert_eq!(rows.len(), 6);
     assert_eq!(described.len(), rows.len(), "{described:?}");
     for [name, kind, unit] in rows {
         let (described_kind, described_unit, text) = &described[&format!("axum_cognito_{name}")];

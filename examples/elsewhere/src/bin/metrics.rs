@@ -195,7 +195,7 @@ mod tests {
         let output = response.await.unwrap().into_body().collect().await.unwrap().to_bytes();
         let output = std::str::from_utf8(&output).unwrap();
         let exported = names(output);
-        assert_eq!(exported.len(), 5, "{output}");
+        assert_eq!(exported.len(), 6, "{output}");
         for name in &exported {
             assert!(output.contains(&format!("# HELP {name} ")), "{name} has no help text: {output}");
         }

@@ -1,0 +1,54 @@
+//! The cryptographic module of this process: AWS-LC, or its FIPS build.
+//!
+//! `aws-lc-rs` links one of the two. The feature `fips` selects the FIPS build, and any other crate in the program can
+//! do the same, because Cargo builds a dependency once with the features that all crates need. So this module asks the
+//! linked library, and not only this crate's features.
+
+use crate::error::ConfigError;
+
+/// The name of the FIPS build, which is in FIPS mode.
+const FIPS: &str = "aws_lc_fips";
+/// The name of the usual build.
+const USUAL: &str = "aws_lc";
+
+/// Returns the name of the linked module.
+pub(crate) fn name() -> &'static str {
+    if aws_lc_rs::try_fips_mode().is_ok() { FIPS } else { USUAL }
+}
+
+/// Checks at start-up that the linked module is the one that the feature `fips` requires.
+///
+/// The FIPS build tests itself: it checks its own integrity before `main`, and each algorithm at the latest before its
+/// first use, and ends the process if a test fails.
+pub(crate) fn check() -> Result<(), ConfigError> {
+    require(cfg!(feature = "fips"), name())
+}
+
+fn require(fips: bool, linked: &str) -> Result<(), ConfigError> {
+    if fips && linked != FIPS { Err(ConfigError::NotFips) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fips_feature_requires_the_fips_module() {
+        for (fips, linked, expected) in [
+            (true, FIPS, Ok(())),
+            (true, USUAL, Err(ConfigError::NotFips)),
+            (false, USUAL, Ok(())),
+            // Another crate has selected the FIPS build.
+            (false, FIPS, Ok(())),
+        ] {
+            assert_eq!(require(fips, linked), expected, "{fips} {linked}");
+        }
+    }
+
+    #[test]
+    fn fips_feature_links_the_fips_module() {
+        assert_eq!(name(), if cfg!(feature = "fips") { FIPS } else { USUAL });
+        assert_eq!(check(), Ok(()));
+        assert!(aws_lc_rs::try_fips_self_test().is_ok());
+    }
+}
