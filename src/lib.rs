@@ -109,6 +109,7 @@
 //! | `alb` | no | the module `alb`, which verifies the user claims that Application Load Balancers and Verified Access sign |
 //! | `axum` | yes | the extractors, and `IntoResponse` for [`AuthRejection`] and [`ProtectedResource`](middleware::ProtectedResource) |
 //! | `explain` | no | the module `explain`, which explains step by step why a token was rejected |
+//! | `fips` | no | the FIPS build of AWS-LC for signatures, sessions and TLS; needs Go and CMake, see [`guide::deployment`] |
 //! | `metrics` | no | counters and gauges through the `metrics` facade, listed in [`guide::deployment`] |
 //! | `sign-in` | no | the module `sign_in`, which signs browser users in and keeps their sessions |
 //! | `testing` | no | the module `testing`, with an in-process user pool and a clock for tests |
