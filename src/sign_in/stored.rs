@@ -1,4 +1,4 @@
-//! Reads and writes sessions in a [`SessionStore`](super::SessionStore).
+//! Reads and writes sessions in a [`SessionStore`].
 
 use std::{
     sync::Arc,
