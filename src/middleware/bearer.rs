@@ -98,6 +98,7 @@ fn is_b64token(token: &[u8]) -> bool {
     !body.is_empty() && body.iter().fold(0, |others, byte| others | u8::from(!is_b64token_byte(*byte))) == 0
 }
 
+#[allow(clippy::needless_bitwise_bool)] // lazy operators are branches
 fn is_b64token_byte(byte: u8) -> bool {
     let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
     // `-`, `.`, `/` and the digits are consecutive.

@@ -101,18 +101,19 @@ impl Verifier {
         self.inner.counted(self.check_with_retry(|now| self.check_at(token, now)).await)
     }
 
-    /// Returns the result of `check`. Retries once after a key fetch if the key was unknown.
+    /// Returns the result of `check`. Retries once if the key was unknown and the keys may have changed since.
     pub(crate) async fn check_with_retry<'v, T>(
         &'v self,
         check: impl Fn(SystemTime) -> Result<T, Failure<'v>>,
     ) -> Result<T, VerifyError> {
-        let (pool, key_id) = match check(self.inner.clock.now()) {
+        let (pool, key_id, error) = match check(self.inner.clock.now()) {
             Ok(accepted) => return Ok(accepted),
             Err(Failure::Final(error)) => return Err(error),
-            Err(Failure::UnknownKey { pool, key_id, .. }) => (pool, key_id),
+            Err(Failure::UnknownKey { pool, key_id, error }) => (pool, key_id, error),
         };
         match pool.keys.wait_for(&key_id).await {
-            Waited::Decided => check(self.inner.clock.now()).map_err(Failure::into_error),
+            Waited::Absent if error.kind() == VerifyErrorKind::UnknownKey => Err(error),
+            Waited::Absent | Waited::Changed => check(self.inner.clock.now()).map_err(Failure::into_error),
             Waited::Unavailable => {
                 Err(VerifyError::new(VerifyErrorKind::KeysUnavailable, "the pool's keys are unavailable"))
             }

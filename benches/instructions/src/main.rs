@@ -63,6 +63,7 @@ fn main() {
     serve("router, no layer", routes(), &token);
     serve("router, no-op layer", routes().layer(NoOp), &token);
     serve("router, uncached", routes().layer(CognitoAuth::from(uncached)), &token);
+    serve("router, unknown kid", routes().layer(CognitoAuth::from(cached.clone())), &unknown_kid);
     serve("router, cached", routes().layer(CognitoAuth::from(cached)), &token);
 }
 
