@@ -105,7 +105,7 @@ fn check_or_wait(verifier: &Verifier, token: &str) -> Option<Result<CognitoClaim
         Ok(claims) => Some(Ok(claims)),
         Err(uncached) => match verifier.check_or_wait(token, uncached) {
             Immediate::Decided(result) => Some(result),
-            Immediate::UnknownKey => None,
+            Immediate::UnknownKey(_) => None,
         },
     }
 }

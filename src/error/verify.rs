@@ -133,7 +133,11 @@ impl VerifyError {
     }
 
     pub(crate) fn actual_value(mut self, actual: &str) -> Self {
-        let end = actual.char_indices().nth(ACTUAL_MAX).map_or(actual.len(), |(at, _)| at);
+        // A text of at most this many bytes has no more characters. That is the usual case.
+        let end = match actual.len() {
+            length if length <= ACTUAL_MAX => length,
+            length => actual.char_indices().nth(ACTUAL_MAX).map_or(length, |(at, _)| at),
+        };
         self.detail.get_or_insert_default().actual = Some(actual[..end].into());
         self
     }

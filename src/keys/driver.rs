@@ -54,8 +54,10 @@ pub(crate) struct PoolKeys {
 /// The result of waiting for keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Waited {
-    /// Check the token again with the keys in use.
-    Decided,
+    /// Check the token again, because the keys may have changed.
+    Changed,
+    /// The key does not exist, which was decided without waiting. A second check would have the same result.
+    Absent,
     /// Reject the request with 503, because no fetch could decide whether the key exists.
     Unavailable,
 }
@@ -123,8 +125,8 @@ impl PoolKeys {
     pub(crate) async fn wait_for(&self, key_id: &str) -> Waited {
         let shared = &self.shared;
         // Keys that cannot change need no runtime.
-        if shared.keys.load().as_ref().is_some_and(|loaded| loaded.until == Duration::MAX) {
-            return Waited::Decided;
+        if let Some(fixed) = shared.keys.load().as_ref().filter(|loaded| loaded.until == Duration::MAX) {
+            return if fixed.set.find(key_id).is_some() { Waited::Changed } else { Waited::Absent };
         }
         let can_fetch = timers::are_here().await;
         let deadline = Instant::now() + shared.settings.request_wait;
@@ -134,7 +136,8 @@ impl PoolKeys {
         loop {
             let waiting = place.others();
             let fetch = match shared.on(Input::UnknownKid { key_id, can_fetch, waiting, decided_by }) {
-                Reply::KeyPresent | Reply::Unknown => return Waited::Decided,
+                Reply::Unknown if decided_by.is_none() => return Waited::Absent,
+                Reply::KeyPresent | Reply::Unknown => return Waited::Changed,
                 Reply::Unavailable => return Waited::Unavailable,
                 Reply::Wait { fetch, decided_by: by } => {
                     decided_by = Some(by);

@@ -8,6 +8,8 @@ use crate::token_source::is_tchar;
 #[derive(Clone, Copy)]
 pub(super) struct Credentials<'r>(&'r [u8]);
 
+const SCHEME: &[u8] = b"Bearer";
+
 /// Finds the credentials in `Authorization: Bearer <token>` (RFC 6750 §2.1).
 ///
 /// A request without the header, or with another scheme, is anonymous.
@@ -17,9 +19,9 @@ pub(super) struct Credentials<'r>(&'r [u8]);
 /// syntax of the token itself is checked by [`Credentials::token`].
 pub(super) fn credentials(headers: &HeaderMap) -> Result<Option<Credentials<'_>>, &'static str> {
     let Some(value) = single_value(headers)? else { return Ok(None) };
-    let (scheme, rest) = value.split_at(value.iter().position(|byte| !is_tchar(*byte)).unwrap_or(value.len()));
-    // RFC 9110 §11.1: schemes are case-insensitive.
-    if !scheme.eq_ignore_ascii_case(b"Bearer") {
+    let Some((scheme, rest)) = value.split_at_checked(SCHEME.len()) else { return Ok(None) };
+    // RFC 9110 §11.1: schemes are case-insensitive. If a `tchar` follows, this is the start of a longer scheme.
+    if !scheme.eq_ignore_ascii_case(SCHEME) || rest.first().is_some_and(|byte| is_tchar(*byte)) {
         return Ok(None);
     }
     // `credentials = "Bearer" 1*SP b64token`
@@ -91,28 +93,18 @@ impl<'r> Credentials<'r> {
 fn is_b64token(token: &[u8]) -> bool {
     let padding = token.iter().rev().take_while(|byte| **byte == b'=').count();
     let body = &token[..token.len() - padding];
-    !body.is_empty() && body.iter().all(|byte| B64TOKEN[usize::from(*byte)])
+    // Without a branch for each byte, the compiler checks many bytes at once. This check reads every byte of every
+    // token that is not cached.
+    !body.is_empty() && body.iter().fold(0, |others, byte| others | u8::from(!is_b64token_byte(*byte))) == 0
 }
 
-/// The bytes that a b64token may contain. A table is faster than ranges, and this check reads every byte of every
-/// token.
-const B64TOKEN: [bool; 256] = {
-    const PUNCTUATION: &[u8] = b"-._~+/";
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        #[allow(clippy::cast_possible_truncation)] // below 256
-        let letter_or_digit = (byte as u8).is_ascii_alphanumeric();
-        table[byte] = letter_or_digit;
-        byte += 1;
-    }
-    let mut index = 0;
-    while index < PUNCTUATION.len() {
-        table[PUNCTUATION[index] as usize] = true;
-        index += 1;
-    }
-    table
-};
+#[allow(clippy::needless_bitwise_bool)] // lazy operators are branches
+fn is_b64token_byte(byte: u8) -> bool {
+    let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+    // `-`, `.`, `/` and the digits are consecutive.
+    let punctuation_or_digit = byte.wrapping_sub(b'-') <= b'9' - b'-';
+    letter | punctuation_or_digit | (byte == b'_') | (byte == b'~') | (byte == b'+')
+}
 
 #[cfg(test)]
 mod tests {
@@ -141,9 +133,37 @@ mod tests {
     #[test]
     fn request_without_bearer_credentials_is_anonymous() {
         assert_eq!(token_in(&[]), Ok(None));
-        for value in ["", "Basic dXNlcjpwYXNz", "Bearerx abc", "DPoP abc", "Bearer-a b", " Bearer a", "\u{e9}Bearer a"]
-        {
+        for value in [
+            "",
+            "B",
+            "Beare",
+            "Basic dXNlcjpwYXNz",
+            "Bearerx abc",
+            "DPoP abc",
+            "Bearer-a b",
+            " Bearer a",
+            "\u{e9}Bearer a",
+        ] {
             assert_eq!(token_in(&[value.as_bytes()]), Ok(None), "{value}");
+        }
+    }
+
+    #[test]
+    fn b64token_contains_exactly_the_bytes_of_its_grammar() {
+        for byte in 0..=u8::MAX {
+            let expected = byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+            assert_eq!(is_b64token_byte(byte), expected, "{}", byte.escape_ascii());
+            // At every position, also beyond the blocks that are checked at once.
+            for position in [0, 1, 15, 16, 31, 32, 63, 64, 99] {
+                let mut token = [b'a'; 100];
+                token[position] = byte;
+                assert_eq!(
+                    is_b64token(&token),
+                    expected || (byte == b'=' && position == 99),
+                    "{}",
+                    byte.escape_ascii()
+                );
+            }
         }
     }
 

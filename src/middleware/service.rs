@@ -19,7 +19,7 @@ use super::{
 use crate::{
     claims::CognitoClaims,
     token_source::TokenSource,
-    verifier::{Immediate, Verifier},
+    verifier::{Immediate, UnknownKey, Verifier},
 };
 
 /// The service of [`CognitoAuth`](super::CognitoAuth): verifies the token of each request before it calls the inner
@@ -51,7 +51,7 @@ where
         }
         match self.verify_now(&request) {
             Ok(Verified::Claims(claims)) => self.check_now(claims, request),
-            Ok(Verified::UnknownKey(token, source)) => self.wait(Unfinished::Verify(token, source), request),
+            Ok(Verified::UnknownKey(unverified)) => self.wait(Unfinished::Verify(unverified), request),
             Err(rejection) => self.forward(Err(rejection), request),
         }
     }
@@ -61,13 +61,20 @@ where
 enum Verified {
     Claims(CognitoClaims),
     /// The token's key is unknown, so the request waits for a key fetch.
-    UnknownKey(String, TokenSource),
+    UnknownKey(Box<Unverified>),
+}
+
+/// A token with an unknown key. Boxed, so that it does not enlarge the common case.
+struct Unverified {
+    token: String,
+    source: TokenSource,
+    unknown: UnknownKey,
 }
 
 /// The steps that remain after the sync steps.
 enum Unfinished {
     /// All steps, because the token's key is unknown.
-    Verify(String, TokenSource),
+    Verify(Box<Unverified>),
     /// The async checks.
     Check(CognitoClaims),
 }
@@ -88,7 +95,10 @@ impl<S> CognitoAuthService<S> {
         let token = credentials.token().map_err(AuthRejection::invalid_request)?;
         match self.verifier.check_or_wait(token, unknown) {
             Immediate::Decided(result) => Ok(Verified::Claims(result?.with_token_source(source))),
-            Immediate::UnknownKey => Ok(Verified::UnknownKey(token.to_owned(), source.clone())),
+            Immediate::UnknownKey(unknown) => {
+                let (token, source) = (token.to_owned(), source.clone());
+                Ok(Verified::UnknownKey(Box::new(Unverified { token, source, unknown })))
+            }
         }
     }
 
@@ -152,8 +162,9 @@ impl Unfinished {
         request: &Arc<Parts>,
     ) -> Result<CognitoClaims, AuthRejection> {
         let claims = match self {
-            Self::Verify(token, source) => {
-                let claims = verifier.verify(&token).await?.with_token_source(&source);
+            Self::Verify(unverified) => {
+                let Unverified { token, source, unknown } = *unverified;
+                let claims = verifier.verify_unknown(&token, unknown).await?.with_token_source(&source);
                 checks.map_or(Ok(()), |checks| checks.run_sync(&claims, request))?;
                 claims
             }

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
-use super::pipeline::{Failure, Immediate, Pipeline, Pool, Uncached};
+use super::pipeline::{Failure, Immediate, Pipeline, Pool, Uncached, UnknownKey};
 #[cfg(all(test, feature = "testing"))]
 use crate::claims::VerifiedToken;
 #[cfg(feature = "sign-in")]
@@ -64,13 +64,26 @@ impl Verifier {
     }
 
     /// Verifies a token that [`cached`](Self::cached) did not find, without waiting. The middleware then calls
-    /// [`verify`](Self::verify) only if the key is unknown.
+    /// [`verify_unknown`](Self::verify_unknown) only if the key is unknown.
     pub(crate) fn check_or_wait(&self, token: &str, Uncached { tag, now }: Uncached) -> Immediate {
         match self.inner.check_uncached(token, tag, now) {
             Ok(claims) => Immediate::Decided(self.inner.counted(Ok(claims))),
             Err(Failure::Final(error)) => Immediate::Decided(self.inner.counted(Err(error))),
-            Err(Failure::UnknownKey { .. }) => Immediate::UnknownKey,
+            Err(Failure::UnknownKey { pool, key_id, error }) => {
+                Immediate::UnknownKey(UnknownKey { pool: Arc::clone(&pool.id), key_id, error })
+            }
         }
+    }
+
+    /// Waits for the key of a token that [`check_or_wait`](Self::check_or_wait) did not decide, and verifies the token
+    /// again if the keys may have changed.
+    pub(crate) async fn verify_unknown(&self, token: &str, unknown: UnknownKey) -> Result<CognitoClaims, VerifyError> {
+        let UnknownKey { pool, key_id, error } = unknown;
+        let result = match self.inner.pools.iter().find(|each| Arc::ptr_eq(&each.id, &pool)) {
+            Some(pool) => self.retry(pool, &key_id, error, |now| self.check_at(token, now)).await,
+            None => Err(error), // INVARIANT: the pool belongs to this verifier
+        };
+        self.inner.counted(result)
     }
 
     /// Verifies a token. If its key is unknown, waits for a key fetch.
@@ -102,18 +115,29 @@ impl Verifier {
         self.inner.counted(self.check_with_retry(|now| self.check_at(token, now)).await)
     }
 
-    /// Returns the result of `check`. Retries once after a key fetch if the key was unknown.
+    /// Returns the result of `check`. Retries once if the key was unknown and the keys may have changed since.
     pub(crate) async fn check_with_retry<'v, T>(
         &'v self,
         check: impl Fn(SystemTime) -> Result<T, Failure<'v>>,
     ) -> Result<T, VerifyError> {
-        let (pool, key_id) = match check(self.inner.clock.now()) {
-            Ok(accepted) => return Ok(accepted),
-            Err(Failure::Final(error)) => return Err(error),
-            Err(Failure::UnknownKey { pool, key_id, .. }) => (pool, key_id),
-        };
-        match pool.keys.wait_for(&key_id).await {
-            Waited::Decided => check(self.inner.clock.now()).map_err(Failure::into_error),
+        match check(self.inner.clock.now()) {
+            Ok(accepted) => Ok(accepted),
+            Err(Failure::Final(error)) => Err(error),
+            Err(Failure::UnknownKey { pool, key_id, error }) => self.retry(pool, &key_id, error, check).await,
+        }
+    }
+
+    /// Waits for a key, and returns the result of `check` if the keys may have changed, otherwise `error`.
+    async fn retry<'v, T>(
+        &'v self,
+        pool: &Pool,
+        key_id: &str,
+        error: VerifyError,
+        check: impl Fn(SystemTime) -> Result<T, Failure<'v>>,
+    ) -> Result<T, VerifyError> {
+        match pool.keys.wait_for(key_id).await {
+            Waited::Absent if error.kind() == VerifyErrorKind::UnknownKey => Err(error),
+            Waited::Absent | Waited::Changed => check(self.inner.clock.now()).map_err(Failure::into_error),
             Waited::Unavailable => {
                 Err(VerifyError::new(VerifyErrorKind::KeysUnavailable, "the pool's keys are unavailable"))
             }

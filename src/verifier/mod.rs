@@ -11,6 +11,6 @@ pub use builder::VerifierBuilder;
 pub use handle::Verifier;
 #[cfg(feature = "alb")]
 pub(crate) use outcomes::Outcomes;
-pub(crate) use pipeline::Immediate;
+pub(crate) use pipeline::{Immediate, UnknownKey};
 #[cfg(feature = "explain")]
 pub(crate) use pipeline::{Pipeline, Pool};

@@ -159,7 +159,14 @@ pub(crate) struct Uncached {
 /// The result of `Verifier::check_or_wait`.
 pub(crate) enum Immediate {
     Decided(Result<CognitoClaims, VerifyError>),
-    UnknownKey,
+    UnknownKey(UnknownKey),
+}
+
+/// The result for a token whose key is unknown. `Verifier::verify_unknown` takes it.
+pub(crate) struct UnknownKey {
+    pub(super) pool: Arc<UserPoolId>,
+    pub(super) key_id: String,
+    pub(super) error: VerifyError,
 }
 
 /// The failure of a verification.

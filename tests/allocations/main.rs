@@ -21,7 +21,7 @@ use std::{
 
 use axum::http::{Request, Response};
 use axum_cognito::{
-    CognitoAuth, Require, TokenUse, Verifier, VerifyErrorKind,
+    CognitoAuth, Require, TokenUse, UserPool, Verifier, VerifyErrorKind,
     keys::{KeyDocument, KeyFuture, KeySource, KeyUpdate, Validators},
     testing::{FakeUserPool, TokioClock},
 };
@@ -190,6 +190,24 @@ fn verification_allocates_only_its_claims() {
     let full = BYTES.get();
     many[512..].iter().for_each(|token| drop(small.check(token).unwrap()));
     assert!((BYTES.get() - full).abs() < 8 * 900, "{} bytes more", BYTES.get() - full);
+}
+
+/// A second check could not find the key either, if no keys were fetched in between.
+#[test]
+fn unknown_kid_that_cannot_be_fetched_is_checked_once() {
+    let fake = FakeUserPool::new();
+    let pool = UserPool::new(fake.id().as_str(), fake.client_id()).unwrap().jwks_json(&fake.jwks_json()).unwrap();
+    let verifier = Verifier::new(pool);
+    let token = typical(&fake).header("kid", "another").sign();
+    let check = || assert_eq!(verifier.check(&token).unwrap_err().kind(), VerifyErrorKind::UnknownKey);
+    let verify = || {
+        let result = now_or_never(verifier.verify(&token)).expect("does not wait");
+        assert_eq!(result.unwrap_err().kind(), VerifyErrorKind::UnknownKey);
+    };
+    check();
+    let once = allocations(check);
+    assert!(once > 0);
+    assert_eq!(allocations(verify), once);
 }
 
 /// The path is checked in place, however long it is and however many routes are public.

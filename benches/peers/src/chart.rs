@@ -1,4 +1,7 @@
 //! Draws the time per token for each verifier, relative to a bare signature check, on a logarithmic scale.
+//!
+//! A dot plot, because a logarithmic scale has no zero at which a bar could start, so the length of a bar would have no
+//! meaning. Faster is farther left.
 
 use std::fmt::Write;
 
@@ -9,11 +12,13 @@ use crate::{
 };
 
 const WIDTH: f64 = 920.0;
-const LABELS: f64 = 362.0;
+const LABELS: f64 = 376.0;
 const RIGHT: f64 = 70.0;
 const TOP: f64 = 116.0;
 const ROW: f64 = 26.0;
-const BAR: f64 = 15.0;
+/// The distance from the top of a row to its dot.
+const MIDDLE: f64 = 8.0;
+const RADIUS: f64 = 6.0;
 const FOOT: f64 = 84.0;
 
 /// The range of the scale, as powers of ten.
@@ -41,8 +46,8 @@ pub fn svg(results: &Results) -> String {
 {STYLE}
 <rect class="background" x="0.5" y="0.5" width="{}" height="{}" rx="10"/>
 <text class="title" x="20" y="32">One access token, verified in process with loaded keys</text>
-<text class="small" x="20" y="53">Time relative to one bare RSA-2048 signature check (aws-lc-rs with a parsed key), logarithmic scale.</text>
-<text class="small" x="20" y="71">Bars to the left are faster than the check, bars to the right are slower.</text>
+<text class="small" x="20" y="53">Time relative to one bare RSA-2048 signature check (aws-lc-rs with a parsed key). Less is better.</text>
+<text class="small" x="20" y="71">The scale is logarithmic: each vertical line is ten times the time of the line to its left.</text>
 "#,
         description(results),
         WIDTH - 1.0,
@@ -53,29 +58,6 @@ pub fn svg(results: &Results) -> String {
         let _ = writeln!(out, r#"<path class="grid" d="M{x:.1} {} V{bottom:.1}"/>"#, TOP - 8.0);
         let _ = writeln!(out, r#"<text class="small mid" x="{x:.1}" y="{}">{label}</text>"#, TOP - 14.0);
     }
-    for (row, case) in rows.iter().enumerate() {
-        #[allow(clippy::cast_precision_loss)]
-        let top = TOP + row as f64 * ROW;
-        let ratio = results.to_bare(case);
-        let (one, end) = (x_of(1.0), x_of(ratio));
-        let kind = match case.id.name.as_str() {
-            HOT | COLD => "ours",
-            _ => "peer",
-        };
-        let (from, length) = (one.min(end), (one - end).abs().max(1.5));
-        let (name, text) = (label(&case.id.name), top + BAR - 3.0);
-        let _ = writeln!(out, r#"<text class="name {kind}-name" x="{:.1}" y="{text:.1}">{name}</text>"#, LABELS - 14.0);
-        let _ = writeln!(
-            out,
-            r#"<rect class="{kind}" x="{from:.1}" y="{top:.1}" width="{length:.1}" height="{BAR}" rx="2"/>"#
-        );
-        let _ = writeln!(
-            out,
-            r#"<text class="value" x="{:.1}" y="{text:.1}">{}</text>"#,
-            one.max(end) + 7.0,
-            rounded(ratio)
-        );
-    }
     let one = x_of(1.0);
     let _ = writeln!(out, r#"<path class="one" d="M{one:.1} {} V{bottom:.1}"/>"#, TOP - 8.0);
     let _ = writeln!(
@@ -83,10 +65,26 @@ pub fn svg(results: &Results) -> String {
         r#"<text class="small mid strong" x="{one:.1}" y="{}">1 = signature check only</text>"#,
         TOP - 14.0
     );
+    for (row, case) in rows.iter().enumerate() {
+        #[allow(clippy::cast_precision_loss)]
+        let top = TOP + row as f64 * ROW;
+        let ratio = results.to_bare(case);
+        let (x, middle) = (x_of(ratio), top + MIDDLE);
+        let kind = match case.id.name.as_str() {
+            HOT | COLD => "ours",
+            _ => "peer",
+        };
+        let (name, text) = (label(&case.id.name), middle + 5.0);
+        let _ = writeln!(out, r#"<path class="row" d="M{LABELS} {middle:.1} H{:.1}"/>"#, WIDTH - RIGHT);
+        let _ = writeln!(out, r#"<text class="name {kind}-name" x="{:.1}" y="{text:.1}">{name}</text>"#, LABELS - 14.0);
+        let _ = writeln!(out, r#"<circle class="{kind}" cx="{x:.1}" cy="{middle:.1}" r="{RADIUS}"/>"#);
+        let value = x + RADIUS + 6.0;
+        let _ = writeln!(out, r#"<text class="value" x="{value:.1}" y="{text:.1}">{}</text>"#, rounded(ratio));
+    }
     let versions: Vec<_> = about.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
     let (first, second) = versions.split_at(versions.len().div_ceil(2));
     let machine = format!(
-        "{} · {} cores, {} · rustc {} · token of {} bytes · medians of {} interleaved rounds",
+        "Measured on {} · {} cores, {} · rustc {} · token of {} bytes · medians of {} interleaved rounds",
         about.date,
         about.cores,
         about.cpu,
@@ -151,8 +149,9 @@ text { font: 14px system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-s
 .ours-name { font-weight: 600; }
 .ours { fill: #1a7f37; }
 .peer { fill: #818b98; }
-.value { font-size: 13px; font-variant-numeric: tabular-nums; }
+.value { font-size: 13px; font-variant-numeric: tabular-nums; paint-order: stroke; stroke: #ffffff; stroke-width: 5px; }
 .grid { stroke: #d1d9e0; fill: none; }
+.row { stroke: #d1d9e0; stroke-dasharray: 1 4; fill: none; }
 .one { stroke: #59636e; stroke-width: 1.5; fill: none; }
 @media (prefers-color-scheme: dark) {
   text { fill: #f0f6fc; }
@@ -160,7 +159,8 @@ text { font: 14px system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-s
   .small { fill: #9198a1; }
   .ours { fill: #3fb950; }
   .peer { fill: #656c76; }
-  .grid { stroke: #3d444d; }
+  .value { stroke: #0d1117; }
+  .grid, .row { stroke: #3d444d; }
   .one { stroke: #9198a1; }
 }
 </style>";
