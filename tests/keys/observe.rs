@@ -93,7 +93,7 @@ async fn status_serializes_to_json() {
             "pool": "us-east-1_FakePool1", "key_source": "a script", "ready": false, "key_ids": [], "skipped": [],
             "age_seconds": null, "last_success": null, "last_failure": null, "consecutive_failures": 0,
             "next_refresh_in_seconds": null, "fetches": 0
-        }], "tokens": {"any_accepted": false, "rejected": {}}})
+        }], "tokens": {"any_accepted": false, "rejected": {}}, "crypto_module": "aws_lc"})
     );
     verifier.ready().await.unwrap();
     sleep(MINUTE).await;
