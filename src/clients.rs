@@ -114,8 +114,8 @@ impl ClientList {
         self.now.load()
     }
 
-    /// Adds a client. Returns `true` if it was newly added, or [`None`] if any client is accepted. Cached tokens stay
-    /// valid.
+    /// Adds a client. Returns `true` if the client was newly added, or [`None`] if any client is accepted. Cached
+    /// tokens stay valid.
     pub(crate) fn add(&self, id: &str) -> Result<Option<bool>, ConfigError> {
         if !is_client_id(id) {
             return Err(ConfigError::InvalidClientId { value: id.to_owned() });

@@ -1,14 +1,14 @@
 //! The cryptographic module of this process: AWS-LC, or its FIPS build.
 //!
 //! `aws-lc-rs` links one of the two. The feature `fips` selects the FIPS build, and any other crate in the program can
-//! do the same, because Cargo builds a dependency once with the features that all crates need. So this module asks the
-//! linked library, and not only this crate's features.
+//! do the same, because Cargo builds a dependency once with the features of all crates. Therefore this module queries
+//! the linked library instead of relying on this crate's features.
 
 use crate::error::ConfigError;
 
 /// The name of the FIPS build, which is in FIPS mode.
 const FIPS: &str = "aws_lc_fips";
-/// The name of the usual build.
+/// The name of the default build.
 const USUAL: &str = "aws_lc";
 
 /// Returns the name of the linked module.
@@ -18,8 +18,8 @@ pub(crate) fn name() -> &'static str {
 
 /// Checks at start-up that the linked module is the one that the feature `fips` requires.
 ///
-/// The FIPS build tests itself: it checks its own integrity before `main`, and each algorithm at the latest before its
-/// first use, and ends the process if a test fails.
+/// The FIPS build checks its own integrity before `main`, and tests each algorithm before its first use at the latest.
+/// If a test fails, it ends the process.
 pub(crate) fn check() -> Result<(), ConfigError> {
     require(cfg!(feature = "fips"), name())
 }

@@ -22,7 +22,7 @@ impl UserPool {
     /// | `AWS_COGNITO_USER_POOL_ID` | The pool ID. Required. |
     /// | `AWS_COGNITO_USER_POOL_CLIENT_ID` | One client ID, or several separated by commas. Required. |
     /// | `AWS_COGNITO_REGION` | The pool's Region. Optional, because it follows from the pool ID. A different Region is an error. |
-    /// | `AWS_COGNITO_ISSUER` | The issuer of an emulator or a proxy, as for [`with_issuer`](Self::with_issuer). The pool ID then needs no Region. |
+    /// | `AWS_COGNITO_ISSUER` | The issuer of an emulator or a proxy, as for [`with_issuer`](Self::with_issuer). With this variable, the pool ID needs no Region. |
     /// | `AWS_COGNITO_JWKS_PATH` | The URL or file of the keys. Default: `<issuer>/.well-known/jwks.json`. |
     /// | `AWS_COGNITO_TOKEN_USE` | `access` (default), `id` or `any`. |
     ///

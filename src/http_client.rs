@@ -1,4 +1,4 @@
-//! [`HttpClient`]: the HTTP client of key fetches and of sign-in.
+//! [`HttpClient`]: the HTTP client for key fetches and sign-in.
 
 use std::{error::Error, net::IpAddr, sync::OnceLock};
 
@@ -6,13 +6,13 @@ use reqwest::{Certificate, Client, Proxy, Response, Url, redirect};
 
 use crate::{error::ConfigError, redact::redact};
 
-/// The settings of an HTTP client, and the client once it is needed.
+/// The settings of an HTTP client, and the client itself, which is built on first use.
 ///
-/// The client does not follow redirects, ignores the proxy variables of the environment, and keeps no connections.
+/// The client does not follow redirects, ignores proxy environment variables, and keeps no idle connections.
 #[derive(Clone, Default)]
 pub(crate) struct HttpClient {
     proxy: Option<Url>,
-    /// The root certificates to trust instead of those of the host.
+    /// The root certificates to trust instead of the host's.
     roots: Option<Vec<Certificate>>,
     client: OnceLock<Client>,
 }
@@ -28,7 +28,7 @@ impl HttpClient {
         Ok(Self { proxy: Some(proxy), client: OnceLock::new(), ..self })
     }
 
-    /// Trusts the root certificates of this PEM text instead of those of the host.
+    /// Trusts the root certificates in this PEM text instead of the host's.
     pub(crate) fn root_certificates(self, pem: &[u8]) -> Result<Self, ConfigError> {
         let error = |reason| ConfigError::InvalidRootCertificates { reason };
         let roots = Certificate::from_pem_bundle(pem).map_err(|_| error("it is not in PEM format"))?;
@@ -41,8 +41,8 @@ impl HttpClient {
         Ok(Self { roots: Some(roots), client: OnceLock::new(), ..self })
     }
 
-    /// Returns the client, which is built on first use. An instance is for one host, because `url` decides whether the
-    /// client uses TLS.
+    /// Returns the client, which is built on first use. Use each instance for one host only, because the first `url`
+    /// decides whether root certificates are loaded.
     pub(crate) fn client_for(&self, url: &Url) -> Result<&Client, Box<dyn Error + Send + Sync>> {
         if let Some(client) = self.client.get() {
             return Ok(client);
@@ -56,7 +56,8 @@ impl HttpClient {
             .user_agent(concat!("axum-cognito/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .no_proxy()
-            // Requests are often minutes apart. A kept connection would be dead by then, and could outlive its runtime.
+            // Requests are often minutes apart. An idle connection would be closed by then, and could outlive its
+            // runtime.
             .pool_max_idle_per_host(0);
         if let Some(proxy) = &self.proxy {
             builder = builder.proxy(Proxy::all(proxy.clone()).map_err(reqwest::Error::without_url)?);
@@ -90,8 +91,8 @@ const NOT_FIPS: &str = "the feature `fips` is enabled, but the default `CryptoPr
 
 /// Returns `false` if TLS would use a module that the feature `fips` forbids.
 ///
-/// reqwest uses the provider that the program has installed as its default. Without one, it uses that of AWS-LC, for
-/// which the feature `rustls/fips` leaves only approved cipher suites and key exchanges.
+/// reqwest uses the program's default provider if one is installed. Otherwise it uses the AWS-LC provider, which the
+/// feature `rustls/fips` restricts to approved cipher suites and key exchanges.
 #[cfg(feature = "fips")]
 fn tls_module_is_allowed() -> bool {
     is_allowed(rustls::crypto::CryptoProvider::get_default().map(AsRef::as_ref))
@@ -155,7 +156,7 @@ mod tests {
         }
     }
 
-    /// Returns what the client offers to a server.
+    /// Returns the cipher suites and the key exchange groups that the client offers.
     async fn offered() -> (Vec<CipherSuite>, Vec<NamedGroup>) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = Url::parse(&format!("https://{}/", listener.local_addr().unwrap())).unwrap();

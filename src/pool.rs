@@ -342,7 +342,7 @@ impl UserPool {
         Some(self.clients.ids()?.iter().map(|id| &**id))
     }
 
-    /// Returns the accepted token uses. There is at least one.
+    /// Returns the accepted token uses, of which there is at least one.
     ///
     /// ```
     /// # use axum_cognito::{TokenUse, UserPool};

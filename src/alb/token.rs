@@ -22,7 +22,8 @@ use crate::{
 /// together.
 const TOKEN_MAX: usize = 16 * 1024;
 
-/// The maximum length of the encoded header, in bytes. It has about 500 bytes, most of them for the issuer and the ARN.
+/// The maximum length of the encoded header, in bytes. A usual header has about 500 bytes, most of them for the issuer
+/// and the ARN.
 const HEADER_MAX: usize = 4 * 1024;
 
 /// A decoded token whose content is untrusted.

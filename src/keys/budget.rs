@@ -8,8 +8,8 @@ use std::time::Duration;
 /// The second fetch limits the delay for valid tokens under a new key if a forged token has just used the first.
 #[derive(Default)]
 pub(crate) struct Budget {
-    /// The time at which the cooldowns of all fetches so far have elapsed. The next fetch is allowed up to one cooldown
-    /// earlier.
+    /// The time at which the cooldowns of all fetches so far have elapsed. The next fetch is allowed from one
+    /// cooldown before this time.
     paid_at: Duration,
     not_before: Duration,
 }

@@ -157,16 +157,16 @@ mod tests {
 
     #[test]
     fn message_contains_the_chain_of_causes() {
-        let error = |message: &'static str| FetchError::new(FetchErrorKind::Connect, message).caused_by("refused");
-        assert_eq!(error("no response").to_string(), "no response: refused");
+        let error = |message: &'static str| FetchError::new(FetchErrorKind::Connect, message).caused_by("reset");
+        assert_eq!(error("no response").to_string(), "no response: reset");
         assert_eq!(
             format!("{:?}", error("no response")),
-            "FetchError { kind: Connect, message: no response: refused, .. }"
+            "FetchError { kind: Connect, message: no response: reset, .. }"
         );
         let pools = ["one", "two"].map(|pool| (pool.to_owned(), "there".to_owned(), error(pool)));
         let error = KeysError { pools: pools.into() };
-        let message = |pool| format!("no keys for the user pool `{pool}` from `there`: {pool}: refused");
+        let message = |pool| format!("no keys for the user pool `{pool}` from `there`: {pool}: reset");
         assert_eq!(error.to_string(), format!("{}; {}", message("one"), message("two")));
-        assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("one: refused"));
+        assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("one: reset"));
     }
 }

@@ -50,7 +50,7 @@ pub(super) fn has_other_scheme_than_basic(headers: &HeaderMap) -> bool {
     headers.get_all(AUTHORIZATION).iter().any(|value| !is_basic(value))
 }
 
-/// Logs why a request is anonymous although it has a token.
+/// Logs why a request that contains a token is treated as anonymous.
 pub(super) fn log_missing_scheme(headers: &HeaderMap) {
     if matches!(without_scheme(headers), Ok(Some(_))) {
         tracing::debug!(

@@ -14,12 +14,12 @@ impl Domain {
         check(text).map(Self).map_err(|reason| ConfigError::InvalidDomain { value: redact(text), reason })
     }
 
-    /// Source: "Authorize endpoint" in the Amazon Cognito Developer Guide.
+    /// Returns the URL of the authorization endpoint ("Authorize endpoint" in the Amazon Cognito Developer Guide).
     pub(super) fn authorization_url(&self) -> String {
         format!("{}/oauth2/authorize", self.0)
     }
 
-    /// Source: "Token endpoint" in the Amazon Cognito Developer Guide.
+    /// Returns the URL of the token endpoint ("Token endpoint" in the Amazon Cognito Developer Guide).
     pub(super) fn token_url(&self) -> String {
         format!("{}/oauth2/token", self.0)
     }

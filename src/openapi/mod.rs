@@ -6,7 +6,7 @@
 //! - [`SecuritySchemes`] adds the security schemes to a document, and the scopes and responses of a
 //!   [`Require`](crate::Require) rule to operations.
 //!
-//! As handler arguments, the extractors need nothing, because `#[utoipa::path]` ignores them.
+//! Extractors in handler arguments need no annotation, because `#[utoipa::path]` ignores them.
 //!
 //! ```
 //! use axum_cognito::{CognitoClaims, Require, openapi::SecuritySchemes};

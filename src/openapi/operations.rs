@@ -1,17 +1,17 @@
-//! [`Operations`]: the values of utoipa that contain operations.
+//! [`Operations`]: the utoipa values that contain operations.
 
 use utoipa::openapi::{
     OpenApi, PathItem,
     path::{Operation, Paths},
 };
 
-/// A value that contains operations of an API, for [`SecuritySchemes::document`](super::SecuritySchemes::document).
+/// A value that contains an API's operations, for [`SecuritySchemes::document`](super::SecuritySchemes::document).
 ///
 /// It is implemented for utoipa's [`Operation`], [`PathItem`], [`Paths`] and [`OpenApi`], for mutable references to
-/// them, and for the result of `utoipa_axum::routes!`, whose second member is a [`Paths`]. Applications do not implement
-/// it.
+/// them, and for the result of `utoipa_axum::routes!`, whose second member is a [`Paths`]. The trait is
+/// sealed, so applications cannot implement it.
 pub trait Operations: sealed::Sealed {
-    /// Calls the function with each operation.
+    /// Calls `change` with each operation.
     #[doc(hidden)]
     fn for_each_operation(&mut self, change: &mut dyn FnMut(&mut Operation));
 }
@@ -59,7 +59,7 @@ impl<O: Operations> Operations for &mut O {
     }
 }
 
-/// The type of `utoipa_axum::routes!`: schemas, paths and axum's method router.
+/// The result of `utoipa_axum::routes!`: schemas, paths and axum's method router.
 impl<S, R> Operations for (S, Paths, R) {
     fn for_each_operation(&mut self, change: &mut dyn FnMut(&mut Operation)) {
         self.1.for_each_operation(change);

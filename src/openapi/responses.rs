@@ -25,7 +25,7 @@ use crate::{
 /// Responses by HTTP status, as [`IntoResponses`] returns them.
 pub(super) type Responses = BTreeMap<String, RefOr<Response>>;
 
-/// Returns the responses of rejections of these kinds. Kinds with the same status share a response.
+/// Returns the responses for rejections of these kinds. Kinds with the same status share a response.
 pub(super) fn responses(kinds: &[AuthRejectionKind]) -> Responses {
     let mut by_status = BTreeMap::<String, Vec<AuthRejection>>::new();
     for rejection in kinds.iter().map(|kind| AuthRejection::new(*kind)) {
@@ -34,7 +34,7 @@ pub(super) fn responses(kinds: &[AuthRejectionKind]) -> Responses {
     by_status.into_iter().map(|(status, rejections)| (status, response(rejections).into())).collect()
 }
 
-/// Returns the response of rejections with the same status. The headers and examples come from their real responses.
+/// Returns the response for rejections with the same status. The headers and examples are taken from real responses.
 fn response(rejections: Vec<AuthRejection>) -> ResponseBuilder {
     let mut content = ContentBuilder::new().schema(Some(Ref::from_schema_name(AuthRejection::name())));
     let mut response = ResponseBuilder::new();
@@ -78,7 +78,7 @@ fn retry_header() -> Header {
     HeaderBuilder::new().schema(Some(seconds)).description(Some("The time to wait, in seconds.")).build()
 }
 
-/// The kinds with which extractors reject requests, apart from 403 and the 500 of a missing layer.
+/// The kinds of an extractor's rejections, except 403 and the 500 for a missing layer.
 const EXTRACTOR_KINDS: [AuthRejectionKind; 4] = [
     AuthRejectionKind::InvalidRequest,
     AuthRejectionKind::MissingToken,
@@ -86,10 +86,10 @@ const EXTRACTOR_KINDS: [AuthRejectionKind; 4] = [
     AuthRejectionKind::Unavailable,
 ];
 
-/// Documents every response of a rejection: 400, 401, 403 and 503. The 500 of a missing layer is a mistake in the
-/// application, so it is not documented.
+/// Documents the responses of all rejections: 400, 401, 403 and 503. The 500 for a missing layer is not documented,
+/// because a missing layer is a mistake in the application.
 ///
-/// Use it for operations whose handlers return an [`AuthRejection`] or whose requests pass custom checks:
+/// Name this type for operations whose handlers return an [`AuthRejection`] or whose requests pass custom checks:
 ///
 /// ```
 /// use axum_cognito::{AuthRejection, CognitoClaims, Require};
@@ -113,7 +113,7 @@ impl IntoResponses for AuthRejection {
 /// Documents the rejections of the extractor: 400, 401 and 503, and 403 if it requires custom claims.
 ///
 /// `Option<CognitoClaims>` rejects requests with an invalid token in the same way. To document it, name `CognitoClaims`
-/// and make the security optional: `security((), ("bearer" = []))`.
+/// and make the security requirement optional: `security((), ("bearer" = []))`.
 impl<T: CustomClaims> IntoResponses for CognitoClaims<T> {
     fn responses() -> Responses {
         let forbidden = T::CAN_BE_MISSING.then_some(AuthRejectionKind::InsufficientScope);
@@ -135,7 +135,7 @@ impl<T: CustomClaims> IntoResponses for IdClaims<T> {
     }
 }
 
-/// Documents no responses, because the extractor rejects no request.
+/// Documents no responses, because the extractor rejects no request if the layer is present.
 #[cfg(feature = "axum")]
 impl<T: CustomClaims> IntoResponses for OptionalClaims<T> {
     fn responses() -> Responses {

@@ -1,4 +1,4 @@
-//! [`Scheme`]: one security scheme, and its form in a document.
+//! [`Scheme`]: one security scheme, and its conversion to OpenAPI.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ pub(super) enum Scheme {
 }
 
 impl Scheme {
-    /// Adds scopes without a description, unless they have one.
+    /// Adds scopes without a description. Scopes that are already present keep their description.
     pub(super) fn add_scopes(&mut self, required: &BTreeSet<String>) {
         if let Self::AuthorizationCode(_, scopes) | Self::ClientCredentials(_, scopes) = self {
             for scope in required {
@@ -32,7 +32,7 @@ impl Scheme {
         match self {
             Self::Bearer => {
                 let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
-                SecurityScheme::Http(bearer.description(Some("A token of the Amazon Cognito user pool.")).build())
+                SecurityScheme::Http(bearer.description(Some("A token from the Amazon Cognito user pool.")).build())
             }
             Self::AuthorizationCode(domain, scopes) => {
                 let (authorization, token) = (domain.authorization_url(), domain.token_url());
@@ -62,6 +62,6 @@ fn session_cookie() -> SecurityScheme {
 
     SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description(
         crate::sign_in::SESSION_COOKIE,
-        "The session of a browser that signed in. The browser sends it by itself.",
+        "The session cookie of a signed-in browser. The browser sends it automatically.",
     )))
 }

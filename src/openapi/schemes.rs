@@ -1,4 +1,4 @@
-//! [`SecuritySchemes`]: the ways to authenticate, in the terms of OpenAPI.
+//! [`SecuritySchemes`]: the security schemes of an OpenAPI document.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,8 +26,8 @@ use crate::{
     doc = "| [`session_cookie`](Self::session_cookie) | `session` | the cookie of [`sign_in`](crate::sign_in) |"
 )]
 ///
-/// [`or`](Self::or) combines schemes. As a [`Modify`], the value adds the schemes and the schema of the problem document
-/// to a document. [`document`](Self::document) adds the scopes and responses of a rule to operations.
+/// [`or`](Self::or) combines schemes. The [`Modify`] implementation adds the schemes and the schema of the problem
+/// document to an OpenAPI document. [`document`](Self::document) adds the scopes and responses of a rule to operations.
 ///
 /// ```
 /// use axum_cognito::openapi::SecuritySchemes;
@@ -53,7 +53,7 @@ use crate::{
 #[derive(Clone, Debug)]
 #[must_use = "security schemes do nothing until they modify a document"]
 pub struct SecuritySchemes {
-    /// Is never empty, because an operation with an empty list of requirements is public.
+    /// Never empty, because an empty list of requirements makes an operation public.
     schemes: BTreeMap<&'static str, Scheme>,
 }
 
@@ -70,13 +70,14 @@ impl SecuritySchemes {
     /// Returns the scheme `oauth2`: the authorization code grant with Cognito's managed login.
     ///
     /// `domain` is the origin of the managed-login endpoints: a Cognito prefix domain or a custom domain. `scopes` are
-    /// pairs of a scope and its description. Scopes that only rules name are added without a description.
+    /// pairs of a scope and its description. Scopes that occur only in rules are added without a description.
     ///
-    /// For a Swagger UI, use an app client without a secret, register the URL of `oauth2-redirect.html` as callback URL,
-    /// and enable PKCE. [`guide::openapi`](crate::guide::openapi) shows how.
+    /// For a Swagger UI, use an app client without a secret, register the URL of `oauth2-redirect.html` as a callback
+    /// URL, and enable PKCE. [`guide::openapi`](crate::guide::openapi) shows how.
     ///
     /// # Errors
-    /// [`ConfigError::InvalidDomain`] if the domain is not an `https` origin. `http` is allowed to loopback addresses.
+    /// Returns [`ConfigError::InvalidDomain`] if the domain is not an `https` origin. `http` is allowed only for
+    /// loopback addresses.
     ///
     /// ```
     /// use axum_cognito::openapi::SecuritySchemes;
@@ -91,11 +92,13 @@ impl SecuritySchemes {
         Ok(Self::one("oauth2", Scheme::AuthorizationCode(Domain::parse(domain)?, owned(scopes))))
     }
 
-    /// Returns the scheme `client_credentials`: a machine's own token. Its scopes are those of resource servers, such as
-    /// `orders/read`, because Cognito does not grant `openid` or `email` to machines.
+    /// Returns the scheme `client_credentials`: the client credentials grant, for machines.
+    ///
+    /// Use custom scopes of resource servers, such as `orders/read`, because Cognito does not grant `openid` or `email`
+    /// to machines.
     ///
     /// # Errors
-    /// The same as for [`oauth2`](Self::oauth2).
+    /// Returns the same errors as [`oauth2`](Self::oauth2).
     pub fn client_credentials<S: Into<String>, D: Into<String>>(
         domain: &str,
         scopes: impl IntoIterator<Item = (S, D)>,
@@ -106,24 +109,25 @@ impl SecuritySchemes {
     /// Returns the scheme `session`: the session cookie of a browser that signed in with
     /// [`SignIn`](crate::sign_in::SignIn).
     ///
-    /// The browser sends the cookie with the requests of a page on the same origin, such as a Swagger UI. The cookie
-    /// cannot be entered in a form there, because scripts can neither read nor set it.
+    /// The browser sends the cookie with requests from pages on the same origin, such as a Swagger UI. The cookie
+    /// cannot be entered in the Swagger UI, because scripts can neither read nor set it.
     #[cfg(feature = "sign-in")]
     #[cfg_attr(docsrs, doc(cfg(feature = "sign-in")))]
     pub fn session_cookie() -> Self {
         Self::one("session", Scheme::SessionCookie)
     }
 
-    /// Adds the other schemes. A client may use any of them. If both have a scheme of the same name, the other's is used.
+    /// Adds the schemes of `other`, so that a client may use any of them. If both contain a scheme of the same name,
+    /// the scheme of `other` is used.
     pub fn or(mut self, other: Self) -> Self {
         self.schemes.extend(other.schemes);
         self
     }
 
-    /// Adds a rule to the description of operations: its scopes as their security requirements, and its responses.
+    /// Adds a rule to the description of operations: its scopes as security requirements, and its responses.
     ///
-    /// Each alternative of the rule becomes a requirement per scheme. An operation's previous requirements are replaced,
-    /// because the rule applies in any case. For an operation behind two rules, document their
+    /// Each alternative of the rule becomes one requirement for each scheme. These replace an operation's previous
+    /// requirements, because the rule applies in any case. For an operation behind two rules, document their
     /// [`and`](Require::and). Responses that an operation already documents are kept.
     ///
     /// **This method changes only the description.** Add the rule to the route too, as a layer. With `utoipa-axum`, one
@@ -162,7 +166,7 @@ impl SecuritySchemes {
     /// # Ok::<(), serde_json::Error>(())
     /// ```
     ///
-    /// For a rule around a whole router, pass its [`OpenApi`] document.
+    /// For a rule that covers a whole router, pass the router's [`OpenApi`] document.
     pub fn document<O: Operations>(&self, rule: &Require, mut operations: O) -> O {
         let security = self.requirements(&rule.scope_alternatives());
         let rejections = responses(&rule.rejection_kinds());
@@ -175,9 +179,9 @@ impl SecuritySchemes {
         operations
     }
 
-    /// Returns a requirement per alternative and scheme.
+    /// Returns one requirement for each alternative and scheme.
     ///
-    /// The scopes of a scheme other than OAuth 2.0 are for information (OpenAPI 3.1.0 §4.8.30).
+    /// In a scheme other than OAuth 2.0, the scopes are informational (OpenAPI 3.1.0 §4.8.30).
     fn requirements(&self, alternatives: &[Vec<&str>]) -> Vec<SecurityRequirement> {
         let of = |scopes: &Vec<&str>| {
             let scopes: Vec<String> = scopes.iter().map(ToString::to_string).collect();
@@ -187,9 +191,9 @@ impl SecuritySchemes {
     }
 }
 
-/// Adds the security schemes, and the schema of the problem document, to the components.
+/// Adds the security schemes and the schema of the problem document to the components.
 ///
-/// Apply it last, so that scopes that only operations name are added to the OAuth 2.0 schemes.
+/// Apply this modifier last, so that the OAuth 2.0 schemes also get the scopes that occur only in operations.
 impl Modify for SecuritySchemes {
     fn modify(&self, api: &mut OpenApi) {
         let mut schemes = self.schemes.clone();

@@ -1,4 +1,4 @@
-//! Tests of the security schemes and of documented rules, which compare the generated JSON.
+//! Tests of the security schemes and of documented rules. They compare the generated JSON.
 
 use serde_json::json;
 use utoipa::openapi::{
@@ -33,7 +33,7 @@ fn schemes_are_added_to_the_components() {
             "type": "http",
             "scheme": "bearer",
             "bearerFormat": "JWT",
-            "description": "A token of the Amazon Cognito user pool.",
+            "description": "A token from the Amazon Cognito user pool.",
         },
     });
     let code = json!({
@@ -63,7 +63,7 @@ fn schemes_are_added_to_the_components() {
             "type": "apiKey",
             "in": "cookie",
             "name": "__Host-session",
-            "description": "The session of a browser that signed in. The browser sends it by itself.",
+            "description": "The session cookie of a signed-in browser. The browser sends it automatically.",
         },
     });
     for (schemes, expected) in [
@@ -116,7 +116,7 @@ fn rule_adds_requirements_and_responses() {
         (both(), Require::scope("a"), json!([{ "bearer": ["a"] }, { "oauth2": ["a"] }]), forbidden),
         (oauth2(), Require::all_scopes(["a", "b"]), json!([{ "oauth2": ["a", "b"] }]), forbidden),
         (oauth2(), Require::any_scope(["a", "b"]), json!([{ "oauth2": ["a"] }, { "oauth2": ["b"] }]), forbidden),
-        // A rule that no token satisfies. An empty list of requirements would mean that the operation is public.
+        // No token satisfies this rule. An empty list of requirements would make the operation public.
         (oauth2(), Require::any_scope(["a"; 0]), json!([{ "oauth2": [] }]), forbidden),
         (
             oauth2(),

@@ -271,7 +271,7 @@ mod tests {
         assert!(values.iter().all(|value| value.len() == 43));
     }
 
-    /// The example of RFC 7636, appendix B.
+    /// The example in RFC 7636, appendix B.
     #[test]
     fn challenge_is_the_one_of_rfc_7636() {
         let text = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";

@@ -151,7 +151,7 @@ fn invalid(reason: String) -> ConfigError {
 /// Nonces are random and have 96 bits. NIST SP 800-38D §8.3 allows 2^32 messages under one key with such nonces. At 100
 /// new cookies per second, a key reaches this limit after 16 months, so rotate the keys of a busy site every year.
 pub(super) struct Sealer {
-    /// Empty only if a key could not be derived. Then nothing can be sealed or opened.
+    /// Empty only if a key could not be derived. Without keys, nothing can be sealed or opened.
     keys: Vec<RandomizedNonceKey>,
 }
 

@@ -64,7 +64,7 @@ const WAYS: usize = 4;
 /// The number of sets that an insertion sweeps.
 const SWEEP: usize = 2;
 
-/// A set of four places, which has the size of a cache line.
+/// A set of four places. Its size is that of a cache line.
 struct Set {
     /// The low half of each place's tag. It is not written together with the entry, so it can be outdated. The entry's
     /// tag decides.

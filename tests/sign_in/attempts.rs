@@ -66,8 +66,8 @@ async fn planted_attempt_is_rejected() {
     }
 }
 
-/// Code injection and swapping (RFC 9700 §4.5): a code arrives with the state of another sign-in. Its code challenge and
-/// `nonce` belong to the other sign-in.
+/// Code injection and swapping (RFC 9700 §4.5): a code arrives with the state of another sign-in. Its code challenge
+/// and `nonce` belong to the other sign-in.
 #[tokio::test]
 async fn code_of_another_browser_or_tab_is_rejected() {
     let scene = Scene::new().await;
@@ -119,8 +119,8 @@ async fn code_is_used_once() {
     assert_eq!(browser.user(&scene).await.as_deref(), Some("alice"));
 }
 
-/// Downgrade of PKCE (RFC 9700 §4.8.2): the attacker removes the code challenge from the authorization request, or sends
-/// another verifier.
+/// Downgrade of PKCE (RFC 9700 §4.8.2): the attacker removes the code challenge from the authorization request, or
+/// sends another verifier.
 #[tokio::test]
 async fn pkce_downgrade_is_rejected() {
     let scene = Scene::new().await;
@@ -241,7 +241,7 @@ async fn sign_in_loop_ends_on_a_page() {
     assert_eq!((reply.status.as_u16(), reply.location()), (429, ""));
     assert!(reply.headers.contains_key("retry-after") && reply.set_cookies().is_empty());
     assert_eq!(scene.proxy.token_requests(), requests);
-    // The page does not outlive the minute, so nobody is locked out.
+    // The page does not outlive the minute, so no user is locked out.
     scene.clock.advance(Duration::from_secs(60));
     assert_eq!(browser.sign_in(&scene, "alice").await.status, 302);
     assert_eq!(browser.user(&scene).await.as_deref(), Some("alice"));

@@ -109,7 +109,7 @@ async fn invalid_token_next_to_a_session_is_rejected() {
                 None => assert!([400, 401].contains(&reply.status.as_u16()), "{what}: {}", reply.status),
             }
             assert_eq!(scene.calls() > calls, user.is_some(), "{what}");
-            // A bearer token is no session, whoever the session belongs to.
+            // A bearer token never counts as a session, even alongside a valid session cookie.
             let reply = alice.clone().send(&scene, Method::GET, "/page", &headers).await;
             assert!([400, 401].contains(&reply.status.as_u16()), "{what}: {}", reply.status);
         }

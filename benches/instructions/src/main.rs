@@ -24,7 +24,7 @@ use tower_service::Service;
 /// The number of measured calls for each case. `.ci/instructions` divides by it.
 const CALLS: usize = 100;
 
-/// Enough hits that the cache has made its copy of the token for this thread.
+/// The number of calls before the measurement, enough for the cache to make this thread's copy of the token.
 const WARM_UP: usize = 200;
 
 const POOL: &str = "us-east-1_Example01";
@@ -34,7 +34,8 @@ const PAYLOAD: &str = include_str!("../token/payload.json");
 const SIGNATURE: &str = include_str!("../token/signature.txt");
 const JWKS: &str = include_str!("../token/jwks.json");
 
-/// One second after the `iat` of the token. With a fixed time, the token and its signature can be fixed too.
+/// A clock that stands one second after the `iat` of the token. With a fixed time, the token and its signature can be
+/// fixed too.
 struct AfterIssue;
 
 impl Clock for AfterIssue {

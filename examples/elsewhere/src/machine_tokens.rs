@@ -108,7 +108,7 @@ impl MachineTokens {
                 match decision {
                     Decision::Done(result) => result,
                     Decision::Refresh(token) => Ok(token),
-                    // The request is a task of its own, so it completes even if this caller is dropped.
+                    // The request runs in its own task, so it completes even if this caller is dropped.
                     Decision::Wait => {
                         tokio::spawn(self.clone().request(now, permit)).await.unwrap_or(Err(TokenError::Unavailable))
                     }
@@ -183,7 +183,7 @@ struct Issued {
     lifetime: Duration,
 }
 
-/// What a caller does.
+/// The next step of a caller.
 #[derive(Debug)]
 enum Decision {
     /// Returns this result.

@@ -1,8 +1,8 @@
 //! Runs the [state machine](super::state). Turns tokens and completed fetches into events, and performs the actions.
 //!
 //! The driver makes no decisions. The lock is held only while the state machine runs and while the table of keys is
-//! stored. The table is stored before waiting requests are woken. There is no timer: the use of a key starts its
-//! refresh, and a fetch runs on the runtime of the request that started it.
+//! stored. The table is stored before waiting requests are woken. There is no timer. A request that uses a
+//! key starts the key's refresh if it is due, and each fetch runs on the runtime of the request that started it.
 
 use std::{
     sync::{
@@ -289,7 +289,7 @@ impl Drop for FetchGuard {
     }
 }
 
-/// Returns the time since the Unix epoch. Earlier times count as the epoch.
+/// Returns the time since the Unix epoch, or zero for an earlier time.
 fn since_epoch(time: SystemTime) -> Duration {
     time.duration_since(UNIX_EPOCH).unwrap_or_default()
 }

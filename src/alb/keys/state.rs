@@ -23,8 +23,8 @@
 //! | | failed otherwise / cancelled | start the pause / nothing; wake waiters |
 //! | `Ended`, for a refresh | found / otherwise | trust the key from now on / keep it while it is trusted |
 //!
-//! The time is the wall-clock time. Time limits compare the distance to a point in time, not the order. If the clock
-//! was moved backwards, no limit lasts longer than its length.
+//! All times are wall-clock times. Time limits compare the distance to a point in time, not the order, so even if the
+//! clock is moved backwards, no limit lasts longer than its length.
 
 use std::{collections::VecDeque, time::Duration};
 

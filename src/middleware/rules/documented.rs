@@ -1,4 +1,4 @@
-//! What an API description says about a [`Rule`]: its scopes, and the kinds of its rejections.
+//! The properties of a [`Rule`] that an API description contains: its scopes and the kinds of its rejections.
 
 use super::{names::Quantity, rule::Rule};
 use crate::middleware::rejection::AuthRejectionKind;
@@ -10,8 +10,8 @@ const MAX_ALTERNATIVES: usize = 32;
 impl Rule {
     /// Returns the sets of scopes that are alternatives. A token needs all scopes of one set.
     ///
-    /// There is always a set, which is empty if no scope is needed. Beyond 32 alternatives, the result is one set with
-    /// the scopes that all alternatives have in common.
+    /// The result contains at least one set. A set is empty if its alternative needs no scope. If a rule has more than
+    /// 32 alternatives, the result is one set with the scopes that all alternatives have in common.
     pub(super) fn scope_alternatives(&self) -> Vec<Vec<&str>> {
         let alternatives: Vec<Vec<&str>> = match self {
             Self::Scopes(Quantity::All, names) => vec![unique(names.iter())],
@@ -57,7 +57,7 @@ impl Rule {
     }
 }
 
-/// Returns the unions of each set of `ones` with each set of `others`.
+/// Returns the union of each set in `ones` with each set in `others`.
 fn pairs<'r>(ones: &[Vec<&'r str>], others: &[Vec<&'r str>]) -> Vec<Vec<&'r str>> {
     let union = |one: &Vec<&'r str>, other: &Vec<&'r str>| unique(one.iter().chain(other).copied());
     ones.iter().flat_map(|one| others.iter().map(move |other| union(one, other))).collect()

@@ -235,7 +235,7 @@ impl Require {
         Self::new(Rule::Either(self.rule, other.rule))
     }
 
-    /// Checks claims against the rule at the current time of the verifier's clock.
+    /// Checks claims against the rule. The verifier's clock provides the current time.
     ///
     /// ```
     /// use axum_cognito::{AuthRejectionKind, Require, Verifier, testing::FakeUserPool};

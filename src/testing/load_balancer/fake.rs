@@ -79,7 +79,7 @@ impl FakeLoadBalancer {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Returns a configuration that accepts the tokens signed with the current key, and needs no network.
+    /// Returns a configuration that accepts tokens signed with the current key and needs no network access.
     ///
     /// To test key fetches, use [`KeyServer::config`](super::KeyServer::config).
     pub fn config(&self) -> AlbConfig {
@@ -105,7 +105,7 @@ impl FakeLoadBalancer {
         }
     }
 
-    /// Returns the app client with which users sign in. It is empty for Verified Access.
+    /// Returns the ID of the app client with which users sign in. The ID is empty for Verified Access.
     pub fn client_id(&self) -> &str {
         &self.inner.client_id
     }

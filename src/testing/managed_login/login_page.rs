@@ -12,8 +12,8 @@ use oauth2::url::Url;
 
 use super::users::{FakeUser, Users};
 
-/// The pages load nothing and cannot be embedded. There is no `form-action`, because Chromium also applies it to the
-/// redirect that follows a form, which leads to the application.
+/// The pages load no other resources and cannot be embedded in frames. `form-action` is not set, because Chromium also
+/// applies it to the redirect that follows a form, which leads to the application.
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; frame-ancestors 'none'";
 

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! aide documents handler arguments through its trait `OperationInput`. `Caller` implements it for this crate's
-//! extractor. The security schemes and the responses come from the `openapi` module of `axum-cognito`, converted through
-//! JSON, because both libraries have types of their own for the same document.
+//! extractor. The security schemes and the responses come from the `openapi` module of `axum-cognito`. They are
+//! converted through JSON, because each library has its own types for OpenAPI documents.
 #![forbid(unsafe_code)]
 
 use std::error::Error;
@@ -25,7 +25,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::net::TcpListener;
 use utoipa::{IntoResponses, Modify};
 
-/// The caller's claims, with the description of what a request needs.
+/// The caller's claims. The extractor also documents the security requirement and its rejections.
 struct Caller(CognitoClaims);
 
 impl<S: Sync> FromRequestParts<S> for Caller {
@@ -47,7 +47,7 @@ impl OperationInput for Caller {
     }
 }
 
-/// Converts a part of a document from the type of one library to that of the other.
+/// Converts a part of a document from one library's type to the other library's type, through JSON.
 fn convert<T: DeserializeOwned>(part: &impl Serialize) -> serde_json::Result<T> {
     serde_json::from_value(serde_json::to_value(part)?)
 }

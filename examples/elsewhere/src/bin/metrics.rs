@@ -62,7 +62,7 @@ async fn upkeep(metrics: PrometheusHandle) {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // Before the first verifier is built, so that the exporter gets the help texts.
+    // Install the recorder before the first verifier is built, so that the exporter gets the help texts.
     let metrics = PrometheusBuilder::new().install_recorder()?;
     tokio::spawn(upkeep(metrics.clone()));
     let pool = FakeUserPool::new(); // in production: UserPool::from_env()?

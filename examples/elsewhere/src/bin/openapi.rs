@@ -4,8 +4,8 @@
 //! $ cargo run --bin openapi
 //! ```
 //!
-//! Open `http://127.0.0.1:3000/docs/`, click "Authorize" below `oauth2`, and sign in as one of the printed users. "Try it
-//! out" then sends the access token. The Swagger UI is part of the program, so it needs no network.
+//! Open `http://127.0.0.1:3000/docs/`, click "Authorize" below `oauth2`, and sign in as one of the printed users. "Try
+//! it out" then sends the access token. The Swagger UI is part of the program, so it needs no network access.
 //!
 //! `utoipa-axum` builds the router and the document from the same handlers, and `with_rule` adds each rule to both.
 #![forbid(unsafe_code)]
@@ -47,7 +47,7 @@ struct Revenue {
     euros: u32,
 }
 
-/// Lists products, for everybody.
+/// Lists products. No token is required.
 #[utoipa::path(get, path = "/products", responses((status = 200, body = [String]), OptionalClaims))]
 async fn products(OptionalClaims(claims): OptionalClaims) -> Json<Vec<String>> {
     let mut products = vec!["tea".to_owned()];
@@ -55,7 +55,7 @@ async fn products(OptionalClaims(claims): OptionalClaims) -> Json<Vec<String>> {
     Json(products)
 }
 
-/// Returns the caller.
+/// Returns the caller's ID and groups.
 #[utoipa::path(get, path = "/me", responses((status = 200, body = Me)))]
 async fn me(claims: CognitoClaims) -> Json<Me> {
     let groups = claims.groups().map(str::to_owned).collect();
@@ -68,7 +68,7 @@ async fn orders(_: CognitoClaims) -> Json<[&'static str; 1]> {
     Json(["tea"])
 }
 
-/// Returns the revenue, for members of `admins`.
+/// Returns the revenue. Requires the group `admins`.
 #[utoipa::path(get, path = "/revenue", responses((status = 200, body = Revenue)))]
 async fn revenue() -> Json<Revenue> {
     Json(Revenue { euros: 42 })

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The program prints a token and a `curl` command, and writes each span to the standard output. In production, replace
-//! the exporter with that of `opentelemetry-otlp`.
+//! the exporter with the one from `opentelemetry-otlp`.
 //!
 //! The attributes have the names of the OpenTelemetry semantic conventions for HTTP server spans:
 //!
@@ -39,7 +39,7 @@ use tower_http::trace::TraceLayer;
 use tracing::{Span, Subscriber, field::Empty, info_span};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
-/// The standard methods. Clients can send any other word, and such words must not become attribute values.
+/// The standard methods. Clients can send any other method name, which must not become an attribute value.
 const METHODS: [Method; 9] = [
     Method::CONNECT,
     Method::DELETE,

@@ -81,7 +81,7 @@ fn check_route(policies: &Policies, claims: &CognitoClaims, request: &Parts) -> 
         Method::PUT => "put",
         Method::PATCH => "patch",
         Method::DELETE => "delete",
-        // The action appears in the log, and a client can invent methods.
+        // The action appears in the log, and clients can send any method name.
         _ => return Err(CheckError::forbidden("no such method")),
     };
     let action = format!("{method} {}", route.as_str());

@@ -52,7 +52,7 @@ struct Orders {
 
 impl Orders {
     fn new(url: &str, tokens: MachineTokens) -> Result<Self, reqwest::Error> {
-        // Never send a token to another host than the API.
+        // Never send a token to a host other than the API's.
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
         Ok(Self { url: format!("{url}/orders"), http: http.timeout(Duration::from_secs(5)).build()?, tokens })
     }
