@@ -43,12 +43,12 @@ const REFRESH_PAUSE: u64 = 30;
 pub(super) struct Limits {
     latest: usize,
     ended: usize,
-    flights: usize,
+    refreshes: usize,
 }
 
 impl Limits {
     /// At most 10,000 sessions of a few KiB, and 100,000 IDs of about 200 bytes with both indexes.
-    const DEFAULT: Self = Self { latest: 10_000, ended: 100_000, flights: 10_000 };
+    const DEFAULT: Self = Self { latest: 10_000, ended: 100_000, refreshes: 10_000 };
 }
 
 /// The sessions that this process has recently refreshed or signed out.
@@ -56,9 +56,9 @@ pub(super) struct Live<W> {
     latest: Bounded<Latest>,
     failed: Bounded<Failed>,
     ended: Bounded<()>,
-    flights: HashMap<String, Flight<W>>,
-    flights_max: usize,
-    last_flight: u64,
+    refreshes: HashMap<String, InFlight<W>>,
+    refreshes_max: usize,
+    last_number: u64,
 }
 
 struct Latest {
@@ -75,7 +75,7 @@ struct Failed {
 }
 
 /// A refresh in flight.
-struct Flight<W> {
+struct InFlight<W> {
     number: u64,
     generation: u64,
     waiter: W,
@@ -87,7 +87,7 @@ pub(super) enum Reply<W> {
     /// The access token is valid.
     Use(Arc<SessionData>),
     /// The caller must start a refresh of this session, and report its end to [`Live::finish`].
-    Start { flight: u64, session: Arc<SessionData>, waiter: W },
+    Start { number: u64, session: Arc<SessionData>, waiter: W },
     /// The access token has expired, and a refresh is in flight.
     Wait(W),
     /// The refresh token no longer works, and the access token has expired.
@@ -118,9 +118,9 @@ impl<W: Clone> Live<W> {
             latest: Bounded::new(limits.latest),
             failed: Bounded::new(limits.latest),
             ended: Bounded::new(limits.ended),
-            flights: HashMap::new(),
-            flights_max: limits.flights,
-            last_flight: 0,
+            refreshes: HashMap::new(),
+            refreshes_max: limits.refreshes,
+            last_number: 0,
         }
     }
 
@@ -146,35 +146,35 @@ impl<W: Clone> Live<W> {
     }
 
     fn refresh(&mut self, session: Arc<SessionData>, is_valid: bool, waiter: impl FnOnce() -> W) -> Reply<W> {
-        match self.flights.get(&session.id) {
+        match self.refreshes.get(&session.id) {
             Some(_) if is_valid => Reply::Use(session),
-            Some(flight) => Reply::Wait(flight.waiter.clone()),
-            None if self.flights.len() < self.flights_max => self.start(session, waiter()),
+            Some(refresh) => Reply::Wait(refresh.waiter.clone()),
+            None if self.refreshes.len() < self.refreshes_max => self.start(session, waiter()),
             None if is_valid => Reply::Use(session),
             None => Reply::Unavailable,
         }
     }
 
     fn start(&mut self, session: Arc<SessionData>, waiter: W) -> Reply<W> {
-        self.last_flight += 1;
-        let flight = Flight { number: self.last_flight, generation: session.generation, waiter: waiter.clone() };
-        self.flights.insert(session.id.clone(), flight);
-        Reply::Start { flight: self.last_flight, session, waiter }
+        self.last_number += 1;
+        let refresh = InFlight { number: self.last_number, generation: session.generation, waiter: waiter.clone() };
+        self.refreshes.insert(session.id.clone(), refresh);
+        Reply::Start { number: self.last_number, session, waiter }
     }
 
     /// Reports the end of a refresh.
     pub(super) fn finish(
         &mut self,
         old: &SessionData,
-        flight: u64,
+        number: u64,
         result: Result<Arc<SessionData>, Failure>,
         now: u64,
     ) -> Finished {
         let id = old.id.as_str();
-        if self.flights.get(id).is_none_or(|current| current.number != flight) {
+        if self.refreshes.get(id).is_none_or(|current| current.number != number) {
             return Finished::Ignored;
         }
-        let generation = self.flights.remove(id).map_or(old.generation, |flight| flight.generation);
+        let generation = self.refreshes.remove(id).map_or(old.generation, |refresh| refresh.generation);
         if self.ended.get(id, now).is_some() {
             return Finished::SignedOut;
         }

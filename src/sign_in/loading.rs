@@ -59,10 +59,10 @@ pub(super) fn step(settings: &Arc<Settings>, session: &Arc<SessionData>) -> Step
         Reply::Over => Step::Decided(Loaded::Nothing),
         Reply::Unavailable => Step::Decided(Loaded::Unavailable),
         Reply::Wait(waiter) => Step::Wait(Wait { waiter, limit: WAIT_EXPIRED }),
-        Reply::Start { flight, session, waiter } => {
+        Reply::Start { number, session, waiter } => {
             let limit = if now < session.access_expires_at { WAIT_VALID } else { WAIT_EXPIRED };
             if let Some(waiters) = sender {
-                Refresh::new(Arc::clone(settings), session, flight, waiters).spawn();
+                Refresh::new(Arc::clone(settings), session, number, waiters).spawn();
             }
             Step::Wait(Wait { waiter, limit })
         }

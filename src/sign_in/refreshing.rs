@@ -36,15 +36,15 @@ const WRITE_AGAIN: [u64; 3] = [0, 100, 500];
 pub(super) struct Refresh {
     settings: Arc<Settings>,
     old: Arc<SessionData>,
-    flight: u64,
+    number: u64,
     completed: bool,
     /// Dropped after [`Drop::drop`] has run, so waiters find the result in the table.
     _waiters: watch::Sender<()>,
 }
 
 impl Refresh {
-    pub(super) fn new(settings: Arc<Settings>, old: Arc<SessionData>, flight: u64, waiters: watch::Sender<()>) -> Self {
-        Self { settings, old, flight, completed: false, _waiters: waiters }
+    pub(super) fn new(settings: Arc<Settings>, old: Arc<SessionData>, number: u64, waiters: watch::Sender<()>) -> Self {
+        Self { settings, old, number, completed: false, _waiters: waiters }
     }
 
     /// Starts the task. Without a Tokio runtime, the refresh fails.
@@ -65,7 +65,7 @@ impl Refresh {
 
     fn finish(&self, result: Result<Arc<SessionData>, Failure>) -> Finished {
         let now = unix_seconds(self.settings.clock.now());
-        self.settings.sessions.live().finish(&self.old, self.flight, result, now)
+        self.settings.sessions.live().finish(&self.old, self.number, result, now)
     }
 
     async fn refresh(&self) -> Result<Arc<SessionData>, Failure> {

@@ -27,7 +27,7 @@ fn arrive(live: &mut Live<u32>, session: &Arc<SessionData>, now: u64) -> Reply<u
 /// Starts a refresh at this time and returns its number.
 fn started(live: &mut Live<u32>, session: &Arc<SessionData>, now: u64) -> u64 {
     match arrive(live, session, now) {
-        Reply::Start { flight, .. } => flight,
+        Reply::Start { number, .. } => number,
         other => panic!("no refresh started: {other:?}"),
     }
 }
@@ -52,13 +52,13 @@ fn reply_follows_the_access_token_and_the_refresh() {
         started(live, &at(1), SOON);
     };
     let refreshed = |live: &mut Live<u32>| {
-        let flight = started(live, &at(1), SOON);
-        assert_eq!(live.finish(&at(1), flight, Ok(at(2)), SOON), Finished::Stored);
+        let number = started(live, &at(1), SOON);
+        assert_eq!(live.finish(&at(1), number, Ok(at(2)), SOON), Finished::Stored);
     };
     let failed = |failure| {
         move |live: &mut Live<u32>| {
-            let flight = started(live, &at(1), EXPIRED - 1);
-            assert_eq!(live.finish(&at(1), flight, Err(failure), EXPIRED - 1), Finished::Stored);
+            let number = started(live, &at(1), EXPIRED - 1);
+            assert_eq!(live.finish(&at(1), number, Err(failure), EXPIRED - 1), Finished::Stored);
         }
     };
     let signed_out = |live: &mut Live<u32>| live.sign_out(&at(1), EARLY);
@@ -100,8 +100,8 @@ fn session_without_a_refresh_token_ends_with_its_access_token() {
 #[test]
 fn final_failure_does_not_affect_a_newer_generation() {
     let mut live = live();
-    let flight = started(&mut live, &at(1), EXPIRED);
-    live.finish(&at(1), flight, Err(Failure::Final), EXPIRED);
+    let number = started(&mut live, &at(1), EXPIRED);
+    live.finish(&at(1), number, Err(Failure::Final), EXPIRED);
     assert_eq!(name(&arrive(&mut live, &at(1), EXPIRED)), "ended");
     assert_eq!(name(&arrive(&mut live, &at(2), EXPIRED)), "use 2", "another instance has refreshed the session");
 }
@@ -109,9 +109,9 @@ fn final_failure_does_not_affect_a_newer_generation() {
 #[test]
 fn result_of_a_refresh_is_dropped_after_sign_out() {
     let mut live = live();
-    let flight = started(&mut live, &at(1), SOON);
+    let number = started(&mut live, &at(1), SOON);
     live.sign_out(&at(1), SOON);
-    assert_eq!(live.finish(&at(1), flight, Ok(at(2)), SOON), Finished::SignedOut);
+    assert_eq!(live.finish(&at(1), number, Ok(at(2)), SOON), Finished::SignedOut);
     for generation in [1, 2, 3] {
         assert_eq!(name(&arrive(&mut live, &at(generation), SOON)), "over");
         assert!(live.newer(&at(generation), SOON).is_none());
@@ -122,8 +122,8 @@ fn result_of_a_refresh_is_dropped_after_sign_out() {
 fn response_gets_the_newest_generation_and_never_an_older_one() {
     let mut live = live();
     assert!(live.newer(&at(1), SOON).is_none(), "the session has not changed");
-    let flight = started(&mut live, &at(1), SOON);
-    live.finish(&at(1), flight, Ok(at(2)), SOON);
+    let number = started(&mut live, &at(1), SOON);
+    live.finish(&at(1), number, Ok(at(2)), SOON);
     assert_eq!(live.newer(&at(1), SOON).unwrap().generation, 2);
     assert!(live.newer(&at(2), SOON).is_none(), "the browser already has this generation");
     arrive(&mut live, &at(3), SOON);
@@ -134,27 +134,27 @@ fn response_gets_the_newest_generation_and_never_an_older_one() {
 #[test]
 fn refresh_is_reported_once() {
     let mut live = live();
-    let flight = started(&mut live, &at(1), EXPIRED);
-    assert_eq!(live.finish(&at(1), flight, Err(Failure::Temporary), EXPIRED), Finished::Stored);
-    assert_eq!(live.finish(&at(1), flight, Ok(at(2)), EXPIRED), Finished::Ignored);
+    let number = started(&mut live, &at(1), EXPIRED);
+    assert_eq!(live.finish(&at(1), number, Err(Failure::Temporary), EXPIRED), Finished::Stored);
+    assert_eq!(live.finish(&at(1), number, Ok(at(2)), EXPIRED), Finished::Ignored);
     let second = started(&mut live, &at(1), EXPIRED + RETRY_AFTER);
-    assert_eq!(live.finish(&at(1), flight, Ok(at(2)), EXPIRED), Finished::Ignored, "the number of the first refresh");
-    assert_ne!(flight, second);
+    assert_eq!(live.finish(&at(1), number, Ok(at(2)), EXPIRED), Finished::Ignored, "the number of the first refresh");
+    assert_ne!(number, second);
 }
 
 #[test]
 fn short_lived_tokens_are_refreshed_at_most_every_thirty_seconds() {
     let short = |generation| Arc::new(session("a", generation, SOON + 40));
     let mut live = live();
-    let flight = started(&mut live, &short(1), SOON);
-    live.finish(&short(1), flight, Ok(short(2)), SOON);
+    let number = started(&mut live, &short(1), SOON);
+    live.finish(&short(1), number, Ok(short(2)), SOON);
     assert_eq!(name(&arrive(&mut live, &short(2), SOON + REFRESH_PAUSE - 1)), "use 2");
     assert_eq!(name(&arrive(&mut live, &short(2), SOON + REFRESH_PAUSE)), "start 2");
 }
 
 #[test]
 fn valid_tokens_are_used_although_too_many_refreshes_are_in_flight() {
-    let mut live = Live::with_limits(Limits { flights: 2, ..Limits::DEFAULT });
+    let mut live = Live::with_limits(Limits { refreshes: 2, ..Limits::DEFAULT });
     let of = |id: &str| Arc::new(session(id, 1, EXPIRED));
     for id in ["a", "b"] {
         started(&mut live, &of(id), SOON);
@@ -194,10 +194,10 @@ impl World {
                 let served = self.served.entry(used.id.clone()).or_default();
                 *served = used.generation.max(*served);
             }
-            Reply::Start { flight, session, .. } => {
+            Reply::Start { number, session, .. } => {
                 let others = self.in_flight.values().filter(|other| other.id == session.id).count();
                 assert_eq!(others, 0, "at most one refresh of a session is in flight");
-                self.in_flight.insert(flight, session);
+                self.in_flight.insert(number, session);
             }
             Reply::Wait(_) => {
                 assert!(self.in_flight.values().any(|other| other.id == session.id), "a waiter waits for a refresh");
@@ -208,14 +208,14 @@ impl World {
     }
 
     fn finish(&mut self, live: &mut Live<u32>, random: &mut Random, now: u64) {
-        let Some(flight) = self.in_flight.keys().min().copied() else { return };
-        let old = self.in_flight.remove(&flight).unwrap();
+        let Some(number) = self.in_flight.keys().min().copied() else { return };
+        let old = self.in_flight.remove(&number).unwrap();
         let result = match random.below(4) {
             0 => Err(Failure::Temporary),
             1 if random.below(3) == 0 => Err(Failure::Final),
             _ => Ok(Arc::new(session(&old.id, old.generation + 1, now + 200))),
         };
-        let finished = live.finish(&old, flight, result, now);
+        let finished = live.finish(&old, number, result, now);
         assert_eq!(finished == Finished::SignedOut, self.signed_out.contains(&old.id));
         assert_ne!(finished, Finished::Ignored);
     }
@@ -225,7 +225,7 @@ impl World {
 fn random_runs_keep_the_invariants() {
     for seed in 0..40 {
         let mut random = Random(seed);
-        let mut live = Live::with_limits(Limits { latest: 4, ended: 8, flights: 3 });
+        let mut live = Live::with_limits(Limits { latest: 4, ended: 8, refreshes: 3 });
         let (mut world, mut now) = (World::default(), 1_000);
         for _ in 0..3_000 {
             now += random.below(20);
@@ -247,8 +247,8 @@ fn random_runs_keep_the_invariants() {
                 }
             }
             assert!(live.latest.len() <= 4 && live.failed.len() <= 4 && live.ended.len() <= 8);
-            assert_eq!(live.flights.len(), world.in_flight.len(), "every refresh ends");
-            assert!(live.flights.len() <= 3);
+            assert_eq!(live.refreshes.len(), world.in_flight.len(), "every refresh ends");
+            assert!(live.refreshes.len() <= 3);
         }
         assert!(world.served.values().any(|generation| *generation > 3), "the run reaches refreshed sessions");
     }
