@@ -99,7 +99,7 @@ impl Checks {
     }
 }
 
-/// Verifies an access token without waiting. [`None`] if its key is unknown.
+/// Verifies an access token without waiting. Returns [`None`] if the key of the token is unknown.
 fn check_or_wait(verifier: &Verifier, token: &str) -> Option<Result<CognitoClaims, VerifyError>> {
     match verifier.cached(token.as_bytes()) {
         Ok(claims) => Some(Ok(claims)),

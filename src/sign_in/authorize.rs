@@ -1,7 +1,7 @@
 //! Writes the authorization request and the request to Cognito's logout endpoint.
 //!
-//! Both are URLs to which the browser is redirected. The `oauth2` crate is not used for the authorization request,
-//! because its code challenge can only be created from a verifier, and panics if the verifier's length is wrong.
+//! Both are URLs to which the browser is redirected. The `oauth2` crate is not used for the authorization request.
+//! It computes a code challenge only from a PKCE code verifier, and panics if the code verifier has a wrong length.
 //! Cognito's logout endpoint is not part of OAuth.
 
 use oauth2::url::form_urlencoded;

@@ -298,7 +298,7 @@ impl SignInBuilder {
         self
     }
 
-    /// Changes the settings of the verifier, such as its leeway or clock. The verifier already has the pool.
+    /// Changes the settings of the verifier, such as its leeway or clock. The pool of this sign-in is already added.
     ///
     /// ```
     /// use std::time::Duration;

@@ -10,9 +10,10 @@ use tokio::{
 use super::{live::Reply, refreshing::Refresh, session::SessionData, sessions::Waiter, settings::Settings, stored};
 use crate::time::unix_seconds;
 
-/// The longest wait of a request whose access token is still valid. The request then continues with that token.
+/// The longest time that a request waits for a refresh while its access token is valid. It then continues with this
+/// token.
 const WAIT_VALID: Duration = Duration::from_secs(3);
-/// The longest wait of a request whose access token has expired. The request then gets 503.
+/// The longest time that a request waits for a refresh after its access token has expired. It then gets 503.
 const WAIT_EXPIRED: Duration = Duration::from_secs(10);
 /// The largest number of refreshes that a request waits for. Another request may start a second refresh right after the
 /// first one.

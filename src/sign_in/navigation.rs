@@ -34,7 +34,7 @@ pub(super) fn may_be_navigation(method: &Method, headers: &HeaderMap) -> bool {
     is_candidate(method, headers) && fetch_metadata(headers).unwrap_or_else(accepts)
 }
 
-/// Returns `false` if the method or a header rules out a navigation.
+/// Returns `true` unless the method or a header rules out a navigation.
 fn is_candidate(method: &Method, headers: &HeaderMap) -> bool {
     // Android's web views send their package name in `X-Requested-With`, also with navigations.
     let is_script = headers.get_all(X_REQUESTED_WITH).iter().any(|value| value == "XMLHttpRequest");

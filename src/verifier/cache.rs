@@ -72,7 +72,7 @@ struct Set {
     places: [ArcSwapOption<Entry>; WAYS],
 }
 
-/// The memory that the first insertion allocates.
+/// The entries of the cache. The first insertion allocates them.
 struct Table {
     sets: Box<[Set]>,
     copies: Copies,

@@ -70,7 +70,7 @@ fn warn(error: &VerifyError, setting: Option<&'static str>) {
 }
 
 /// Returns the setting to check, or [`None`] if a wrong setting does not cause this kind of rejection.
-/// `origin` determines whether it is named as a method or as an environment variable.
+/// `origin` determines whether the text names a method or an environment variable.
 pub(super) fn setting(kind: VerifyErrorKind, claim: Option<&str>, origin: Origin) -> Option<&'static str> {
     let (method, variable) = match kind {
         VerifyErrorKind::UnknownIssuer => (

@@ -59,7 +59,7 @@ fn log_filter() -> EnvFilter {
     EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse_lossy(directives)
 }
 
-/// Serves the application with a fake pool. The demo starts only if the argument requests it. If a missing variable
+/// Serves the application with a fake pool. The demo starts only with the argument `demo`. If a missing variable
 /// selected the demo, a deployed function could trust a pool whose tokens it prints.
 async fn demo() -> Result<(), Error> {
     let pool = FakeUserPool::new();

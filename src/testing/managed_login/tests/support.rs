@@ -142,7 +142,7 @@ pub(super) async fn sign_in(server: &ManagedLoginServer) -> Value {
     token(server, &exchange(&code)).await.json()
 }
 
-/// Returns a parameter of a URL.
+/// Returns the value of a query parameter.
 pub(super) fn parameter(url: &str, name: &str) -> Option<String> {
     let url = Url::parse(url).unwrap();
     url.query_pairs().find(|(other, _)| other == name).map(|(_, value)| value.into_owned())
