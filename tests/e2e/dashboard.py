@@ -9,10 +9,8 @@ import argparse
 import base64
 import html
 import http.client
-import json
 import os
 import re
-import subprocess
 import sys
 import time
 import unittest
