@@ -36,19 +36,15 @@ use super::{
 const REFRESH_FLOOR: Duration = Duration::from_secs(5 * 60);
 /// The first and the longest wait after failed fetches while keys are in use.
 const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-/// The first and the longest wait after failed fetches without keys. Every request is rejected, so the end of an outage
-/// must be noticed within a second.
+/// The same waits without keys. Every request is rejected then, so the end of an outage must be noticed in a second.
 const BACK_OFF_COLD: (Duration, Duration) = (Duration::from_millis(200), Duration::from_millis(600));
 /// The time from the start of a fetch or probe to the next probe. Probes are used only if there are no keys.
 const PROBE_EVERY: Duration = Duration::from_millis(600);
-/// The pause after a fetch for an unknown key. During the pause, all requests that waited for the fetch share its
-/// result.
+/// The pause after a fetch for an unknown key, during which requests that waited for the fetch share its result.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The wait after a fetch that was cancelled because its runtime was shut down. A program that creates a runtime for
-/// each call must not start a fetch each time.
+/// The wait after a fetch was cancelled with its runtime. A runtime for each call must not cause a fetch for each call.
 const CANCELLED_WAIT: Duration = Duration::from_secs(1);
-/// The maximum delay of a wake-up. After a longer delay, timers were frozen, so the timeout of a fetch is not a failure
-/// of the endpoint.
+/// The maximum delay of a wake-up. After a longer delay, timers were frozen, so a timeout does not count as a failure.
 const LATE: Duration = Duration::from_secs(1);
 /// The maximum number of waiting requests. Each takes about 35 KiB if its token has 16 KiB, and otherwise a few KiB.
 const WAITING_MAX: u32 = 10_000;
@@ -315,8 +311,7 @@ impl State {
         self.failures > 0 && !self.retrying && recent
     }
 
-    /// Returns the time until the next scheduled fetch: `max-age` within its bounds, minus up to 10 %, so that programs
-    /// that start together spread their fetches.
+    /// Returns the time until the next fetch: bounded `max-age`, minus up to 10 %, so that programs spread their fetches.
     fn refresh_after(&self, max_age: Option<Duration>, random: f64) -> Duration {
         // A fetch must be due before the keys are stale, whatever the settings are.
         let longest = self.settings.refresh_interval.min(self.settings.max_stale / 2);
@@ -347,8 +342,7 @@ impl State {
         [self.fetch, self.probe].into_iter().flatten()
     }
 
-    /// Returns the time until the next scheduled fetch. Zero if the fetch is due or in flight, and `None` if none is
-    /// scheduled.
+    /// Returns the time until the next scheduled fetch, if there is one. Zero if the fetch is due or in flight.
     pub(crate) fn next_refresh_in(&mut self, now: Now) -> Option<Duration> {
         let now = self.clock.read(now);
         self.due.filter(|_| !self.fixed).map(|due| due.saturating_sub(now))
