@@ -1,4 +1,5 @@
-//! The guide, ordered by task. All of its Rust examples are compiled, and they run unless they start a server.
+//! A guide to the crate, ordered by task. All Rust examples in the guide are compiled as doctests, and run unless they
+//! start a server.
 //!
 //! First steps:
 //!
@@ -48,7 +49,7 @@
 //! - [`performance`] states what verifying a token costs, and how that was measured.
 //! - [`defaults`] lists every default and its reason.
 
-// Names of people and products are not code.
+// The lint would require backticks around the names of people and products.
 #![allow(clippy::doc_markdown)]
 
 #[doc = include_str!("getting_started.md")]
