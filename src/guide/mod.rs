@@ -46,7 +46,7 @@
 //!
 //! - [`migrating`] translates code from cognitojwt, Flask-AWSCognito, aws-jwt-verify, jwt-authorizer and jsonwebtoken.
 //! - [`security`] lists known attacks on token verification and the checks that stop them.
-//! - [`performance`] states what verifying a token costs, and how that was measured.
+//! - [`performance`] states the cost of verifying a token, and how the cost was measured.
 //! - [`defaults`] lists every default and its reason.
 
 // The lint would require backticks around the names of people and products.
