@@ -135,19 +135,38 @@ static MISSING_HEADER: Texts = texts!(401 "Unauthorized", "the request has no us
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::VerifyErrorKind;
+
+    const ALL: [AuthRejectionKind; 7] = [
+        AuthRejectionKind::InsufficientAuthentication,
+        AuthRejectionKind::InsufficientScope,
+        AuthRejectionKind::InvalidRequest,
+        AuthRejectionKind::InvalidToken,
+        AuthRejectionKind::MissingLayer,
+        AuthRejectionKind::MissingToken,
+        AuthRejectionKind::Unavailable,
+    ];
+
+    /// `CognitoMalformedRequests` selects `invalid_request` by `by="request"`.
+    #[test]
+    fn each_kind_is_in_one_alert_rule_or_has_a_reason_why_not() {
+        let guide = include_str!("../../guide/deployment.md").replace(r#"by="request""#, r#"kind="invalid_request""#);
+        let (_, alerts) = guide.split_once("## Alerts").unwrap();
+        let (rules, reasons) = alerts.split_once("No alert rule names the other kinds.").unwrap();
+        let (reasons, _) = reasons.split_once("\n## ").unwrap();
+        let verified = VerifyErrorKind::ALL.map(VerifyErrorKind::as_str);
+        for kind in verified.into_iter().chain(ALL.map(AuthRejectionKind::as_str)) {
+            let expressions = rules.lines().filter(|line| line.contains("axum_cognito_"));
+            let words = expressions.flat_map(|line| line.split(|c: char| !c.is_ascii_lowercase() && c != '_'));
+            let named = words.filter(|word| *word == kind).count();
+            let explained = reasons.matches(&format!("`{kind}`")).count();
+            assert_eq!(named + explained, 1, "{kind}");
+        }
+    }
 
     #[test]
     fn texts_need_no_escapes_and_titles_match_the_status() {
-        use AuthRejectionKind::*;
-        for kind in [
-            InsufficientAuthentication,
-            InsufficientScope,
-            InvalidRequest,
-            InvalidToken,
-            MissingLayer,
-            MissingToken,
-            Unavailable,
-        ] {
+        for kind in ALL {
             for (is_for_signed_header, is_expired) in [(false, false), (false, true), (true, false), (true, true)] {
                 let texts = kind.texts(is_for_signed_header, is_expired);
                 let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && !b"\"\\%".contains(&byte);

@@ -83,7 +83,12 @@ mod tests {
     use std::collections::BTreeSet;
 
     use axum::{body::Body, http::Request};
-    use axum_cognito::{CheckError, Verifier, keys::FnKeySource};
+    use axum_cognito::{
+        CheckError, Verifier,
+        alb::AlbVerifier,
+        keys::FnKeySource,
+        testing::FakeLoadBalancer,
+    };
     use http_body_util::BodyExt;
     use serde_json::Value;
     use tower::ServiceExt;
@@ -173,6 +178,11 @@ mod tests {
         for _ in 0..2 {
             verifier.check(&repeated).unwrap();
         }
+
+        let balancer = FakeLoadBalancer::new();
+        let arn = balancer.arn().replace("123456789012", "999999999999");
+        let verifier = AlbVerifier::new(balancer.config());
+        assert!(verifier.check(&balancer.token("alice").signer(&arn).sign()).is_err());
 
         let jwks = fake.jwks_json();
         let fetched = FnKeySource::new("a test", move || {
