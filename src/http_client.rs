@@ -1,6 +1,6 @@
 //! [`HttpClient`]: the HTTP client for key fetches and sign-in.
 
-use std::{error::Error, net::IpAddr, sync::OnceLock};
+use std::{error::Error, fmt, net::IpAddr, sync::OnceLock};
 
 use reqwest::{Certificate, Client, Proxy, Response, Url, redirect};
 
@@ -43,7 +43,7 @@ impl HttpClient {
 
     /// Returns the client, which is built on first use. Use each instance for one host only, because the first `url`
     /// decides whether root certificates are loaded.
-    pub(crate) fn client_for(&self, url: &Url) -> Result<&Client, Box<dyn Error + Send + Sync>> {
+    pub(crate) fn client_for(&self, url: &Url) -> Result<&Client, ClientError> {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
@@ -51,7 +51,26 @@ impl HttpClient {
         Ok(self.client.get_or_init(|| client))
     }
 
-    fn build(&self, url: &Url) -> Result<Client, Box<dyn Error + Send + Sync>> {
+    fn build(&self, url: &Url) -> Result<Client, ClientError> {
+        let uses_tls = [Some(url), self.proxy.as_ref()].into_iter().flatten().any(|url| url.scheme() == "https");
+        if uses_tls && !tls_module_is_allowed() {
+            return Err(ClientError::NotFips);
+        }
+        // Without TLS, the host's root certificates are not loaded, because loading them fails if the host has none.
+        let roots = if uses_tls { self.roots.clone() } else { Some(Vec::new()) };
+        let uses_host_roots = roots.is_none();
+        self.build_with(roots).map_err(|error| {
+            // The host's root certificates are the cause if a client can be built without them.
+            if uses_host_roots && self.build_with(Some(Vec::new())).is_ok() {
+                ClientError::NoHostRoots(error.without_url())
+            } else {
+                ClientError::Other(error.without_url())
+            }
+        })
+    }
+
+    /// Builds a client that trusts these root certificates, or those of the host.
+    fn build_with(&self, roots: Option<Vec<Certificate>>) -> Result<Client, reqwest::Error> {
         let mut builder = Client::builder()
             .user_agent(concat!("axum-cognito/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
@@ -60,19 +79,12 @@ impl HttpClient {
             // runtime.
             .pool_max_idle_per_host(0);
         if let Some(proxy) = &self.proxy {
-            builder = builder.proxy(Proxy::all(proxy.clone()).map_err(reqwest::Error::without_url)?);
+            builder = builder.proxy(Proxy::all(proxy.clone())?);
         }
-        // Without TLS, the host's root certificates are not loaded, because loading them fails if the host has none.
-        let uses_tls = [Some(url), self.proxy.as_ref()].into_iter().flatten().any(|url| url.scheme() == "https");
-        if uses_tls && !tls_module_is_allowed() {
-            return Err(NOT_FIPS.into());
+        if let Some(roots) = roots {
+            builder = builder.tls_certs_only(roots);
         }
-        match &self.roots {
-            Some(roots) => builder = builder.tls_certs_only(roots.clone()),
-            None if !uses_tls => builder = builder.tls_certs_only([]),
-            None => {}
-        }
-        builder.build().map_err(|error| error.without_url().into())
+        builder.build()
     }
 
     /// Returns the proxy's URL without its credentials.
@@ -86,8 +98,47 @@ impl HttpClient {
     }
 }
 
-const NOT_FIPS: &str = "the feature `fips` is enabled, but the default `CryptoProvider` of rustls in this process is not \
-                        in FIPS mode: install `rustls::crypto::aws_lc_rs::default_provider()`, or none";
+/// The reason why a client could not be built. Only a host without root certificates needs certificates.
+#[derive(Debug)]
+pub(crate) enum ClientError {
+    /// The feature `fips` forbids the TLS module of this process.
+    NotFips,
+    /// The root certificates of the host could not be loaded.
+    NoHostRoots(reqwest::Error),
+    Other(reqwest::Error),
+}
+
+impl ClientError {
+    /// Returns what failed and, if possible, the fix.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::NotFips => {
+                "the feature `fips` is enabled, but the default `CryptoProvider` of rustls in this process is not in FIPS \
+                 mode: install `rustls::crypto::aws_lc_rs::default_provider()`, or none"
+            }
+            Self::NoHostRoots(_) => {
+                "this host has no CA certificates: install the package `ca-certificates`, copy \
+                 `/etc/ssl/certs/ca-certificates.crt` into the image, or set `root_certificates`"
+            }
+            Self::Other(_) => "the TLS client could not be built",
+        }
+    }
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason())
+    }
+}
+
+impl Error for ClientError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::NotFips => None,
+            Self::NoHostRoots(error) | Self::Other(error) => Some(error),
+        }
+    }
+}
 
 /// Returns `false` if TLS would use a module that the feature `fips` forbids.
 ///

@@ -10,7 +10,7 @@
 //! | [`verification`] | the verifier | each result of a verification |
 //! | [`rejection`] | `AuthRejection::counted_as` | each rejection for a reason that the verifier has not counted |
 //!
-//! Labels are configured pool IDs and fixed words. They contain nothing from a request, so their number is bounded.
+//! Labels are configured pool IDs, configured URLs and fixed words. They contain nothing from a request, so their number is bounded.
 
 #[cfg(feature = "metrics")]
 pub(crate) use enabled::*;
@@ -31,6 +31,10 @@ mod enabled {
     const REJECTIONS: &str = "axum_cognito_rejections_total";
     const KEY_FETCHES: &str = "axum_cognito_key_fetches_total";
     const KEY_AGE: &str = "axum_cognito_key_age_seconds";
+    #[cfg(feature = "alb")]
+    const ALB_KEY_FETCHES: &str = "axum_cognito_alb_key_fetches_total";
+    #[cfg(feature = "alb")]
+    const ALB_KEY_AGE: &str = "axum_cognito_alb_key_age_seconds";
     const CRYPTO_MODULE: &str = "axum_cognito_crypto_module_info";
 
     /// Describes all metrics to the current recorder, and sets the gauge that never changes.
@@ -52,6 +56,19 @@ mod enabled {
         );
         describe_counter!(KEY_FETCHES, Unit::Count, "Completed key fetches by pool and outcome.");
         describe_gauge!(KEY_AGE, Unit::Seconds, "The age of a pool's keys when its last key fetch completed.");
+        #[cfg(feature = "alb")]
+        {
+            describe_counter!(
+                ALB_KEY_FETCHES,
+                Unit::Count,
+                "Completed fetches of load balancers' keys by endpoint and outcome."
+            );
+            describe_gauge!(
+                ALB_KEY_AGE,
+                Unit::Seconds,
+                "The age of a load balancer's key when its last fetch completed, by endpoint."
+            );
+        }
         describe_gauge!(CRYPTO_MODULE, Unit::Count, "Always 1. The label names the cryptographic module.");
         gauge!(CRYPTO_MODULE, "module" => crypto_module::name()).set(1.0);
     }
@@ -81,6 +98,17 @@ mod enabled {
         }
     }
 
+    /// Counts a completed fetch of a load balancer's key. `outcome` is `ok`, `absent`, or the kind of the failure. `age`
+    /// is the time since the last fetch that found the key.
+    #[cfg(feature = "alb")]
+    pub(crate) fn alb_key_fetch(endpoint: &str, outcome: &'static str, age: Option<Duration>) {
+        describe();
+        counter!(ALB_KEY_FETCHES, "endpoint" => endpoint.to_owned(), "outcome" => outcome).increment(1);
+        if let Some(age) = age {
+            gauge!(ALB_KEY_AGE, "endpoint" => endpoint.to_owned()).set(age.as_secs_f64());
+        }
+    }
+
     fn outcome<T>(result: &Result<T, VerifyError>) -> &'static str {
         result.as_ref().map_or_else(|error| error.kind().as_str(), |_| "accepted")
     }
@@ -106,4 +134,8 @@ mod disabled {
 
     #[inline]
     pub(crate) fn key_fetch(_: &UserPoolId, _: Option<FetchErrorKind>, _: Option<Duration>) {}
+
+    #[cfg(feature = "alb")]
+    #[inline]
+    pub(crate) fn alb_key_fetch(_: &str, _: &'static str, _: Option<Duration>) {}
 }

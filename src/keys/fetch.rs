@@ -7,6 +7,7 @@ use http::{
     header::{ACCEPT, AGE, CACHE_CONTROL, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED},
 };
 use reqwest::{Client, Response, Url};
+use rustls::{CertificateError, Error as TlsError};
 
 use super::{FetchError, FetchErrorKind, KeyDocument, KeyFuture, KeySource, KeyUpdate, Validators, set::DOCUMENT_MAX};
 use crate::{
@@ -91,10 +92,7 @@ impl HttpKeySource {
 
     fn client(&self) -> Result<&Client, FetchError> {
         self.client.client_for(&self.url).map_err(|error| {
-            let message = "the TLS client could not be built: if this host has no CA certificates, install the package \
-                           `ca-certificates`, copy `/etc/ssl/certs/ca-certificates.crt` into the image, or set \
-                           `HttpKeySource::root_certificates`";
-            FetchError::new(FetchErrorKind::Tls, message).caused_by(error)
+            FetchError::new(FetchErrorKind::Tls, "no connection can be made over TLS").caused_by(error)
         })
     }
 
@@ -213,7 +211,14 @@ fn max_age(headers: &HeaderMap) -> Option<Duration> {
         .map(|seconds| Duration::from_secs(seconds.saturating_sub(age)))
 }
 
+/// The message for a certificate whose authority is not trusted. Other failed handshakes have nothing to do with the
+/// root certificates.
+const UNKNOWN_ISSUER: &str = "the certificate of the endpoint was issued by an authority that is not trusted: update the \
+                              package `ca-certificates`, or pass the authority's certificate to \
+                              `HttpKeySource::root_certificates`";
+
 fn fetch_error(error: reqwest::Error, message: &'static str) -> FetchError {
+    let message = if has_unknown_issuer(&error) { UNKNOWN_ISSUER } else { message };
     let kind = if error.is_timeout() {
         FetchErrorKind::Timeout
     } else if error.is_redirect() {
@@ -227,18 +232,24 @@ fn fetch_error(error: reqwest::Error, message: &'static str) -> FetchError {
 }
 
 /// Returns `true` if the TLS handshake failed. A failed handshake is an I/O error of one of two kinds, which a failed
-/// TCP connection never has. The error may be wrapped in another I/O error, whose `source` skips the wrapped error.
+/// TCP connection never has.
 fn is_tls(error: &reqwest::Error) -> bool {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let io_error = error.downcast_ref::<io::Error>();
-        if io_error.is_some_and(|e| matches!(e.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)) {
-            return true;
-        }
-        let wrapped = io_error.and_then(io::Error::get_ref).map(|wrapped| wrapped as &(dyn Error + 'static));
-        cause = wrapped.or_else(|| error.source());
-    }
-    false
+    let is_tls = |kind| matches!(kind, io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof);
+    causes(error).any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| is_tls(error.kind())))
+}
+
+/// Returns `true` if the endpoint's certificate was rejected because its authority is not trusted.
+fn has_unknown_issuer(error: &reqwest::Error) -> bool {
+    let unknown = TlsError::InvalidCertificate(CertificateError::UnknownIssuer);
+    causes(error).any(|cause| cause.downcast_ref() == Some(&unknown))
+}
+
+/// Returns the causes of an error. An I/O error is followed by the error that it wraps, which its `source` skips.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |&error| {
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        wrapped.map(|wrapped| wrapped as &(dyn Error + 'static)).or_else(|| error.source())
+    })
 }
 
 #[cfg(test)]

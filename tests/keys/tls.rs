@@ -15,7 +15,7 @@ use tokio_rustls::{
     TlsAcceptor,
     rustls::{
         ServerConfig,
-        crypto::aws_lc_rs,
+        crypto::{CryptoProvider, aws_lc_rs},
         pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
     },
 };
@@ -53,9 +53,13 @@ const PRIVATE_KEY: &str = concat!(
 
 /// Serves these bytes over TLS on a free port and returns the URL.
 async fn serve(bytes: Vec<u8>) -> String {
+    serve_with(aws_lc_rs::default_provider(), bytes).await
+}
+
+async fn serve_with(provider: CryptoProvider, bytes: Vec<u8>) -> String {
     let der = |text| STANDARD.decode(text).unwrap();
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(der(PRIVATE_KEY)));
-    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let config = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
@@ -102,6 +106,30 @@ fn pem(der: &str) -> String {
 
 fn trusting(url: &str) -> Verifier {
     verifier(pool(url).key_source(HttpKeySource::new(url).unwrap().root_certificates(pem(AUTHORITY)).unwrap()))
+}
+
+/// Each row is an endpoint whose handshake fails, and whether the message names root certificates as the fix.
+#[tokio::test]
+async fn only_an_unknown_authority_is_a_reason_to_change_root_certificates() {
+    let document = || Mode::good(&fake().jwks_json());
+    let url = serve(document().into_bytes()).await;
+    let group = aws_lc_rs::kx_group::MLKEM768;
+    let provider = CryptoProvider { kx_groups: vec![group], ..aws_lc_rs::default_provider() };
+    let incompatible = serve_with(provider, document().into_bytes()).await;
+    let plain = Endpoint::start(document()).await;
+    for (why, verifier, expected) in [
+        ("an unknown authority", verifier(pool(&url)), true),
+        ("a certificate for another host", trusting(&url.replace("127.0.0.1", "localhost")), false),
+        ("no common key exchange", trusting(&incompatible), false),
+        ("no common key exchange, before the certificate", verifier(pool(&incompatible)), false),
+        ("plain HTTP", trusting(&plain.tls_url()), false),
+    ] {
+        let error = verifier.ready().await.unwrap_err();
+        let (_, _, error) = error.pools().next().unwrap();
+        assert_eq!(error.kind(), FetchErrorKind::Tls, "{why}: {error}");
+        let advice = ["`ca-certificates`", "`HttpKeySource::root_certificates`"];
+        assert_eq!(advice.map(|part| error.to_string().contains(part)), [expected; 2], "{why}: {error}");
+    }
 }
 
 #[tokio::test]

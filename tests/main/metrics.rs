@@ -9,7 +9,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use axum::{
@@ -21,7 +21,7 @@ use axum::{
 };
 use axum_cognito::{
     AuthRejection, CheckError, CognitoAuth, CognitoClaims, IdClaims, OptionalClaims, Require, TokenSource, Verifier,
-    alb::{AlbAuth, AlbClaims},
+    alb::{AlbAuth, AlbClaims, AlbVerifier},
     keys::{FetchError, FetchErrorKind, KeyDocument, KeyFuture, KeySource, KeyUpdate, Validators},
     middleware::RejectedRequest,
     testing::{FakeLoadBalancer, FakeUserPool, ManualClock, TokioClock},
@@ -192,6 +192,47 @@ async fn each_event_is_counted_once() {
     changed(&sums, &[(key_fetch("status"), 2.0), (age(), 60.25), (verification("keys_unavailable"), 1.0)]);
     verifier.verify(&token).await.unwrap();
     changed(&sums, &[(HITS.into(), 1.0), (verification("accepted"), 1.0)]);
+}
+
+/// Follows a verifier of a load balancer's tokens through its key fetches.
+#[tokio::test]
+async fn each_fetch_of_a_load_balancers_key_is_counted_once() {
+    let sums = Sums::default();
+    let _here = metrics::set_default_local_recorder(&sums);
+    let fake = FakeLoadBalancer::new();
+    let server = fake.serve_keys().await.unwrap();
+    let clock = ManualClock::starting_now();
+    let verifier = AlbVerifier::new(server.config().clock(clock.clone()));
+    let expires_at = SystemTime::UNIX_EPOCH + Duration::from_secs(4_000_000_000);
+    let token = fake.token("alice").expires_at(expires_at).sign();
+    let endpoint = server.url();
+    let fetches =
+        |outcome: &str| format!("axum_cognito_alb_key_fetches_total{{endpoint={endpoint}}}{{outcome={outcome}}}");
+    let age = || format!("axum_cognito_alb_key_age_seconds{{endpoint={endpoint}}}");
+    changed(&sums, &[]);
+
+    // The first token loads its key. A second token with the same key causes no fetch.
+    verifier.verify(&token).await.unwrap();
+    changed(&sums, &[(fetches("ok"), 1.0), (age(), 0.0), (verification("accepted"), 1.0)]);
+    verifier.verify(&fake.token("bob").expires_at(expires_at).sign()).await.unwrap();
+    changed(&sums, &[(verification("accepted"), 1.0)]);
+
+    // The endpoint does not have this key, which says nothing about the age of the others.
+    let forged = fake.token("mallory").header("kid", "00000000-0000-0000-0000-000000000000");
+    verifier.verify(&forged.sign()).await.unwrap_err();
+    changed(&sums, &[(fetches("absent"), 1.0), (verification("unknown_key"), 1.0)]);
+
+    // A failed refresh runs in the background.
+    fake.set_offline(true);
+    clock.advance(Duration::from_secs(3600));
+    verifier.verify(&token).await.unwrap();
+    for _ in 0..1000 {
+        if verifier.status().consecutive_failures == 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    changed(&sums, &[(fetches("status"), 1.0), (age(), 3600.0), (verification("accepted"), 1.0)]);
 }
 
 /// The status and the gauge agree on the module, which the feature `fips` selects.
@@ -507,7 +548,7 @@ fn a_new_verifier_describes_each_metric_of_the_guide() {
     metrics::with_local_recorder(&described, || drop(Verifier::new(FakeUserPool::shared().user_pool())));
     let described = described.0.into_inner().unwrap();
     let rows = rows_of_the_guide();
-    assert_eq!(rows.len(), 6);
+    assert_eq!(rows.len(), 8);
     assert_eq!(described.len(), rows.len(), "{described:?}");
     for [name, kind, unit] in rows {
         let (described_kind, described_unit, text) = &described[&format!("axum_cognito_{name}")];

@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::{
-    fetch::{Endpoints, Fetched, report},
+    fetch::{Endpoints, Fetched, count, report},
     state::{Action, Event, Held, Outcome, REQUEST_WAIT, Reply, State, WAITING_MAX},
 };
 use crate::{
@@ -237,15 +237,16 @@ impl Shared {
 
     fn ended(self: &Arc<Self>, fetch: u64, name: KeyName, result: &Fetched) {
         let time = self.clock.now();
-        let failures_before = {
+        let (failures_before, is_in_flight) = {
             let mut locked = self.lock();
-            if locked.state.in_flight(fetch).is_some() {
+            let is_in_flight = locked.state.in_flight(fetch).is_some();
+            if is_in_flight {
                 locked.fetches += 1;
                 if let Err(error) = result {
                     locked.last_failure = Some((time, error.clone()));
                 }
             }
-            locked.state.failures()
+            (locked.state.failures(), is_in_flight)
         };
         let (outcome, key) = match result {
             Ok(Some(key)) => (Outcome::Found, Some((name, Arc::clone(key)))),
@@ -255,6 +256,16 @@ impl Shared {
         self.on(Event::Ended { fetch, outcome }, key.as_ref());
         let failures = self.lock().state.failures();
         report(result, failures, failures_before < WARN_AT && failures >= WARN_AT);
+        if is_in_flight {
+            count(&self.endpoints.url(name), result, self.age(name, time));
+        }
+    }
+
+    /// Returns the time since the last fetch that found this key, if the key is in hand.
+    fn age(&self, name: KeyName, now: SystemTime) -> Option<Duration> {
+        let table = self.table.load();
+        let entry = table.iter().find(|entry| entry.held.name == name)?;
+        Some(since_epoch(now).saturating_sub(entry.held.fetched_at))
     }
 }
 

@@ -1,6 +1,6 @@
-//! Fetches one key over HTTP, and logs the outcome.
+//! Fetches one key over HTTP, and logs and counts the outcome.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use tokio::time::timeout;
 
@@ -9,7 +9,8 @@ use crate::{
         key::{KeyName, Kid, PEM_MAX, VerifyingKey},
         product::Product,
     },
-    keys::{FetchError, FetchErrorKind, HttpKeySource},
+    keys::{FetchError, FetchErrorKind, HttpKeySource, KeySource},
+    metrics,
 };
 
 /// The time limit of one fetch, including the connection.
@@ -28,6 +29,11 @@ pub(in crate::alb) struct Endpoints {
 pub(super) type Fetched = Result<Option<Arc<VerifyingKey>>, FetchError>;
 
 impl Endpoints {
+    /// Returns the URL below which the endpoint of a key has its keys, for the metrics. It contains no key ID.
+    pub(super) fn url(&self, name: KeyName) -> Cow<'_, str> {
+        self.sources.get(name.endpoint).map_or(Cow::Borrowed(""), KeySource::describe)
+    }
+
     /// Fetches and parses a key.
     pub(super) async fn fetch(&self, name: KeyName) -> Fetched {
         let error = |kind, message| FetchError::new(kind, message);
@@ -41,6 +47,16 @@ impl Endpoints {
         let unusable = || error(FetchErrorKind::NoUsableKeys, "the document is not the PEM text of a key");
         Ok(Some(Arc::new(key.ok_or_else(unusable)?)))
     }
+}
+
+/// Counts a completed fetch. `age` is the time since the last fetch that found the key, if it is in hand.
+pub(super) fn count(source: &str, result: &Fetched, age: Option<Duration>) {
+    let outcome = match result {
+        Ok(Some(_)) => "ok",
+        Ok(None) => "absent",
+        Err(error) => error.kind().as_str(),
+    };
+    metrics::alb_key_fetch(source, outcome, age);
 }
 
 /// Logs the outcome of a fetch. Key IDs come from clients and are not logged.
