@@ -28,8 +28,8 @@ use crate::{
 /// the claims.
 ///
 /// The claims are the response of the identity provider's userInfo endpoint. They contain neither groups nor scopes, so
-/// [`Require`](crate::Require) rules do not apply to them: without access tokens, a rule rejects every request with
-/// 500. For groups and scopes, add [`AlbAuth::require_access_token`](super::AlbAuth::require_access_token).
+/// [`Require`](crate::Require) rules do not apply to them. Without access tokens, a rule responds with 500 to every
+/// request. For groups and scopes, add [`AlbAuth::require_access_token`](super::AlbAuth::require_access_token).
 ///
 /// Claims implement neither `Serialize` nor a revealing `Debug`, so they cannot leak into a log or a response by
 /// accident. To serialize them deliberately, call [`expose`](Self::expose).
@@ -62,7 +62,8 @@ struct Inner {
 pub(super) struct AlbRejected(pub(super) AuthRejection);
 
 impl AlbClaims {
-    /// Checks a signed payload and creates the claims. Only the verifier calls it, after the signature was verified.
+    /// Checks a signed payload and creates the claims. Only the verifier calls this function, after it has verified the
+    /// signature.
     pub(super) fn admit(rules: &Rules, header: Header, payload: String) -> Result<Self, VerifyError> {
         let claims = Object::parse(&payload).ok_or_else(not_an_object)?;
         let sub = rules.check_payload(&claims, &header)?;
@@ -92,12 +93,12 @@ impl AlbClaims {
         &self.0.sub
     }
 
-    /// Returns `username`, if the identity provider sends it, as Cognito does.
+    /// Returns the `username` claim if the identity provider sends it, as Cognito does.
     pub fn username(&self) -> Option<&str> {
         self.0.username.as_deref()
     }
 
-    /// Returns `email`, if the identity provider sends it. See [`email_verified`](Self::email_verified).
+    /// Returns the `email` claim if the identity provider sends it. See [`email_verified`](Self::email_verified).
     pub fn email(&self) -> Option<&str> {
         self.0.email.as_deref()
     }
@@ -107,7 +108,8 @@ impl AlbClaims {
         self.0.email_verified
     }
 
-    /// Returns the app client with which the load balancer signed the user in (`client`). [`None`] for Verified Access.
+    /// Returns the app client with which the load balancer signed the user in (`client`). Returns [`None`] for Verified
+    /// Access.
     pub fn client_id(&self) -> Option<&str> {
         self.0.header.client.as_deref()
     }
@@ -124,8 +126,8 @@ impl AlbClaims {
 
     /// Returns `exp` in whole seconds since 1970.
     ///
-    /// This is the expiry of the token. It is not the end of the user's session, which the load balancer controls. AWS
-    /// documents a token lifetime of two minutes for Verified Access, and none for load balancers.
+    /// The token's expiry is not the end of the user's session, which the load balancer controls. AWS documents a token
+    /// lifetime of two minutes for Verified Access, and none for load balancers.
     pub fn exp(&self) -> u64 {
         self.0.header.exp
     }

@@ -19,8 +19,8 @@ use crate::{error::ConfigError, verifier::Verifier};
 /// | the header occurs more than once, or does not contain exactly one token | 400 |
 /// | the token's key is unavailable | 503, with `Retry-After` |
 ///
-/// If the load balancer also sends the user's ID in `x-amzn-oidc-identity`, the ID must equal the token's `sub`. It is
-/// never used without the token.
+/// If the load balancer also sends the user's ID in `x-amzn-oidc-identity`, the ID must equal the token's `sub`. The
+/// layer never uses this ID without the token.
 ///
 /// All clones share the verifier and its keys.
 #[derive(Clone, Debug)]
@@ -79,7 +79,7 @@ impl AlbAuth {
         Ok(self)
     }
 
-    /// Returns the verifier, for tokens that do not arrive in a request's head.
+    /// Returns the verifier, for tokens that do not arrive in a request header.
     pub fn verifier(&self) -> &AlbVerifier {
         &self.checks.verifier
     }
