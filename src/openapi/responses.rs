@@ -89,7 +89,8 @@ const EXTRACTOR_KINDS: [AuthRejectionKind; 4] = [
 /// Documents the responses of all rejections: 400, 401, 403 and 503. The 500 for a missing layer is not documented,
 /// because a missing layer is a mistake in the application.
 ///
-/// Name this type for operations whose handlers return an [`AuthRejection`] or whose requests pass custom checks:
+/// Name this type for operations whose handlers return an [`AuthRejection`] or whose requests are subject to custom
+/// checks:
 ///
 /// ```
 /// use axum_cognito::{AuthRejection, CognitoClaims, Require};
@@ -121,14 +122,14 @@ impl<T: CustomClaims> IntoResponses for CognitoClaims<T> {
     }
 }
 
-/// Documents the same responses as for [`CognitoClaims`].
+/// Documents the same responses as [`CognitoClaims`].
 impl<T: CustomClaims> IntoResponses for AccessClaims<T> {
     fn responses() -> Responses {
         CognitoClaims::<T>::responses()
     }
 }
 
-/// Documents the same responses as for [`CognitoClaims`].
+/// Documents the same responses as [`CognitoClaims`].
 impl<T: CustomClaims> IntoResponses for IdClaims<T> {
     fn responses() -> Responses {
         CognitoClaims::<T>::responses()

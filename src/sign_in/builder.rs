@@ -32,8 +32,8 @@ const SESSION_LIFETIME_RANGE: (Duration, Duration) =
 /// The default time before the expiry of the access token at which a refresh is due.
 const REFRESH_BEFORE: Duration = Duration::from_secs(60);
 
-/// The allowed values of `refresh_before`. Cognito's shortest access tokens are valid for five minutes. A longer time
-/// plus the jitter of up to half a minute would make a refresh of such tokens due almost immediately.
+/// The allowed values of `refresh_before`. Cognito's shortest access tokens are valid for five minutes. With a longer
+/// time plus up to 30 seconds of jitter, these tokens would be due for a refresh almost immediately.
 const REFRESH_BEFORE_RANGE: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(4 * 60));
 
 /// Browser sign-in with Cognito's managed login, for one app client.
@@ -90,7 +90,7 @@ impl fmt::Debug for SignIn {
     }
 }
 
-/// A change of the contained layer.
+/// A closure that changes the contained layer.
 type Configure = Box<dyn FnOnce(CognitoAuth) -> Result<CognitoAuth, ConfigError> + Send + Sync>;
 
 /// Builds a [`SignIn`]. Created by [`SignIn::builder`].
@@ -191,7 +191,7 @@ impl SignInBuilder {
 
 /// The authorization request. The AWS page "Authorize endpoint" describes the parameters.
 impl SignInBuilder {
-    /// Sets the requested scopes. Default: `openid`, which is required because sign-in needs the ID token.
+    /// Sets the requested scopes. The default scope `openid` is required, because sign-in needs the ID token.
     ///
     /// The app client must allow every scope. With `openid` alone, the ID token contains all attributes that the app
     /// client can read. If you request further scopes, include `email` and `profile` for the default [profile
@@ -244,7 +244,7 @@ impl SignInBuilder {
 
 /// Sessions.
 impl SignInBuilder {
-    /// Sets the keys that encrypt the cookies. Default: a random key, and a warning in the log.
+    /// Sets the keys that encrypt the cookies. Default: a random key, with a warning in the log.
     ///
     /// With a random key, sessions end when the process ends, and other instances cannot read them.
     pub fn session_keys(mut self, keys: SessionKeys) -> Self {
@@ -272,14 +272,15 @@ impl SignInBuilder {
 
     /// Sets how long before its expiry an access token is refreshed. Default: one minute.
     ///
-    /// A fixed part of 30 seconds is added for each session, so that sessions are not all refreshed at the same time.
+    /// Each session adds a fixed offset of up to 30 seconds, so that sessions are not all refreshed at the same time.
     /// The maximum is four minutes, because Cognito's shortest access tokens are valid for five minutes.
     pub fn refresh_before(mut self, time: Duration) -> Self {
         self.refresh_before = time;
         self
     }
 
-    /// Sets the claims of the ID token that a session keeps. Default: `email`, `email_verified` and `name`.
+    /// Sets the claims of the ID token that a session keeps. The default claims are `email`, `email_verified` and
+    /// `name`.
     ///
     /// All other claims of the ID token are dropped to keep the cookies small.
     pub fn profile_claims<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
@@ -298,7 +299,8 @@ impl SignInBuilder {
         self
     }
 
-    /// Changes the settings of the verifier, such as its leeway or clock. The pool of this sign-in is already added.
+    /// Changes the settings of the verifier, such as its leeway or clock. This sign-in's pool has already been added to
+    /// the verifier.
     ///
     /// ```
     /// use std::time::Duration;
@@ -313,8 +315,8 @@ impl SignInBuilder {
         self
     }
 
-    /// Changes the settings of the contained layer, for example to add a custom check. They apply to bearer tokens and
-    /// sessions alike.
+    /// Changes the settings of the contained layer, for example to add a custom check. The settings apply to bearer
+    /// tokens and sessions alike.
     ///
     /// ```
     /// use axum_cognito::{CheckError, sign_in::SignInBuilder};
@@ -338,7 +340,7 @@ impl SignInBuilder {
 
     /// Allows requests from other sites to use a session for unsafe methods and WebSocket handshakes.
     ///
-    /// **This weakens a check.** Any page that a signed-in user visits can then send requests in the user's name
+    /// **This weakens a check.** Any page that a signed-in user visits can then send requests on the user's behalf
     /// (CSRF), unless the application has its own protection, such as tokens in its forms.
     pub fn dangerous_allow_cross_site_requests(mut self) -> Self {
         self.checks_origin = false;
@@ -367,9 +369,9 @@ impl SignInBuilder {
     ///
     /// # Errors
     /// Returns [`ConfigError::InvalidSignIn`] with the name of the setting, the reason and the fix if a value is
-    /// missing or not valid. Returns [`ConfigError::InvalidProxyUrl`] or [`ConfigError::InvalidRootCertificates`] for
-    /// these two settings, and passes on the errors of [`VerifierBuilder::build`] and of the closure of
-    /// [`auth`](Self::auth).
+    /// missing or not valid. Returns [`ConfigError::InvalidProxyUrl`] if the proxy is not valid, and
+    /// [`ConfigError::InvalidRootCertificates`] if the root certificates are not valid. Passes on the errors of
+    /// [`VerifierBuilder::build`] and of the closures given to [`auth`](Self::auth).
     pub fn build(self) -> Result<SignIn, ConfigError> {
         let Checked { domain, redirect_url, client_id, api_subtrees } = self.check_values()?;
         let http = self.http_client()?;
@@ -406,7 +408,7 @@ impl SignInBuilder {
         Ok(SignIn { settings: Arc::new(settings) })
     }
 
-    /// Checks all values, and returns the converted ones.
+    /// Checks all values, and returns the converted values.
     pub(super) fn check_values(&self) -> Result<Checked, ConfigError> {
         let domain = checks::domain(&self.domain)?;
         let redirect_url = checks::redirect_url(&self.redirect_url)?;
@@ -472,7 +474,7 @@ fn random_keys() -> Result<SessionKeys, ConfigError> {
     SessionKeys::random().map_err(|_| checks::invalid("session_keys", "the system provides no random numbers"))
 }
 
-/// Shows neither the secret nor the keys.
+/// Omits the client secret and the session keys.
 impl fmt::Debug for SignInBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SignInBuilder")

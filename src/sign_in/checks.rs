@@ -1,4 +1,4 @@
-//! Checks the values of the settings. Each error contains the fix, and the value unless it is secret.
+//! Checks the values of the settings. Each error says how to fix the value, and contains the value unless it is secret.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::{error::ConfigError, http_client::is_loopback, pool::UserPool, redact
 /// The maximum length of a registered URL (`RedirectUrlType` in Cognito's API).
 const URL_MAX: usize = 1024;
 
-/// Returns the error for a setting.
+/// Returns the error for an invalid setting.
 pub(super) fn invalid(setting: &'static str, reason: impl Into<String>) -> ConfigError {
     ConfigError::InvalidSignIn { setting, reason: reason.into() }
 }
@@ -64,7 +64,7 @@ fn absolute(setting: &'static str, text: &str, example: &str) -> Result<Url, Con
     Ok(url)
 }
 
-/// Checks the path of a route. The router must match it literally.
+/// Checks the path of a route, which the router must match literally.
 pub(super) fn path(setting: &'static str, path: &str) -> Result<(), ConfigError> {
     let is_segment = |segment: &str| {
         let is_dots = matches!(segment, "." | "..");
@@ -94,7 +94,7 @@ pub(super) fn distinct_paths(callback: &str, sign_in: &str, sign_out: &str) -> R
     }
 }
 
-/// Returns a path prefix without its last slash.
+/// Returns a path prefix without its trailing slash.
 pub(super) fn subtree(text: &str) -> Result<String, ConfigError> {
     let prefix = text.strip_suffix('/').unwrap_or(text);
     if text != "/" {
@@ -169,7 +169,7 @@ pub(super) fn client_secret(secret: &str) -> Result<(), ConfigError> {
     Err(invalid("client_secret", reason))
 }
 
-/// Checks the scopes. A scope consists of the characters of RFC 6749 §3.3.
+/// Checks the scopes. A scope consists of the characters that RFC 6749 §3.3 allows.
 pub(super) fn scopes(scopes: &[String]) -> Result<(), ConfigError> {
     let is_allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
     if let Some(scope) = scopes.iter().find(|scope| scope.is_empty() || !scope.bytes().all(is_allowed)) {

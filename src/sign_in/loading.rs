@@ -10,10 +10,10 @@ use tokio::{
 use super::{live::Reply, refreshing::Refresh, session::SessionData, sessions::Waiter, settings::Settings, stored};
 use crate::time::unix_seconds;
 
-/// The longest time that a request waits for a refresh while its access token is valid. It then continues with this
-/// token.
+/// The longest time that a request waits for a refresh while its access token is valid. The request then continues with
+/// this token.
 const WAIT_VALID: Duration = Duration::from_secs(3);
-/// The longest time that a request waits for a refresh after its access token has expired. It then gets 503.
+/// The longest time that a request waits for a refresh after its access token has expired. The request then gets 503.
 const WAIT_EXPIRED: Duration = Duration::from_secs(10);
 /// The largest number of refreshes that a request waits for. Another request may start a second refresh right after the
 /// first one.
@@ -87,7 +87,7 @@ pub(super) async fn wait(settings: &Arc<Settings>, session: &Arc<SessionData>, f
     without_refresh(settings, session)
 }
 
-/// Decides about a request that has waited too long for a refresh.
+/// Decides how a request proceeds after it has waited too long for a refresh.
 fn without_refresh(settings: &Settings, session: &Arc<SessionData>) -> Loaded {
     let now = unix_seconds(settings.clock.now());
     let live = settings.sessions.live();

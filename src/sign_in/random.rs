@@ -1,4 +1,4 @@
-//! Random text for identifiers and secrets.
+//! Generates random text for identifiers and secrets.
 
 use aws_lc_rs::{error::Unspecified, rand};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};

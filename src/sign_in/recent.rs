@@ -1,7 +1,8 @@
 //! Stops sign-in loops. Three completed sign-ins within a minute count as a loop if none of their sessions arrived.
 //!
-//! A loop runs without the user. While the managed-login session lasts, Cognito redirects at once, and the application
-//! redirects back because it has no session, for example because the browser drops a cookie that is too large.
+//! A loop runs without user interaction. While the managed-login session lasts, Cognito redirects at once. The
+//! application redirects back if it receives no session, for example because the browser drops a cookie that is too
+//! large.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,4 +1,4 @@
-//! Refreshes a session in a task.
+//! Refreshes a session in a background task.
 //!
 //! The task continues if the client disconnects, because a rotated refresh token would be lost otherwise.
 
@@ -38,7 +38,7 @@ pub(super) struct Refresh {
     old: Arc<SessionData>,
     number: u64,
     completed: bool,
-    /// Dropped after [`Drop::drop`] has run, so waiters find the result in the table.
+    /// This field is dropped after [`Drop::drop`] has run, so waiters find the result in the table.
     _waiters: watch::Sender<()>,
 }
 
@@ -135,7 +135,8 @@ impl Refresh {
                 Err(_) => {}
             }
         }
-        // The refresh token may be rotated, so the new token must not be lost. This process keeps it for five minutes.
+        // The refresh token may have been rotated, so the new token must not be lost. This process keeps the new token
+        // for five minutes.
         tracing::warn!("refreshed tokens could not be written to the session store, so only this process has them");
         Ok(new)
     }
@@ -162,7 +163,7 @@ impl Refresh {
         if !was_read {
             return Err(Failure::Temporary);
         }
-        // If this fails, the session stays in the store until it ends, with a refresh token that does not work.
+        // If the removal fails, the session stays in the store until it ends, with a refresh token that does not work.
         let _ = stored::remove(&self.settings, store, &self.old.id).await;
         Err(Failure::Final)
     }

@@ -65,7 +65,7 @@ pub struct SessionKeys(Arc<[Prk]>);
 impl SessionKeys {
     /// Creates the list from raw keys of at least 32 bytes.
     ///
-    /// Each key must come from a cryptographic random number generator. A password is not a key.
+    /// Each key must come from a cryptographic random number generator. Do not use a password as a key.
     ///
     /// ```
     /// use axum_cognito::sign_in::SessionKeys;
@@ -151,7 +151,7 @@ fn invalid(reason: String) -> ConfigError {
 /// Nonces are random and have 96 bits. NIST SP 800-38D §8.3 allows 2^32 messages under one key with such nonces. At 100
 /// new cookies per second, a key reaches this limit after 16 months, so rotate the keys of a busy site every year.
 pub(super) struct Sealer {
-    /// Empty only if a key could not be derived. Without keys, nothing can be sealed or opened.
+    /// The list is empty only if a key could not be derived. Without keys, nothing can be sealed or opened.
     keys: Vec<RandomizedNonceKey>,
 }
 
@@ -164,8 +164,8 @@ impl Sealer {
     /// Encrypts and authenticates `plain` for one purpose, and returns base64url. [`open`](Self::open) needs the same
     /// purpose.
     ///
-    /// The purpose is authenticated as additional data. If a cookie must not be accepted under another name, its name
-    /// is the purpose.
+    /// The purpose is authenticated as additional data. If a cookie must not be accepted under another name, use its
+    /// name as the purpose.
     pub(super) fn seal(&self, purpose: &str, plain: &[u8]) -> Result<String, Unspecified> {
         let key = self.keys.first().ok_or(Unspecified)?;
         let mut sealed = plain.to_vec();

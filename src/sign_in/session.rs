@@ -19,7 +19,7 @@ use crate::{
 
 /// The content of a session. Times are seconds since 1970.
 ///
-/// The members have short names to keep the cookies small.
+/// The serialized field names are short to keep the cookies small.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct SessionData {
     /// A random identifier, which is new for every sign-in. It is also the session's key in a store.
@@ -56,7 +56,7 @@ impl SessionData {
         serde_json::to_vec(self).ok()
     }
 
-    /// Reads the JSON that [`to_json`](Self::to_json) returned. The caller has authenticated it.
+    /// Reads the JSON that [`to_json`](Self::to_json) returned. The caller must have authenticated the JSON.
     pub(super) fn from_json(json: &[u8]) -> Option<Self> {
         serde_json::from_slice(json).ok()
     }
@@ -125,7 +125,7 @@ impl Session {
         let claims = CognitoClaims::from_extensions(extensions)?;
         let is_session = claims.token_source().is_some_and(TokenSource::is_session);
         match extensions.get::<UnverifiedSession>() {
-            // The layer takes the token from this session. The comparison makes sure of it in any order of layers.
+            // The comparison ensures that the token comes from this session, in any order of layers.
             Some(UnverifiedSession(data)) if is_session && data.sub == claims.sub() => {
                 Ok(Self { data: Arc::clone(data) })
             }

@@ -27,7 +27,7 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// Keeps sessions in the store and their keys in cookies. Without a store, whole sessions are in cookies.
+    /// Keeps sessions in the store and their keys in cookies. Without a store, cookies contain whole sessions.
     pub(super) fn new(store: Option<Arc<dyn SessionStore>>) -> Self {
         Self {
             live: Mutex::new(Live::new()),
@@ -37,7 +37,7 @@ impl Sessions {
         }
     }
 
-    /// Locks the table. It is never locked across an `await`.
+    /// Locks the table. The lock is never held across an `await`.
     pub(super) fn live(&self) -> MutexGuard<'_, Live<Waiter>> {
         // The state machine does not panic, so a poisoned lock still guards a consistent state.
         self.live.lock().unwrap_or_else(PoisonError::into_inner)

@@ -52,8 +52,8 @@ impl std::fmt::Debug for StoredSession {
 /// - **A method that returns [`Ok`] has taken effect** for all instances that share the store. Read replicas that lag
 ///   behind are not suitable.
 ///
-/// Each call has a time limit of two seconds, after which it counts as failed. The methods describe the effect of a
-/// failure.
+/// Each call has a time limit of two seconds, after which it counts as failed. The docs of each method describe the
+/// effect of a failure.
 ///
 /// # Example
 ///
@@ -110,7 +110,7 @@ impl std::fmt::Debug for StoredSession {
 /// # }).unwrap();
 /// ```
 pub trait SessionStore: Send + Sync + 'static {
-    /// Returns the version and the content of a session, or [`None`] if there is none.
+    /// Returns the version and the content of a session, or [`None`] if the session does not exist.
     ///
     /// # Errors
     /// Returns any error of the store. The request then gets 503, and is not redirected to the sign-in page.

@@ -366,7 +366,7 @@ async fn error_without_state_changes_nothing() {
     assert_eq!(scene.callback(&parameters).await.status, 302);
 }
 
-/// CVE-2021-32702: a script in an error parameter.
+/// In CVE-2021-32702, an error parameter contained a script.
 #[tokio::test]
 async fn nothing_from_the_callback_query_is_shown() {
     let mut scene = Scene::new().await;

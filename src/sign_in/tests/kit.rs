@@ -1,4 +1,4 @@
-//! A token endpoint on a loopback address, a browser with cookies, and an application.
+//! Provides a token endpoint on a loopback address, a browser with cookies, and an application.
 
 use std::{
     collections::{BTreeMap, HashMap},
