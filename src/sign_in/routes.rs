@@ -44,8 +44,8 @@ impl SignIn {
     ///
     /// `return_to` must be a path of this application. With any other value, the user returns to `/`. Sign-out requests
     /// from other origins get 403. A sign-in that fails ends on a page that says what to do. The status of the page is
-    /// 503 during an outage, 429 in a sign-in loop, 500 if the session cannot be stored in cookies, and usually 400
-    /// otherwise.
+    /// 503 during an outage, 429 in a sign-in loop, 500 if the session cannot be stored in cookies, and 400 in most
+    /// other cases.
     ///
     /// Merge the routes into the router before or after adding the layer of this [`SignIn`]. The layer ignores their
     /// paths.

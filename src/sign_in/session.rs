@@ -125,7 +125,7 @@ impl Session {
         let claims = CognitoClaims::from_extensions(extensions)?;
         let is_session = claims.token_source().is_some_and(TokenSource::is_session);
         match extensions.get::<UnverifiedSession>() {
-            // The comparison ensures that the token comes from this session, in any order of layers.
+            // The comparison ensures that the token belongs to this session's user, in any order of layers.
             Some(UnverifiedSession(data)) if is_session && data.sub == claims.sub() => {
                 Ok(Self { data: Arc::clone(data) })
             }

@@ -14,12 +14,12 @@ use crate::clock::{Clock, SystemClock};
 pub struct ManualClock(Arc<Mutex<SystemTime>>);
 
 impl ManualClock {
-    /// Creates a clock that shows this time.
+    /// Creates a clock that is set to this time.
     pub fn new(time: SystemTime) -> Self {
         Self(Arc::new(Mutex::new(time)))
     }
 
-    /// Creates a clock that shows the current time.
+    /// Creates a clock that is set to the current time.
     pub fn starting_now() -> Self {
         Self::new(SystemClock.now())
     }

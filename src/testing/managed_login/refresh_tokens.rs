@@ -49,7 +49,8 @@ impl RefreshTokens {
         text
     }
 
-    /// Uses a refresh token. Returns [`None`] if it is unknown, expired, revoked, or used after its grace period.
+    /// Uses a refresh token. Returns [`None`] if the token is unknown, expired, revoked, or used after its grace
+    /// period.
     ///
     /// With rotation, each use within the grace period returns another token. The grace period starts with the first
     /// use. A later use does not revoke the other tokens.
