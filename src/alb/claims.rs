@@ -27,9 +27,10 @@ use crate::{
 /// As an extractor, it requires a valid token, and `Option<AlbClaims>` allows requests without a token. Clones share
 /// the claims.
 ///
-/// The claims are the response of the identity provider's userInfo endpoint. They contain neither groups nor scopes, so
-/// [`Require`](crate::Require) rules do not apply to them. Without access tokens, a rule responds with 500 to every
-/// request. For groups and scopes, add [`AlbAuth::require_access_token`](super::AlbAuth::require_access_token).
+/// The claims are the response of the identity provider's userInfo endpoint. The claims contain neither groups nor
+/// scopes, so [`Require`](crate::Require) rules do not apply to them. Without access tokens, a rule responds with 500
+/// to every request. For groups and scopes, add
+/// [`AlbAuth::require_access_token`](super::AlbAuth::require_access_token).
 ///
 /// Claims implement neither `Serialize` nor a revealing `Debug`, so they cannot leak into a log or a response by
 /// accident. To serialize them deliberately, call [`expose`](Self::expose).
@@ -167,7 +168,7 @@ impl AlbClaims {
         serde_json::from_str(payload).map_err(|error| ClaimError::of_claims::<T>(payload, error))
     }
 
-    /// Returns the verified payload, exactly as the load balancer signed it. It is a JSON object.
+    /// Returns the verified payload, a JSON object, exactly as the load balancer signed it.
     ///
     /// **It contains personal data.** Do not log it.
     pub fn raw_json(&self) -> &str {

@@ -18,7 +18,7 @@ pub(super) type Decision = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 pin_project! {
     /// The response future of [`AlbAuthService`](super::AlbAuthService).
     ///
-    /// It waits for a key fetch if the request needs one, and then for the inner service.
+    /// The future waits for a key fetch, if the request needs it, and then for the inner service.
     pub struct AlbResponseFuture<S, B>
     where
         S: Service<Request<B>>,

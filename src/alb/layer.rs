@@ -7,9 +7,9 @@ use crate::{error::ConfigError, verifier::Verifier};
 
 /// A layer that verifies the token that a load balancer or Verified Access adds to each request.
 ///
-/// It adds [`AlbClaims`](super::AlbClaims) to the request extensions. By default it rejects no request, and the
-/// extractor [`AlbClaims`](super::AlbClaims) rejects requests without a valid token. To require a valid token on all
-/// routes of a router, add the extractor as a layer with `axum::middleware::from_extractor::<AlbClaims>()`.
+/// The layer adds [`AlbClaims`](super::AlbClaims) to the request extensions. By default, the layer rejects no requests.
+/// The extractor [`AlbClaims`](super::AlbClaims) rejects requests without a valid token. To require a valid token on
+/// all routes of a router, add the extractor as a layer with `axum::middleware::from_extractor::<AlbClaims>()`.
 ///
 /// A rejection has no challenge (`WWW-Authenticate`), because only the load balancer can send a valid header:
 ///

@@ -50,8 +50,8 @@ impl<'t> Token<'t> {
         Ok(Self { header, payload, signing_input, signature })
     }
 
-    /// Decodes the signature into `buffer`. It must have the fixed length of `r` and `s` (RFC 7518 §3.4), so a
-    /// signature in DER is rejected.
+    /// Decodes the signature into `buffer`. The signature must have the fixed length of `r` and `s` (RFC 7518 §3.4), so
+    /// a signature in DER is rejected.
     pub(super) fn signature<'b>(
         &self,
         product: &Product,
@@ -86,7 +86,7 @@ fn without_padding(part: &str) -> Option<&str> {
 /// The members of a JSON object in a token. Numbers and strings are parsed strictly.
 pub(super) struct Object<'j>(Vec<(Cow<'j, str>, &'j str)>);
 
-/// The last second of the year 9999, up to which dates can be formatted.
+/// The last second of the year 9999, which is the latest time that can be formatted.
 const LAST_DATE: u64 = 253_402_300_799;
 
 impl<'j> Object<'j> {

@@ -62,7 +62,8 @@ impl From<VerifyError> for Failure {
 }
 
 impl AlbVerifier {
-    /// Creates a verifier. It fetches a key when a token first names it, so nothing needs to be loaded at start-up.
+    /// Creates a verifier. The verifier fetches a key when a token first names it, so nothing needs to be loaded at
+    /// start-up.
     pub fn new(config: AlbConfig) -> Self {
         metrics::describe();
         let (rules, endpoints, clock) = config.into_parts();
@@ -106,7 +107,7 @@ impl AlbVerifier {
         self.counted(result)
     }
 
-    /// Returns the state of the keys. It contains no secrets.
+    /// Returns the state of the keys, which contains no secrets.
     ///
     /// ```
     /// use axum_cognito::{alb::AlbVerifier, testing::FakeLoadBalancer};

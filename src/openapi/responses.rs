@@ -1,4 +1,4 @@
-//! The responses with which extractors and rules reject requests.
+//! Documents the responses of extractors and rules that reject requests.
 
 use std::collections::BTreeMap;
 

@@ -166,7 +166,7 @@ struct Budget {
 
 impl Budget {
     /// Returns `true` and reduces the budget if the attempt fits. Otherwise returns `false` for this attempt and all
-    /// later ones.
+    /// later attempts.
     fn covers(&mut self, pending: &Pending<'_>) -> bool {
         if pending.started_at.is_none() || self.attempts == 0 || pending.bytes > self.bytes {
             self.attempts = 0;

@@ -38,9 +38,9 @@ const REFRESH_BEFORE_RANGE: (Duration, Duration) = (Duration::ZERO, Duration::fr
 
 /// Browser sign-in with Cognito's managed login, for one app client.
 ///
-/// It provides a [layer](Self::layer), which turns a browser's session into the claims that extractors and rules read,
-/// and the [routes](Self::routes) for sign-in, callback and sign-out. Clones share the sessions, the keys and the token
-/// cache.
+/// A `SignIn` provides a [layer](Self::layer), which turns a browser's session into the claims that extractors and
+/// rules read, and the [routes](Self::routes) for sign-in, callback and sign-out. Clones share the sessions, the keys
+/// and the token cache.
 ///
 /// ```
 /// use axum_cognito::{sign_in::SignIn, testing::FakeUserPool};
@@ -162,8 +162,8 @@ impl SignInBuilder {
 
     /// Sets the app client's secret. Default: none, for a public client.
     ///
-    /// The secret is sent only to the token endpoint and the revocation endpoint. It appears in no log, error or
-    /// `Debug` output.
+    /// The secret is sent only to the token endpoint and the revocation endpoint. The secret appears in no log, error
+    /// or `Debug` output.
     pub fn client_secret(mut self, secret: impl Into<String>) -> Self {
         self.client_secret = Some(secret.into());
         self

@@ -124,7 +124,7 @@ pub(super) fn client_id(pool: &UserPool, chosen: Option<&str>) -> Result<String,
     }
 }
 
-/// Checks that the pool accepts the access tokens of sign-in, because every session contains one.
+/// Checks that the pool accepts the access tokens of sign-in, because every session contains an access token.
 pub(super) fn access_tokens(pool: &UserPool, client_id: &str, resource: Option<&str>) -> Result<(), ConfigError> {
     if !pool.token_uses().any(|token_use| token_use == TokenUse::Access) {
         return Err(invalid(

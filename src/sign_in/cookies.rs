@@ -81,7 +81,8 @@ pub(super) fn set(name: &str, value: &str, max_age: Duration) -> Option<HeaderVa
     Some(header)
 }
 
-/// Returns a `Set-Cookie` header that removes a cookie. It has the same attributes as the header that set the cookie.
+/// Returns a `Set-Cookie` header that removes a cookie. The attributes are the same as in the header that set the
+/// cookie.
 ///
 /// Browsers ignore headers that remove a `__Host-` cookie without `Secure` and `Path=/`.
 pub(super) fn remove(name: &str) -> Option<HeaderValue> {

@@ -21,7 +21,8 @@ pub(super) type Loading = Pin<Box<dyn Future<Output = Loaded> + Send>>;
 pin_project! {
     /// The response future of [`SignInService`](super::SignInService).
     ///
-    /// It waits for the session store and for a refresh if the request needs them, and then for the inner service.
+    /// The future waits for the session store and for a refresh, if the request needs them, and then for the inner
+    /// service.
     pub struct SignInFuture<S, B>
     where
         S: Service<Request<B>>,

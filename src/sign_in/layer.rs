@@ -9,8 +9,8 @@ use crate::middleware::{CognitoAuth, DenyByDefault};
 
 /// A layer that verifies bearer tokens and browser sessions. Created by [`SignIn::layer`].
 ///
-/// It contains a [`CognitoAuth`], so do not add another one. Extractors and rules work the same way for requests with a
-/// bearer token and for requests with a session.
+/// The layer contains a [`CognitoAuth`], so do not add a second [`CognitoAuth`]. Extractors and rules work the same way
+/// for requests with a bearer token and for requests with a session.
 ///
 /// # What happens to a request
 ///

@@ -1,7 +1,7 @@
 //! [`Live`]: the sessions that this process has recently refreshed or signed out.
 //!
-//! It is a pure state machine without I/O, locks, tasks or clocks. Times are seconds since 1970. To wait for a refresh,
-//! a request uses a value of the type `W`, which the driver chooses.
+//! The type is a pure state machine without I/O, locks, tasks or clocks. Times are seconds since 1970. To wait for a
+//! refresh, a request uses a value of the type `W`, which the driver chooses.
 //!
 //! | request with | state | reply |
 //! |---|---|---|

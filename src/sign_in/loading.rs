@@ -75,7 +75,7 @@ pub(super) async fn wait(settings: &Arc<Settings>, session: &Arc<SessionData>, f
     let mut wait = first;
     let deadline = Instant::now() + wait.limit;
     for _ in 0..ROUNDS {
-        // The channel closes when the refresh ends. It never carries a value.
+        // The channel never carries a value, and closes when the refresh ends.
         if timeout_at(deadline, wait.waiter.changed()).await.is_err() {
             break;
         }

@@ -94,8 +94,8 @@ impl Plan {
 }
 
 impl SessionPlan {
-    /// Returns the `Set-Cookie` headers. They reflect changes to the session since the request arrived, so that a slow
-    /// response does not restore an older generation or a session that was signed out.
+    /// Returns the `Set-Cookie` headers. The headers reflect changes to the session since the request arrived, so that
+    /// a slow response does not restore an older generation or a session that was signed out.
     fn set_cookies(self, settings: &Settings) -> Vec<HeaderValue> {
         let now = unix_seconds(settings.clock.now());
         let request = || -> HeaderMap { self.cookies.iter().map(|value| (COOKIE, value.clone())).collect() };

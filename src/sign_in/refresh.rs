@@ -50,7 +50,7 @@ fn jitter(id: &str) -> u64 {
 pub(super) enum Failure {
     /// The refresh token will never work again. The session ends, unless a newer generation of it exists elsewhere.
     Final,
-    /// A later refresh may succeed. The session continues until its access token expires. Then requests get 503.
+    /// A later refresh may succeed. The session continues until its access token expires. After that, requests get 503.
     Temporary,
 }
 

@@ -10,9 +10,9 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Returns `true` if a request with a session may proceed.
 ///
 /// The request may proceed if it comes from this origin, or if its method is safe and it is not a WebSocket handshake.
-/// Handshakes are checked although they are GET requests, because browsers also send cookies with handshakes from other
-/// sites, and let those sites read the messages (RFC 6455 §10.2). Over HTTP/2, a handshake is a CONNECT request (RFC
-/// 8441), and CONNECT is not a safe method.
+/// Handshakes are GET requests, but they must be checked. Browsers also send cookies with handshakes from other sites,
+/// and let those sites read the messages (RFC 6455 §10.2). Over HTTP/2, a handshake is a CONNECT request (RFC 8441),
+/// and CONNECT is not a safe method.
 pub(super) fn is_allowed(method: &Method, headers: &HeaderMap, origin: &str) -> bool {
     (is_safe(method) && !is_websocket(headers)) || is_same_origin(method, headers, origin)
 }

@@ -22,7 +22,7 @@ use crate::{base64url, error::ConfigError};
 /// The shortest session key: the length of an AES-256 key.
 const MIN_KEY_BYTES: usize = 32;
 
-/// Separates the derived keys from those of other programs and of later formats with the same session key.
+/// Separates the derived keys from the keys that other programs or later formats derive from the same session key.
 const CONTEXT: &[u8] = b"axum-cognito sign-in 1";
 
 /// The keys that encrypt the cookies of [`SignIn`](super::SignIn).
@@ -148,8 +148,9 @@ fn invalid(reason: String) -> ConfigError {
 
 /// Seals the cookies of one pool and app client.
 ///
-/// Nonces are random and have 96 bits. NIST SP 800-38D §8.3 allows 2^32 messages under one key with such nonces. At 100
-/// new cookies per second, a key reaches this limit after 16 months, so rotate the keys of a busy site every year.
+/// Nonces are random and have 96 bits. With random 96-bit nonces, NIST SP 800-38D §8.3 allows 2^32 messages under one
+/// key. At 100 new cookies per second, a key reaches this limit after 16 months, so rotate the keys of a busy site
+/// every year.
 pub(super) struct Sealer {
     /// The list is empty only if a key could not be derived. Without keys, nothing can be sealed or opened.
     keys: Vec<RandomizedNonceKey>,

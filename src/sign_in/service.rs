@@ -23,7 +23,7 @@ use crate::middleware::{CheckError, ResponseBody};
 
 /// The service of [`SignInLayer`](super::SignInLayer).
 ///
-/// It loads the session of a request, refreshes the session if a refresh is due, and passes the access token to the
+/// The service loads a request's session, refreshes the session if a refresh is due, and passes the access token to the
 /// inner [`CognitoAuth`](crate::CognitoAuth), which verifies the token. New cookies are added to the response
 /// regardless of its status.
 #[derive(Clone)]

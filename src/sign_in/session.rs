@@ -22,7 +22,7 @@ use crate::{
 /// The serialized field names are short to keep the cookies small.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct SessionData {
-    /// A random identifier, which is new for every sign-in. It is also the session's key in a store.
+    /// A random identifier, which is new for every sign-in. The identifier is also the session's key in a store.
     #[serde(rename = "k")]
     pub(super) id: String,
     /// Counts the refreshes.
@@ -61,7 +61,7 @@ impl SessionData {
         serde_json::from_slice(json).ok()
     }
 
-    /// Returns the remaining lifetime of the session, for `Max-Age`. It is zero if the session has ended.
+    /// Returns the remaining lifetime of the session, for `Max-Age`. The lifetime is zero if the session has ended.
     pub(super) fn remaining(&self, now: u64) -> Duration {
         Duration::from_secs(self.ends_at.saturating_sub(now))
     }
@@ -92,8 +92,8 @@ pub(super) struct UnverifiedSession(pub(super) Arc<SessionData>);
 
 /// The session of a browser that signed in with [`SignIn`](super::SignIn).
 ///
-/// It contains the profile claims of the ID token, such as `email`, and the times of the session. The claims of the
-/// access token, such as the groups, are in [`CognitoClaims`].
+/// A session contains the profile claims of the ID token, such as `email`, and the times of the session. The claims of
+/// the access token, such as the groups, are in [`CognitoClaims`].
 ///
 /// As a handler argument, it rejects requests without a session with 401, even if they have a valid bearer token. The
 /// layer replaces the response to a document navigation with a redirect to the sign-in page. `Option<Session>` is

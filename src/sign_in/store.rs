@@ -2,7 +2,7 @@
 
 use std::{error::Error, future::Future, pin::Pin, time::SystemTime};
 
-/// The error of a [`SessionStore`]. It is logged, so it must not contain the key or the content of a session.
+/// The error of a [`SessionStore`]. The error is logged, so it must not contain the key or the content of a session.
 pub type StoreError = Box<dyn Error + Send + Sync>;
 
 /// The future of a [`SessionStore`] method.
@@ -15,7 +15,7 @@ pub type StoreFuture<'s, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct StoredSession {
-    /// The key under which the session is stored: 43 characters of base64url. It is secret, so do not log it.
+    /// The key under which the session is stored: 43 characters of base64url. The key is secret, so do not log it.
     pub key: String,
     /// The user's `sub`. A store that indexes it can delete all sessions of a user, for example when the user is
     /// locked. Copied access tokens still work as bearer tokens until they expire.
@@ -46,7 +46,8 @@ impl std::fmt::Debug for StoredSession {
 /// # Contract
 ///
 /// - **Writes are conditional.** [`replace`](Self::replace) compares the version and writes in one atomic step. If two
-///   instances refresh a session at the same time, the later one gets `false`, and uses the session of the other.
+///   instances refresh a session at the same time, the later instance gets `false`, and uses the other instance's
+///   session.
 /// - **A removed session stays removed.** Only [`create`](Self::create) may create an entry, so that a slow request
 ///   cannot revive a session that was signed out.
 /// - **A method that returns [`Ok`] has taken effect** for all instances that share the store. Read replicas that lag
@@ -57,8 +58,8 @@ impl std::fmt::Debug for StoredSession {
 ///
 /// # Example
 ///
-/// This store keeps the sessions of one process in memory. With Redis, `replace` would be a script that compares the
-/// version, and `create` would set the expiry time.
+/// The following store keeps the sessions of one process in memory. With Redis, `replace` would be a script that
+/// compares the version, and `create` would set the expiry time.
 ///
 /// ```
 /// use std::{collections::HashMap, sync::{Mutex, PoisonError}};

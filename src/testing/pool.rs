@@ -19,7 +19,7 @@ use crate::{
     verifier::Verifier,
 };
 
-/// An in-process user pool for tests. It issues tokens as Cognito does, and publishes its keys.
+/// An in-process user pool for tests, which issues tokens as Cognito does, and publishes its keys.
 ///
 /// Each pool generates fresh RSA keys. Like a real pool, it has one key for access tokens and one for ID tokens, whose
 /// IDs contain `+`, `/` and `=`. Clones share the same keys.
@@ -76,8 +76,8 @@ impl FakeUserPool {
 
     /// Returns the pool that all tests of a process share. Its RSA keys are generated at the first call.
     ///
-    /// It has the same IDs as a [new](Self::new) pool, but different keys. Use it for every test that only signs tokens
-    /// and verifies them.
+    /// The shared pool has the same IDs as a [new](Self::new) pool, but different keys. Use it for every test that only
+    /// signs tokens and verifies them.
     ///
     /// **A test that changes the pool needs a pool of its own,** because tests of a process run concurrently. The
     /// methods that rotate, replace or withdraw keys, and [`set_offline`](Self::set_offline), panic for the shared

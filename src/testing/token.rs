@@ -30,7 +30,7 @@ impl FakeUserPool {
     }
 
     /// Returns a builder for a machine token, the access token that the client-credentials grant issues to the app
-    /// client itself. It has no username.
+    /// client itself. Machine tokens have no username.
     pub fn machine_token(&self) -> TokenBuilder {
         TokenBuilder::for_machine(self)
     }

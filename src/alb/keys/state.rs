@@ -153,7 +153,7 @@ pub(super) struct State {
     /// The time of the event that started the last cooldown.
     cooldown_from: Option<Duration>,
     failed_at: Duration,
-    /// The number of failed fetches for unknown keys since the endpoint last responded to one of them.
+    /// The number of failed fetches for unknown keys since the endpoint last responded to such a fetch.
     failures: u32,
     /// The number of failed refreshes since the endpoint last responded to a refresh.
     failed_refreshes: u32,

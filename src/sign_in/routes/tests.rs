@@ -350,7 +350,7 @@ async fn attempt_expires_after_ten_minutes() {
     assert!(scene.endpoint.requests().is_empty());
 }
 
-/// Cognito's documentation shows errors without `state`. An attacker can send a browser to such a URL.
+/// Cognito's documentation shows errors without `state`. An attacker can send a browser to a URL without `state`.
 #[tokio::test]
 async fn error_without_state_changes_nothing() {
     let mut scene = Scene::new().await;

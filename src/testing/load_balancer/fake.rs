@@ -11,8 +11,8 @@ use std::{
 use super::key::SigningKey;
 use crate::{alb::AlbConfig, testing::pool::FakeUserPool};
 
-/// An in-process load balancer for tests. It signs user claims as an Application Load Balancer does, and publishes its
-/// keys.
+/// An in-process load balancer for tests, which signs user claims as an Application Load Balancer does, and publishes
+/// its keys.
 ///
 /// Clones share the same keys.
 ///

@@ -110,8 +110,8 @@ impl ManagedLogin {
     /// Registers a callback URL. An authorization request must contain one of these URLs exactly.
     ///
     /// # Panics
-    /// Panics if Cognito would not register the URL. It must be absolute, must not have a fragment, and must not use
-    /// plain HTTP except for loopback hosts.
+    /// Panics if Cognito would not register the URL. The URL must be absolute, must not have a fragment, and must not
+    /// use plain HTTP except for loopback hosts.
     #[track_caller]
     pub fn callback_url(mut self, url: impl Into<String>) -> Self {
         let url = url.into();

@@ -9,8 +9,8 @@ use oauth2::url::{Url, form_urlencoded};
 use super::server::ManagedLoginServer;
 
 impl ManagedLoginServer {
-    /// Signs a user in as a browser without cookies would, and returns the URL of the final redirect. It is the
-    /// callback URL with `code` and `state`, or with `error`.
+    /// Signs a user in as a browser without cookies would, and returns the URL of the final redirect. The redirect
+    /// leads to the callback URL with `code` and `state`, or with `error`.
     ///
     /// The endpoints handle the requests without a connection, so this method also works with paused Tokio time.
     ///
