@@ -24,8 +24,8 @@ use crate::{
 
 /// The user claims that a load balancer or Verified Access signed, from a token that passed every check.
 ///
-/// As an extractor, it requires a valid token, and `Option<AlbClaims>` allows requests without a token. Clones share
-/// the claims.
+/// As an extractor, `AlbClaims` requires a valid token, and `Option<AlbClaims>` allows requests without a token. Clones
+/// share the claims.
 ///
 /// The claims are the response of the identity provider's userInfo endpoint. The claims contain neither groups nor
 /// scopes, so [`Require`](crate::Require) rules do not apply to them. Without access tokens, a rule responds with 500
@@ -58,7 +58,7 @@ struct Inner {
     email_verified: bool,
 }
 
-/// The reason why a request has no [`AlbClaims`]. The layer adds it to the extensions.
+/// The reason why a request has no [`AlbClaims`]. The layer adds the reason to the extensions.
 #[derive(Clone)]
 pub(super) struct AlbRejected(pub(super) AuthRejection);
 
@@ -89,7 +89,7 @@ impl AlbClaims {
 
     /// Returns the user's permanent ID at the identity provider (`sub`).
     ///
-    /// For Verified Access with IAM Identity Center, it is `user.user_id`, because these tokens have no `sub`.
+    /// For Verified Access with IAM Identity Center, the ID is `user.user_id`, because these tokens have no `sub`.
     pub fn sub(&self) -> &str {
         &self.0.sub
     }
@@ -170,14 +170,14 @@ impl AlbClaims {
 
     /// Returns the verified payload, a JSON object, exactly as the load balancer signed it.
     ///
-    /// **It contains personal data.** Do not log it.
+    /// **The payload contains personal data.** Do not log it.
     pub fn raw_json(&self) -> &str {
         &self.0.payload
     }
 
     /// Returns a value that serializes all claims, in the order of the payload.
     ///
-    /// **It contains personal data**, so claims are serialized only on request.
+    /// **The claims contain personal data**, so they are serialized only on request.
     pub fn expose(&self) -> impl Serialize + '_ {
         Verbatim(self.raw_json())
     }

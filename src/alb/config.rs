@@ -108,8 +108,8 @@ impl AlbConfig {
 
     /// Creates the configuration of an AWS Verified Access instance, whose tokens are in `x-amzn-ava-user-context`.
     ///
-    /// Its tokens are signed with ES384 and name no app client. `issuer` is the issuer of the trust provider or, for
-    /// IAM Identity Center, the ARN of the trust provider.
+    /// Verified Access signs tokens with ES384, and its tokens name no app client. `issuer` is the issuer of the trust
+    /// provider or, for IAM Identity Center, the ARN of the trust provider.
     ///
     /// # Errors
     /// Returns [`ConfigError::InvalidLoadBalancer`] if `arn` is not the ARN of a Verified Access instance. Returns

@@ -123,7 +123,7 @@ mod tests {
         assert!(parse(&valid).is_some());
         assert!(parse(&valid.replace('\n', "\r\n")).is_some());
         assert!(VerifyingKey::from_pem(valid.as_bytes(), &VERIFIED_ACCESS).is_none(), "another curve");
-        // The last byte of `y` changed, so the point is off the curve.
+        // The last byte of `y` is changed, so the point is off the curve.
         let off_curve = pem(&PUBLIC.replace("ufiQ==", "ufiA=="));
         let compressed = pem(&PUBLIC.replace("QgAEjP", "QgACjP"));
         for (why, text) in [

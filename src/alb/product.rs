@@ -1,4 +1,4 @@
-//! The AWS products that sign user claims, and how their tokens differ.
+//! Describes the AWS products that sign user claims, and how their tokens differ.
 //!
 //! Sources: the AWS pages "Authenticate users using an Application Load Balancer" (section "User claims encoding and
 //! signature verification") and "User claims passing and signature verification in Verified Access".
@@ -22,7 +22,7 @@ pub(crate) struct Product {
     pub(super) header: HeaderName,
     /// The `alg` of the tokens.
     pub(super) algorithm: &'static str,
-    /// ECDSA with a signature of fixed length, `r` followed by `s` (RFC 7518 §3.4).
+    /// ECDSA with a fixed-length signature, `r` followed by `s` (RFC 7518 §3.4).
     pub(super) verification: &'static EcdsaVerificationAlgorithm,
     /// The length of a signature, in bytes.
     pub(super) signature_bytes: usize,

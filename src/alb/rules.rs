@@ -1,4 +1,4 @@
-//! The checks of a token's header and payload, which are pure functions of the token, the settings and the time.
+//! Checks a token's header and payload. Each check is a pure function of the token, the settings and the time.
 
 use std::{
     borrow::Cow,

@@ -32,7 +32,7 @@ where
     type Error = S::Error;
     type Future = AlbResponseFuture<S, B>;
 
-    /// Returns the readiness of the inner service.
+    /// Returns ready when the inner service is ready.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }

@@ -31,7 +31,7 @@ pub(super) struct Token<'t> {
     pub(super) header: String,
     pub(super) payload: String,
     pub(super) signing_input: &'t [u8],
-    /// The encoded signature. Most invalid tokens are rejected before it must be decoded.
+    /// The encoded signature. Most invalid tokens are rejected before their signature must be decoded.
     signature: &'t str,
 }
 

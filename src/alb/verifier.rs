@@ -96,8 +96,9 @@ impl AlbVerifier {
     /// Verifies a token. If the token's key is not cached, waits up to 3 seconds for a key fetch.
     ///
     /// # Errors
-    /// Returns a [`VerifyError`] if the token is rejected. Its kind is [`VerifyErrorKind::UnknownKey`] if the endpoint
-    /// does not have the key, and [`VerifyErrorKind::KeysUnavailable`] if no fetch could find out in time.
+    /// Returns a [`VerifyError`] if the token is rejected. The kind of the error is [`VerifyErrorKind::UnknownKey`] if
+    /// the endpoint does not have the key, and [`VerifyErrorKind::KeysUnavailable`] if no fetch could determine this in
+    /// time.
     pub async fn verify(&self, token: &str) -> Result<AlbClaims, VerifyError> {
         let result = match self.check_at(token, self.inner.clock.now()) {
             Ok(claims) => Ok(claims),

@@ -113,8 +113,8 @@ impl IntoResponses for AuthRejection {
 
 /// Documents the rejections of the extractor: 400, 401 and 503, and 403 if it requires custom claims.
 ///
-/// `Option<CognitoClaims>` rejects requests with an invalid token in the same way. To document it, name `CognitoClaims`
-/// and make the security requirement optional: `security((), ("bearer" = []))`.
+/// `Option<CognitoClaims>` rejects requests with an invalid token in the same way. To document this extractor, name
+/// `CognitoClaims` and make the security requirement optional: `security((), ("bearer" = []))`.
 impl<T: CustomClaims> IntoResponses for CognitoClaims<T> {
     fn responses() -> Responses {
         let forbidden = T::CAN_BE_MISSING.then_some(AuthRejectionKind::InsufficientScope);

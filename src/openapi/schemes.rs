@@ -116,8 +116,8 @@ impl SecuritySchemes {
         Self::one("session", Scheme::SessionCookie)
     }
 
-    /// Adds the schemes of `other`, so that a client may use any of them. If both contain a scheme with the same name,
-    /// the scheme from `other` is used.
+    /// Adds the schemes of `other`, so that a client may use any of them. If both values contain a scheme with the same
+    /// name, the scheme from `other` is used.
     pub fn or(mut self, other: Self) -> Self {
         self.schemes.extend(other.schemes);
         self

@@ -23,7 +23,7 @@ pub(super) const LIFETIME: Duration = Duration::from_secs(600);
 ///
 /// Without a limit, a browser could collect so many cookies that servers reject its requests (compare CVE-2021-22119).
 pub(super) const MAX_PENDING: usize = 5;
-/// The largest total size of the pending attempts, in bytes. Only very long `return_to` paths reach it.
+/// The largest total size of the pending attempts, in bytes. Only very long `return_to` paths reach this limit.
 const MAX_PENDING_BYTES: usize = 6_000;
 /// The largest number of cookies that one response removes. Only a client that forges cookies has more than
 /// [`MAX_PENDING`].

@@ -29,7 +29,7 @@ const SESSION_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 const SESSION_LIFETIME_RANGE: (Duration, Duration) =
     (Duration::from_secs(60), Duration::from_secs(10 * 365 * 24 * 3600));
 
-/// The default time before the expiry of the access token at which a refresh is due.
+/// By default, a refresh is due this long before the access token expires.
 const REFRESH_BEFORE: Duration = Duration::from_secs(60);
 
 /// The allowed values of `refresh_before`. Cognito's shortest access tokens are valid for five minutes. With a longer
@@ -72,7 +72,7 @@ impl SignIn {
         SignInBuilder::new(pool, domain.into(), redirect_url.into())
     }
 
-    /// Returns the contained layer, whose verifier verifies bearer tokens and the tokens of sessions.
+    /// Returns the contained layer, whose verifier checks bearer tokens and session tokens.
     ///
     /// Use it to load the keys at start-up ([`CognitoAuth::ready`]) and for readiness probes ([`CognitoAuth::status`]).
     pub fn auth(&self) -> &CognitoAuth {
@@ -229,7 +229,7 @@ impl SignInBuilder {
         self.parameter("prompt", prompt.into())
     }
 
-    /// Requests access tokens that are bound to this resource (RFC 8707). The pool must accept it as an
+    /// Requests access tokens that are bound to this resource (RFC 8707). The pool must accept the resource as an
     /// [audience](UserPool::audience).
     pub fn resource(self, resource: impl Into<String>) -> Self {
         self.parameter("resource", resource.into())
@@ -254,7 +254,7 @@ impl SignInBuilder {
 
     /// Keeps sessions in this store. Default: in cookies.
     ///
-    /// With a store that all instances share, sign-out takes effect at once on all of them.
+    /// With a store that all instances share, a sign-out takes effect at once on every instance.
     pub fn session_store(mut self, store: impl SessionStore) -> Self {
         self.store = Some(Arc::new(store));
         self

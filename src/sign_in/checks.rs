@@ -24,7 +24,7 @@ pub(super) fn domain(text: &str) -> Result<Url, ConfigError> {
     Ok(url)
 }
 
-/// Checks the callback URL. Its path becomes a route.
+/// Checks the callback URL. The path of the URL becomes a route.
 pub(super) fn redirect_url(text: &str) -> Result<Url, ConfigError> {
     let url = absolute("redirect_url", text, "https://app.example.com/auth/callback")?;
     if url.query().is_some() {
@@ -154,8 +154,8 @@ pub(super) fn access_tokens(pool: &UserPool, client_id: &str, resource: Option<&
 }
 
 /// Checks a client secret, which is visible ASCII (RFC 6749 appendix A.2). Spaces are rejected, because they usually
-/// come from copying. Cognito's secrets consist of 24 to 64 letters, digits, `_` and `+`, but secrets of emulators have
-/// other forms. The error does not contain the secret.
+/// result from copying and pasting. Cognito's secrets consist of 24 to 64 letters, digits, `_` and `+`, but emulators
+/// use other formats. The error does not contain the secret.
 pub(super) fn client_secret(secret: &str) -> Result<(), ConfigError> {
     const LENGTH_MAX: usize = 256;
     if (1..=LENGTH_MAX).contains(&secret.len()) && secret.bytes().all(|byte| byte.is_ascii_graphic()) {

@@ -16,8 +16,8 @@ pub(super) const RECENT: &str = "__Host-recent-sign-ins";
 /// Returns the names and values of the request's cookies that start with `__Host-`.
 ///
 /// A browser stores a cookie with this prefix only if this host itself set it with `Secure` and `Path=/`, so another
-/// subdomain cannot set it (RFC 6265bis §4.1.3.2). HTTP/2 may split the header (RFC 9113 §8.2.3). Unreadable cookies
-/// are skipped, because cookies of other applications must not affect sign-in.
+/// subdomain cannot set it (RFC 6265bis §4.1.3.2). HTTP/2 may split the `Cookie` header (RFC 9113 §8.2.3). Unreadable
+/// cookies are skipped, because cookies of other applications must not affect sign-in.
 pub(super) fn host_cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     pairs(headers).filter(|pair| pair.trim_ascii_start().starts_with(b"__Host-")).filter_map(parse)
 }

@@ -1,4 +1,4 @@
-//! Decides whether the error of a refresh ends the session.
+//! Decides whether a failed refresh ends the session.
 
 use super::{identity::IdentityError, refresh::Failure, token_endpoint::EndpointError};
 

@@ -62,7 +62,7 @@ pub(super) async fn signed_in(settings: &Settings, tokens: Tokens, nonce: &str) 
 /// Verifies the tokens of a refresh, and returns the next generation of the session.
 ///
 /// The tokens must name the session's issuer, user and client, so that a mixed-up response cannot change the user
-/// (OpenID Connect Core 1.0 §12.2). The end of the session stays the same.
+/// (OpenID Connect Core 1.0 §12.2). The refresh does not change the end of the session.
 pub(super) async fn refreshed(
     settings: &Settings,
     session: &SessionData,

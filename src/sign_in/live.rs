@@ -35,8 +35,8 @@ const KEEP_LATEST: u64 = 300;
 /// The time for which a final failure is kept after the access token has expired, in seconds. A later request starts
 /// one more refresh, which fails again.
 const KEEP_FAILURE: u64 = 300;
-/// The shortest time between two refreshes of a session whose access token is valid, in seconds. Without it, access
-/// tokens that are always due for a refresh would be refreshed on every request.
+/// The shortest time between two refreshes of a session whose access token is valid, in seconds. Without this pause,
+/// access tokens that are always due for a refresh would be refreshed on every request.
 const REFRESH_PAUSE: u64 = 30;
 
 /// The size limits of the tables.
@@ -126,8 +126,8 @@ impl<W: Clone> Live<W> {
         }
     }
 
-    /// Decides how a request with this session proceeds. If a refresh starts, `waiter` creates the value with which
-    /// other requests wait for it.
+    /// Decides how a request with this session proceeds. If a refresh starts, `waiter` creates the value that other
+    /// requests use to wait for the refresh.
     pub(super) fn arrive(
         &mut self,
         arrived: &Arc<SessionData>,

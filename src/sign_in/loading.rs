@@ -22,7 +22,7 @@ const ROUNDS: usize = 2;
 /// The session of a request.
 #[derive(Debug)]
 pub(super) enum Loaded {
-    /// The access token has not expired. `CognitoAuth` verifies it next.
+    /// The access token has not expired. `CognitoAuth` verifies the token next.
     Session(Arc<SessionData>),
     /// The session has ended because its refresh token no longer works.
     Ended,
@@ -39,7 +39,7 @@ pub(super) enum Step {
     Wait(Wait),
 }
 
-/// A wait for a refresh.
+/// The state of a request that waits for a refresh.
 pub(super) struct Wait {
     waiter: Waiter,
     limit: Duration,

@@ -47,7 +47,7 @@
 //! ```
 //!
 //! Each step has the name of its source file. `seal` encrypts the cookies, and `split` divides the session into several
-//! of them. `live` and `refresh` decide when to refresh a session, without any I/O.
+//! cookies. `live` and `refresh` decide when to refresh a session, without any I/O.
 
 mod admit;
 mod arrival;

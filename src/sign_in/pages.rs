@@ -1,6 +1,6 @@
-//! The HTML pages of the sign-in routes, and the headers of all their responses.
+//! Creates the HTML pages of the sign-in routes, and the headers of all their responses.
 //!
-//! A page contains nothing from the request, no script and no token.
+//! Pages contain no request data, no scripts and no tokens.
 
 use std::{borrow::Cow, sync::LazyLock};
 
@@ -30,7 +30,7 @@ pub(super) enum Page {
     MalformedCallback,
     /// The code or the tokens were rejected.
     Rejected,
-    /// The token endpoint, the keys or the session store are unavailable.
+    /// The token endpoint, the key set or the session store is unavailable.
     Unavailable,
     /// The session does not fit into cookies, or the system provides no random numbers.
     Failed,

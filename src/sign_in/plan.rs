@@ -30,7 +30,7 @@ struct SessionPlan {
     state: SessionState,
     /// The request's `Cookie` headers, which show the cookies to remove.
     cookies: Vec<HeaderValue>,
-    /// The removal of the record of recent sign-ins.
+    /// The header that removes the record of recent sign-ins.
     clear_recent: Option<HeaderValue>,
 }
 

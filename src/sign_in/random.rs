@@ -3,7 +3,7 @@
 use aws_lc_rs::{error::Unspecified, rand};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-/// Returns 256 random bits in base64url, which has 43 characters.
+/// Returns 256 random bits as 43 characters of base64url.
 ///
 /// A PKCE code verifier needs at least this length (RFC 7636 §4.1).
 ///

@@ -33,8 +33,8 @@ pub(super) fn is_loop(sealer: &Sealer, request: &HeaderMap, now: SystemTime) -> 
     recent(sealer, request, now).len() >= LOOP
 }
 
-/// Returns the `Set-Cookie` header that removes the record, if the request has one. The layer sends it once a session
-/// has arrived.
+/// Returns the `Set-Cookie` header that removes the record, if the request has one. The layer sends the header once a
+/// session has arrived.
 pub(super) fn clear(request: &HeaderMap) -> Option<HeaderValue> {
     cookies::contains(request, RECENT).then(|| cookies::remove(RECENT))?
 }

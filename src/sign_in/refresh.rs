@@ -37,7 +37,7 @@ pub(super) fn due(session: &SessionData, refresh_before: Duration, now: u64) -> 
     }
 }
 
-/// Returns the session's share of [`JITTER_MAX`], in seconds. The FNV-1a hash is the same in all instances.
+/// Returns the session's jitter in seconds, at most [`JITTER_MAX`]. The FNV-1a hash is the same in all instances.
 fn jitter(id: &str) -> u64 {
     let hash = id
         .bytes()

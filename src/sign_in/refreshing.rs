@@ -32,7 +32,7 @@ const VERIFY_AGAIN: Duration = Duration::from_secs(1);
 /// The delays before each attempt to write the new session, in milliseconds.
 const WRITE_AGAIN: [u64; 3] = [0, 100, 500];
 
-/// A refresh in flight. Dropping it reports its end, and then wakes the waiting requests.
+/// A refresh in flight. Dropping the value reports the end of the refresh, and then wakes the waiting requests.
 pub(super) struct Refresh {
     settings: Arc<Settings>,
     old: Arc<SessionData>,

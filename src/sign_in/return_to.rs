@@ -6,7 +6,7 @@ use http::HeaderValue;
 use oauth2::url::Url;
 use percent_encoding::percent_decode_str;
 
-/// The maximum length of a path with its query, in bytes. The attempt cookie contains both.
+/// The maximum length of a path with its query, in bytes. The attempt cookie contains the path and the query.
 const MAX_BYTES: usize = 2_048;
 /// The number of times that a path is percent-decoded to find attacks that are encoded several times.
 const MAX_DECODINGS: usize = 5;
@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(ReturnTo::root().location(), "/");
     }
 
-    /// The attacks of CVE-2019-3877, of the issues #453 and #565 of `OpenIDC/mod_auth_openidc`, and others.
+    /// The attacks from CVE-2019-3877, from issues #453 and #565 of `OpenIDC/mod_auth_openidc`, and others.
     #[test]
     fn open_redirects_are_rejected() {
         for path in [

@@ -19,9 +19,9 @@ pub(super) fn is_allowed(method: &Method, headers: &HeaderMap, origin: &str) -> 
 
 /// Returns `true` if the browser states that this origin sent the request.
 ///
-/// `Sec-Fetch-Site` decides if it is present. Browsers set it themselves, and scripts cannot change it. Otherwise
-/// `Origin` decides, which all browsers send with unsafe methods and WebSocket handshakes. The result is `false` if
-/// both are missing, or if the deciding header occurs twice.
+/// `Sec-Fetch-Site` decides if it is present. Browsers set this header themselves, and scripts cannot change it.
+/// Otherwise, `Origin` decides. All browsers send `Origin` with unsafe methods and WebSocket handshakes. The result is
+/// `false` if both headers are missing, or if the deciding header occurs twice.
 ///
 /// The value `none` means that the user started the request, for example with a bookmark. A request that the user
 /// started always has a safe method.

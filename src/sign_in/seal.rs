@@ -98,8 +98,8 @@ impl SessionKeys {
     /// Accepts the standard and the URL-safe alphabet, with or without padding, and whitespace around each key.
     ///
     /// # Errors
-    /// Returns [`ConfigError::InvalidSignIn`] if a key is empty or not base64, and for the reasons of
-    /// [`new`](Self::new). The error contains the key's position, but never the key.
+    /// Returns [`ConfigError::InvalidSignIn`] if a key is empty or not base64, or for any reason that
+    /// [`new`](Self::new) lists. The error contains the key's position, but never the key.
     pub fn from_base64(text: &str) -> Result<Self, ConfigError> {
         let count = text.split(',').count();
         let keys = text.split(',').enumerate().map(|(index, key)| match key.trim() {

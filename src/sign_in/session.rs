@@ -84,7 +84,8 @@ impl fmt::Debug for SessionData {
     }
 }
 
-/// The session of a request whose access token is not verified yet. The layer adds it to the request extensions.
+/// The session of a request whose access token is not verified yet. The layer adds the session to the request
+/// extensions.
 ///
 /// Only [`Session::from_extensions`] reads it, after it has checked that the layer accepted the access token.
 #[derive(Clone)]
@@ -95,9 +96,9 @@ pub(super) struct UnverifiedSession(pub(super) Arc<SessionData>);
 /// A session contains the profile claims of the ID token, such as `email`, and the times of the session. The claims of
 /// the access token, such as the groups, are in [`CognitoClaims`].
 ///
-/// As a handler argument, it rejects requests without a session with 401, even if they have a valid bearer token. The
-/// layer replaces the response to a document navigation with a redirect to the sign-in page. `Option<Session>` is
-/// [`None`] for requests without a session, and for requests with a valid bearer token.
+/// As a handler argument, `Session` rejects requests without a session with 401, even if they have a valid bearer
+/// token. The layer replaces the response to a document navigation with a redirect to the sign-in page.
+/// `Option<Session>` is [`None`] for requests without a session, and for requests with a valid bearer token.
 ///
 /// The layer must have accepted the session's access token. If a custom check rejects the token, the extractor rejects
 /// the request too.

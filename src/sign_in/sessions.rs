@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `arrival.rs` | reads the session cookie of a request |
 //! | `loading.rs` | loads the session of a request, and waits for its refresh |
-//! | `refreshing.rs` | refreshes a session in a task |
+//! | `refreshing.rs` | refreshes a session in a background task |
 //! | `starting.rs` | starts sessions at sign-in and ends them at sign-out |
 //! | `stored.rs` | reads and writes sessions in a store |
 //! | `live.rs` | decides which refreshes start, and knows the newest generation of a session |

@@ -7,7 +7,7 @@ use crate::{clock::Clock, middleware::CognitoAuth};
 
 /// The checked settings of sign-in. [`SignInBuilder::build`](super::SignInBuilder::build) creates them.
 pub(super) struct Settings {
-    /// The layer that verifies access tokens. Its verifier also verifies the ID tokens of sign-ins.
+    /// The layer that verifies access tokens. The layer's verifier also verifies the ID tokens of sign-ins.
     pub(super) auth: CognitoAuth,
     pub(super) pool_id: String,
     pub(super) client_id: String,

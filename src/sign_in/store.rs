@@ -17,7 +17,7 @@ pub type StoreFuture<'s, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 pub struct StoredSession {
     /// The key under which the session is stored: 43 characters of base64url. The key is secret, so do not log it.
     pub key: String,
-    /// The user's `sub`. A store that indexes it can delete all sessions of a user, for example when the user is
+    /// The user's `sub`. A store that indexes `sub` can delete all sessions of a user, for example when the user is
     /// locked. Copied access tokens still work as bearer tokens until they expire.
     pub sub: String,
     /// Increases with every write of the session.
@@ -40,8 +40,8 @@ impl std::fmt::Debug for StoredSession {
 
 /// Keeps sessions on the server instead of in cookies, for example in Redis.
 ///
-/// The cookie then contains only the encrypted key of the session. Every request with a session loads it, so a sign-out
-/// takes effect at once on all instances that share the store.
+/// The cookie then contains only the encrypted key of the session. Every request with a session loads the session from
+/// the store, so a sign-out takes effect at once on all instances that share the store.
 ///
 /// # Contract
 ///
@@ -117,7 +117,8 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Returns any error of the store. The request then gets 503, and is not redirected to the sign-in page.
     fn load<'s>(&'s self, key: &'s str) -> StoreFuture<'s, Option<(u64, Vec<u8>)>>;
 
-    /// Stores a new session until its [`ends_at`](StoredSession::ends_at). The key is random, so it is never in use.
+    /// Stores a new session until its [`ends_at`](StoredSession::ends_at). The key is random, so it is never already in
+    /// use.
     ///
     /// # Errors
     /// Returns any error of the store. The sign-in then fails with 503.

@@ -18,7 +18,8 @@ const CONTENT: &str = "stored-session";
 /// The time limit of each call to the store.
 const TIME_LIMIT: Duration = Duration::from_secs(2);
 
-/// The error if the store fails or does not respond in time, which is logged, or if a session cannot be encrypted.
+/// The error if the store fails or does not respond in time, or if a session cannot be encrypted. Failures of the store
+/// are logged.
 #[derive(Debug)]
 pub(super) struct StoreFailed;
 

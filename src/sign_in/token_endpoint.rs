@@ -133,8 +133,8 @@ impl TokenEndpoint {
         request.request_async(&self.at(&self.token_url)).await.map_err(of_grant).and_then(|response| tokens(&response))
     }
 
-    /// Exchanges a refresh token for new tokens (RFC 6749 §6). The response contains a refresh token only if rotation
-    /// is on for the app client.
+    /// Exchanges a refresh token for new tokens (RFC 6749 §6). The response contains a refresh token only if the app
+    /// client uses refresh-token rotation.
     pub(super) async fn refresh(&self, refresh_token: &str) -> Result<Tokens, EndpointError> {
         let refresh_token = RefreshToken::new(refresh_token.to_owned());
         let request = self.client.exchange_refresh_token(&refresh_token);

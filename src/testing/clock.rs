@@ -41,7 +41,7 @@ impl Clock for ManualClock {
     }
 }
 
-/// A clock that follows Tokio's time. After `tokio::time::pause`, it moves together with all timers.
+/// A clock that follows Tokio's time. After `tokio::time::pause`, the clock moves together with all timers.
 #[derive(Clone, Copy, Debug)]
 pub struct TokioClock {
     started: SystemTime,

@@ -21,8 +21,8 @@ use crate::{
 
 /// An in-process user pool for tests, which issues tokens as Cognito does, and publishes its keys.
 ///
-/// Each pool generates fresh RSA keys. Like a real pool, it has one key for access tokens and one for ID tokens, whose
-/// IDs contain `+`, `/` and `=`. Clones share the same keys.
+/// Each pool generates fresh RSA keys. Like a real pool, a fake pool has one key for access tokens and one key for ID
+/// tokens. The key IDs contain `+`, `/` and `=`. Clones share the same keys.
 ///
 /// ```
 /// use axum_cognito::{CognitoAuth, testing::FakeUserPool};
@@ -74,15 +74,15 @@ impl FakeUserPool {
         Self::generate(POOL_ID, CLIENT_ID, false)
     }
 
-    /// Returns the pool that all tests of a process share. Its RSA keys are generated at the first call.
+    /// Returns the pool that all tests of a process share. The pool's RSA keys are generated on the first call.
     ///
-    /// The shared pool has the same IDs as a [new](Self::new) pool, but different keys. Use it for every test that only
-    /// signs tokens and verifies them.
+    /// The shared pool has the same IDs as a [new](Self::new) pool, but different keys. Use the shared pool for every
+    /// test that only signs and verifies tokens.
     ///
     /// **A test that changes the pool needs a pool of its own,** because tests of a process run concurrently. The
     /// methods that rotate, replace or withdraw keys, and [`set_offline`](Self::set_offline), panic for the shared
-    /// pool. [`fetches`](Self::fetches) counts the fetches of all tests. With `cargo nextest`, each test is a process
-    /// of its own and generates the keys again.
+    /// pool. [`fetches`](Self::fetches) counts the fetches of all tests. With `cargo nextest`, each test runs in its
+    /// own process and generates the keys again.
     ///
     /// ```
     /// use axum_cognito::{Verifier, testing::FakeUserPool};
@@ -174,7 +174,7 @@ impl FakeUserPool {
         serde_json::from_str(&self.jwks_json()).expect("the published keys are a JWK set")
     }
 
-    /// Replaces both keys. The old keys stay published, as Cognito does until their tokens have expired.
+    /// Replaces both keys. The old keys stay published, as Cognito's old keys do until their tokens have expired.
     ///
     /// # Panics
     /// Panics for the [shared](Self::shared) pool, because other tests use it at the same time.

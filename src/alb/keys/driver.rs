@@ -47,11 +47,11 @@ pub(in crate::alb) enum Waited {
     Present,
     /// The endpoint does not have the key.
     Absent,
-    /// No fetch could decide whether the key exists.
+    /// No fetch showed whether the key exists.
     Unavailable,
 }
 
-/// A key in the table, with the state machine's record of it.
+/// A key in the table, with the state machine's record of the key.
 struct Entry {
     held: Held,
     key: Arc<VerifyingKey>,
@@ -76,7 +76,7 @@ struct Locked {
     fetches: u64,
 }
 
-/// A slot for one waiting request. Dropping it frees the slot.
+/// A slot for one waiting request. Dropping the value frees the slot.
 struct Place<'p>(&'p AtomicU32);
 
 impl<'p> Place<'p> {

@@ -39,7 +39,7 @@ const TRUSTED_FOR: Duration = Duration::from_secs(24 * 3600);
 const REFRESH_AFTER: Duration = Duration::from_secs(3600);
 /// The delay before another refresh of a key that the last refresh did not find.
 const REFRESH_RETRY: Duration = Duration::from_secs(60);
-/// The maximum number of keys. Load balancers of one Region use few keys at a time.
+/// The maximum number of keys. Load balancers in one Region use few keys at a time.
 const HELD_MAX: usize = 8;
 /// The pause in fetches for unknown keys after a fetch that found no key.
 const COOLDOWN: Duration = Duration::from_secs(5);
@@ -47,7 +47,7 @@ const COOLDOWN: Duration = Duration::from_secs(5);
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 /// The time for which an absent key is remembered. A key could be published after the first token that names it.
 const ABSENT_FOR: Duration = Duration::from_secs(60);
-/// The maximum number of remembered absent keys. Because of the cooldown, only 12 are added in [`ABSENT_FOR`].
+/// The maximum number of remembered absent keys. Because of the cooldown, at most 12 are added within [`ABSENT_FOR`].
 const ABSENT_MAX: usize = 16;
 /// The time after which a fetch is considered lost, for example because its runtime was frozen.
 const LOST_AFTER: Duration = Duration::from_secs(30);

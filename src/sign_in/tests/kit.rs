@@ -44,7 +44,7 @@ pub(super) enum Mode {
     Rotate,
     InvalidGrant,
     Outage,
-    /// Issues tokens of another user.
+    /// Issues tokens for another user.
     OtherUser,
 }
 

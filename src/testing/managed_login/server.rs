@@ -44,7 +44,7 @@ pub(super) struct Settings {
 }
 
 impl ManagedLoginServer {
-    /// Serves on this address.
+    /// Starts the server on this address.
     pub(super) async fn start(settings: Settings, address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
