@@ -65,16 +65,17 @@ impl SignIn {
     /// Returns a builder with the settings that have no default.
     ///
     /// `domain` is the origin of the pool's managed-login endpoints, which is an Amazon Cognito prefix domain or a
-    /// custom domain. `redirect_url` is the callback URL that is registered with the app client. Its path becomes the
-    /// callback route, and its origin is the public origin of this application. Plain HTTP is allowed only for loopback
-    /// addresses.
+    /// custom domain. `redirect_url` is the callback URL that is registered with the app client. The URL's path becomes
+    /// the callback route, and its origin is the public origin of this application. Plain HTTP is allowed only for
+    /// loopback addresses.
     pub fn builder(pool: UserPool, domain: impl Into<String>, redirect_url: impl Into<String>) -> SignInBuilder {
         SignInBuilder::new(pool, domain.into(), redirect_url.into())
     }
 
     /// Returns the contained layer, whose verifier checks bearer tokens and session tokens.
     ///
-    /// Use it to load the keys at start-up ([`CognitoAuth::ready`]) and for readiness probes ([`CognitoAuth::status`]).
+    /// Use this layer to load the keys at start-up ([`CognitoAuth::ready`]) and for readiness probes
+    /// ([`CognitoAuth::status`]).
     pub fn auth(&self) -> &CognitoAuth {
         &self.settings.auth
     }
@@ -223,8 +224,8 @@ impl SignInBuilder {
 
     /// Sets `prompt`, which controls whether Cognito asks for credentials again.
     ///
-    /// The value is `login`, `none`, `select_account` or `consent`, or several of them separated by spaces. With
-    /// `none`, Cognito shows no page, and sign-in fails unless the user is already signed in.
+    /// The value is `login`, `none`, `select_account` or `consent`, or several of these values separated by spaces.
+    /// With `none`, Cognito shows no page, and sign-in fails unless the user is already signed in.
     pub fn prompt(self, prompt: impl Into<String>) -> Self {
         self.parameter("prompt", prompt.into())
     }

@@ -1,6 +1,6 @@
 //! Refreshes a session in a background task.
 //!
-//! The task continues if the client disconnects, because a rotated refresh token would be lost otherwise.
+//! The task continues if the client disconnects, because a rotated refresh token would otherwise be lost.
 
 use std::{sync::Arc, time::Duration};
 

@@ -13,13 +13,13 @@
 //! | | the endpoint did not have the key within the last minute | absent |
 //! | | too many waiting requests, or no suitable runtime | unavailable |
 //! | | a fetch for an unknown key has been in flight for less than [`REQUEST_WAIT`] | wait for this fetch |
-//! | | a fetch for an unknown key has been in flight for longer | unavailable |
+//! | | a fetch for an unknown key has been in flight for longer than [`REQUEST_WAIT`] | unavailable |
 //! | | within the cooldown after an absent key, or the pause after a failure | unavailable |
 //! | | otherwise | start a fetch and wait for the result |
 //! | `Due` | no refresh is in flight, and the key's refresh is due | start a refresh |
-//! | `Proven` | | the key verified a token, so unproven keys are evicted before it |
+//! | `Proven` | | record that the key verified a token, so unproven keys are evicted first |
 //! | `Ended`, for an unknown key | found | cache the key, wake waiters |
-//! | | absent | remember its ID, start the cooldown, wake waiters |
+//! | | absent | remember the key's ID, start the cooldown, wake waiters |
 //! | | the first failure in a row, within [`REQUEST_WAIT`] | start another fetch, so waiters continue to wait |
 //! | | any other failure | start the pause, wake waiters |
 //! | | cancelled | wake waiters |
@@ -45,7 +45,8 @@ const HELD_MAX: usize = 8;
 const COOLDOWN: Duration = Duration::from_secs(5);
 /// The pause in fetches for unknown keys after a failed fetch.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
-/// The time for which an absent key is remembered. A key could be published after the first token that names it.
+/// The time for which an absent key is remembered. It is short, because a key could be published after the first token
+/// that names the key.
 const ABSENT_FOR: Duration = Duration::from_secs(60);
 /// The maximum number of remembered absent keys. Because of the cooldown, at most 12 are added within [`ABSENT_FOR`].
 const ABSENT_MAX: usize = 16;

@@ -29,8 +29,8 @@ impl FakeLoadBalancer {
 
 /// Builds a token of a [`FakeLoadBalancer`].
 ///
-/// By default, it is a token that the load balancer could have signed just now. The token is valid for two minutes. Its
-/// parts are padded with `=`, and the signature covers the padding.
+/// By default, the token is one that the load balancer could have signed just now, and is valid for two minutes. The
+/// parts of the token are padded with `=`, and the signature covers the padding.
 #[derive(Clone)]
 #[must_use = "no token is issued until `sign`"]
 pub struct AlbTokenBuilder {

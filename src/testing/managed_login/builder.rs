@@ -161,9 +161,9 @@ impl ManagedLogin {
 
     /// Switches refresh-token rotation on. Default: off.
     ///
-    /// Each refresh then returns a new refresh token with the remaining lifetime of the first one. The used token still
-    /// works during the grace period, for which Cognito allows 0 to 60 seconds. After the grace period, the used token
-    /// is rejected with `invalid_grant`, and newer tokens still work.
+    /// Each refresh then returns a new refresh token with the remaining lifetime of the first refresh token. The used
+    /// token still works during the grace period, for which Cognito allows 0 to 60 seconds. After the grace period, the
+    /// used token is rejected with `invalid_grant`, and newer tokens still work.
     pub fn refresh_token_rotation(mut self, grace_period: Duration) -> Self {
         self.client.refresh.grace = Some(grace_period);
         self

@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 
 use super::logins::LIFETIME;
 
-/// The name that Cognito gives the cookie.
+/// The name of Cognito's managed-login cookie.
 const NAME: &str = "cognito";
 
 /// Returns the value of the managed-login cookie.

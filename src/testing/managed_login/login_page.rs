@@ -1,4 +1,4 @@
-//! The pages that a user sees: the sign-in page and the error page.
+//! Creates the pages that a user sees: the sign-in page and the error page.
 //!
 //! The pages need no scripts and load no resources.
 
@@ -17,8 +17,8 @@ use super::users::{FakeUser, Users};
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; frame-ancestors 'none'";
 
-/// Returns the sign-in page. Its forms are sent to `/login` with the same query, which contains the authorization
-/// request.
+/// Returns the sign-in page. The page's forms are sent to `/login` with the same query, which contains the
+/// authorization request.
 pub(super) fn login_page(query: &str, redirect_url: &str, users: &Users, message: Option<&str>) -> Response {
     let application = application_of(redirect_url);
     let action = escaped(&format!("/login?{query}"));

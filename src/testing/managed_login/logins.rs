@@ -23,12 +23,12 @@ impl Logins {
         cookie
     }
 
-    /// Returns the session of a cookie.
+    /// Returns the session that belongs to a cookie.
     pub(super) fn get(&self, cookie: &str, now: SystemTime) -> Option<&Login> {
         self.0.get(cookie).filter(|login| is_current(login, now))
     }
 
-    /// Ends the session of a cookie.
+    /// Ends the session that belongs to a cookie.
     pub(super) fn end(&mut self, cookie: &str) {
         self.0.remove(cookie);
     }

@@ -22,7 +22,7 @@ pub(super) struct RefreshTokens(HashMap<String, RefreshToken>);
 #[derive(Debug)]
 struct RefreshToken {
     grant: Grant,
-    /// The end of the token session. Rotation does not extend it.
+    /// The end of the token session. Rotation does not extend the session.
     ends_at: SystemTime,
     /// The end of the grace period after the first use.
     replaced_at: Option<SystemTime>,
