@@ -36,8 +36,8 @@ fn is_same_origin(method: &Method, headers: &HeaderMap, origin: &str) -> bool {
     single(headers, &ORIGIN).is_some_and(|sent| sent == origin.as_bytes())
 }
 
-/// Returns `true` for the safe methods that handlers use (RFC 9110 §9.2.1). `Method::is_safe` is also `true` for `QUERY`,
-/// which has a body.
+/// Returns `true` for the safe methods that handlers use (RFC 9110 §9.2.1). `Method::is_safe` is also `true` for
+/// `QUERY`, which has a body.
 fn is_safe(method: &Method) -> bool {
     [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE].contains(method)
 }

@@ -45,8 +45,8 @@ const HELD_MAX: usize = 8;
 const COOLDOWN: Duration = Duration::from_secs(5);
 /// The pause in fetches for unknown keys after a failed fetch.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
-/// The time for which an absent key is remembered. It is short, because a key could be published after the first token
-/// that names the key.
+/// The time for which an absent key is remembered. The time is short, because a key could be published after the first
+/// token that names the key.
 const ABSENT_FOR: Duration = Duration::from_secs(60);
 /// The maximum number of remembered absent keys. Because of the cooldown, at most 12 are added within [`ABSENT_FOR`].
 const ABSENT_MAX: usize = 16;
