@@ -1,4 +1,4 @@
-//! A session for unit tests.
+//! Provides a session for unit tests.
 
 use std::collections::BTreeMap;
 

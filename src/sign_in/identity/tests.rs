@@ -1,4 +1,4 @@
-//! Valid tokens of the fake user pool, and tokens with one fault each.
+//! Tests valid tokens of the fake user pool, and tokens with one fault each.
 
 #![allow(clippy::unwrap_used)]
 
