@@ -44,8 +44,8 @@
 //! and `exp`, and `iss`, `token_use`, the app client and the audience match the configuration. Only access tokens are
 //! accepted, unless the [`UserPool`] also allows ID tokens.
 //!
-//! `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains them only if a
-//! pre-token-generation trigger adds them.
+//! `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains these claims
+//! only if a pre-token-generation trigger adds them.
 //!
 //! # Guide
 //!

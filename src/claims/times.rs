@@ -20,8 +20,8 @@ impl ClaimSet {
     /// Checks `exp`, `nbf` and `iat`.
     ///
     /// A token is expired "on or after" `exp` (RFC 7519 §4.1.4) and not valid before `nbf` (§4.1.5). `exp` is required,
-    /// because Cognito always sends it. An `iat` far in the future is rejected. It means that this host's clock is
-    /// behind, so an expired token could pass.
+    /// because Cognito always sends it. An `iat` far in the future is rejected. Such an `iat` means that this host's
+    /// clock is behind, so an expired token could pass.
     pub(crate) fn check_times(&self, now: SystemTime, leeway: Duration) -> Result<(), VerifyError> {
         let exp = self.exp().ok_or_else(|| VerifyError::missing("exp").at(VerificationStep::Expiry))?;
         if now >= exp + leeway {

@@ -11,8 +11,8 @@ use serde::{Deserialize, de::IgnoredAny};
 use super::{FetchError, FetchErrorKind};
 use crate::json;
 
-/// The accepted modulus sizes in bits. RFC 7518 §3.3 requires at least 2048 for RS256. Cognito's keys have 2048. Keys
-/// above 4096 would make each verification expensive.
+/// The accepted modulus sizes in bits. RFC 7518 §3.3 requires at least 2048 bits for RS256. Cognito's keys have 2048
+/// bits. Keys above 4096 bits would make each verification expensive.
 const MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 
 /// The smallest public exponent, which is the lower bound of FIPS 186-5 §5.4. All Cognito keys have this exponent.
@@ -33,9 +33,9 @@ const KEY_ID_MAX: usize = 1024;
 /// A usable RSA key in a JWKS document.
 pub(crate) struct RsaJwk {
     pub(crate) key_id: String,
-    /// Big endian, without leading zeros.
+    /// The bytes are big-endian, without leading zeros.
     pub(crate) modulus: Vec<u8>,
-    /// Big endian, without leading zeros.
+    /// The bytes are big-endian, without leading zeros.
     pub(crate) exponent: Vec<u8>,
 }
 

@@ -61,7 +61,7 @@ pub trait KeySource: Send + Sync + 'static {
     /// Returns the document if it is known without any I/O. The verifier then has keys as soon as it is built.
     ///
     /// Default: [`None`]. If its `max_age` is [`Duration::MAX`], the document is treated as permanent. Its keys then
-    /// never become stale, they are never fetched, and no request waits.
+    /// never become stale and are never fetched, and no request waits.
     fn preloaded(&self) -> Option<KeyDocument> {
         None
     }
@@ -76,7 +76,7 @@ pub type KeyFuture<'s> = Pin<Box<dyn Future<Output = Result<KeyUpdate, FetchErro
 pub enum KeyUpdate {
     /// The document has not changed since the version that `known` identifies.
     Unchanged {
-        /// How long the document stays fresh, if the source says so.
+        /// How long the document stays fresh, if the source specifies a time.
         max_age: Option<Duration>,
     },
     /// The document is new or has changed.
@@ -91,7 +91,7 @@ pub struct KeyDocument {
     pub json: Bytes,
     /// The validators to send with the next fetch.
     pub validators: Validators,
-    /// How long the document stays fresh, if the source says so.
+    /// How long the document stays fresh, if the source specifies a time.
     pub max_age: Option<Duration>,
 }
 
@@ -187,8 +187,8 @@ impl KeySource for StaticKeySource {
 
 /// Fetches keys with an async closure, for example with another HTTP client, or from a bucket or a secret store.
 ///
-/// The closure returns the JWKS document as a `String`, `Vec<u8>`, [`Bytes`] or [`KeyDocument`]. Its error can be any
-/// error type. A [`FetchError`] keeps its kind. All other errors have the kind [`FetchErrorKind::Other`].
+/// The closure returns the JWKS document as a `String`, `Vec<u8>`, [`Bytes`] or [`KeyDocument`]. The closure's error
+/// can have any error type. A [`FetchError`] keeps its kind. All other errors have the kind [`FetchErrorKind::Other`].
 ///
 /// The errors of some HTTP clients contain the URL. Remove secrets from them, because they appear in logs and
 /// `status()`.
@@ -216,7 +216,7 @@ pub struct FnKeySource<F> {
 }
 
 impl<F> FnKeySource<F> {
-    /// Creates a source from a closure. `description` tells where the keys come from, and appears in logs and
+    /// Creates a source from a closure. `description` says where the keys come from, and appears in logs and
     /// `status()`.
     pub fn new<Fut, D, E>(description: impl Into<Cow<'static, str>>, fetch: F) -> Self
     where

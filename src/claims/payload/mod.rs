@@ -1,4 +1,4 @@
-//! Parses the payload of a token into a [`ClaimSet`], in one pass and two allocations.
+//! Parses the payload of a token into a [`ClaimSet`], in one pass with two allocations.
 //!
 //! A claim set keeps the payload as signed and stores the position of each known value in it. Values with JSON escapes
 //! are unescaped once, into the same buffer. The number of allocations therefore does not depend on the number of
