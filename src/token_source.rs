@@ -40,10 +40,10 @@ pub(crate) enum Location {
 }
 
 impl TokenSource {
-    /// The sources of a layer for which the application has configured none.
+    /// The default token sources of a layer.
     pub(crate) const DEFAULT: &'static [Self] = &[Self(Location::Authorization)];
 
-    /// Reads `Authorization: Bearer <token>` (RFC 6750 §2.1). This is the default.
+    /// Reads the bearer token in the `Authorization` header (RFC 6750 §2.1). This source is the default.
     ///
     /// The scheme is case-insensitive (RFC 9110 §11.1). If the header is absent or has another scheme, this source
     /// yields no token.
@@ -53,9 +53,9 @@ impl TokenSource {
 
     /// Reads `Authorization: <token>`, without a scheme.
     ///
-    /// Cognito authorizers of API Gateway accept the token in this form, so clients that were written for them send it.
-    /// The form is not valid `Authorization` syntax (RFC 9110 §11.6.2), so the layer accepts it only if this source is
-    /// configured.
+    /// Cognito authorizers of API Gateway accept the token in this form, so clients that were written for these
+    /// authorizers send it. The form is not valid `Authorization` syntax (RFC 9110 §11.6.2), so the layer accepts it
+    /// only if this source is configured.
     ///
     /// The whole value must be one `b64token` (RFC 6750 §2.1) with exactly two dots. This source ignores every other
     /// value. It can be combined with [`authorization`](Self::authorization), because no value matches both.
@@ -84,13 +84,13 @@ impl TokenSource {
 
     /// Reads the cookie with this name.
     ///
-    /// An empty cookie counts as absent, also beside another cookie of the same name, because some applications leave
-    /// one behind at sign-out.
+    /// An empty cookie counts as absent, even alongside another cookie of the same name, because some applications
+    /// leave an empty cookie behind at sign-out.
     ///
     /// Browsers also send cookies with requests that other sites trigger, so every route that changes state needs
     /// protection from forged requests (CSRF). Set the cookie with `SameSite=Lax` or `Strict`, `Secure`, `HttpOnly` and
     /// a name that begins with `__Host-`, and compare the `Origin` header with your own origin. The guide chapter
-    /// [`token_sources`](crate::guide::token_sources) shows a custom check that does this.
+    /// [`token_sources`](crate::guide::token_sources) shows a custom check for this comparison.
     ///
     /// # Panics
     /// Panics if the name is not an HTTP token (RFC 9110 §5.6.2), as RFC 6265 §4.1.1 requires. For a name from
@@ -115,7 +115,8 @@ impl TokenSource {
     /// ```
     ///
     /// # Panics
-    /// Panics if the header has a token source of its own: `authorization`, `cookie` or `sec-websocket-protocol`.
+    /// Panics for headers that have a token source of their own (`authorization`, `cookie` and
+    /// `sec-websocket-protocol`).
     #[track_caller]
     pub fn header(name: HeaderName) -> Self {
         valid(Self::new_header(name))
@@ -149,7 +150,7 @@ impl TokenSource {
 
     /// Returns `true` if the source is a cookie, which browsers also send with forged requests (CSRF).
     ///
-    /// The session of a browser that signed in with the feature `sign-in` is in a cookie too.
+    /// The feature `sign-in` also keeps the sessions of browsers in cookies.
     pub fn is_cookie(&self) -> bool {
         self.header_name() == Some(&COOKIE)
     }
@@ -243,10 +244,10 @@ fn valid(source: Result<TokenSource, ConfigError>) -> TokenSource {
     }
 }
 
-/// Parses a source from configuration: `authorization`, `authorization-without-scheme`, `cookie:<name>`,
+/// Parses a source from configuration. The forms are `authorization`, `authorization-without-scheme`, `cookie:<name>`,
 /// `header:<name>`, `websocket-protocol:<prefix>` or `dangerous-query:<name>`.
 ///
-/// Any other text, or a name that the constructor would reject, is [`ConfigError::InvalidTokenSource`].
+/// Any other text, or a name that the constructor would reject, results in [`ConfigError::InvalidTokenSource`].
 ///
 /// ```
 /// use axum_cognito::TokenSource;

@@ -13,8 +13,9 @@ use crate::token_source::{Location, TokenSource};
 /// Returns the credentials of a request and their source.
 ///
 /// # Errors
-/// The reason, for the operator, if the `Authorization` header is malformed, or if there are credentials in more than
-/// one source or more than once in one source. RFC 6750 §2: clients "MUST NOT use more than one method" in a request.
+/// Returns the reason, for the operator, if the `Authorization` header is malformed, or if there are credentials in
+/// more than one source or more than once in one source. RFC 6750 §2: clients "MUST NOT use more than one method" in a
+/// request.
 pub(super) fn credentials<'r, 's, B>(
     sources: &'s [TokenSource],
     request: &'r Request<B>,

@@ -124,8 +124,7 @@ where
     }
 }
 
-/// Adds `realm` and `resource_metadata` to the challenge, whether an extractor, a rule or a handler rejected the
-/// request.
+/// Adds `realm` and `resource_metadata` to the challenge of a rejection by an extractor, a rule or a handler.
 fn complete_challenge<B>(response: &mut Response<B>, settings: &Settings) {
     if let Some(rejection) = response.extensions().get::<AuthRejection>()
         && let (default, Some(complete)) = (rejection.challenge(), settings.challenge.challenge(rejection))

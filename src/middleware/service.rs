@@ -39,8 +39,8 @@ where
     type Error = S::Error;
     type Future = ResponseFuture<S, B>;
 
-    /// Returns the readiness of the inner service. It does not wait for keys, because only a request shows which key it
-    /// needs.
+    /// Returns the readiness of the inner service. This method does not wait for keys, because only a request shows
+    /// which key it needs.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }
@@ -64,7 +64,7 @@ enum Verified {
     UnknownKey(Box<Unverified>),
 }
 
-/// A token with an unknown key. Boxed, so that it does not enlarge the common case.
+/// A token with an unknown key, which is boxed so that it does not enlarge the common case.
 struct Unverified {
     token: String,
     source: TokenSource,

@@ -96,8 +96,8 @@ impl Pipeline {
         self.admit(pool, &pool.policy, signed, now)
     }
 
-    /// Verifies a token that must be of this kind, whichever kinds its pool accepts as bearer tokens. The token is
-    /// neither cached nor counted, because the cache and the counters are for bearer tokens.
+    /// Verifies a token that must be of this kind, regardless of the kinds that its pool accepts as bearer tokens. The
+    /// token is neither cached nor counted, because the cache and the counters are for bearer tokens.
     #[cfg(feature = "sign-in")]
     pub(crate) fn verify_use_at(
         &self,
@@ -150,7 +150,7 @@ impl Pipeline {
     }
 }
 
-/// A cache miss. `Verifier::cached` returns it, and `Verifier::check_or_wait` takes it.
+/// A cache miss, which `Verifier::cached` returns and `Verifier::check_or_wait` takes.
 pub(crate) struct Uncached {
     pub(super) tag: Option<Tag>,
     pub(super) now: SystemTime,

@@ -11,9 +11,9 @@ use crate::middleware::layer::CognitoAuth;
 
 /// A layer that builds the responses to rejected requests with a function of the application.
 ///
-/// [`CognitoAuth::on_rejection`] and [`DenyByDefault::on_rejection`] create it. The function gets the rejection and the
-/// head of the request, and returns a response with any body type. The layer calls the function for every rejection by
-/// the layer itself, a rule, an extractor or a handler, and then completes the response:
+/// [`CognitoAuth::on_rejection`] and [`DenyByDefault::on_rejection`] create this layer. The function gets the rejection
+/// and the head of the request, and returns a response with any body type. The layer calls the function for every
+/// rejection by the layer itself, a rule, an extractor or a handler, and then completes the response:
 ///
 /// - It adds the challenge (`WWW-Authenticate`) unless the function has set one or
 ///   [`without_challenge`](Self::without_challenge) was called.
@@ -44,7 +44,7 @@ use crate::middleware::layer::CognitoAuth;
 /// # });
 /// ```
 ///
-/// It combines with [`DenyByDefault`] in either order:
+/// The layer can be combined with [`DenyByDefault`] in either order:
 ///
 /// ```
 /// # use axum::{http::StatusCode, response::IntoResponse};
@@ -58,7 +58,7 @@ use crate::middleware::layer::CognitoAuth;
 /// # let _ = app;
 /// ```
 ///
-/// The layer copies the head of every request, because an inner service may consume the request before it rejects it.
+/// The layer copies the head of every request, because an inner service may consume a request before rejecting it.
 #[derive(Clone)]
 #[must_use = "a layer does nothing until it is added to a router"]
 pub struct OnRejection<L, F> {

@@ -13,10 +13,10 @@ use crate::{
 
 /// The rejection of a request.
 ///
-/// Extractors and rules use it to reject requests. [`CognitoAuth`](crate::CognitoAuth) adds it to the extensions of
-/// requests without a valid token.
+/// Extractors and rules use this type to reject requests. [`CognitoAuth`](crate::CognitoAuth) adds it to the extensions
+/// of requests without a valid token.
 ///
-/// Its response follows [RFC 6750 §3] and has a problem document ([RFC 9457]) as its body. The response consists of
+/// The response follows [RFC 6750 §3] and has a problem document ([RFC 9457]) as its body. The response consists of
 /// fixed texts and the application's own configuration, so it contains no request data. A clone of the rejection is in
 /// the response's extensions, for outer layers that count or log rejections.
 ///
@@ -57,7 +57,7 @@ enum Cause {
 }
 
 impl AuthRejection {
-    /// Creates a rejection without a cause. Nothing is logged or counted.
+    /// Creates a rejection without a cause. This rejection is neither logged nor counted.
     pub(crate) fn new(kind: AuthRejectionKind) -> Self {
         Self { kind, cause: None, needed: None, is_counted: false, is_for_signed_header: false }
     }
@@ -97,8 +97,8 @@ impl AuthRejection {
         Self::after_verification(error)
     }
 
-    /// Rejects a request whose tokens are valid. The verifier has counted them as accepted, so the rejection is not
-    /// counted yet.
+    /// Rejects a request whose tokens are valid. The verifier has counted the tokens as accepted, so the rejection is
+    /// not counted yet.
     #[cfg(any(feature = "alb", feature = "axum"))]
     pub(crate) fn after_verification(error: VerifyError) -> Self {
         Self { is_counted: false, ..Self::from(error) }
@@ -122,7 +122,7 @@ impl AuthRejection {
         self
     }
 
-    /// Counts the rejection, unless it has been counted before. `by` is what rejected the request.
+    /// Counts the rejection, unless it has been counted before. `by` names the component that rejected the request.
     pub(crate) fn counted_as(self, by: &'static str) -> Self {
         if !self.is_counted {
             metrics::rejection(by, self.kind.as_str());
@@ -197,7 +197,7 @@ impl AuthRejection {
     /// Returns the error of the [custom check](crate::CognitoAuth::custom_check) that rejected the request, for the
     /// operator.
     ///
-    /// [`None`] if no custom check rejected it.
+    /// [`None`] if no custom check rejected the request.
     pub fn check_error(&self) -> Option<&CheckError> {
         match &self.cause {
             Some(Cause::Check(error)) => Some(error),
@@ -218,7 +218,7 @@ impl From<VerifyError> for AuthRejection {
             _ => AuthRejectionKind::InvalidToken,
         };
         tracing::debug!(kind = error.kind().as_str(), reason = %error, "rejected a token");
-        // The verifier has counted the error.
+        // The verifier has already counted the error.
         Self { cause: Some(Cause::Verifier(error)), is_counted: true, ..Self::new(kind) }
     }
 }

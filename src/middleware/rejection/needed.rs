@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The requirements that a challenge names. They come from the application's rules, never from the request.
+/// The requirements that a challenge names. The requirements come from the application's rules, never from the request.
 #[derive(Default)]
 pub(crate) struct Needed {
     /// The scopes, separated by spaces (RFC 6749 §3.3). Empty if no scope is needed.
@@ -12,16 +12,16 @@ pub(crate) struct Needed {
     pub(super) acr_values: String,
 }
 
-/// The sign-in that a rule requires. A field that is [`None`] is no requirement.
+/// The sign-in that a rule requires. A field that is [`None`] imposes no requirement.
 #[derive(Default)]
 pub(crate) struct SignIn<'r> {
     pub(crate) max_age: Option<Duration>,
-    /// The accepted values, the preferred one first.
+    /// The accepted `acr` values, in order of preference.
     pub(crate) acr_values: Option<Vec<&'r str>>,
 }
 
 impl SignIn<'_> {
-    /// Returns the requirements of both.
+    /// Combines the requirements of both rules.
     pub(crate) fn and(self, other: Self) -> Self {
         let acr_values = match (self.acr_values, other.acr_values) {
             (Some(mut one), Some(other)) => {

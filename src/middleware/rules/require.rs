@@ -17,14 +17,14 @@ use crate::{
 
 /// A rule that the claims of a request must satisfy.
 ///
-/// A rule is a layer for routes. Add it inside of [`CognitoAuth`](crate::CognitoAuth), which verifies the token. It
-/// rejects a request before extractors and the handler run and before the request body is read. In a handler, apply a
-/// rule with [`claims.require(&rule)?`](CognitoClaims::require). In other code, use
+/// A rule is a layer for routes. Add a rule inside of [`CognitoAuth`](crate::CognitoAuth), which verifies the token.
+/// The rule rejects a request before extractors and the handler run and before the request body is read. In a handler,
+/// apply a rule with [`claims.require(&rule)?`](CognitoClaims::require). In other code, use
 /// [`rule.check(&claims)`](Self::check).
 ///
 /// | the request has | response |
 /// |---|---|
-/// | no token, or one that is not valid | 401; without a token, the challenge names the rule's scopes |
+/// | no token, or an invalid token | 401; without a token, the challenge names the rule's scopes |
 /// | a token that does not satisfy the rule | 403 `insufficient_scope`, with `scope` if scopes would satisfy the rule |
 /// | a token from a sign-in that is too old or too weak | 401 `insufficient_user_authentication` ([RFC 9470]) |
 ///
@@ -74,10 +74,10 @@ impl Require {
         Self::new(Rule::ValidToken)
     }
 
-    /// Requires membership in this group (`cognito:groups`). A token without that claim has no groups.
+    /// Requires membership in this group (`cognito:groups`). A token without `cognito:groups` has no groups.
     ///
     /// Group names and usernames are unique only within their pool. If the verifier has several pools, a group of this
-    /// name in **any** of them satisfies the rule. Require the pool too:
+    /// name in **any** of them satisfies the rule. Therefore, require the pool too:
     ///
     /// ```
     /// use axum_cognito::{Require, Verifier, testing::FakeUserPool};
@@ -108,8 +108,8 @@ impl Require {
 
     /// Rejects members of this group.
     ///
-    /// Tokens without groups and machine tokens satisfy the rule. If the name is misspelled, every token does, so
-    /// prefer a rule that lists the allowed groups.
+    /// Tokens without groups and machine tokens satisfy the rule. If the name is misspelled, every token satisfies the
+    /// rule, so prefer a rule that lists the allowed groups.
     ///
     /// A token lists the groups that its user had when it was issued, so a group change takes effect with the next
     /// token. To lock a user out immediately, add a [custom check](crate::CognitoAuth::custom_check).
@@ -128,7 +128,7 @@ impl Require {
         Self::new(Rule::Scopes(Quantity::Any, Names::new(scopes)))
     }
 
-    /// Requires all these scopes. The challenge names all of them, including the ones that the present token has.
+    /// Requires all these scopes. The challenge names all of them, including scopes that the current token has.
     pub fn all_scopes<N: Into<Box<str>>>(scopes: impl IntoIterator<Item = N>) -> Self {
         Self::new(Rule::Scopes(Quantity::All, Names::new(scopes)))
     }
@@ -152,10 +152,10 @@ impl Require {
     /// Requires that the user signed in at most this long ago (`auth_time`). Use it for step-up authentication before
     /// sensitive operations.
     ///
-    /// A token with an older sign-in, or without `auth_time`, is rejected with 401 `insufficient_user_authentication`
-    /// and `max_age` in seconds (RFC 9470 §3), which asks the client to sign the user in again. A refreshed token does
-    /// not satisfy the rule, because it keeps `auth_time`. Machine tokens have no sign-in, so they are rejected with
-    /// 403.
+    /// A token with an older sign-in, or without `auth_time`, is rejected with 401 `insufficient_user_authentication`.
+    /// The challenge contains `max_age` in seconds (RFC 9470 §3), which asks the client to sign the user in again. A
+    /// refreshed token does not satisfy the rule, because it keeps `auth_time`. Machine tokens have no sign-in, so they
+    /// are rejected with 403.
     ///
     /// ```
     /// use std::time::Duration;
@@ -250,7 +250,7 @@ impl Require {
     /// ```
     ///
     /// # Errors
-    /// An [`AuthRejection`] with status 403, or 401 if the user must sign in again.
+    /// Returns an [`AuthRejection`] with status 403, or 401 if the user must sign in again.
     pub fn check(&self, claims: &CognitoClaims) -> Result<(), AuthRejection> {
         self.decide(claims, &|| claims.now())
     }
@@ -258,7 +258,7 @@ impl Require {
     /// Checks claims against the rule at the given time.
     ///
     /// # Errors
-    /// The same as for [`check`](Self::check).
+    /// Returns the same errors as [`check`](Self::check).
     pub fn check_at(&self, claims: &CognitoClaims, now: SystemTime) -> Result<(), AuthRejection> {
         self.decide(claims, &|| now)
     }
@@ -282,13 +282,13 @@ impl Require {
         rejection.counted_as("rule")
     }
 
-    /// Returns sets of scopes. A token needs all scopes of one set, and there is always a set.
+    /// Returns the alternative sets of scopes, of which there is at least one. A token needs all scopes of one set.
     #[cfg(feature = "utoipa")]
     pub(crate) fn scope_alternatives(&self) -> Vec<Vec<&str>> {
         self.rule.scope_alternatives()
     }
 
-    /// Returns the kinds with which the rule rejects requests, including those without a valid token.
+    /// Returns the kinds of rejection that the rule causes, including rejections of requests without a valid token.
     #[cfg(feature = "utoipa")]
     pub(crate) fn rejection_kinds(&self) -> Vec<AuthRejectionKind> {
         self.rule.rejection_kinds()
@@ -328,7 +328,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
     /// ```
     ///
     /// # Errors
-    /// The same as for [`Require::check`]. A handler can return the [`AuthRejection`] as its response.
+    /// Returns the same errors as [`Require::check`]. A handler can return the [`AuthRejection`] as its response.
     pub fn require(&self, rule: &Require) -> Result<(), AuthRejection> {
         rule.check(&self.without_custom())
     }

@@ -24,11 +24,11 @@ pub(super) enum Rule {
 
 pub(super) type Predicate = Box<dyn Fn(&CognitoClaims) -> bool + Send + Sync>;
 
-/// Returns the current time. It is a function so that only rules about time read the clock.
+/// Returns the current time. The time is a function so that only rules about time read the clock.
 pub(super) type Now<'f> = &'f dyn Fn() -> SystemTime;
 
 impl Rule {
-    /// Returns `true` if the claims satisfy the rule. It allocates nothing, because most requests are allowed.
+    /// Returns `true` if the claims satisfy the rule. The check allocates nothing, because most requests are allowed.
     pub(super) fn admits(&self, claims: &CognitoClaims, now: Now<'_>) -> bool {
         match self {
             Self::ValidToken => true,
