@@ -26,8 +26,8 @@ impl UserPool {
     /// | `AWS_COGNITO_JWKS_PATH` | The URL or file of the keys. Default: `<issuer>/.well-known/jwks.json`. |
     /// | `AWS_COGNITO_TOKEN_USE` | `access` (default), `id` or `any`. |
     ///
-    /// `AWS_REGION` and `AWS_DEFAULT_REGION` have no effect. They contain the service's own Region, which may differ
-    /// from the pool's.
+    /// `AWS_REGION` and `AWS_DEFAULT_REGION` have no effect. These variables contain the service's own Region, which
+    /// may differ from the pool's.
     ///
     /// No variable can disable a check. A variable that is set but empty is an error, because an accidentally empty
     /// value must not select a default.

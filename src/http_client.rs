@@ -91,8 +91,8 @@ const NOT_FIPS: &str = "the feature `fips` is enabled, but the default `CryptoPr
 
 /// Returns `false` if TLS would use a module that the feature `fips` forbids.
 ///
-/// reqwest uses the program's default provider if one is installed. Otherwise it uses the AWS-LC provider, which the
-/// feature `rustls/fips` restricts to approved cipher suites and key exchanges.
+/// reqwest uses the program's default provider if one is installed. Otherwise, reqwest uses the AWS-LC provider, which
+/// the feature `rustls/fips` restricts to approved cipher suites and key exchanges.
 #[cfg(feature = "fips")]
 fn tls_module_is_allowed() -> bool {
     is_allowed(rustls::crypto::CryptoProvider::get_default().map(AsRef::as_ref))

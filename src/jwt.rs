@@ -4,7 +4,7 @@
 //! that are separated by dots. The first part is a JSON object with `alg` and `kid`. All sizes are limited before
 //! decoding.
 //!
-//! The content of an unverified token is untrusted. Its key ID and issuer are used only to select a key.
+//! The content of an unverified token is untrusted. The token's key ID and issuer are used only to select a key.
 //! [`VerifyingKey::verify`](crate::keys::VerifyingKey::verify) consumes the token and returns the signed claims.
 
 mod header;

@@ -10,7 +10,7 @@
 //! | [`verification`] | the verifier | each result of a verification |
 //! | [`rejection`] | `AuthRejection::counted_as` | each rejection for a reason that the verifier has not counted |
 //!
-//! Labels are configured pool IDs and fixed words. They contain no request data, so the number of label values is
+//! Labels are configured pool IDs and fixed words. Labels contain no request data, so the number of label values is
 //! bounded.
 
 #[cfg(feature = "metrics")]

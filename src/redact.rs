@@ -2,7 +2,7 @@
 
 /// Replaces the parts of a URL that can be secret (user name, password, query and fragment) with `***`.
 ///
-/// The text need not be a URL, because messages about invalid settings show any text.
+/// The text need not be a URL, because messages also show invalid settings.
 pub(crate) fn redact(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
     // An unencoded `?`, `#` or `/` in a password makes the text before the last `@` ambiguous, so all of this text is

@@ -34,7 +34,8 @@ pub(crate) enum Location {
     Header(HeaderName),
     WebSocketProtocol(Arc<str>),
     Query(Arc<str>),
-    /// The session of a browser that signed in with `sign_in`. Its layer adds the token to the request extensions.
+    /// The session of a browser that signed in with `sign_in`. The layer of `sign_in` adds the token to the request
+    /// extensions.
     #[cfg(feature = "sign-in")]
     Session,
 }
@@ -58,7 +59,7 @@ impl TokenSource {
     /// only if this source is configured.
     ///
     /// The whole value must be one `b64token` (RFC 6750 §2.1) with exactly two dots. This source ignores every other
-    /// value. It can be combined with [`authorization`](Self::authorization), because no value matches both.
+    /// value. This source can be combined with [`authorization`](Self::authorization), because no value matches both.
     ///
     /// ```
     /// use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
@@ -275,8 +276,8 @@ impl FromStr for TokenSource {
     }
 }
 
-/// Writes the form that [`FromStr`] parses. The session of the feature `sign-in` is shown as `session`, which cannot be
-/// configured.
+/// Writes the form that [`FromStr`] parses. The session of the feature `sign-in` is shown as `session`, a form that
+/// cannot be configured.
 impl fmt::Display for TokenSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {

@@ -181,8 +181,8 @@ impl<T: CustomClaims> CognitoClaims<T> {
     /// `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains these
     /// claims only if a pre-token-generation trigger adds them.
     ///
-    /// If `T` has a required field, such as `tenant` below, the extractor rejects requests whose valid token lacks that
-    /// claim with 403.
+    /// If `T` has a required field, such as `tenant` below, the extractor responds with 403 to requests whose valid
+    /// token lacks that claim.
     ///
     /// Do not base authorization on an attribute that users can write. With their own access token, users can change
     /// every mutable attribute for which the app client has write permission. Make an attribute such as `custom:tenant`

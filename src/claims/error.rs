@@ -8,8 +8,8 @@ use super::field_path::FieldPath;
 
 /// The error for a valid token whose claims cannot be deserialized as the application's type.
 ///
-/// `Display` and `Debug` name the field as the application's type declares it. They contain no text from the token, so
-/// the error may be logged.
+/// `Display` and `Debug` name the field as the application's type declares it. The output contains no text from the
+/// token, so the error may be logged.
 ///
 /// A missing claim is usually a profile claim. `custom:` attributes, `email` and the other profile claims are in ID
 /// tokens. An access token contains these claims only if a pre-token-generation trigger adds them.

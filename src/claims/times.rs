@@ -12,8 +12,8 @@ use crate::{
 /// The maximum leeway. A larger clock error must be corrected on the host.
 pub(crate) const LEEWAY_MAX: Duration = Duration::from_secs(300);
 
-/// The longest time by which `iat` may be in the future, regardless of the leeway. It lets fresh tokens pass on a host
-/// whose clock is slightly behind.
+/// The longest time by which `iat` may be in the future, regardless of the leeway. This tolerance lets fresh tokens
+/// pass on a host whose clock is slightly behind.
 pub(crate) const CLOCK_TOLERANCE: Duration = LEEWAY_MAX;
 
 impl ClaimSet {

@@ -31,7 +31,7 @@ pub enum VerifyErrorKind {
     InvalidClaim,
     /// The token's `iss` is not a configured issuer.
     UnknownIssuer,
-    /// The pool's keys are unavailable. This is not the caller's fault, so the response is 503.
+    /// The pool's keys are unavailable. The outage is not the caller's fault, so the response is 503.
     KeysUnavailable,
     /// The token is not a signed JWT in compact form, because its parts, base64url, JSON or header are malformed.
     Malformed,

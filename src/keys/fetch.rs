@@ -193,8 +193,8 @@ async fn read(response: Response, max: usize) -> Result<Vec<u8>, FetchError> {
     }
 }
 
-/// Returns the remaining freshness lifetime, which is `max-age` of `Cache-Control` minus `Age` (RFC 9111 §4.2). It is
-/// zero for `no-store` and `no-cache`.
+/// Returns the remaining freshness lifetime, which is `max-age` of `Cache-Control` minus `Age` (RFC 9111 §4.2). The
+/// lifetime is zero for `no-store` and `no-cache`.
 fn max_age(headers: &HeaderMap) -> Option<Duration> {
     let directives = || {
         let values = headers.get_all(CACHE_CONTROL).into_iter().filter_map(|value| value.to_str().ok());

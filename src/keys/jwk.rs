@@ -186,7 +186,7 @@ fn check_exponent(exponent: &[u8]) -> Result<(), SkipReason> {
 }
 
 /// Decodes a `Base64urlUInt` (RFC 7518 §2). The RFC does not allow leading zero octets, but they are common in
-/// practice. They are removed, because AWS-LC rejects them.
+/// practice. Leading zeros are removed, because AWS-LC rejects them.
 fn unsigned(encoded: Option<String>) -> Result<Vec<u8>, SkipReason> {
     let mut bytes = URL_SAFE_NO_PAD.decode(encoded.ok_or(SkipReason::Malformed)?).map_err(|_| SkipReason::Base64)?;
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();

@@ -10,8 +10,8 @@ use crate::error::ConfigError;
 
 /// Provides the keys of a user pool.
 ///
-/// The verifier decides when to fetch the document. It parses the keys, keeps the last valid key set, and retries after
-/// a failure.
+/// The verifier decides when to fetch the document, parses the keys, keeps the last valid key set, and retries after a
+/// failure.
 ///
 /// An async closure is enough for most sources (see [`FnKeySource`]). Implement this trait to use validators or to
 /// provide keys without I/O.
@@ -54,8 +54,8 @@ pub trait KeySource: Send + Sync + 'static {
     /// Returns a [`FetchError`] if the document is unavailable. The verifier then keeps the current keys and retries.
     fn fetch<'s>(&'s self, known: &'s Validators) -> KeyFuture<'s>;
 
-    /// Returns a description of where the keys come from, such as a URL or a path. It appears in logs and `status()`,
-    /// so it must not contain secrets.
+    /// Returns a description of where the keys come from, such as a URL or a path. The description appears in logs and
+    /// `status()`, so it must not contain secrets.
     fn describe(&self) -> Cow<'_, str>;
 
     /// Returns the document if it is known without any I/O. The verifier then has keys as soon as it is built.

@@ -313,7 +313,7 @@ impl State {
 
     /// Returns the time until the next fetch: bounded `max-age`, less up to 10 %, so that programs spread their fetches.
     fn refresh_after(&self, max_age: Option<Duration>, random: f64) -> Duration {
-        // A fetch must be due before the keys are stale, whatever the settings are.
+        // A fetch must be due before the keys are stale, regardless of the settings.
         let longest = self.settings.refresh_interval.min(self.settings.max_stale / 2);
         let wait = max_age.unwrap_or(longest).clamp(REFRESH_FLOOR.min(longest), longest);
         wait.mul_f64(1.0 - 0.1 * random)

@@ -13,9 +13,8 @@ use crate::token_source::{Location, TokenSource};
 /// Returns the credentials of a request and their source.
 ///
 /// # Errors
-/// Returns the reason, for the operator, if the `Authorization` header is malformed, or if there are credentials in
-/// more than one source or more than once in one source. RFC 6750 §2: clients "MUST NOT use more than one method" in a
-/// request.
+/// Returns the reason, for the operator, if the `Authorization` header is malformed, or if the sources contain more
+/// than one set of credentials. RFC 6750 §2: clients "MUST NOT use more than one method" in a request.
 pub(super) fn credentials<'r, 's, B>(
     sources: &'s [TokenSource],
     request: &'r Request<B>,
@@ -75,8 +74,8 @@ fn protocols<'r>(headers: &'r HeaderMap, prefix: &str) -> impl Iterator<Item = &
     offers.filter_map(move |offer| after(offer.trim_ascii(), prefix))
 }
 
-/// Returns the values of the query parameters with this name. They are not decoded, because no character of a JWT needs
-/// an escape.
+/// Returns the values of the query parameters with this name. The values are not decoded, because no character of a JWT
+/// needs an escape.
 fn parameters<'r>(query: Option<&'r str>, name: &str) -> impl Iterator<Item = &'r [u8]> {
     let pairs = query.unwrap_or_default().split('&').map(str::as_bytes);
     pairs.filter_map(move |pair| after(pair, name)?.strip_prefix(b"="))

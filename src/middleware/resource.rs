@@ -13,7 +13,7 @@ const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 ///
 /// A client that knows only the API's URL reads the metadata to learn how to sign in. MCP clients require the metadata.
 /// Serve the metadata at [`path`](Self::path), and add its URL to challenges with
-/// [`CognitoAuth::protected_resource`](crate::CognitoAuth::protected_resource). That method also ensures that the pool
+/// [`CognitoAuth::protected_resource`](crate::CognitoAuth::protected_resource). This method also ensures that the pool
 /// accepts only tokens that were issued for this resource. To get such a token, a client sends `resource=<the URL>` to
 /// the authorization server.
 ///

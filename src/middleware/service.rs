@@ -147,7 +147,7 @@ impl<S> CognitoAuthService<S> {
             let checks = settings.as_ref().map(|settings| &settings.checks);
             let request = Arc::new(parts);
             let outcome = unfinished.finish(&verifier, checks, &request).await;
-            // This copies the head only if a check has kept it, for example in a spawned task.
+            // This call copies the head only if a check has kept it, for example in a spawned task.
             (outcome, Arc::unwrap_or_clone(request))
         });
         ResponseFuture::waiting(decision, body, inner, self.settings.clone())

@@ -135,9 +135,9 @@ impl VerifierBuilder {
 
     /// Sets the maximum length of a cached token, in bytes. Default: 4096.
     ///
-    /// Longer tokens are verified on every request. This limits the memory of the cache. An entry takes less than 3
-    /// bytes for each byte of the token, plus 1 KiB. With default settings, a full cache takes about 8 MiB for usual
-    /// tokens, and less than 128 MiB if every token has the maximum length. The allowed range is 512 to 1048576.
+    /// Longer tokens are verified on every request. This setting limits the memory of the cache. An entry takes less
+    /// than 3 bytes for each byte of the token, plus 1 KiB. With default settings, a full cache takes about 8 MiB for
+    /// usual tokens, and less than 128 MiB if every token has the maximum length. The allowed range is 512 to 1048576.
     pub fn max_cached_token_bytes(mut self, bytes: usize) -> Self {
         self.max_cached_token_bytes = bytes;
         self

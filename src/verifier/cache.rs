@@ -18,9 +18,9 @@
 //!
 //! # Checks on a hit
 //!
-//! A hit compares `exp`, `nbf` and `iat` with the clock. A hit also requires that the key that verified the token is
-//! still in the pool's key set, that the set is not stale, and that no app client was removed from the pool since.
-//! Another key with the same ID does not count. Rules and custom checks run on every request.
+//! A hit compares `exp`, `nbf` and `iat` with the clock. A hit also requires that the pool's key set is not stale and
+//! still contains the key that verified the token, and that no app client was removed from the pool since. Another key
+//! with the same ID does not count. Rules and custom checks run on every request.
 //!
 //! # Limits
 //!
@@ -103,7 +103,7 @@ impl Table {
 }
 
 impl TokenCache {
-    /// Creates a cache for this many tokens, rounded up to a power of two, none longer than `max_token_bytes`.
+    /// Creates a cache for this many tokens (rounded up to a power of two) of at most `max_token_bytes` each.
     ///
     /// Returns [`None`] if the capacity is zero, or if the system provides no random numbers, because there is no safe
     /// key without them.

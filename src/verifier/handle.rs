@@ -88,7 +88,7 @@ impl Verifier {
 
     /// Verifies a token, and waits for a key fetch if the token's key is unknown.
     ///
-    /// If the key is known, this method does not wait. Otherwise it waits at most for
+    /// If the key is known, this method does not wait. For an unknown key, the method waits at most for
     /// [`request_wait`](crate::VerifierBuilder::request_wait) (default: 3 seconds).
     ///
     /// ```
@@ -109,8 +109,8 @@ impl Verifier {
     /// ```
     ///
     /// # Errors
-    /// Returns a [`VerifyError`] if the token is rejected. Its kind is [`VerifyErrorKind::KeysUnavailable`] if no fetch
-    /// provided the keys in time, for example because the endpoint is unreachable.
+    /// Returns a [`VerifyError`] if the token is rejected. The error's kind is [`VerifyErrorKind::KeysUnavailable`] if
+    /// no fetch provided the keys in time, for example because the endpoint is unreachable.
     pub async fn verify(&self, token: &str) -> Result<CognitoClaims, VerifyError> {
         self.inner.counted(self.check_with_retry(|now| self.check_at(token, now)).await)
     }
@@ -201,8 +201,8 @@ impl Verifier {
 
     /// Returns the state of the keys and the number of rejected tokens, for a readiness probe.
     ///
-    /// If a key refresh is due, it starts in the background, as in [`check`](Self::check). Otherwise a service that
-    /// gets only probes until it is ready would never load its keys.
+    /// If a key refresh is due, it starts in the background, as in [`check`](Self::check). Without this refresh, a
+    /// service that gets only probes until it is ready would never load its keys.
     ///
     /// ```
     /// use axum_cognito::{Verifier, testing::FakeUserPool};

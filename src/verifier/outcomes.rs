@@ -18,8 +18,8 @@ const SUSPICIOUS: u64 = 10;
 pub(crate) struct Outcomes {
     /// A flag instead of a count. Once the flag is set, accepted tokens only load it, so threads do not contend for it.
     any_accepted: AtomicBool,
-    /// The counts by [`VerifyErrorKind`]. They are boxed so that rejections do not write to cache lines that accepted
-    /// tokens read.
+    /// The counts by [`VerifyErrorKind`], boxed so that rejections do not write to cache lines that accepted tokens
+    /// read.
     rejected: Box<[AtomicU64]>,
 }
 

@@ -19,8 +19,8 @@ pub enum AuthRejectionKind {
     InvalidRequest,
     /// 401: the token is not valid.
     InvalidToken,
-    /// 500: no [`CognitoAuth`](crate::CognitoAuth) layer covers the handler or the rule. This is a bug in the
-    /// application.
+    /// 500: no [`CognitoAuth`](crate::CognitoAuth) layer covers the handler or the rule. A missing layer is a bug in
+    /// the application.
     MissingLayer,
     /// 401: the request contains no token.
     MissingToken,
@@ -79,7 +79,7 @@ impl fmt::Display for AuthRejectionKind {
     }
 }
 
-/// The texts of a rejection. They are constants, so no response contains anything from the request.
+/// The texts of a rejection. The texts are constants, so no response contains request data.
 pub(super) struct Texts {
     /// The code of RFC 6750 §3.1 or RFC 9470 §3, if the rejection has one.
     pub(super) error_code: Option<&'static str>,

@@ -294,8 +294,8 @@ impl Require {
         self.rule.rejection_kinds()
     }
 
-    /// Adds the rule's scopes to the rejection of a request without a token, so that the client can request them at
-    /// once (RFC 6750 §3).
+    /// Adds the rule's scopes to the rejection of a request without a token, so that the client can request them
+    /// immediately (RFC 6750 §3).
     pub(super) fn name_scopes(&self, rejection: AuthRejection) -> AuthRejection {
         rejection.needing(|| Needed::scopes(&self.rule.scopes_without_token()))
     }

@@ -38,7 +38,7 @@ impl Rule {
             Self::TokenUse(token_use) => claims.token_use() == *token_use,
             Self::User => !claims.is_machine(),
             Self::Machine => claims.is_machine(),
-            // A machine token describes no user's sign-in, whatever a trigger adds to it.
+            // A machine token describes no user's sign-in, regardless of the claims that a trigger adds.
             Self::MaxAge(_) | Self::Acr(_) if claims.is_machine() => false,
             Self::MaxAge(max_age) => claims.auth_time().is_some_and(|then| is_within(*max_age, then, now())),
             Self::Acr(values) => claims.acr().is_some_and(|acr| values.iter().any(|value| value == acr)),
