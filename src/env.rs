@@ -198,7 +198,7 @@ mod tests {
         assert!(pool(&[&emulator[..], &[(REGION, "eu-west-1")]].concat()).is_ok(), "the pool ID has no Region");
     }
 
-    /// Lambda and ECS set these to the Region of the service, which may differ from the pool's.
+    /// Lambda and ECS set these variables to the Region of the service, which may differ from the pool's.
     #[test]
     fn service_region_may_differ_from_the_pool_region() {
         for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {

@@ -73,12 +73,12 @@ impl<'t> UnverifiedToken<'t> {
         Ok(Self { signing_input, signature, claims: read_payload(payload)?, key_id })
     }
 
-    /// Returns the untrusted `kid`. Use it only to select a key.
+    /// Returns the untrusted `kid`. Use the value only to select a key.
     pub(crate) fn key_id(&self) -> &str {
         &self.key_id
     }
 
-    /// Returns the untrusted `iss`. Use it only to select a pool.
+    /// Returns the untrusted `iss`. Use the value only to select a pool.
     pub(crate) fn issuer(&self) -> Result<&str, VerifyError> {
         match self.claims.iss() {
             Some(issuer) => Ok(issuer),

@@ -182,12 +182,12 @@ impl UserPool {
 
     /// Requires access tokens to have this `aud`, the resource that the client requested at sign-in.
     ///
-    /// Cognito calls this resource binding (RFC 8707). If this method is called twice, a token needs **any** of the
-    /// audiences, not both. A token for one resource is then accepted for the other. To accept a bound token without
-    /// requiring one, use [`allow_audience`](Self::allow_audience). ID tokens are not affected, because their `aud` is
-    /// the client ID.
+    /// Cognito calls this feature resource binding (RFC 8707). If this method is called twice, a token needs **any** of
+    /// the audiences, not both. A token for one resource is then accepted for the other. To accept a bound token
+    /// without requiring one, use [`allow_audience`](Self::allow_audience). ID tokens are not affected, because their
+    /// `aud` is the client ID.
     ///
-    /// Without this setting an access token is accepted if it has no `aud`, or if `aud` equals its `client_id`. Tokens
+    /// Without this setting, an access token is accepted if it has no `aud`, or if `aud` equals its `client_id`. Tokens
     /// for other audiences are rejected (RFC 7519 §4.1.3).
     ///
     /// ```
@@ -261,7 +261,7 @@ impl UserPool {
         Ok(self)
     }
 
-    /// Also accepts tokens with this issuer, compared exactly. Such tokens are verified with this pool's keys.
+    /// Also accepts tokens whose `iss` is exactly this issuer. Such tokens are verified with this pool's keys.
     ///
     /// Use this setting for proxies, and for issuers that AWS does not document, such as FIPS hosts in GovCloud. Adding
     /// an issuer twice has no effect.

@@ -40,7 +40,7 @@ pub enum VerificationStep {
     Issuer,
     /// The pool's keys are available, and one of them matches `kid`.
     Key,
-    /// The signature verifies with that key.
+    /// The signature verifies with the key that `kid` names.
     Signature,
     /// The claims have the JSON types that Cognito documents.
     ClaimTypes,

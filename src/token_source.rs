@@ -138,9 +138,9 @@ impl TokenSource {
 
     /// Reads the query parameter with this name (RFC 6750 §2.3), usually `access_token`. **Avoid it.**
     ///
-    /// Servers, proxies and load balancers write URLs to their logs. Browsers keep them in the history and may send
+    /// Servers, proxies and load balancers write URLs to their logs. Browsers keep URLs in the history and may send
     /// them in the `Referer` header. Anyone who reads such a URL can use the token until it expires. RFC 9700 §4.3.2
-    /// forbids clients from sending tokens this way.
+    /// forbids clients from sending access tokens in the query.
     ///
     /// # Panics
     /// Panics if the name is empty or contains characters other than ASCII letters, digits, `-`, `.`, `_` and `~`.

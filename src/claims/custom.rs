@@ -50,7 +50,7 @@ pub trait CustomClaims: sealed::Sealed + Sized {
     fn held(held: &Self::Held) -> &Self;
 }
 
-/// The absence of custom claims, which is the default type parameter of [`CognitoClaims`](crate::CognitoClaims).
+/// The default type parameter of [`CognitoClaims`](crate::CognitoClaims), which stands for no custom claims.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct NoCustomClaims;

@@ -62,8 +62,8 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.attributes().nickname.as_deref()
     }
 
-    /// Returns `preferred_username`, the name by which the user wants to be addressed. Users can change it, so do not
-    /// base authorization on it.
+    /// Returns `preferred_username`, the name by which the user wants to be addressed. Users can change this name, so
+    /// do not base authorization on it.
     pub fn preferred_username(&self) -> Option<&str> {
         self.token.attributes().preferred_username.as_deref()
     }

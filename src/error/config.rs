@@ -119,7 +119,7 @@ pub enum ConfigError {
     },
     /// A setting of browser sign-in is missing or not valid.
     InvalidSignIn {
-        /// The name of the method that sets it.
+        /// The name of the method for this setting.
         setting: &'static str,
         /// The reason why the value is invalid, and the fix.
         reason: String,

@@ -77,7 +77,7 @@ impl VerifyError {
     /// Returns the value in the token, truncated to 256 characters, if the failed check compares it.
     ///
     /// **The client controls this text.** It can be personal data, forged, or crafted to corrupt a log. Never include
-    /// it in a response, and never log it unquoted.
+    /// this text in a response, and never log it unquoted.
     pub fn actual(&self) -> Option<&str> {
         self.detail.as_ref()?.actual.as_deref()
     }

@@ -22,9 +22,9 @@ impl Verifier {
     /// **For operators only.** An explanation contains values from the token and from the verifier's configuration.
     /// Never send an explanation to a client, and restrict access to logs that contain explanations.
     ///
-    /// The token gets the same result as from [`verify`](Self::verify). The token cache is not used, so every step
-    /// runs. Like `verify`, this method waits for a key fetch if the key is unknown. Explanations are not counted in
-    /// metrics and `status()`. `token` is the text after `Bearer ` in the `Authorization` header.
+    /// This method accepts and rejects the same tokens as [`verify`](Self::verify). The token cache is not used, so
+    /// every step runs. Like `verify`, this method waits for a key fetch if the key is unknown. Explanations are not
+    /// counted in metrics and `status()`. `token` is the text after `Bearer ` in the `Authorization` header.
     ///
     /// ```
     /// use axum_cognito::{Verifier, explain::{StepOutcome, VerificationStep}, testing::FakeUserPool};

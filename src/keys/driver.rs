@@ -273,7 +273,7 @@ struct Shared {
     waiting: AtomicU32,
 }
 
-/// A slot for one waiting request. Dropping it frees the slot, even if the request was dropped while it waited.
+/// A slot for one waiting request. Dropping the value frees the slot, even if the request is dropped while it waits.
 struct Place<'p>(&'p AtomicU32);
 
 impl<'p> Place<'p> {
@@ -686,7 +686,7 @@ impl Drop for FetchGuard {
 /// available.
 fn random() -> f64 {
     let mut bytes = [0; 4];
-    // Without a random number, the fetches of a fleet are only less spread out.
+    // If the generator fails, the fetches of a fleet are merely less spread out.
     let _ = aws_lc_rs::rand::fill(&mut bytes);
     f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
 }

@@ -41,7 +41,7 @@ pub(crate) struct RsaJwk {
 
 /// The reason why a key in a JWKS document is not used.
 ///
-/// [`PoolStatus::skipped`](crate::keys::PoolStatus::skipped) contains it for each skipped key.
+/// [`PoolStatus::skipped`](crate::keys::PoolStatus::skipped) contains the reason for each skipped key.
 ///
 /// ```
 /// use axum_cognito::keys::SkipReason;
@@ -109,7 +109,7 @@ struct Jwk {
     e: Option<String>,
 }
 
-/// A usable key, or the `kid` of a skipped key, if it has one, and the reason.
+/// A usable key, or the `kid` (if any) of a skipped key and the reason.
 type ParsedKey = Result<RsaJwk, (Option<String>, SkipReason)>;
 
 /// Parses the keys of a document.
@@ -149,7 +149,7 @@ fn check(jwk: Jwk, key_id: Option<String>) -> Result<RsaJwk, SkipReason> {
     if jwk.kty.as_deref() != Some("RSA") {
         return Err(SkipReason::NotRsa);
     }
-    // RFC 7517 §4.2 and §4.3: `use` and `key_ops` both state the intended use.
+    // `use` and `key_ops` both state the intended use (RFC 7517 §4.2 and §4.3).
     if jwk.key_use.is_some_and(|key_use| key_use != "sig")
         || jwk.key_ops.is_some_and(|operations| !operations.iter().any(|operation| operation == "verify"))
     {

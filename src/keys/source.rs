@@ -60,8 +60,8 @@ pub trait KeySource: Send + Sync + 'static {
 
     /// Returns the document if it is known without any I/O. The verifier then has keys as soon as it is built.
     ///
-    /// Default: [`None`]. If its `max_age` is [`Duration::MAX`], the document is treated as permanent. Its keys then
-    /// never become stale and are never fetched, and no request waits.
+    /// Default: [`None`]. If its `max_age` is [`Duration::MAX`], the document is treated as permanent. The keys of a
+    /// permanent document never become stale and are never fetched, and no request waits.
     fn preloaded(&self) -> Option<KeyDocument> {
         None
     }
@@ -145,7 +145,7 @@ pub struct Validators {
 }
 
 /// Provides a static key set. [`UserPool::jwks`](crate::UserPool::jwks) and
-/// [`UserPool::jwks_json`](crate::UserPool::jwks_json) use it.
+/// [`UserPool::jwks_json`](crate::UserPool::jwks_json) use this source.
 #[derive(Clone, Debug)]
 pub struct StaticKeySource(Bytes);
 
@@ -187,10 +187,10 @@ impl KeySource for StaticKeySource {
 
 /// Fetches keys with an async closure, for example with another HTTP client, or from a bucket or a secret store.
 ///
-/// The closure returns the JWKS document as a `String`, `Vec<u8>`, [`Bytes`] or [`KeyDocument`]. The closure's error
-/// can have any error type. A [`FetchError`] keeps its kind. All other errors have the kind [`FetchErrorKind::Other`].
+/// The closure returns the JWKS document as a `String`, `Vec<u8>`, [`Bytes`] or [`KeyDocument`]. The closure can return
+/// any error type. A [`FetchError`] keeps its kind. All other errors have the kind [`FetchErrorKind::Other`].
 ///
-/// The errors of some HTTP clients contain the URL. Remove secrets from them, because they appear in logs and
+/// The errors of some HTTP clients contain the URL. Remove secrets from these errors, because they appear in logs and
 /// `status()`.
 ///
 /// ```

@@ -229,7 +229,7 @@ impl State {
         let Some(fetch) = self.fetch.take_if(|fetch| fetch.number == number) else { return };
         self.failures = self.failures.saturating_add(1);
         self.failed_at = self.now;
-        // The failure may be an isolated one, such as a reset connection, so requests keep waiting for a retry.
+        // The failure may be isolated, such as a reset connection, so requests keep waiting for a retry.
         self.retrying = self.failures == 1 && self.now.saturating_sub(fetch.started) < self.settings.request_wait;
         let Self { failures, retrying, .. } = *self;
         actions.push(Action::Report(Report::Failed { failures, timed_out, retrying }));

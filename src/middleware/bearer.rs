@@ -1,4 +1,4 @@
-//! The `Authorization` header, and the syntax of a token.
+//! Parses the `Authorization` header, and checks the syntax of tokens.
 
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 

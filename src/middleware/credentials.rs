@@ -60,14 +60,15 @@ fn at_most_one<'r>(mut values: impl Iterator<Item = &'r [u8]>) -> Result<Option<
     }
 }
 
-/// Returns the values of the cookies with this name (RFC 6265 §5.4). HTTP/2 clients may split the header into several
-/// headers (RFC 9113 §8.2.3).
+/// Returns the values of the cookies with this name (RFC 6265 §5.4). HTTP/2 clients may split the `Cookie` header into
+/// several headers (RFC 9113 §8.2.3).
 fn cookies<'r>(headers: &'r HeaderMap, name: &str) -> impl Iterator<Item = &'r [u8]> {
     let pairs = headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
     pairs.filter_map(move |pair| after(pair.trim_ascii_start(), name)?.strip_prefix(b"=")).map(<[u8]>::trim_ascii_end)
 }
 
-/// Returns the rest of each offered subprotocol after the prefix. RFC 6455 §11.3.4 allows lists and repeated headers.
+/// Returns the rest of each offered subprotocol after the prefix. The header can contain a list and can be repeated
+/// (RFC 6455 §11.3.4).
 fn protocols<'r>(headers: &'r HeaderMap, prefix: &str) -> impl Iterator<Item = &'r [u8]> {
     let offers =
         headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));

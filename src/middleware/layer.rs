@@ -312,10 +312,10 @@ impl CognitoAuth {
     /// is never 200.
     ///
     /// gRPC clients read `grpc-status`, which a gRPC response carries in addition to HTTP status 200. With this
-    /// setting, rules ([`Require`](crate::Require)) and [`deny_by_default`](Self::deny_by_default) respond in this form
-    /// to gRPC requests. A gRPC request is a `POST` request over HTTP/2 with `te: trailers` and content type
-    /// `application/grpc`. All other requests get the HTTP status. Rejections by axum's extractors always have the HTTP
-    /// status, because gRPC services do not use extractors.
+    /// setting, rules ([`Require`](crate::Require)) and [`deny_by_default`](Self::deny_by_default) respond to gRPC
+    /// requests with `grpc-status`. A gRPC request is a `POST` request over HTTP/2 with `te: trailers` and content type
+    /// `application/grpc`. All other requests are rejected with the HTTP status. Rejections by axum's extractors always
+    /// have the HTTP status, because gRPC services do not use extractors.
     ///
     /// Rate limiters, firewalls and forward-auth proxies that rely on the HTTP status cannot recognize rejected gRPC
     /// requests. If such a component protects the service, configure it to read `grpc-status`, or leave this setting
@@ -336,7 +336,7 @@ impl CognitoAuth {
     /// Returns `true` if the request has credentials in a token source, or in `Authorization` with any scheme but
     /// `Basic`. A session must not replace these credentials, even if they are not valid.
     ///
-    /// Browsers add `Basic` credentials by themselves on a site that a proxy protects with a password.
+    /// Browsers add `Basic` credentials automatically on a site that a proxy protects with a password.
     #[cfg(feature = "sign-in")]
     pub(crate) fn has_credentials<B>(&self, request: &http::Request<B>) -> bool {
         let sources = Settings::sources(self.settings.as_deref());

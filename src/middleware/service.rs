@@ -136,8 +136,8 @@ impl<S> CognitoAuthService<S> {
         S: Service<Request<B>> + Clone,
     {
         // `poll_ready` may have reserved a resource that other requests need, such as a permit of a concurrency limit.
-        // Replacing the ready service releases it. The waiting request makes its own clone ready after the decision, as
-        // `tower::util::Oneshot` does.
+        // Replacing the ready service releases the resource. The waiting request makes its own clone ready after the
+        // decision, as `tower::util::Oneshot` does.
         // https://docs.rs/tower-service/latest/tower_service/trait.Service.html#backpressure
         self.inner = self.inner.clone();
         let inner = self.inner.clone();

@@ -1,6 +1,7 @@
 //! Adds and removes app clients while the program runs.
 //!
-//! An application that registers an app client for each partner does not have to restart to accept its tokens.
+//! An application that registers an app client for each partner does not have to restart to accept the new client's
+//! tokens.
 
 use super::{handle::Verifier, pipeline::Pool};
 use crate::error::ConfigError;

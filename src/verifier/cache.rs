@@ -1,12 +1,13 @@
-//! The cache of verified tokens. Clients send the same token many times, and its signature is checked only once.
+//! The cache of verified tokens. Clients send the same token many times, but its signature is checked only once.
 //!
 //! # Content
 //!
 //! The cache keeps the claims of tokens that passed every check, under a 128-bit tag of the whole token. The cache does
 //! not keep the token, so its memory contains no credential.
 //!
-//! The tag is a GMAC (NIST SP 800-38D §3): AES-128-GCM over an empty plaintext with the token as associated data, under
-//! a random key per verifier. The tag depends on every byte of the token. The tag is secure for these reasons:
+//! The tag is a GMAC (NIST SP 800-38D §3), which is AES-128-GCM over an empty plaintext with the token as associated
+//! data. The GMAC key is random for each verifier. The tag depends on every byte of the token. The tag is secure for
+//! these reasons:
 //!
 //! - GHASH under an unknown key is a universal hash. Two different messages of at most `n` blocks of 16 bytes have the
 //!   same value with probability at most `n / 2^128` over the choice of the key. The probability is `2^-118` for a pair
@@ -27,10 +28,10 @@
 //! The table limits the number of entries, and the maximum length of a cached token limits the size of an entry. Longer
 //! tokens are verified on every request.
 //!
-//! The table is four-way set-associative. The first insertion allocates it. A new token takes an empty or expired
-//! place, or else the place of the token that expires first, so one insertion evicts at most one entry. Only verified
-//! tokens are inserted. Invalid tokens therefore cannot change the table. Every insertion also clears expired entries
-//! from the next few places in turn, so claims are freed soon after their token has expired.
+//! The table is four-way set-associative. The first insertion allocates the table. A new token takes an empty or
+//! expired place, or else the place of the token that expires first, so one insertion evicts at most one entry. Only
+//! verified tokens are inserted. Invalid tokens therefore cannot change the table. Every insertion also clears expired
+//! entries from the next few places in turn, so claims are freed soon after their token has expired.
 //!
 //! A read takes no lock. [`copies`] keeps threads that share one token from contending.
 
@@ -72,7 +73,7 @@ struct Set {
     places: [ArcSwapOption<Entry>; WAYS],
 }
 
-/// The entries of the cache. The first insertion allocates them.
+/// The entries of the cache, which the first insertion allocates.
 struct Table {
     sets: Box<[Set]>,
     copies: Copies,
@@ -191,7 +192,7 @@ impl TokenCache {
         for place in sets.flat_map(|set| &set.places).chain(copies) {
             let entry = place.load();
             if entry.as_ref().is_some_and(|entry| !lives(&entry.token)) {
-                // Another thread may have stored a new entry in the meantime, which must stay.
+                // Another thread may have stored a new entry in the meantime, and this new entry must stay.
                 place.compare_and_swap(&entry, None);
             }
         }

@@ -20,8 +20,8 @@ use crate::{
 /// A verifier depends on no web framework, so it also serves WebSockets, background jobs, Lambda functions and gRPC.
 ///
 /// Clones share the keys, the token cache and the background task. The task stops when the last clone is dropped. A
-/// verifier can be built outside of a Tokio runtime. To fetch keys it needs a runtime with timers, such as that of
-/// `#[tokio::main]`.
+/// verifier can be built outside of a Tokio runtime. To fetch keys, a verifier needs a runtime with timers, such as the
+/// runtime of `#[tokio::main]`.
 ///
 /// ```
 /// use axum_cognito::{Verifier, VerifyErrorKind, testing::FakeUserPool};
@@ -115,7 +115,7 @@ impl Verifier {
         self.inner.counted(self.check_with_retry(|now| self.check_at(token, now)).await)
     }
 
-    /// Returns the result of `check`, and retries it once if the key was unknown and the keys may have changed since.
+    /// Returns the result of `check`, which is retried once if the key was unknown and the keys may have changed since.
     pub(crate) async fn check_with_retry<'v, T>(
         &'v self,
         check: impl Fn(SystemTime) -> Result<T, Failure<'v>>,
@@ -127,7 +127,7 @@ impl Verifier {
         }
     }
 
-    /// Waits for a key, and returns the result of `check` if the keys may have changed, otherwise `error`.
+    /// Waits for a key, and returns the result of `check` if the keys may have changed, and otherwise `error`.
     async fn retry<'v, T>(
         &'v self,
         pool: &Pool,
@@ -144,8 +144,9 @@ impl Verifier {
         }
     }
 
-    /// Verifies a token of sign-in, which must be of this kind, regardless of the kinds that its pool accepts as bearer
-    /// tokens. If the token's key is unknown, this method waits for a key fetch, as [`verify`](Self::verify) does.
+    /// Verifies a token for `sign_in`, which must be of this kind, regardless of the kinds that its pool accepts as
+    /// bearer tokens. If the token's key is unknown, this method waits for a key fetch, as [`verify`](Self::verify)
+    /// does.
     #[cfg(feature = "sign-in")]
     pub(crate) async fn verify_use(&self, token: &str, token_use: TokenUse) -> Result<CognitoClaims, VerifyError> {
         let verified = self.check_with_retry(|now| self.inner.verify_use_at(token, token_use, now)).await?;

@@ -16,7 +16,8 @@ const SUSPICIOUS: u64 = 10;
 
 /// Counts the results of a verifier's checks.
 pub(crate) struct Outcomes {
-    /// A flag instead of a count. Once the flag is set, accepted tokens only load it, so threads do not contend for it.
+    /// A flag instead of a count, so that threads do not contend for it. Once the flag is set, accepted tokens only
+    /// load it.
     any_accepted: AtomicBool,
     /// The counts by [`VerifyErrorKind`], boxed so that rejections do not write to cache lines that accepted tokens
     /// read.
@@ -58,7 +59,7 @@ impl Outcomes {
     }
 }
 
-/// Logs the setting to check. The line contains nothing from the token.
+/// Logs the setting to check. The line contains no data from the token.
 fn warn(error: &VerifyError, setting: Option<&'static str>) {
     let Some(setting) = setting else { return };
     tracing::warn!(

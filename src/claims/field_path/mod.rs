@@ -10,7 +10,8 @@
 //! - An **entry of a map** appears as `*`, because its key is text from the token. A struct with `#[serde(flatten)]` is
 //!   deserialized as a map.
 //!
-//! Finding the field deserializes the payload a second time, so it happens only after a plain deserialization failed.
+//! Finding the field deserializes the payload a second time, so this module is used only after a plain deserialization
+//! has failed.
 
 mod tracking;
 mod trail;

@@ -50,8 +50,8 @@ use crate::middleware::service::CognitoAuthService;
 /// # Patterns
 ///
 /// Patterns have the syntax of axum's `Router::route`: `/healthz`, `/users/{id}/avatar`, `/files/{*path}`. The layer
-/// matches them with the `matchit` version that axum uses. **The most specific pattern wins**, regardless of the order
-/// in which patterns are added. Parameter names do not matter.
+/// matches patterns with the `matchit` version that axum uses. **The most specific pattern wins**, regardless of the
+/// order in which patterns are added. Parameter names do not matter.
 ///
 /// Inside a nested router, the layer sees and matches the path without the prefix.
 ///

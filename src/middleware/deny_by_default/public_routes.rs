@@ -6,7 +6,7 @@ use http::Method;
 
 use super::path_spelling::{has_prefix, is_spelling_of, is_unambiguous};
 
-/// Longer paths are never public, because the path is compared with each protected pattern.
+/// Longer paths are never public, because comparing them with each protected pattern takes too long.
 const MAX_PATH_LENGTH: usize = 8 * 1024;
 /// Paths with more segments are never public. Each protected
 /// pattern scans all empty segments of a path, so this limit bounds the cost of a check.

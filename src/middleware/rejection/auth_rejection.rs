@@ -13,8 +13,8 @@ use crate::{
 
 /// The rejection of a request.
 ///
-/// Extractors and rules use this type to reject requests. [`CognitoAuth`](crate::CognitoAuth) adds it to the extensions
-/// of requests without a valid token.
+/// Extractors and rules use this type to reject requests. [`CognitoAuth`](crate::CognitoAuth) adds a rejection to the
+/// extensions of requests without a valid token.
 ///
 /// The response follows [RFC 6750 §3] and has a problem document ([RFC 9457]) as its body. The response consists of
 /// fixed texts and the application's own configuration, so it contains no request data. A clone of the rejection is in
@@ -46,7 +46,7 @@ pub struct AuthRejection {
     /// `true` once a metric has counted the rejection, so that neither its clones nor its response are counted again.
     is_counted: bool,
     /// `true` if the request should contain a header that a load balancer signed, and not a bearer token. A client
-    /// cannot send that header itself, so a challenge would mislead it.
+    /// cannot send that header itself, so a challenge would mislead the client.
     is_for_signed_header: bool,
 }
 
@@ -88,7 +88,7 @@ impl AuthRejection {
         Self::new(AuthRejectionKind::InvalidRequest).counted_as("request")
     }
 
-    /// Rejects a token whose `token_use` is not the one that the handler requires.
+    /// Rejects a token whose `token_use` differs from the value that the handler requires.
     #[cfg(feature = "axum")]
     pub(crate) fn other_kind(expected: &'static str) -> Self {
         let error = VerifyError::new(VerifyErrorKind::WrongTokenUse, "the token is for another use")
@@ -209,8 +209,8 @@ impl AuthRejection {
 /// Converts the error of a verification.
 ///
 /// All invalid tokens get the same response, so an attacker cannot tell how many checks a forged token passed. An
-/// expired token gets a text of its own so that its owner knows to refresh it. Only a token with a valid signature can
-/// be rejected as expired.
+/// expired token gets a text of its own so that its owner knows to refresh the token. Only a token with a valid
+/// signature can be rejected as expired.
 impl From<VerifyError> for AuthRejection {
     fn from(error: VerifyError) -> Self {
         let kind = match error.kind() {

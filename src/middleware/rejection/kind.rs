@@ -81,7 +81,7 @@ impl fmt::Display for AuthRejectionKind {
 
 /// The texts of a rejection. The texts are constants, so no response contains request data.
 pub(super) struct Texts {
-    /// The code of RFC 6750 §3.1 or RFC 9470 §3, if the rejection has one.
+    /// The error code of RFC 6750 §3.1 or RFC 9470 §3, if the rejection has one.
     pub(super) error_code: Option<&'static str>,
     /// One phrase of printable ASCII without `"`, `\` and `%`, so that JSON, a challenge and `grpc-message` need no
     /// escapes.

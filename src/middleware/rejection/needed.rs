@@ -35,12 +35,12 @@ impl SignIn<'_> {
 }
 
 impl Needed {
-    /// Returns the requirement of these scopes, or [`None`] if no token can have all of them.
+    /// Creates a requirement for these scopes, or returns [`None`] if no token can have all of them.
     pub(crate) fn scopes(scopes: &[&str]) -> Option<Self> {
         Some(Self { scope: join_unique(scopes)?, ..Self::default() })
     }
 
-    /// Returns the requirement of this sign-in, or [`None`] if no sign-in would satisfy it.
+    /// Creates a requirement for this sign-in, or returns [`None`] if no sign-in would satisfy it.
     pub(crate) fn authentication(sign_in: &SignIn<'_>) -> Option<Self> {
         let acr_values = match &sign_in.acr_values {
             Some(values) => join_unique(values)?,

@@ -122,13 +122,14 @@ impl Require {
         Self::any_scope([scope])
     }
 
-    /// Requires at least one of these scopes. The challenge names only the first, so that a client does not request
-    /// more than it needs.
+    /// Requires at least one of these scopes. The challenge names only the first scope, so that a client does not
+    /// request more than it needs.
     pub fn any_scope<N: Into<Box<str>>>(scopes: impl IntoIterator<Item = N>) -> Self {
         Self::new(Rule::Scopes(Quantity::Any, Names::new(scopes)))
     }
 
-    /// Requires all these scopes. The challenge names all of them, including scopes that the current token has.
+    /// Requires all these scopes. The challenge names all these scopes, even if the current token already has some of
+    /// them.
     pub fn all_scopes<N: Into<Box<str>>>(scopes: impl IntoIterator<Item = N>) -> Self {
         Self::new(Rule::Scopes(Quantity::All, Names::new(scopes)))
     }
@@ -149,8 +150,8 @@ impl Require {
         Self::new(Rule::Machine)
     }
 
-    /// Requires that the user signed in at most this long ago (`auth_time`). Use it for step-up authentication before
-    /// sensitive operations.
+    /// Requires that the user signed in at most this long ago (`auth_time`). Use this rule for step-up authentication
+    /// before sensitive operations.
     ///
     /// A token with an older sign-in, or without `auth_time`, is rejected with 401 `insufficient_user_authentication`.
     /// The challenge contains `max_age` in seconds (RFC 9470 §3), which asks the client to sign the user in again. A
@@ -177,8 +178,8 @@ impl Require {
 
     /// Requires this authentication context (`acr`), such as `urn:cognito:loa:2`.
     ///
-    /// Cognito reports the [authentication level] in this claim if the sign-in requested levels. Other tokens are
-    /// rejected as for [`max_age`](Self::max_age), with `acr_values` in the challenge.
+    /// Cognito reports the [authentication level] in `acr` if the sign-in requested levels. Other tokens are rejected
+    /// as for [`max_age`](Self::max_age), with `acr_values` in the challenge.
     ///
     /// [authentication level]: https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-step-up-authentication.html
     pub fn acr(value: impl Into<Box<str>>) -> Self {
