@@ -93,7 +93,7 @@ impl FetchError {
 }
 
 impl fmt::Display for FetchError {
-    /// Writes the message and its chain of causes. Often only the causes of a network error contain the reason.
+    /// Writes the message and its chain of causes. Often, only the causes of a network error contain the reason.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         let mut cause = self.source();

@@ -1,6 +1,6 @@
 //! Parses a JWKS document (RFC 7517 §5) into RSA keys for RS256.
 //!
-//! Each key is checked on its own. An unusable key is skipped with a [`SkipReason`] and does not affect the other keys.
+//! Each key is checked separately. An unusable key is skipped with a [`SkipReason`] and does not affect the other keys.
 //! The document as a whole is rejected only if it is not a key set.
 
 use std::fmt;

@@ -311,7 +311,7 @@ impl State {
         self.failures > 0 && !self.retrying && recent
     }
 
-    /// Returns the time until the next fetch: bounded `max-age`, less up to 10 %, so that programs spread their fetches.
+    /// Returns the time until the next fetch: bounded `max-age`, less up to 10 % to spread the fetches of programs.
     fn refresh_after(&self, max_age: Option<Duration>, random: f64) -> Duration {
         // A fetch must be due before the keys are stale, regardless of the settings.
         let longest = self.settings.refresh_interval.min(self.settings.max_stale / 2);

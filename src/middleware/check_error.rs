@@ -15,7 +15,7 @@ pub enum CheckErrorKind {
 }
 
 impl CheckErrorKind {
-    /// Returns the name in snake case, for logs and metrics: `invalid_token`, `forbidden` or `unavailable`.
+    /// Returns `invalid_token`, `forbidden` or `unavailable`, for logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::InvalidToken => "invalid_token",

@@ -38,8 +38,8 @@ impl Outcomes {
         }
     }
 
-    /// Counts a rejection. `setting` returns the setting to check, or [`None`] if a wrong setting does not cause this kind
-    /// of rejection.
+    /// Counts a rejection. `setting` returns the setting to check, or [`None`] if a wrong setting does not cause this
+    /// kind of rejection.
     #[cold]
     pub(crate) fn rejected(&self, error: &VerifyError, setting: impl FnOnce() -> Option<&'static str>) {
         let Some(count) = self.rejected.get(error.kind() as usize) else { return };

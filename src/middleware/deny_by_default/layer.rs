@@ -49,9 +49,9 @@ use crate::middleware::service::CognitoAuthService;
 ///
 /// # Patterns
 ///
-/// Patterns have the syntax of axum's `Router::route`: `/healthz`, `/users/{id}/avatar`, `/files/{*path}`. The layer
-/// matches patterns with the `matchit` version that axum uses. **The most specific pattern wins**, regardless of the
-/// order in which patterns are added. Parameter names do not matter.
+/// Patterns have the syntax of axum's `Router::route`, such as `/healthz`, `/users/{id}/avatar` or `/files/{*path}`.
+/// The layer matches patterns with the `matchit` version that axum uses. **The most specific pattern wins**, regardless
+/// of the order in which patterns are added. Parameter names do not matter.
 ///
 /// Inside a nested router, the layer sees and matches the path without the prefix.
 ///

@@ -30,8 +30,8 @@ use crate::{
 /// | `Unavailable` | 503 | no challenge, but `Retry-After` | `the token cannot be checked at the moment` |
 /// | `MissingLayer` | 500 | no challenge | `` the `CognitoAuth` layer is missing around the handler `` |
 ///
-/// Rejections by the layer `AlbAuth` of the feature `alb` have the same kinds and statuses, but other texts, no error code
-/// and no challenge.
+/// Rejections by the layer `AlbAuth` of the feature `alb` have the same kinds and statuses, but different texts, no
+/// error code and no challenge.
 ///
 /// With [`CognitoAuth::grpc_responses`](crate::CognitoAuth::grpc_responses), this crate's layers reject gRPC requests
 /// with a gRPC status instead.

@@ -226,12 +226,12 @@ impl Require {
         Self::new(Rule::Predicate(Box::new(predicate), Location::caller()))
     }
 
-    /// Requires both this rule and the other.
+    /// Requires both this rule and the other rule.
     pub fn and(self, other: Self) -> Self {
         Self::new(Rule::Both(self.rule, other.rule))
     }
 
-    /// Requires this rule, the other, or both.
+    /// Requires this rule, the other rule, or both.
     pub fn or(self, other: Self) -> Self {
         Self::new(Rule::Either(self.rule, other.rule))
     }
