@@ -13,9 +13,9 @@ const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 ///
 /// A client that knows only the API's URL reads the metadata to learn how to sign in. MCP clients require the metadata.
 /// Serve the metadata at [`path`](Self::path), and add its URL to challenges with
-/// [`CognitoAuth::protected_resource`](crate::CognitoAuth::protected_resource). This method also ensures that the pool
-/// accepts only tokens that were issued for this resource. To get such a token, a client sends `resource=<the URL>` to
-/// the authorization server.
+/// [`CognitoAuth::protected_resource`](crate::CognitoAuth::protected_resource). The method `protected_resource` also
+/// ensures that the pool accepts only tokens that were issued for this resource. To get such a token, a client sends
+/// `resource=<the URL>` to the authorization server.
 ///
 /// ```
 /// use axum::{Router, body::Body, http::Request, routing::{get, post}};
@@ -155,8 +155,8 @@ impl ProtectedResource {
         Ok(self)
     }
 
-    /// Sets how clients may send tokens (`bearer_methods_supported`), which is `header`, `query` or both. Default:
-    /// `header`, as for the default token source.
+    /// Sets the methods by which clients may send tokens (`bearer_methods_supported`). The possible values are `header`
+    /// and `query`. Default: `header`, as for the default token source.
     ///
     /// If the only token source is a cookie, pass an empty list.
     #[must_use]
@@ -191,7 +191,7 @@ impl ProtectedResource {
         &self.metadata.resource
     }
 
-    /// Returns the URL of the metadata, which challenges contain.
+    /// Returns the metadata's URL, which challenges contain.
     pub fn metadata_url(&self) -> &str {
         &self.metadata_url
     }

@@ -22,8 +22,8 @@ use crate::{
     verifier::{Immediate, UnknownKey, Verifier},
 };
 
-/// The service of [`CognitoAuth`](super::CognitoAuth): verifies the token of each request before it calls the inner
-/// service.
+/// The service of [`CognitoAuth`](super::CognitoAuth), which verifies the token of each request before it calls the
+/// inner service.
 #[derive(Clone, Debug)]
 pub struct CognitoAuthService<S> {
     inner: S,

@@ -1,6 +1,6 @@
 //! Finds the field at which the deserialization of custom claims failed.
 //!
-//! The crate `serde_path_to_error` is not suitable. Its paths do not name a missing field, and they contain map keys
+//! The crate `serde_path_to_error` is not suitable, because its paths do not name a missing field, and contain map keys
 //! and unknown members, which are text from the token. The paths from this module are logged, so they consist of names
 //! that the application's type declares:
 //!

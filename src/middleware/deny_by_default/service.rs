@@ -13,8 +13,8 @@ use crate::middleware::body::ResponseBody;
 use crate::middleware::gate::GateFuture;
 use crate::middleware::outcome::outcome;
 
-/// The service of [`DenyByDefault`](super::DenyByDefault): forwards requests with a valid token and requests for public
-/// routes.
+/// The service of [`DenyByDefault`](super::DenyByDefault), which forwards requests with a valid token and requests for
+/// public routes.
 #[derive(Clone, Debug)]
 pub struct DenyByDefaultService<S> {
     inner: S,

@@ -57,7 +57,7 @@ enum Cause {
 }
 
 impl AuthRejection {
-    /// Creates a rejection without a cause. This rejection is neither logged nor counted.
+    /// Creates a rejection without a cause. The function neither logs nor counts the rejection.
     pub(crate) fn new(kind: AuthRejectionKind) -> Self {
         Self { kind, cause: None, needed: None, is_counted: false, is_for_signed_header: false }
     }
