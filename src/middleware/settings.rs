@@ -7,7 +7,7 @@ use crate::token_source::TokenSource;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Settings {
     pub(super) challenge: ChallengeParameters,
-    /// [`None`] means only `Authorization: Bearer`.
+    /// [`None`] means that only the bearer token in `Authorization` is read.
     pub(super) sources: Option<Box<[TokenSource]>>,
     pub(super) checks: Checks,
     /// `true` if gRPC requests are rejected with a gRPC response.
