@@ -1,6 +1,6 @@
 //! Verifies Amazon Cognito tokens for [axum] and tower.
 //!
-//! A layer verifies the bearer token of each request, and extractors give handlers its typed claims. The keys of the
+//! A layer verifies the bearer token of each request, and extractors pass the token's typed claims to handlers. The keys of the
 //! user pool are fetched on first use, refreshed in the background, and shared by all clones of the layer.
 //!
 //! ```no_run
@@ -37,7 +37,7 @@
 //! }
 //! ```
 //!
-//! By default, the layer itself rejects no request. Extractors, [`Require`] rules and
+//! By default, the layer itself never rejects a request. Extractors, [`Require`] rules and
 //! [`deny_by_default`](CognitoAuth::deny_by_default) reject requests.
 //!
 //! A token is accepted if its RS256 signature verifies with one of the pool's keys and the current time is between

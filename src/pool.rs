@@ -249,7 +249,7 @@ impl UserPool {
 
     /// Accepts tokens that a replica of the pool in another Region issues under the original issuer form.
     ///
-    /// The replica's issuer has the replica's Region in its host and the same pool ID. Adding a Region twice, or the
+    /// The replica's issuer contains this pool's ID and a host name with the replica's Region. Adding a Region twice, or the
     /// pool's own Region, has no effect.
     ///
     /// # Errors

@@ -7,7 +7,8 @@ use crate::{error::ConfigError, verifier::Verifier};
 
 /// A layer that verifies the token that a load balancer or Verified Access adds to each request.
 ///
-/// The layer adds [`AlbClaims`](super::AlbClaims) to the request extensions. By default, the layer rejects no requests.
+/// The layer adds [`AlbClaims`](super::AlbClaims) to the request extensions. By default, it does not reject
+/// requests.
 /// The extractor [`AlbClaims`](super::AlbClaims) rejects requests without a valid token. To require a valid token on
 /// all routes of a router, add the extractor as a layer with `axum::middleware::from_extractor::<AlbClaims>()`.
 ///

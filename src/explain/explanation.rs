@@ -56,7 +56,7 @@ impl Verifier {
 
 /// The result of every verification step for one token. [`Verifier::explain`] returns it.
 ///
-/// `Display` writes a table of several lines, and escapes control characters from the token. `Serialize` writes
+/// `Display` writes a multi-line table, and escapes control characters in values from the token. `Serialize` writes
 /// `accepted`, the `kind`, `reason` and `claim` of the [`VerifyError`], and `steps`. `Debug` contains no value from the
 /// token.
 ///

@@ -373,7 +373,8 @@ impl Shared {
         self.keys.load().as_ref().is_some_and(|loaded| loaded.is_fresh(since_epoch(now)))
     }
 
-    /// Returns `true` if a request at this time since the Unix epoch must handle the alarm.
+    /// Returns `true` if a request at `now`, the time since the Unix epoch, must handle the alarm: it is overdue, or the
+    /// clock was moved backwards.
     fn is_due(&self, now: Duration) -> bool {
         let (now, alarm) = (millis(now), self.alarm.load(Ordering::Relaxed));
         now >= alarm || alarm != u64::MAX && alarm - now > self.horizon

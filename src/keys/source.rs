@@ -10,8 +10,8 @@ use crate::error::ConfigError;
 
 /// Provides the keys of a user pool.
 ///
-/// The verifier decides when to fetch the document, parses the keys, keeps the last valid key set, and retries after a
-/// failure.
+/// A source only fetches the pool's JWK Set, the key document. The verifier decides when to fetch the document, parses
+/// the keys, keeps the last valid key set, and retries after a failure.
 ///
 /// An async closure is enough for most sources (see [`FnKeySource`]). Implement this trait to use validators or to
 /// provide keys without I/O.

@@ -17,7 +17,7 @@ use crate::{
 
 /// A layer that verifies the bearer token of each request and adds its claims to the request extensions.
 ///
-/// By default, the layer rejects no request. If the token is missing or not valid, the layer adds an
+/// By default, the layer does not reject requests. If the token is missing or not valid, the layer adds an
 /// [`AuthRejection`](super::AuthRejection) to the extensions instead, and calls the inner service. Extractors such as
 /// [`CognitoClaims`] and rules ([`Require`](super::Require)) then reject the request, so one router can have public and
 /// protected routes. To reject such requests in the layer itself, call [`deny_by_default`](Self::deny_by_default).

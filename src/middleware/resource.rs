@@ -108,7 +108,7 @@ impl ProtectedResource {
     /// Creates the metadata of a resource whose tokens these pools issue.
     ///
     /// `resource` is the URL that clients use, and also the [`audience`](UserPool::audience) of the resource's tokens.
-    /// The authorization servers are the first [issuer](UserPool::issuers) of each pool. Cognito publishes its own
+    /// The metadata lists the first [issuer](UserPool::issuers) of each pool as an authorization server. Cognito publishes its own
     /// metadata below the issuer's URL, at `/.well-known/openid-configuration`.
     ///
     /// # Errors

@@ -136,7 +136,7 @@ impl<T: CustomClaims> IntoResponses for IdClaims<T> {
     }
 }
 
-/// Documents no responses, because the extractor rejects no request if the layer is present.
+/// Documents no responses, because the extractor never rejects a request if the layer is present.
 #[cfg(feature = "axum")]
 impl<T: CustomClaims> IntoResponses for OptionalClaims<T> {
     fn responses() -> Responses {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::session::SessionData;
 
-/// The maximum jitter, in seconds. Each session is refreshed earlier by a fixed share of the jitter, so sessions that
-/// began together do not all count against Cognito's quota in the same second.
+/// The maximum jitter, in seconds. Each session has a fixed offset of up to this time, by which it is refreshed earlier
+/// than configured. Sessions that began together therefore do not all count against Cognito's quota in the same second.
 const JITTER_MAX: u64 = 30;
 /// The time after a failed refresh during which no other refresh of the session starts, in seconds.
 pub(super) const RETRY_AFTER: u64 = 5;

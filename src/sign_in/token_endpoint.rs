@@ -152,7 +152,7 @@ impl TokenEndpoint {
         Sender { endpoints: self, url: endpoint }
     }
 
-    /// Sends a request to one of the endpoints, within [`TIMEOUT`].
+    /// Sends a request to one of the endpoints, and reads the response within [`TIMEOUT`].
     async fn send(&self, endpoint: &Url, request: HttpRequest) -> Result<HttpResponse, Unusable> {
         let response = tokio::time::timeout(TIMEOUT, self.send_without_limit(endpoint, request)).await;
         let response = response.unwrap_or(Err(Unusable("it did not respond in time")));

@@ -19,7 +19,7 @@ impl<S> Layer<S> for Require {
     }
 }
 
-/// The service of [`Require`], which forwards requests that satisfy the rule, and rejects all others.
+/// The service that the layer [`Require`] creates. It forwards requests that satisfy the rule and rejects all others.
 #[derive(Clone, Debug)]
 pub struct RequireService<S> {
     inner: S,

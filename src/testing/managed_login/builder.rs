@@ -25,9 +25,9 @@ use crate::{
 /// The defaults match a new app client without a secret. Access and ID tokens are valid for one hour, and refresh
 /// tokens for 30 days, without rotation. The server has no users and no registered URLs until they are added.
 ///
-/// The server is as strict as Cognito. Redirect URLs must match exactly, PKCE is verified, a code works once within
-/// five minutes, and the client must authenticate. A person can sign in with a browser, and a test can call
-/// [`sign_in`](ManagedLoginServer::sign_in).
+/// The server is as strict as Cognito. Redirect URLs must match exactly, and PKCE is verified. A code can be used only
+/// once and expires after five minutes. A client with a secret must authenticate. A person can sign in with a browser,
+/// and a test can call [`sign_in`](ManagedLoginServer::sign_in).
 ///
 /// | request | response |
 /// |---|---|

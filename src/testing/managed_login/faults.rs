@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-/// A fault of [`ManagedLoginServer`](super::ManagedLoginServer).
+/// A fault that a test can switch on in a [`ManagedLoginServer`](super::ManagedLoginServer).
 ///
 /// [`inject`](super::ManagedLoginServer::inject) switches a fault on, and
 /// [`clear_faults`](super::ManagedLoginServer::clear_faults) switches all faults off. Token faults can be combined.

@@ -14,7 +14,7 @@ use crate::{CognitoClaims, Verifier};
 
 /// Handles `GET /oauth2/userInfo`.
 ///
-/// Source of the response and of the errors: "userInfo endpoint" in the Amazon Cognito Developer Guide.
+/// The response and the errors follow "userInfo endpoint" in the Amazon Cognito Developer Guide.
 pub(super) async fn user_info(State(context): State<Arc<Context>>, headers: HeaderMap) -> Response {
     let Some(token) = bearer_token(&headers) else {
         return rejection(StatusCode::BAD_REQUEST, "invalid_request");

@@ -1,4 +1,4 @@
-//! Tests codes and machine tokens at the token endpoint.
+//! Tests the authorization code grant and the client credentials grant at the token endpoint.
 
 use std::time::Duration;
 
