@@ -1,10 +1,11 @@
 //! [`AudienceRule`]: the accepted `aud` of access tokens.
 //!
-//! Cognito's access tokens usually have no `aud`. A token has one if the client requested a resource at sign-in, which
-//! Cognito calls resource binding (RFC 8707). Other resources must reject that token (RFC 7519 §4.1.3). A
-//! pre-token-generation trigger can also set `aud` to the client ID.
+//! Cognito's access tokens usually have no `aud`. An access token has an `aud` if the client requested a resource at
+//! sign-in, which Cognito calls resource binding (RFC 8707). All other resources must reject a token with that `aud`
+//! (RFC 7519 §4.1.3). A pre-token-generation trigger can also set `aud` to the client ID.
 //!
-//! The rule does not apply to ID tokens. Their `aud` is the client ID, which [`clients`](crate::clients) checks.
+//! The rule does not apply to ID tokens. The `aud` of an ID token is the client ID, which [`clients`](crate::clients)
+//! checks.
 
 use std::sync::Arc;
 
@@ -24,11 +25,11 @@ pub(crate) enum AudienceRule {
     Any,
 }
 
-/// The configured audiences. There is always at least one.
+/// The configured audiences, of which there is always at least one.
 #[derive(Clone, Debug)]
 pub(crate) struct Audiences {
     names: Vec<String>,
-    /// The names separated by commas, for error messages.
+    /// The names as a comma-separated list, for error messages.
     listed: Arc<str>,
 }
 

@@ -46,7 +46,7 @@ mod tests {
     fn each_value_has_one_encoding() {
         use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-        // Lengths below and above the block size of vectorized engines.
+        // The lengths are below and above the block sizes of vectorized engines.
         for length in (0..200).chain([1023, 1024, 3000]) {
             let value: Vec<u8> = (0..length).map(|n: u32| (n * 167 + 251).to_le_bytes()[0]).collect();
             let canonical = URL_SAFE_NO_PAD.encode(&value);
@@ -56,7 +56,8 @@ mod tests {
             }
             let standard = STANDARD_NO_PAD.encode(&value);
             assert!(standard == canonical || of(&standard).is_none(), "{standard}");
-            // Two characters encode one byte and leave four bits unused. Three encode two bytes and leave two.
+            // Two characters encode one byte and leave four bits unused. Three characters encode two bytes and leave
+            // two bits unused.
             let unused = match length % 3 {
                 1 => 4,
                 2 => 2,

@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashSet};
 
 /// Converts to one or more app client IDs.
 ///
-/// It is implemented for a string, and for an array, slice, `Vec` or set of strings. Other types cannot implement it.
+/// The trait is implemented for a string, and for an array, slice, `Vec` or set of strings. Other types cannot
+/// implement it.
 ///
 /// ```
 /// use std::collections::BTreeSet;

@@ -88,7 +88,7 @@ pub(crate) struct ClientsNow {
     pub(crate) generation: Generation,
 }
 
-/// The generation of a client list. It is superseded when a client is removed.
+/// The generation of a client list, which is superseded when a client is removed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Generation {
     superseded: Arc<AtomicBool>,

@@ -5,10 +5,11 @@
 
 use std::time::SystemTime;
 
-/// A source of wall-clock time, with which `exp`, `nbf` and `iat` are compared.
+/// A source of wall-clock time for the checks of `exp`, `nbf` and `iat`.
 ///
 /// The default is [`SystemClock`]. Tests use `testing::ManualClock`. An application whose host clock is known to be
-/// wrong can implement this trait and set it with [`VerifierBuilder::clock`](crate::VerifierBuilder::clock).
+/// wrong can implement this trait and set a corrected clock with
+/// [`VerifierBuilder::clock`](crate::VerifierBuilder::clock).
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -25,11 +26,12 @@ use std::time::SystemTime;
 /// assert!(Corrected.now() < SystemClock.now());
 /// ```
 pub trait Clock: Send + Sync + 'static {
-    /// Returns the current time. It is called at least once per token check, so it must be fast and must not block.
+    /// Returns the current time. This method is called at least once per token check, so it must be fast and must not
+    /// block.
     fn now(&self) -> SystemTime;
 }
 
-/// The operating system's clock. This is the default.
+/// The operating system's clock, which is the default.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 

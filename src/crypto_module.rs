@@ -1,8 +1,8 @@
-//! The cryptographic module of this process: AWS-LC, or its FIPS build.
+//! The cryptographic module of this process, which is AWS-LC or its FIPS build.
 //!
-//! `aws-lc-rs` links one of the two. The feature `fips` selects the FIPS build, and any other crate in the program can
-//! do the same, because Cargo builds a dependency once with the features of all crates. Therefore this module queries
-//! the linked library instead of relying on this crate's features.
+//! The crate `aws-lc-rs` links one of the two. The feature `fips` selects the FIPS build. Any other crate in the
+//! program can select it too, because Cargo builds a dependency once with the features of all crates. Therefore this
+//! module queries the linked library instead of relying on this crate's features.
 
 use crate::error::ConfigError;
 
@@ -18,8 +18,8 @@ pub(crate) fn name() -> &'static str {
 
 /// Checks at start-up that the linked module is the one that the feature `fips` requires.
 ///
-/// The FIPS build checks its own integrity before `main`, and tests each algorithm before its first use at the latest.
-/// If a test fails, it ends the process.
+/// The FIPS build checks its own integrity before `main`, and tests each algorithm before its first use. A failed test
+/// ends the process.
 pub(crate) fn check() -> Result<(), ConfigError> {
     require(cfg!(feature = "fips"), name())
 }
@@ -38,7 +38,7 @@ mod tests {
             (true, FIPS, Ok(())),
             (true, USUAL, Err(ConfigError::NotFips)),
             (false, USUAL, Ok(())),
-            // Another crate has selected the FIPS build.
+            // In this case, another crate has selected the FIPS build.
             (false, FIPS, Ok(())),
         ] {
             assert_eq!(require(fips, linked), expected, "{fips} {linked}");

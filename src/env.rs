@@ -11,7 +11,7 @@ use crate::{
     token_use::TokenUse,
 };
 
-/// The Region of the service itself, which Lambda and ECS set.
+/// The variables with the Region of the service itself, which Lambda and ECS set.
 const SERVICE_REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
 impl UserPool {
@@ -21,13 +21,13 @@ impl UserPool {
     /// |---|---|
     /// | `AWS_COGNITO_USER_POOL_ID` | The pool ID. Required. |
     /// | `AWS_COGNITO_USER_POOL_CLIENT_ID` | One client ID, or several separated by commas. Required. |
-    /// | `AWS_COGNITO_REGION` | The pool's Region. Optional, because it follows from the pool ID. A different Region is an error. |
+    /// | `AWS_COGNITO_REGION` | The pool's Region. Optional, because the pool ID contains the Region. A different Region is an error. |
     /// | `AWS_COGNITO_ISSUER` | The issuer of an emulator or a proxy, as for [`with_issuer`](Self::with_issuer). With this variable, the pool ID needs no Region. |
     /// | `AWS_COGNITO_JWKS_PATH` | The URL or file of the keys. Default: `<issuer>/.well-known/jwks.json`. |
     /// | `AWS_COGNITO_TOKEN_USE` | `access` (default), `id` or `any`. |
     ///
-    /// `AWS_REGION` and `AWS_DEFAULT_REGION` are the service's own Region, which may differ from the pool's. They have
-    /// no effect.
+    /// `AWS_REGION` and `AWS_DEFAULT_REGION` have no effect. These variables contain the service's own Region, which
+    /// may differ from the pool's.
     ///
     /// No variable can disable a check. A variable that is set but empty is an error, because an accidentally empty
     /// value must not select a default.
@@ -99,7 +99,7 @@ fn check_region(pool: &UserPool, named: Option<String>) -> Result<(), ConfigErro
     }
 }
 
-/// Logs if the service runs in another Region than the pool. This is common, but can also be a mistake.
+/// Logs a message if the service and the pool are in different Regions, which is common but can also be a mistake.
 fn note_service_region(pool: &UserPool, var: impl Fn(&str) -> Option<OsString>) {
     let Some(own) = pool.id().region() else { return };
     for name in SERVICE_REGIONS {
@@ -110,7 +110,7 @@ fn note_service_region(pool: &UserPool, var: impl Fn(&str) -> Option<OsString>) 
 }
 
 /// Returns an HTTP key source for a URL, and a file key source for everything else. The Python library `cognitojwt`
-/// reads its variable with this name in the same way.
+/// interprets its variable of the same name in the same way.
 fn key_source(path: &str) -> Result<Arc<dyn KeySource>, ConfigError> {
     if path.contains("://") {
         Ok(Arc::new(HttpKeySource::new(path).map_err(in_variable(JWKS_PATH))?))
@@ -198,7 +198,7 @@ mod tests {
         assert!(pool(&[&emulator[..], &[(REGION, "eu-west-1")]].concat()).is_ok(), "the pool ID has no Region");
     }
 
-    /// Lambda and ECS set these to the Region of the service, which may differ from the pool's.
+    /// Lambda and ECS set these variables to the Region of the service, which may differ from the pool's.
     #[test]
     fn service_region_may_differ_from_the_pool_region() {
         for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {

@@ -35,7 +35,7 @@ impl HttpClient {
         if roots.is_empty() {
             return Err(error("it contains no certificate"));
         }
-        // `from_pem_bundle` does not parse the certificates. The TLS client does.
+        // `from_pem_bundle` does not parse the certificates, so building a client tests whether they can be parsed.
         let parsed = Client::builder().no_proxy().tls_certs_only(roots.clone()).build();
         parsed.map_err(|_| error("a certificate cannot be parsed"))?;
         Ok(Self { roots: Some(roots), client: OnceLock::new(), ..self })
@@ -142,8 +142,8 @@ impl Error for ClientError {
 
 /// Returns `false` if TLS would use a module that the feature `fips` forbids.
 ///
-/// reqwest uses the program's default provider if one is installed. Otherwise it uses the AWS-LC provider, which the
-/// feature `rustls/fips` restricts to approved cipher suites and key exchanges.
+/// reqwest uses the program's default provider if one is installed. Otherwise, reqwest uses the AWS-LC provider, which
+/// the feature `rustls/fips` restricts to approved cipher suites and key exchanges.
 #[cfg(feature = "fips")]
 fn tls_module_is_allowed() -> bool {
     is_allowed(rustls::crypto::CryptoProvider::get_default().map(AsRef::as_ref))
@@ -167,7 +167,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     })
 }
 
-/// Reads a body. Returns [`None`] if it is longer than `max` bytes. `Content-Length` is not trusted.
+/// Reads a body. Returns [`None`] if the body is longer than `max` bytes. `Content-Length` is not trusted.
 pub(crate) async fn read_body(mut response: Response, max: usize) -> Result<Option<Vec<u8>>, reqwest::Error> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {

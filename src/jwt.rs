@@ -1,9 +1,10 @@
 //! [`UnverifiedToken`]: a decoded token whose signature has not been verified.
 //!
-//! A Cognito token is a JWS in compact serialization (RFC 7515 §7.1). It consists of three base64url parts, which are
-//! separated by dots. The first part is a JSON object with `alg` and `kid`. All sizes are limited before decoding.
+//! A Cognito token is a JWS in compact serialization (RFC 7515 §7.1). Such a token consists of three base64url parts
+//! that are separated by dots. The first part is a JSON object with `alg` and `kid`. All sizes are limited before
+//! decoding.
 //!
-//! The content of an unverified token is untrusted. Its key ID and issuer are used only to select a key.
+//! The content of an unverified token is untrusted. The token's key ID and issuer are used only to select a key.
 //! [`VerifyingKey::verify`](crate::keys::VerifyingKey::verify) consumes the token and returns the signed claims.
 
 mod header;
@@ -27,14 +28,14 @@ pub(crate) struct Parts<'t> {
     pub(crate) header: &'t str,
     pub(crate) payload: &'t str,
     pub(crate) signature: &'t str,
-    /// The bytes before the second dot, exactly as they came.
+    /// The bytes before the second dot, exactly as received.
     pub(crate) signing_input: &'t [u8],
 }
 
 /// A decoded token whose content is untrusted.
 pub(crate) struct UnverifiedToken<'t> {
     pub(crate) signing_input: &'t [u8],
-    /// Still encoded, because most invalid tokens are rejected before the signature is needed.
+    /// The signature is still encoded, because most invalid tokens are rejected before it is needed.
     pub(crate) signature: &'t str,
     pub(crate) claims: ClaimSet,
     key_id: Cow<'t, str>,
@@ -72,12 +73,12 @@ impl<'t> UnverifiedToken<'t> {
         Ok(Self { signing_input, signature, claims: read_payload(payload)?, key_id })
     }
 
-    /// Returns the untrusted `kid`. Use it only to select a key.
+    /// Returns the untrusted `kid`. Use the value only to select a key.
     pub(crate) fn key_id(&self) -> &str {
         &self.key_id
     }
 
-    /// Returns the untrusted `iss`. Use it only to select a pool.
+    /// Returns the untrusted `iss`. Use the value only to select a pool.
     pub(crate) fn issuer(&self) -> Result<&str, VerifyError> {
         match self.claims.iss() {
             Some(issuer) => Ok(issuer),

@@ -1,6 +1,6 @@
 //! Verifies Amazon Cognito tokens for [axum] and tower.
 //!
-//! A layer verifies the bearer token of each request, and extractors give handlers its typed claims. The keys of the
+//! A layer verifies the bearer token of each request, and extractors pass the token's typed claims to handlers. The keys of the
 //! user pool are fetched on first use, refreshed in the background, and shared by all clones of the layer.
 //!
 //! ```no_run
@@ -37,15 +37,15 @@
 //! }
 //! ```
 //!
-//! By default, the layer itself rejects no request. Extractors, [`Require`] rules and
+//! By default, the layer itself never rejects a request. Extractors, [`Require`] rules and
 //! [`deny_by_default`](CognitoAuth::deny_by_default) reject requests.
 //!
-//! A token is accepted if its RS256 signature verifies with one of the pool's keys, the current time is between `nbf`
-//! and `exp`, and `iss`, `token_use`, the app client and the audience match the configuration. Only access tokens are
-//! accepted, unless the [`UserPool`] also allows ID tokens.
+//! A token is accepted if its RS256 signature verifies with one of the pool's keys and the current time is between
+//! `nbf` and `exp`. The token's `iss`, `token_use`, app client and audience must also match the configuration. Only
+//! access tokens are accepted, unless the [`UserPool`] also allows ID tokens.
 //!
-//! `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains them only if a
-//! pre-token-generation trigger adds them.
+//! `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains these claims
+//! only if a pre-token-generation trigger adds them.
 //!
 //! # Guide
 //!
@@ -98,7 +98,7 @@
 //! # Without axum
 //!
 //! [`CognitoAuth`] is a [`tower_layer::Layer`] for any service of `http::Request<B>`. [`Verifier`] verifies a token
-//! without any service. See [`guide::without_axum`].
+//! without a service. See [`guide::without_axum`].
 //!
 //! # Features
 //!
@@ -113,13 +113,13 @@
 //! | `metrics` | no | counters and gauges through the `metrics` facade, listed in [`guide::deployment`] |
 //! | `sign-in` | no | the module `sign_in`, which signs browser users in and keeps their sessions |
 //! | `testing` | no | the module `testing`, with an in-process user pool and a clock for tests |
-//! | `utoipa` | no | the module `openapi`: OpenAPI security schemes, and the responses of extractors and rules |
+//! | `utoipa` | no | the module `openapi`, with OpenAPI security schemes and the responses of extractors and rules |
 //!
 //! [axum]: https://docs.rs/axum
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![warn(missing_docs, unreachable_pub)]
-// No input may cause a panic, and all messages go to `tracing`.
+// No input may cause a panic, and all messages must go to `tracing`.
 #![warn(
     clippy::unwrap_used,
     clippy::expect_used,

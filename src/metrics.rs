@@ -10,7 +10,8 @@
 //! | [`verification`] | the verifier | each result of a verification |
 //! | [`rejection`] | `AuthRejection::counted_as` | each rejection for a reason that the verifier has not counted |
 //!
-//! Labels are configured pool IDs, configured URLs and fixed words. They contain nothing from a request, so their number is bounded.
+//! Labels are configured pool IDs, configured key endpoints and fixed words. Labels contain no request data, so the
+//! number of label values is bounded.
 
 #[cfg(feature = "metrics")]
 pub(crate) use enabled::*;
@@ -39,9 +40,9 @@ mod enabled {
 
     /// Describes all metrics to the current recorder, and sets the gauge that never changes.
     ///
-    /// The facade drops descriptions while no recorder is installed, and does not announce a later one. A verifier
-    /// therefore describes the metrics when it is built, and again with each completed key fetch. Recorders accept
-    /// repeated descriptions.
+    /// The facade drops descriptions while no recorder is installed, and does not announce a recorder that is installed
+    /// later. A verifier therefore describes the metrics when it is built, and again with each completed key fetch.
+    /// Recorders accept repeated descriptions.
     pub(crate) fn describe() {
         describe_counter!(
             VERIFICATIONS,

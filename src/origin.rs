@@ -1,6 +1,6 @@
 //! [`Origin`]: the source of a pool's settings.
 //!
-//! It decides whether a message names a setting as a method or as an environment variable.
+//! The origin decides whether a message names a setting as a method or as an environment variable.
 
 pub(crate) const POOL_ID: &str = "AWS_COGNITO_USER_POOL_ID";
 pub(crate) const CLIENT_ID: &str = "AWS_COGNITO_USER_POOL_CLIENT_ID";

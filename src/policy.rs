@@ -57,7 +57,7 @@ impl Policy {
         Ok(VerifiedToken::admitted(signed, token_use, pool, &clients.generation, clock))
     }
 
-    /// Returns the same policy for tokens of one kind, whichever kinds this policy accepts.
+    /// Returns the same policy for tokens of one kind, regardless of the kinds that this policy accepts.
     #[cfg(feature = "sign-in")]
     pub(crate) fn requiring(&self, token_use: TokenUse) -> Self {
         let mut policy = self.clone();
@@ -72,8 +72,8 @@ impl Policy {
     }
 }
 
-/// Returns the name and value of the claim that contains the app client. Access tokens have it in `client_id`, because
-/// their `aud` is a resource.
+/// Returns the name and value of the claim that contains the app client. Access tokens contain the app client in
+/// `client_id`, because their `aud` is a resource.
 fn client_of(claims: &ClaimSet, token_use: TokenUse) -> (&'static str, Option<&str>) {
     match token_use {
         TokenUse::Access => ("client_id", claims.client_id()),
@@ -82,7 +82,7 @@ fn client_of(claims: &ClaimSet, token_use: TokenUse) -> (&'static str, Option<&s
 }
 
 /// Checks that a user's token has a `sub`, and that no `sub` is empty. AWS documents the claim for users only ("Pre
-/// token generation Lambda trigger"), so a machine token may omit it.
+/// token generation Lambda trigger"), so a machine token may omit `sub`.
 fn check_subject(claims: &ClaimSet, token_use: TokenUse) -> Result<(), VerifyError> {
     let is_user = token_use == TokenUse::Id || claims.username().is_some();
     match claims.sub() {
@@ -92,7 +92,7 @@ fn check_subject(claims: &ClaimSet, token_use: TokenUse) -> Result<(), VerifyErr
     }
 }
 
-/// The accepted token kinds. There is always at least one.
+/// The accepted token kinds, of which there is always at least one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TokenUses {
     access: bool,

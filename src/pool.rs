@@ -74,7 +74,8 @@ impl UserPool {
     /// Creates an AWS pool that accepts tokens issued to any app client.
     ///
     /// **This weakens a check.** Every client of every application that shares the pool can then call this API, and so
-    /// can anyone who may create an app client. Use it, for example, for a gateway in front of all these applications.
+    /// can anyone who may create an app client. Use this constructor, for example, for a gateway in front of all these
+    /// applications.
     ///
     /// # Errors
     /// Returns [`ConfigError::InvalidPoolId`] if the pool ID does not have Cognito's form.
@@ -97,8 +98,8 @@ impl UserPool {
     /// # Errors
     /// Returns the errors of [`new`](Self::new), except that the pool ID needs no Region. Returns
     /// [`ConfigError::InvalidIssuer`] if `issuer` is not an `http` or `https` URL, or if it has credentials, a query or
-    /// a fragment. Returns [`ConfigError::InvalidJwksUrl`] if it is a plain HTTP URL of a host that is not a loopback
-    /// address (see [`dangerous_http_issuer`](Self::dangerous_http_issuer)).
+    /// a fragment. Returns [`ConfigError::InvalidJwksUrl`] if `issuer` is a plain HTTP URL and its host is not a
+    /// loopback address (see [`dangerous_http_issuer`](Self::dangerous_http_issuer)).
     pub fn with_issuer(
         pool_id: impl AsRef<str>,
         client_ids: impl ClientIds,
@@ -109,10 +110,11 @@ impl UserPool {
         Self::custom(pool_id.as_ref(), client_ids.into_client_ids(), issuer, Arc::new(keys))
     }
 
-    /// Creates a pool like [`with_issuer`](Self::with_issuer), and also allows plain HTTP to other hosts.
+    /// Creates a pool like [`with_issuer`](Self::with_issuer), and also allows plain HTTP to hosts that are not
+    /// loopback addresses.
     ///
     /// **This weakens a check.** An attacker on the network between the two hosts can replace the keys and forge any
-    /// token. Use it only for an emulator in the private network of a test, for example with `docker compose`.
+    /// token. Use this constructor only for an emulator in a test's private network, for example with `docker compose`.
     ///
     /// # Errors
     /// Returns the errors of [`with_issuer`](Self::with_issuer), except the one for plain HTTP.
@@ -180,11 +182,12 @@ impl UserPool {
 
     /// Requires access tokens to have this `aud`, the resource that the client requested at sign-in.
     ///
-    /// Cognito calls this resource binding (RFC 8707). Calling this method twice means **any** of the audiences, not
-    /// both: a token for one resource is then accepted for the other. To accept a bound token without requiring one,
-    /// use [`allow_audience`](Self::allow_audience). ID tokens are not affected, because their `aud` is the client ID.
+    /// Cognito calls this feature resource binding (RFC 8707). If this method is called twice, a token needs **any** of
+    /// the audiences, not both. A token for one resource is then accepted for the other. To accept a bound token
+    /// without requiring one, use [`allow_audience`](Self::allow_audience). ID tokens are not affected, because their
+    /// `aud` is the client ID.
     ///
-    /// Without this setting an access token is accepted if it has no `aud`, or if `aud` equals its `client_id`. Tokens
+    /// Without this setting, an access token is accepted if it has no `aud`, or if `aud` equals its `client_id`. Tokens
     /// for other audiences are rejected (RFC 7519 §4.1.3).
     ///
     /// ```
@@ -208,9 +211,9 @@ impl UserPool {
 
     /// Also accepts access tokens with this `aud`.
     ///
-    /// Access tokens without an `aud` are still accepted, unless [`audience`](Self::audience) requires one. Use
-    /// it for an API that some clients call with bound tokens and others with tokens from an SDK sign-in, which Cognito
-    /// never binds.
+    /// Access tokens without an `aud` are still accepted, unless [`audience`](Self::audience) requires one. Use this
+    /// setting for an API that some clients call with bound tokens and others with tokens from an SDK sign-in, which
+    /// Cognito never binds.
     ///
     /// # Errors
     /// Returns [`ConfigError::EmptyAudience`] if `audience` is empty.
@@ -246,8 +249,8 @@ impl UserPool {
 
     /// Accepts tokens that a replica of the pool in another Region issues under the original issuer form.
     ///
-    /// Such an issuer has the replica's Region in its host and the same pool ID. Adding a Region twice, or the pool's
-    /// own Region, has no effect.
+    /// The replica's issuer contains this pool's ID and a host name with the replica's Region. Adding a Region twice, or the
+    /// pool's own Region, has no effect.
     ///
     /// # Errors
     /// Returns [`ConfigError::InvalidRegion`] if `region` is not the name of a Region,
@@ -258,10 +261,10 @@ impl UserPool {
         Ok(self)
     }
 
-    /// Also accepts tokens with this issuer, compared exactly. They are verified with this pool's keys.
+    /// Also accepts tokens whose `iss` is exactly this issuer. Such tokens are verified with this pool's keys.
     ///
-    /// Use it for proxies, and for issuers that AWS does not document, such as FIPS hosts in GovCloud. Adding an issuer
-    /// twice has no effect.
+    /// Use this setting for proxies, and for issuers that AWS does not document, such as FIPS hosts in GovCloud. Adding
+    /// an issuer twice has no effect.
     ///
     /// # Errors
     /// Returns [`ConfigError::InvalidIssuer`] if `issuer` is not an `http` or `https` URL, or if it has credentials, a

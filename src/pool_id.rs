@@ -8,9 +8,8 @@ use crate::{error::ConfigError, region::Region};
 
 /// The ID of a user pool, such as `us-east-1_AbC123xyz`.
 ///
-/// An ID consists of word characters and `-`, followed by `_` and then letters and digits. It has at most 55 characters
-/// (`UserPoolIdType` in Cognito's API). Parsing any other text returns
-/// [`ConfigError::InvalidPoolId`].
+/// An ID consists of word characters and `-`, followed by `_` and then letters and digits. The ID has at most 55
+/// characters (`UserPoolIdType` in Cognito's API). Parsing any other text returns [`ConfigError::InvalidPoolId`].
 ///
 /// The part before the last `_` is the pool's Region. Emulators also use IDs without a Region, such as `local_2hX9`.
 /// These IDs can be parsed too, but [`UserPool::new`](crate::UserPool::new) rejects them, because it derives the issuer

@@ -1,11 +1,12 @@
 //! Removes secrets from URLs in messages.
 
-/// Replaces what can be secret in a URL, its user name, password, query and fragment, with `***`.
+/// Replaces the parts of a URL that can be secret (user name, password, query and fragment) with `***`.
 ///
-/// Works on text that is not a URL too, since messages about invalid settings show it.
+/// The text need not be a URL, because messages also show invalid settings.
 pub(crate) fn redact(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    // An unencoded `?`, `#` or `/` in a password makes the text before the last `@` ambiguous, so all of it goes.
+    // An unencoded `?`, `#` or `/` in a password makes the text before the last `@` ambiguous, so all of this text is
+    // replaced.
     let (secret, rest) = rest.rsplit_once('@').map_or(("", rest), |(_, rest)| ("***@", rest));
     let (rest, cut) = rest.find(['?', '#']).map_or((rest, ""), |at| (&rest[..at], "?***"));
     let separator = if scheme.is_empty() { "" } else { "://" };

@@ -1,6 +1,6 @@
 //! [`VerificationStep`]: the checks that a token must pass, in the order in which they run.
 
-// Without `explain`, the steps are recorded but not public.
+// Without the feature `explain`, the steps are recorded but not public.
 #![cfg_attr(not(feature = "explain"), allow(dead_code, unreachable_pub))]
 
 /// A check that a token must pass.
@@ -40,7 +40,7 @@ pub enum VerificationStep {
     Issuer,
     /// The pool's keys are available, and one of them matches `kid`.
     Key,
-    /// The signature verifies with that key.
+    /// The signature verifies with the key that `kid` names.
     Signature,
     /// The claims have the JSON types that Cognito documents.
     ClaimTypes,
@@ -52,7 +52,7 @@ pub enum VerificationStep {
     TokenUse,
     /// The pool accepts the app client (`client_id` of access tokens, `aud` of ID tokens).
     Client,
-    /// A user's token has a `sub`, and the `sub` is not empty. A machine token may omit it.
+    /// A user's token has a `sub`, and the `sub` is not empty. A machine token may omit `sub`.
     Subject,
     /// The pool accepts the `aud` of the access token. By default, `aud` must be absent or equal the client ID. ID
     /// tokens always pass.

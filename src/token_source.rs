@@ -34,16 +34,17 @@ pub(crate) enum Location {
     Header(HeaderName),
     WebSocketProtocol(Arc<str>),
     Query(Arc<str>),
-    /// The session of a browser that signed in with `sign_in`. Its layer adds the token to the request extensions.
+    /// The session of a browser that signed in with `sign_in`. The layer of `sign_in` adds the token to the request
+    /// extensions.
     #[cfg(feature = "sign-in")]
     Session,
 }
 
 impl TokenSource {
-    /// The sources of a layer for which the application has configured none.
+    /// The default token sources of a layer.
     pub(crate) const DEFAULT: &'static [Self] = &[Self(Location::Authorization)];
 
-    /// Reads `Authorization: Bearer <token>` (RFC 6750 §2.1). This is the default.
+    /// Reads the bearer token in the `Authorization` header (RFC 6750 §2.1). This source is the default.
     ///
     /// The scheme is case-insensitive (RFC 9110 §11.1). If the header is absent or has another scheme, this source
     /// yields no token.
@@ -53,12 +54,12 @@ impl TokenSource {
 
     /// Reads `Authorization: <token>`, without a scheme.
     ///
-    /// Cognito authorizers of API Gateway accept the token in this form, so clients that were written for them send it.
-    /// The form is not valid `Authorization` syntax (RFC 9110 §11.6.2), so the layer accepts it only if this source is
-    /// configured.
+    /// Cognito authorizers of API Gateway accept the token in this form, so clients that were written for these
+    /// authorizers send it. The form is not valid `Authorization` syntax (RFC 9110 §11.6.2), so the layer accepts it
+    /// only if this source is configured.
     ///
     /// The whole value must be one `b64token` (RFC 6750 §2.1) with exactly two dots. This source ignores every other
-    /// value. It can be combined with [`authorization`](Self::authorization), because no value matches both.
+    /// value. This source can be combined with [`authorization`](Self::authorization), because no value matches both.
     ///
     /// ```
     /// use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
@@ -84,13 +85,13 @@ impl TokenSource {
 
     /// Reads the cookie with this name.
     ///
-    /// An empty cookie counts as absent, also beside another cookie of the same name, because some applications leave
-    /// one behind at sign-out.
+    /// An empty cookie counts as absent, even alongside another cookie of the same name, because some applications
+    /// leave an empty cookie behind at sign-out.
     ///
     /// Browsers also send cookies with requests that other sites trigger, so every route that changes state needs
     /// protection from forged requests (CSRF). Set the cookie with `SameSite=Lax` or `Strict`, `Secure`, `HttpOnly` and
     /// a name that begins with `__Host-`, and compare the `Origin` header with your own origin. The guide chapter
-    /// [`token_sources`](crate::guide::token_sources) shows a custom check that does this.
+    /// [`token_sources`](crate::guide::token_sources) shows a custom check for this comparison.
     ///
     /// # Panics
     /// Panics if the name is not an HTTP token (RFC 9110 §5.6.2), as RFC 6265 §4.1.1 requires. For a name from
@@ -115,7 +116,8 @@ impl TokenSource {
     /// ```
     ///
     /// # Panics
-    /// Panics if the header has a token source of its own: `authorization`, `cookie` or `sec-websocket-protocol`.
+    /// Panics for headers that have a token source of their own (`authorization`, `cookie` and
+    /// `sec-websocket-protocol`).
     #[track_caller]
     pub fn header(name: HeaderName) -> Self {
         valid(Self::new_header(name))
@@ -136,9 +138,9 @@ impl TokenSource {
 
     /// Reads the query parameter with this name (RFC 6750 §2.3), usually `access_token`. **Avoid it.**
     ///
-    /// Servers, proxies and load balancers write URLs to their logs. Browsers keep them in the history and may send
+    /// Servers, proxies and load balancers write URLs to their logs. Browsers keep URLs in the history and may send
     /// them in the `Referer` header. Anyone who reads such a URL can use the token until it expires. RFC 9700 §4.3.2
-    /// forbids clients from sending tokens this way.
+    /// forbids clients from sending access tokens in the query.
     ///
     /// # Panics
     /// Panics if the name is empty or contains characters other than ASCII letters, digits, `-`, `.`, `_` and `~`.
@@ -149,7 +151,7 @@ impl TokenSource {
 
     /// Returns `true` if the source is a cookie, which browsers also send with forged requests (CSRF).
     ///
-    /// The session of a browser that signed in with the feature `sign-in` is in a cookie too.
+    /// The feature `sign-in` also keeps the sessions of browsers in cookies.
     pub fn is_cookie(&self) -> bool {
         self.header_name() == Some(&COOKIE)
     }
@@ -243,10 +245,10 @@ fn valid(source: Result<TokenSource, ConfigError>) -> TokenSource {
     }
 }
 
-/// Parses a source from configuration: `authorization`, `authorization-without-scheme`, `cookie:<name>`,
+/// Parses a source from configuration. The forms are `authorization`, `authorization-without-scheme`, `cookie:<name>`,
 /// `header:<name>`, `websocket-protocol:<prefix>` or `dangerous-query:<name>`.
 ///
-/// Any other text, or a name that the constructor would reject, is [`ConfigError::InvalidTokenSource`].
+/// Any other text, or a name that the constructor would reject, results in [`ConfigError::InvalidTokenSource`].
 ///
 /// ```
 /// use axum_cognito::TokenSource;
@@ -274,8 +276,8 @@ impl FromStr for TokenSource {
     }
 }
 
-/// Writes the form that [`FromStr`] parses. The session of the feature `sign-in` is shown as `session`, which cannot be
-/// configured.
+/// Writes the form that [`FromStr`] parses. The session of the feature `sign-in` is shown as `session`, a form that
+/// cannot be configured.
 impl fmt::Display for TokenSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {

@@ -23,7 +23,7 @@ use crate::{
     settings::Accepts,
 };
 
-/// The application with its embedded pool, and the pool that signs tokens for the tests.
+/// The application, and the fake user pool behind its embedded pool. The fake user pool signs the tokens of the tests.
 struct Site {
     app: Router,
     pool: FakeUserPool,

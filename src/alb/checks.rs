@@ -21,14 +21,14 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct Checks {
     pub(super) verifier: AlbVerifier,
-    /// The verifier of access tokens, if they are required.
+    /// The verifier of access tokens, if the layer requires access tokens.
     pub(super) access_tokens: Option<Verifier>,
 }
 
-/// The reason why a check that does not wait has not accepted a request.
+/// The reason why [`Checks::check_now`] did not accept a request.
 pub(super) enum Undecided {
     Rejected(AuthRejection),
-    /// A key is not in hand. Contains the user claims if only the access token's key is missing.
+    /// A required key is not cached. Contains the user claims if only the access token's key is missing.
     UnknownKey(Option<AlbClaims>),
 }
 
@@ -68,8 +68,8 @@ impl Checks {
         Ok(pair(claims, access, headers)?)
     }
 
-    /// Checks a request, and waits for keys that are not in hand. `user` contains the user claims if they are verified
-    /// already.
+    /// Checks a request, and waits for keys that are not cached. `user` contains the user claims if they are already
+    /// verified.
     pub(super) async fn check(&self, user: Option<AlbClaims>, headers: &HeaderMap) -> Result<Accepted, AuthRejection> {
         let headers = self.read(headers)?;
         let claims = match user {
@@ -83,7 +83,7 @@ impl Checks {
         pair(claims, access, headers)
     }
 
-    /// Finds the load balancer's headers. Each may occur once.
+    /// Finds the load balancer's headers. Each header may occur at most once.
     fn read<'r>(&self, headers: &'r HeaderMap) -> Result<Headers<'r>, AuthRejection> {
         let product = self.verifier.product();
         let token = one(headers, &product.header)?.ok_or_else(missing)?;
@@ -99,7 +99,7 @@ impl Checks {
     }
 }
 
-/// Verifies an access token without waiting. Returns [`None`] if the key of the token is unknown.
+/// Verifies an access token without waiting. Returns [`None`] if the token's key is unknown.
 fn check_or_wait(verifier: &Verifier, token: &str) -> Option<Result<CognitoClaims, VerifyError>> {
     match verifier.cached(token.as_bytes()) {
         Ok(claims) => Some(Ok(claims)),
@@ -119,7 +119,8 @@ fn one<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Result<Option<&'r [u8]>
     }
 }
 
-/// Returns a token as text. A list with commas, into which proxies join repeated headers, is not one token.
+/// Returns a header value that consists of one token. A comma-separated list is rejected, because proxies can join
+/// repeated headers with commas.
 fn text(value: &[u8]) -> Result<&str, AuthRejection> {
     let is_one_token = !value.is_empty() && value.iter().all(|byte| byte.is_ascii_graphic() && *byte != b',');
     match str::from_utf8(value) {

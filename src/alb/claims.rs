@@ -24,12 +24,13 @@ use crate::{
 
 /// The user claims that a load balancer or Verified Access signed, from a token that passed every check.
 ///
-/// As an extractor, it requires a valid token, and `Option<AlbClaims>` allows requests without a token. Clones share
-/// the claims.
+/// As an extractor, `AlbClaims` requires a valid token, and `Option<AlbClaims>` allows requests without a token. Clones
+/// share the claims.
 ///
-/// The claims are the response of the identity provider's userInfo endpoint. They contain neither groups nor scopes, so
-/// [`Require`](crate::Require) rules do not apply to them: without access tokens, a rule rejects every request with
-/// 500. For groups and scopes, add [`AlbAuth::require_access_token`](super::AlbAuth::require_access_token).
+/// The claims are the response of the identity provider's userInfo endpoint. The claims contain neither groups nor
+/// scopes, so [`Require`](crate::Require) rules do not apply to them. Without access tokens, a rule responds with 500
+/// to every request. For groups and scopes, add
+/// [`AlbAuth::require_access_token`](super::AlbAuth::require_access_token).
 ///
 /// Claims implement neither `Serialize` nor a revealing `Debug`, so they cannot leak into a log or a response by
 /// accident. To serialize them deliberately, call [`expose`](Self::expose).
@@ -57,12 +58,13 @@ struct Inner {
     email_verified: bool,
 }
 
-/// The reason why a request has no [`AlbClaims`]. The layer adds it to the extensions.
+/// The reason why a request has no [`AlbClaims`]. The layer adds the reason to the extensions.
 #[derive(Clone)]
 pub(super) struct AlbRejected(pub(super) AuthRejection);
 
 impl AlbClaims {
-    /// Checks a signed payload and creates the claims. Only the verifier calls it, after the signature was verified.
+    /// Checks a signed payload and creates the claims. Only the verifier calls this function, after it has verified the
+    /// signature.
     pub(super) fn admit(rules: &Rules, header: Header, payload: String) -> Result<Self, VerifyError> {
         let claims = Object::parse(&payload).ok_or_else(not_an_object)?;
         let sub = rules.check_payload(&claims, &header)?;
@@ -87,17 +89,17 @@ impl AlbClaims {
 
     /// Returns the user's permanent ID at the identity provider (`sub`).
     ///
-    /// For Verified Access with IAM Identity Center, it is `user.user_id`, because these tokens have no `sub`.
+    /// For Verified Access with IAM Identity Center, the ID is `user.user_id`, because these tokens have no `sub`.
     pub fn sub(&self) -> &str {
         &self.0.sub
     }
 
-    /// Returns `username`, if the identity provider sends it, as Cognito does.
+    /// Returns the `username` claim if the identity provider sends it, as Cognito does.
     pub fn username(&self) -> Option<&str> {
         self.0.username.as_deref()
     }
 
-    /// Returns `email`, if the identity provider sends it. See [`email_verified`](Self::email_verified).
+    /// Returns the `email` claim if the identity provider sends it. See [`email_verified`](Self::email_verified).
     pub fn email(&self) -> Option<&str> {
         self.0.email.as_deref()
     }
@@ -107,7 +109,8 @@ impl AlbClaims {
         self.0.email_verified
     }
 
-    /// Returns the app client with which the load balancer signed the user in (`client`). [`None`] for Verified Access.
+    /// Returns the app client with which the load balancer signed the user in (`client`). Returns [`None`] for Verified
+    /// Access.
     pub fn client_id(&self) -> Option<&str> {
         self.0.header.client.as_deref()
     }
@@ -124,8 +127,8 @@ impl AlbClaims {
 
     /// Returns `exp` in whole seconds since 1970.
     ///
-    /// This is the expiry of the token. It is not the end of the user's session, which the load balancer controls. AWS
-    /// documents a token lifetime of two minutes for Verified Access, and none for load balancers.
+    /// The token's expiry is not the end of the user's session, which the load balancer controls. AWS documents a token
+    /// lifetime of two minutes for Verified Access, and none for load balancers.
     pub fn exp(&self) -> u64 {
         self.0.header.exp
     }
@@ -165,16 +168,16 @@ impl AlbClaims {
         serde_json::from_str(payload).map_err(|error| ClaimError::of_claims::<T>(payload, error))
     }
 
-    /// Returns the verified payload, exactly as the load balancer signed it. It is a JSON object.
+    /// Returns the verified payload, a JSON object, exactly as the load balancer signed it.
     ///
-    /// **It contains personal data.** Do not log it.
+    /// **The payload contains personal data.** Do not log it.
     pub fn raw_json(&self) -> &str {
         &self.0.payload
     }
 
     /// Returns a value that serializes all claims, in the order of the payload.
     ///
-    /// **It contains personal data**, so claims are serialized only on request.
+    /// **The claims contain personal data**, so they are serialized only on request.
     pub fn expose(&self) -> impl Serialize + '_ {
         Verbatim(self.raw_json())
     }

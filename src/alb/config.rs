@@ -54,12 +54,12 @@ pub struct AlbConfig {
 impl AlbConfig {
     /// Creates the configuration of an Application Load Balancer that signs users in with this user pool.
     ///
-    /// The app clients and the issuers are those of the pool. Its other settings have no effect. The updated issuer
-    /// form is not accepted, because load balancers support only the original form.
+    /// The configuration takes the app clients and the issuers from the pool. The pool's other settings have no effect.
+    /// The updated issuer form is not accepted, because load balancers support only the original form.
     ///
     /// # Errors
-    /// Returns [`ConfigError::InvalidLoadBalancer`] if `arn` is not the whole ARN of an Application Load Balancer, or
-    /// if the pool accepts only the updated issuer form.
+    /// Returns [`ConfigError::InvalidLoadBalancer`] if `arn` is not the full ARN of an Application Load Balancer, or if
+    /// the pool accepts only the updated issuer form.
     pub fn new(arn: impl AsRef<str>, pool: &UserPool) -> Result<Self, ConfigError> {
         let is_updated = |issuer: &str| issuer.starts_with("https://issuer-cognito-idp.");
         let issuers: Vec<Box<str>> = pool.issuers().filter(|issuer| !is_updated(issuer)).map(Into::into).collect();
@@ -77,9 +77,9 @@ impl AlbConfig {
     /// `client_ids` and `issuer` are the client ID and the issuer of the load balancer's `authenticate-oidc` action.
     ///
     /// # Errors
-    /// Returns [`ConfigError::InvalidLoadBalancer`] if `arn` is not the whole ARN of an Application Load Balancer, or
-    /// if there is no client ID or an empty one. Returns [`ConfigError::InvalidIssuer`] if `issuer` is not an `https`
-    /// URL without query and fragment.
+    /// Returns [`ConfigError::InvalidLoadBalancer`] if `arn` is not the full ARN of an Application Load Balancer, or if
+    /// a client ID is missing or empty. Returns [`ConfigError::InvalidIssuer`] if `issuer` is not an `https` URL, or if
+    /// it contains a query or a fragment.
     pub fn with_issuer(
         arn: impl AsRef<str>,
         client_ids: impl ClientIds,
@@ -101,15 +101,15 @@ impl AlbConfig {
     /// rules for other applications that the load balancer serves.
     ///
     /// # Errors
-    /// Returns the errors of [`with_issuer`](Self::with_issuer), except those of client IDs.
+    /// Returns the same errors as [`with_issuer`](Self::with_issuer), except errors about client IDs.
     pub fn dangerous_any_client(arn: impl AsRef<str>, issuer: impl Into<String>) -> Result<Self, ConfigError> {
         Self::of(&LOAD_BALANCER, arn.as_ref(), vec![https_issuer(issuer.into())?], None)
     }
 
     /// Creates the configuration of an AWS Verified Access instance, whose tokens are in `x-amzn-ava-user-context`.
     ///
-    /// Its tokens are signed with ES384 and name no app client. `issuer` is the issuer of the trust provider. For IAM
-    /// Identity Center it is the ARN of the trust provider.
+    /// Verified Access signs tokens with ES384, and its tokens name no app client. `issuer` is the issuer of the trust
+    /// provider or, for IAM Identity Center, the ARN of the trust provider.
     ///
     /// # Errors
     /// Returns [`ConfigError::InvalidLoadBalancer`] if `arn` is not the ARN of a Verified Access instance. Returns
@@ -141,14 +141,14 @@ impl AlbConfig {
 
 /// Settings.
 impl AlbConfig {
-    /// Also accepts the tokens of another load balancer, or of another Verified Access instance, with the same issuer
-    /// and app clients.
+    /// Also accepts tokens from another load balancer or Verified Access instance with the same issuer and app clients.
     ///
-    /// The signer may be in another Region. The keys for each token come from the Region of its signer's configured
+    /// The signer may be in another Region. By default, each token's key is fetched from the Region in its signer's
     /// ARN.
     ///
     /// # Errors
-    /// Returns [`ConfigError::InvalidLoadBalancer`] if `arn` does not have the same form as the first one.
+    /// Returns [`ConfigError::InvalidLoadBalancer`] if `arn` is not the full ARN of a signer of the same type: an
+    /// Application Load Balancer or a Verified Access instance.
     pub fn additional_signer(mut self, arn: impl AsRef<str>) -> Result<Self, ConfigError> {
         self.signers.push(Signer::parse(arn.as_ref(), self.product)?);
         Ok(self)
@@ -157,7 +157,8 @@ impl AlbConfig {
     /// Also accepts tokens with this issuer.
     ///
     /// # Errors
-    /// Returns [`ConfigError::InvalidIssuer`] if `issuer` is not an `https` URL without query and fragment.
+    /// Returns [`ConfigError::InvalidIssuer`] if `issuer` is not an `https` URL, or if it contains a query or a
+    /// fragment.
     pub fn additional_issuer(mut self, issuer: impl Into<String>) -> Result<Self, ConfigError> {
         self.issuers.push(https_issuer(issuer.into())?);
         Ok(self)
@@ -165,8 +166,8 @@ impl AlbConfig {
 
     /// Sets the source of the public keys for all signers. Default: the endpoint of each signer's Region.
     ///
-    /// A key's ID is appended to the URL of the source. Set a source to use a proxy, private root certificates, or an
-    /// endpoint with another name:
+    /// A key's ID is appended to the URL of the source. Set a source to use a proxy, private root certificates, or a
+    /// different endpoint:
     ///
     /// ```
     /// use axum_cognito::{UserPool, alb::AlbConfig, keys::HttpKeySource};
@@ -186,13 +187,13 @@ impl AlbConfig {
 
     /// Adds a public key that is never fetched, for tests and for networks without access to the key endpoint.
     ///
-    /// `kid` is the key ID, and `pem` is the text that the key endpoint serves under this ID. No other keys are
-    /// fetched, unless a [`key_source`](Self::key_source) is set too. AWS replaces the keys without notice, so a
-    /// service that uses only preloaded keys rejects all tokens after a replacement.
+    /// `kid` is the key ID, and `pem` is the text that the key endpoint serves under this ID. No other keys are fetched
+    /// unless a [`key_source`](Self::key_source) is also set. AWS replaces the keys without notice, so a service that
+    /// uses only preloaded keys rejects all tokens after a replacement.
     ///
     /// # Errors
-    /// Returns [`ConfigError::InvalidLoadBalancer`] if `kid` is not a UUID in lower case, or if `pem` is not one public
-    /// key on the curve of the tokens (P-256 for load balancers, P-384 for Verified Access).
+    /// Returns [`ConfigError::InvalidLoadBalancer`] if `kid` is not a lowercase UUID, or if `pem` is not exactly one
+    /// public key on the curve that the tokens use (P-256 for load balancers, P-384 for Verified Access).
     pub fn preloaded_key(mut self, kid: impl AsRef<str>, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         let value = kid.as_ref();
         let error = |setting, reason| ConfigError::InvalidLoadBalancer { setting, value: value.to_owned(), reason };
@@ -207,7 +208,7 @@ impl AlbConfig {
     /// Sets the time for which tokens are accepted after `exp`, for hosts with an inaccurate clock. Default: zero.
     ///
     /// # Errors
-    /// Returns [`ConfigError::LeewayTooLong`] if it is longer than five minutes.
+    /// Returns [`ConfigError::LeewayTooLong`] if `leeway` is longer than five minutes.
     pub fn leeway(mut self, leeway: Duration) -> Result<Self, ConfigError> {
         if leeway > LEEWAY_MAX {
             return Err(ConfigError::LeewayTooLong { seconds: leeway.as_secs() });
@@ -216,7 +217,7 @@ impl AlbConfig {
         Ok(self)
     }
 
-    /// Sets the clock that gives the current time for tokens and keys. Default: [`SystemClock`].
+    /// Sets the clock that token checks and key refreshes use. Default: [`SystemClock`].
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -237,7 +238,7 @@ impl AlbConfig {
             signers.push((arn, known.unwrap_or(urls.len() - 1)));
         }
         if self.key_source.is_some() || !self.preloaded.is_empty() {
-            // One source for all signers, or none.
+            // All signers share one source, or none if only preloaded keys are used.
             sources = self.key_source.into_iter().collect();
             for (_, endpoint) in &mut signers {
                 *endpoint = 0;

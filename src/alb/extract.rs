@@ -1,4 +1,4 @@
-//! The extractor [`AlbClaims`], and its `Option` form.
+//! Implements the extractor [`AlbClaims`] and its `Option` form.
 
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;

@@ -18,7 +18,7 @@ pub(super) type Decision = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 pin_project! {
     /// The response future of [`AlbAuthService`](super::AlbAuthService).
     ///
-    /// It waits for a key fetch if the request needs one, and then for the inner service.
+    /// The future waits for a key fetch, if the request needs it, and then for the inner service.
     pub struct AlbResponseFuture<S, B>
     where
         S: Service<Request<B>>,
@@ -34,7 +34,7 @@ pin_project! {
     where
         S: Service<Request<B>>,
     {
-        /// The inner service handles the request. This is the common case, so it allocates nothing.
+        /// The inner service handles the request. In this common case, nothing is allocated.
         Forwarded { #[pin] future: S::Future },
         Waiting { waiting: Box<Waiting<S, B>> },
     }
@@ -42,12 +42,12 @@ pin_project! {
 
 /// A request that waits for a decision, and then for the inner service to become ready.
 struct Waiting<S, B> {
-    /// [`Some`] until the decision.
+    /// [`Some`] until the decision is made.
     decision: Option<Decision>,
     /// [`Some`] until the inner service is called.
     request: Option<Request<B>>,
-    /// A clone that is not polled before the decision. A ready service may hold a resource that other requests need,
-    /// such as a permit of a concurrency limit, and waiting requests must not exhaust it.
+    /// A clone of the inner service that is not polled before the decision. A ready service may hold a resource that
+    /// other requests need, such as a permit of a concurrency limit, and waiting requests must not exhaust it.
     inner: S,
 }
 
@@ -97,8 +97,8 @@ where
             let future = match this.state.as_mut().project() {
                 StateProjection::Forwarded { future } => {
                     let mut response = ready!(future.poll(cx))?;
-                    // The load balancer recognizes the user by a cookie. A cache in front of it does not see the token,
-                    // so it could send the response to another user (RFC 9111 §3).
+                    // The load balancer recognizes the user by a cookie. A cache in front of the load balancer does not
+                    // see the token, so it could send the response to another user (RFC 9111 §3).
                     response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("private"));
                     return Poll::Ready(Ok(response));
                 }

@@ -10,16 +10,15 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::product::Product;
 
-/// The maximum length of a PEM text, in bytes. The PEM text of a P-384 key has 215 bytes.
+/// The maximum length of a PEM text, in bytes. The PEM text of a P-384 key is 215 bytes long.
 pub(super) const PEM_MAX: usize = 1024;
 
-/// A key ID, which is a UUID. It is the last part of the URL from which the key is fetched.
+/// A key ID, which is a UUID and the last part of the URL from which the key is fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Kid(u128);
 
 impl Kid {
-    /// Parses a UUID in lower case, with hyphens. Any other spelling is rejected, so a key has exactly one name and one
-    /// URL.
+    /// Parses a lowercase UUID with hyphens. Any other spelling is rejected, so a key has exactly one name and one URL.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let is_hyphen = |at| matches!(at, 8 | 13 | 18 | 23);
         let is_valid = |(at, byte)| match byte {
@@ -56,14 +55,15 @@ pub(super) struct VerifyingKey {
 }
 
 impl VerifyingKey {
-    /// Parses a public key in PEM format (RFC 7468 §13). Returns [`None`] if it is not one key on the product's curve.
+    /// Parses a public key in PEM format (RFC 7468 §13). Returns [`None`] if the text is not exactly one key on the
+    /// product's curve.
     pub(super) fn from_pem(pem: &[u8], product: &Product) -> Option<Self> {
         let text = str::from_utf8(pem).ok().filter(|text| text.len() <= PEM_MAX)?.trim_ascii();
         let body = text.strip_prefix("-----BEGIN PUBLIC KEY-----")?.strip_suffix("-----END PUBLIC KEY-----")?;
         let base64: Vec<u8> = body.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
         let der = STANDARD.decode(base64).ok()?;
         let point = der.strip_prefix(product.spki_prefix).filter(|point| point.len() == product.point_bytes)?;
-        // 4 marks an uncompressed point (SEC 1 §2.3.3).
+        // The first byte of an uncompressed point is 4 (SEC 1 §2.3.3).
         let point = Some(point).filter(|point| point.first() == Some(&4))?;
         let public = ParsedPublicKey::new(product.verification, point).ok()?;
         Some(Self { public, point: point.into(), proven: AtomicBool::new(false) })
@@ -73,12 +73,12 @@ impl VerifyingKey {
         self.point == other.point
     }
 
-    /// Returns `true` if the signature over these bytes verifies with this key.
+    /// Returns `true` if this key verifies the signature over these bytes.
     pub(super) fn verify(&self, signing_input: &[u8], signature: &[u8]) -> bool {
         self.public.verify_sig(signing_input, signature).is_ok()
     }
 
-    /// Records that a valid token was signed with this key. Returns `true` the first time.
+    /// Records that a valid token was signed with this key. Returns `true` only on the first call.
     pub(super) fn prove(&self) -> bool {
         !self.proven.load(Ordering::Relaxed) && !self.proven.swap(true, Ordering::Relaxed)
     }
@@ -123,7 +123,7 @@ mod tests {
         assert!(parse(&valid).is_some());
         assert!(parse(&valid.replace('\n', "\r\n")).is_some());
         assert!(VerifyingKey::from_pem(valid.as_bytes(), &VERIFIED_ACCESS).is_none(), "another curve");
-        // The last byte of `y` changed, so the point is off the curve.
+        // The last byte of `y` is changed, so the point is off the curve.
         let off_curve = pem(&PUBLIC.replace("ufiQ==", "ufiA=="));
         let compressed = pem(&PUBLIC.replace("QgAEjP", "QgACjP"));
         for (why, text) in [

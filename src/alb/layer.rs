@@ -7,9 +7,10 @@ use crate::{error::ConfigError, verifier::Verifier};
 
 /// A layer that verifies the token that a load balancer or Verified Access adds to each request.
 ///
-/// It adds [`AlbClaims`](super::AlbClaims) to the request extensions. By default it rejects no request, and the
-/// extractor [`AlbClaims`](super::AlbClaims) rejects requests without a valid token. To require a valid token on all
-/// routes of a router, add the extractor as a layer with `axum::middleware::from_extractor::<AlbClaims>()`.
+/// The layer adds [`AlbClaims`](super::AlbClaims) to the request extensions. By default, it does not reject
+/// requests.
+/// The extractor [`AlbClaims`](super::AlbClaims) rejects requests without a valid token. To require a valid token on
+/// all routes of a router, add the extractor as a layer with `axum::middleware::from_extractor::<AlbClaims>()`.
 ///
 /// A rejection has no challenge (`WWW-Authenticate`), because only the load balancer can send a valid header:
 ///
@@ -19,8 +20,8 @@ use crate::{error::ConfigError, verifier::Verifier};
 /// | the header occurs more than once, or does not contain exactly one token | 400 |
 /// | the token's key is unavailable | 503, with `Retry-After` |
 ///
-/// If the load balancer also sends the user's ID in `x-amzn-oidc-identity`, the ID must equal the token's `sub`. It is
-/// never used without the token.
+/// If the load balancer also sends the user's ID in `x-amzn-oidc-identity`, the ID must equal the token's `sub`. The
+/// layer never uses this ID without the token.
 ///
 /// All clones share the verifier and its keys.
 #[derive(Clone, Debug)]
@@ -79,7 +80,7 @@ impl AlbAuth {
         Ok(self)
     }
 
-    /// Returns the verifier, for tokens that do not arrive in a request's head.
+    /// Returns the verifier, for tokens that do not arrive in a request header.
     pub fn verifier(&self) -> &AlbVerifier {
         &self.checks.verifier
     }

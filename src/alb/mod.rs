@@ -32,7 +32,7 @@
 //!   | verifier    check(token):
 //!   |   token     three parts, base64url with or without padding, JSON with unique members
 //!   |   rules     alg, kid, signer, iss, client, exp of the header    -> no I/O before this passes
-//!   |   keys      kid  -> parsed public key        not in hand -> the only step that may wait
+//!   |   keys      kid  -> parsed public key        not cached -> the only step that may wait
 //!   |   key       ECDSA signature over the bytes as they came
 //!   |   rules     iss and exp of the payload equal the header's, and the user's ID is not empty
 //!   | service     the identity header and the access token, if required, belong to the same user

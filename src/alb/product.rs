@@ -1,4 +1,4 @@
-//! The AWS products that sign user claims, and how their tokens differ.
+//! Describes the AWS products that sign user claims, and how their tokens differ.
 //!
 //! Sources: the AWS pages "Authenticate users using an Application Load Balancer" (section "User claims encoding and
 //! signature verification") and "User claims passing and signature verification in Verified Access".
@@ -10,29 +10,29 @@ use crate::region::Region;
 
 /// A product that signs user claims.
 pub(crate) struct Product {
-    /// The service in the ARN of a signer.
+    /// The service name in a signer's ARN.
     pub(super) service: &'static str,
-    /// The start of the resource in the ARN of a signer.
+    /// The prefix of the resource in a signer's ARN.
     pub(super) resource: &'static str,
     /// The number of names after `resource`, separated by `/`.
     pub(super) resource_names: usize,
-    /// An ARN for messages.
+    /// A description of the expected ARN, for error messages.
     pub(super) expected_arn: &'static str,
     /// The header that contains the token.
     pub(super) header: HeaderName,
     /// The `alg` of the tokens.
     pub(super) algorithm: &'static str,
-    /// ECDSA with a signature of fixed length, `r` followed by `s` (RFC 7518 §3.4).
+    /// ECDSA with a fixed-length signature, `r` followed by `s` (RFC 7518 §3.4).
     pub(super) verification: &'static EcdsaVerificationAlgorithm,
     /// The length of a signature, in bytes.
     pub(super) signature_bytes: usize,
-    /// The start of each public key in DER, up to the point (RFC 5480 §2).
+    /// The prefix of each public key in DER, up to the point (RFC 5480 §2).
     pub(super) spki_prefix: &'static [u8],
     /// The length of an uncompressed point, in bytes (RFC 5480 §2.2).
     pub(super) point_bytes: usize,
     /// `true` if the token's header names the app client.
     pub(super) has_client: bool,
-    /// The header with the user's ID, without a signature.
+    /// The header that contains the user's ID without a signature.
     pub(super) identity_header: Option<HeaderName>,
     /// `true` if the user's access token is in [`ACCESS_TOKEN`].
     pub(super) has_access_token: bool,
@@ -41,7 +41,7 @@ pub(crate) struct Product {
 /// The maximum length of a signature of any product, in bytes.
 pub(super) const SIGNATURE_MAX: usize = 96;
 
-/// The header with the access token that the load balancer got for the user.
+/// The header that contains the access token that the load balancer got for the user.
 pub(super) const ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-amzn-oidc-accesstoken");
 
 pub(crate) static LOAD_BALANCER: Product = Product {
@@ -80,8 +80,8 @@ pub(crate) static VERIFIED_ACCESS: Product = Product {
 };
 
 impl Product {
-    /// Returns the URL below which a Region publishes the public keys. Returns [`None`] for an unknown partition, or if
-    /// the Region is in another partition.
+    /// Returns the base URL of a Region's public keys. Returns [`None`] if the partition is unknown, or if the Region
+    /// belongs to another partition.
     pub(super) fn key_endpoint(&self, partition: &str, region: &Region) -> Option<String> {
         let (region, suffix) = (region.as_str(), region.dns_suffix());
         let expected = match suffix {
@@ -90,7 +90,7 @@ impl Product {
             "amazonaws.com.cn" => "aws-cn",
             _ => return None,
         };
-        // The URL for GovCloud names a bucket. In another partition, anyone could create a bucket of this name.
+        // The URL for GovCloud names an S3 bucket. In another partition, anyone could create a bucket with this name.
         if partition != expected {
             return None;
         }

@@ -1,4 +1,4 @@
-//! The checks of a token's header and payload, which are pure functions of the token, the settings and the time.
+//! Checks a token's header and payload. Each check is a pure function of the token, the settings and the time.
 
 use std::{
     borrow::Cow,
@@ -20,7 +20,7 @@ use crate::{
 /// The conditions under which a token is accepted.
 pub(super) struct Rules {
     pub(super) product: &'static Product,
-    /// Every accepted ARN with the index of its key endpoint. There is at least one.
+    /// Every accepted ARN with the index of its key endpoint. The list is never empty.
     pub(super) signers: Vec<(Box<str>, usize)>,
     pub(super) issuers: Vec<Box<str>>,
     /// The accepted app clients, or [`None`] if any client is accepted.
@@ -56,8 +56,8 @@ impl Rules {
 
     /// Checks the signed payload, and returns the user's ID.
     ///
-    /// The payload is the response of the identity provider, to which the load balancer adds `iss` and `exp`. If they
-    /// exist, they must equal those of the header.
+    /// The payload is the identity provider's response, and the load balancer adds `iss` and `exp` to it. If the
+    /// payload contains these claims, they must equal those in the header.
     pub(super) fn check_payload(&self, payload: &Object<'_>, header: &Header) -> Result<String, VerifyError> {
         let differs = |claim| {
             let reason = "the payload differs from the header";
@@ -97,8 +97,8 @@ impl Rules {
         }
     }
 
-    /// Checks the signer. Its keys are shared by the load balancers of all accounts in a Region, so without this check
-    /// anyone with an AWS account could sign tokens. Miggo published this attack as `ALBeast` in 2024.
+    /// Checks the signer. The load balancers of all accounts in a Region share their keys, so without this check anyone
+    /// with an AWS account could sign tokens. Miggo published this attack as `ALBeast` in 2024.
     fn check_signer(&self, header: &Object<'_>) -> Result<(String, usize), VerifyError> {
         let signer = required(header, "signer")?;
         if let Some((arn, endpoint)) = self.signers.iter().find(|(arn, _)| **arn == *signer) {
@@ -134,7 +134,7 @@ impl Rules {
         }
     }
 
-    /// Checks that the token has not expired. A token expires at `exp` itself, and not after it (RFC 7519 §4.1.4).
+    /// Checks that the token has not expired. At `exp` itself, a token has already expired (RFC 7519 §4.1.4).
     fn check_expiry(&self, exp: u64, now: SystemTime) -> Result<(), VerifyError> {
         let expires_at = UNIX_EPOCH + Duration::from_secs(exp);
         if now < expires_at + self.leeway {
@@ -157,8 +157,8 @@ fn required<'j>(header: &Object<'j>, name: &'static str) -> Result<Cow<'j, str>,
     header.string(name)?.ok_or_else(|| VerifyError::missing(name))
 }
 
-/// Returns `user.user_id`. Tokens of Verified Access have it instead of `sub` if the users come from IAM Identity
-/// Center.
+/// Returns `user.user_id`. Verified Access tokens contain this claim instead of `sub` if the users come from IAM
+/// Identity Center.
 fn user_id<'j>(payload: &Object<'j>) -> Option<Cow<'j, str>> {
     let user = Object::parse(payload.get("user")?)?;
     user.get("user_id").and_then(string)

@@ -10,8 +10,8 @@ use super::{
     future::AlbResponseFuture,
 };
 
-/// The service of [`AlbAuth`](super::AlbAuth): verifies the load balancer's token of each request before it calls the
-/// inner service.
+/// The service of [`AlbAuth`](super::AlbAuth), which verifies the load balancer's token in each request before it calls
+/// the inner service.
 #[derive(Clone, Debug)]
 pub struct AlbAuthService<S> {
     inner: S,
@@ -32,7 +32,7 @@ where
     type Error = S::Error;
     type Future = AlbResponseFuture<S, B>;
 
-    /// Returns the readiness of the inner service.
+    /// Returns ready when the inner service is ready.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }
@@ -42,8 +42,8 @@ where
             Ok(accepted) => Ok(accepted),
             Err(Undecided::Rejected(rejection)) => Err(rejection),
             Err(Undecided::UnknownKey(user)) => {
-                // Releases what `poll_ready` reserved, such as a permit of a concurrency limit, while the request
-                // waits. The waiting request makes its own clone ready after the decision.
+                // Releases resources that `poll_ready` has reserved, such as a permit of a concurrency limit, while the
+                // request waits. The waiting request polls its own clone after the decision.
                 self.inner = self.inner.clone();
                 let (checks, headers) = (self.checks.clone(), request.headers().clone());
                 let decision = Box::pin(async move { checks.outcome(checks.check(user, &headers).await) });

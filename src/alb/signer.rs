@@ -7,7 +7,7 @@ use crate::{error::ConfigError, keys::HttpKeySource, region::Region};
 #[derive(Clone, Debug)]
 pub(super) struct Signer {
     pub(super) arn: Box<str>,
-    /// The URL below which the ARN's Region publishes the public keys.
+    /// The base URL of the public keys in the ARN's Region.
     pub(super) key_endpoint: String,
     pub(super) key_source: HttpKeySource,
 }
@@ -15,8 +15,8 @@ pub(super) struct Signer {
 impl Signer {
     /// Parses an ARN, `arn:<partition>:<service>:<region>:<account>:<resource>`.
     ///
-    /// The whole ARN is required, because load balancers of all accounts in a Region share their keys. Only the ARN
-    /// tells them apart.
+    /// The full ARN is required. The load balancers of all accounts in a Region share their keys, so only the ARN shows
+    /// which load balancer signed a token.
     pub(super) fn parse(arn: &str, product: &Product) -> Result<Self, ConfigError> {
         let error = |reason| ConfigError::InvalidLoadBalancer { setting: "signer", value: arn.to_owned(), reason };
         let parts: Vec<_> = arn.split(':').collect();

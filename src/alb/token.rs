@@ -1,9 +1,9 @@
 //! [`Token`]: a decoded token whose signature has not been verified.
 //!
-//! Load balancers write the parts of a token with the padding `=` and sign the text with it. This differs from RFC 7515
-//! §2, so the bytes that are signed are kept as they came and never encoded again. A part without any padding is
-//! accepted too, because AWS has announced such tokens. All other rules of base64url apply: one alphabet, the exact
-//! number of `=`, and no unused bits.
+//! Load balancers pad the parts of a token with `=` and sign the padded text, although RFC 7515 §2 does not allow
+//! padding. The signed bytes are therefore kept as received and never encoded again. A part without any padding is
+//! accepted too, because AWS has announced such tokens. All other rules of base64url apply: one alphabet, the correct
+//! number of `=`, and no nonzero unused bits.
 
 use std::borrow::Cow;
 
@@ -18,11 +18,11 @@ use crate::{
     step::VerificationStep,
 };
 
-/// The maximum length of a token, in bytes. A load balancer rejects claims and access tokens of more than 11 KB
-/// together.
+/// The maximum length of a token, in bytes. A load balancer rejects claims and an access token that together exceed 11
+/// KB.
 const TOKEN_MAX: usize = 16 * 1024;
 
-/// The maximum length of the encoded header, in bytes. A usual header has about 500 bytes, most of them for the issuer
+/// The maximum length of the encoded header, in bytes. A typical header has about 500 bytes, most of them in the issuer
 /// and the ARN.
 const HEADER_MAX: usize = 4 * 1024;
 
@@ -31,7 +31,7 @@ pub(super) struct Token<'t> {
     pub(super) header: String,
     pub(super) payload: String,
     pub(super) signing_input: &'t [u8],
-    /// Still encoded, because most invalid tokens are rejected before the signature is needed.
+    /// The encoded signature. Most invalid tokens are rejected before their signature must be decoded.
     signature: &'t str,
 }
 
@@ -50,8 +50,8 @@ impl<'t> Token<'t> {
         Ok(Self { header, payload, signing_input, signature })
     }
 
-    /// Decodes the signature into `buffer`. It must have the fixed length of `r` and `s` (RFC 7518 §3.4), so a
-    /// signature in DER is rejected.
+    /// Decodes the signature into `buffer`. The signature must have the fixed length of `r` and `s` (RFC 7518 §3.4), so
+    /// a signature in DER is rejected.
     pub(super) fn signature<'b>(
         &self,
         product: &Product,
@@ -76,22 +76,22 @@ fn text(part: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Removes the padding from a part. Returns [`None`] if the part has padding, but not the exact number of `=`.
+/// Removes the padding from a part. Returns [`None`] if the part is padded with the wrong number of `=`.
 fn without_padding(part: &str) -> Option<&str> {
     let encoded = part.strip_suffix("==").or_else(|| part.strip_suffix('=')).unwrap_or(part);
     let is_exact = encoded.len() == part.len() || part.len().is_multiple_of(4);
     is_exact.then_some(encoded)
 }
 
-/// The members of a JSON object in a token. Its numbers and strings are read strictly.
+/// The members of a JSON object in a token. Numbers and strings are parsed strictly.
 pub(super) struct Object<'j>(Vec<(Cow<'j, str>, &'j str)>);
 
-/// The last second of the year 9999, up to which dates can be formatted.
+/// The last second of the year 9999, which is the latest time that can be formatted.
 const LAST_DATE: u64 = 253_402_300_799;
 
 impl<'j> Object<'j> {
-    /// Parses an object. Returns [`None`] if `json` is not one JSON object, or if an object at any depth has duplicate
-    /// members.
+    /// Parses an object. Returns [`None`] if `json` is not exactly one JSON object, or if an object at any depth has
+    /// duplicate members.
     pub(super) fn parse(json: &'j str) -> Option<Self> {
         let mut reader = serde_json::Deserializer::from_str(json);
         Unique.deserialize(&mut reader).and_then(|()| reader.end()).ok()?;

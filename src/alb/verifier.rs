@@ -48,10 +48,10 @@ struct Inner {
     outcomes: Outcomes,
 }
 
-/// The failure of a verification.
+/// The reason why a verification failed.
 pub(super) enum Failure {
     Final(VerifyError),
-    /// The key is not in hand. A key fetch could change the result.
+    /// The key is not cached. A key fetch could change the result.
     UnknownKey(KeyName),
 }
 
@@ -62,7 +62,8 @@ impl From<VerifyError> for Failure {
 }
 
 impl AlbVerifier {
-    /// Creates a verifier. It fetches keys when tokens name them, so there is nothing to load at the start.
+    /// Creates a verifier. The verifier fetches a key when a token first names it, so nothing needs to be loaded at
+    /// start-up.
     pub fn new(config: AlbConfig) -> Self {
         metrics::describe();
         let (rules, endpoints, clock) = config.into_parts();
@@ -76,10 +77,10 @@ impl AlbVerifier {
         }
     }
 
-    /// Verifies a token with the keys in hand. It does no I/O and never waits.
+    /// Verifies a token with the cached keys, without I/O and without waiting.
     ///
-    /// If the refresh of the token's key is due, it starts in the background. If the key is not in hand, the token is
-    /// rejected. To fetch the key, use [`verify`](Self::verify).
+    /// If a refresh of the token's key is due, the refresh starts in the background. If the key is not cached, the
+    /// token is rejected. To fetch the key, use [`verify`](Self::verify).
     ///
     /// # Errors
     /// Returns a [`VerifyError`] if the token is rejected. For [`VerifyErrorKind::KeysUnavailable`],
@@ -92,11 +93,12 @@ impl AlbVerifier {
         }))
     }
 
-    /// Verifies a token. If its key is not in hand, waits for a key fetch, at most 3 seconds.
+    /// Verifies a token. If the token's key is not cached, waits up to 3 seconds for a key fetch.
     ///
     /// # Errors
-    /// Returns a [`VerifyError`] if the token is rejected. Its kind is [`VerifyErrorKind::UnknownKey`] if the endpoint
-    /// does not have the key, and [`VerifyErrorKind::KeysUnavailable`] if no fetch decided that in time.
+    /// Returns a [`VerifyError`] if the token is rejected. The kind of the error is [`VerifyErrorKind::UnknownKey`] if
+    /// the endpoint does not have the key, and [`VerifyErrorKind::KeysUnavailable`] if no fetch could determine this in
+    /// time.
     pub async fn verify(&self, token: &str) -> Result<AlbClaims, VerifyError> {
         let result = match self.check_at(token, self.inner.clock.now()) {
             Ok(claims) => Ok(claims),
@@ -106,7 +108,7 @@ impl AlbVerifier {
         self.counted(result)
     }
 
-    /// Returns the state of the keys. It contains no secrets.
+    /// Returns the state of the keys, which contains no secrets.
     ///
     /// ```
     /// use axum_cognito::{alb::AlbVerifier, testing::FakeLoadBalancer};
@@ -118,7 +120,7 @@ impl AlbVerifier {
         self.inner.keys.status(self.inner.clock.now(), self.inner.outcomes.status())
     }
 
-    /// Verifies a token without waiting. [`None`] if the key is not in hand.
+    /// Verifies a token without waiting. Returns [`None`] if the key is not cached.
     pub(super) fn check_or_wait(&self, token: &str) -> Option<Result<AlbClaims, VerifyError>> {
         match self.check_at(token, self.inner.clock.now()) {
             Ok(claims) => Some(self.counted(Ok(claims))),
@@ -131,7 +133,7 @@ impl AlbVerifier {
         self.inner.rules.product
     }
 
-    /// Returns the accepted ARNs, for messages.
+    /// Returns the accepted ARNs, for error messages.
     pub(super) fn signers(&self) -> String {
         self.inner.rules.signers.iter().map(|(arn, _)| &**arn).collect::<Vec<_>>().join(", ")
     }
@@ -143,7 +145,7 @@ impl AlbVerifier {
         let header = rules.check_header(&token.header, now)?;
         let mut buffer = [0; SIGNATURE_MAX];
         let signature = token.signature(rules.product, &mut buffer)?;
-        // Before the key is fetched, the payload is only checked for its form.
+        // Before the key is fetched, only the form of the payload is checked.
         Object::parse(&token.payload).ok_or_else(not_an_object)?;
         let key = match keys.find(header.key, now) {
             Some(key) => key,
@@ -169,7 +171,7 @@ impl AlbVerifier {
         }
     }
 
-    /// Counts a result. Every result is counted here once.
+    /// Counts a result. The verifier passes each result to this function exactly once.
     fn counted(&self, result: Result<AlbClaims, VerifyError>) -> Result<AlbClaims, VerifyError> {
         metrics::verification(&result);
         match &result {

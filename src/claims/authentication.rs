@@ -13,25 +13,25 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.claims().auth_time()
     }
 
-    /// Returns `jti`, the token's unique ID. Absent if token revocation is disabled for the app client.
+    /// Returns `jti`, the token's unique ID. The claim is absent if token revocation is disabled for the app client.
     pub fn jti(&self) -> Option<&str> {
         self.token.claims().jti()
     }
 
-    /// Returns `origin_jti`, the ID that all tokens of one sign-in share. Absent if token revocation is disabled for
-    /// the app client.
+    /// Returns `origin_jti`, the ID that all tokens of one sign-in share. The claim is absent if token revocation is
+    /// disabled for the app client.
     ///
     /// To reject the tokens of a revoked session, look up this value in a custom check.
     pub fn origin_jti(&self) -> Option<&str> {
         self.token.claims().origin_jti()
     }
 
-    /// Returns `event_id`, the ID of the authentication event. Some sign-in flows omit it.
+    /// Returns `event_id`, the ID of the authentication event. Some sign-in flows omit this claim.
     pub fn event_id(&self) -> Option<&str> {
         self.token.attributes().event_id.as_deref()
     }
 
-    /// Returns `version`, the format version of an access token. Some sign-in flows omit it.
+    /// Returns `version`, the format version of an access token. Some sign-in flows omit this claim.
     pub fn version(&self) -> Option<u64> {
         self.token.attributes().version
     }
@@ -46,7 +46,8 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.attributes().acr.as_deref()
     }
 
-    /// Returns `amr`, the authentication methods, such as `pwd`, `otp`, `mfa` or `fed`. Empty if the token has none.
+    /// Returns `amr`, the authentication methods, such as `pwd`, `otp`, `mfa` or `fed`. Empty if the token has no
+    /// `amr`.
     pub fn amr(&self) -> impl ExactSizeIterator<Item = &str> {
         self.token.attributes().amr.iter().map(String::as_str)
     }

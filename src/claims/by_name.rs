@@ -1,4 +1,4 @@
-//! Access to claims by name, and to the verified payload as a whole.
+//! Gives access to claims by name, and to the verified payload as a whole.
 
 use std::marker::PhantomData;
 
@@ -15,8 +15,8 @@ impl<T: CustomClaims> CognitoClaims<T> {
     /// parses the payload again. For several claims, or on a busy route, declare a type and use
     /// [`custom`](Self::custom).
     ///
-    /// `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains them only
-    /// if a pre-token-generation trigger adds them.
+    /// `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains these
+    /// claims only if a pre-token-generation trigger adds them.
     ///
     /// ```
     /// # use axum_cognito::{TokenUse, Verifier, testing::FakeUserPool};
@@ -39,16 +39,16 @@ impl<T: CustomClaims> CognitoClaims<T> {
             .map_err(|error| ClaimError::of_claim::<V>(name, payload, error))
     }
 
-    /// Returns the verified payload, exactly as Cognito signed it. It is a JSON object.
+    /// Returns the verified payload, a JSON object exactly as Cognito signed it.
     ///
-    /// **It contains personal data.** Do not log it.
+    /// **The payload contains personal data.** Do not log it.
     pub fn raw_json(&self) -> &str {
         self.token.claims().json()
     }
 
     /// Returns a value that serializes all claims, in the order of the payload.
     ///
-    /// **It contains personal data**, so claims are serialized only on request.
+    /// **The output contains personal data**, so claims are serialized only on request.
     ///
     /// ```
     /// # use axum_cognito::{Verifier, testing::FakeUserPool};

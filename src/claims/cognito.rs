@@ -18,10 +18,10 @@ use crate::{pool_id::UserPoolId, time::unix_seconds, token_source::TokenSource, 
 ///
 /// As a handler argument, this type rejects requests without a valid token with 401, so the handler runs only for
 /// authenticated callers. Clones are cheap, because they share the claims. The type parameter adds the application's
-/// custom claims, see [`custom`](Self::custom).
+/// custom claims (see [`custom`](Self::custom)).
 ///
-/// `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains them only if a
-/// pre-token-generation trigger adds them.
+/// `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains these claims
+/// only if a pre-token-generation trigger adds them.
 ///
 /// Claims implement neither `Serialize` nor a revealing `Debug`, so they cannot leak into a log or a response by
 /// accident. To serialize them deliberately, call [`expose`](Self::expose).
@@ -68,12 +68,12 @@ impl CognitoClaims {
     }
 }
 
-/// Identity, groups, scopes and lifetime.
+/// The identity, groups and scopes of the caller, and the lifetime of the token.
 impl<T: CustomClaims> CognitoClaims<T> {
     /// Returns the user's permanent ID in the pool, or the client ID if the token belongs to a machine.
     ///
-    /// The value is opaque. It looks like a UUID, but AWS asks applications not to validate its format ("Parse user
-    /// pool tokens safely"). If a machine token has no `sub`, the method returns its `client_id` (RFC 9068 §2.2).
+    /// The value is opaque. A `sub` looks like a UUID, but AWS asks applications not to validate its format ("Parse
+    /// user pool tokens safely"). If a machine token has no `sub`, the method returns its `client_id` (RFC 9068 §2.2).
     pub fn sub(&self) -> &str {
         self.token.claims().sub().unwrap_or_else(|| self.client_id())
     }
@@ -149,7 +149,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
 
     /// Returns the remaining time until `exp` by the verifier's clock, or zero if `exp` has passed.
     ///
-    /// Use it to limit a WebSocket connection or a session to the lifetime of its token.
+    /// Use this method to limit a WebSocket connection or a session to the lifetime of its token.
     pub fn expires_in(&self) -> Duration {
         self.expires_at().duration_since(self.token.now()).unwrap_or_default()
     }
@@ -170,19 +170,19 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.claims().nbf()
     }
 
-    /// Returns `aud`. In an ID token, it is the client ID. In an access token, it is the resource that the token is
-    /// bound to (RFC 8707). Most access tokens have no `aud`.
+    /// Returns `aud`. In an ID token, `aud` is the client ID. In an access token, `aud` is the resource that the token
+    /// is bound to (RFC 8707). Most access tokens have no `aud`.
     pub fn audience(&self) -> Option<&str> {
         self.token.claims().aud()
     }
 
     /// Returns the custom claims.
     ///
-    /// `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains them only
-    /// if a pre-token-generation trigger adds them.
+    /// `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains these
+    /// claims only if a pre-token-generation trigger adds them.
     ///
-    /// If `T` has a required field, such as `tenant` below, the extractor rejects requests whose valid token lacks that
-    /// claim with 403.
+    /// If `T` has a required field, such as `tenant` below, the extractor responds with 403 to requests whose valid
+    /// token lacks that claim.
     ///
     /// Do not base authorization on an attribute that users can write. With their own access token, users can change
     /// every mutable attribute for which the app client has write permission. Make an attribute such as `custom:tenant`
@@ -209,12 +209,13 @@ impl<T: CustomClaims> CognitoClaims<T> {
         T::held(&self.custom)
     }
 
-    /// Returns the same claims with custom claims of type `U`, which it deserializes from the payload.
+    /// Returns the same claims with custom claims of type `U`, deserialized from the payload.
     ///
-    /// See [`custom`](Self::custom) for an example. In a handler, the argument `CognitoClaims<U>` does the same.
+    /// See [`custom`](Self::custom) for an example. In a handler, the argument type `CognitoClaims<U>` has the same
+    /// effect.
     ///
-    /// `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains them only
-    /// if a pre-token-generation trigger adds them.
+    /// `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains these
+    /// claims only if a pre-token-generation trigger adds them.
     ///
     /// # Errors
     /// Returns a [`ClaimError`] if the payload cannot be deserialized as `U`.

@@ -6,14 +6,14 @@ use serde::de::DeserializeOwned;
 
 use super::ClaimError;
 
-/// A type for custom claims.
+/// A type that custom claims are deserialized into.
 ///
-/// The trait is implemented for every `Send + Sync` type that implements `serde::de::DeserializeOwned`. It is sealed,
-/// so derive `serde::Deserialize` instead of implementing it. The type is deserialized from the whole verified payload,
-/// so each field has the name of a claim.
+/// The trait is implemented for every `Send + Sync` type that implements `serde::de::DeserializeOwned`. The trait is
+/// sealed, so derive `serde::Deserialize` instead of implementing it. The type is deserialized from the whole verified
+/// payload, so each field has the name of a claim.
 ///
-/// `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains them only if a
-/// pre-token-generation trigger adds them.
+/// `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains these claims
+/// only if a pre-token-generation trigger adds them.
 ///
 /// ```
 /// use axum_cognito::{CognitoClaims, TokenUse, Verifier, testing::FakeUserPool};
@@ -34,7 +34,7 @@ use super::ClaimError;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait CustomClaims: sealed::Sealed + Sized {
-    /// The form in which the claims are stored. It is cheap to clone.
+    /// The form in which the claims are stored, which is cheap to clone.
     #[doc(hidden)]
     type Held: Clone + Send + Sync;
 
@@ -50,7 +50,7 @@ pub trait CustomClaims: sealed::Sealed + Sized {
     fn held(held: &Self::Held) -> &Self;
 }
 
-/// The absence of custom claims. This is the default type parameter of [`CognitoClaims`](crate::CognitoClaims).
+/// The default type parameter of [`CognitoClaims`](crate::CognitoClaims), which stands for no custom claims.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct NoCustomClaims;

@@ -8,11 +8,11 @@ use super::field_path::FieldPath;
 
 /// The error for a valid token whose claims cannot be deserialized as the application's type.
 ///
-/// `Display` and `Debug` name the field as the application's type declares it. They contain no text from the token, so
-/// the error may be logged.
+/// `Display` and `Debug` name the field as the application's type declares it. The output contains no text from the
+/// token, so the error may be logged.
 ///
 /// A missing claim is usually a profile claim. `custom:` attributes, `email` and the other profile claims are in ID
-/// tokens. An access token contains them only if a pre-token-generation trigger adds them.
+/// tokens. An access token contains these claims only if a pre-token-generation trigger adds them.
 ///
 /// ```
 /// use axum_cognito::{Verifier, testing::FakeUserPool};
@@ -85,8 +85,8 @@ impl ClaimError {
 
     /// Returns serde's error, such as ``invalid type: string "blue", expected u32``.
     ///
-    /// **Its message can quote the token.** It is therefore not the [`source`](Error::source) of this error, because
-    /// error reports print sources.
+    /// **The message can quote the token.** Serde's error is therefore not the [`source`](Error::source) of this error,
+    /// because error reports print sources.
     pub fn detail(&self) -> &(dyn Error + Send + Sync + 'static) {
         &self.detail
     }

@@ -34,7 +34,7 @@ pub(super) fn boolean_or_string<'de, D: Deserializer<'de>>(deserializer: D) -> R
     deserializer.deserialize_any(BooleanOrString)
 }
 
-/// `true` and `"true"` are true. Every other value is false.
+/// Reads `true` and `"true"` as true, and every other value as false.
 struct BooleanOrString;
 
 impl<'de> Visitor<'de> for BooleanOrString {

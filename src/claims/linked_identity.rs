@@ -8,8 +8,8 @@ use super::lenient::boolean_or_string;
 
 /// An account at another identity provider that is linked to the user.
 ///
-/// It is an element of the `identities` claim, which is in ID tokens. Cognito sends every member as a string, including
-/// booleans and dates.
+/// A linked identity is an element of the `identities` claim, which ID tokens contain. Cognito sends every member as a
+/// string, including booleans and dates.
 ///
 /// ```
 /// use axum_cognito::{TokenUse, Verifier, testing::FakeUserPool};

@@ -6,22 +6,23 @@ use super::{cognito::CognitoClaims, custom::CustomClaims, linked_identity::Linke
 
 /// Profile claims.
 ///
-/// These claims are in ID tokens. An access token contains them only if a pre-token-generation trigger adds them. An ID
-/// token contains an attribute only if the app client has read permission for it. A value with an unexpected JSON type
-/// counts as absent.
+/// ID tokens contain the profile claims. An access token contains these claims only if a pre-token-generation trigger
+/// adds them. An ID token contains an attribute only if the app client has read permission for it. A value with an
+/// unexpected JSON type counts as absent.
 impl<T: CustomClaims> CognitoClaims<T> {
-    /// Returns `email`, the user's email address. It may be unverified, see [`email_verified`](Self::email_verified).
+    /// Returns `email`, the user's email address. The address may be unverified (see
+    /// [`email_verified`](Self::email_verified)).
     ///
-    /// The claim is in ID tokens. An access token contains it only if a pre-token-generation trigger adds it.
+    /// ID tokens contain this claim. An access token contains the claim only if a pre-token-generation trigger adds it.
     pub fn email(&self) -> Option<&str> {
         self.token.attributes().email.as_deref()
     }
 
     /// Returns `true` if `email_verified` is `true` or `"true"`.
     ///
-    /// Cognito writes a boolean into tokens. The string occurs in its userInfo response and in the claims that a load
-    /// balancer forwards. Like [`email`](Self::email), the claim is in ID tokens. An access token contains it only if a
-    /// pre-token-generation trigger adds it.
+    /// Cognito writes a boolean into tokens. The string `"true"` occurs in Cognito's userInfo response and in the
+    /// claims that a load balancer forwards. Like [`email`](Self::email), the claim is in ID tokens. An access token
+    /// contains the claim only if a pre-token-generation trigger adds it.
     pub fn email_verified(&self) -> bool {
         self.token.attributes().email_verified
     }
@@ -61,8 +62,8 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.attributes().nickname.as_deref()
     }
 
-    /// Returns `preferred_username`, the name by which the user wants to be addressed. Users can change it, so do not
-    /// base authorization on it.
+    /// Returns `preferred_username`, the name by which the user wants to be addressed. Users can change this name, so
+    /// do not base authorization on it.
     pub fn preferred_username(&self) -> Option<&str> {
         self.token.attributes().preferred_username.as_deref()
     }
@@ -112,12 +113,12 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.attributes().updated_at
     }
 
-    /// Returns `cognito:roles`, the ARNs of the IAM roles of the user's groups. Empty if the token has none.
+    /// Returns `cognito:roles`, the IAM role ARNs of the user's groups. Empty if the token has no such claim.
     pub fn roles(&self) -> impl ExactSizeIterator<Item = &str> {
         self.token.attributes().roles.iter().map(String::as_str)
     }
 
-    /// Returns `cognito:preferred_role`, the ARN of the IAM role of the group with the highest precedence.
+    /// Returns `cognito:preferred_role`, the IAM role ARN of the group with the highest precedence.
     pub fn preferred_role(&self) -> Option<&str> {
         self.token.attributes().preferred_role.as_deref()
     }

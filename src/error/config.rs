@@ -39,7 +39,7 @@ pub enum ConfigError {
         /// The issuer.
         issuer: String,
     },
-    /// An audience is empty. No token can be issued for it.
+    /// An audience is empty, so no token can be issued for it.
     EmptyAudience,
     /// A client ID does not have Cognito's form: 1 to 128 letters, digits, `_` or `+`.
     InvalidClientId {
@@ -63,7 +63,7 @@ pub enum ConfigError {
         /// The reason why the value is invalid.
         reason: &'static str,
     },
-    /// A managed-login domain is not an `https` origin. Plain `http` is allowed only to loopback addresses.
+    /// A managed-login domain is not an `https` origin. Plain `http` is allowed only for loopback addresses.
     #[cfg(feature = "utoipa")]
     #[cfg_attr(docsrs, doc(cfg(feature = "utoipa")))]
     InvalidDomain {
@@ -86,7 +86,7 @@ pub enum ConfigError {
         /// The reason why the value is invalid, and the expected form.
         reason: &'static str,
     },
-    /// A JWKS URL is not an absolute `https` URL. Plain `http` is allowed only to loopback addresses.
+    /// A JWKS URL is not an absolute `https` URL. Plain `http` is allowed only for loopback addresses.
     InvalidJwksUrl {
         /// The given URL, without credentials and query.
         value: String,
@@ -119,7 +119,7 @@ pub enum ConfigError {
     },
     /// A setting of browser sign-in is missing or not valid.
     InvalidSignIn {
-        /// The name of the method that sets it.
+        /// The name of the method for this setting.
         setting: &'static str,
         /// The reason why the value is invalid, and the fix.
         reason: String,

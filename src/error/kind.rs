@@ -15,7 +15,7 @@ use crate::step::VerificationStep;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum VerifyErrorKind {
-    /// The header's `alg` is not the expected one, which is RS256 for tokens of Cognito ([RFC 8725 §3.1]).
+    /// The header's `alg` is not the expected one, which is RS256 for Cognito tokens ([RFC 8725 §3.1]).
     ///
     /// [RFC 8725 §3.1]: https://www.rfc-editor.org/rfc/rfc8725#section-3.1
     UnsupportedAlgorithm,
@@ -23,7 +23,7 @@ pub enum VerifyErrorKind {
     WrongAudience,
     /// The token was issued to an app client that the pool does not accept.
     WrongClient,
-    /// The token has expired. The time is `exp` or later ([RFC 7519 §4.1.4]).
+    /// The token has expired. The current time is `exp` or later ([RFC 7519 §4.1.4]).
     ///
     /// [RFC 7519 §4.1.4]: https://www.rfc-editor.org/rfc/rfc7519#section-4.1.4
     Expired,
@@ -31,13 +31,13 @@ pub enum VerifyErrorKind {
     InvalidClaim,
     /// The token's `iss` is not a configured issuer.
     UnknownIssuer,
-    /// The pool's keys are unavailable. This is not the caller's fault, so the response is 503.
+    /// The pool's keys are unavailable. The outage is not the caller's fault, so the response is 503.
     KeysUnavailable,
     /// The token is not a signed JWT in compact form, because its parts, base64url, JSON or header are malformed.
     Malformed,
     /// A required claim is missing.
     MissingClaim,
-    /// The token is not valid yet. The time is before `nbf`, or more than five minutes before `iat`.
+    /// The token is not valid yet. The current time is before `nbf`, or more than five minutes before `iat`.
     NotYetValid,
     /// The signature does not verify with the key that `kid` names.
     InvalidSignature,
@@ -48,7 +48,7 @@ pub enum VerifyErrorKind {
     /// No key in the pool matches the token's `kid`.
     UnknownKey,
     /// The token was signed by a load balancer, or by a Verified Access instance, that is not configured. Only the
-    /// tokens of the module `alb` name their signer.
+    /// tokens that the module `alb` verifies name their signer.
     UnknownSigner,
 }
 
@@ -93,8 +93,8 @@ impl VerifyErrorKind {
         }
     }
 
-    /// Returns the step that fails with this kind. If several steps do, [`VerifyError::at`](super::VerifyError::at)
-    /// sets the step.
+    /// Returns the step that usually fails with this kind. For another step,
+    /// [`VerifyError::at`](super::VerifyError::at) sets the step.
     pub(super) fn usual_step(self) -> VerificationStep {
         match self {
             Self::TooLong => VerificationStep::Length,

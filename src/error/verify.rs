@@ -11,7 +11,7 @@ use crate::{
 /// The error for a rejected token.
 ///
 /// `Display` shows the reason and the expected value, and contains no text that the client sent. For tools whose users
-/// may see the token's own value, [`actual`](Self::actual) returns it.
+/// may see the token's own value, [`actual`](Self::actual) returns that value.
 ///
 /// ```
 /// use axum_cognito::{Verifier, VerifyErrorKind, testing::FakeUserPool};
@@ -77,7 +77,7 @@ impl VerifyError {
     /// Returns the value in the token, truncated to 256 characters, if the failed check compares it.
     ///
     /// **The client controls this text.** It can be personal data, forged, or crafted to corrupt a log. Never include
-    /// it in a response, and never log it unquoted.
+    /// this text in a response, and never log it unquoted.
     pub fn actual(&self) -> Option<&str> {
         self.detail.as_ref()?.actual.as_deref()
     }
@@ -88,7 +88,7 @@ impl VerifyError {
     }
 }
 
-// Constructors. They are cold, so the code for valid tokens stays compact.
+// The constructors are cold, so the code for valid tokens stays compact.
 impl VerifyError {
     #[cold]
     pub(crate) fn new(kind: VerifyErrorKind, reason: &'static str) -> Self {
@@ -110,7 +110,7 @@ impl VerifyError {
         Self::new(VerifyErrorKind::InvalidClaim, "a claim has the wrong type or range").of(claim)
     }
 
-    /// Sets the failed step. It is needed if several steps fail with this kind.
+    /// Sets the failed step, if it is not the usual step for this kind.
     pub(crate) fn at(mut self, step: VerificationStep) -> Self {
         self.step = step;
         self
@@ -133,7 +133,7 @@ impl VerifyError {
     }
 
     pub(crate) fn actual_value(mut self, actual: &str) -> Self {
-        // A text of at most this many bytes has no more characters. That is the usual case.
+        // Usually, the text is within the limit in bytes, and therefore also in characters.
         let end = match actual.len() {
             length if length <= ACTUAL_MAX => length,
             length => actual.char_indices().nth(ACTUAL_MAX).map_or(length, |(at, _)| at),
@@ -171,7 +171,7 @@ impl fmt::Display for Expired {
     }
 }
 
-/// Like `Display`, contains no text that the client sent, because logs often print errors with `{:?}`.
+/// The output contains no text that the client sent, because logs often print errors with `{:?}`.
 impl fmt::Debug for VerifyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifyError")

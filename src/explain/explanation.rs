@@ -20,11 +20,11 @@ impl Verifier {
     /// failed step, the usual cause and a fix. `examples/explain.rs` is a command-line tool around this method.
     ///
     /// **For operators only.** An explanation contains values from the token and from the verifier's configuration.
-    /// Never send one to a client, and restrict access to a log that contains one.
+    /// Never send an explanation to a client, and restrict access to logs that contain explanations.
     ///
-    /// The result is that of [`verify`](Self::verify). The token cache is not used, so every step runs. Like `verify`,
-    /// this method waits for a key fetch if the key is unknown. Explanations are not counted in metrics and `status()`.
-    /// `token` is the text after `Bearer ` in the header.
+    /// This method accepts and rejects the same tokens as [`verify`](Self::verify). The token cache is not used, so
+    /// every step runs. Like `verify`, this method waits for a key fetch if the key is unknown. Explanations are not
+    /// counted in metrics and `status()`. `token` is the text after `Bearer ` in the `Authorization` header.
     ///
     /// ```
     /// use axum_cognito::{Verifier, explain::{StepOutcome, VerificationStep}, testing::FakeUserPool};
@@ -56,11 +56,12 @@ impl Verifier {
 
 /// The result of every verification step for one token. [`Verifier::explain`] returns it.
 ///
-/// `Display` writes a table of several lines, and escapes control characters from the token. `Serialize` writes
+/// `Display` writes a multi-line table, and escapes control characters in values from the token. `Serialize` writes
 /// `accepted`, the `kind`, `reason` and `claim` of the [`VerifyError`], and `steps`. `Debug` contains no value from the
 /// token.
 ///
-/// **It contains values from the token**, which may be personal or forged. Never send it to a client.
+/// **An explanation contains values from the token**, which may be personal or forged. Never send an explanation to a
+/// client.
 #[derive(Clone)]
 pub struct Explanation {
     result: Result<CognitoClaims, VerifyError>,
@@ -76,10 +77,10 @@ pub struct ExplainedStep {
     /// Whether the token passed the step.
     pub outcome: StepOutcome,
     /// The value that the configuration, the keys or the clock require. [`None`] if the step was not reached, or if it
-    /// requires none.
+    /// requires no particular value.
     pub expected: Option<String>,
-    /// The token's value, truncated after 256 characters. **It is untrusted input.** [`None`] if the step was not
-    /// reached, or if the token has no such value.
+    /// The token's value, truncated after 256 characters. **The value is untrusted input.** [`None`] if the step was
+    /// not reached, or if the token has no such value.
     pub actual: Option<String>,
     /// The usual cause. [`None`] unless the step failed.
     pub cause: Option<String>,
@@ -160,7 +161,7 @@ impl ExplainedStep {
     fn failed(error: &VerifyError, reading: &Reading<'_>, rules: &Rules<'_>) -> Self {
         let step = error.step();
         let (expected, actual) = (rules.expected(step, reading), reading.actual(step));
-        // The error's own values are exact, but it contains times as Unix seconds.
+        // The error's own values are exact, but its times are Unix seconds, which are hard to read.
         let (expected, actual) = match step {
             VerificationStep::Expiry | VerificationStep::NotBefore => (expected, actual),
             _ => (error.expected().map(str::to_owned).or(expected), error.actual().map(str::to_owned).or(actual)),

@@ -30,7 +30,8 @@ impl<'v> Rules<'v> {
         Self { inner, pool: named.or(only), now }
     }
 
-    /// Returns where the settings of the token's pool came from, or those of the first pool if the token names none.
+    /// Returns the origin of the settings of the token's pool, or of the first pool if the token names no configured
+    /// pool.
     pub(super) fn origin(&self) -> Origin {
         self.pool.or(self.inner.pools.first()).map_or(Origin::Code, |pool| pool.origin)
     }

@@ -11,12 +11,12 @@ use crate::{
 
 /// The claims of an authenticated caller, or [`None`] for an anonymous caller.
 ///
-/// Use this extractor for routes that serve both. A caller with an expired, forged or malformed token is anonymous, and
-/// so is a caller whose token lacks the custom claims of `T`. To reject invalid tokens, use `Option<CognitoClaims>`. To
-/// see why a caller is anonymous, use `Result<CognitoClaims, AuthRejection>`.
+/// Use this extractor for routes that serve both kinds of callers. A caller with an expired, forged or malformed token
+/// is anonymous, and so is a caller whose token lacks the custom claims of `T`. To reject invalid tokens, use
+/// `Option<CognitoClaims>`. To see why a caller is anonymous, use `Result<CognitoClaims, AuthRejection>`.
 ///
-/// `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains them only if a
-/// pre-token-generation trigger adds them.
+/// `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains these claims
+/// only if a pre-token-generation trigger adds them.
 ///
 /// # Errors
 /// Rejects the request with 500 if the layer is missing, because that is a mistake in the application.
@@ -48,7 +48,7 @@ use crate::{
 pub struct OptionalClaims<T: CustomClaims = NoCustomClaims>(pub Option<CognitoClaims<T>>);
 
 impl<T: CustomClaims, S: Sync> FromRequestParts<S> for OptionalClaims<T> {
-    /// The rejection if the layer is missing. No other request is rejected.
+    /// The rejection for a missing layer, which is the only reason why this extractor rejects a request.
     type Rejection = AuthRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {

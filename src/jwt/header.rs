@@ -15,7 +15,7 @@ use crate::{
 /// bytes. The limit also rejects headers with a certificate chain.
 const HEADER_MAX: usize = 1024;
 
-/// A buffer for a decoded header. It saves an allocation per token.
+/// A buffer for a decoded header, which saves an allocation per token.
 pub(crate) struct HeaderBuffer([u8; HEADER_MAX]);
 
 impl HeaderBuffer {

@@ -5,10 +5,11 @@ use std::time::Duration;
 /// Limits fetches for unknown `kid`s to one per cooldown on average. Two fetches in a row are allowed after a cooldown
 /// without a fetch.
 ///
-/// The second fetch limits the delay for valid tokens under a new key if a forged token has just used the first.
+/// The second fetch limits the delay for tokens that are signed with a new key, if a forged token has just used the
+/// first fetch.
 #[derive(Default)]
 pub(crate) struct Budget {
-    /// The time at which the cooldowns of all fetches so far have elapsed. The next fetch is allowed from one
+    /// The time at which the cooldowns of all fetches so far have elapsed. The next fetch is allowed as early as one
     /// cooldown before this time.
     paid_at: Duration,
     not_before: Duration,

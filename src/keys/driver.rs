@@ -1,5 +1,5 @@
-//! Runs the [state machine](super::state) of key refresh. Turns requests, timers and completed fetches into events, and
-//! performs the actions.
+//! Runs the [state machine](super::state) of key refresh. The driver turns requests, timers and completed fetches into
+//! events, and performs the actions.
 //!
 //! The driver makes no decisions. The lock is held only while the state machine runs and while the pointer to the keys
 //! is stored, which takes a few instructions. The application's code (log, metrics, [`KeySource`] and [`Clock`]) is
@@ -8,7 +8,7 @@
 //!
 //! There are two kinds of task. A fetch runs on the runtime of the request that started it. The timer runs on the
 //! runtime of the first request, and the next event starts a new timer task if that runtime has been shut down.
-//! Dropping [`PoolKeys`] ends both.
+//! Dropping [`PoolKeys`] ends all tasks.
 
 use std::{
     future::poll_fn,
@@ -105,12 +105,12 @@ impl PoolKeys {
     /// Returns `true` if the key with this serial is in use, so that the token cache may rely on it.
     pub(crate) fn holds(&self, serial: u64, now: SystemTime) -> bool {
         let now = since_epoch(now);
-        // This is done first because it can withdraw stale keys.
+        // The refresh comes first because it can withdraw stale keys.
         self.refresh_if_due_at(now);
         self.shared.keys.load().as_ref().is_some_and(|loaded| loaded.is_fresh(now) && loaded.set.holds(serial))
     }
 
-    /// Starts a fetch if one is due, without waiting for it. If none is due, this costs one comparison.
+    /// Starts a fetch if one is due, without waiting for it. If no fetch is due, the call costs one comparison.
     pub(crate) fn refresh_if_due(&self, now: SystemTime) {
         self.refresh_if_due_at(since_epoch(now));
     }
@@ -121,7 +121,7 @@ impl PoolKeys {
         }
     }
 
-    /// Waits for a fetch for at most `request_wait`, because the token's key is unknown.
+    /// Waits at most `request_wait` for a fetch, because the token's key is unknown.
     pub(crate) async fn wait_for(&self, key_id: &str) -> Waited {
         let shared = &self.shared;
         // Keys that cannot change need no runtime.
@@ -212,7 +212,7 @@ impl Drop for PoolKeys {
     fn drop(&mut self) {
         self.shared.on(Input::Event(Event::Close));
         let timer = self.shared.lock().timer.take();
-        // Aborted after unlocking, because aborting a task can run its destructors on this thread.
+        // The task is aborted after unlocking, because aborting a task can run its destructors on this thread.
         if let Some(timer) = timer {
             timer.abort();
         }
@@ -257,23 +257,23 @@ struct Shared {
     clock: Arc<dyn Clock>,
     settings: RefreshSettings,
     started: Instant,
-    /// The keys that every verification reads. Written under the lock.
+    /// The keys that every verification reads. Writers must hold the lock.
     keys: ArcSwapOption<Loaded>,
     /// The time after which a request must wake the state machine if the timer has not, in milliseconds of the
-    /// [`Clock`]. Written under the lock.
+    /// [`Clock`]. Writers must hold the lock.
     alarm: AtomicU64,
-    /// The maximum time to an alarm, in milliseconds. If the alarm is further away, the clock was moved backwards.
+    /// The maximum time until an alarm, in milliseconds. If the alarm is further away, the clock was moved backwards.
     horizon: u64,
     locked: Mutex<Locked>,
-    /// Notified if the timer has a new alarm.
+    /// Notified when the timer has a new alarm.
     rearmed: Notify,
-    /// The highest number among the completed fetches. It is raised after a fetch's keys are published.
+    /// The highest number among the completed fetches, which is raised after a fetch's keys are published.
     completed: watch::Sender<u64>,
     /// The number of waiting requests with an unknown key.
     waiting: AtomicU32,
 }
 
-/// A slot for one waiting request. Dropping it frees the slot, even if the request was dropped while it waited.
+/// A slot for one waiting request. Dropping the value frees the slot, even if the request is dropped while it waits.
 struct Place<'p>(&'p AtomicU32);
 
 impl<'p> Place<'p> {
@@ -348,7 +348,8 @@ impl Shared {
         self.locked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads both clocks. Must not be called with the lock held, because the application can provide the clock.
+    /// Reads both clocks. This method must not be called with the lock held, because the application can provide the
+    /// clock.
     fn now(&self) -> (Now, SystemTime) {
         let time = self.clock.now();
         let now = Now {
@@ -359,7 +360,8 @@ impl Shared {
         (now, time)
     }
 
-    /// Returns the current time without calling the application's clock. Adds the time since the last reading.
+    /// Returns the current time without calling the application's clock, by adding the elapsed time to the last
+    /// reading.
     fn now_without_clock(&self, (monotonic, time): (Duration, SystemTime)) -> (Now, SystemTime) {
         let now = Instant::now().saturating_duration_since(self.started);
         let time = time.checked_add(now.saturating_sub(monotonic)).unwrap_or(time);
@@ -371,7 +373,8 @@ impl Shared {
         self.keys.load().as_ref().is_some_and(|loaded| loaded.is_fresh(since_epoch(now)))
     }
 
-    /// Returns `true` if a request at this time since the Unix epoch must handle the alarm.
+    /// Returns `true` if a request at `now`, the time since the Unix epoch, must handle the alarm: it is overdue, or the
+    /// clock was moved backwards.
     fn is_due(&self, now: Duration) -> bool {
         let (now, alarm) = (millis(now), self.alarm.load(Ordering::Relaxed));
         now >= alarm || alarm != u64::MAX && alarm - now > self.horizon
@@ -492,7 +495,7 @@ impl Shared {
                 }
                 Action::ArmTimer(alarm) => {
                     locked.alarm = alarm;
-                    // Rounded up, so that the alarm is also due for the state machine.
+                    // The time is rounded up so that the alarm is also due for the state machine.
                     let at = alarm.map_or(u64::MAX, |alarm| millis(alarm.wall).saturating_add(1));
                     self.alarm.store(at, Ordering::Relaxed);
                 }
@@ -571,8 +574,8 @@ impl Shared {
         let Ok(runtime) = Handle::try_current() else { return };
         let mut locked = self.lock();
         if locked.needs_timer() && timers::known(&runtime) != Some(false) {
-            // Spawned under the lock, so that there is only one timer task. The task holds no value whose destructor
-            // takes the lock.
+            // The task is spawned under the lock so that there is only one timer task. The task holds no value whose
+            // destructor takes the lock.
             locked.timer = Some(runtime.spawn(Arc::clone(self).keep_time()).abort_handle());
         }
     }
@@ -680,10 +683,11 @@ impl Drop for FetchGuard {
     }
 }
 
-/// Returns a random number in 0..1. It need not be secure, but the cryptographic generator is already available.
+/// Returns a random number in 0..1. The number need not be secure, but the cryptographic generator is already
+/// available.
 fn random() -> f64 {
     let mut bytes = [0; 4];
-    // If this fails, the fetches of a fleet are only less spread out.
+    // If the generator fails, the fetches of a fleet are merely less spread out.
     let _ = aws_lc_rs::rand::fill(&mut bytes);
     f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
 }

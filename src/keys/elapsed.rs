@@ -1,8 +1,8 @@
 //! Combines the wall clock and the monotonic clock into one time.
 //!
-//! Timers stop while a Lambda function or a laptop sleeps, and the wall clock can be set. Therefore, key refresh counts
-//! the longer of the times that passed on the two clocks. If the wall clock jumps forward, the jump is treated as a
-//! sleep. If it moves backwards, the move is ignored.
+//! Timers stop while a Lambda function or a laptop sleeps, and the wall clock can be changed. Therefore, key refresh
+//! counts the longer of the times that passed on the two clocks. If the wall clock jumps forward, the jump is treated
+//! as a sleep. A backward jump is ignored.
 
 use std::time::Duration;
 

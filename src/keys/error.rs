@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, error::Error, fmt, sync::Arc};
 
-/// The kind of a failed key fetch. It tells an operator where to look for the cause.
+/// The kind of a failed key fetch. The kind tells an operator where to look for the cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FetchErrorKind {
@@ -12,7 +12,7 @@ pub enum FetchErrorKind {
     Cancelled,
     /// The host was not found, or did not accept the connection.
     Connect,
-    /// The document is JSON, but has no array `keys`, or an empty one.
+    /// The document is JSON, but its array `keys` is missing or empty.
     NoKeys,
     /// The document contains keys, but none can verify a Cognito token.
     NoUsableKeys,
@@ -93,7 +93,7 @@ impl FetchError {
 }
 
 impl fmt::Display for FetchError {
-    /// Writes the message and its chain of causes. Often only the causes of a network error contain the reason.
+    /// Writes the message and its chain of causes. Often, only the causes of a network error contain the reason.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         let mut cause = self.source();
@@ -122,7 +122,7 @@ impl Error for FetchError {
 
 /// The error of [`Verifier::ready`](crate::Verifier::ready) if at least one pool has no usable keys.
 ///
-/// The message names each of these pools, its key source, and the cause.
+/// The message names each pool without usable keys, its key source, and the cause.
 #[derive(Clone, Debug)]
 pub struct KeysError {
     pub(crate) pools: Vec<(String, String, FetchError)>,

@@ -19,8 +19,7 @@ use crate::{
 /// Fetches keys from a JWKS endpoint. Every pool uses this source by default.
 ///
 /// The endpoint's certificate is verified against the root certificates of the host. Redirects are not followed, proxy
-/// variables of the environment are ignored, and each fetch opens a new connection. A request contains nothing from any
-/// token.
+/// environment variables are ignored, and each fetch opens a new connection. Requests contain no data from tokens.
 ///
 /// To fetch keys with another HTTP client, use [`FnKeySource`](super::FnKeySource).
 ///
@@ -60,7 +59,7 @@ impl HttpKeySource {
     /// Creates a source for an `https` or `http` URL on any host.
     ///
     /// **This weakens a check.** Over plain HTTP, anyone between the two hosts can replace the keys and forge any
-    /// token. Use it only for an emulator in the private network of a test.
+    /// token. Use this constructor only for an emulator in a test's private network.
     ///
     /// # Errors
     /// Returns [`ConfigError::InvalidJwksUrl`] for any other URL, and for a URL with a user name, password or fragment.
@@ -82,7 +81,7 @@ impl HttpKeySource {
 
     /// Trusts these root certificates instead of those of the host. `pem` is one certificate or a bundle in PEM format.
     ///
-    /// Use it for a private certificate authority, or in an image without root certificates.
+    /// Use this setting for a private certificate authority, or in an image without root certificates.
     ///
     /// # Errors
     /// Returns [`ConfigError::InvalidRootCertificates`] if `pem` contains no certificate, or one that cannot be parsed.
@@ -119,7 +118,7 @@ impl HttpKeySource {
     }
 
     /// Fetches the document `name` below this source's URL, at most `max` bytes. Returns [`None`] if the endpoint does
-    /// not have it (404, or 403 from endpoints that do not tell which documents exist, such as S3).
+    /// not have the document (404, or 403 from endpoints such as S3 that do not reveal which documents exist).
     #[cfg(feature = "alb")]
     pub(crate) async fn get_below(&self, name: &str, max: usize) -> Result<Option<Vec<u8>>, FetchError> {
         let mut url = self.url.clone();
@@ -192,8 +191,8 @@ async fn read(response: Response, max: usize) -> Result<Vec<u8>, FetchError> {
     }
 }
 
-/// Returns the remaining freshness lifetime, which is `max-age` of `Cache-Control` minus `Age` (RFC 9111 §4.2). It is
-/// zero for `no-store` and `no-cache`.
+/// Returns the remaining freshness lifetime, which is `max-age` of `Cache-Control` minus `Age` (RFC 9111 §4.2). The
+/// lifetime is zero for `no-store` and `no-cache`.
 fn max_age(headers: &HeaderMap) -> Option<Duration> {
     let directives = || {
         let values = headers.get_all(CACHE_CONTROL).into_iter().filter_map(|value| value.to_str().ok());

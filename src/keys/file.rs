@@ -34,10 +34,10 @@ impl FileKeySource {
         Self { path: path.into(), reading: Arc::default() }
     }
 
-    /// Reads the file on a separate thread. There is at most one such thread.
+    /// Reads the file on a separate thread. At most one thread reads the file at a time.
     ///
-    /// A network file system can hang. On Tokio's blocking threads, every fetch would then occupy one more of the
-    /// application's threads, and the runtime would wait for them at shutdown.
+    /// A network file system can hang. On Tokio's blocking threads, every fetch would then occupy another thread of the
+    /// application, and the runtime would wait for the thread at shutdown.
     async fn read_on_thread(&self) -> Result<KeyUpdate, FetchError> {
         let failed = |error| FetchError::new(FetchErrorKind::Body, "the file could not be read").caused_by(error);
         if self.reading.swap(true, Ordering::AcqRel) {
@@ -58,7 +58,7 @@ impl FileKeySource {
     }
 }
 
-/// A read in progress. It ends with its thread, or if no thread could be started.
+/// A read in progress, which ends with its thread or if no thread could be started.
 struct Reading(Arc<AtomicBool>);
 
 impl Drop for Reading {

@@ -1,6 +1,6 @@
 //! Parses a JWKS document (RFC 7517 §5) into RSA keys for RS256.
 //!
-//! Each key is checked on its own. An unusable key is skipped with a [`SkipReason`] and does not affect the other keys.
+//! Each key is checked separately. An unusable key is skipped with a [`SkipReason`] and does not affect the other keys.
 //! The document as a whole is rejected only if it is not a key set.
 
 use std::fmt;
@@ -11,8 +11,8 @@ use serde::{Deserialize, de::IgnoredAny};
 use super::{FetchError, FetchErrorKind};
 use crate::json;
 
-/// The accepted modulus sizes in bits. RFC 7518 §3.3 requires at least 2048 for RS256. Cognito's keys have 2048. Keys
-/// above 4096 would make each verification expensive.
+/// The accepted modulus sizes in bits. RFC 7518 §3.3 requires at least 2048 bits for RS256. Cognito's keys have 2048
+/// bits. Keys above 4096 bits would make each verification expensive.
 const MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 
 /// The smallest public exponent, which is the lower bound of FIPS 186-5 §5.4. All Cognito keys have this exponent.
@@ -33,15 +33,15 @@ const KEY_ID_MAX: usize = 1024;
 /// A usable RSA key in a JWKS document.
 pub(crate) struct RsaJwk {
     pub(crate) key_id: String,
-    /// Big endian, without leading zeros.
+    /// The bytes are big-endian, without leading zeros.
     pub(crate) modulus: Vec<u8>,
-    /// Big endian, without leading zeros.
+    /// The bytes are big-endian, without leading zeros.
     pub(crate) exponent: Vec<u8>,
 }
 
 /// The reason why a key in a JWKS document is not used.
 ///
-/// [`PoolStatus::skipped`](crate::keys::PoolStatus::skipped) contains it for each skipped key.
+/// [`PoolStatus::skipped`](crate::keys::PoolStatus::skipped) contains the reason for each skipped key.
 ///
 /// ```
 /// use axum_cognito::keys::SkipReason;
@@ -109,7 +109,7 @@ struct Jwk {
     e: Option<String>,
 }
 
-/// A usable key, or the `kid` of a skipped key, if it has one, and the reason.
+/// A usable key, or the `kid` (if any) of a skipped key and the reason.
 type ParsedKey = Result<RsaJwk, (Option<String>, SkipReason)>;
 
 /// Parses the keys of a document.
@@ -149,7 +149,7 @@ fn check(jwk: Jwk, key_id: Option<String>) -> Result<RsaJwk, SkipReason> {
     if jwk.kty.as_deref() != Some("RSA") {
         return Err(SkipReason::NotRsa);
     }
-    // RFC 7517 §4.2 and §4.3: `use` and `key_ops` both state the intended use.
+    // `use` and `key_ops` both state the intended use (RFC 7517 §4.2 and §4.3).
     if jwk.key_use.is_some_and(|key_use| key_use != "sig")
         || jwk.key_ops.is_some_and(|operations| !operations.iter().any(|operation| operation == "verify"))
     {
@@ -186,7 +186,7 @@ fn check_exponent(exponent: &[u8]) -> Result<(), SkipReason> {
 }
 
 /// Decodes a `Base64urlUInt` (RFC 7518 §2). The RFC does not allow leading zero octets, but they are common in
-/// practice. They are removed, because AWS-LC rejects them.
+/// practice. Leading zeros are removed, because AWS-LC rejects them.
 fn unsigned(encoded: Option<String>) -> Result<Vec<u8>, SkipReason> {
     let mut bytes = URL_SAFE_NO_PAD.decode(encoded.ok_or(SkipReason::Malformed)?).map_err(|_| SkipReason::Base64)?;
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();

@@ -16,7 +16,8 @@ use crate::{
     step::VerificationStep,
 };
 
-/// The maximum length of a signature, in bytes. The largest accepted keys have 4096 bits, and so do their signatures.
+/// The maximum length of a signature, in bytes. The largest accepted keys have 4096 bits, and their signatures are
+/// equally long.
 const SIGNATURE_MAX: usize = 512;
 
 /// A parsed RSA key.
@@ -80,7 +81,7 @@ fn read_signature<'b>(encoded: &str, buffer: &'b mut [u8; SIGNATURE_MAX]) -> Res
     Ok(&buffer[..length])
 }
 
-/// The claims of a token whose signature was verified. Only [`VerifyingKey::verify`] creates it.
+/// The claims of a token whose signature was verified. Only [`VerifyingKey::verify`] creates a value of this type.
 pub(crate) struct Signed {
     claims: ClaimSet,
     key_serial: u64,

@@ -104,6 +104,6 @@ pub(crate) struct Alarm {
 }
 
 impl Alarm {
-    /// An alarm that is already due. The first request loads the keys.
+    /// An alarm that is already due, so the first request loads the keys.
     pub(crate) const AT_ONCE: Self = Self { monotonic: Duration::ZERO, wall: Duration::ZERO };
 }

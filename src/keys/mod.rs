@@ -1,6 +1,7 @@
 //! Fetches a pool's public keys, selects the usable ones, and refreshes them.
 //!
-//! Key refresh runs in the background. It shares one pointer with verification, which is swapped when keys change:
+//! Key refresh runs in the background. Key refresh and verification share one pointer, which is swapped when keys
+//! change:
 //!
 //! ```text
 //! state      decides on fetches, waiting and staleness, without I/O   (budget, elapsed, settings, message)

@@ -43,7 +43,7 @@ impl KeySet {
         keys.sort_by(|a, b| a.key_id().cmp(b.key_id()));
         keys.dedup_by(|second, first| {
             let twin = second.key_id() == first.key_id();
-            // The same key twice is unusual but harmless.
+            // A repeated key is unusual but harmless.
             if twin && !second.is_the_same_as(first) {
                 skipped
                     .push(SkippedKey { key_id: Some(first.key_id().to_owned()), reason: SkipReason::DuplicateKeyId });
@@ -69,7 +69,8 @@ impl KeySet {
         self.keys.iter().any(|key| key.serial() == serial)
     }
 
-    /// Returns `true` if both sets contain the same keys. Detects a key that was replaced under its old key ID.
+    /// Returns `true` if both sets contain the same keys. The comparison detects a key that was replaced under its old
+    /// key ID.
     pub(crate) fn has_the_keys_of(&self, other: &Self) -> bool {
         self.keys.iter().map(|key| key.serial()).eq(other.keys.iter().map(|key| key.serial()))
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The settings of key refresh. The guide's chapter `keys` gives the reasons for the defaults.
+/// The settings of key refresh. The guide chapter `keys` gives the reasons for the defaults.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RefreshSettings {
     pub(crate) refresh_interval: Duration,

@@ -10,8 +10,8 @@ use crate::error::ConfigError;
 
 /// Provides the keys of a user pool.
 ///
-/// The verifier decides when to fetch the document. It parses the keys, keeps the last valid key set, and retries after
-/// a failure.
+/// A source only fetches the pool's JWK Set, the key document. The verifier decides when to fetch the document, parses
+/// the keys, keeps the last valid key set, and retries after a failure.
 ///
 /// An async closure is enough for most sources (see [`FnKeySource`]). Implement this trait to use validators or to
 /// provide keys without I/O.
@@ -54,14 +54,14 @@ pub trait KeySource: Send + Sync + 'static {
     /// Returns a [`FetchError`] if the document is unavailable. The verifier then keeps the current keys and retries.
     fn fetch<'s>(&'s self, known: &'s Validators) -> KeyFuture<'s>;
 
-    /// Returns a description of where the keys come from, such as a URL or a path. It appears in logs and `status()`,
-    /// so it must not contain secrets.
+    /// Returns a description of where the keys come from, such as a URL or a path. The description appears in logs and
+    /// `status()`, so it must not contain secrets.
     fn describe(&self) -> Cow<'_, str>;
 
     /// Returns the document if it is known without any I/O. The verifier then has keys as soon as it is built.
     ///
-    /// Default: [`None`]. If its `max_age` is [`Duration::MAX`], the document is treated as permanent. Its keys then
-    /// never become stale, they are never fetched, and no request waits.
+    /// Default: [`None`]. If its `max_age` is [`Duration::MAX`], the document is treated as permanent. The keys of a
+    /// permanent document never become stale and are never fetched, and no request waits.
     fn preloaded(&self) -> Option<KeyDocument> {
         None
     }
@@ -76,7 +76,7 @@ pub type KeyFuture<'s> = Pin<Box<dyn Future<Output = Result<KeyUpdate, FetchErro
 pub enum KeyUpdate {
     /// The document has not changed since the version that `known` identifies.
     Unchanged {
-        /// How long the document stays fresh, if the source says so.
+        /// How long the document stays fresh, if the source specifies a time.
         max_age: Option<Duration>,
     },
     /// The document is new or has changed.
@@ -91,7 +91,7 @@ pub struct KeyDocument {
     pub json: Bytes,
     /// The validators to send with the next fetch.
     pub validators: Validators,
-    /// How long the document stays fresh, if the source says so.
+    /// How long the document stays fresh, if the source specifies a time.
     pub max_age: Option<Duration>,
 }
 
@@ -145,7 +145,7 @@ pub struct Validators {
 }
 
 /// Provides a static key set. [`UserPool::jwks`](crate::UserPool::jwks) and
-/// [`UserPool::jwks_json`](crate::UserPool::jwks_json) use it.
+/// [`UserPool::jwks_json`](crate::UserPool::jwks_json) use this source.
 #[derive(Clone, Debug)]
 pub struct StaticKeySource(Bytes);
 
@@ -187,10 +187,10 @@ impl KeySource for StaticKeySource {
 
 /// Fetches keys with an async closure, for example with another HTTP client, or from a bucket or a secret store.
 ///
-/// The closure returns the JWKS document as a `String`, `Vec<u8>`, [`Bytes`] or [`KeyDocument`]. Its error can be any
-/// error type. A [`FetchError`] keeps its kind. All other errors have the kind [`FetchErrorKind::Other`].
+/// The closure returns the JWKS document as a `String`, `Vec<u8>`, [`Bytes`] or [`KeyDocument`]. The closure can return
+/// any error type. A [`FetchError`] keeps its kind. All other errors have the kind [`FetchErrorKind::Other`].
 ///
-/// The errors of some HTTP clients contain the URL. Remove secrets from them, because they appear in logs and
+/// The errors of some HTTP clients contain the URL. Remove secrets from these errors, because they appear in logs and
 /// `status()`.
 ///
 /// ```
@@ -216,7 +216,7 @@ pub struct FnKeySource<F> {
 }
 
 impl<F> FnKeySource<F> {
-    /// Creates a source from a closure. `description` tells where the keys come from, and appears in logs and
+    /// Creates a source from a closure. `description` says where the keys come from, and appears in logs and
     /// `status()`.
     pub fn new<Fut, D, E>(description: impl Into<Cow<'static, str>>, fetch: F) -> Self
     where

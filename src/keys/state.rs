@@ -2,7 +2,7 @@
 //!
 //! The state machine has no I/O, locks, tasks, clocks or randomness. [`State::on`] takes an [`Event`] and the time,
 //! returns a [`Reply`], and lists the [`Action`]s that the [driver](super::driver) must perform. `tests/simulation`
-//! runs it through faults and attacks, and records which mechanisms were tried and left out.
+//! runs the state machine through faults and attacks, and records which mechanisms were tried and rejected.
 //!
 //! | event | state | reply and actions |
 //! |---|---|---|
@@ -36,17 +36,17 @@ use super::{
 const REFRESH_FLOOR: Duration = Duration::from_secs(5 * 60);
 /// The first and the longest wait after failed fetches while keys are in use.
 const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-/// The same waits without keys. Every request is rejected then, so the end of an outage must be noticed in a second.
+/// The back-off without keys, when all requests are rejected and the end of an outage must be noticed within a second.
 const BACK_OFF_COLD: (Duration, Duration) = (Duration::from_millis(200), Duration::from_millis(600));
 /// The time from the start of a fetch or probe to the next probe. Probes are used only if there are no keys.
 const PROBE_EVERY: Duration = Duration::from_millis(600);
 /// The pause after a fetch for an unknown key, during which requests that waited for the fetch share its result.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The wait after a fetch was cancelled with its runtime. A runtime for each call must not cause a fetch for each call.
+/// The wait after a fetch was cancelled with its runtime. One runtime per call must not cause one fetch per call.
 const CANCELLED_WAIT: Duration = Duration::from_secs(1);
-/// The maximum delay of a wake-up. After a longer delay, timers were frozen, so a timeout does not count as a failure.
+/// The maximum delay of a wake-up. A longer delay means that timers were frozen, so a timeout is not a failure.
 const LATE: Duration = Duration::from_secs(1);
-/// The maximum number of waiting requests. Each takes about 35 KiB if its token has 16 KiB, and otherwise a few KiB.
+/// The maximum number of waiting requests. A request takes about 35 KiB with a 16 KiB token, and otherwise a few KiB.
 const WAITING_MAX: u32 = 10_000;
 
 #[derive(Clone, Copy)]
@@ -75,7 +75,7 @@ pub(crate) struct State {
     fixed: bool,
     closed: bool,
     fetch: Option<Fetch>,
-    /// A second fetch, used only without keys. It detects the end of an outage while the first fetch hangs.
+    /// A second fetch, used only without keys, to detect the end of an outage while the first fetch hangs.
     probe: Option<Fetch>,
     /// The number of the newest fetch.
     newest: u64,
@@ -109,7 +109,7 @@ impl State {
             Event::Load => reply = self.load(now, actions),
             Event::UnknownKid { present: true, .. } if self.has_keys(now) => reply = Reply::KeyPresent,
             Event::UnknownKid { can_fetch, waiting, decided_by, .. } => {
-                // A request that already waits does not count against the limit again.
+                // A request that is already waiting does not count against the limit again.
                 let may_wait = can_fetch && (waiting < WAITING_MAX || decided_by.is_some());
                 reply = self.unknown_kid(may_wait, decided_by, now, actions);
             }
@@ -186,7 +186,7 @@ impl State {
         let age = self.fetch.map(|fetch| self.now.saturating_sub(fetch.started));
         let (fetch, decided_by) = match self.fetch {
             Some(_) if age >= Some(self.settings.request_wait) => return Reply::Unavailable,
-            // The first load decides every request. Any other fetch in flight may have begun before the token's key was
+            // The first load decides all requests. Any other fetch in flight may have begun before the token's key was
             // published, so the next fetch decides.
             Some(fetch) => (fetch.number, if cold { fetch.number } else { fetch.number + 1 }),
             None if cold => (self.start(false, actions), self.newest),
@@ -229,7 +229,7 @@ impl State {
         let Some(fetch) = self.fetch.take_if(|fetch| fetch.number == number) else { return };
         self.failures = self.failures.saturating_add(1);
         self.failed_at = self.now;
-        // The failure may be an isolated one, such as a reset connection, so requests keep waiting for a retry.
+        // The failure may be isolated, such as a reset connection, so requests keep waiting for a retry.
         self.retrying = self.failures == 1 && self.now.saturating_sub(fetch.started) < self.settings.request_wait;
         let Self { failures, retrying, .. } = *self;
         actions.push(Action::Report(Report::Failed { failures, timed_out, retrying }));
@@ -251,7 +251,7 @@ impl State {
             Some(_) if fetch.by_unknown_kid && self.due > Some(self.now) => return,
             // No token is accepted once the keys are stale, so the next fetch is due by then.
             Some(lease) => self.now.saturating_add(doubled.mul_f64(share)).min(lease.stale_at),
-            // Counted from the start of the newest fetch, the last time at which the endpoint was known to be
+            // The wait counts from the start of the newest fetch, the last time at which the endpoint was known to be
             // unavailable.
             None => (self.begun_at + doubled.mul_f64(share)).max(self.now + first.mul_f64(share)),
         };
@@ -304,16 +304,16 @@ impl State {
         waiting.then(|| self.begun_at.saturating_add(PROBE_EVERY))
     }
 
-    /// Returns `true` if the last fetch failed recently. Timers were frozen after an older failure, so it says nothing
-    /// about the endpoint now.
+    /// Returns `true` if the last fetch failed recently. Timers were frozen after an older failure, which therefore
+    /// says nothing about the endpoint now.
     fn failed_recently(&self) -> bool {
         let recent = self.now.saturating_sub(self.failed_at) <= BACK_OFF.1 + self.settings.fetch_timeout;
         self.failures > 0 && !self.retrying && recent
     }
 
-    /// Returns the time until the next fetch: bounded `max-age`, less up to 10 %, so that programs spread their fetches.
+    /// Returns the time until the next fetch: bounded `max-age`, less up to 10 % to spread the fetches of programs.
     fn refresh_after(&self, max_age: Option<Duration>, random: f64) -> Duration {
-        // A fetch must be due before the keys are stale, whatever the settings are.
+        // A fetch must be due before the keys are stale, regardless of the settings.
         let longest = self.settings.refresh_interval.min(self.settings.max_stale / 2);
         let wait = max_age.unwrap_or(longest).clamp(REFRESH_FLOOR.min(longest), longest);
         wait.mul_f64(1.0 - 0.1 * random)

@@ -12,8 +12,8 @@ use crate::time::unix_seconds;
 
 /// The state of a verifier's keys. [`Verifier::status`](crate::Verifier::status) returns it.
 ///
-/// It serializes to JSON for a readiness endpoint, with points in time as Unix seconds and durations in seconds. It
-/// contains no secrets.
+/// The status serializes to JSON for a readiness endpoint, with points in time as Unix seconds and durations in
+/// seconds. The status contains no secrets.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct KeyStatus {
@@ -23,8 +23,8 @@ pub struct KeyStatus {
     pub pools: Vec<PoolStatus>,
     /// The results of token checks so far.
     pub tokens: TokenStatus,
-    /// The cryptographic module that checks signatures: `aws_lc`, or `aws_lc_fips` if the linked AWS-LC is its FIPS
-    /// build and in FIPS mode. See [`guide::deployment`](crate::guide::deployment#fips).
+    /// The cryptographic module that checks signatures, which is `aws_lc`, or `aws_lc_fips` if the linked AWS-LC is its
+    /// FIPS build and in FIPS mode. See [`guide::deployment`](crate::guide::deployment#fips).
     pub crypto_module: &'static str,
 }
 
@@ -37,7 +37,7 @@ impl KeyStatus {
 
 /// The results of a verifier's checks since it was built.
 ///
-/// If the configuration rejects every token, the keys are ready, `any_accepted` is `false`, and one number in
+/// If the configuration rejects every token, the keys are ready, but `any_accepted` stays `false` and one number in
 /// `rejected` grows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -73,7 +73,7 @@ pub struct PoolStatus {
     pub last_failure: Option<KeyFailure>,
     /// The number of failed fetches since the last successful one.
     pub consecutive_failures: u32,
-    /// The time until the next scheduled fetch. Zero if the fetch is due or in flight, and [`None`] if none is
+    /// The time until the next scheduled fetch. Zero if the fetch is due or in flight, and [`None`] if no fetch is
     /// scheduled, as for static keys.
     #[serde(rename = "next_refresh_in_seconds", serialize_with = "seconds")]
     pub next_refresh_in: Option<Duration>,

@@ -1,9 +1,9 @@
 //! Detects whether a Tokio runtime has timers.
 //!
-//! Tokio has no API for this. `tokio::time::sleep` panics on a runtime built without `enable_time`, so each runtime is
-//! probed once in a separate task, and the panic ends only that task. The panic hook still runs: the program prints one
-//! message for each task that probes before the first probe has ended, which can be two for one request. On a runtime
-//! without timers, the probe ends the program if it was built with `panic = "abort"`.
+//! Tokio has no API for this check. `tokio::time::sleep` panics on a runtime built without `enable_time`, so each
+//! runtime is probed once in a separate task, and the panic ends only that task. The panic hook still runs, so the
+//! program prints a message for each task that probes before the first probe has ended. A single request can cause two
+//! messages. On a runtime without timers, the probe ends the program if it was built with `panic = "abort"`.
 
 use std::{
     collections::VecDeque,
@@ -16,13 +16,14 @@ use tokio::{
     time::sleep,
 };
 
-/// The error message if a fetch is needed but the runtime cannot run one.
+/// The error message if a fetch is needed but cannot run on the runtime.
 pub(super) const MISSING: &str = "keys are fetched on a Tokio runtime with timers and I/O: see `Builder::enable_all`";
 
 /// The most recently probed runtimes. The flag is `true` if the runtime has timers.
 static TRIED: Mutex<VecDeque<(Id, bool)>> = Mutex::new(VecDeque::new());
 
-/// The maximum number of runtimes in [`TRIED`]. Few programs have more, and an evicted runtime is only probed again.
+/// The maximum number of runtimes in [`TRIED`]. Few programs have more runtimes, and an evicted runtime is simply
+/// probed again.
 const TRIED_MAX: usize = 64;
 
 /// Returns `true` if there is a current Tokio runtime and it has timers.

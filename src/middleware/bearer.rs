@@ -1,26 +1,26 @@
-//! The `Authorization` header, and the syntax of a token.
+//! Parses the `Authorization` header, and checks the syntax of tokens.
 
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
 use crate::token_source::is_tchar;
 
-/// The bytes that a token source contains. They may not be a token, so [`token`](Self::token) checks their syntax.
+/// The bytes that a token source contains. The bytes may not be a token, so [`token`](Self::token) checks their syntax.
 #[derive(Clone, Copy)]
 pub(super) struct Credentials<'r>(&'r [u8]);
 
 const SCHEME: &[u8] = b"Bearer";
 
-/// Finds the credentials in `Authorization: Bearer <token>` (RFC 6750 §2.1).
+/// Finds the bearer credentials in the `Authorization` header (RFC 6750 §2.1).
 ///
 /// A request without the header, or with another scheme, is anonymous.
 ///
 /// # Errors
-/// The reason, for the operator, if there are two headers, or if the scheme is not followed by spaces and a token. The
-/// syntax of the token itself is checked by [`Credentials::token`].
+/// Returns the reason, for the operator, if there are two headers, or if the scheme is not followed by spaces and a
+/// token. [`Credentials::token`] checks the syntax of the token itself.
 pub(super) fn credentials(headers: &HeaderMap) -> Result<Option<Credentials<'_>>, &'static str> {
     let Some(value) = single_value(headers)? else { return Ok(None) };
     let Some((scheme, rest)) = value.split_at_checked(SCHEME.len()) else { return Ok(None) };
-    // RFC 9110 §11.1: schemes are case-insensitive. If a `tchar` follows, this is the start of a longer scheme.
+    // RFC 9110 §11.1: schemes are case-insensitive. If a `tchar` follows `Bearer`, it belongs to a longer scheme name.
     if !scheme.eq_ignore_ascii_case(SCHEME) || rest.first().is_some_and(|byte| is_tchar(*byte)) {
         return Ok(None);
     }
@@ -42,7 +42,7 @@ pub(super) fn without_scheme(headers: &HeaderMap) -> Result<Option<Credentials<'
     Ok(single_value(headers)?.filter(is_jwt).map(Credentials))
 }
 
-/// Returns `true` if an `Authorization` header has another scheme than `Basic`, or none.
+/// Returns `true` if an `Authorization` header has a scheme other than `Basic`, or no scheme.
 #[cfg(feature = "sign-in")]
 pub(super) fn has_other_scheme_than_basic(headers: &HeaderMap) -> bool {
     let is_basic =
@@ -81,7 +81,7 @@ impl<'r> Credentials<'r> {
     /// Returns the token.
     ///
     /// # Errors
-    /// The reason, for the operator, if the bytes are not exactly one `b64token`.
+    /// Returns the reason, for the operator, if the bytes are not exactly one `b64token`.
     pub(super) fn token(self) -> Result<&'r str, &'static str> {
         const REASON: &str = "the credentials are not one token";
         // INVARIANT: a b64token is ASCII, so the conversion succeeds.
@@ -93,7 +93,7 @@ impl<'r> Credentials<'r> {
 fn is_b64token(token: &[u8]) -> bool {
     let padding = token.iter().rev().take_while(|byte| **byte == b'=').count();
     let body = &token[..token.len() - padding];
-    // Without a branch for each byte, the compiler checks many bytes at once. This check reads every byte of every
+    // Without a branch for each byte, the compiler can check many bytes at once. This check reads every byte of every
     // token that is not cached.
     !body.is_empty() && body.iter().fold(0, |others, byte| others | u8::from(!is_b64token_byte(*byte))) == 0
 }
@@ -153,7 +153,7 @@ mod tests {
         for byte in 0..=u8::MAX {
             let expected = byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
             assert_eq!(is_b64token_byte(byte), expected, "{}", byte.escape_ascii());
-            // At every position, also beyond the blocks that are checked at once.
+            // The byte is tried at positions in and beyond the blocks that are checked at once.
             for position in [0, 1, 15, 16, 31, 32, 63, 64, 99] {
                 let mut token = [b'a'; 100];
                 token[position] = byte;

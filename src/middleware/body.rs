@@ -13,7 +13,7 @@ use pin_project_lite::pin_project;
 pin_project! {
     /// The response body of [`Require`](super::Require) and [`DenyByDefault`](super::DenyByDefault).
     ///
-    /// It is the body of the inner service's response or of a rejection.
+    /// The body comes from the inner service's response or from a rejection.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]

@@ -10,8 +10,8 @@ use crate::token_source::TokenSource;
 /// Adds `Cache-Control: private` and `Vary` to a response if the token sources and the request require it.
 ///
 /// RFC 9111 §3.5 forbids shared caches from reusing the response to a request with `Authorization`, unless
-/// `Cache-Control` allows it. No such rule covers other token sources, so with them a response becomes private unless
-/// it has a `Cache-Control` of its own.
+/// `Cache-Control` allows it. This rule does not cover other token sources. With such a source, a response becomes
+/// private unless it has a `Cache-Control` of its own.
 ///
 /// `Vary` (§4.1) keeps caches from sending the response for anonymous users to a signed-in user, or one user's response
 /// to another user. The query needs no `Vary`, because it is part of the cache key.

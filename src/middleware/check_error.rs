@@ -15,7 +15,7 @@ pub enum CheckErrorKind {
 }
 
 impl CheckErrorKind {
-    /// Returns the name in snake case, for logs and metrics: `invalid_token`, `forbidden` or `unavailable`.
+    /// Returns `invalid_token`, `forbidden` or `unavailable`, for logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::InvalidToken => "invalid_token",
@@ -31,10 +31,10 @@ impl fmt::Display for CheckErrorKind {
     }
 }
 
-/// The error with which a [custom check](crate::CognitoAuth::custom_check) rejects a request.
+/// The error that a [custom check](crate::CognitoAuth::custom_check) returns to reject a request.
 ///
-/// The reason and the [causes](Self::caused_by) are for the operator. They are logged but never sent to the caller. Do
-/// not put a token or personal data into them.
+/// The reason and the [causes](Self::caused_by) are logged for the operator, but never sent to the caller. Do not put a
+/// token or personal data into the reason or a cause.
 ///
 /// ```
 /// use std::{error::Error, io};

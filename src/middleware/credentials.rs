@@ -13,8 +13,8 @@ use crate::token_source::{Location, TokenSource};
 /// Returns the credentials of a request and their source.
 ///
 /// # Errors
-/// The reason, for the operator, if the `Authorization` header is malformed, or if there are credentials in more than
-/// one source or more than once in one source. RFC 6750 §2: clients "MUST NOT use more than one method" in a request.
+/// Returns the reason, for the operator, if the `Authorization` header is malformed, or if the sources contain more
+/// than one set of credentials. RFC 6750 §2: clients "MUST NOT use more than one method" in a request.
 pub(super) fn credentials<'r, 's, B>(
     sources: &'s [TokenSource],
     request: &'r Request<B>,
@@ -60,22 +60,23 @@ fn at_most_one<'r>(mut values: impl Iterator<Item = &'r [u8]>) -> Result<Option<
     }
 }
 
-/// Returns the values of the cookies with this name (RFC 6265 §5.4). HTTP/2 clients may split the header into several
-/// headers (RFC 9113 §8.2.3).
+/// Returns the values of the cookies with this name (RFC 6265 §5.4). HTTP/2 clients may split the `Cookie` header into
+/// several headers (RFC 9113 §8.2.3).
 fn cookies<'r>(headers: &'r HeaderMap, name: &str) -> impl Iterator<Item = &'r [u8]> {
     let pairs = headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
     pairs.filter_map(move |pair| after(pair.trim_ascii_start(), name)?.strip_prefix(b"=")).map(<[u8]>::trim_ascii_end)
 }
 
-/// Returns the rest of each offered subprotocol after the prefix. RFC 6455 §11.3.4 allows lists and repeated headers.
+/// Returns the rest of each offered subprotocol after the prefix. The header can contain a list and can be repeated
+/// (RFC 6455 §11.3.4).
 fn protocols<'r>(headers: &'r HeaderMap, prefix: &str) -> impl Iterator<Item = &'r [u8]> {
     let offers =
         headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
     offers.filter_map(move |offer| after(offer.trim_ascii(), prefix))
 }
 
-/// Returns the values of the query parameters with this name. They are not decoded, because no character of a JWT needs
-/// an escape.
+/// Returns the values of the query parameters with this name. The values are not decoded, because no character of a JWT
+/// needs an escape.
 fn parameters<'r>(query: Option<&'r str>, name: &str) -> impl Iterator<Item = &'r [u8]> {
     let pairs = query.unwrap_or_default().split('&').map(str::as_bytes);
     pairs.filter_map(move |pair| after(pair, name)?.strip_prefix(b"="))

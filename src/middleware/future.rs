@@ -24,7 +24,7 @@ pub(super) type Decision = Pin<Box<dyn Future<Output = (Result<CognitoClaims, Au
 pin_project! {
     /// The response future of [`CognitoAuthService`](super::CognitoAuthService).
     ///
-    /// It waits for a key fetch and async checks if the request needs them, and then for the inner service.
+    /// The future waits for a key fetch and async checks if the request needs them, and then for the inner service.
     pub struct ResponseFuture<S, B>
     where
         S: Service<Request<B>>,
@@ -42,7 +42,7 @@ pin_project! {
     where
         S: Service<Request<B>>,
     {
-        /// The inner service handles the request. This is the common case, so it allocates nothing.
+        /// The inner service handles the request. This common case allocates nothing.
         Forwarded { #[pin] future: S::Future },
         /// The token's key is unknown, or an async check runs. The state is boxed so that it does not enlarge the
         /// common case.
@@ -124,8 +124,7 @@ where
     }
 }
 
-/// Adds `realm` and `resource_metadata` to the challenge, whether an extractor, a rule or a handler rejected the
-/// request.
+/// Adds `realm` and `resource_metadata` to the challenge of a rejection by an extractor, a rule or a handler.
 fn complete_challenge<B>(response: &mut Response<B>, settings: &Settings) {
     if let Some(rejection) = response.extensions().get::<AuthRejection>()
         && let (default, Some(complete)) = (rejection.challenge(), settings.challenge.challenge(rejection))

@@ -17,10 +17,10 @@ use crate::{
 
 /// A layer that verifies the bearer token of each request and adds its claims to the request extensions.
 ///
-/// By default it rejects no request. If the token is missing or not valid, it adds an
+/// By default, the layer does not reject requests. If the token is missing or not valid, the layer adds an
 /// [`AuthRejection`](super::AuthRejection) to the extensions instead, and calls the inner service. Extractors such as
 /// [`CognitoClaims`] and rules ([`Require`](super::Require)) then reject the request, so one router can have public and
-/// protected routes. To reject such requests in the layer, call [`deny_by_default`](Self::deny_by_default).
+/// protected routes. To reject such requests in the layer itself, call [`deny_by_default`](Self::deny_by_default).
 ///
 /// All clones share the verifier, its keys and its background task. The task stops when the last clone is dropped.
 ///
@@ -80,14 +80,14 @@ impl CognitoAuth {
     /// Creates a layer for the pool that [`UserPool::from_env`] reads from environment variables.
     ///
     /// # Errors
-    /// [`ConfigError::InvalidVariable`] if a variable is missing or not valid.
+    /// Returns [`ConfigError::InvalidVariable`] if a variable is missing or not valid.
     pub fn from_env() -> Result<Self, ConfigError> {
         Ok(Self::new(UserPool::from_env()?))
     }
 
     /// Sets the `realm` of challenges (RFC 9110 §11.5). Default: none, as RFC 6750 §3 allows.
     ///
-    /// The challenge contains it as a quoted string, so every character of a header value is allowed.
+    /// The challenge contains the realm as a quoted string, so every character of a header value is allowed.
     ///
     /// ```
     /// use axum::{Router, body::Body, http::{HeaderValue, Request}, routing::get};
@@ -123,8 +123,8 @@ impl CognitoAuth {
     /// without this requirement, use [`resource_metadata`](Self::resource_metadata).
     ///
     /// # Errors
-    /// [`ConfigError::AudienceNotRequired`] if a pool of the verifier would accept a token that was not issued for the
-    /// resource.
+    /// Returns [`ConfigError::AudienceNotRequired`] if a pool of the verifier would accept a token that was not issued
+    /// for the resource.
     pub fn protected_resource(self, resource: &ProtectedResource) -> Result<Self, ConfigError> {
         self.verifier.require_audience(resource.url())?;
         Ok(self.resource_metadata(resource.metadata_header().clone()))
@@ -276,7 +276,8 @@ impl CognitoAuth {
     ///
     /// Async checks run after the sync checks, one after the other. Each check has a
     /// [time limit](Self::custom_check_timeout), which needs a Tokio runtime with a timer. `#[tokio::main]` and
-    /// `enable_all` provide one. With async checks, each request with a valid token allocates its future on the heap.
+    /// `enable_all` provide the timer. With async checks, each request with a valid token allocates its future on the
+    /// heap.
     ///
     /// **A check covers the token that its own layer finds.** If an inner layer reads other token sources, add the same
     /// check to it.
@@ -297,7 +298,7 @@ impl CognitoAuth {
     /// requests. The default is ample, because backends usually respond within milliseconds.
     ///
     /// # Errors
-    /// [`ConfigError::OutOfRange`] if the limit is below 1 ms or above 60 s.
+    /// Returns [`ConfigError::OutOfRange`] if the limit is below 1 ms or above 60 s.
     pub fn custom_check_timeout(self, limit: Duration) -> Result<Self, ConfigError> {
         let value = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
         let range = (1, CHECK_TIMEOUT_MAX_MS);
@@ -307,13 +308,14 @@ impl CognitoAuth {
         Ok(self.set(|settings| settings.checks.timeout = limit))
     }
 
-    /// Rejects gRPC requests with a gRPC status. Off by default, so that the HTTP status of a rejection is never 200.
+    /// Rejects gRPC requests with a gRPC status. This setting is off by default, so that the HTTP status of a rejection
+    /// is never 200.
     ///
     /// gRPC clients read `grpc-status`, which a gRPC response carries in addition to HTTP status 200. With this
-    /// setting, rules ([`Require`](crate::Require)) and [`deny_by_default`](Self::deny_by_default) respond in this form
-    /// to gRPC requests, which are `POST` requests over HTTP/2 with `te: trailers` and content type `application/grpc`.
-    /// All other requests get the HTTP status. Rejections by axum's extractors always have the HTTP status, because
-    /// gRPC services do not use extractors.
+    /// setting, rules ([`Require`](crate::Require)) and [`deny_by_default`](Self::deny_by_default) respond to gRPC
+    /// requests with `grpc-status`. A gRPC request is a `POST` request over HTTP/2 with `te: trailers` and content type
+    /// `application/grpc`. All other requests are rejected with the HTTP status. Rejections by axum's extractors always
+    /// have the HTTP status, because gRPC services do not use extractors.
     ///
     /// Rate limiters, firewalls and forward-auth proxies that rely on the HTTP status cannot recognize rejected gRPC
     /// requests. If such a component protects the service, configure it to read `grpc-status`, or leave this setting
@@ -331,10 +333,10 @@ impl CognitoAuth {
         })
     }
 
-    /// Returns `true` if the request has credentials in a token source, or in `Authorization` with any scheme but `Basic`.
-    /// A session must not replace them, even if they are not valid.
+    /// Returns `true` if the request has credentials in a token source, or in `Authorization` with any scheme but
+    /// `Basic`. A session must not replace these credentials, even if they are not valid.
     ///
-    /// Browsers add `Basic` credentials by themselves on a site that a proxy protects with a password.
+    /// Browsers add `Basic` credentials automatically on a site that a proxy protects with a password.
     #[cfg(feature = "sign-in")]
     pub(crate) fn has_credentials<B>(&self, request: &http::Request<B>) -> bool {
         let sources = Settings::sources(self.settings.as_deref());
@@ -356,14 +358,14 @@ impl CognitoAuth {
     /// Loads the keys before the first request arrives; see [`Verifier::ready`].
     ///
     /// # Errors
-    /// [`KeysError`] if a pool has no keys. The error names each such pool, its key source and the cause.
+    /// Returns a [`KeysError`] with the ID, the key source and the cause for each pool without keys.
     pub async fn ready(&self) -> Result<(), KeysError> {
         self.verifier.ready().await
     }
 
     /// Returns the state of the keys, for a readiness probe.
     ///
-    /// It starts a key refresh if one is due, and does not wait for it.
+    /// If a key refresh is due, it starts in the background.
     pub fn status(&self) -> KeyStatus {
         self.verifier.status()
     }

@@ -1,4 +1,4 @@
-//! The tower layers: verification, rules, and the responses to rejected requests.
+//! The tower layers for verification, rules, and the responses to rejected requests.
 //!
 //! Nothing in this module depends on axum. [`CognitoAuth`], [`DenyByDefault`], [`Require`] and [`OnRejection`] are
 //! layers for any service that takes an [`http::Request`]. Services without axum read the claims with

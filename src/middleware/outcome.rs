@@ -5,7 +5,7 @@ use http::Extensions;
 use super::rejection::AuthRejection;
 use crate::claims::CognitoClaims;
 
-/// Puts the claims or the rejection into the extensions, where extractors and [`Require`](super::Require) find it.
+/// Puts the claims or the rejection into the extensions, where extractors and [`Require`](super::Require) find them.
 ///
 /// The innermost layer decides, so it removes the claims or the rejection of an outer layer. Only a rejection by a
 /// custom check of an outer layer stays.
@@ -42,7 +42,7 @@ impl CognitoClaims {
     /// ```
     ///
     /// # Errors
-    /// An [`AuthRejection`] that says why there are no claims. Convert it into a response with
+    /// Returns an [`AuthRejection`] that says why there are no claims. Convert the rejection into a response with
     /// [`into_http_response`](AuthRejection::into_http_response).
     pub fn from_extensions(extensions: &Extensions) -> Result<&Self, AuthRejection> {
         outcome(extensions)

@@ -12,10 +12,10 @@ const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 /// The metadata of an API as a protected resource ([RFC 9728]): its authorization servers and its scopes.
 ///
 /// A client that knows only the API's URL reads the metadata to learn how to sign in. MCP clients require the metadata.
-/// Serve it at [`path`](Self::path), and add its URL to challenges with
-/// [`CognitoAuth::protected_resource`](crate::CognitoAuth::protected_resource). That method also ensures that the pool
-/// accepts only tokens that were issued for this resource. To get such a token, a client sends `resource=<the URL>` to
-/// the authorization server.
+/// Serve the metadata at [`path`](Self::path), and add its URL to challenges with
+/// [`CognitoAuth::protected_resource`](crate::CognitoAuth::protected_resource). The method `protected_resource` also
+/// ensures that the pool accepts only tokens that were issued for this resource. To get such a token, a client sends
+/// `resource=<the URL>` to the authorization server.
 ///
 /// ```
 /// use axum::{Router, body::Body, http::Request, routing::{get, post}};
@@ -82,7 +82,7 @@ impl Metadata {
 /// Parses the URL of a resource.
 ///
 /// # Errors
-/// The reason why the URL cannot identify a resource.
+/// Returns the reason why the URL cannot identify a resource.
 fn parse(resource: &str) -> Result<Url, &'static str> {
     let url = Url::parse(resource).map_err(|_| "it is not an absolute URL")?;
     if !is_secure(&url) {
@@ -107,13 +107,13 @@ fn is_secure(url: &Url) -> bool {
 impl ProtectedResource {
     /// Creates the metadata of a resource whose tokens these pools issue.
     ///
-    /// `resource` is the URL that clients use. It is also the [`audience`](UserPool::audience) of the resource's
-    /// tokens. The authorization servers are the first [issuer](UserPool::issuers) of each pool. Cognito publishes its
-    /// own metadata below the issuer's URL, at `/.well-known/openid-configuration`.
+    /// `resource` is the URL that clients use, and also the [`audience`](UserPool::audience) of the resource's tokens.
+    /// The metadata lists the first [issuer](UserPool::issuers) of each pool as an authorization server. Cognito publishes its own
+    /// metadata below the issuer's URL, at `/.well-known/openid-configuration`.
     ///
     /// # Errors
-    /// [`ConfigError::InvalidResource`] if there is no pool, or if `resource`
-    /// - is not an `https` URL (`http` is allowed to loopback addresses), or has a query, a fragment or a user name
+    /// Returns [`ConfigError::InvalidResource`] if there is no pool, or if `resource`
+    /// - is not an `https` URL (`http` is allowed for loopback addresses), or has a query, a fragment or a user name
     /// - is not normalized (RFC 3986 §6.2.2), because clients compare it byte for byte (RFC 9728 §3.3)
     /// - has a path that axum's routers read as a pattern
     pub fn new<'p>(resource: &str, pools: impl IntoIterator<Item = &'p UserPool>) -> Result<Self, ConfigError> {
@@ -137,8 +137,8 @@ impl ProtectedResource {
     /// Cognito does not support.
     ///
     /// # Errors
-    /// [`ConfigError::InvalidResource`] if the list is empty or contains a value that is not an `https` URL. `http` is
-    /// allowed to loopback addresses.
+    /// Returns [`ConfigError::InvalidResource`] if the list is empty or contains a value that is not an `https` URL.
+    /// `http` is allowed for loopback addresses.
     pub fn authorization_servers<S: Into<String>>(
         mut self,
         issuers: impl IntoIterator<Item = S>,
@@ -155,8 +155,8 @@ impl ProtectedResource {
         Ok(self)
     }
 
-    /// Sets how clients may send tokens (`bearer_methods_supported`): `header`, `query` or both. Default: `header`, as
-    /// for the default token source.
+    /// Sets the methods by which clients may send tokens (`bearer_methods_supported`). The possible values are `header`
+    /// and `query`. Default: `header`, as for the default token source.
     ///
     /// If the only token source is a cookie, pass an empty list.
     #[must_use]
@@ -191,7 +191,7 @@ impl ProtectedResource {
         &self.metadata.resource
     }
 
-    /// Returns the URL of the metadata, which challenges contain.
+    /// Returns the metadata's URL, which challenges contain.
     pub fn metadata_url(&self) -> &str {
         &self.metadata_url
     }

@@ -22,8 +22,8 @@ use crate::{
     verifier::{Immediate, UnknownKey, Verifier},
 };
 
-/// The service of [`CognitoAuth`](super::CognitoAuth): verifies the token of each request before it calls the inner
-/// service.
+/// The service of [`CognitoAuth`](super::CognitoAuth), which verifies the token of each request before it calls the
+/// inner service.
 #[derive(Clone, Debug)]
 pub struct CognitoAuthService<S> {
     inner: S,
@@ -39,8 +39,8 @@ where
     type Error = S::Error;
     type Future = ResponseFuture<S, B>;
 
-    /// Returns the readiness of the inner service. It does not wait for keys, because only a request shows which key it
-    /// needs.
+    /// Returns the readiness of the inner service. This method does not wait for keys, because only a request shows
+    /// which key it needs.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }
@@ -64,7 +64,7 @@ enum Verified {
     UnknownKey(Box<Unverified>),
 }
 
-/// A token with an unknown key. Boxed, so that it does not enlarge the common case.
+/// A token with an unknown key, which is boxed so that it does not enlarge the common case.
 struct Unverified {
     token: String,
     source: TokenSource,
@@ -136,8 +136,8 @@ impl<S> CognitoAuthService<S> {
         S: Service<Request<B>> + Clone,
     {
         // `poll_ready` may have reserved a resource that other requests need, such as a permit of a concurrency limit.
-        // Replacing the ready service releases it. The waiting request makes its own clone ready after the decision, as
-        // `tower::util::Oneshot` does.
+        // Replacing the ready service releases the resource. The waiting request makes its own clone ready after the
+        // decision, as `tower::util::Oneshot` does.
         // https://docs.rs/tower-service/latest/tower_service/trait.Service.html#backpressure
         self.inner = self.inner.clone();
         let inner = self.inner.clone();
@@ -147,7 +147,7 @@ impl<S> CognitoAuthService<S> {
             let checks = settings.as_ref().map(|settings| &settings.checks);
             let request = Arc::new(parts);
             let outcome = unfinished.finish(&verifier, checks, &request).await;
-            // This copies the head only if a check has kept it, for example in a spawned task.
+            // This call copies the head only if a check has kept it, for example in a spawned task.
             (outcome, Arc::unwrap_or_clone(request))
         });
         ResponseFuture::waiting(decision, body, inner, self.settings.clone())

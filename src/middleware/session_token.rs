@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-/// Something that has the access token of a session.
+/// A type that holds the access token of a session.
 pub(crate) trait SessionToken: Send + Sync {
     fn access_token(&self) -> &str;
 }
 
-/// The extension that the token source [`Location::Session`](crate::token_source::Location) reads. No client can set
-/// it.
+/// The extension that the token source [`Location::Session`](crate::token_source::Location) reads, and that no client
+/// can set.
 #[derive(Clone)]
 pub(crate) struct SessionCredentials(pub(crate) Arc<dyn SessionToken>);

@@ -3,11 +3,11 @@
 use super::{checks::Checks, rejection::ChallengeParameters};
 use crate::token_source::TokenSource;
 
-/// The settings of a layer. Services share them through one pointer, because axum clones a service for each request.
+/// The settings of a layer. Services share them through an `Arc`, because axum clones a service for each request.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Settings {
     pub(super) challenge: ChallengeParameters,
-    /// [`None`] means only `Authorization: Bearer`.
+    /// [`None`] means that only the bearer token in `Authorization` is read.
     pub(super) sources: Option<Box<[TokenSource]>>,
     pub(super) checks: Checks,
     /// `true` if gRPC requests are rejected with a gRPC response.

@@ -4,7 +4,7 @@ use reqwest::Url;
 
 use crate::{error::ConfigError, http_client::is_loopback, redact::redact};
 
-/// The origin of the managed-login endpoints, without a slash at the end.
+/// The origin of the managed-login endpoints, without a trailing slash.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Domain(String);
 

@@ -1,4 +1,4 @@
-//! OpenAPI documents with [utoipa]: security schemes, and the responses of extractors and rules.
+//! Adds security schemes and the responses of extractors and rules to OpenAPI documents, with [utoipa].
 //!
 //! - The extractors and [`AuthRejection`](crate::AuthRejection) implement [`utoipa::IntoResponses`], so
 //!   `#[utoipa::path(responses(..))]` can name them.
@@ -42,7 +42,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A description does not protect a route. The rule must also be on the route, as a layer.
+//! Documenting a rule does not protect a route. The rule must also be added to the route as a layer.
 //!
 //! [utoipa]: https://docs.rs/utoipa
 

@@ -7,9 +7,9 @@ use utoipa::openapi::{
 
 /// A value that contains an API's operations, for [`SecuritySchemes::document`](super::SecuritySchemes::document).
 ///
-/// It is implemented for utoipa's [`Operation`], [`PathItem`], [`Paths`] and [`OpenApi`], for mutable references to
-/// them, and for the result of `utoipa_axum::routes!`, whose second member is a [`Paths`]. The trait is
-/// sealed, so applications cannot implement it.
+/// The trait is implemented for utoipa's [`Operation`], [`PathItem`], [`Paths`] and [`OpenApi`], for mutable references
+/// to them, and for the result of `utoipa_axum::routes!`, whose second member is a [`Paths`]. Applications cannot
+/// implement the trait, because it is sealed.
 pub trait Operations: sealed::Sealed {
     /// Calls `change` with each operation.
     #[doc(hidden)]

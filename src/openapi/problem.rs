@@ -15,8 +15,8 @@ const ERROR_CODES: [&str; 4] =
 
 /// The schema `AuthProblem`: the problem document ([RFC 9457]) in the body of a rejection.
 ///
-/// [`SecuritySchemes`](crate::openapi::SecuritySchemes) adds it to a document. Without it, add the schema with
-/// `#[openapi(components(schemas(AuthRejection)))]`.
+/// [`SecuritySchemes`](crate::openapi::SecuritySchemes) adds the schema to a document. If you do not use
+/// `SecuritySchemes`, add the schema with `#[openapi(components(schemas(AuthRejection)))]`.
 ///
 /// [RFC 9457]: https://www.rfc-editor.org/rfc/rfc9457
 impl ToSchema for AuthRejection {

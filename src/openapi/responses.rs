@@ -1,4 +1,4 @@
-//! The responses with which extractors and rules reject requests.
+//! Documents the responses of extractors and rules that reject requests.
 
 use std::collections::BTreeMap;
 
@@ -89,7 +89,8 @@ const EXTRACTOR_KINDS: [AuthRejectionKind; 4] = [
 /// Documents the responses of all rejections: 400, 401, 403 and 503. The 500 for a missing layer is not documented,
 /// because a missing layer is a mistake in the application.
 ///
-/// Name this type for operations whose handlers return an [`AuthRejection`] or whose requests pass custom checks:
+/// Name this type for operations whose handlers return an [`AuthRejection`] or whose requests are subject to custom
+/// checks:
 ///
 /// ```
 /// use axum_cognito::{AuthRejection, CognitoClaims, Require};
@@ -112,8 +113,8 @@ impl IntoResponses for AuthRejection {
 
 /// Documents the rejections of the extractor: 400, 401 and 503, and 403 if it requires custom claims.
 ///
-/// `Option<CognitoClaims>` rejects requests with an invalid token in the same way. To document it, name `CognitoClaims`
-/// and make the security requirement optional: `security((), ("bearer" = []))`.
+/// `Option<CognitoClaims>` rejects requests with an invalid token in the same way. To document this extractor, name
+/// `CognitoClaims` and make the security requirement optional: `security((), ("bearer" = []))`.
 impl<T: CustomClaims> IntoResponses for CognitoClaims<T> {
     fn responses() -> Responses {
         let forbidden = T::CAN_BE_MISSING.then_some(AuthRejectionKind::InsufficientScope);
@@ -121,21 +122,21 @@ impl<T: CustomClaims> IntoResponses for CognitoClaims<T> {
     }
 }
 
-/// Documents the same responses as for [`CognitoClaims`].
+/// Documents the same responses as [`CognitoClaims`].
 impl<T: CustomClaims> IntoResponses for AccessClaims<T> {
     fn responses() -> Responses {
         CognitoClaims::<T>::responses()
     }
 }
 
-/// Documents the same responses as for [`CognitoClaims`].
+/// Documents the same responses as [`CognitoClaims`].
 impl<T: CustomClaims> IntoResponses for IdClaims<T> {
     fn responses() -> Responses {
         CognitoClaims::<T>::responses()
     }
 }
 
-/// Documents no responses, because the extractor rejects no request if the layer is present.
+/// Documents no responses, because the extractor never rejects a request if the layer is present.
 #[cfg(feature = "axum")]
 impl<T: CustomClaims> IntoResponses for OptionalClaims<T> {
     fn responses() -> Responses {

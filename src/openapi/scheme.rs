@@ -8,7 +8,7 @@ use utoipa::openapi::security::{
 
 use super::domain::Domain;
 
-/// One way to authenticate. The OAuth 2.0 schemes have scopes with descriptions.
+/// A way to authenticate requests. The OAuth 2.0 schemes have scopes with descriptions.
 #[derive(Clone, Debug)]
 pub(super) enum Scheme {
     Bearer,

@@ -48,12 +48,11 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// To apply the schemes in `#[openapi(modifiers(..))]`, implement [`Modify`] for a type of the application that builds
-/// them.
+/// To apply the schemes in `#[openapi(modifiers(..))]`, implement [`Modify`] for a type that builds the schemes.
 #[derive(Clone, Debug)]
 #[must_use = "security schemes do nothing until they modify a document"]
 pub struct SecuritySchemes {
-    /// Never empty, because an empty list of requirements makes an operation public.
+    /// The map is never empty, because an empty list of requirements would make an operation public.
     schemes: BTreeMap<&'static str, Scheme>,
 }
 
@@ -117,8 +116,8 @@ impl SecuritySchemes {
         Self::one("session", Scheme::SessionCookie)
     }
 
-    /// Adds the schemes of `other`, so that a client may use any of them. If both contain a scheme of the same name,
-    /// the scheme of `other` is used.
+    /// Adds the schemes of `other`, so that a client may use any of them. If both values contain a scheme with the same
+    /// name, the scheme from `other` is used.
     pub fn or(mut self, other: Self) -> Self {
         self.schemes.extend(other.schemes);
         self
@@ -126,12 +125,12 @@ impl SecuritySchemes {
 
     /// Adds a rule to the description of operations: its scopes as security requirements, and its responses.
     ///
-    /// Each alternative of the rule becomes one requirement for each scheme. These replace an operation's previous
-    /// requirements, because the rule applies in any case. For an operation behind two rules, document their
-    /// [`and`](Require::and). Responses that an operation already documents are kept.
+    /// Each alternative of the rule becomes one requirement for each scheme. The new requirements replace an
+    /// operation's previous requirements, because the rule always applies. For an operation behind two rules, pass both
+    /// rules combined with [`and`](Require::and). Responses that an operation already documents are kept.
     ///
-    /// **This method changes only the description.** Add the rule to the route too, as a layer. With `utoipa-axum`, one
-    /// expression does both:
+    /// **This method changes only the description.** Also add the rule to the route as a layer. With `utoipa-axum`, one
+    /// expression both documents and adds the rule:
     ///
     /// ```
     /// # use axum::routing::{MethodRouter, get};
@@ -213,7 +212,7 @@ fn required_scopes(scheme: &str, api: &mut OpenApi) -> BTreeSet<String> {
     let mut scopes = BTreeSet::new();
     api.for_each_operation(&mut |operation| {
         for requirement in operation.security.iter().flatten() {
-            // utoipa has no getter.
+            // utoipa has no getter for the scopes.
             let requirement = serde_json::to_value(requirement).unwrap_or_default();
             let names = requirement.get(scheme).and_then(Value::as_array).into_iter().flatten();
             scopes.extend(names.filter_map(Value::as_str).map(str::to_owned));

@@ -1,4 +1,4 @@
-//! Tests of the security schemes and of documented rules. They compare the generated JSON.
+//! Tests the security schemes and documented rules by comparing the generated JSON.
 
 use serde_json::json;
 use utoipa::openapi::{

@@ -16,7 +16,7 @@ use crate::middleware::{AuthRejection, CheckError, SessionCredentials, SessionTo
 /// Adds the session to the request, and plans the changes to its response.
 ///
 /// # Errors
-/// Returns the error with which to reject the request if the session is unavailable.
+/// Returns an error, to reject the request, if the session is unavailable.
 pub(super) fn admit<B>(
     settings: &Settings,
     arrived: Option<Arc<SessionData>>,
@@ -36,15 +36,15 @@ pub(super) fn admit<B>(
     }
 }
 
-/// Removes the session that the layer of another [`SignIn`](super::SignIn) has added to the request. Its origin was
-/// checked by the rules of that layer, and its app client may be another one.
+/// Removes the session that the layer of another [`SignIn`](super::SignIn) has added to the request. That layer checked
+/// the request's origin by its own rules, and the session may belong to another app client.
 pub(super) fn forget<B>(request: &mut Request<B>) {
     let extensions = request.extensions_mut();
     extensions.remove::<SessionCredentials>();
     extensions.remove::<UnverifiedSession>();
 }
 
-/// Returns the response with which this service rejects a request.
+/// Returns the response to a request that this service rejects.
 pub(super) fn rejection(error: CheckError) -> Response<Bytes> {
     let mut response = AuthRejection::from(error).into_http_response();
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

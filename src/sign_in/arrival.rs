@@ -6,9 +6,9 @@ use http::{HeaderMap, header::COOKIE};
 
 use super::{session::SessionData, settings::Settings, split};
 
-/// The purpose of cookies that contain a session.
+/// The sealing purpose of cookies that contain a session.
 pub(super) const SESSION: &str = "session";
-/// The purpose of cookies that contain the key of a stored session.
+/// The sealing purpose of cookies that contain the key of a stored session.
 pub(super) const KEY: &str = "session-key";
 
 /// The session cookie of a request.
@@ -18,7 +18,7 @@ pub(super) enum Arrived {
     Key(String),
 }
 
-/// Reads the session cookie. Returns [`None`] if there is none, or if it cannot be decrypted, for example because the
+/// Reads the session cookie. Returns [`None`] if the cookie is missing or cannot be decrypted, for example because the
 /// session keys have changed.
 pub(super) fn read(settings: &Settings, headers: &HeaderMap) -> Option<Arrived> {
     // Most requests without a session have no cookie at all.

@@ -15,15 +15,15 @@ use super::{
 };
 use crate::time::unix_seconds;
 
-/// The time limit of an attempt.
+/// The time limit of a sign-in attempt.
 ///
 /// Cognito cancels a sign-in after five minutes, and its code is valid for another five minutes.
 pub(super) const LIFETIME: Duration = Duration::from_secs(600);
-/// The largest number of pending attempts. A further attempt removes the oldest one.
+/// The largest number of pending attempts. A further attempt removes the oldest attempt.
 ///
 /// Without a limit, a browser could collect so many cookies that servers reject its requests (compare CVE-2021-22119).
 pub(super) const MAX_PENDING: usize = 5;
-/// The largest total size of the pending attempts, in bytes. Only very long `return_to` paths reach it.
+/// The largest total size of the pending attempts, in bytes. Only very long `return_to` paths reach this limit.
 const MAX_PENDING_BYTES: usize = 6_000;
 /// The largest number of cookies that one response removes. Only a client that forges cookies has more than
 /// [`MAX_PENDING`].
@@ -33,7 +33,7 @@ const MAX_SKEW: Duration = Duration::from_secs(60);
 
 /// A pending sign-in.
 ///
-/// It has no `Debug`, because it contains secrets.
+/// The type does not implement `Debug`, because it contains secrets.
 #[derive(Clone)]
 pub(super) struct Attempt {
     pub(super) state: String,
@@ -123,7 +123,7 @@ impl Attempt {
     }
 }
 
-/// The sealed content of an attempt cookie. The names are short to keep the cookie small.
+/// The sealed content of an attempt cookie. The field names are short to keep the cookie small.
 #[derive(Serialize, Deserialize)]
 struct Content {
     #[serde(rename = "s")]
@@ -166,7 +166,7 @@ struct Budget {
 
 impl Budget {
     /// Returns `true` and reduces the budget if the attempt fits. Otherwise returns `false` for this attempt and all
-    /// later ones.
+    /// later attempts.
     fn covers(&mut self, pending: &Pending<'_>) -> bool {
         if pending.started_at.is_none() || self.attempts == 0 || pending.bytes > self.bytes {
             self.attempts = 0;
@@ -354,7 +354,7 @@ mod tests {
         assert!(find(&attempt, &own(), &good, 0).is_some());
     }
 
-    /// A second defense. The authenticated name is already a hash of the state.
+    /// This check is a second defense, because the authenticated cookie name is already a hash of the state.
     #[test]
     fn state_in_the_cookie_must_match_its_name() {
         let (one, other) = (start("/", 0), start("/", 0));

@@ -29,18 +29,18 @@ const SESSION_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 const SESSION_LIFETIME_RANGE: (Duration, Duration) =
     (Duration::from_secs(60), Duration::from_secs(10 * 365 * 24 * 3600));
 
-/// The default time before the expiry of the access token at which a refresh is due.
+/// By default, a refresh is due this long before the access token expires.
 const REFRESH_BEFORE: Duration = Duration::from_secs(60);
 
-/// The allowed values of `refresh_before`. Cognito's shortest access tokens are valid for five minutes. A longer time
-/// plus the jitter of up to half a minute would make a refresh of such tokens due almost immediately.
+/// The allowed values of `refresh_before`. Cognito's shortest access tokens are valid for five minutes. With a longer
+/// time plus up to 30 seconds of jitter, these tokens would be due for a refresh almost immediately.
 const REFRESH_BEFORE_RANGE: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(4 * 60));
 
 /// Browser sign-in with Cognito's managed login, for one app client.
 ///
-/// It provides a [layer](Self::layer), which turns a browser's session into the claims that extractors and rules read,
-/// and the [routes](Self::routes) for sign-in, callback and sign-out. Clones share the sessions, the keys and the token
-/// cache.
+/// A `SignIn` provides a [layer](Self::layer), which turns a browser's session into the claims that extractors and
+/// rules read, and the [routes](Self::routes) for sign-in, callback and sign-out. Clones share the sessions, the keys
+/// and the token cache.
 ///
 /// ```
 /// use axum_cognito::{sign_in::SignIn, testing::FakeUserPool};
@@ -65,16 +65,17 @@ impl SignIn {
     /// Returns a builder with the settings that have no default.
     ///
     /// `domain` is the origin of the pool's managed-login endpoints, which is an Amazon Cognito prefix domain or a
-    /// custom domain. `redirect_url` is the callback URL that is registered with the app client. Its path becomes the
-    /// callback route, and its origin is the public origin of this application. Plain HTTP is allowed only for loopback
-    /// addresses.
+    /// custom domain. `redirect_url` is the callback URL that is registered with the app client. The URL's path becomes
+    /// the callback route, and its origin is the public origin of this application. Plain HTTP is allowed only for
+    /// loopback addresses.
     pub fn builder(pool: UserPool, domain: impl Into<String>, redirect_url: impl Into<String>) -> SignInBuilder {
         SignInBuilder::new(pool, domain.into(), redirect_url.into())
     }
 
-    /// Returns the contained layer, whose verifier verifies bearer tokens and the tokens of sessions.
+    /// Returns the contained layer, whose verifier checks bearer tokens and session tokens.
     ///
-    /// Use it to load the keys at start-up ([`CognitoAuth::ready`]) and for readiness probes ([`CognitoAuth::status`]).
+    /// Use this layer to load the keys at start-up ([`CognitoAuth::ready`]) and for readiness probes
+    /// ([`CognitoAuth::status`]).
     pub fn auth(&self) -> &CognitoAuth {
         &self.settings.auth
     }
@@ -90,7 +91,7 @@ impl fmt::Debug for SignIn {
     }
 }
 
-/// A change of the contained layer.
+/// A closure that changes the contained layer.
 type Configure = Box<dyn FnOnce(CognitoAuth) -> Result<CognitoAuth, ConfigError> + Send + Sync>;
 
 /// Builds a [`SignIn`]. Created by [`SignIn::builder`].
@@ -162,8 +163,8 @@ impl SignInBuilder {
 
     /// Sets the app client's secret. Default: none, for a public client.
     ///
-    /// The secret is sent only to the token endpoint and the revocation endpoint. It appears in no log, error or
-    /// `Debug` output.
+    /// The secret is sent only to the token endpoint and the revocation endpoint. The secret appears in no log, error
+    /// or `Debug` output.
     pub fn client_secret(mut self, secret: impl Into<String>) -> Self {
         self.client_secret = Some(secret.into());
         self
@@ -191,7 +192,7 @@ impl SignInBuilder {
 
 /// The authorization request. The AWS page "Authorize endpoint" describes the parameters.
 impl SignInBuilder {
-    /// Sets the requested scopes. Default: `openid`, which is required because sign-in needs the ID token.
+    /// Sets the requested scopes. The default scope `openid` is required, because sign-in needs the ID token.
     ///
     /// The app client must allow every scope. With `openid` alone, the ID token contains all attributes that the app
     /// client can read. If you request further scopes, include `email` and `profile` for the default [profile
@@ -223,13 +224,13 @@ impl SignInBuilder {
 
     /// Sets `prompt`, which controls whether Cognito asks for credentials again.
     ///
-    /// The value is `login`, `none`, `select_account` or `consent`, or several of them separated by spaces. With
-    /// `none`, Cognito shows no page, and sign-in fails unless the user is already signed in.
+    /// The value is `login`, `none`, `select_account` or `consent`, or several of these values separated by spaces.
+    /// With `none`, Cognito shows no page, and sign-in fails unless the user is already signed in.
     pub fn prompt(self, prompt: impl Into<String>) -> Self {
         self.parameter("prompt", prompt.into())
     }
 
-    /// Requests access tokens that are bound to this resource (RFC 8707). The pool must accept it as an
+    /// Requests access tokens that are bound to this resource (RFC 8707). The pool must accept the resource as an
     /// [audience](UserPool::audience).
     pub fn resource(self, resource: impl Into<String>) -> Self {
         self.parameter("resource", resource.into())
@@ -244,7 +245,7 @@ impl SignInBuilder {
 
 /// Sessions.
 impl SignInBuilder {
-    /// Sets the keys that encrypt the cookies. Default: a random key, and a warning in the log.
+    /// Sets the keys that encrypt the cookies. Default: a random key, with a warning in the log.
     ///
     /// With a random key, sessions end when the process ends, and other instances cannot read them.
     pub fn session_keys(mut self, keys: SessionKeys) -> Self {
@@ -254,7 +255,7 @@ impl SignInBuilder {
 
     /// Keeps sessions in this store. Default: in cookies.
     ///
-    /// With a store that all instances share, sign-out takes effect at once on all of them.
+    /// With a store that all instances share, a sign-out takes effect at once on every instance.
     pub fn session_store(mut self, store: impl SessionStore) -> Self {
         self.store = Some(Arc::new(store));
         self
@@ -272,14 +273,15 @@ impl SignInBuilder {
 
     /// Sets how long before its expiry an access token is refreshed. Default: one minute.
     ///
-    /// A fixed part of 30 seconds is added for each session, so that sessions are not all refreshed at the same time.
+    /// Each session adds a fixed offset of up to 30 seconds, so that sessions are not all refreshed at the same time.
     /// The maximum is four minutes, because Cognito's shortest access tokens are valid for five minutes.
     pub fn refresh_before(mut self, time: Duration) -> Self {
         self.refresh_before = time;
         self
     }
 
-    /// Sets the claims of the ID token that a session keeps. Default: `email`, `email_verified` and `name`.
+    /// Sets the claims of the ID token that a session keeps. The default claims are `email`, `email_verified` and
+    /// `name`.
     ///
     /// All other claims of the ID token are dropped to keep the cookies small.
     pub fn profile_claims<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
@@ -298,7 +300,8 @@ impl SignInBuilder {
         self
     }
 
-    /// Changes the settings of the verifier, such as its leeway or clock. The pool of this sign-in is already added.
+    /// Changes the settings of the verifier, such as its leeway or clock. This sign-in's pool has already been added to
+    /// the verifier.
     ///
     /// ```
     /// use std::time::Duration;
@@ -313,8 +316,8 @@ impl SignInBuilder {
         self
     }
 
-    /// Changes the settings of the contained layer, for example to add a custom check. They apply to bearer tokens and
-    /// sessions alike.
+    /// Changes the settings of the contained layer, for example to add a custom check. The settings apply to bearer
+    /// tokens and sessions alike.
     ///
     /// ```
     /// use axum_cognito::{CheckError, sign_in::SignInBuilder};
@@ -338,7 +341,7 @@ impl SignInBuilder {
 
     /// Allows requests from other sites to use a session for unsafe methods and WebSocket handshakes.
     ///
-    /// **This weakens a check.** Any page that a signed-in user visits can then send requests in the user's name
+    /// **This weakens a check.** Any page that a signed-in user visits can then send requests on the user's behalf
     /// (CSRF), unless the application has its own protection, such as tokens in its forms.
     pub fn dangerous_allow_cross_site_requests(mut self) -> Self {
         self.checks_origin = false;
@@ -367,9 +370,9 @@ impl SignInBuilder {
     ///
     /// # Errors
     /// Returns [`ConfigError::InvalidSignIn`] with the name of the setting, the reason and the fix if a value is
-    /// missing or not valid. Returns [`ConfigError::InvalidProxyUrl`] or [`ConfigError::InvalidRootCertificates`] for
-    /// these two settings, and passes on the errors of [`VerifierBuilder::build`] and of the closure of
-    /// [`auth`](Self::auth).
+    /// missing or not valid. Returns [`ConfigError::InvalidProxyUrl`] if the proxy is not valid, and
+    /// [`ConfigError::InvalidRootCertificates`] if the root certificates are not valid. Passes on the errors of
+    /// [`VerifierBuilder::build`] and of the closures given to [`auth`](Self::auth).
     pub fn build(self) -> Result<SignIn, ConfigError> {
         let Checked { domain, redirect_url, client_id, api_subtrees } = self.check_values()?;
         let http = self.http_client()?;
@@ -406,7 +409,7 @@ impl SignInBuilder {
         Ok(SignIn { settings: Arc::new(settings) })
     }
 
-    /// Checks all values, and returns the converted ones.
+    /// Checks all values, and returns the converted values.
     pub(super) fn check_values(&self) -> Result<Checked, ConfigError> {
         let domain = checks::domain(&self.domain)?;
         let redirect_url = checks::redirect_url(&self.redirect_url)?;
@@ -472,7 +475,7 @@ fn random_keys() -> Result<SessionKeys, ConfigError> {
     SessionKeys::random().map_err(|_| checks::invalid("session_keys", "the system provides no random numbers"))
 }
 
-/// Shows neither the secret nor the keys.
+/// Omits the client secret and the session keys.
 impl fmt::Debug for SignInBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SignInBuilder")

@@ -28,11 +28,11 @@ const ERROR_CODES: [&str; 16] = [
 ];
 
 /// The query of a callback request.
-// No `Debug` outside of tests: the state and the code must not be logged.
+// The type implements `Debug` only in tests, because the state and the code must not be logged.
 #[derive(PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
 pub(super) struct Callback {
-    /// The `state`, unless it is missing, empty or repeated. Its attempt is used up in every outcome.
+    /// The `state`, unless it is missing, empty or repeated. The attempt with this state is used up in every outcome.
     pub(super) state: Option<String>,
     /// The authorization code.
     pub(super) code: Result<String, CallbackError>,
@@ -108,7 +108,7 @@ mod tests {
             ("error=invalid_scope", None, Err(Denied(Some("invalid_scope")))),
             ("error=Access_Denied&state=s", Some("s"), Err(Denied(None))),
             ("error=other&state=s", Some("s"), Err(Denied(None))),
-            // CVE-2021-32702: script in an error parameter.
+            // In CVE-2021-32702, an error parameter contained a script.
             ("error=%3Cscript%3Ealert(1)%3C/script%3E&state=s", Some("s"), Err(Denied(None))),
             ("", None, Err(Malformed)),
             ("state=s", Some("s"), Err(Malformed)),

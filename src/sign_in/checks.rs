@@ -1,4 +1,4 @@
-//! Checks the values of the settings. Each error contains the fix, and the value unless it is secret.
+//! Checks the values of the settings. Each error says how to fix the value, and contains the value unless it is secret.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::{error::ConfigError, http_client::is_loopback, pool::UserPool, redact
 /// The maximum length of a registered URL (`RedirectUrlType` in Cognito's API).
 const URL_MAX: usize = 1024;
 
-/// Returns the error for a setting.
+/// Returns the error for an invalid setting.
 pub(super) fn invalid(setting: &'static str, reason: impl Into<String>) -> ConfigError {
     ConfigError::InvalidSignIn { setting, reason: reason.into() }
 }
@@ -24,7 +24,7 @@ pub(super) fn domain(text: &str) -> Result<Url, ConfigError> {
     Ok(url)
 }
 
-/// Checks the callback URL. Its path becomes a route.
+/// Checks the callback URL. The path of the URL becomes a route.
 pub(super) fn redirect_url(text: &str) -> Result<Url, ConfigError> {
     let url = absolute("redirect_url", text, "https://app.example.com/auth/callback")?;
     if url.query().is_some() {
@@ -64,7 +64,7 @@ fn absolute(setting: &'static str, text: &str, example: &str) -> Result<Url, Con
     Ok(url)
 }
 
-/// Checks the path of a route. The router must match it literally.
+/// Checks the path of a route, which the router must match literally.
 pub(super) fn path(setting: &'static str, path: &str) -> Result<(), ConfigError> {
     let is_segment = |segment: &str| {
         let is_dots = matches!(segment, "." | "..");
@@ -94,7 +94,7 @@ pub(super) fn distinct_paths(callback: &str, sign_in: &str, sign_out: &str) -> R
     }
 }
 
-/// Returns a path prefix without its last slash.
+/// Returns a path prefix without its trailing slash.
 pub(super) fn subtree(text: &str) -> Result<String, ConfigError> {
     let prefix = text.strip_suffix('/').unwrap_or(text);
     if text != "/" {
@@ -124,7 +124,7 @@ pub(super) fn client_id(pool: &UserPool, chosen: Option<&str>) -> Result<String,
     }
 }
 
-/// Checks that the pool accepts the access tokens of sign-in, because every session contains one.
+/// Checks that the pool accepts the access tokens of sign-in, because every session contains an access token.
 pub(super) fn access_tokens(pool: &UserPool, client_id: &str, resource: Option<&str>) -> Result<(), ConfigError> {
     if !pool.token_uses().any(|token_use| token_use == TokenUse::Access) {
         return Err(invalid(
@@ -154,8 +154,8 @@ pub(super) fn access_tokens(pool: &UserPool, client_id: &str, resource: Option<&
 }
 
 /// Checks a client secret, which is visible ASCII (RFC 6749 appendix A.2). Spaces are rejected, because they usually
-/// come from copying. Cognito's secrets consist of 24 to 64 letters, digits, `_` and `+`, but secrets of emulators have
-/// other forms. The error does not contain the secret.
+/// result from copying and pasting. Cognito's secrets consist of 24 to 64 letters, digits, `_` and `+`, but emulators
+/// use other formats. The error does not contain the secret.
 pub(super) fn client_secret(secret: &str) -> Result<(), ConfigError> {
     const LENGTH_MAX: usize = 256;
     if (1..=LENGTH_MAX).contains(&secret.len()) && secret.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -169,7 +169,7 @@ pub(super) fn client_secret(secret: &str) -> Result<(), ConfigError> {
     Err(invalid("client_secret", reason))
 }
 
-/// Checks the scopes. A scope consists of the characters of RFC 6749 §3.3.
+/// Checks the scopes. A scope consists of the characters that RFC 6749 §3.3 allows.
 pub(super) fn scopes(scopes: &[String]) -> Result<(), ConfigError> {
     let is_allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
     if let Some(scope) = scopes.iter().find(|scope| scope.is_empty() || !scope.bytes().all(is_allowed)) {

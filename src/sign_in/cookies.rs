@@ -6,9 +6,9 @@ use cookie::{Cookie, SameSite};
 use http::{HeaderMap, HeaderValue, header::COOKIE};
 use memchr::memchr;
 
-/// The session cookie. Further parts of a long session are in `__Host-session-1` and so on.
+/// The session cookie. Further parts of a long session are stored in `__Host-session-1` and so on.
 pub(crate) const SESSION: &str = "__Host-session";
-/// The prefix of the attempt cookies. A hash of `state` follows.
+/// The prefix of the attempt cookies. A hash of `state` follows the prefix.
 pub(super) const ATTEMPT: &str = "__Host-sign-in-";
 /// The cookie that counts recent sign-ins.
 pub(super) const RECENT: &str = "__Host-recent-sign-ins";
@@ -16,14 +16,14 @@ pub(super) const RECENT: &str = "__Host-recent-sign-ins";
 /// Returns the names and values of the request's cookies that start with `__Host-`.
 ///
 /// A browser stores a cookie with this prefix only if this host itself set it with `Secure` and `Path=/`, so another
-/// subdomain cannot set it (RFC 6265bis §4.1.3.2). HTTP/2 may split the header (RFC 9113 §8.2.3). Unreadable cookies
-/// are skipped, because cookies of other applications must not affect sign-in.
+/// subdomain cannot set it (RFC 6265bis §4.1.3.2). HTTP/2 may split the `Cookie` header (RFC 9113 §8.2.3). Unreadable
+/// cookies are skipped, because cookies of other applications must not affect sign-in.
 pub(super) fn host_cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     pairs(headers).filter(|pair| pair.trim_ascii_start().starts_with(b"__Host-")).filter_map(parse)
 }
 
-/// Returns the values of the cookies with this `__Host-` name. A request has several KiB of cookies, so the others are
-/// not parsed.
+/// Returns the values of the cookies with this `__Host-` name. A request can have several KiB of cookies, so other
+/// cookies are not parsed.
 fn values<'r>(headers: &'r HeaderMap, name: &str) -> impl Iterator<Item = &'r str> {
     pairs(headers).filter_map(move |pair| {
         let (found, value) = pair.split_at_checked(memchr(b'=', pair)?)?;
@@ -68,7 +68,7 @@ pub(super) fn contains(headers: &HeaderMap, name: &str) -> bool {
 /// Returns a `Set-Cookie` header with the attributes `Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age`.
 ///
 /// `SameSite=Strict` would hide the cookies from the callback, because Cognito's redirect is a cross-site navigation.
-/// Returns [`None`] if the name or value contains characters other than those of sealed text.
+/// Returns [`None`] if the name or value contains characters that cannot occur in sealed text.
 pub(super) fn set(name: &str, value: &str, max_age: Duration) -> Option<HeaderValue> {
     let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     if !is_plain(name) || !is_plain(value) {
@@ -81,9 +81,10 @@ pub(super) fn set(name: &str, value: &str, max_age: Duration) -> Option<HeaderVa
     Some(header)
 }
 
-/// Returns a `Set-Cookie` header that removes a cookie. It has the same attributes as the header that set the cookie.
+/// Returns a `Set-Cookie` header that removes a cookie. The attributes are the same as in the header that set the
+/// cookie.
 ///
-/// Browsers ignore a removal of a `__Host-` cookie without `Secure` and `Path=/`.
+/// Browsers ignore headers that remove a `__Host-` cookie without `Secure` and `Path=/`.
 pub(super) fn remove(name: &str) -> Option<HeaderValue> {
     set(name, "", Duration::ZERO)
 }

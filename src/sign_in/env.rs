@@ -31,7 +31,7 @@ impl SignIn {
     /// | `AWS_COGNITO_USER_POOL_CLIENT_SECRET` | The app client's secret. Default: none, for a public client. |
     /// | `AWS_COGNITO_LOGOUT_URL` | The registered sign-out URL. Default: the origin of the callback URL, followed by `/`. |
     /// | `AWS_COGNITO_SCOPES` | The requested scopes, separated by spaces. Default: `openid`. |
-    /// | `COGNITO_SESSION_KEY` | One key of at least 32 bytes in base64, or several separated by commas. The first key encrypts cookies, and all keys decrypt them. Default: a random key, and a warning in the log. |
+    /// | `COGNITO_SESSION_KEY` | One key of at least 32 bytes in base64, or several separated by commas. The first key encrypts cookies, and all keys decrypt them. Default: a random key, with a warning in the log. |
     ///
     /// For further settings, use [`SignInBuilder::from_env`].
     ///
@@ -89,7 +89,7 @@ impl SignInBuilder {
     }
 }
 
-/// Converts the error of a setting into one that names its variable.
+/// Converts the error for a setting into an error that names the environment variable.
 fn name_variable(error: ConfigError) -> ConfigError {
     let ConfigError::InvalidSignIn { setting, reason } = error else { return error };
     let name = match setting {
@@ -123,7 +123,7 @@ mod tests {
         (REDIRECT_URL, "https://app.example.com/auth/callback"),
     ];
 
-    /// Builds a sign-in from [`GOOD`] with these variables added or replaced. [`None`] unsets a variable.
+    /// Builds a sign-in from [`GOOD`] with these variables added or replaced. The value [`None`] unsets a variable.
     fn sign_in(changes: &[(&str, Option<&str>)]) -> Result<SignIn, ConfigError> {
         let var = |name: &str| {
             let change = changes.iter().find(|(variable, _)| *variable == name).map(|(_, value)| *value);

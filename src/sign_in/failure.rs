@@ -1,10 +1,10 @@
-//! Decides whether the error of a refresh ends the session.
+//! Decides whether a failed refresh ends the session.
 
 use super::{identity::IdentityError, refresh::Failure, token_endpoint::EndpointError};
 
 impl From<&EndpointError> for Failure {
-    /// Only `invalid_grant` is final. After any other error the refresh token may still be valid, because the endpoint
-    /// is unavailable, or its settings in Cognito or in the application are wrong.
+    /// Only `invalid_grant` is final. After any other error, the refresh token may still be valid. The endpoint may be
+    /// unavailable, or a setting in Cognito or in the application may be wrong.
     fn from(error: &EndpointError) -> Self {
         match error {
             EndpointError::InvalidGrant => Self::Final,

@@ -1,10 +1,10 @@
-//! A session for unit tests.
+//! Provides a session for unit tests.
 
 use std::collections::BTreeMap;
 
 use super::session::SessionData;
 
-/// Returns a session whose access token expires at this time.
+/// Returns a session whose access token expires at `access_expires_at`.
 pub(super) fn session(id: &str, generation: u64, access_expires_at: u64) -> SessionData {
     SessionData {
         id: id.to_owned(),

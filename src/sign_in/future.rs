@@ -21,7 +21,8 @@ pub(super) type Loading = Pin<Box<dyn Future<Output = Loaded> + Send>>;
 pin_project! {
     /// The response future of [`SignInService`](super::SignInService).
     ///
-    /// It waits for the session store and for a refresh if the request needs them, and then for the inner service.
+    /// The future waits for the session store and for a refresh, if the request needs them, and then for the inner
+    /// service.
     pub struct SignInFuture<S, B>
     where
         S: Service<Request<B>>,
@@ -39,7 +40,7 @@ pin_project! {
     where
         S: Service<Request<B>>,
     {
-        /// The inner service handles the request. This is the common case, so it allocates nothing.
+        /// The inner service handles the request. In this common case, nothing is allocated.
         Forwarded { #[pin] future: S::Future },
         /// The session is being loaded or refreshed. The state is boxed so that it does not enlarge the common case.
         Waiting { waiting: Box<Waiting<S, B>> },
@@ -55,12 +56,12 @@ struct Waiting<S, B> {
     arrived: Option<Arc<SessionData>>,
     /// [`Some`] until the inner service is called.
     request: Option<Request<B>>,
-    /// A clone that is not polled before the session is loaded, because a ready service may hold a resource that other
-    /// requests need.
+    /// A clone of the inner service that is not polled before the session is loaded, because a ready service may hold a
+    /// resource that other requests need.
     inner: S,
 }
 
-/// The result of a wait.
+/// The next step after the session has been loaded.
 enum Next<F> {
     Call(F),
     Reject(CheckError),

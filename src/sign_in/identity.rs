@@ -1,8 +1,9 @@
 //! Verifies the tokens from the token endpoint before they become a session.
 //!
-//! The verifier of bearer tokens also verifies both of these tokens, with the same keys. OpenID Connect allows a client
-//! to skip signature verification for an ID token that it received over TLS (Core 1.0 §3.1.3.7). This module never
-//! skips it, so a forged response, for example from a proxy that terminates TLS, cannot sign a user in.
+//! The verifier for bearer tokens also verifies the access token and the ID token from this endpoint, with the same
+//! keys. OpenID Connect allows a client to skip signature verification for an ID token that it received over TLS (Core
+//! 1.0 §3.1.3.7). This module always verifies the signature, so a forged response, for example from a proxy that
+//! terminates TLS, cannot sign a user in.
 
 use std::{collections::BTreeMap, time::SystemTime};
 
@@ -26,7 +27,7 @@ use crate::{
 pub(super) enum IdentityError {
     /// The keys are unavailable, or the system provides no random numbers.
     Unavailable,
-    /// A token is not valid. The text is for the log and contains nothing from the tokens.
+    /// A token is not valid. The text is for the log and contains no data from the tokens.
     Rejected(&'static str),
 }
 
@@ -61,7 +62,7 @@ pub(super) async fn signed_in(settings: &Settings, tokens: Tokens, nonce: &str) 
 /// Verifies the tokens of a refresh, and returns the next generation of the session.
 ///
 /// The tokens must name the session's issuer, user and client, so that a mixed-up response cannot change the user
-/// (OpenID Connect Core 1.0 §12.2). The end of the session stays the same.
+/// (OpenID Connect Core 1.0 §12.2). The refresh does not change the end of the session.
 pub(super) async fn refreshed(
     settings: &Settings,
     session: &SessionData,
@@ -107,7 +108,7 @@ async fn verify(settings: &Settings, token: &str, token_use: TokenUse) -> Result
     Ok(claims)
 }
 
-/// Converts the error of the verifier, whose text contains nothing from the token.
+/// Converts the error of the verifier, whose text contains no data from the token.
 fn rejected(error: &VerifyError, token_use: TokenUse) -> IdentityError {
     tracing::debug!(%token_use, %error, "the verifier rejected a token from the token endpoint");
     match error.kind() {
@@ -126,8 +127,9 @@ fn check_nonce(identity: &CognitoClaims, expected: &str) -> Result<(), IdentityE
         .map_err(|_| IdentityError::Rejected("the `nonce` of the ID token belongs to another sign-in"))
 }
 
-/// Checks that the ID token belongs to the access token, if it has an `at_hash`: the left half of the access token's
-/// SHA-256 hash (OpenID Connect Core 1.0 §3.1.3.6). AWS does not document which ID tokens have one.
+/// Checks that the ID token belongs to the access token, if the ID token has an `at_hash`. The `at_hash` is the left
+/// half of the access token's SHA-256 hash (OpenID Connect Core 1.0 §3.1.3.6). AWS does not document which ID tokens
+/// have an `at_hash`.
 fn check_access_token_hash(identity: &CognitoClaims, access_token: &str) -> Result<(), IdentityError> {
     let error = IdentityError::Rejected("the `at_hash` of the ID token belongs to another access token");
     let Some(at_hash) = identity.get::<String>("at_hash").map_err(|_| error)? else { return Ok(()) };

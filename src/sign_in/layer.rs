@@ -9,23 +9,24 @@ use crate::middleware::{CognitoAuth, DenyByDefault};
 
 /// A layer that verifies bearer tokens and browser sessions. Created by [`SignIn::layer`].
 ///
-/// It contains a [`CognitoAuth`], so do not add another one. Extractors and rules work the same way for requests with a
-/// bearer token and for requests with a session.
+/// The layer contains a [`CognitoAuth`], so do not add a second [`CognitoAuth`]. Extractors and rules work the same way
+/// for requests with a bearer token and for requests with a session.
 ///
 /// # What happens to a request
 ///
-/// - **With credentials**, such as `Authorization: Bearer`, the session is ignored. An invalid token is rejected even
-///   if the browser is signed in.
-/// - **With a session**, the session's access token is verified like a bearer token. It is refreshed before it expires.
-///   If Cognito is unavailable, the session continues until the access token expires. After that, requests get 503 and
-///   are not redirected to the sign-in page.
+/// - **With credentials**, such as a bearer token in `Authorization`, the session is ignored. An invalid token is
+///   rejected even if the browser is signed in.
+/// - **With a session**, the session's access token is verified like a bearer token. The layer refreshes the token
+///   before it expires. If Cognito is unavailable, the session continues until the access token expires. After that,
+///   requests get 503 and are not redirected to the sign-in page.
 /// - **With a session, but from another origin**, WebSocket handshakes and requests with an unsafe method, such as
 ///   `POST`, are rejected with 403 to prevent cross-site request forgery.
 /// - **Without a session**, a document navigation is redirected to the sign-in page if an extractor or a rule rejects
 ///   it. All other rejected requests get 401.
 ///
 /// Place the layer outside all other layers that depend on the user, so that error responses get the cookies too.
-/// `Router::layer` covers the routes that were added before it. The routes of sign-in may be merged before or after it.
+/// `Router::layer` covers the routes that were added before it. The sign-in routes may be merged before or after the
+/// layer is added.
 #[derive(Clone)]
 #[must_use = "a layer does nothing until it is added to a router"]
 pub struct SignInLayer<A = CognitoAuth> {
@@ -44,7 +45,7 @@ impl SignInLayer {
     /// Rejects every request without a valid token or session, except on public routes. Browser navigations are
     /// redirected to the sign-in page.
     ///
-    /// The closure declares the public routes (see [`DenyByDefault`]). The routes of sign-in are always public.
+    /// The closure declares the public routes (see [`DenyByDefault`]). The sign-in routes are always public.
     ///
     /// ```no_run
     /// # fn app(app: axum::Router, sign_in: axum_cognito::sign_in::SignIn) -> axum::Router {

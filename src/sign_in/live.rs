@@ -1,24 +1,25 @@
 //! [`Live`]: the sessions that this process has recently refreshed or signed out.
 //!
-//! It is a pure state machine without I/O, locks, tasks or clocks. Times are seconds since 1970. The type parameter `W`
-//! is the value with which a request waits for a refresh, and its type is chosen by the driver.
+//! The type is a pure state machine without I/O, locks, tasks or clocks. Times are seconds since 1970. To wait for a
+//! refresh, a request uses a value of the type `W`, which the driver chooses.
 //!
 //! | request with | state | reply |
 //! |---|---|---|
 //! | any access token | the session was signed out here, or its lifetime is over | over |
 //! | an older generation | a newer generation is known | as for the newer generation |
-//! | a valid access token | no refresh is due, or a refresh is in flight or failed recently | use it |
+//! | a valid access token | no refresh is due, or a refresh is in flight or failed recently | use the access token |
 //! | a valid access token | a refresh is due | start a refresh |
-//! | an expired access token | a refresh is in flight | wait for it |
-//! | an expired access token | the last refresh failed for good / temporarily, less than 5 s ago | ended / unavailable |
+//! | an expired access token | a refresh is in flight | wait for the refresh |
+//! | an expired access token | there is no refresh token, or the last refresh failed permanently | ended |
+//! | an expired access token | the last refresh failed temporarily, less than 5 s ago | unavailable |
 //! | an expired access token | otherwise | start a refresh |
 //!
 //! # Limits
 //!
 //! The newest generation of a session is kept for five minutes, for at most 10,000 sessions. If a browser has not
 //! received the new cookie by then, its next request uses the old refresh token again. The ID of a signed-out session
-//! is kept until the session would have ended, for at most 100,000 sessions. At a limit, the entry that expires first
-//! is dropped. At most 10,000 refreshes are in flight.
+//! is kept until the session would have ended, for at most 100,000 sessions. When a limit is reached, the entry that
+//! expires first is dropped. At most 10,000 refreshes are in flight.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -34,11 +35,11 @@ const KEEP_LATEST: u64 = 300;
 /// The time for which a final failure is kept after the access token has expired, in seconds. A later request starts
 /// one more refresh, which fails again.
 const KEEP_FAILURE: u64 = 300;
-/// The shortest time between two refreshes of a session whose access token is valid, in seconds. Without it, access
-/// tokens that are always due for a refresh would be refreshed on every request.
+/// The shortest time between two refreshes of a session whose access token is valid, in seconds. Without this pause,
+/// access tokens that are always due for a refresh would be refreshed on every request.
 const REFRESH_PAUSE: u64 = 30;
 
-/// The limits of the tables.
+/// The size limits of the tables.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
     latest: usize,
@@ -47,7 +48,8 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// At most 10,000 sessions of a few KiB, and 100,000 IDs of about 200 bytes with both indexes.
+    /// The tables hold at most 10,000 sessions of a few KiB each, and 100,000 IDs of about 200 bytes each with both
+    /// indexes.
     const DEFAULT: Self = Self { latest: 10_000, ended: 100_000, refreshes: 10_000 };
 }
 
@@ -124,8 +126,8 @@ impl<W: Clone> Live<W> {
         }
     }
 
-    /// Decides how a request with this session proceeds. `waiter` creates the value with which others wait for the
-    /// refresh, if one starts.
+    /// Decides how a request with this session proceeds. If a refresh starts, `waiter` creates the value that other
+    /// requests use to wait for the refresh.
     pub(super) fn arrive(
         &mut self,
         arrived: &Arc<SessionData>,
@@ -191,7 +193,8 @@ impl<W: Clone> Live<W> {
         Finished::Stored
     }
 
-    /// Ends a session. Neither a request with an old cookie nor a refresh in flight can revive it in this process.
+    /// Ends a session. In this process, neither a request with an old cookie nor a refresh in flight can revive the
+    /// session.
     pub(super) fn sign_out(&mut self, session: &SessionData, now: u64) {
         self.ended.insert(&session.id, (), session.ends_at.max(now.saturating_add(1)), now);
         self.latest.remove(&session.id);
@@ -203,29 +206,29 @@ impl<W: Clone> Live<W> {
         now >= session.ends_at || self.ended.get(&session.id, now).is_some()
     }
 
-    /// Returns the newest known generation if it is newer than the request's. Returns [`None`] if the session is over,
-    /// so a slow response cannot revive it.
+    /// Returns the newest known generation if it is newer than the request's generation. Returns [`None`] if the
+    /// session is over, so a slow response cannot revive it.
     pub(super) fn newer(&self, arrived: &SessionData, now: u64) -> Option<Arc<SessionData>> {
         let latest =
             self.latest.get(&arrived.id, now).filter(|latest| latest.session.generation > arrived.generation)?;
         (!self.is_over(&latest.session, now)).then(|| Arc::clone(&latest.session))
     }
 
-    /// Returns `true` if the browser may have other cookies by now, which a response must not remove: those of a newer
-    /// generation, or of a sign-in that ended this session. A sign-out has removed the cookies itself.
+    /// Returns `true` if the browser may have newer cookies, which a response must not remove. Such cookies come from a
+    /// newer generation, or from a sign-in that ended this session. After a sign-out, the cookies are already removed.
     pub(super) fn is_replaced(&self, arrived: &SessionData, now: u64) -> bool {
         self.newer(arrived, now).is_some() || self.ended.get(&arrived.id, now).is_some()
     }
 
     /// Returns the session to send to a browser whose request arrived with one generation and was served with another.
-    /// [`None`] if the browser has the newest generation, or if the session is over.
+    /// Returns [`None`] if the browser has the newest generation, or if the session is over.
     pub(super) fn to_send(&self, arrived: &SessionData, used: &Arc<SessionData>, now: u64) -> Option<Arc<SessionData>> {
         // The table may have dropped the generation that the request was served with.
         let fallback = || (used.generation > arrived.generation && !self.is_over(used, now)).then(|| Arc::clone(used));
         self.newer(arrived, now).or_else(fallback)
     }
 
-    /// Returns the newer of the request's generation and the newest known one.
+    /// Returns the request's generation or the newest known generation, whichever is newer.
     fn latest_or(&mut self, arrived: &Arc<SessionData>, now: u64) -> Arc<SessionData> {
         match self.latest.get(&arrived.id, now) {
             Some(latest) if latest.session.generation > arrived.generation => Arc::clone(&latest.session),

@@ -10,10 +10,10 @@ use tokio::{
 use super::{live::Reply, refreshing::Refresh, session::SessionData, sessions::Waiter, settings::Settings, stored};
 use crate::time::unix_seconds;
 
-/// The longest time that a request waits for a refresh while its access token is valid. It then continues with this
-/// token.
+/// The longest time that a request waits for a refresh while its access token is valid. The request then continues with
+/// this token.
 const WAIT_VALID: Duration = Duration::from_secs(3);
-/// The longest time that a request waits for a refresh after its access token has expired. It then gets 503.
+/// The longest time that a request waits for a refresh after its access token has expired. The request then gets 503.
 const WAIT_EXPIRED: Duration = Duration::from_secs(10);
 /// The largest number of refreshes that a request waits for. Another request may start a second refresh right after the
 /// first one.
@@ -22,7 +22,7 @@ const ROUNDS: usize = 2;
 /// The session of a request.
 #[derive(Debug)]
 pub(super) enum Loaded {
-    /// The access token has not expired. `CognitoAuth` verifies it next.
+    /// The access token has not expired. `CognitoAuth` verifies the token next.
     Session(Arc<SessionData>),
     /// The session has ended because its refresh token no longer works.
     Ended,
@@ -39,7 +39,7 @@ pub(super) enum Step {
     Wait(Wait),
 }
 
-/// A wait for a refresh.
+/// The state of a request that waits for a refresh.
 pub(super) struct Wait {
     waiter: Waiter,
     limit: Duration,
@@ -75,7 +75,7 @@ pub(super) async fn wait(settings: &Arc<Settings>, session: &Arc<SessionData>, f
     let mut wait = first;
     let deadline = Instant::now() + wait.limit;
     for _ in 0..ROUNDS {
-        // The channel closes when the refresh ends. It never carries a value.
+        // The channel never carries a value, and closes when the refresh ends.
         if timeout_at(deadline, wait.waiter.changed()).await.is_err() {
             break;
         }
@@ -87,7 +87,7 @@ pub(super) async fn wait(settings: &Arc<Settings>, session: &Arc<SessionData>, f
     without_refresh(settings, session)
 }
 
-/// Decides about a request that has waited too long for a refresh.
+/// Decides how a request proceeds after it has waited too long for a refresh.
 fn without_refresh(settings: &Settings, session: &Arc<SessionData>) -> Loaded {
     let now = unix_seconds(settings.clock.now());
     let live = settings.sessions.live();

@@ -1,8 +1,8 @@
 //! Signs browser users in with Cognito's managed login, and keeps their sessions.
 //!
 //! [`SignIn`] has two parts. [`SignIn::routes`] returns the routes for sign-in, callback and sign-out.
-//! [`SignIn::layer`] returns a layer that replaces [`CognitoAuth`](crate::CognitoAuth). It turns the session of a
-//! request into the [`CognitoClaims`](crate::CognitoClaims) that extractors and rules read. The guide chapter
+//! [`SignIn::layer`] returns a layer that replaces [`CognitoAuth`](crate::CognitoAuth). The layer turns the session of
+//! a request into the [`CognitoClaims`](crate::CognitoClaims) that extractors and rules read. The guide chapter
 //! [`sign_in`](crate::guide::sign_in) explains the flow, the cookies and the settings.
 //!
 //! ```no_run
@@ -47,7 +47,7 @@
 //! ```
 //!
 //! Each step has the name of its source file. `seal` encrypts the cookies, and `split` divides the session into several
-//! of them. `live` and `refresh` decide about refreshes, without any I/O.
+//! cookies. `live` and `refresh` decide when to refresh a session, without any I/O.
 
 mod admit;
 mod arrival;

@@ -1,7 +1,7 @@
 //! Distinguishes document navigations from other requests.
 //!
 //! Only a document navigation can show the sign-in page, and every redirect to it creates an attempt cookie. Fetch
-//! Metadata states the purpose of a request. If the browser does not send it, the `Accept` header decides.
+//! Metadata states the purpose of a request. If the browser does not send Fetch Metadata, the `Accept` header decides.
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method,
@@ -11,7 +11,7 @@ use http::{
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
-/// The headers that mark speculative loading: the standard one and those of older browsers.
+/// The headers that mark speculative loading: the standard header and the headers of older browsers.
 const PURPOSES: [HeaderName; 4] = [
     HeaderName::from_static("sec-purpose"),
     HeaderName::from_static("purpose"),
@@ -21,14 +21,15 @@ const PURPOSES: [HeaderName; 4] = [
 
 /// Returns `true` if the request is certainly a document navigation.
 ///
-/// A navigation of a frame does not count, because Cognito's pages do not load in frames.
+/// Navigations in frames do not count, because Cognito's pages do not load in frames.
 pub(super) fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
     is_candidate(method, headers) && fetch_metadata(headers).unwrap_or_else(|| accepts_html(headers))
 }
 
-/// Returns `true` unless the headers prove that the request is not a document navigation. The sign-in route uses it.
+/// Returns `true` unless the headers prove that the request is not a document navigation. The sign-in route uses this
+/// check.
 ///
-/// Unlike [`is_navigation`], it accepts requests without `Accept` or with `*/*`.
+/// Unlike [`is_navigation`], the function accepts requests without `Accept` or with `*/*`.
 pub(super) fn may_be_navigation(method: &Method, headers: &HeaderMap) -> bool {
     let accepts = || accepts_html(headers) || headers.get_all(ACCEPT).iter().all(|value| value == "*/*");
     is_candidate(method, headers) && fetch_metadata(headers).unwrap_or_else(accepts)
@@ -36,12 +37,12 @@ pub(super) fn may_be_navigation(method: &Method, headers: &HeaderMap) -> bool {
 
 /// Returns `true` unless the method or a header rules out a navigation.
 fn is_candidate(method: &Method, headers: &HeaderMap) -> bool {
-    // Android's web views send their package name in `X-Requested-With`, also with navigations.
+    // Android web views send their package name in `X-Requested-With`, even in navigations.
     let is_script = headers.get_all(X_REQUESTED_WITH).iter().any(|value| value == "XMLHttpRequest");
     method == Method::GET && !is_script && !headers.contains_key(UPGRADE) && !is_speculative(headers)
 }
 
-/// Returns `true` if the browser loads the page before a possible navigation.
+/// Returns `true` if the browser loads the page speculatively, before a possible navigation.
 fn is_speculative(headers: &HeaderMap) -> bool {
     let mut values = PURPOSES.into_iter().flat_map(|name| headers.get_all(name)).map(HeaderValue::as_bytes);
     values.any(|value| {
@@ -62,7 +63,7 @@ fn fetch_metadata(headers: &HeaderMap) -> Option<bool> {
     is_present.then(|| is(&SEC_FETCH_MODE, "navigate") && is(&SEC_FETCH_DEST, "document"))
 }
 
-/// Returns `true` if `Accept` names `text/html` (RFC 9110 §12.5.1). Browsers do so only for navigations.
+/// Returns `true` if `Accept` names `text/html` (RFC 9110 §12.5.1). Browsers name `text/html` only in navigations.
 fn accepts_html(headers: &HeaderMap) -> bool {
     let mut ranges = headers.get_all(ACCEPT).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
     ranges.any(|range| {
@@ -71,7 +72,7 @@ fn accepts_html(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Returns `true` for `q=0`, with which a client excludes a media type.
+/// Returns `true` for `q=0`, which excludes a media type.
 fn is_zero_weight(parameter: &[u8]) -> bool {
     let weight = parameter.strip_prefix(b"q=").or_else(|| parameter.strip_prefix(b"Q="));
     weight.is_some_and(|weight| weight.iter().all(|byte| b"0.".contains(byte)))

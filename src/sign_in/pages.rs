@@ -1,6 +1,6 @@
-//! The HTML pages of the sign-in routes, and the headers of all their responses.
+//! Creates the HTML pages of the sign-in routes, and the headers of all their responses.
 //!
-//! A page contains nothing from the request, no script and no token.
+//! Pages contain no request data, no scripts and no tokens.
 
 use std::{borrow::Cow, sync::LazyLock};
 
@@ -20,7 +20,7 @@ use http::{
 pub(super) enum Page {
     /// The request to the sign-in route is not a document navigation.
     NotNavigation,
-    /// Three sign-ins were completed within a minute, and no session arrived.
+    /// Three sign-ins were completed within a minute, but no session arrived.
     Loop,
     /// The `state` is missing, or its attempt has expired, was used, or was started in another browser.
     UnknownAttempt,
@@ -30,7 +30,7 @@ pub(super) enum Page {
     MalformedCallback,
     /// The code or the tokens were rejected.
     Rejected,
-    /// The token endpoint, the keys or the session store are unavailable.
+    /// The token endpoint, the key set or the session store is unavailable.
     Unavailable,
     /// The session does not fit into cookies, or the system provides no random numbers.
     Failed,
@@ -169,8 +169,8 @@ pub(super) fn add_cookies(response: &mut Response, cookies: impl IntoIterator<It
     }
 }
 
-/// Returns an empty response with the common headers. They keep it out of caches (CVE-2025-48947), and hide its URL,
-/// which can contain a code, from other sites.
+/// Returns an empty response with the common headers. The headers keep the response out of caches (CVE-2025-48947), and
+/// hide its URL, which can contain a code, from other sites.
 fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;

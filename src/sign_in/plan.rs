@@ -25,12 +25,12 @@ pub(super) struct Plan {
 
 /// The changes to the response of a request that had a session.
 struct SessionPlan {
-    /// The session as the cookie contained it. [`None`] if the cookie contained only a key.
+    /// The session from the cookie, or [`None`] if the cookie contained only a key.
     arrived: Option<Arc<SessionData>>,
     state: SessionState,
     /// The request's `Cookie` headers, which show the cookies to remove.
     cookies: Vec<HeaderValue>,
-    /// The removal of the record of recent sign-ins.
+    /// The header that removes the record of recent sign-ins.
     clear_recent: Option<HeaderValue>,
 }
 
@@ -94,15 +94,16 @@ impl Plan {
 }
 
 impl SessionPlan {
-    /// Returns the `Set-Cookie` headers. They reflect changes to the session since the request arrived, so that a slow
-    /// response does not restore an older generation or a session that was signed out.
+    /// Returns the `Set-Cookie` headers. The headers reflect changes to the session since the request arrived, so that
+    /// a slow response does not restore an older generation or a session that was signed out.
     fn set_cookies(self, settings: &Settings) -> Vec<HeaderValue> {
         let now = unix_seconds(settings.clock.now());
         let request = || -> HeaderMap { self.cookies.iter().map(|value| (COOKIE, value.clone())).collect() };
         let mut cookies = match (&self.arrived, &self.state) {
             (Some(arrived), SessionState::Used(used)) => {
                 let newer = settings.sessions.live().to_send(arrived, used, now);
-                // A session that does not fit into cookies was logged. The browser keeps the old one.
+                // If the session does not fit into cookies, the error has been logged, and the browser keeps the old
+                // session.
                 newer.and_then(|newer| starting::cookies(settings, &newer, &request(), now).ok()).unwrap_or_default()
             }
             (Some(arrived), SessionState::Ended) if settings.sessions.live().is_replaced(arrived, now) => Vec::new(),
@@ -127,8 +128,8 @@ fn is_missing_token<B>(response: &Response<B>) -> bool {
         .is_some_and(|rejection| rejection.kind() == AuthRejectionKind::MissingToken)
 }
 
-/// The characters to encode in a query parameter. Unreserved characters stay, and `/` too, which keeps the URL readable
-/// (RFC 3986 §2.3 and §3.4).
+/// The characters to encode in a query parameter. Unreserved characters and `/` are not encoded, which keeps the URL
+/// readable (RFC 3986 §2.3 and §3.4).
 const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// Returns the redirect to the sign-in route.
@@ -139,7 +140,7 @@ fn redirect<B>(settings: &Settings, page: &Uri) -> Response<ResponseBody<B>> {
     *response.status_mut() = StatusCode::FOUND;
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // It cannot fail, because the path was checked and the parameter is encoded.
+    // The conversion cannot fail, because the path was checked and the parameter is encoded.
     if let Ok(location) = HeaderValue::from_str(&location) {
         headers.insert(LOCATION, location);
     }

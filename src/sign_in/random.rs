@@ -1,11 +1,11 @@
-//! Random text for identifiers and secrets.
+//! Generates random text for identifiers and secrets.
 
 use aws_lc_rs::{error::Unspecified, rand};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-/// Returns 256 random bits in base64url, which has 43 characters.
+/// Returns 256 random bits as 43 characters of base64url.
 ///
-/// This is also the minimum length of a PKCE code verifier (RFC 7636 §4.1).
+/// A PKCE code verifier needs at least this length (RFC 7636 §4.1).
 ///
 /// # Errors
 /// Returns an error if the system's random number generator fails.

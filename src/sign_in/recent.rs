@@ -1,7 +1,8 @@
 //! Stops sign-in loops. Three completed sign-ins within a minute count as a loop if none of their sessions arrived.
 //!
-//! A loop runs without the user. While the managed-login session lasts, Cognito redirects at once, and the application
-//! redirects back because it has no session, for example because the browser drops a cookie that is too large.
+//! A loop runs without user interaction. While the managed-login session lasts, Cognito redirects at once. The
+//! application redirects back if it receives no session, for example because the browser drops a cookie that is too
+//! large.
 
 use std::time::{Duration, SystemTime};
 
@@ -32,8 +33,8 @@ pub(super) fn is_loop(sealer: &Sealer, request: &HeaderMap, now: SystemTime) -> 
     recent(sealer, request, now).len() >= LOOP
 }
 
-/// Returns the `Set-Cookie` header that removes the record, if the request has one. The layer sends it once a session
-/// has arrived.
+/// Returns the `Set-Cookie` header that removes the record, if the request has one. The layer sends the header once a
+/// session has arrived.
 pub(super) fn clear(request: &HeaderMap) -> Option<HeaderValue> {
     cookies::contains(request, RECENT).then(|| cookies::remove(RECENT))?
 }

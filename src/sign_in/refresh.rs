@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::session::SessionData;
 
-/// The longest additional time before expiry at which a session is refreshed, in seconds. Each session has a fixed
-/// share of it, so sessions that began together do not all reach Cognito's quota in the same second.
+/// The maximum jitter, in seconds. Each session has a fixed offset of up to this time, by which it is refreshed earlier
+/// than configured. Sessions that began together therefore do not all count against Cognito's quota in the same second.
 const JITTER_MAX: u64 = 30;
 /// The time after a failed refresh during which no other refresh of the session starts, in seconds.
 pub(super) const RETRY_AFTER: u64 = 5;
 
-/// The need for a refresh.
+/// States whether a session needs a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
     /// The access token is valid, and does not expire soon or cannot be refreshed.
@@ -23,7 +23,7 @@ pub(super) enum Due {
     Never,
 }
 
-/// Returns the need for a refresh at `now`, in seconds since 1970.
+/// Returns whether a session needs a refresh at `now`, in seconds since 1970.
 ///
 /// A token counts as expired at its `exp`, as in the verifier (RFC 7519 §4.1.4).
 pub(super) fn due(session: &SessionData, refresh_before: Duration, now: u64) -> Due {
@@ -37,7 +37,7 @@ pub(super) fn due(session: &SessionData, refresh_before: Duration, now: u64) -> 
     }
 }
 
-/// Returns the session's share of [`JITTER_MAX`], in seconds. The FNV-1a hash is the same in all instances.
+/// Returns the session's jitter in seconds, at most [`JITTER_MAX`]. The FNV-1a hash is the same in all instances.
 fn jitter(id: &str) -> u64 {
     let hash = id
         .bytes()
@@ -50,7 +50,7 @@ fn jitter(id: &str) -> u64 {
 pub(super) enum Failure {
     /// The refresh token will never work again. The session ends, unless a newer generation of it exists elsewhere.
     Final,
-    /// A later refresh may succeed. The session continues until its access token expires. Then requests get 503.
+    /// A later refresh may succeed. The session continues until its access token expires. After that, requests get 503.
     Temporary,
 }
 

@@ -1,6 +1,6 @@
-//! Refreshes a session in a task.
+//! Refreshes a session in a background task.
 //!
-//! The task continues if the client disconnects, because a rotated refresh token would be lost otherwise.
+//! The task continues if the client disconnects, because a rotated refresh token would otherwise be lost.
 
 use std::{sync::Arc, time::Duration};
 
@@ -32,13 +32,13 @@ const VERIFY_AGAIN: Duration = Duration::from_secs(1);
 /// The delays before each attempt to write the new session, in milliseconds.
 const WRITE_AGAIN: [u64; 3] = [0, 100, 500];
 
-/// A refresh in flight. Dropping it reports its end, and then wakes the waiting requests.
+/// A refresh in flight. Dropping the value reports the end of the refresh, and then wakes the waiting requests.
 pub(super) struct Refresh {
     settings: Arc<Settings>,
     old: Arc<SessionData>,
     number: u64,
     completed: bool,
-    /// Dropped after [`Drop::drop`] has run, so waiters find the result in the table.
+    /// This field is dropped after [`Drop::drop`] has run, so waiters find the result in the table.
     _waiters: watch::Sender<()>,
 }
 
@@ -135,7 +135,8 @@ impl Refresh {
                 Err(_) => {}
             }
         }
-        // The refresh token may be rotated, so the new token must not be lost. This process keeps it for five minutes.
+        // The refresh token may have been rotated, so the new token must not be lost. This process keeps the new token
+        // for five minutes.
         tracing::warn!("refreshed tokens could not be written to the session store, so only this process has them");
         Ok(new)
     }
@@ -162,7 +163,7 @@ impl Refresh {
         if !was_read {
             return Err(Failure::Temporary);
         }
-        // If this fails, the session stays in the store until it ends, with a refresh token that does not work.
+        // If the removal fails, the session stays in the store until it ends, with a refresh token that does not work.
         let _ = stored::remove(&self.settings, store, &self.old.id).await;
         Err(Failure::Final)
     }

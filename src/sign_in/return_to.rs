@@ -6,12 +6,12 @@ use http::HeaderValue;
 use oauth2::url::Url;
 use percent_encoding::percent_decode_str;
 
-/// The maximum length of a path with its query, in bytes. The attempt cookie contains both.
+/// The maximum length of a path with its query, in bytes. The attempt cookie contains the path and the query.
 const MAX_BYTES: usize = 2_048;
 /// The number of times that a path is percent-decoded to find attacks that are encoded several times.
 const MAX_DECODINGS: usize = 5;
 
-/// A path on this origin, with an optional query. It is checked in the form in which `Location` contains it.
+/// A path on this origin, with an optional query. The path is checked in the form that `Location` contains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ReturnTo(String);
 
@@ -23,11 +23,11 @@ impl ReturnTo {
 
     /// Checks a path, such as the decoded query parameter `return_to` or a request's own path and query.
     ///
-    /// An open redirect would let a link to this application lead to another site after sign-in (RFC 9700 §4.11). So
-    /// the text must be visible ASCII without fragment, and must begin with one slash which no other slash or backslash
-    /// follows. The path must keep this form after dot segments are removed and after percent-decoding, because
-    /// browsers, proxies and frameworks may do both. It also must not contain encoded control characters. A path with
-    /// more than a few layers of encoding is rejected.
+    /// An open redirect would let a link to this application lead to another site after sign-in (RFC 9700 §4.11). The
+    /// text must therefore be visible ASCII without a fragment, and must begin with a slash that no other slash or
+    /// backslash follows. The path must keep this form after dot segments are removed and after percent-decoding,
+    /// because browsers, proxies and frameworks may do both. The path must not contain encoded control characters. A
+    /// path with more than a few layers of encoding is rejected.
     pub(super) fn parse(path: &str) -> Option<Self> {
         let is_visible = path.bytes().all(|byte| byte.is_ascii_graphic());
         if path.len() > MAX_BYTES || !is_visible || path.contains('#') || !resolves_to_same_origin(path) {
@@ -61,9 +61,8 @@ impl ReturnTo {
     }
 }
 
-/// Resolves the text like a `Location` header (RFC 9110 §10.2.2). The base has the reserved top-level domain `invalid`, so
-/// that no attacker can own it.
-/// [`None`] if it leads to another origin.
+/// Resolves the text like a `Location` header (RFC 9110 §10.2.2). The base URL has the reserved top-level domain
+/// `invalid`, so no attacker can own its host. Returns [`None`] if the text leads to another origin.
 fn resolve(path: &str) -> Option<Url> {
     let base = Url::parse("https://own.invalid/auth/callback?code=x").ok()?;
     base.join(path).ok().filter(|url| url.origin() == base.origin())
@@ -73,8 +72,8 @@ fn resolves_to_same_origin(path: &str) -> bool {
     resolve(path).is_some_and(|url| !url.path().starts_with("//"))
 }
 
-/// Returns `true` if the path begins with one slash which no other slash or backslash follows, also without its dot
-/// segments, and contains no control characters.
+/// Returns `true` if the path contains no control characters, and begins with a slash that no other slash or backslash
+/// follows, even after dot segments are removed.
 fn is_one_slash_path(path: &str) -> bool {
     let Some(relative) = path.strip_prefix('/') else { return false };
     let relative = relative.replace('\\', "/");
@@ -138,7 +137,7 @@ mod tests {
         assert_eq!(ReturnTo::root().location(), "/");
     }
 
-    /// The attacks of CVE-2019-3877, of the issues #453 and #565 of `OpenIDC/mod_auth_openidc`, and others.
+    /// The attacks from CVE-2019-3877, from issues #453 and #565 of `OpenIDC/mod_auth_openidc`, and others.
     #[test]
     fn open_redirects_are_rejected() {
         for path in [
@@ -172,7 +171,7 @@ mod tests {
             "\\/host",
             "/\\\\host",
             "//own.invalid/",
-            // The same, encoded once, twice and more often.
+            // The same attacks, encoded once, twice and more often.
             "/%2fhost",
             "/%2Fhost",
             "/%2f%2fhost",
@@ -227,7 +226,7 @@ mod tests {
             "/%2509/host",
             "/%7f",
             "/%c2%85",
-            // Not ASCII. Some programs map these to a slash.
+            // Not ASCII. Some programs map these characters to a slash.
             "/\u{ff0f}host",
             "/\u{2044}host",
             "/\u{3002}host",
@@ -243,7 +242,7 @@ mod tests {
     #[test]
     fn accepted_paths_resolve_to_the_same_origin() {
         let base = Url::parse("https://app.example.com/auth/callback").unwrap();
-        // Every text of up to six of these pieces.
+        // Every combination of up to six of these pieces is checked.
         let pieces = ["/", "\\", "..", "a", "%2e"];
         let mut texts = vec![String::new()];
         for _ in 0..6 {

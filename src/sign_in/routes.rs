@@ -1,4 +1,4 @@
-//! The sign-in, callback and sign-out routes.
+//! Implements the sign-in, callback and sign-out routes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,7 +29,8 @@ use super::{
     token_endpoint::EndpointError,
 };
 
-/// The longest wait of a sign-out for the revocation of the refresh token. A slow endpoint must not delay the sign-out.
+/// The longest time that a sign-out waits for the revocation of the refresh token. A slow endpoint must not delay the
+/// sign-out.
 const REVOCATION_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl SignIn {
@@ -41,12 +42,13 @@ impl SignIn {
     /// | `GET <path of the callback URL>` | Completes a sign-in: exchanges the code, verifies the tokens, starts a session, and redirects to `return_to`. |
     /// | `POST /auth/sign-out` | Ends the session, revokes its refresh token, and redirects to Cognito's logout endpoint. |
     ///
-    /// `return_to` must be a path of this application. Any other text leads to `/`. Sign-out requests from other
-    /// origins get 403. A sign-in that fails ends on a page that says what to do. The status is usually 400. It is 503
-    /// during an outage, 429 in a sign-in loop, and 500 if the session cannot be stored in cookies.
+    /// `return_to` must be a path of this application. With any other value, the user returns to `/`. Sign-out requests
+    /// from other origins get 403. A sign-in that fails ends on a page that says what to do. The status of the page is
+    /// 503 during an outage, 429 in a sign-in loop, 500 if the session cannot be stored in cookies, and 400 in most
+    /// other cases.
     ///
-    /// Merge the routes into the router before or after adding the layer of this [`SignIn`]. The layer ignores their
-    /// paths.
+    /// Merge the routes into the router before or after adding the layer of this [`SignIn`]. The layer ignores the
+    /// paths of these routes.
     ///
     /// ```
     /// use axum::Router;
@@ -121,7 +123,7 @@ fn return_to(settings: &Settings, uri: &Uri) -> ReturnTo {
     wanted.filter(|wanted| !is_own(wanted)).unwrap_or_else(ReturnTo::root)
 }
 
-/// Completes a sign-in. Its attempt is used up in every outcome.
+/// Completes a sign-in. The attempt is used up in every outcome.
 async fn callback(State(settings): State<Arc<Settings>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
     // A HEAD request must not use up the code. axum routes HEAD requests to the GET handler.
     if method != Method::GET {

@@ -1,4 +1,4 @@
-//! Protection against cross-site request forgery.
+//! Protects against cross-site request forgery.
 
 use http::{
     HeaderMap, HeaderName, Method,
@@ -9,22 +9,22 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Returns `true` if a request with a session may proceed.
 ///
-/// This is the case if it comes from this origin, or if its method is safe and it is not a WebSocket handshake.
-/// Handshakes are checked although they are GET requests, because browsers also send cookies with the handshakes of
-/// other sites, and let these sites read the messages (RFC 6455 §10.2). Over HTTP/2, a handshake is a CONNECT request
-/// (RFC 8441), and CONNECT is not a safe method.
+/// The request may proceed if it comes from this origin, or if its method is safe and it is not a WebSocket handshake.
+/// Handshakes are GET requests, but they must be checked. Browsers also send cookies with handshakes from other sites,
+/// and let those sites read the messages (RFC 6455 §10.2). Over HTTP/2, a handshake is a CONNECT request (RFC 8441),
+/// and CONNECT is not a safe method.
 pub(super) fn is_allowed(method: &Method, headers: &HeaderMap, origin: &str) -> bool {
     (is_safe(method) && !is_websocket(headers)) || is_same_origin(method, headers, origin)
 }
 
 /// Returns `true` if the browser states that this origin sent the request.
 ///
-/// `Sec-Fetch-Site` decides if it is present. Browsers set it themselves, and scripts cannot change it. Otherwise
-/// `Origin` decides, which all browsers send with unsafe methods and WebSocket handshakes. The result is `false` if
-/// both are missing, or if the deciding header occurs twice.
+/// `Sec-Fetch-Site` decides if it is present. Browsers set this header themselves, and scripts cannot change it.
+/// Otherwise, `Origin` decides. All browsers send `Origin` with unsafe methods and WebSocket handshakes. The result is
+/// `false` if both headers are missing, or if the deciding header occurs twice.
 ///
-/// The value `none` means that the user started the request, for example with a bookmark. Such a request always has a
-/// safe method.
+/// The value `none` means that the user started the request, for example with a bookmark. A request that the user
+/// started always has a safe method.
 fn is_same_origin(method: &Method, headers: &HeaderMap, origin: &str) -> bool {
     if headers.contains_key(SEC_FETCH_SITE) {
         return match single(headers, &SEC_FETCH_SITE) {
@@ -36,8 +36,8 @@ fn is_same_origin(method: &Method, headers: &HeaderMap, origin: &str) -> bool {
     single(headers, &ORIGIN).is_some_and(|sent| sent == origin.as_bytes())
 }
 
-/// Returns `true` for the safe methods that handlers use (RFC 9110 §9.2.1). `Method::is_safe` is also `true` for `QUERY`,
-/// which has a body.
+/// Returns `true` for the safe methods that handlers use (RFC 9110 §9.2.1). `Method::is_safe` is also `true` for
+/// `QUERY`, which has a body.
 fn is_safe(method: &Method) -> bool {
     [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE].contains(method)
 }

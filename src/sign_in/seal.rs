@@ -22,7 +22,7 @@ use crate::{base64url, error::ConfigError};
 /// The shortest session key: the length of an AES-256 key.
 const MIN_KEY_BYTES: usize = 32;
 
-/// Separates the derived keys from those of other programs and of later formats with the same session key.
+/// Separates the derived keys from the keys that other programs or later formats derive from the same session key.
 const CONTEXT: &[u8] = b"axum-cognito sign-in 1";
 
 /// The keys that encrypt the cookies of [`SignIn`](super::SignIn).
@@ -65,7 +65,7 @@ pub struct SessionKeys(Arc<[Prk]>);
 impl SessionKeys {
     /// Creates the list from raw keys of at least 32 bytes.
     ///
-    /// Each key must come from a cryptographic random number generator. A password is not a key.
+    /// Each key must come from a cryptographic random number generator. Do not use a password as a key.
     ///
     /// ```
     /// use axum_cognito::sign_in::SessionKeys;
@@ -98,8 +98,8 @@ impl SessionKeys {
     /// Accepts the standard and the URL-safe alphabet, with or without padding, and whitespace around each key.
     ///
     /// # Errors
-    /// Returns [`ConfigError::InvalidSignIn`] if a key is empty or not base64, and for the reasons of
-    /// [`new`](Self::new). The error contains the key's position, but never the key.
+    /// Returns [`ConfigError::InvalidSignIn`] if a key is empty or not base64, or for any reason that
+    /// [`new`](Self::new) lists. The error contains the key's position, but never the key.
     pub fn from_base64(text: &str) -> Result<Self, ConfigError> {
         let count = text.split(',').count();
         let keys = text.split(',').enumerate().map(|(index, key)| match key.trim() {
@@ -148,10 +148,11 @@ fn invalid(reason: String) -> ConfigError {
 
 /// Seals the cookies of one pool and app client.
 ///
-/// Nonces are random and have 96 bits. NIST SP 800-38D §8.3 allows 2^32 messages under one key with such nonces. At 100
-/// new cookies per second, a key reaches this limit after 16 months, so rotate the keys of a busy site every year.
+/// Nonces are random and have 96 bits. With random 96-bit nonces, NIST SP 800-38D §8.3 allows 2^32 messages under one
+/// key. At 100 new cookies per second, a key reaches this limit after 16 months, so rotate the keys of a busy site
+/// every year.
 pub(super) struct Sealer {
-    /// Empty only if a key could not be derived. Without keys, nothing can be sealed or opened.
+    /// The list is empty only if a key could not be derived. Without keys, nothing can be sealed or opened.
     keys: Vec<RandomizedNonceKey>,
 }
 
@@ -164,8 +165,8 @@ impl Sealer {
     /// Encrypts and authenticates `plain` for one purpose, and returns base64url. [`open`](Self::open) needs the same
     /// purpose.
     ///
-    /// The purpose is authenticated as additional data. If a cookie must not be accepted under another name, its name
-    /// is the purpose.
+    /// The purpose is authenticated as additional data. If a cookie must not be accepted under another name, use its
+    /// name as the purpose.
     pub(super) fn seal(&self, purpose: &str, plain: &[u8]) -> Result<String, Unspecified> {
         let key = self.keys.first().ok_or(Unspecified)?;
         let mut sealed = plain.to_vec();

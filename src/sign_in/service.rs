@@ -23,9 +23,9 @@ use crate::middleware::{CheckError, ResponseBody};
 
 /// The service of [`SignInLayer`](super::SignInLayer).
 ///
-/// It loads the session of a request, refreshes it if it is due, and passes the access token to the inner
-/// [`CognitoAuth`](crate::CognitoAuth), which verifies the token. New cookies are added to the response whatever its
-/// status is.
+/// The service loads a request's session, refreshes the session if a refresh is due, and passes the access token to the
+/// inner [`CognitoAuth`](crate::CognitoAuth), which verifies the token. New cookies are added to the response
+/// regardless of its status.
 #[derive(Clone)]
 pub struct SignInService<S> {
     inner: S,

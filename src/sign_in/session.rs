@@ -19,10 +19,10 @@ use crate::{
 
 /// The content of a session. Times are seconds since 1970.
 ///
-/// The members have short names to keep the cookies small.
+/// The serialized field names are short to keep the cookies small.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct SessionData {
-    /// A random identifier, which is new for every sign-in. It is also the session's key in a store.
+    /// A random identifier, which is new for every sign-in. The identifier is also the session's key in a store.
     #[serde(rename = "k")]
     pub(super) id: String,
     /// Counts the refreshes.
@@ -56,12 +56,12 @@ impl SessionData {
         serde_json::to_vec(self).ok()
     }
 
-    /// Reads the JSON that [`to_json`](Self::to_json) returned. The caller has authenticated it.
+    /// Reads the JSON that [`to_json`](Self::to_json) returned. The caller must have authenticated the JSON.
     pub(super) fn from_json(json: &[u8]) -> Option<Self> {
         serde_json::from_slice(json).ok()
     }
 
-    /// Returns the remaining lifetime of the session, for `Max-Age`. It is zero if the session has ended.
+    /// Returns the remaining lifetime of the session, for `Max-Age`. The lifetime is zero if the session has ended.
     pub(super) fn remaining(&self, now: u64) -> Duration {
         Duration::from_secs(self.ends_at.saturating_sub(now))
     }
@@ -84,7 +84,8 @@ impl fmt::Debug for SessionData {
     }
 }
 
-/// The session of a request whose access token is not verified yet. The layer adds it to the request extensions.
+/// The session of a request whose access token is not verified yet. The layer adds the session to the request
+/// extensions.
 ///
 /// Only [`Session::from_extensions`] reads it, after it has checked that the layer accepted the access token.
 #[derive(Clone)]
@@ -92,12 +93,12 @@ pub(super) struct UnverifiedSession(pub(super) Arc<SessionData>);
 
 /// The session of a browser that signed in with [`SignIn`](super::SignIn).
 ///
-/// It contains the profile claims of the ID token, such as `email`, and the times of the session. The claims of the
-/// access token, such as the groups, are in [`CognitoClaims`].
+/// A session contains the profile claims of the ID token, such as `email`, and the times of the session. The claims of
+/// the access token, such as the groups, are in [`CognitoClaims`].
 ///
-/// As a handler argument, it rejects requests without a session with 401, even if they have a valid bearer token. The
-/// layer replaces the response to a document navigation with a redirect to the sign-in page. `Option<Session>` is
-/// [`None`] for requests without a session, and for requests with a valid bearer token.
+/// As a handler argument, `Session` rejects requests without a session with 401, even if they have a valid bearer
+/// token. The layer replaces the response to a document navigation with a redirect to the sign-in page.
+/// `Option<Session>` is [`None`] for requests without a session, and for requests with a valid bearer token.
 ///
 /// The layer must have accepted the session's access token. If a custom check rejects the token, the extractor rejects
 /// the request too.
@@ -125,7 +126,7 @@ impl Session {
         let claims = CognitoClaims::from_extensions(extensions)?;
         let is_session = claims.token_source().is_some_and(TokenSource::is_session);
         match extensions.get::<UnverifiedSession>() {
-            // The layer takes the token from this session. The comparison makes sure of it in any order of layers.
+            // The comparison ensures that the token belongs to this session's user, in any order of layers.
             Some(UnverifiedSession(data)) if is_session && data.sub == claims.sub() => {
                 Ok(Self { data: Arc::clone(data) })
             }

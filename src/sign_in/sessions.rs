@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `arrival.rs` | reads the session cookie of a request |
 //! | `loading.rs` | loads the session of a request, and waits for its refresh |
-//! | `refreshing.rs` | refreshes a session in a task |
+//! | `refreshing.rs` | refreshes a session in a background task |
 //! | `starting.rs` | starts sessions at sign-in and ends them at sign-out |
 //! | `stored.rs` | reads and writes sessions in a store |
 //! | `live.rs` | decides which refreshes start, and knows the newest generation of a session |
@@ -27,7 +27,7 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// Keeps sessions in the store and their keys in cookies. Without a store, whole sessions are in cookies.
+    /// Keeps sessions in the store and their keys in cookies. Without a store, cookies contain whole sessions.
     pub(super) fn new(store: Option<Arc<dyn SessionStore>>) -> Self {
         Self {
             live: Mutex::new(Live::new()),
@@ -37,7 +37,7 @@ impl Sessions {
         }
     }
 
-    /// Locks the table. It is never locked across an `await`.
+    /// Locks the table. The lock is never held across an `await`.
     pub(super) fn live(&self) -> MutexGuard<'_, Live<Waiter>> {
         // The state machine does not panic, so a poisoned lock still guards a consistent state.
         self.live.lock().unwrap_or_else(PoisonError::into_inner)

@@ -7,11 +7,11 @@ use crate::{clock::Clock, middleware::CognitoAuth};
 
 /// The checked settings of sign-in. [`SignInBuilder::build`](super::SignInBuilder::build) creates them.
 pub(super) struct Settings {
-    /// The layer that verifies access tokens. Its verifier also verifies the ID tokens of sign-ins.
+    /// The layer that verifies access tokens. The layer's verifier also verifies the ID tokens of sign-ins.
     pub(super) auth: CognitoAuth,
     pub(super) pool_id: String,
     pub(super) client_id: String,
-    /// The origin of the managed-login endpoints, without a slash at the end.
+    /// The origin of the managed-login endpoints, without a trailing slash.
     pub(super) domain: String,
     /// The registered callback URL.
     pub(super) redirect_url: String,
@@ -27,8 +27,8 @@ pub(super) struct Settings {
     pub(super) parameters: Vec<(&'static str, String)>,
     /// The claims of the ID token that a session keeps.
     pub(super) profile_claims: BTreeSet<String>,
-    /// Path prefixes without a slash at the end, below which no request is redirected to sign-in. The empty prefix
-    /// covers all paths.
+    /// Path prefixes without a trailing slash, below which no request is redirected to sign-in. The empty prefix covers
+    /// all paths.
     pub(super) api_subtrees: Vec<String>,
     pub(super) session_lifetime: Duration,
     pub(super) refresh_before: Duration,

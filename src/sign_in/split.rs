@@ -1,7 +1,7 @@
 //! Splits a sealed session into cookies of a size that browsers store, and joins them again.
 //!
-//! A part is `<number of parts>.<generation>.<text>`. The seal authenticates the joined text. With the number and the
-//! generation, leftover parts of another generation are recognized before the text is decrypted.
+//! A part is `<number of parts>.<generation>.<text>`. The seal authenticates the joined text. The number and the
+//! generation reveal leftover parts of another generation before the text is decrypted.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -11,8 +11,8 @@ use super::cookies::{self, SESSION};
 
 /// The largest number of parts. Many servers and load balancers limit the request headers to 16 KiB or less.
 const MAX_PARTS: usize = 4;
-/// The longest text of a part. With its name and attributes, a part stays below 3,500 bytes. Browsers store 4,096
-/// bytes.
+/// The longest text of a part. With its name and attributes, a part stays below 3,500 bytes. Browsers store up to 4,096
+/// bytes per cookie.
 const MAX_TEXT: usize = 3_380;
 
 /// The error for a session that is too large for cookies.
@@ -45,7 +45,7 @@ pub(super) fn remove_cookies(request: &HeaderMap) -> Vec<HeaderValue> {
     removals(request, 0).collect()
 }
 
-/// Joins the parts. [`None`] if the first is missing, or if the parts do not belong together.
+/// Joins the parts. Returns [`None`] if the first part is missing, or if the parts do not belong together.
 pub(super) fn join(request: &HeaderMap) -> Option<Cow<'_, str>> {
     let first = Part::parse(cookies::value(request, SESSION)?)?;
     let mut sealed = Cow::Borrowed(first.text);

@@ -2,7 +2,7 @@
 
 use std::{error::Error, future::Future, pin::Pin, time::SystemTime};
 
-/// The error of a [`SessionStore`]. It is logged, so it must not contain the key or the content of a session.
+/// The error of a [`SessionStore`]. The error is logged, so it must not contain the key or the content of a session.
 pub type StoreError = Box<dyn Error + Send + Sync>;
 
 /// The future of a [`SessionStore`] method.
@@ -15,9 +15,9 @@ pub type StoreFuture<'s, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct StoredSession {
-    /// The key under which the session is stored: 43 characters of base64url. It is secret, so do not log it.
+    /// The key under which the session is stored: 43 characters of base64url. The key is secret, so do not log it.
     pub key: String,
-    /// The user's `sub`. A store that indexes it can delete all sessions of a user, for example when the user is
+    /// The user's `sub`. A store that indexes `sub` can delete all sessions of a user, for example when the user is
     /// locked. Copied access tokens still work as bearer tokens until they expire.
     pub sub: String,
     /// Increases with every write of the session.
@@ -40,25 +40,26 @@ impl std::fmt::Debug for StoredSession {
 
 /// Keeps sessions on the server instead of in cookies, for example in Redis.
 ///
-/// The cookie then contains only the encrypted key of the session. Every request with a session loads it, so a sign-out
-/// takes effect at once on all instances that share the store.
+/// The cookie then contains only the encrypted key of the session. Every request with a session loads the session from
+/// the store, so a sign-out takes effect at once on all instances that share the store.
 ///
 /// # Contract
 ///
 /// - **Writes are conditional.** [`replace`](Self::replace) compares the version and writes in one atomic step. If two
-///   instances refresh a session at the same time, the later one gets `false`, and uses the session of the other.
+///   instances refresh a session at the same time, the later instance gets `false`, and uses the other instance's
+///   session.
 /// - **A removed session stays removed.** Only [`create`](Self::create) may create an entry, so that a slow request
 ///   cannot revive a session that was signed out.
 /// - **A method that returns [`Ok`] has taken effect** for all instances that share the store. Read replicas that lag
 ///   behind are not suitable.
 ///
-/// Each call has a time limit of two seconds, after which it counts as failed. The methods describe the effect of a
-/// failure.
+/// Each call has a time limit of two seconds, after which it counts as failed. The docs of each method describe the
+/// effect of a failure.
 ///
 /// # Example
 ///
-/// This store keeps the sessions of one process in memory. With Redis, `replace` would be a script that compares the
-/// version, and `create` would set the expiry time.
+/// The following store keeps the sessions of one process in memory. With Redis, `replace` would be a script that
+/// compares the version, and `create` would set the expiry time.
 ///
 /// ```
 /// use std::{collections::HashMap, sync::{Mutex, PoisonError}};
@@ -110,13 +111,14 @@ impl std::fmt::Debug for StoredSession {
 /// # }).unwrap();
 /// ```
 pub trait SessionStore: Send + Sync + 'static {
-    /// Returns the version and the content of a session, or [`None`] if there is none.
+    /// Returns the version and the content of a session, or [`None`] if the session does not exist.
     ///
     /// # Errors
     /// Returns any error of the store. The request then gets 503, and is not redirected to the sign-in page.
     fn load<'s>(&'s self, key: &'s str) -> StoreFuture<'s, Option<(u64, Vec<u8>)>>;
 
-    /// Stores a new session until its [`ends_at`](StoredSession::ends_at). The key is random, so it is never in use.
+    /// Stores a new session until its [`ends_at`](StoredSession::ends_at). The key is random, so it is never already in
+    /// use.
     ///
     /// # Errors
     /// Returns any error of the store. The sign-in then fails with 503.

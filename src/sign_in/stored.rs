@@ -13,12 +13,13 @@ use super::{
     store::{SessionStore, StoreFuture, StoredSession},
 };
 
-/// The purpose for which stored sessions are sealed.
+/// The sealing purpose of stored sessions.
 const CONTENT: &str = "stored-session";
 /// The time limit of each call to the store.
 const TIME_LIMIT: Duration = Duration::from_secs(2);
 
-/// The error if the store fails or does not respond in time, which is logged, or if a session cannot be encrypted.
+/// The error if the store fails or does not respond in time, or if a session cannot be encrypted. Failures of the store
+/// are logged.
 #[derive(Debug)]
 pub(super) struct StoreFailed;
 
@@ -31,7 +32,7 @@ pub(super) async fn load(
     let Some((version, content)) = call(settings, store.load(key)).await? else { return Ok(None) };
     let open = || {
         let json = settings.sealer.open(CONTENT, str::from_utf8(&content).ok()?)?;
-        // The store must not be able to exchange sessions, or to return an old version as a new one.
+        // The store must not be able to swap sessions, or to return an old version of a session as a new version.
         SessionData::from_json(&json).filter(|data| data.id == key && data.generation == version)
     };
     Ok(open())
@@ -46,7 +47,8 @@ pub(super) async fn create(
     call(settings, store.create(&seal(settings, data)?)).await
 }
 
-/// Replaces a session. Returns `false` if the store contains another version of it, or no longer contains it.
+/// Replaces a session. Returns `false` if the store contains another version of the session, or no longer contains the
+/// session.
 pub(super) async fn replace(
     settings: &Settings,
     store: &Arc<dyn SessionStore>,

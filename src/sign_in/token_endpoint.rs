@@ -1,7 +1,8 @@
 //! [`TokenEndpoint`]: requests to `/oauth2/token` and `/oauth2/revoke`.
 //!
-//! The `oauth2` crate writes the requests and reads the responses. This module sends them, and rejects responses that a
-//! proxy may have sent instead of Cognito. No error of this module contains parts of a request or response.
+//! The `oauth2` crate writes the requests and reads the responses. This module sends the requests, and rejects
+//! responses that a proxy may have sent instead of Cognito. No error of this module contains parts of a request or
+//! response.
 
 use std::{fmt, pin::Pin, time::Duration};
 
@@ -24,11 +25,11 @@ use crate::http_client::{HttpClient, read_body};
 /// The time limit of a request, from the connection to the end of the body.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The maximum length of a response, in bytes. It is enough for three tokens of the length that a verifier accepts by
-/// default.
+/// The maximum length of a response, in bytes. The limit allows three tokens of the maximum length that a verifier
+/// accepts by default.
 const BODY_MAX: usize = 64 * 1024;
 
-/// The tokens of a response. They are not verified yet.
+/// The tokens of a response, which are not verified yet.
 pub(super) struct Tokens {
     pub(super) access: String,
     pub(super) id: Option<String>,
@@ -38,7 +39,8 @@ pub(super) struct Tokens {
 /// The failure of a request to the token endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EndpointError {
-    /// Cognito rejected the grant (`invalid_grant`): the code or refresh token is used, expired or revoked.
+    /// Cognito rejected the grant (`invalid_grant`): the code or refresh token was already used, has expired, or was
+    /// revoked.
     InvalidGrant,
     /// Cognito rejected the request for another reason, for example a wrong client secret. The text is a known error
     /// code.
@@ -131,8 +133,8 @@ impl TokenEndpoint {
         request.request_async(&self.at(&self.token_url)).await.map_err(of_grant).and_then(|response| tokens(&response))
     }
 
-    /// Exchanges a refresh token for new tokens (RFC 6749 §6). The response contains a refresh token only if rotation
-    /// is on for the app client.
+    /// Exchanges a refresh token for new tokens (RFC 6749 §6). The response contains a refresh token only if the app
+    /// client uses refresh-token rotation.
     pub(super) async fn refresh(&self, refresh_token: &str) -> Result<Tokens, EndpointError> {
         let refresh_token = RefreshToken::new(refresh_token.to_owned());
         let request = self.client.exchange_refresh_token(&refresh_token);
@@ -150,7 +152,7 @@ impl TokenEndpoint {
         Sender { endpoints: self, url: endpoint }
     }
 
-    /// Sends a request to one of the endpoints, within [`TIMEOUT`].
+    /// Sends a request to one of the endpoints, and reads the response within [`TIMEOUT`].
     async fn send(&self, endpoint: &Url, request: HttpRequest) -> Result<HttpResponse, Unusable> {
         let response = tokio::time::timeout(TIMEOUT, self.send_without_limit(endpoint, request)).await;
         let response = response.unwrap_or(Err(Unusable("it did not respond in time")));
@@ -202,7 +204,7 @@ impl<'c> AsyncHttpClient<'c> for Sender<'_> {
     }
 }
 
-/// The reason why it is unknown what Cognito decided about a request.
+/// The reason why Cognito's decision about a request is unknown.
 #[derive(Debug)]
 struct Unusable(&'static str);
 
@@ -283,10 +285,9 @@ fn error_of(code: &BasicErrorResponseType) -> EndpointError {
 
 /// Selects the form of client authentication (RFC 6749 §2.3.1).
 ///
-/// For HTTP Basic, the RFC form-encodes the client ID and the secret before it encodes them in Base64, but the AWS page
-/// "The token issuer endpoint" encodes them only in Base64. The results differ if a value contains a character such as
-/// `+`. In this case both values are sent in the body, which that page also documents and where only one encoding
-/// exists.
+/// For HTTP Basic, the RFC form-encodes the client ID and the secret before Base64 encoding. The AWS page "The token
+/// issuer endpoint" uses only Base64 encoding. The results differ if a value contains a character such as `+`. In this
+/// case, both values are sent in the request body, which the AWS page also documents. The body has only one encoding.
 fn auth_type(client_id: &str, client_secret: Option<&str>) -> AuthType {
     let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     match client_secret {
@@ -304,7 +305,7 @@ fn auth_type(client_id: &str, client_secret: Option<&str>) -> AuthType {
 /// [`SignInBuilder`]: super::SignInBuilder
 fn with_https(url: &Url) -> Url {
     let mut url = url.clone();
-    // It cannot fail, because the scheme is `http` or `https`.
+    // The call cannot fail, because the scheme is `http` or `https`.
     let _ = url.set_scheme("https");
     url
 }

@@ -14,12 +14,12 @@ use crate::clock::{Clock, SystemClock};
 pub struct ManualClock(Arc<Mutex<SystemTime>>);
 
 impl ManualClock {
-    /// Creates a clock that shows this time.
+    /// Creates a clock that is set to this time.
     pub fn new(time: SystemTime) -> Self {
         Self(Arc::new(Mutex::new(time)))
     }
 
-    /// Creates a clock that shows the current time.
+    /// Creates a clock that is set to the current time.
     pub fn starting_now() -> Self {
         Self::new(SystemClock.now())
     }
@@ -41,7 +41,7 @@ impl Clock for ManualClock {
     }
 }
 
-/// A clock that follows Tokio's time. After `tokio::time::pause`, it moves together with all timers.
+/// A clock that follows Tokio's time. After `tokio::time::pause`, the clock moves together with all timers.
 #[derive(Clone, Copy, Debug)]
 pub struct TokioClock {
     started: SystemTime,

@@ -1,7 +1,7 @@
-//! Provides an in-process user pool and clocks for tests. They need no AWS account and no network.
+//! Provides an in-process user pool and clocks, for tests without an AWS account and without a network.
 //!
 //! [`FakeUserPool`] issues tokens with the claims that Cognito writes, signed with its own RSA keys. The verifier
-//! checks them exactly like tokens of a real pool. No check is disabled. With [`ManualClock`], tokens
+//! checks these tokens exactly like tokens from a real pool, and no check is disabled. With [`ManualClock`], tokens
 //! expire without waiting.
 //!
 //! ```
@@ -22,9 +22,9 @@
 //!
 //! # Profile attributes
 //!
-//! Cognito writes profile attributes (`custom:…`, `email`, `name`) into ID tokens. An access token has them only if a
-//! pre token generation trigger adds them. [`TokenBuilder::claim`] therefore panics for such a claim on an access
-//! token, and [`TokenBuilder::trigger_claim`] simulates the trigger.
+//! Cognito writes profile attributes (`custom:…`, `email`, `name`) into ID tokens. An access token has profile
+//! attributes only if a pre token generation trigger adds them. [`TokenBuilder::claim`] therefore panics for such a
+//! claim on an access token, and [`TokenBuilder::trigger_claim`] simulates the trigger.
 //!
 //! # Browser sign-in
 //!
@@ -33,7 +33,7 @@
 //!
 //! # Production builds
 //!
-//! Enable the feature `testing` in `[dev-dependencies]` only. A program with a `FakeUserPool` accepts every token that
+//! Enable the feature `testing` only in `[dev-dependencies]`. A program with a `FakeUserPool` accepts every token that
 //! its own code signs.
 
 // These types panic if a test misuses them.

@@ -19,10 +19,10 @@ use crate::{
     verifier::Verifier,
 };
 
-/// An in-process user pool for tests. It issues tokens as Cognito does, and publishes its keys.
+/// An in-process user pool for tests, which issues tokens as Cognito does, and publishes its keys.
 ///
-/// Each pool generates fresh RSA keys. Like a real pool, it has one key for access tokens and one for ID tokens, whose
-/// IDs contain `+`, `/` and `=`. Clones share the same keys.
+/// Each pool generates fresh RSA keys. Like a real pool, a fake pool has one key for access tokens and one key for ID
+/// tokens. The key IDs contain `+`, `/` and `=`. Clones share the same keys.
 ///
 /// ```
 /// use axum_cognito::{CognitoAuth, testing::FakeUserPool};
@@ -74,15 +74,15 @@ impl FakeUserPool {
         Self::generate(POOL_ID, CLIENT_ID, false)
     }
 
-    /// Returns the pool that all tests of a process share. Its RSA keys are generated at the first call.
+    /// Returns the pool that all tests of a process share. The pool's RSA keys are generated on the first call.
     ///
-    /// It has the same IDs as a [new](Self::new) pool, but other keys. Use it for every test that only signs tokens
-    /// and verifies them.
+    /// The shared pool has the same IDs as a [new](Self::new) pool, but different keys. Use the shared pool for every
+    /// test that only signs and verifies tokens.
     ///
     /// **A test that changes the pool needs a pool of its own,** because tests of a process run concurrently. The
     /// methods that rotate, replace or withdraw keys, and [`set_offline`](Self::set_offline), panic for the shared
-    /// pool. [`fetches`](Self::fetches) counts the fetches of all tests. With `cargo nextest`, each test is a process
-    /// of its own and generates the keys again.
+    /// pool. [`fetches`](Self::fetches) counts the fetches of all tests. With `cargo nextest`, each test runs in its
+    /// own process and generates the keys again.
     ///
     /// ```
     /// use axum_cognito::{Verifier, testing::FakeUserPool};
@@ -100,7 +100,7 @@ impl FakeUserPool {
     /// Creates a pool with these IDs, for tests with several pools or with an existing configuration.
     ///
     /// # Panics
-    /// Panics if the pool ID or the client ID does not have Cognito's form.
+    /// Panics if the pool ID or the client ID does not have Cognito's format.
     #[track_caller]
     pub fn with_ids(pool_id: &str, client_id: &str) -> Self {
         Self::generate(pool_id, client_id, false)
@@ -131,7 +131,7 @@ impl FakeUserPool {
     /// Returns a configuration like [`user_pool`](Self::user_pool) for these app clients.
     ///
     /// # Panics
-    /// Panics if there is no client ID, or if one does not have Cognito's form.
+    /// Panics if there is no client ID, or if a client ID does not have Cognito's format.
     #[track_caller]
     pub fn user_pool_for(&self, client_ids: impl ClientIds) -> UserPool {
         let pool = UserPool::new(self.inner.id.as_str(), client_ids).unwrap_or_else(|error| panic!("{error}"));
@@ -174,7 +174,7 @@ impl FakeUserPool {
         serde_json::from_str(&self.jwks_json()).expect("the published keys are a JWK set")
     }
 
-    /// Replaces both keys. The old keys stay published, as Cognito does until their tokens have expired.
+    /// Replaces both keys. The old keys stay published, as Cognito's old keys do until their tokens have expired.
     ///
     /// # Panics
     /// Panics for the [shared](Self::shared) pool, because other tests use it at the same time.
@@ -197,7 +197,7 @@ impl FakeUserPool {
         self.keys().retired.clear();
     }
 
-    /// Replaces the key for access tokens, and publishes the new one under the same ID.
+    /// Replaces the key for access tokens, and publishes the new key under the same ID.
     ///
     /// # Panics
     /// Panics for the [shared](Self::shared) pool, because other tests use it at the same time.
@@ -219,8 +219,8 @@ impl FakeUserPool {
         self.keys().offline = offline;
     }
 
-    /// Returns the number of key fetches through [`user_pool`](Self::user_pool). The keys that a verifier gets when it
-    /// is built do not count as a fetch.
+    /// Returns the number of key fetches through [`user_pool`](Self::user_pool). The initial keys that a verifier gets
+    /// when it is built do not count as a fetch.
     pub fn fetches(&self) -> u64 {
         self.inner.fetches.load(Ordering::SeqCst)
     }
@@ -237,7 +237,7 @@ impl FakeUserPool {
     pub(super) fn permissive_verifier(&self) -> Verifier {
         let pool = UserPool::dangerous_any_client(self.inner.id.as_str()).expect("the ID has been checked");
         let pool = pool.dangerous_any_audience().allow_token_use(TokenUse::Id);
-        // Without the pool's key source, so that neither an outage nor the number of fetches matters.
+        // The verifier does not use the pool's key source, so it works during an outage and counts no fetches.
         Verifier::new(pool.jwks_json(&self.jwks_json()).expect("the published keys are usable"))
     }
 

@@ -30,7 +30,7 @@ impl FakeUserPool {
     }
 
     /// Returns a builder for a machine token, the access token that the client-credentials grant issues to the app
-    /// client itself. It has no username.
+    /// client itself. Machine tokens have no username.
     pub fn machine_token(&self) -> TokenBuilder {
         TokenBuilder::for_machine(self)
     }
@@ -50,7 +50,7 @@ impl FakeUserPool {
 /// # Ok::<(), axum_cognito::VerifyError>(())
 /// ```
 ///
-/// By default, it is a token that Cognito could have issued just now, and it is valid for one hour. Methods named after
+/// By default, the token is one that Cognito could have issued just now, and is valid for one hour. Methods named after
 /// a claim set the claim as Cognito does. [`claim`](Self::claim) sets any claim that Cognito writes into this kind of
 /// token, [`trigger_claim`](Self::trigger_claim) adds a claim as a pre token generation trigger does, and
 /// [`payload_json`](Self::payload_json) replaces the whole payload.
@@ -160,8 +160,8 @@ impl TokenBuilder {
     ///
     /// # Panics
     /// Panics if this is an access token and Cognito does not write the claim into access tokens. A test with such a
-    /// token would pass although the application rejects every token of a real pool. Also panics if the value has no
-    /// JSON form.
+    /// token would pass although the application would reject every token of a real pool. Also panics if the value
+    /// cannot be serialized as JSON.
     #[track_caller]
     pub fn claim(mut self, name: &str, value: impl Serialize) -> Self {
         assert!(
@@ -189,7 +189,7 @@ impl TokenBuilder {
     /// ```
     ///
     /// # Panics
-    /// Panics if the value has no JSON form, for example a map with keys that are not strings.
+    /// Panics if the value cannot be serialized as JSON, for example a map with keys that are not strings.
     #[track_caller]
     pub fn trigger_claim(mut self, name: &str, value: impl Serialize) -> Self {
         self.set(name, value);
@@ -199,7 +199,7 @@ impl TokenBuilder {
     /// Omits a claim.
     pub fn without(mut self, claim: &str) -> Self {
         self.claims.remove(claim);
-        // `payload` adds a missing time, unless it is null here.
+        // `payload` adds a missing time unless the claim is set to null.
         if ["iat", "exp", "auth_time"].contains(&claim) {
             self.set(claim, Value::Null);
         }
@@ -227,7 +227,7 @@ impl TokenBuilder {
     /// Sets a header member to any JSON value.
     ///
     /// # Panics
-    /// Panics if the value has no JSON form.
+    /// Panics if the value cannot be serialized as JSON.
     #[track_caller]
     pub fn header(mut self, name: &str, value: impl Serialize) -> Self {
         self.header.insert(name.to_owned(), json_of(value));
@@ -252,7 +252,7 @@ impl TokenBuilder {
         self
     }
 
-    /// Signs with the pool's key for the other token use, and keeps the `kid` of the right key in the header.
+    /// Signs with the pool's key for the other token use, and keeps the `kid` of the correct key in the header.
     pub fn signed_with_other_key_of(mut self, pool: &FakeUserPool) -> Self {
         self.key = pool.signing_key(match self.token_use {
             TokenUse::Access => TokenUse::Id,
@@ -300,11 +300,11 @@ impl TokenBuilder {
     /// `T` is the handler's type of custom claims. If the handler's argument does not determine it, annotate the
     /// result, as in `let claims: CognitoClaims = …`. For handlers with [`AccessClaims`](crate::AccessClaims) or
     /// [`IdClaims`](crate::IdClaims), call [`into_access`](CognitoClaims::into_access) or
-    /// [`into_id`](CognitoClaims::into_id) on it.
+    /// [`into_id`](CognitoClaims::into_id) on the result.
     ///
     /// The token passes the same checks as in production, with the system clock and the pool's published keys. The
     /// handler, not the configuration, is under test, so both token uses, every app client and every audience are
-    /// accepted. There is no way to create claims without a verification.
+    /// accepted. Claims cannot be created without verification.
     ///
     /// ```
     /// use axum::http::StatusCode;
@@ -387,7 +387,7 @@ const ACCESS_TOKEN_CLAIMS: [&str; 22] = [
     "version",
 ];
 
-/// Returns the same `sub` for the same username, in Cognito's form.
+/// Derives a `sub` in Cognito's format from the username.
 pub(in crate::testing) fn subject_of(username: &str) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, username.as_bytes());
     as_uuid(&digest.as_ref()[..16])

@@ -1,6 +1,7 @@
 //! Adds and removes app clients while the program runs.
 //!
-//! An application that registers an app client for each partner does not have to restart to accept its tokens.
+//! An application that registers an app client for each partner does not have to restart to accept the new client's
+//! tokens.
 
 use super::{handle::Verifier, pipeline::Pool};
 use crate::error::ConfigError;
@@ -86,7 +87,8 @@ impl Verifier {
         Ok(all)
     }
 
-    /// Returns the pools with this ID. Usually there is one, but a pool can be configured twice with different issuers.
+    /// Returns the pools with this ID. Usually one pool has the ID, but a pool can be configured twice with different
+    /// issuers.
     fn pools_with_client_list(&self, pool_id: &str) -> Result<Vec<&Pool>, ConfigError> {
         let pools = &self.inner.pools;
         let named: Vec<_> = pools.iter().filter(|pool| pool.id.as_str() == pool_id).collect();

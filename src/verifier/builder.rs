@@ -27,7 +27,7 @@ use crate::{
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 /// The allowed values of `max_token_bytes` and `max_cached_token_bytes`. Real tokens are longer than the minimum. By
-/// default, hyper rejects headers that are shorter than the maximum.
+/// default, hyper already rejects headers that are shorter than the maximum.
 const MAX_TOKEN_BYTES_RANGE: (u64, u64) = (512, 1024 * 1024);
 
 /// The default number of cached tokens, which is about the number of concurrent users of a busy API instance.
@@ -92,7 +92,7 @@ impl VerifierBuilder {
         }
     }
 
-    /// Adds a user pool. At least one is required.
+    /// Adds a user pool. At least one pool is required.
     ///
     /// Each pool has its own clients, token uses and keys. A token's `iss` selects the pool.
     pub fn pool(mut self, pool: UserPool) -> Self {
@@ -135,9 +135,9 @@ impl VerifierBuilder {
 
     /// Sets the maximum length of a cached token, in bytes. Default: 4096.
     ///
-    /// Longer tokens are verified on every request. This limits the memory of the cache. An entry takes less than 3
-    /// bytes for each byte of the token, plus 1 KiB. With default settings, a full cache takes about 8 MiB for usual
-    /// tokens, and less than 128 MiB if every token has the maximum length. The allowed range is 512 to 1048576.
+    /// Longer tokens are verified on every request. This setting limits the memory of the cache. An entry takes less
+    /// than 3 bytes for each byte of the token, plus 1 KiB. With default settings, a full cache takes about 8 MiB for
+    /// usual tokens, and less than 128 MiB if every token has the maximum length. The allowed range is 512 to 1048576.
     pub fn max_cached_token_bytes(mut self, bytes: usize) -> Self {
         self.max_cached_token_bytes = bytes;
         self
@@ -163,7 +163,7 @@ impl VerifierBuilder {
     /// Sets the maximum staleness, the time for which keys are used after the last successful fetch. Default: 24 hours.
     ///
     /// No Cognito token lives longer than 24 hours, so a shorter outage of the key endpoint affects no signed-in user.
-    /// If the keys are stale, requests with tokens get 503. Keys are refreshed at the latest after half of this time.
+    /// If the keys are stale, requests with tokens get 503. Keys are refreshed after half of this time at the latest.
     /// The allowed range is one minute to 30 days.
     pub fn max_stale(mut self, age: Duration) -> Self {
         self.refresh.max_stale = age;
@@ -173,7 +173,7 @@ impl VerifierBuilder {
     /// Sets the time limit of one key fetch, including the connection. Default: 10 seconds.
     ///
     /// The default is longer than [`request_wait`](Self::request_wait), so that the keys of a slow endpoint still load
-    /// at a cold start although no request waits that long. The allowed range is 100 milliseconds to one minute.
+    /// at a cold start, even though no request waits that long. The allowed range is 100 milliseconds to one minute.
     pub fn fetch_timeout(mut self, limit: Duration) -> Self {
         self.refresh.fetch_timeout = limit;
         self
@@ -194,10 +194,11 @@ impl VerifierBuilder {
     /// If no token caused a fetch for a whole cooldown, the next two fetches may be one second apart. The allowed range
     /// is 100 milliseconds to one hour.
     ///
-    /// While an attacker keeps sending forged key IDs, tokens under a new key of the pool are rejected for up to one
-    /// cooldown plus one fetch. In a simulation with the default cooldown and a fast endpoint, such
-    /// requests got 401 for at most 5 seconds. With an endpoint that needs 3 to 6 seconds, they got 401 for at most 5.5
-    /// seconds and 503 for at most 10.2 seconds. Tokens under known keys are not affected.
+    /// While an attacker keeps sending forged key IDs, tokens that are signed with a new key of the pool are rejected
+    /// for up to one cooldown plus one fetch. In a simulation with the default cooldown and a fast endpoint, requests
+    /// with such tokens got 401 for at most 5 seconds. With an endpoint that needs 3 to 6 seconds, the requests got 401
+    /// for at most 5.5 seconds and 503 for at most 10.2 seconds. Tokens that are signed with known keys are not
+    /// affected.
     pub fn unknown_key_cooldown(mut self, cooldown: Duration) -> Self {
         self.refresh.unknown_key_cooldown = cooldown;
         self
@@ -207,7 +208,7 @@ impl VerifierBuilder {
     ///
     /// # Errors
     /// Returns a [`ConfigError`] if there is no pool, if two pools have the same issuer, or if a setting is out of
-    /// range. With the feature `fips`, also if the cryptographic module is not in FIPS mode.
+    /// range. With the feature `fips`, an error is also returned if the cryptographic module is not in FIPS mode.
     pub fn build(self) -> Result<Verifier, ConfigError> {
         crypto_module::check()?;
         if self.pools.is_empty() {

@@ -1,25 +1,26 @@
-//! The cache of verified tokens. Clients send the same token many times, and its signature is checked only once.
+//! The cache of verified tokens. Clients send the same token many times, but its signature is checked only once.
 //!
 //! # Content
 //!
-//! The cache keeps the claims of tokens that passed every check, under a 128-bit tag of the whole token. It does not
-//! keep the token, so its memory contains no credential.
+//! The cache keeps the claims of tokens that passed every check, under a 128-bit tag of the whole token. The cache does
+//! not keep the token, so its memory contains no credential.
 //!
-//! The tag is a GMAC (NIST SP 800-38D §3): AES-128-GCM over an empty plaintext with the token as associated data, under
-//! a random key per verifier. The tag depends on every byte of the token. It is secure for these reasons:
+//! The tag is a GMAC (NIST SP 800-38D §3), which is AES-128-GCM over an empty plaintext with the token as associated
+//! data. The GMAC key is random for each verifier. The tag depends on every byte of the token. The tag is secure for
+//! these reasons:
 //!
 //! - GHASH under an unknown key is a universal hash. Two different messages of at most `n` blocks of 16 bytes have the
-//!   same value with probability at most `n / 2^128` over the choice of the key. That is `2^-118` for a pair of tokens
-//!   of 16 KiB, and `2^-121` for the usual 1.2 KiB. Without the key, an attacker cannot construct a token that matches
-//!   another token's entry.
-//! - All tags use one nonce, which adds the same mask to all of them. This would break a MAC whose tags an attacker can
-//!   see. Here no tag leaves the process, is logged, or can be queried.
+//!   same value with probability at most `n / 2^128` over the choice of the key. The probability is `2^-118` for a pair
+//!   of tokens of 16 KiB, and `2^-121` for the usual 1.2 KiB. Without the key, an attacker cannot construct a token
+//!   that matches another token's entry.
+//! - All tags use one nonce, which adds the same mask to all of them. A repeated nonce would break a MAC whose tags an
+//!   attacker can see. In this cache, no tag leaves the process, is logged, or can be queried.
 //! - A hit requires that all 128 bits match.
 //!
 //! # Checks on a hit
 //!
-//! A hit compares `exp`, `nbf` and `iat` with the clock. It requires that the key that verified the token is still in
-//! the pool's key set, that the set is not stale, and that no app client was removed from the pool since. Another key
+//! A hit compares `exp`, `nbf` and `iat` with the clock. A hit also requires that the pool's key set is not stale and
+//! still contains the key that verified the token, and that no app client was removed from the pool since. Another key
 //! with the same ID does not count. Rules and custom checks run on every request.
 //!
 //! # Limits
@@ -27,10 +28,10 @@
 //! The table limits the number of entries, and the maximum length of a cached token limits the size of an entry. Longer
 //! tokens are verified on every request.
 //!
-//! The table is four-way set-associative. The first insertion allocates it. A new token takes an empty or expired
-//! place, or else the place of the token that expires first, so one insertion evicts at most one entry. Only verified
-//! tokens are inserted. Invalid tokens therefore cannot change the table. Every insertion also clears expired entries
-//! from the next few places in turn, so claims are freed soon after their token has expired.
+//! The table is four-way set-associative. The first insertion allocates the table. A new token takes an empty or
+//! expired place, or else the place of the token that expires first, so one insertion evicts at most one entry. Only
+//! verified tokens are inserted. Invalid tokens therefore cannot change the table. Every insertion also clears expired
+//! entries from the next few places in turn, so claims are freed soon after their token has expired.
 //!
 //! A read takes no lock. [`copies`] keeps threads that share one token from contending.
 
@@ -64,15 +65,15 @@ const WAYS: usize = 4;
 /// The number of sets that an insertion sweeps.
 const SWEEP: usize = 2;
 
-/// A set of four places. Its size is that of a cache line.
+/// A set of four places, which has the size of a cache line.
 struct Set {
-    /// The low half of each place's tag. It is not written together with the entry, so it can be outdated. The entry's
-    /// tag decides.
+    /// The low half of each place's tag. A hint is not written together with the entry, so it can be outdated. The
+    /// entry's tag decides.
     hints: [AtomicU64; WAYS],
     places: [ArcSwapOption<Entry>; WAYS],
 }
 
-/// The entries of the cache. The first insertion allocates them.
+/// The entries of the cache, which the first insertion allocates.
 struct Table {
     sets: Box<[Set]>,
     copies: Copies,
@@ -81,7 +82,7 @@ struct Table {
 /// The cache of a verifier's tokens.
 pub(super) struct TokenCache {
     key: LessSafeKey,
-    /// A power of two.
+    /// The number of sets, which is a power of two.
     set_count: usize,
     max_token_bytes: usize,
     table: OnceLock<Table>,
@@ -103,7 +104,7 @@ impl Table {
 }
 
 impl TokenCache {
-    /// Creates a cache for this many tokens, rounded up to a power of two, none longer than `max_token_bytes`.
+    /// Creates a cache for this many tokens (rounded up to a power of two) of at most `max_token_bytes` each.
     ///
     /// Returns [`None`] if the capacity is zero, or if the system provides no random numbers, because there is no safe
     /// key without them.
@@ -191,7 +192,7 @@ impl TokenCache {
         for place in sets.flat_map(|set| &set.places).chain(copies) {
             let entry = place.load();
             if entry.as_ref().is_some_and(|entry| !lives(&entry.token)) {
-                // Another thread may have stored a new entry in the meantime, which must stay.
+                // Another thread may have stored a new entry in the meantime, and this new entry must stay.
                 place.compare_and_swap(&entry, None);
             }
         }

@@ -17,11 +17,11 @@ use crate::{
 
 /// Verifies the tokens of one or more user pools.
 ///
-/// It depends on no web framework, so it also serves WebSockets, background jobs, Lambda functions and gRPC.
+/// A verifier depends on no web framework, so it also serves WebSockets, background jobs, Lambda functions and gRPC.
 ///
 /// Clones share the keys, the token cache and the background task. The task stops when the last clone is dropped. A
-/// verifier can be built outside of a Tokio runtime. To fetch keys it needs a runtime with timers, such as that of
-/// `#[tokio::main]`.
+/// verifier can be built outside of a Tokio runtime. To fetch keys, a verifier needs a runtime with timers, such as the
+/// runtime of `#[tokio::main]`.
 ///
 /// ```
 /// use axum_cognito::{Verifier, VerifyErrorKind, testing::FakeUserPool};
@@ -42,7 +42,7 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// Verifies a token with the loaded keys. It does no I/O and never waits.
+    /// Verifies a token with the loaded keys, without I/O and without waiting.
     ///
     /// If a key refresh is due, it starts in the background. A token that is signed with a new key is rejected until
     /// the key is loaded. To wait for the key, use [`verify`](Self::verify).
@@ -54,7 +54,7 @@ impl Verifier {
         self.inner.counted(self.check_at(token, self.inner.clock.now()).map_err(Failure::into_error))
     }
 
-    /// Returns the claims of a cached token. The middleware calls it with the bytes of the header, before it checks
+    /// Returns the claims of a cached token. The middleware calls this method with the header's bytes, before it checks
     /// that they are text.
     pub(crate) fn cached(&self, token: &[u8]) -> Result<CognitoClaims, Uncached> {
         let now = self.inner.clock.now();
@@ -86,9 +86,9 @@ impl Verifier {
         self.inner.counted(result)
     }
 
-    /// Verifies a token. If its key is unknown, waits for a key fetch.
+    /// Verifies a token, and waits for a key fetch if the token's key is unknown.
     ///
-    /// If the key is known, this method does not wait. Otherwise it waits at most for
+    /// If the key is known, this method does not wait. For an unknown key, the method waits at most for
     /// [`request_wait`](crate::VerifierBuilder::request_wait) (default: 3 seconds).
     ///
     /// ```
@@ -109,13 +109,13 @@ impl Verifier {
     /// ```
     ///
     /// # Errors
-    /// Returns a [`VerifyError`] if the token is rejected. Its kind is [`VerifyErrorKind::KeysUnavailable`] if no fetch
-    /// provided the keys in time, for example because the endpoint is unreachable.
+    /// Returns a [`VerifyError`] if the token is rejected. The error's kind is [`VerifyErrorKind::KeysUnavailable`] if
+    /// no fetch provided the keys in time, for example because the endpoint is unreachable.
     pub async fn verify(&self, token: &str) -> Result<CognitoClaims, VerifyError> {
         self.inner.counted(self.check_with_retry(|now| self.check_at(token, now)).await)
     }
 
-    /// Returns the result of `check`. Retries once if the key was unknown and the keys may have changed since.
+    /// Returns the result of `check`, which is retried once if the key was unknown and the keys may have changed since.
     pub(crate) async fn check_with_retry<'v, T>(
         &'v self,
         check: impl Fn(SystemTime) -> Result<T, Failure<'v>>,
@@ -127,7 +127,7 @@ impl Verifier {
         }
     }
 
-    /// Waits for a key, and returns the result of `check` if the keys may have changed, otherwise `error`.
+    /// Waits for a key, and returns the result of `check` if the keys may have changed, and otherwise `error`.
     async fn retry<'v, T>(
         &'v self,
         pool: &Pool,
@@ -144,8 +144,9 @@ impl Verifier {
         }
     }
 
-    /// Verifies a token of sign-in, which must be of this kind, whichever kinds its pool accepts as bearer tokens. If
-    /// its key is unknown, waits for a key fetch, as [`verify`](Self::verify) does.
+    /// Verifies a token for `sign_in`, which must be of this kind, regardless of the kinds that its pool accepts as
+    /// bearer tokens. If the token's key is unknown, this method waits for a key fetch, as [`verify`](Self::verify)
+    /// does.
     #[cfg(feature = "sign-in")]
     pub(crate) async fn verify_use(&self, token: &str, token_use: TokenUse) -> Result<CognitoClaims, VerifyError> {
         let verified = self.check_with_retry(|now| self.inner.verify_use_at(token, token_use, now)).await?;
@@ -167,9 +168,9 @@ impl Verifier {
 
     /// Loads the keys of all pools, so that the first request does not wait for them.
     ///
-    /// Waits for one key fetch for each pool that has no keys yet. After an error, key fetches continue in the
-    /// background. Log the error and start the server anyway, so that it responds with 503 and `Retry-After` until the
-    /// keys are loaded.
+    /// This method waits for one key fetch for each pool that has no keys yet. After an error, key fetches continue in
+    /// the background. Log the error and start the server anyway, so that it responds with 503 and `Retry-After` until
+    /// the keys are loaded.
     ///
     /// ```
     /// use axum_cognito::{Verifier, testing::FakeUserPool};
@@ -201,8 +202,8 @@ impl Verifier {
 
     /// Returns the state of the keys and the number of rejected tokens, for a readiness probe.
     ///
-    /// If a key refresh is due, it starts in the background, as in [`check`](Self::check). Otherwise a service that
-    /// gets only probes until it is ready would never load its keys.
+    /// If a key refresh is due, it starts in the background, as in [`check`](Self::check). Without this refresh, a
+    /// service that gets only probes until it is ready would never load its keys.
     ///
     /// ```
     /// use axum_cognito::{Verifier, testing::FakeUserPool};

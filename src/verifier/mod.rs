@@ -1,4 +1,4 @@
-//! Verifies tokens without a web framework: takes a token and returns claims or an error.
+//! Verifies tokens without a web framework. A verifier takes a token, and returns claims or an error.
 
 mod app_clients;
 mod builder;

@@ -16,9 +16,11 @@ const SUSPICIOUS: u64 = 10;
 
 /// Counts the results of a verifier's checks.
 pub(crate) struct Outcomes {
-    /// A flag instead of a count. Once it is set, accepted tokens only load it, so threads do not contend for it.
+    /// A flag instead of a count, so that threads do not contend for it. Once the flag is set, accepted tokens only
+    /// load it.
     any_accepted: AtomicBool,
-    /// By [`VerifyErrorKind`]. Boxed, so that rejections do not write to cache lines that accepted tokens read.
+    /// The counts by [`VerifyErrorKind`], boxed so that rejections do not write to cache lines that accepted tokens
+    /// read.
     rejected: Box<[AtomicU64]>,
 }
 
@@ -36,8 +38,8 @@ impl Outcomes {
         }
     }
 
-    /// Counts a rejection. `setting` returns the setting to check, or [`None`] if a wrong setting does not cause this kind
-    /// of rejection.
+    /// Counts a rejection. `setting` returns the setting to check, or [`None`] if a wrong setting does not cause this
+    /// kind of rejection.
     #[cold]
     pub(crate) fn rejected(&self, error: &VerifyError, setting: impl FnOnce() -> Option<&'static str>) {
         let Some(count) = self.rejected.get(error.kind() as usize) else { return };
@@ -57,7 +59,7 @@ impl Outcomes {
     }
 }
 
-/// Logs the setting to check. The line contains nothing from the token.
+/// Logs the setting to check. The line contains no data from the token.
 fn warn(error: &VerifyError, setting: Option<&'static str>) {
     let Some(setting) = setting else { return };
     tracing::warn!(

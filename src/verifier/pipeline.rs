@@ -61,13 +61,13 @@ impl Pipeline {
         result
     }
 
-    /// Returns [`Origin::Environment`] if all pools come from the environment, otherwise [`Origin::Code`].
+    /// Returns [`Origin::Environment`] if all pools come from the environment, and otherwise [`Origin::Code`].
     fn origin(&self) -> Origin {
         let from_environment = self.pools.iter().all(|pool| pool.origin == Origin::Environment);
         if from_environment { Origin::Environment } else { Origin::Code }
     }
 
-    /// Returns the claims of a cached token, or else the tag under which to cache it, if it can be cached.
+    /// Returns the claims of a cached token, or the tag for caching the token, if it can be cached.
     pub(super) fn cached(&self, token: &[u8], now: SystemTime) -> Result<CognitoClaims, Option<Tag>> {
         let Some(cache) = self.cache.as_ref().filter(|_| token.len() <= self.max_token_bytes) else { return Err(None) };
         let tag = cache.tag(token).ok_or(None)?;
@@ -96,8 +96,8 @@ impl Pipeline {
         self.admit(pool, &pool.policy, signed, now)
     }
 
-    /// Verifies a token that must be of this kind, whichever kinds its pool accepts as bearer tokens. The token is
-    /// neither cached nor counted, because the cache and the counters are for bearer tokens.
+    /// Verifies a token that must be of this kind, regardless of the kinds that its pool accepts as bearer tokens. The
+    /// token is neither cached nor counted, because the cache and the counters are for bearer tokens.
     #[cfg(feature = "sign-in")]
     pub(crate) fn verify_use_at(
         &self,
@@ -133,7 +133,7 @@ impl Pipeline {
     }
 
     /// Returns `true` if the key that verified a token is still in its pool's set, and no client was removed from the
-    /// pool since. Starts a fetch if one is due.
+    /// pool since. This method also starts a fetch if one is due.
     fn still_holds(&self, token: &VerifiedToken, now: SystemTime) -> bool {
         self.pools.iter().any(|pool| pool.keys.holds(token.key_serial(), now)) && !token.is_superseded()
     }
@@ -150,7 +150,7 @@ impl Pipeline {
     }
 }
 
-/// A cache miss. `Verifier::cached` returns it, and `Verifier::check_or_wait` takes it.
+/// A cache miss, which `Verifier::cached` returns and `Verifier::check_or_wait` takes.
 pub(crate) struct Uncached {
     pub(super) tag: Option<Tag>,
     pub(super) now: SystemTime,

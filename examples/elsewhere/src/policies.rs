@@ -43,7 +43,7 @@ impl Policies {
     ///
     /// # Errors
     /// [`PolicyError`] if the schema or the policies have a syntax error, if a policy has no `@id` or the `@id` of
-    /// another policy, or if a policy does not match the schema. The error names the policy.
+    /// another policy, or if a policy does not match the schema. An error in a policy names the policy.
     pub fn new(schema: &str, policies: &str) -> Result<Self, PolicyError> {
         let (schema, _warnings) =
             Schema::from_cedarschema_str(schema).map_err(|error| PolicyError(format!("invalid schema: {error}")))?;
@@ -171,7 +171,7 @@ fn syntax_error(text: &str, errors: &ParseErrors) -> PolicyError {
     PolicyError(format!("syntax error in line {line}, in policy `{}`: {errors}", id.unwrap_or_default()))
 }
 
-/// A schema or a policy is not valid. The text names the policy.
+/// A schema or a policy is not valid. The text names the policy, if the error is in a policy.
 #[derive(Clone, Debug)]
 pub struct PolicyError(String);
 

@@ -1,8 +1,8 @@
-//! Runs the [state machine](super::state). Turns tokens and completed fetches into events, and performs the actions.
+//! Runs the [state machine](super::state): turns tokens and completed fetches into events, and performs the actions.
 //!
-//! The driver makes no decisions. The lock is held only while the state machine runs and while the table of keys is
-//! stored. The table is stored before waiting requests are woken. There is no timer. A request that uses a
-//! key starts the key's refresh if it is due, and each fetch runs on the runtime of the request that started it.
+//! The driver makes no decisions. The lock is held only while the state machine runs and while the key table is stored.
+//! The key table is stored before waiting requests are woken. Refreshes need no timer, because a request that uses a
+//! key also starts the key's refresh if it is due. Each fetch runs on the runtime of the request that started it.
 
 use std::{
     sync::{
@@ -32,10 +32,10 @@ use crate::{
     keys::{FetchError, FetchErrorKind, KeyFailure, TokenStatus, has_timers},
 };
 
-/// The number of consecutive failures that causes a warning. A single failure can be an isolated one.
+/// The number of consecutive failures after which a warning is logged. A single failure can be transient.
 const WARN_AT: u32 = 2;
 
-/// The keys in hand. Clones of the verifier share them.
+/// The key cache, which all clones of a verifier share.
 pub(in crate::alb) struct Keys {
     shared: Arc<Shared>,
 }
@@ -43,15 +43,15 @@ pub(in crate::alb) struct Keys {
 /// The result of waiting for a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::alb) enum Waited {
-    /// The key is in hand. Check the token again.
+    /// The key is cached, so the caller must check the token again.
     Present,
     /// The endpoint does not have the key.
     Absent,
-    /// No fetch could decide whether the key exists.
+    /// No fetch showed whether the key exists.
     Unavailable,
 }
 
-/// A key in the table, with the state machine's record of it.
+/// A key in the table, with the state machine's record of the key.
 struct Entry {
     held: Held,
     key: Arc<VerifyingKey>,
@@ -60,7 +60,7 @@ struct Entry {
 struct Shared {
     endpoints: Endpoints,
     clock: Arc<dyn Clock>,
-    /// The keys that every verification reads. Written under the lock.
+    /// The keys that every verification reads. The table is written only while the lock is held.
     table: ArcSwap<Vec<Entry>>,
     locked: Mutex<Locked>,
     /// The number of the last fetch for an unknown key that has ended.
@@ -76,7 +76,7 @@ struct Locked {
     fetches: u64,
 }
 
-/// A slot for one waiting request. Dropping it frees the slot.
+/// A slot for one waiting request. Dropping the value frees the slot.
 struct Place<'p>(&'p AtomicU32);
 
 impl<'p> Place<'p> {
@@ -107,7 +107,7 @@ impl Keys {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Returns the key with this name if it is in hand. If its refresh is due, starts it without waiting.
+    /// Returns the key with this name if it is cached. Starts the key's refresh if it is due, without waiting for it.
     pub(in crate::alb) fn find(&self, name: KeyName, now: SystemTime) -> Option<Arc<VerifyingKey>> {
         let shared = &self.shared;
         if let Some((_, key)) = shared.endpoints.preloaded.iter().find(|(kid, _)| *kid == name.kid) {
@@ -122,7 +122,7 @@ impl Keys {
         Some(Arc::clone(&entry.key))
     }
 
-    /// Returns `true` if no keys are fetched.
+    /// Returns `true` if keys are never fetched.
     pub(in crate::alb) fn are_fixed(&self) -> bool {
         self.shared.endpoints.sources.is_empty()
     }
@@ -134,7 +134,7 @@ impl Keys {
         }
     }
 
-    /// Waits for fetches for at most [`REQUEST_WAIT`], because a token's key is not in hand.
+    /// Waits for key fetches, for at most [`REQUEST_WAIT`], because a token's key is not cached.
     pub(in crate::alb) async fn wait_for(&self, name: KeyName) -> Waited {
         let shared = &self.shared;
         let place = if has_timers().await { Place::take(&shared.waiting) } else { None };
@@ -180,7 +180,7 @@ impl Shared {
         self.locked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Passes an event to the state machine and performs its actions. `fetched` is the key of a fetch that found it.
+    /// Passes an event to the state machine and performs its actions. `fetched` is the key that a fetch has found.
     fn on(self: &Arc<Self>, event: Event, fetched: Option<&NamedKey>) -> Reply {
         let now = since_epoch(self.clock.now());
         let mut actions = Vec::new();
@@ -200,7 +200,7 @@ impl Shared {
         reply
     }
 
-    /// Stores the table. Must be called with the lock held.
+    /// Stores the table. The caller must hold the lock.
     fn publish(&self, held: &[Held], fetched: Option<&NamedKey>) {
         let known = self.table.load();
         let key_of = |held: &Held| {
@@ -220,7 +220,7 @@ impl Shared {
         }
     }
 
-    /// Fetches a key. A key that replaces a trusted key under the same ID is an error.
+    /// Fetches a key. Returns an error if the endpoint serves a different key under the ID of a trusted key.
     async fn fetch(&self, name: KeyName) -> Fetched {
         let fetched = self.endpoints.fetch(name).await?;
         let table = self.table.load();
@@ -272,7 +272,7 @@ impl Shared {
 /// A parsed key and its name.
 type NamedKey = (KeyName, Arc<VerifyingKey>);
 
-/// A running fetch. Reports its end to the state machine, even if the task is dropped or panics.
+/// A running fetch. The guard reports the end of the fetch to the state machine, even if the task is dropped or panics.
 struct FetchGuard {
     shared: Arc<Shared>,
     fetch: u64,

@@ -19,9 +19,9 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 /// The source of the keys.
 pub(in crate::alb) struct Endpoints {
     pub(in crate::alb) product: &'static Product,
-    /// [`KeyName::endpoint`] is an index of this list. It is empty if only preloaded keys are used.
+    /// [`KeyName::endpoint`] is an index of this list. The list is empty if only preloaded keys are used.
     pub(in crate::alb) sources: Vec<HttpKeySource>,
-    /// The keys that the application provides. They never become stale and are never fetched.
+    /// The keys that the application provides. Preloaded keys never become stale and are never fetched.
     pub(in crate::alb) preloaded: Vec<(Kid, Arc<VerifyingKey>)>,
 }
 

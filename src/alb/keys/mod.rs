@@ -1,4 +1,4 @@
-//! Fetches the public keys of load balancers, one document for each key ID, and keeps a few of them.
+//! Fetches the public keys of load balancers, one document for each key ID, and caches a few keys.
 //!
 //! ```text
 //! state      decides on fetches, waiting and trust, without I/O

@@ -3,28 +3,31 @@
 //! The state machine has no I/O, locks, tasks or clocks. [`State::on`] takes an [`Event`] and the time, returns a
 //! [`Reply`], and lists the [`Action`]s that the [driver](super::driver) must perform.
 //!
-//! There is no list of all keys. Each key is a document of its own, and its content never changes. An unknown key ID
-//! can be new or forged, and only a fetch can tell. The state machine therefore limits what forged key IDs can cause:
-//! one fetch at a time, then a cooldown, and no eviction of a key.
+//! AWS publishes no list of all keys. Each key is a separate document whose content never changes. An unknown key ID
+//! can be new or forged, and only a fetch can tell which. Forged key IDs can therefore cause only one fetch at a time,
+//! followed by a cooldown, and they never evict a key.
 //!
 //! | event | state | reply and actions |
 //! |---|---|---|
-//! | `Unknown` | the key is in hand and trusted | present |
-//! | | the endpoint did not have it within the last minute | absent |
+//! | `Unknown` | the key is cached and trusted | present |
+//! | | the endpoint did not have the key within the last minute | absent |
 //! | | too many waiting requests, or no suitable runtime | unavailable |
-//! | | a fetch for an unknown key is in flight, for less / more than the wait of a request | wait for it / unavailable |
+//! | | a fetch for an unknown key has been in flight for less than [`REQUEST_WAIT`] | wait for this fetch |
+//! | | a fetch for an unknown key has been in flight for longer than [`REQUEST_WAIT`] | unavailable |
 //! | | within the cooldown after an absent key, or the pause after a failure | unavailable |
-//! | | otherwise | start a fetch and wait for it |
+//! | | otherwise | start a fetch and wait for the result |
 //! | `Due` | no refresh is in flight, and the key's refresh is due | start a refresh |
-//! | `Proven` | | the key verified a token, so unproven keys are evicted before it |
-//! | `Ended`, for an unknown key | found | keep the key, wake waiters |
-//! | | absent | remember its ID, start the cooldown, wake waiters |
-//! | | failed, for the first time in a row and quickly | start another fetch; waiters continue to wait |
-//! | | failed otherwise / cancelled | start the pause / nothing; wake waiters |
-//! | `Ended`, for a refresh | found / otherwise | trust the key from now on / keep it while it is trusted |
+//! | `Proven` | | record that the key verified a token, so unproven keys are evicted first |
+//! | `Ended`, for an unknown key | found | cache the key, wake waiters |
+//! | | absent | remember the key's ID, start the cooldown, wake waiters |
+//! | | the first failure in a row, within [`REQUEST_WAIT`] | start another fetch, so waiters continue to wait |
+//! | | any other failure | start the pause, wake waiters |
+//! | | cancelled | wake waiters |
+//! | `Ended`, for a refresh | found | renew the trust in the key |
+//! | | otherwise | keep the key until its trust expires |
 //!
-//! All times are wall-clock times. Time limits compare the distance to a point in time, not the order, so even if the
-//! clock is moved backwards, no limit lasts longer than its length.
+//! All times are wall-clock times. Time limits compare the absolute distance to a point in time. A limit therefore
+//! never lasts longer than its length, even if the clock moves backwards.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -34,28 +37,29 @@ use crate::alb::key::KeyName;
 const TRUSTED_FOR: Duration = Duration::from_secs(24 * 3600);
 /// The age at which a key in use is fetched again, in the background.
 const REFRESH_AFTER: Duration = Duration::from_secs(3600);
-/// The wait after a refresh that did not find the key.
+/// The delay before another refresh of a key that the last refresh did not find.
 const REFRESH_RETRY: Duration = Duration::from_secs(60);
-/// The maximum number of keys. Load balancers of one Region use few keys at a time.
+/// The maximum number of keys. Load balancers in one Region use few keys at a time.
 const HELD_MAX: usize = 8;
-/// The time without fetches for unknown keys after a fetch that found no key.
+/// The pause in fetches for unknown keys after a fetch that found no key.
 const COOLDOWN: Duration = Duration::from_secs(5);
-/// The time without fetches for unknown keys after a failed fetch.
+/// The pause in fetches for unknown keys after a failed fetch.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
-/// The time for which an absent key is remembered. A key could be published after the first token that names it.
+/// The time for which an absent key is remembered. The time is short, because a key could be published after the first
+/// token that names the key.
 const ABSENT_FOR: Duration = Duration::from_secs(60);
-/// The maximum number of remembered absent keys. Because of the cooldown, only 12 are added in [`ABSENT_FOR`].
+/// The maximum number of remembered absent keys. Because of the cooldown, at most 12 are added within [`ABSENT_FOR`].
 const ABSENT_MAX: usize = 16;
 /// The time after which a fetch is considered lost, for example because its runtime was frozen.
 const LOST_AFTER: Duration = Duration::from_secs(30);
-/// How long a request waits for fetches.
+/// The longest time that a request waits for fetches.
 pub(super) const REQUEST_WAIT: Duration = Duration::from_secs(3);
 /// The maximum number of waiting requests.
 pub(super) const WAITING_MAX: u32 = 10_000;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Event {
-    /// A token names a key that is not in hand.
+    /// A token names a key that is not cached.
     Unknown {
         name: KeyName,
         may_wait: bool,
@@ -108,7 +112,7 @@ pub(super) enum Reply {
     },
     Absent,
     Unavailable,
-    /// The reply to an event that asks for nothing.
+    /// The reply to an event that does not ask for a key.
     Noted,
 }
 
@@ -119,7 +123,7 @@ struct Fetch {
     started: Duration,
 }
 
-/// A key in hand. The driver keeps the parsed key.
+/// The record of a cached key. The driver keeps the parsed key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Held {
     pub(super) name: KeyName,
@@ -140,19 +144,19 @@ impl Held {
 pub(super) struct State {
     now: Duration,
     held: Vec<Held>,
-    /// The absent keys with the time of the fetch, the latest last.
+    /// The absent keys and the times of their fetches, latest last.
     absent: VecDeque<(KeyName, Duration)>,
-    /// The fetch for an unknown key that is in flight.
+    /// The in-flight fetch for an unknown key.
     lookup: Option<Fetch>,
-    /// The refresh of a key in hand that is in flight.
+    /// The in-flight refresh of a cached key.
     refresh: Option<Fetch>,
     newest: u64,
     /// The time of the event that started the last cooldown.
     cooldown_from: Option<Duration>,
     failed_at: Duration,
-    /// The number of failed fetches for unknown keys since the last one that found a key or found that there is none.
+    /// The number of failed fetches for unknown keys since the endpoint last responded to such a fetch.
     failures: u32,
-    /// The number of failed refreshes since the last one to which the endpoint responded.
+    /// The number of failed refreshes since the endpoint last responded to a refresh.
     failed_refreshes: u32,
 }
 
@@ -171,17 +175,17 @@ impl State {
         Reply::Noted
     }
 
-    /// Returns the keys in hand, including keys that are no longer trusted.
+    /// Returns the cached keys, including keys that are no longer trusted.
     pub(super) fn held(&self) -> &[Held] {
         &self.held
     }
 
-    /// Returns the name of the key that this fetch is for, if it is in flight.
+    /// Returns the name of the key that this fetch requests, if the fetch is in flight.
     pub(super) fn in_flight(&self, fetch: u64) -> Option<KeyName> {
         [self.lookup, self.refresh].into_iter().flatten().find(|it| it.number == fetch).map(|it| it.name)
     }
 
-    /// Returns the number of consecutive failures, of fetches for unknown keys or of refreshes, whichever is larger.
+    /// Returns the number of consecutive failures of fetches for unknown keys or of refreshes, whichever is larger.
     pub(super) fn failures(&self) -> u32 {
         self.failures.max(self.failed_refreshes)
     }
@@ -254,7 +258,7 @@ impl State {
             Outcome::Failed => {
                 self.failures = self.failures.saturating_add(1);
                 self.failed_at = self.now;
-                // The failure may be an isolated one, such as a reset connection, so requests keep waiting for a retry.
+                // The failure may be transient, such as a reset connection, so requests keep waiting for a retry.
                 if self.failures == 1 && self.is_within(lookup.started, REQUEST_WAIT) {
                     self.lookup = Some(self.start(lookup.name, actions));
                     return;
@@ -265,7 +269,7 @@ impl State {
         actions.push(Action::WakeWaiters { fetch: number });
     }
 
-    /// Adds a key, or trusts a key in hand from now on.
+    /// Adds a key, or renews the trust in a cached key.
     fn keep(&mut self, name: KeyName, actions: &mut Vec<Action>) {
         let now = self.now;
         let (fetched_at, due_at) = (now, now.saturating_add(REFRESH_AFTER));
@@ -279,7 +283,7 @@ impl State {
         actions.push(Action::Publish);
     }
 
-    /// Evicts a key if all places are taken. A key that has verified no token is evicted first, then the key with the
+    /// Evicts a key if the table is full. A key that has verified no token is evicted first, then the key with the
     /// oldest fetch. Keys in use are refreshed, so their last fetch is recent. The cooldown limits how often keys are
     /// evicted.
     fn make_room(&mut self) {

@@ -1,16 +1,17 @@
 //! Finds the field at which the deserialization of custom claims failed.
 //!
-//! The crate `serde_path_to_error` is not suitable. Its paths contain map keys and unknown members, which are text from
-//! the token, and they do not name a missing field. The paths here are logged, so they consist of names that the
-//! application's type declares:
+//! The crate `serde_path_to_error` is not suitable, because its paths do not name a missing field, and contain map keys
+//! and unknown members, which are text from the token. The paths from this module are logged, so they consist of names
+//! that the application's type declares:
 //!
-//! - A **field of a struct** appears with its name if it is in the list of fields that serde passes to the
+//! - A **field of a struct** appears with its name if the name is in the list of fields that serde passes to the
 //!   deserializer.
 //! - An **element of a sequence** appears as its index.
 //! - An **entry of a map** appears as `*`, because its key is text from the token. A struct with `#[serde(flatten)]` is
 //!   deserialized as a map.
 //!
-//! Finding the field deserializes the payload a second time, so it happens only after a plain deserialization failed.
+//! Finding the field deserializes the payload a second time, so this module is used only after a plain deserialization
+//! has failed.
 
 mod tracking;
 mod trail;
@@ -25,7 +26,7 @@ use self::{
 };
 use crate::json::Member;
 
-/// The field at fault.
+/// The field at which the deserialization failed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct FieldPath {
     /// The path of the field, as in `address.street`.
@@ -43,7 +44,7 @@ impl FieldPath {
         Self::from_trail(trail)
     }
 
-    /// Like [`of`](Self::of), for the value of one member of the object `json`.
+    /// Finds the field of `V` that does not match the value of the member `name` of the object `json`.
     pub(super) fn of_member<V: DeserializeOwned>(json: &str, name: &str) -> Option<Self> {
         let trail = Trail::default();
         let seed = Tracked { inner: PhantomData::<V>, trail: &trail };

@@ -32,7 +32,8 @@ impl ClaimSet {
     ///
     /// # Errors
     /// Returns a fixed phrase if the payload is not one JSON object with unique members. A claim with the wrong type is
-    /// not an error yet, because the token is still unverified. [`wrong_type`](Self::wrong_type) reports the claim.
+    /// not an error yet, because the token is still unverified. [`wrong_type`](Self::wrong_type) returns the claim for
+    /// a later check.
     pub(crate) fn parse(payload: Vec<u8>) -> Result<Self, &'static str> {
         let mut text = String::from_utf8(payload).map_err(|_| "the payload is not UTF-8")?;
         let json_end = u32::try_from(text.len()).map_err(|_| "the payload is too long")?;
@@ -78,7 +79,7 @@ impl ClaimSet {
         self.string(Member::Sub)
     }
 
-    /// Returns the value of `token_use`, even if [`token_use`](Self::token_use) does not know it.
+    /// Returns the value of `token_use`, even if it is neither `access` nor `id`.
     pub(crate) fn token_use_claim(&self) -> Option<&str> {
         self.string(Member::TokenUse)
     }

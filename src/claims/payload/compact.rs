@@ -14,7 +14,7 @@ impl Span {
     pub(super) const NONE: Self = Self { start: u32::MAX, end: u32::MAX };
 }
 
-/// A date in milliseconds since 1970, or `u64::MAX` for no date. It has half the size of `Option<Duration>`.
+/// A date in milliseconds since 1970, or `u64::MAX` for no date. The type has half the size of `Option<Duration>`.
 #[derive(Clone, Copy)]
 pub(super) struct Date(u64);
 

@@ -1,13 +1,13 @@
-//! Parses the payload of a token into a [`ClaimSet`], in one pass and two allocations.
+//! Parses the payload of a token into a [`ClaimSet`], in one pass with two allocations.
 //!
 //! A claim set keeps the payload as signed and stores the position of each known value in it. Values with JSON escapes
 //! are unescaped once, into the same buffer. The number of allocations therefore does not depend on the number of
 //! claims, and the verified JSON stays available for all other claims.
 //!
-//! The claims that the checks need are read strictly. Each must have its documented type, and no object at any depth
-//! may have duplicate members. If two parsers chose different duplicates, a token could pass a check with one value and
-//! be used with the other. RFC 7519 §4 allows a recipient to reject duplicates. Unknown claims are ignored, as AWS
-//! recommends ("Parse user pool tokens safely").
+//! The claims that the checks need are read strictly. Each of these claims must have its documented type, and no object
+//! at any depth may have duplicate members. If two parsers chose different duplicates, a token could pass a check with
+//! one value and be used with the other. RFC 7519 §4 allows a recipient to reject duplicates. Unknown claims are
+//! ignored, as AWS recommends ("Parse user pool tokens safely").
 
 mod claim_set;
 mod compact;

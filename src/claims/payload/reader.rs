@@ -12,7 +12,7 @@ use crate::json::{MemberNames, Name, Text, Unique, other_types};
 pub(super) enum Once<T> {
     #[default]
     Unseen,
-    /// Seen with an unexpected type.
+    /// The member has an unexpected type.
     Wrong,
     Seen(T),
 }
@@ -62,8 +62,8 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// Returns the position of a value. A value without escapes is already part of the text. A value with escapes was
-    /// unescaped, and is appended.
+    /// Returns the position of a value. A value without escapes is already part of the text. A value with escapes is
+    /// appended in its unescaped form.
     fn locate<E: de::Error>(&mut self, value: Cow<'t, str>) -> Result<Span, E> {
         let length = value.len();
         let start = match value {

@@ -19,7 +19,7 @@ pub(super) fn on_length(rules: &Rules<'_>) -> Advice {
     )
 }
 
-/// Recognizes text around a token that is not part of it.
+/// Recognizes text that surrounds a token but is not part of it.
 pub(super) fn on_wrapping(token: &str) -> Option<Advice> {
     let starts_with_scheme = token.trim_start().get(..6).is_some_and(|start| start.eq_ignore_ascii_case("bearer"));
     if starts_with_scheme {

@@ -1,9 +1,8 @@
 //! The usual causes of a rejection, and their fixes.
 //!
-//! A cause is inferred from the token's content. The text says "usually" if the cause is not certain. A fix names each
-//! setting in the form in which it was configured: as an environment variable for a pool from
-//! [`UserPool::from_env`](crate::UserPool::from_env), otherwise as a method. Advice contains no text from the token
-//! except times.
+//! A cause is inferred from the token's content. The text says "usually" if the cause is not certain. A fix names
+//! environment variables for a pool from [`UserPool::from_env`](crate::UserPool::from_env), and methods for any other
+//! pool. Advice contains no text from the token except times.
 
 mod claims;
 mod form;

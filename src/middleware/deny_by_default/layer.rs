@@ -19,8 +19,8 @@ use crate::middleware::service::CognitoAuthService;
 /// routes the layer behaves like [`CognitoAuth`]: it verifies the token if there is one, and handlers may extract
 /// claims.
 ///
-/// Add it to the outermost router, after all routes, because a layer does not cover routes that are added after it. Add
-/// `CorsLayer` outside of it, because CORS preflight requests carry no token. The guide chapter
+/// Add the layer to the outermost router, after all routes, because a layer does not cover routes that are added after
+/// it. Add `CorsLayer` outside of this layer, because CORS preflight requests carry no token. The guide chapter
 /// [`routes`](crate::guide::routes) covers nested and merged routers.
 ///
 /// ```
@@ -49,9 +49,9 @@ use crate::middleware::service::CognitoAuthService;
 ///
 /// # Patterns
 ///
-/// Patterns have the syntax of axum's `Router::route`: `/healthz`, `/users/{id}/avatar`, `/files/{*path}`. The layer
-/// matches them with the `matchit` version that axum uses. **The most specific pattern wins**, regardless of the order
-/// in which patterns are added. Parameter names do not matter.
+/// Patterns have the syntax of axum's `Router::route`, such as `/healthz`, `/users/{id}/avatar` or `/files/{*path}`.
+/// The layer matches patterns with the `matchit` version that axum uses. **The most specific pattern wins**, regardless
+/// of the order in which patterns are added. Parameter names do not matter.
 ///
 /// Inside a nested router, the layer sees and matches the path without the prefix.
 ///
@@ -71,8 +71,8 @@ use crate::middleware::service::CognitoAuthService;
 /// spaces and trailing dots, and merges slashes. If the most specific pattern for the normalized path is
 /// [protected](Self::protected), the request needs a token too.
 ///
-/// **Not covered:** software that ignores letter case, streams of NTFS (`export::$DATA`) and Unicode normalization. If
-/// the service behind the layer does one of these, make no subtree public that contains protected paths.
+/// **Not covered:** software that ignores letter case, NTFS streams (`export::$DATA`) and Unicode normalization. If the
+/// service behind the layer uses such software, do not make a subtree public that contains protected paths.
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it is added to a router"]
 pub struct DenyByDefault {

@@ -6,7 +6,7 @@ use http::Method;
 
 use super::path_spelling::{has_prefix, is_spelling_of, is_unambiguous};
 
-/// Longer paths are never public, because the path is compared with each protected pattern.
+/// Longer paths are never public, because comparing them with each protected pattern takes too long.
 const MAX_PATH_LENGTH: usize = 8 * 1024;
 /// Paths with more segments are never public. Each protected
 /// pattern scans all empty segments of a path, so this limit bounds the cost of a check.
@@ -60,7 +60,7 @@ impl PublicRoutes {
     /// Adds a pattern.
     ///
     /// # Errors
-    /// A message that names the pattern and the fix.
+    /// Returns a message that names the pattern and the fix.
     pub(super) fn add(&mut self, pattern: &str, access: Access) -> Result<(), String> {
         let segments = parse(pattern).map_err(|reason| invalid(pattern, &reason))?;
         if let Some(known) = self.patterns.iter_mut().find(|known| known.segments == segments) {
@@ -78,7 +78,7 @@ impl PublicRoutes {
     /// Adds a path and everything below it as public.
     ///
     /// # Errors
-    /// A message that names the pattern and the fix.
+    /// Returns a message that names the pattern and the fix.
     pub(super) fn add_subtree(&mut self, root: &str) -> Result<(), String> {
         parse(root).map_err(|reason| invalid(root, &reason))?;
         let parent = root.strip_suffix('/').unwrap_or(root);
@@ -192,7 +192,8 @@ fn parse(pattern: &str) -> Result<Box<[Segment]>, String> {
     if inside.split('/').any(|segment| segment.starts_with([':', '*'])) {
         return Err("parameters are written `{id}` and `{*rest}`".to_owned());
     }
-    // Newer versions of `matchit` accept such patterns, but the comparison with protected patterns does not.
+    // Newer versions of `matchit` accept such patterns, but the comparison with protected patterns does not support
+    // them.
     if inside.split('/').any(has_text_after_parameter) {
         return Err("a parameter must end its segment, as in `/files/{name}`".to_owned());
     }
@@ -318,7 +319,7 @@ mod tests {
         }
     }
 
-    /// Each pair is checked twice, with the more specific pattern public and with it protected.
+    /// Each pair is checked twice, first with the more specific pattern public and then with this pattern protected.
     #[test]
     fn most_specific_pattern_wins_in_any_order() {
         for (specific, general, paths) in [

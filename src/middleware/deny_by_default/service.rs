@@ -13,8 +13,8 @@ use crate::middleware::body::ResponseBody;
 use crate::middleware::gate::GateFuture;
 use crate::middleware::outcome::outcome;
 
-/// The service of [`DenyByDefault`](super::DenyByDefault): forwards requests with a valid token and requests for public
-/// routes.
+/// The service of [`DenyByDefault`](super::DenyByDefault), which forwards requests with a valid token and requests for
+/// public routes.
 #[derive(Clone, Debug)]
 pub struct DenyByDefaultService<S> {
     inner: S,
@@ -42,7 +42,8 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         match outcome(request.extensions()) {
             Err(rejection) if !self.routes.is_public(request.method(), request.uri().path()) => {
-                // Releases what `poll_ready` has reserved, such as a permit of a concurrency limit.
+                // Replacing the ready service releases what `poll_ready` has reserved, such as a permit of a
+                // concurrency limit.
                 self.inner = self.inner.clone();
                 GateFuture::rejected(rejection.counted_as("deny_by_default").into_response_to(&request))
             }

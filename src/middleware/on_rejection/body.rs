@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 pin_project! {
     /// The response body of [`OnRejection`](super::OnRejection).
     ///
-    /// It is the body of the inner service's response, or of the response that the application's function returned.
+    /// The body comes from the inner service's response, or from the response that the application's function returned.
     #[derive(Debug)]
     pub struct OnRejectionBody<B, R> {
         #[pin]

@@ -11,19 +11,20 @@ use crate::middleware::layer::CognitoAuth;
 
 /// A layer that builds the responses to rejected requests with a function of the application.
 ///
-/// [`CognitoAuth::on_rejection`] and [`DenyByDefault::on_rejection`] create it. The function gets the rejection and the
-/// head of the request, and returns a response with any body type. The layer calls the function for every rejection by
-/// the layer itself, a rule, an extractor or a handler, and then completes the response:
+/// [`CognitoAuth::on_rejection`] and [`DenyByDefault::on_rejection`] create this layer. The function gets the rejection
+/// and the head of the request, and returns a response with any body type. The layer calls the function for every
+/// rejection by the layer itself, a rule, an extractor or a handler, and then completes the response:
 ///
-/// - It adds the challenge (`WWW-Authenticate`) unless the function has set one or
+/// - The layer adds the challenge (`WWW-Authenticate`) unless the function has set one or
 ///   [`without_challenge`](Self::without_challenge) was called.
-/// - It adds the default response's `Retry-After` and `Cache-Control` unless the function has set them.
-/// - It adds the default response's `Vary`, so that caches do not send the rejection to users with a valid token.
-/// - It replaces a status below 300 with the [default status](RejectedRequest::status), so a forgotten status does not
-///   turn a rejection into a success. The function may set any other status, such as a redirection.
+/// - The layer adds the default response's `Retry-After` and `Cache-Control` unless the function has set them.
+/// - The layer adds the default response's `Vary`, so that caches do not send the rejection to users with a valid
+///   token.
+/// - The layer replaces a status below 300 with the [default status](RejectedRequest::status), so a forgotten status
+///   does not turn a rejection into a success. The function may set any other status, such as a redirection.
 ///
 /// gRPC responses stay unchanged, because gRPC clients read the rejection from `grpc-status`. The function is not
-/// called for them, and [`without_challenge`](Self::without_challenge) does not affect them.
+/// called for gRPC responses, and [`without_challenge`](Self::without_challenge) does not affect them.
 ///
 /// ```
 /// use axum::{Json, Router, body::Body, http::Request, response::IntoResponse, routing::get};
@@ -44,7 +45,7 @@ use crate::middleware::layer::CognitoAuth;
 /// # });
 /// ```
 ///
-/// It combines with [`DenyByDefault`] in either order:
+/// The layer can be combined with [`DenyByDefault`] in either order:
 ///
 /// ```
 /// # use axum::{http::StatusCode, response::IntoResponse};
@@ -58,7 +59,7 @@ use crate::middleware::layer::CognitoAuth;
 /// # let _ = app;
 /// ```
 ///
-/// The layer copies the head of every request, because an inner service may consume the request before it rejects it.
+/// The layer copies the head of every request, because an inner service may consume a request before rejecting it.
 #[derive(Clone)]
 #[must_use = "a layer does nothing until it is added to a router"]
 pub struct OnRejection<L, F> {

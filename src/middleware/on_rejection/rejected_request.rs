@@ -44,7 +44,7 @@ impl RejectedRequest<'_> {
 
     /// Returns the status of the default response.
     ///
-    /// It is the status of the rejection, unless a handler has set another error status, as in
+    /// The default is the status of the rejection, unless a handler has set another error status, as in
     /// `(StatusCode::NOT_FOUND, rejection)`.
     pub fn status(&self) -> StatusCode {
         self.status

@@ -44,7 +44,7 @@ impl<F> Responder<F> {
         if is_success(response.status()) {
             *response.status_mut() = status;
         }
-        // The function may return the rejection's default response. Its challenge lacks the realm and the metadata.
+        // The function may return the rejection's default response, whose challenge lacks the realm and the metadata.
         if response.headers().get_all(WWW_AUTHENTICATE).iter().eq(rejection.challenge().iter()) {
             response.headers_mut().remove(WWW_AUTHENTICATE);
         }

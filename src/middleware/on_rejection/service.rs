@@ -16,7 +16,7 @@ use super::{
     responder::Responder,
 };
 
-/// The service of [`OnRejection`](super::OnRejection): replaces the responses to rejected requests.
+/// The service of [`OnRejection`](super::OnRejection), which replaces the responses to rejected requests.
 #[derive(Clone)]
 pub struct OnRejectionService<S, F> {
     inner: S,

@@ -13,10 +13,10 @@ use crate::{
 
 /// The rejection of a request.
 ///
-/// Extractors and rules use it to reject requests. [`CognitoAuth`](crate::CognitoAuth) adds it to the extensions of
-/// requests without a valid token.
+/// Extractors and rules use this type to reject requests. [`CognitoAuth`](crate::CognitoAuth) adds a rejection to the
+/// extensions of requests without a valid token.
 ///
-/// Its response follows [RFC 6750 §3] and has a problem document ([RFC 9457]) as its body. The response consists of
+/// The response follows [RFC 6750 §3] and has a problem document ([RFC 9457]) as its body. The response consists of
 /// fixed texts and the application's own configuration, so it contains no request data. A clone of the rejection is in
 /// the response's extensions, for outer layers that count or log rejections.
 ///
@@ -30,8 +30,8 @@ use crate::{
 /// | `Unavailable` | 503 | no challenge, but `Retry-After` | `the token cannot be checked at the moment` |
 /// | `MissingLayer` | 500 | no challenge | `` the `CognitoAuth` layer is missing around the handler `` |
 ///
-/// Rejections by the layer `AlbAuth` of the feature `alb` have the same kinds and statuses, but other texts, no error code
-/// and no challenge.
+/// Rejections by the layer `AlbAuth` of the feature `alb` have the same kinds and statuses, but different texts, no
+/// error code and no challenge.
 ///
 /// With [`CognitoAuth::grpc_responses`](crate::CognitoAuth::grpc_responses), this crate's layers reject gRPC requests
 /// with a gRPC status instead.
@@ -46,7 +46,7 @@ pub struct AuthRejection {
     /// `true` once a metric has counted the rejection, so that neither its clones nor its response are counted again.
     is_counted: bool,
     /// `true` if the request should contain a header that a load balancer signed, and not a bearer token. A client
-    /// cannot send that header itself, so a challenge would mislead it.
+    /// cannot send that header itself, so a challenge would mislead the client.
     is_for_signed_header: bool,
 }
 
@@ -57,7 +57,7 @@ enum Cause {
 }
 
 impl AuthRejection {
-    /// Creates a rejection without a cause. Nothing is logged or counted.
+    /// Creates a rejection without a cause. The function neither logs nor counts the rejection.
     pub(crate) fn new(kind: AuthRejectionKind) -> Self {
         Self { kind, cause: None, needed: None, is_counted: false, is_for_signed_header: false }
     }
@@ -88,7 +88,7 @@ impl AuthRejection {
         Self::new(AuthRejectionKind::InvalidRequest).counted_as("request")
     }
 
-    /// Rejects a token whose `token_use` is not the one that the handler requires.
+    /// Rejects a token whose `token_use` differs from the value that the handler requires.
     #[cfg(feature = "axum")]
     pub(crate) fn other_kind(expected: &'static str) -> Self {
         let error = VerifyError::new(VerifyErrorKind::WrongTokenUse, "the token is for another use")
@@ -97,8 +97,8 @@ impl AuthRejection {
         Self::after_verification(error)
     }
 
-    /// Rejects a request whose tokens are valid. The verifier has counted them as accepted, so the rejection is not
-    /// counted yet.
+    /// Rejects a request whose tokens are valid. The verifier has counted the tokens as accepted, so the rejection is
+    /// not counted yet.
     #[cfg(any(feature = "alb", feature = "axum"))]
     pub(crate) fn after_verification(error: VerifyError) -> Self {
         Self { is_counted: false, ..Self::from(error) }
@@ -122,7 +122,7 @@ impl AuthRejection {
         self
     }
 
-    /// Counts the rejection, unless it has been counted before. `by` is what rejected the request.
+    /// Counts the rejection, unless it has been counted before. `by` names the component that rejected the request.
     pub(crate) fn counted_as(self, by: &'static str) -> Self {
         if !self.is_counted {
             metrics::rejection(by, self.kind.as_str());
@@ -197,7 +197,7 @@ impl AuthRejection {
     /// Returns the error of the [custom check](crate::CognitoAuth::custom_check) that rejected the request, for the
     /// operator.
     ///
-    /// [`None`] if no custom check rejected it.
+    /// [`None`] if no custom check rejected the request.
     pub fn check_error(&self) -> Option<&CheckError> {
         match &self.cause {
             Some(Cause::Check(error)) => Some(error),
@@ -209,8 +209,8 @@ impl AuthRejection {
 /// Converts the error of a verification.
 ///
 /// All invalid tokens get the same response, so an attacker cannot tell how many checks a forged token passed. An
-/// expired token gets a text of its own so that its owner knows to refresh it. Only a token with a valid signature can
-/// be rejected as expired.
+/// expired token gets a text of its own so that its owner knows to refresh the token. Only a token with a valid
+/// signature can be rejected as expired.
 impl From<VerifyError> for AuthRejection {
     fn from(error: VerifyError) -> Self {
         let kind = match error.kind() {
@@ -218,7 +218,7 @@ impl From<VerifyError> for AuthRejection {
             _ => AuthRejectionKind::InvalidToken,
         };
         tracing::debug!(kind = error.kind().as_str(), reason = %error, "rejected a token");
-        // The verifier has counted the error.
+        // The verifier has already counted the error.
         Self { cause: Some(Cause::Verifier(error)), is_counted: true, ..Self::new(kind) }
     }
 }

@@ -1,4 +1,4 @@
-//! The challenge: the value of `WWW-Authenticate` (RFC 9110 §11.6.1).
+//! Builds the challenge, which is the value of `WWW-Authenticate` (RFC 9110 §11.6.1).
 
 use bytes::Bytes;
 use http::HeaderValue;

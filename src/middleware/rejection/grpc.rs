@@ -15,7 +15,7 @@ impl AuthRejection {
     /// Returns the gRPC status code: 16 `UNAUTHENTICATED`, 7 `PERMISSION_DENIED`, 14 `UNAVAILABLE`, or 13 `INTERNAL`
     /// for a missing layer.
     ///
-    /// Use it in gRPC methods that apply a rule themselves:
+    /// Use this code in gRPC methods that apply a rule themselves:
     /// `tonic::Status::new(tonic::Code::from(rejection.grpc_code()), rejection.detail())`.
     pub fn grpc_code(&self) -> i32 {
         match self.kind() {
@@ -29,12 +29,12 @@ impl AuthRejection {
         }
     }
 
-    /// Converts the rejection into a gRPC response: HTTP status 200, with `grpc-status` and `grpc-message` in the
-    /// headers.
+    /// Converts the rejection into a gRPC response with HTTP status 200, and with `grpc-status` and `grpc-message` in
+    /// the headers.
     ///
-    /// gRPC calls this form "Trailers-Only". The response also carries the challenge. Use it only for gRPC requests,
-    /// because HTTP clients and proxies read status 200 as success.
-    /// [`CognitoAuth::grpc_responses`](crate::CognitoAuth::grpc_responses) makes that distinction.
+    /// gRPC calls this form "Trailers-Only". The response also carries the challenge. Use this method only for gRPC
+    /// requests, because HTTP clients and proxies read status 200 as success.
+    /// [`CognitoAuth::grpc_responses`](crate::CognitoAuth::grpc_responses) recognizes gRPC requests.
     pub fn into_grpc_response<B: From<Bytes>>(self) -> Response<B> {
         let mut response = Response::new(B::from(Bytes::new()));
         let headers = response.headers_mut();
@@ -63,7 +63,7 @@ struct GrpcRequest;
 /// Marks the request if it is a gRPC request.
 ///
 /// gRPC requests use HTTP/2, `POST`, `te: trailers` and their own content type (specification "gRPC over HTTP2"). All
-/// other clients rely on the HTTP status, so all four are required before a rejection is sent with status 200.
+/// other clients rely on the HTTP status, so a rejection has status 200 only if the request has all four properties.
 pub(crate) fn mark_grpc_request<B>(request: &mut Request<B>) {
     let is_grpc = request.version() == Version::HTTP_2
         && request.method() == Method::POST

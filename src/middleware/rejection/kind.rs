@@ -19,8 +19,8 @@ pub enum AuthRejectionKind {
     InvalidRequest,
     /// 401: the token is not valid.
     InvalidToken,
-    /// 500: no [`CognitoAuth`](crate::CognitoAuth) layer covers the handler or the rule. This is a bug in the
-    /// application.
+    /// 500: no [`CognitoAuth`](crate::CognitoAuth) layer covers the handler or the rule. A missing layer is a bug in
+    /// the application.
     MissingLayer,
     /// 401: the request contains no token.
     MissingToken,
@@ -52,8 +52,8 @@ impl AuthRejectionKind {
         }
     }
 
-    /// Returns the fixed texts for the client. `is_for_signed_header` selects the texts for headers that a load balancer
-    /// signs, and `is_expired` tells an expired token from other invalid ones.
+    /// Returns the fixed texts for the client. `is_for_signed_header` selects the texts for headers that a load
+    /// balancer signs, and `is_expired` distinguishes an expired token from other invalid tokens.
     pub(super) fn texts(self, is_for_signed_header: bool, is_expired: bool) -> &'static Texts {
         match self {
             Self::InvalidRequest if is_for_signed_header => &REPEATED_HEADER,
@@ -79,9 +79,9 @@ impl fmt::Display for AuthRejectionKind {
     }
 }
 
-/// The texts of a rejection. They are constants, so no response contains anything from the request.
+/// The texts of a rejection. The texts are constants, so no response contains request data.
 pub(super) struct Texts {
-    /// The code of RFC 6750 §3.1 or RFC 9470 §3, if the rejection has one.
+    /// The error code of RFC 6750 §3.1 or RFC 9470 §3, if the rejection has one.
     pub(super) error_code: Option<&'static str>,
     /// One phrase of printable ASCII without `"`, `\` and `%`, so that JSON, a challenge and `grpc-message` need no
     /// escapes.
@@ -123,7 +123,7 @@ static MISSING_LAYER: Texts =
 static MISSING_TOKEN: Texts = texts!(401 "Unauthorized", "send a bearer token");
 static UNAVAILABLE: Texts = texts!(503 "Service Unavailable", "the token cannot be checked at the moment");
 
-// The texts for headers that a load balancer signs. Their bodies have no error code, because the codes of RFC 6750 are
+// The texts for headers that a load balancer signs. The bodies have no error code, because the codes of RFC 6750 are
 // for bearer tokens.
 static REPEATED_HEADER: Texts = texts!(400 "Bad Request", "the request repeats a header of the load balancer");
 static EXPIRED_HEADER: Texts = texts!(401 "Unauthorized", "the load balancer's user claims have expired");

@@ -1,4 +1,4 @@
-//! Rejections: the reason why a request was rejected, and the responses.
+//! Defines rejections, which hold the reason for a rejected request and build its response.
 
 mod auth_rejection;
 mod challenge;

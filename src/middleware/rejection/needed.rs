@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The requirements that a challenge names. They come from the application's rules, never from the request.
+/// The requirements that a challenge names. The requirements come from the application's rules, never from the request.
 #[derive(Default)]
 pub(crate) struct Needed {
     /// The scopes, separated by spaces (RFC 6749 §3.3). Empty if no scope is needed.
@@ -12,16 +12,16 @@ pub(crate) struct Needed {
     pub(super) acr_values: String,
 }
 
-/// The sign-in that a rule requires. A field that is [`None`] is no requirement.
+/// The sign-in that a rule requires. A field that is [`None`] imposes no requirement.
 #[derive(Default)]
 pub(crate) struct SignIn<'r> {
     pub(crate) max_age: Option<Duration>,
-    /// The accepted values, the preferred one first.
+    /// The accepted `acr` values, in order of preference.
     pub(crate) acr_values: Option<Vec<&'r str>>,
 }
 
 impl SignIn<'_> {
-    /// Returns the requirements of both.
+    /// Combines the requirements of both rules.
     pub(crate) fn and(self, other: Self) -> Self {
         let acr_values = match (self.acr_values, other.acr_values) {
             (Some(mut one), Some(other)) => {
@@ -35,12 +35,12 @@ impl SignIn<'_> {
 }
 
 impl Needed {
-    /// Returns the requirement of these scopes, or [`None`] if no token can have all of them.
+    /// Creates a requirement for these scopes, or returns [`None`] if no token can have all of them.
     pub(crate) fn scopes(scopes: &[&str]) -> Option<Self> {
         Some(Self { scope: join_unique(scopes)?, ..Self::default() })
     }
 
-    /// Returns the requirement of this sign-in, or [`None`] if no sign-in would satisfy it.
+    /// Creates a requirement for this sign-in, or returns [`None`] if no sign-in would satisfy it.
     pub(crate) fn authentication(sign_in: &SignIn<'_>) -> Option<Self> {
         let acr_values = match &sign_in.acr_values {
             Some(values) => join_unique(values)?,

@@ -12,7 +12,7 @@ use super::{AuthRejection, AuthRejectionKind};
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 impl AuthRejection {
-    /// Converts the rejection into an HTTP response. With axum, its `IntoResponse` implementation returns the same
+    /// Converts the rejection into an HTTP response. With axum, the `IntoResponse` implementation returns the same
     /// response.
     pub fn into_http_response<B: From<Bytes>>(self) -> Response<B> {
         let mut response = Response::new(B::from(Bytes::from_static(self.texts().body.as_bytes())));

@@ -4,7 +4,7 @@ use super::{names::Quantity, rule::Rule};
 use crate::middleware::rejection::AuthRejectionKind;
 
 /// The maximum number of alternatives in a description. A rule that combines many alternatives with `and` would
-/// otherwise have exponentially many.
+/// otherwise have exponentially many alternatives.
 const MAX_ALTERNATIVES: usize = 32;
 
 impl Rule {
@@ -24,7 +24,7 @@ impl Rule {
         if alternatives.len() <= MAX_ALTERNATIVES { alternatives } else { vec![common(&alternatives)] }
     }
 
-    /// Returns the kinds with which the rule rejects requests, including requests without a valid token.
+    /// Returns the kinds of rejection that the rule causes, including rejections of requests without a valid token.
     pub(super) fn rejection_kinds(&self) -> Vec<AuthRejectionKind> {
         use AuthRejectionKind::{
             InsufficientAuthentication, InsufficientScope, InvalidRequest, InvalidToken, MissingToken, Unavailable,

@@ -7,14 +7,14 @@ use super::{
 use crate::{claims::CognitoClaims, middleware::rejection::SignIn};
 
 /// The kinds of failure, from the least to the most severe. In an [`Option`], [`None`] means that nothing is missing,
-/// and orders before every failure.
+/// and is less than every failure.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Missing {
-    /// A more recent or stronger sign-in. The user can sign in again.
+    /// A more recent or stronger sign-in, which requires the user to sign in again.
     SignIn,
-    /// Scopes. The client can request them.
+    /// A scope, which the client can request.
     Scope,
-    /// Another permission. The caller cannot obtain it alone.
+    /// Another permission, which the caller cannot obtain alone.
     Permission,
 }
 
@@ -32,8 +32,8 @@ impl Rule {
         }
     }
 
-    /// Returns the fewest scopes with which a token satisfies the rule. They include scopes that the present token has,
-    /// because the next token needs them too.
+    /// Returns the smallest set of scopes that satisfies the rule. The result includes scopes that the current token
+    /// has, because the next token needs them too.
     pub(super) fn scopes(&self, claims: &CognitoClaims, now: Now<'_>) -> Vec<&str> {
         match self {
             Self::Scopes(Quantity::All, names) => names.iter().collect(),
@@ -62,8 +62,8 @@ impl Rule {
         }
     }
 
-    /// Returns the sign-in that satisfies the rule. It includes conditions that the present sign-in satisfies, because
-    /// the next one must satisfy them too.
+    /// Returns the sign-in that satisfies the rule. The result includes conditions that the current sign-in satisfies,
+    /// because the next sign-in must satisfy them too.
     pub(super) fn sign_in(&self, claims: &CognitoClaims, now: Now<'_>) -> SignIn<'_> {
         match self {
             Self::MaxAge(age) => SignIn { max_age: Some(*age), acr_values: None },

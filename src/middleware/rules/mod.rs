@@ -1,4 +1,4 @@
-//! Rules: conditions that the claims of a request must satisfy.
+//! Defines rules, the conditions that the claims of a request must satisfy.
 
 #[cfg(feature = "utoipa")]
 mod documented;

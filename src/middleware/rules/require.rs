@@ -17,14 +17,14 @@ use crate::{
 
 /// A rule that the claims of a request must satisfy.
 ///
-/// A rule is a layer for routes. Add it inside of [`CognitoAuth`](crate::CognitoAuth), which verifies the token. It
-/// rejects a request before extractors and the handler run and before the request body is read. In a handler, apply a
-/// rule with [`claims.require(&rule)?`](CognitoClaims::require). In other code, use
+/// A rule is a layer for routes. Add a rule inside of [`CognitoAuth`](crate::CognitoAuth), which verifies the token.
+/// The rule rejects a request before extractors and the handler run and before the request body is read. In a handler,
+/// apply a rule with [`claims.require(&rule)?`](CognitoClaims::require). In other code, use
 /// [`rule.check(&claims)`](Self::check).
 ///
 /// | the request has | response |
 /// |---|---|
-/// | no token, or one that is not valid | 401; without a token, the challenge names the rule's scopes |
+/// | no token, or an invalid token | 401; without a token, the challenge names the rule's scopes |
 /// | a token that does not satisfy the rule | 403 `insufficient_scope`, with `scope` if scopes would satisfy the rule |
 /// | a token from a sign-in that is too old or too weak | 401 `insufficient_user_authentication` ([RFC 9470]) |
 ///
@@ -74,10 +74,10 @@ impl Require {
         Self::new(Rule::ValidToken)
     }
 
-    /// Requires membership in this group (`cognito:groups`). A token without that claim has no groups.
+    /// Requires membership in this group (`cognito:groups`). A token without `cognito:groups` has no groups.
     ///
     /// Group names and usernames are unique only within their pool. If the verifier has several pools, a group of this
-    /// name in **any** of them satisfies the rule. Require the pool too:
+    /// name in **any** of them satisfies the rule. Therefore, require the pool too:
     ///
     /// ```
     /// use axum_cognito::{Require, Verifier, testing::FakeUserPool};
@@ -108,8 +108,8 @@ impl Require {
 
     /// Rejects members of this group.
     ///
-    /// Tokens without groups and machine tokens satisfy the rule. If the name is misspelled, every token does, so
-    /// prefer a rule that lists the allowed groups.
+    /// Tokens without groups and machine tokens satisfy the rule. If the name is misspelled, every token satisfies the
+    /// rule, so prefer a rule that lists the allowed groups.
     ///
     /// A token lists the groups that its user had when it was issued, so a group change takes effect with the next
     /// token. To lock a user out immediately, add a [custom check](crate::CognitoAuth::custom_check).
@@ -122,13 +122,14 @@ impl Require {
         Self::any_scope([scope])
     }
 
-    /// Requires at least one of these scopes. The challenge names only the first, so that a client does not request
-    /// more than it needs.
+    /// Requires at least one of these scopes. The challenge names only the first scope, so that a client does not
+    /// request more than it needs.
     pub fn any_scope<N: Into<Box<str>>>(scopes: impl IntoIterator<Item = N>) -> Self {
         Self::new(Rule::Scopes(Quantity::Any, Names::new(scopes)))
     }
 
-    /// Requires all these scopes. The challenge names all of them, including the ones that the present token has.
+    /// Requires all these scopes. The challenge names all these scopes, even if the current token already has some of
+    /// them.
     pub fn all_scopes<N: Into<Box<str>>>(scopes: impl IntoIterator<Item = N>) -> Self {
         Self::new(Rule::Scopes(Quantity::All, Names::new(scopes)))
     }
@@ -149,13 +150,13 @@ impl Require {
         Self::new(Rule::Machine)
     }
 
-    /// Requires that the user signed in at most this long ago (`auth_time`). Use it for step-up authentication before
-    /// sensitive operations.
+    /// Requires that the user signed in at most this long ago (`auth_time`). Use this rule for step-up authentication
+    /// before sensitive operations.
     ///
-    /// A token with an older sign-in, or without `auth_time`, is rejected with 401 `insufficient_user_authentication`
-    /// and `max_age` in seconds (RFC 9470 §3), which asks the client to sign the user in again. A refreshed token does
-    /// not satisfy the rule, because it keeps `auth_time`. Machine tokens have no sign-in, so they are rejected with
-    /// 403.
+    /// A token with an older sign-in, or without `auth_time`, is rejected with 401 `insufficient_user_authentication`.
+    /// The challenge contains `max_age` in seconds (RFC 9470 §3), which asks the client to sign the user in again. A
+    /// refreshed token does not satisfy the rule, because it keeps `auth_time`. Machine tokens have no sign-in, so they
+    /// are rejected with 403.
     ///
     /// ```
     /// use std::time::Duration;
@@ -177,8 +178,8 @@ impl Require {
 
     /// Requires this authentication context (`acr`), such as `urn:cognito:loa:2`.
     ///
-    /// Cognito reports the [authentication level] in this claim if the sign-in requested levels. Other tokens are
-    /// rejected as for [`max_age`](Self::max_age), with `acr_values` in the challenge.
+    /// Cognito reports the [authentication level] in `acr` if the sign-in requested levels. Other tokens are rejected
+    /// as for [`max_age`](Self::max_age), with `acr_values` in the challenge.
     ///
     /// [authentication level]: https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-step-up-authentication.html
     pub fn acr(value: impl Into<Box<str>>) -> Self {
@@ -225,12 +226,12 @@ impl Require {
         Self::new(Rule::Predicate(Box::new(predicate), Location::caller()))
     }
 
-    /// Requires both this rule and the other.
+    /// Requires both this rule and the other rule.
     pub fn and(self, other: Self) -> Self {
         Self::new(Rule::Both(self.rule, other.rule))
     }
 
-    /// Requires this rule, the other, or both.
+    /// Requires this rule, the other rule, or both.
     pub fn or(self, other: Self) -> Self {
         Self::new(Rule::Either(self.rule, other.rule))
     }
@@ -250,7 +251,7 @@ impl Require {
     /// ```
     ///
     /// # Errors
-    /// An [`AuthRejection`] with status 403, or 401 if the user must sign in again.
+    /// Returns an [`AuthRejection`] with status 403, or 401 if the user must sign in again.
     pub fn check(&self, claims: &CognitoClaims) -> Result<(), AuthRejection> {
         self.decide(claims, &|| claims.now())
     }
@@ -258,7 +259,7 @@ impl Require {
     /// Checks claims against the rule at the given time.
     ///
     /// # Errors
-    /// The same as for [`check`](Self::check).
+    /// Returns the same errors as [`check`](Self::check).
     pub fn check_at(&self, claims: &CognitoClaims, now: SystemTime) -> Result<(), AuthRejection> {
         self.decide(claims, &|| now)
     }
@@ -282,20 +283,20 @@ impl Require {
         rejection.counted_as("rule")
     }
 
-    /// Returns sets of scopes. A token needs all scopes of one set, and there is always a set.
+    /// Returns the alternative sets of scopes, of which there is at least one. A token needs all scopes of one set.
     #[cfg(feature = "utoipa")]
     pub(crate) fn scope_alternatives(&self) -> Vec<Vec<&str>> {
         self.rule.scope_alternatives()
     }
 
-    /// Returns the kinds with which the rule rejects requests, including those without a valid token.
+    /// Returns the kinds of rejection that the rule causes, including rejections of requests without a valid token.
     #[cfg(feature = "utoipa")]
     pub(crate) fn rejection_kinds(&self) -> Vec<AuthRejectionKind> {
         self.rule.rejection_kinds()
     }
 
-    /// Adds the rule's scopes to the rejection of a request without a token, so that the client can request them at
-    /// once (RFC 6750 §3).
+    /// Adds the rule's scopes to the rejection of a request without a token, so that the client can request them
+    /// immediately (RFC 6750 §3).
     pub(super) fn name_scopes(&self, rejection: AuthRejection) -> AuthRejection {
         rejection.needing(|| Needed::scopes(&self.rule.scopes_without_token()))
     }
@@ -328,7 +329,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
     /// ```
     ///
     /// # Errors
-    /// The same as for [`Require::check`]. A handler can return the [`AuthRejection`] as its response.
+    /// Returns the same errors as [`Require::check`]. A handler can return the [`AuthRejection`] as its response.
     pub fn require(&self, rule: &Require) -> Result<(), AuthRejection> {
         rule.check(&self.without_custom())
     }

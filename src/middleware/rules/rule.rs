@@ -24,11 +24,11 @@ pub(super) enum Rule {
 
 pub(super) type Predicate = Box<dyn Fn(&CognitoClaims) -> bool + Send + Sync>;
 
-/// Returns the current time. It is a function so that only rules about time read the clock.
+/// Returns the current time. The time is a function so that only rules about time read the clock.
 pub(super) type Now<'f> = &'f dyn Fn() -> SystemTime;
 
 impl Rule {
-    /// Returns `true` if the claims satisfy the rule. It allocates nothing, because most requests are allowed.
+    /// Returns `true` if the claims satisfy the rule. The check allocates nothing, because most requests are allowed.
     pub(super) fn admits(&self, claims: &CognitoClaims, now: Now<'_>) -> bool {
         match self {
             Self::ValidToken => true,
@@ -38,7 +38,7 @@ impl Rule {
             Self::TokenUse(token_use) => claims.token_use() == *token_use,
             Self::User => !claims.is_machine(),
             Self::Machine => claims.is_machine(),
-            // A machine token describes no user's sign-in, whatever a trigger adds to it.
+            // A machine token describes no user's sign-in, regardless of the claims that a trigger adds.
             Self::MaxAge(_) | Self::Acr(_) if claims.is_machine() => false,
             Self::MaxAge(max_age) => claims.auth_time().is_some_and(|then| is_within(*max_age, then, now())),
             Self::Acr(values) => claims.acr().is_some_and(|acr| values.iter().any(|value| value == acr)),

@@ -19,7 +19,7 @@ impl<S> Layer<S> for Require {
     }
 }
 
-/// The service of [`Require`]: forwards requests that satisfy the rule, and rejects all others.
+/// The service that the layer [`Require`] creates. It forwards requests that satisfy the rule and rejects all others.
 #[derive(Clone, Debug)]
 pub struct RequireService<S> {
     inner: S,
@@ -46,7 +46,8 @@ where
         match result {
             Ok(()) => GateFuture::forwarded(self.inner.call(request)),
             Err(rejection) => {
-                // Releases what `poll_ready` has reserved, such as a permit of a concurrency limit.
+                // Replacing the ready service releases what `poll_ready` has reserved, such as a permit of a
+                // concurrency limit.
                 self.inner = self.inner.clone();
                 GateFuture::rejected(rejection.counted_as("rule").into_response_to(&request))
             }

@@ -1,4 +1,4 @@
-//! Accepted and rejected values of every setting.
+//! Tests accepted and rejected values of every setting.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 

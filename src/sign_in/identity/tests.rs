@@ -1,4 +1,4 @@
-//! Valid tokens of the fake user pool, and tokens with one fault each.
+//! Tests valid tokens of the fake user pool, and tokens with one fault each.
 
 #![allow(clippy::unwrap_used)]
 
@@ -90,7 +90,7 @@ async fn session_without_refresh_token_ends_with_its_access_token() {
     }
 }
 
-/// The pool's settings for bearer tokens do not change which kind of token is required.
+/// Sign-in requires an access token and an ID token, whichever kinds the pool accepts as bearer tokens.
 #[tokio::test]
 async fn token_kinds_are_required_whatever_the_pool_accepts() {
     for pool in [POOL.user_pool(), POOL.user_pool().allow_token_use(TokenUse::Id)] {

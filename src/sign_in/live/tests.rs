@@ -19,7 +19,7 @@ fn live() -> Live<u32> {
     Live::new()
 }
 
-/// Sends a request. The number 7 stands for the waiter of its refresh.
+/// Sends a request. The number 7 stands for the value that waits for the refresh.
 fn arrive(live: &mut Live<u32>, session: &Arc<SessionData>, now: u64) -> Reply<u32> {
     live.arrive(session, BEFORE, now, || 7)
 }

@@ -350,7 +350,7 @@ async fn attempt_expires_after_ten_minutes() {
     assert!(scene.endpoint.requests().is_empty());
 }
 
-/// Cognito's documentation shows errors without `state`. An attacker can send a browser to such a URL.
+/// Cognito's documentation shows errors without `state`. An attacker can send a browser to a URL without `state`.
 #[tokio::test]
 async fn error_without_state_changes_nothing() {
     let mut scene = Scene::new().await;
@@ -366,7 +366,7 @@ async fn error_without_state_changes_nothing() {
     assert_eq!(scene.callback(&parameters).await.status, 302);
 }
 
-/// CVE-2021-32702: a script in an error parameter.
+/// In CVE-2021-32702, an error parameter contained a script.
 #[tokio::test]
 async fn nothing_from_the_callback_query_is_shown() {
     let mut scene = Scene::new().await;

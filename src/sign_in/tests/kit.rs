@@ -1,4 +1,4 @@
-//! A token endpoint on a loopback address, a browser with cookies, and an application.
+//! Provides a token endpoint on a loopback address, a browser with cookies, and an application.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -44,7 +44,7 @@ pub(super) enum Mode {
     Rotate,
     InvalidGrant,
     Outage,
-    /// Issues tokens of another user.
+    /// Issues tokens for another user.
     OtherUser,
 }
 

@@ -29,7 +29,7 @@ struct Server {
 }
 
 impl Server {
-    /// Starts a server that sends `response` and closes the connection, or never responds if it is [`None`].
+    /// Starts a server that sends `response` and closes the connection, or never responds if `response` is [`None`].
     async fn start(response: Option<Vec<u8>>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();

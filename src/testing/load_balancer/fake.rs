@@ -11,8 +11,8 @@ use std::{
 use super::key::SigningKey;
 use crate::{alb::AlbConfig, testing::pool::FakeUserPool};
 
-/// An in-process load balancer for tests. It signs user claims as an Application Load Balancer does, and publishes its
-/// keys.
+/// An in-process load balancer for tests, which signs user claims as an Application Load Balancer does, and publishes
+/// its keys.
 ///
 /// Clones share the same keys.
 ///
@@ -29,7 +29,7 @@ pub struct FakeLoadBalancer {
     inner: Arc<Inner>,
 }
 
-/// The key endpoint is set to fail.
+/// Key fetches are set to fail.
 pub(super) struct Offline;
 
 struct Inner {
@@ -55,8 +55,8 @@ impl FakeLoadBalancer {
         Self::with(false, "1fakeclient23456789", "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_FakePool1")
     }
 
-    /// Creates an Application Load Balancer that signs users in with this pool. The same usernames have the same `sub`
-    /// in the tokens of both, so an access token of the pool matches the user claims of the load balancer.
+    /// Creates an Application Load Balancer that signs users in with this pool. Each username has the same `sub` in the
+    /// tokens of the pool and of the load balancer, so the pool's access tokens match the load balancer's user claims.
     pub fn for_user_pool(pool: &FakeUserPool) -> Self {
         Self::with(false, pool.client_id(), pool.issuer())
     }

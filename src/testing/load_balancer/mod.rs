@@ -1,4 +1,4 @@
-//! An in-process load balancer that signs user claims, and serves its keys.
+//! Provides an in-process load balancer that signs user claims and serves its keys.
 //!
 //! ```text
 //! fake       the load balancer: its settings and its keys

@@ -56,7 +56,7 @@ pub struct KeyServer {
 }
 
 impl KeyServer {
-    /// Returns the URL below which the keys are served.
+    /// Returns the base URL of the keys.
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)
     }

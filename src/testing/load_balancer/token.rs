@@ -29,8 +29,8 @@ impl FakeLoadBalancer {
 
 /// Builds a token of a [`FakeLoadBalancer`].
 ///
-/// By default, it is a token that the load balancer could have signed just now. The token is valid for two minutes. Its
-/// parts have the padding `=`, which is signed.
+/// By default, the token is one that the load balancer could have signed just now, and is valid for two minutes. The
+/// parts of the token are padded with `=`, and the signature covers the padding.
 #[derive(Clone)]
 #[must_use = "no token is issued until `sign`"]
 pub struct AlbTokenBuilder {
@@ -91,7 +91,7 @@ impl AlbTokenBuilder {
         self.header("client", client_id)
     }
 
-    /// Sets `iss` of the header and, for load balancers, of the payload.
+    /// Sets `iss` in the header and, for load balancers, in the payload.
     pub fn issuer(mut self, issuer: &str) -> Self {
         if !self.is_verified_access {
             self = self.claim("iss", issuer);
@@ -99,7 +99,7 @@ impl AlbTokenBuilder {
         self.header("iss", issuer)
     }
 
-    /// Sets `exp` of the header and, for load balancers, of the payload.
+    /// Sets `exp` in the header and, for load balancers, in the payload.
     pub fn expires_at(mut self, time: SystemTime) -> Self {
         let exp = unix_seconds(time);
         if !self.is_verified_access {
@@ -108,7 +108,7 @@ impl AlbTokenBuilder {
         self.header("exp", exp)
     }
 
-    /// Sets an `exp` that passed an hour ago.
+    /// Sets `exp` to the time one hour ago.
     pub fn expired(self) -> Self {
         self.expires_at(SystemClock.now() - Duration::from_secs(3600))
     }
@@ -116,7 +116,7 @@ impl AlbTokenBuilder {
     /// Sets a claim to any JSON value.
     ///
     /// # Panics
-    /// Panics if the value has no JSON form.
+    /// Panics if the value cannot be serialized as JSON.
     #[track_caller]
     pub fn claim(mut self, name: &str, value: impl Serialize) -> Self {
         self.claims.insert(name.to_owned(), json_of(value));
@@ -132,7 +132,7 @@ impl AlbTokenBuilder {
     /// Sets a header member to any JSON value.
     ///
     /// # Panics
-    /// Panics if the value has no JSON form.
+    /// Panics if the value cannot be serialized as JSON.
     #[track_caller]
     pub fn header(mut self, name: &str, value: impl Serialize) -> Self {
         self.header.insert(name.to_owned(), json_of(value));
@@ -169,7 +169,7 @@ impl AlbTokenBuilder {
         self
     }
 
-    /// Removes the padding after the token was signed with it, as some libraries do. The signature then does not match.
+    /// Removes the padding after signing, as some libraries do. The signature then does not match.
     pub fn with_stripped_padding(mut self) -> Self {
         self.padding = Padding::Stripped;
         self

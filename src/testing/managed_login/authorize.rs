@@ -114,7 +114,7 @@ fn prompt(prompts: Option<&str>) -> Result<Option<Prompt>, &'static str> {
     let mut result = None;
     for prompt in prompts.into_iter().flat_map(|prompts| prompts.split(' ')) {
         match prompt {
-            // `none` excludes all others (OpenID Connect Core 1.0 §3.1.2.1).
+            // `none` excludes all other values (OpenID Connect Core 1.0 §3.1.2.1).
             "none" if prompts == Some("none") => result = Some(Prompt::None),
             "login" => result = Some(Prompt::Login),
             "select_account" | "consent" => {}

@@ -25,9 +25,9 @@ use crate::{
 /// The defaults match a new app client without a secret. Access and ID tokens are valid for one hour, and refresh
 /// tokens for 30 days, without rotation. The server has no users and no registered URLs until they are added.
 ///
-/// The server is as strict as Cognito. Redirect URLs must match exactly, PKCE is verified, a code works once within
-/// five minutes, and the client must authenticate. A person can sign in with a browser, and a test can call
-/// [`sign_in`](ManagedLoginServer::sign_in).
+/// The server is as strict as Cognito. Redirect URLs must match exactly, and PKCE is verified. A code can be used only
+/// once and expires after five minutes. A client with a secret must authenticate. A person can sign in with a browser,
+/// and a test can call [`sign_in`](ManagedLoginServer::sign_in).
 ///
 /// | request | response |
 /// |---|---|
@@ -90,7 +90,7 @@ impl ManagedLogin {
     /// Sets the app client. Default: the pool's [`client_id`](FakeUserPool::client_id).
     ///
     /// # Panics
-    /// Panics if the client ID does not have Cognito's form.
+    /// Panics if the client ID does not have Cognito's format.
     #[track_caller]
     pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
         self.client.id = client_id.into();
@@ -100,8 +100,8 @@ impl ManagedLogin {
 
     /// Sets a client secret, which the token and revocation endpoints then require. Default: none.
     ///
-    /// The client can send the secret with HTTP Basic or in the form. For HTTP Basic, the client ID and the secret can
-    /// be form-encoded first as in RFC 6749 §2.3.1, or not as in AWS's examples.
+    /// The client can send the secret with HTTP Basic or in the form. With HTTP Basic, the client can form-encode its
+    /// ID and the secret, as RFC 6749 §2.3.1 requires, or leave them unencoded, as in AWS's examples.
     pub fn client_secret(mut self, secret: impl Into<String>) -> Self {
         self.client.secret = Some(secret.into());
         self
@@ -110,8 +110,8 @@ impl ManagedLogin {
     /// Registers a callback URL. An authorization request must contain one of these URLs exactly.
     ///
     /// # Panics
-    /// Panics if Cognito would not register the URL. It must be absolute, must not have a fragment, and must not use
-    /// plain HTTP except for loopback hosts.
+    /// Panics if Cognito would not register the URL. The URL must be absolute, must not have a fragment, and must not
+    /// use plain HTTP except for loopback hosts.
     #[track_caller]
     pub fn callback_url(mut self, url: impl Into<String>) -> Self {
         let url = url.into();
@@ -161,9 +161,9 @@ impl ManagedLogin {
 
     /// Switches refresh-token rotation on. Default: off.
     ///
-    /// Each refresh then returns a new refresh token with the remaining lifetime of the first one. The used token still
-    /// works during the grace period, for which Cognito allows 0 to 60 seconds. After that, the used token is rejected
-    /// with `invalid_grant`, and newer tokens still work.
+    /// Each refresh then returns a new refresh token with the remaining lifetime of the first refresh token. The used
+    /// token still works during the grace period, for which Cognito allows 0 to 60 seconds. After the grace period, the
+    /// used token is rejected with `invalid_grant`, and newer tokens still work.
     pub fn refresh_token_rotation(mut self, grace_period: Duration) -> Self {
         self.client.refresh.grace = Some(grace_period);
         self

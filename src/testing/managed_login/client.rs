@@ -39,8 +39,8 @@ impl AppClient {
 
     /// Authenticates the client with HTTP Basic or with form parameters (RFC 6749 §2.3.1).
     ///
-    /// A client with a secret must send it in one of the two ways, but not in both. A client without a secret must not
-    /// send one.
+    /// A client with a secret must send the secret in exactly one of the two ways. A client without a secret must not
+    /// send a secret.
     pub(super) fn authenticate(&self, headers: &HeaderMap, form: &Parameters) -> Result<(), OAuthError> {
         let (id, secret) = (form.get("client_id"), form.get("client_secret"));
         let Some(header) = headers.get(AUTHORIZATION) else {
@@ -95,8 +95,8 @@ fn form_decoded(text: &str) -> Option<String> {
     percent_encoding::percent_decode_str(&spaces).decode_utf8().ok().map(Into::into)
 }
 
-/// Panics unless Cognito would register this redirect URL. It must be absolute, must not have a fragment, can have at
-/// most 1,024 characters, and must not use plain HTTP except for loopback hosts. Source: `CreateUserPoolClient`,
+/// Panics unless Cognito would register this redirect URL. The URL must be absolute, must not have a fragment, can have
+/// at most 1,024 characters, and must not use plain HTTP except for loopback hosts. Source: `CreateUserPoolClient`,
 /// parameter `CallbackURLs`.
 #[track_caller]
 pub(super) fn assert_registrable(url: &str) {

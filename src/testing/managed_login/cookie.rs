@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 
 use super::logins::LIFETIME;
 
-/// The name of the cookie, as at Cognito.
+/// The name of Cognito's managed-login cookie.
 const NAME: &str = "cognito";
 
 /// Returns the value of the managed-login cookie.
@@ -14,7 +14,7 @@ pub(super) fn read(headers: &HeaderMap) -> Option<&str> {
     pairs.filter(|(name, _)| *name == NAME).map(|(_, value)| value).next()
 }
 
-/// Returns a `Set-Cookie` value. It has no `Secure`, because the server speaks plain HTTP.
+/// Returns a `Set-Cookie` value. The cookie has no `Secure` attribute, because the server uses plain HTTP.
 pub(super) fn set(value: &str) -> HeaderValue {
     header_value(value, LIFETIME.as_secs())
 }

@@ -1,11 +1,12 @@
-//! Cross-origin requests to the token endpoint, from applications that exchange the code in the browser.
+//! Allows cross-origin requests to the token endpoint from applications that exchange the code in the browser.
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
-/// Allows scripts of any origin to read a response. No cookie is involved, and a code needs its PKCE verifier.
+/// Allows scripts from any origin to read a response. This is safe, because no cookie is involved, and a code is
+/// useless without its PKCE verifier.
 pub(super) async fn allow_any_origin(mut response: Response) -> Response {
     response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     response

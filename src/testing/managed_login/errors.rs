@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::parameters::Malformed;
 
-/// An error of the token endpoint, with a code of RFC 6749 §5.2.
+/// An error of the token endpoint, with a code from RFC 6749 §5.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct OAuthError {
     pub(super) code: &'static str,
@@ -23,7 +23,7 @@ impl OAuthError {
     pub(super) const INVALID_SCOPE: Self = Self::new("invalid_scope");
     pub(super) const UNAUTHORIZED_CLIENT: Self = Self::new("unauthorized_client");
     pub(super) const UNSUPPORTED_GRANT_TYPE: Self = Self::new("unsupported_grant_type");
-    /// The `redirect_uri` differs from that of the authorization request. Source: "Token endpoint" in the Amazon
+    /// The `redirect_uri` differs from the one in the authorization request. Source: "Token endpoint" in the Amazon
     /// Cognito Developer Guide.
     pub(super) const INVALID_REDIRECT: Self =
         Self { code: "unauthorized_client", description: Some("invalid_redirect") };

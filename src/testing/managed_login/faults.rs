@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-/// A fault of [`ManagedLoginServer`](super::ManagedLoginServer).
+/// A fault that a test can switch on in a [`ManagedLoginServer`](super::ManagedLoginServer).
 ///
 /// [`inject`](super::ManagedLoginServer::inject) switches a fault on, and
 /// [`clear_faults`](super::ManagedLoginServer::clear_faults) switches all faults off. Token faults can be combined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum ManagedLoginFault {
-    /// The token endpoint does not respond until the fault is cleared. Requests that wait then get their response, so a
+    /// The token endpoint does not respond until the fault is cleared. Waiting requests then get their response, so a
     /// test can hold a request in flight without sleeping.
     Hang,
     /// The token endpoint responds with 429 and no JSON.
@@ -30,13 +30,13 @@ pub enum ManagedLoginFault {
     OtherPool,
     /// Both tokens contain a `sub` that is not the user's.
     OtherSubject,
-    /// The `sub` of the ID token differs from that of the access token.
+    /// The ID token and the access token have different `sub` claims.
     OtherIdTokenSubject,
     /// Tokens are signed with an unpublished key.
     WrongKey,
-    /// The response contains the access token as ID token, and the ID token as access token.
+    /// The response swaps the access token and the ID token.
     SwappedTokens,
-    /// The `nonce` of the ID token differs from that of the authorization request.
+    /// The `nonce` of the ID token differs from the `nonce` of the authorization request.
     WrongNonce,
     /// The ID token has no `nonce`.
     MissingNonce,

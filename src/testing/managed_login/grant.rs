@@ -11,7 +11,7 @@ pub(super) struct Login {
     pub(super) signed_in_at: SystemTime,
 }
 
-/// The permission with which all tokens of one token session are issued.
+/// The permission behind all tokens of one token session.
 #[derive(Clone, Debug)]
 pub(super) struct Grant {
     pub(super) login: Login,

@@ -28,7 +28,7 @@ pub(super) fn user_tokens(context: &Context, grant: &Grant, nonce: Option<&str>,
     response
 }
 
-/// Returns the token response with a machine token.
+/// Returns a token response that contains a machine token.
 pub(super) fn machine_token(context: &Context, scopes: &[String], now: SystemTime) -> Value {
     let token = context.pool.machine_token().claim("scope", scopes.join(" ")).client_id(&context.client.id);
     let token = token.claim("sub", &context.client.id);

@@ -1,4 +1,4 @@
-//! The sign-in page and its form.
+//! Serves the sign-in page and handles its form.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
-//! The pages that a user sees: the sign-in page and the error page.
+//! Creates the pages that a user sees: the sign-in page and the error page.
 //!
-//! They need no scripts and load nothing.
+//! The pages need no scripts and load no resources.
 
 use std::fmt::Write;
 
@@ -13,11 +13,12 @@ use oauth2::url::Url;
 use super::users::{FakeUser, Users};
 
 /// The pages load no other resources and cannot be embedded in frames. `form-action` is not set, because Chromium also
-/// applies it to the redirect that follows a form, which leads to the application.
+/// applies it to the redirect to the application that follows a form.
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; frame-ancestors 'none'";
 
-/// Returns the sign-in page. Its forms go to `/login` with the same query, which contains the authorization request.
+/// Returns the sign-in page. The page's forms are sent to `/login` with the same query, which contains the
+/// authorization request.
 pub(super) fn login_page(query: &str, redirect_url: &str, users: &Users, message: Option<&str>) -> Response {
     let application = application_of(redirect_url);
     let action = escaped(&format!("/login?{query}"));
@@ -110,7 +111,7 @@ fn page(status: StatusCode, title: &str, body: &str) -> Response {
     (status, headers, html).into_response()
 }
 
-/// Escapes a text for element content and for quoted attributes.
+/// Escapes text for element content and for quoted attributes.
 fn escaped(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for character in text.chars() {

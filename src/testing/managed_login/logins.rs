@@ -7,8 +7,8 @@ use std::{
 
 use super::{grant::Login, random::random_text};
 
-/// The lifetime of the managed-login cookie. It starts when the user enters the password, and use does not extend it.
-/// Source: "Managed login" in the Amazon Cognito Developer Guide.
+/// The lifetime of the managed-login cookie. The lifetime starts when the user enters the password, and using the
+/// cookie does not extend it. Source: "Managed login" in the Amazon Cognito Developer Guide.
 pub(super) const LIFETIME: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, Default)]
@@ -23,12 +23,12 @@ impl Logins {
         cookie
     }
 
-    /// Returns the session of a cookie.
+    /// Returns the session that belongs to a cookie.
     pub(super) fn get(&self, cookie: &str, now: SystemTime) -> Option<&Login> {
         self.0.get(cookie).filter(|login| is_current(login, now))
     }
 
-    /// Ends the session of a cookie.
+    /// Ends the session that belongs to a cookie.
     pub(super) fn end(&mut self, cookie: &str) {
         self.0.remove(cookie);
     }

@@ -13,7 +13,7 @@ use super::{authorize::found, context::Context, cookie, login_page::error_page, 
 /// Handles `GET /logout`: ends the managed-login session and redirects to a registered sign-out URL.
 ///
 /// Source: "Logout endpoint" in the Amazon Cognito Developer Guide. All other parameters, such as `state` and
-/// `id_token_hint`, are ignored. This server does not support `redirect_uri`, with which Cognito shows the sign-in
+/// `id_token_hint`, are ignored. This server does not support `redirect_uri`, which makes Cognito show the sign-in
 /// page.
 pub(super) async fn logout(
     State(context): State<Arc<Context>>,

@@ -1,4 +1,4 @@
-//! A fake of Cognito's managed login on a loopback address.
+//! Provides a fake of Cognito's managed login on a loopback address.
 
 mod authorize;
 mod builder;

@@ -1,4 +1,4 @@
-//! Failures of the token endpoint other than OAuth errors.
+//! Simulates failures of the token endpoint other than OAuth errors.
 
 use std::{
     io,
@@ -23,7 +23,7 @@ const OVERSIZED: usize = 8 * 1024 * 1024;
 /// # Errors
 /// Returns the response of the fault that is switched on.
 pub(super) async fn outage(context: &Context) -> Result<(), Response> {
-    // An error means that the server was dropped. Its connections then close.
+    // An error means that the server was dropped, which closes its connections.
     let _ = context.faults.clone().wait_for(|faults| !faults.contains(&Fault::Hang)).await;
     let faults = [
         (Fault::TooManyRequests, too_many_requests as fn() -> Response),

@@ -7,14 +7,14 @@ use oauth2::url::form_urlencoded;
 #[derive(Debug, Default)]
 pub(super) struct Parameters(Vec<(String, String)>);
 
-/// A request is malformed: a parameter occurs twice, or the body is not a form.
+/// The error for a request in which a parameter occurs twice, or whose body is not a form.
 #[derive(Debug)]
 pub(super) struct Malformed;
 
 impl Parameters {
     /// Parses a query string.
     ///
-    /// A parameter without a value counts as omitted, and a repeated one is an error (RFC 6749 §3.1 and §3.2).
+    /// A parameter without a value counts as omitted, and a repeated parameter is an error (RFC 6749 §3.1 and §3.2).
     pub(super) fn parse(encoded: &[u8]) -> Result<Self, Malformed> {
         let mut parameters = Self::default();
         for (name, value) in form_urlencoded::parse(encoded) {

@@ -1,4 +1,4 @@
-//! Proof Key for Code Exchange (RFC 7636) with the method `S256`, the only one that Cognito supports.
+//! Implements Proof Key for Code Exchange (RFC 7636) with the method `S256`, the only method that Cognito supports.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};

@@ -1,4 +1,4 @@
-//! Random values that clients cannot guess.
+//! Generates random values that clients cannot guess.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 

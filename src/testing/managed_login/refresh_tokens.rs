@@ -22,7 +22,7 @@ pub(super) struct RefreshTokens(HashMap<String, RefreshToken>);
 #[derive(Debug)]
 struct RefreshToken {
     grant: Grant,
-    /// The end of the token session. Rotation does not extend it.
+    /// The end of the token session. Rotation does not extend the session.
     ends_at: SystemTime,
     /// The end of the grace period after the first use.
     replaced_at: Option<SystemTime>,
@@ -49,7 +49,8 @@ impl RefreshTokens {
         text
     }
 
-    /// Uses a refresh token. Returns [`None`] if it is unknown, expired, revoked, or used after its grace period.
+    /// Uses a refresh token. Returns [`None`] if the token is unknown, expired, revoked, or used after its grace
+    /// period.
     ///
     /// With rotation, each use within the grace period returns another token. The grace period starts with the first
     /// use. A later use does not revoke the other tokens.

@@ -44,7 +44,7 @@ pub(super) struct Settings {
 }
 
 impl ManagedLoginServer {
-    /// Serves on this address.
+    /// Starts the server on this address.
     pub(super) async fn start(settings: Settings, address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
@@ -58,7 +58,7 @@ impl ManagedLoginServer {
         Ok(Self { address, router, context, faults })
     }
 
-    /// Returns the origin of the endpoints, such as `http://127.0.0.1:40123`. It is the value for `AWS_COGNITO_DOMAIN`.
+    /// Returns the origin of the endpoints, such as `http://127.0.0.1:40123`. Set `AWS_COGNITO_DOMAIN` to this value.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }

@@ -9,8 +9,8 @@ use oauth2::url::{Url, form_urlencoded};
 use super::server::ManagedLoginServer;
 
 impl ManagedLoginServer {
-    /// Signs a user in as a browser without cookies would, and returns the URL of the final redirect: the callback URL
-    /// with `code` and `state`, or with `error`.
+    /// Signs a user in as a browser without cookies would, and returns the URL of the final redirect. The redirect
+    /// leads to the callback URL with `code` and `state`, or with `error`.
     ///
     /// The endpoints handle the requests without a connection, so this method also works with paused Tokio time.
     ///
@@ -22,7 +22,7 @@ impl ManagedLoginServer {
         self.submit_login(authorization_url, &form).await
     }
 
-    /// Opens the sign-in page and cancels, and returns the callback URL with `error=access_denied`.
+    /// Opens the sign-in page, cancels the sign-in, and returns the callback URL with `error=access_denied`.
     ///
     /// # Panics
     /// Panics if the URL belongs to another server, or if the server shows an error page.

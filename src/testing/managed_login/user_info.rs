@@ -14,7 +14,7 @@ use crate::{CognitoClaims, Verifier};
 
 /// Handles `GET /oauth2/userInfo`.
 ///
-/// Source of the response and of the errors: "userInfo endpoint" in the Amazon Cognito Developer Guide.
+/// The response and the errors follow "userInfo endpoint" in the Amazon Cognito Developer Guide.
 pub(super) async fn user_info(State(context): State<Arc<Context>>, headers: HeaderMap) -> Response {
     let Some(token) = bearer_token(&headers) else {
         return rejection(StatusCode::BAD_REQUEST, "invalid_request");
@@ -29,7 +29,8 @@ fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
-/// Returns the attributes of the token's user. The token must be valid and not revoked, with the scope `openid`.
+/// Returns the attributes of the token's user. The token must be valid, must not be revoked, and must have the scope
+/// `openid`.
 fn attributes(context: &Context, token: &str) -> Option<Value> {
     let claims = verify(context, token)?;
     let origin_jti = claims.get::<String>("origin_jti").ok()??;
@@ -41,7 +42,7 @@ fn attributes(context: &Context, token: &str) -> Option<Value> {
     response["sub"] = claims.sub().into();
     response["username"] = user.username.as_str().into();
     response["email"] = user.email.as_str().into();
-    // A string here, but a boolean in the ID token.
+    // The value is a string here, but a boolean in the ID token.
     response["email_verified"] = "true".into();
     Some(response)
 }

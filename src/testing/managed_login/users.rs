@@ -53,7 +53,7 @@ impl FakeUser {
 
     /// Sets an attribute in the ID token and in the response of `/oauth2/userInfo`, such as `name` or `custom:tenant`.
     ///
-    /// Cognito writes all attributes as strings, whatever their type in the pool is.
+    /// Cognito writes all attributes as strings, regardless of their type in the pool.
     #[must_use]
     pub fn attribute(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.attributes.insert(name.into(), value.into());

@@ -1,7 +1,7 @@
-//! Copies of tokens that several threads use all the time, so that the threads do not contend.
+//! Copies of tokens that several threads use continuously, so that the threads do not contend.
 //!
 //! A hit in the table writes one shared value, the reference count of the claims. If several threads use the same token
-//! all the time, they contend for that count, and two threads together are slower than one. Each thread therefore has a
+//! continuously, they contend for that count, and two threads together are slower than one. Each thread therefore has a
 //! small shard of copies with separate reference counts.
 //!
 //! Only every [`COPY_EVERY`]th table hit of a shard makes a copy. A token among thousands is rarely copied, and a

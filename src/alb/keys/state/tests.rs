@@ -1,4 +1,4 @@
-//! Tests of the state machine: each row of its table, without I/O and without waiting.
+//! Tests each row of the state machine's table, without I/O and without waiting.
 
 #![allow(clippy::unchecked_time_subtraction)]
 
@@ -72,7 +72,7 @@ fn all_requests_share_one_fetch() {
     machine.end(Outcome::Found);
     assert_eq!((machine.woken, machine.published), (1, 1));
     assert_eq!(machine.unknown(name(1)), Reply::Present);
-    // The requests for another key continue with the next fetch, because the first key existed.
+    // A fetch that finds its key starts no cooldown, so a request for another key starts the next fetch immediately.
     assert_eq!(machine.unknown(name(2)), Reply::Wait { fetch: 2 });
 }
 

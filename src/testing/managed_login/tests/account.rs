@@ -1,4 +1,4 @@
-//! The endpoints `userInfo`, `revoke` and `logout`.
+//! Tests the endpoints `userInfo`, `revoke` and `logout`.
 
 use std::time::Duration;
 

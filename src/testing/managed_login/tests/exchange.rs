@@ -1,4 +1,4 @@
-//! Codes and machine tokens at the token endpoint.
+//! Tests the authorization code grant and the client credentials grant at the token endpoint.
 
 use std::time::Duration;
 
@@ -82,7 +82,7 @@ async fn tokens_have_the_claims_of_the_sign_in() {
     }
 }
 
-/// RFC 6749 §4.1.2 and RFC 9700 §2.1.1.
+/// RFC 6749 §4.1.2 and RFC 9700 §2.1.1 define these rules.
 #[tokio::test]
 async fn code_works_only_with_the_verifier_and_redirect_url_of_its_request() {
     let (server, _) = serve().await;

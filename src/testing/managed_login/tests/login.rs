@@ -1,4 +1,4 @@
-//! The sign-in page and the managed-login cookie.
+//! Tests the sign-in page and the managed-login cookie.
 
 use std::time::Duration;
 

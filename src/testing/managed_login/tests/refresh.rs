@@ -1,4 +1,4 @@
-//! Refresh tokens at the token endpoint.
+//! Tests refresh tokens at the token endpoint.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ fn refresh_token(response: &Value) -> String {
     response["refresh_token"].as_str().unwrap().to_owned()
 }
 
-/// Refreshes, and returns the response or [`None`] after `invalid_grant`.
+/// Uses a refresh token, and returns the response, or [`None`] after `invalid_grant`.
 async fn refreshed(server: &ManagedLoginServer, refresh_token: &str) -> Option<Value> {
     let reply = token(server, &refresh(refresh_token)).await;
     if reply.status.is_success() {

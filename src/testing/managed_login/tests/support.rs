@@ -1,4 +1,4 @@
-//! A client of the server that sends requests without a connection.
+//! Provides a client that sends requests to the server without a connection.
 
 use std::sync::LazyLock;
 
@@ -23,7 +23,7 @@ pub(super) const LOGGED_OUT: &str = "https://app.example.com/";
 pub(super) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 pub(super) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
-/// The pool of all tests. They share it because generating its keys takes time.
+/// The pool that all tests share, because generating its keys takes time.
 pub(super) static POOL: LazyLock<FakeUserPool> = LazyLock::new(FakeUserPool::new);
 
 pub(super) type Pairs<'a> = Vec<(&'a str, &'a str)>;
