@@ -16,7 +16,7 @@ use crate::{error::ConfigError, verifier::Verifier};
 ///
 /// | reason | status |
 /// |---|---|
-/// | the header is missing, or its token is invalid or expired | 401 |
+/// | a required header is missing, or its token is invalid or expired | 401 |
 /// | the header occurs more than once, or does not contain exactly one token | 400 |
 /// | the token's key is unavailable | 503, with `Retry-After` |
 ///
@@ -42,6 +42,10 @@ impl AlbAuth {
     /// same app client. The layer then also adds the access token's [`CognitoClaims`](crate::CognitoClaims) to the
     /// extensions, so that extractors and [`Require`](crate::Require) rules can use its groups and scopes. The access
     /// token alone would not prove that the load balancer signed the user in.
+    ///
+    /// A request without the header of the access token counts as a request without user claims. The extractor
+    /// [`AlbClaims`](super::AlbClaims) rejects it with 401, `Option<AlbClaims>` is [`None`], and the metric counts it as
+    /// `missing_token`.
     ///
     /// The custom checks of a [`CognitoAuth`](crate::CognitoAuth) layer do not run for this access token.
     ///

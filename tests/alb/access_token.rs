@@ -89,6 +89,19 @@ async fn both_tokens_must_be_valid_and_of_the_same_user_and_client() {
 }
 
 #[tokio::test]
+async fn request_without_a_required_access_token_has_no_user_claims() {
+    let pool = FakeUserPool::new();
+    let fake = FakeLoadBalancer::for_user_pool(&pool);
+    let auth = AlbAuth::new(fake.config()).require_access_token(Verifier::new(pool.user_pool())).unwrap();
+    let user = async |claims: Option<AlbClaims>| if claims.is_some() { "user" } else { "guest" };
+    let app = Router::new().route("/", get(user)).layer(auth);
+    let (data, access) = (fake.token("alice").sign(), pool.access_token("alice").sign());
+    assert_eq!(send(&app, "/", &[(DATA, &data), (ACCESS_TOKEN, &access)]).await.2, "user");
+    assert_eq!(send(&app, "/", &[(DATA, &data)]).await.2, "guest");
+    assert_eq!(send(&app, "/", &[(DATA, &data), (ACCESS_TOKEN, "x")]).await.0, 401);
+}
+
+#[tokio::test]
 async fn groups_come_from_the_access_token() {
     let (pool, fake, app) = stage();
     let data = fake.token("alice").claim("cognito:groups", ["admins"]).sign();

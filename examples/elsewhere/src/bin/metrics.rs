@@ -83,12 +83,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use axum::{body::Body, http::Request};
-    use axum_cognito::{
-        CheckError, Verifier,
-        alb::AlbVerifier,
-        keys::FnKeySource,
-        testing::FakeLoadBalancer,
-    };
+    use axum_cognito::{CheckError, Verifier, alb::AlbVerifier, keys::FnKeySource, testing::FakeLoadBalancer};
     use http_body_util::BodyExt;
     use serde_json::Value;
     use tower::ServiceExt;
@@ -183,6 +178,11 @@ mod tests {
         let arn = balancer.arn().replace("123456789012", "999999999999");
         let verifier = AlbVerifier::new(balancer.config());
         assert!(verifier.check(&balancer.token("alice").signer(&arn).sign()).is_err());
+        let server = balancer.serve_keys().await.unwrap();
+        let verifier = AlbVerifier::new(server.config());
+        assert!(verifier.verify(&balancer.token("alice").sign()).await.is_ok());
+        let unknown = balancer.token("alice").header("kid", "00000000-0000-0000-0000-000000000000");
+        assert!(verifier.verify(&unknown.sign()).await.is_err());
 
         let jwks = fake.jwks_json();
         let fetched = FnKeySource::new("a test", move || {
@@ -205,7 +205,7 @@ mod tests {
         let output = response.await.unwrap().into_body().collect().await.unwrap().to_bytes();
         let output = std::str::from_utf8(&output).unwrap();
         let exported = names(output);
-        assert_eq!(exported.len(), 6, "{output}");
+        assert_eq!(exported.len(), 8, "{output}");
         for name in &exported {
             assert!(output.contains(&format!("# HELP {name} ")), "{name} has no help text: {output}");
         }
