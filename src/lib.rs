@@ -97,8 +97,8 @@
 //!
 //! # Without axum
 //!
-//! [`CognitoAuth`] is a [`tower_layer::Layer`] for any service of `http::Request<B>`. [`Verifier`] verifies a token
-//! without a service. See [`guide::without_axum`].
+//! [`CognitoAuth`] is a [`tower_layer::Layer`] for any service of `http::Request<B>` that implements [`Clone`].
+//! [`Verifier`] verifies a token without any service. See [`guide::without_axum`].
 //!
 //! # Features
 //!

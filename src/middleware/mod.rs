@@ -1,8 +1,8 @@
 //! The tower layers for verification, rules, and the responses to rejected requests.
 //!
 //! Nothing in this module depends on axum. [`CognitoAuth`], [`DenyByDefault`], [`Require`] and [`OnRejection`] are
-//! layers for any service that takes an [`http::Request`]. Services without axum read the claims with
-//! [`CognitoClaims::from_extensions`](crate::CognitoClaims::from_extensions).
+//! layers for any service that takes an [`http::Request`] and implements [`Clone`]. Services without axum read the
+//! claims with [`CognitoClaims::from_extensions`](crate::CognitoClaims::from_extensions).
 
 mod bearer;
 mod body;

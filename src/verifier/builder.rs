@@ -191,8 +191,8 @@ impl VerifierBuilder {
     /// Sets the average time between key fetches that tokens with unknown keys cause. Default: 5 seconds.
     ///
     /// Anyone can send such a token, so this limits the load that unauthenticated clients can put on the key endpoint.
-    /// If no token caused a fetch for a whole cooldown, the next two fetches may be one second apart. The allowed range
-    /// is 100 milliseconds to one hour.
+    /// If no token caused a fetch for a whole cooldown, the next two fetches may be one second apart. The immediate
+    /// retry of a failed fetch is not counted. The allowed range is 100 milliseconds to one hour.
     ///
     /// While an attacker keeps sending forged key IDs, tokens that are signed with a new key of the pool are rejected
     /// for up to one cooldown plus one fetch. In a simulation with the default cooldown and a fast endpoint, requests
