@@ -21,7 +21,7 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 const MAX_RESPONSE: usize = 64 * 1024;
 /// A token is not used in its last seconds, because a call takes time and clocks differ.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(10);
-/// The longest and the shortest lifetime of an access token in Cognito.
+/// The shortest and the longest lifetime of an access token in Cognito.
 const LIFETIMES: (Duration, Duration) = (Duration::from_secs(5 * 60), Duration::from_secs(24 * 60 * 60));
 /// A token of this age or less is kept although the called service rejects it. See [`MachineTokens::forget`].
 const FRESH: Duration = Duration::from_secs(60);
@@ -30,14 +30,14 @@ type OAuthClient = BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, E
 
 /// Obtains access tokens with the client credentials grant (RFC 6749 §4.4) and caches them. Clones share the cache.
 ///
-/// - Cognito charges for each token, so all callers share one token until it expires.
+/// - Cognito charges for each token, so all callers share one token.
 /// - At most one request is sent at a time, however many callers wait for it.
-/// - A new token is requested after four fifths of the lifetime. No caller waits for it, and the old token stays in use
-///   if the request fails.
-/// - If there is no token and the request fails, all callers get the error, and callers in the following second get it
-///   without another request.
+/// - After four fifths of the token's lifetime, the next call requests a new token in the background. If the request
+///   fails, the old token stays in use until ten seconds before it expires.
+/// - If there is no token and the request fails, all waiting callers get the error. Calls in the following second get the
+///   same error without another request.
 ///
-/// The crate never logs the token or the client secret.
+/// The token and the client secret are never logged.
 #[derive(Clone)]
 pub struct MachineTokens(Arc<Shared>);
 
@@ -119,7 +119,7 @@ impl MachineTokens {
 
     /// Removes a token that the called service rejected with 401, so that the next call requests another one.
     ///
-    /// The token stays if it was issued within the last minute. A service that rejects a new token will also reject the
+    /// The token stays if it was requested within the last minute. A service that rejects a new token will also reject the
     /// next one, for example because it does not accept this app client.
     pub fn forget(&self, rejected: &AccessToken) {
         self.state().forget(rejected, Instant::now());
@@ -130,7 +130,7 @@ impl MachineTokens {
         if let Err(error) = &result {
             tracing::warn!(%error, "cannot obtain a machine token");
         }
-        // A test can be ahead of the clock.
+        // Tests pass a `now` that is later than the current time.
         let result = self.state().completed(now, now.max(Instant::now()), result);
         drop(permit); // after the result is stored, so that the next caller finds it
         result

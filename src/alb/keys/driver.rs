@@ -1,8 +1,9 @@
 //! Runs the [state machine](super::state): turns tokens and completed fetches into events, and performs the actions.
 //!
-//! The driver makes no decisions. The lock is held only while the state machine runs and while the key table is stored.
-//! The key table is stored before waiting requests are woken. Refreshes need no timer, because a request that uses a
-//! key also starts the key's refresh if it is due. Each fetch runs on the runtime of the request that started it.
+//! The state machine decides which keys are fetched and kept. The lock is held only for short computations, and never
+//! during I/O, logging or an `await`. The key table is stored before waiting requests are woken. Refreshes need no
+//! timer, because a request that uses a key also starts the key's refresh if it is due. Each fetch runs on the runtime
+//! of the request that started it.
 
 use std::{
     sync::{
