@@ -42,8 +42,8 @@ use tower_http::set_header::SetResponseHeaderLayer;
 /// The name of the cookie. With the prefix `__Host-`, browsers accept the cookie from this host only, so a subdomain
 /// cannot set it.
 const COOKIE: &str = "__Host-token";
-/// The largest cookie that browsers must store (RFC 6265 §6.1). They drop larger cookies silently. A token with many
-/// groups can be that large.
+/// The largest cookie that browsers must store (RFC 6265 §6.1). Browsers drop larger cookies silently. A token with
+/// many groups can be that large.
 const LARGEST_COOKIE: usize = 4096;
 
 /// Builds the site. `origin` is the site's origin in the form that browsers send, such as `https://www.example.com`.

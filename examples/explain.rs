@@ -45,7 +45,7 @@ const ACCEPTED: u8 = 0;
 const REJECTED: u8 = 1;
 const NOT_CHECKED: u8 = 2;
 
-/// The maximum number of bytes that are read from standard input. No token is longer.
+/// The maximum number of bytes that are read from standard input. Tokens are shorter.
 const INPUT_MAX: u64 = 1024 * 1024;
 
 #[tokio::main(flavor = "current_thread")]

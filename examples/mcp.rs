@@ -21,8 +21,8 @@
 //! rules for authorization. Section names in comments are from the newer revision.
 //!
 //! To use a real pool, replace the fake pool in `main`. MCP clients also expect features that Cognito lacks, such as
-//! dynamic client registration. A proxy can add them, and [`ProtectedResource::authorization_servers`] puts its URL
-//! into the metadata.
+//! dynamic client registration. A proxy can add such features, and [`ProtectedResource::authorization_servers`] puts
+//! the proxy's URL into the metadata.
 //!
 //! [specification]: https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization
 #![forbid(unsafe_code)]
@@ -172,7 +172,7 @@ fn respond(claims: &CognitoClaims, headers: &HeaderMap, message: &Message) -> Re
         }] }),
         "tools/call" if message.params.name.as_deref() == Some("whoami") => whoami(claims)?,
         "tools/call" => return Err(Failure::Protocol(StatusCode::OK, -32602, "unknown tool")),
-        // 404 since revision 2026-07-28 ("Protocol Version Header").
+        // The status is 404 since revision 2026-07-28 ("Protocol Version Header").
         _ if is_modern => return Err(Failure::Protocol(StatusCode::NOT_FOUND, -32601, "unknown method")),
         _ => return Err(Failure::Protocol(StatusCode::OK, -32601, "unknown method")),
     };

@@ -1,4 +1,4 @@
-//! Runs a user pool in this process. The rest of the program uses this pool like a pool of Cognito.
+//! Runs a user pool in this process. The rest of the program uses this pool like a real user pool.
 //!
 //! The library's test kit issues the tokens. It creates the signing keys at start, and they never leave the
 //! process. This module adds the HTTP endpoints that a sign-in needs:
@@ -43,17 +43,17 @@ pub(crate) struct DemoUser {
 /// The lifetime of tokens, equal to Cognito's default.
 const LIFETIME: Duration = Duration::from_secs(3600);
 
-/// An embedded user pool. Clones share its keys.
+/// An embedded user pool. Clones share the keys.
 #[derive(Clone)]
 pub(crate) struct EmbeddedPool(FakeUserPool);
 
 impl EmbeddedPool {
-    /// Creates a pool with new keys. It rejects tokens of an earlier run.
+    /// Creates a pool with new keys. Tokens of an earlier run are rejected.
     pub(crate) fn new() -> Self {
         FakeUserPool::new().into()
     }
 
-    /// Creates the layer that verifies this pool's tokens. It is the same layer as for Cognito.
+    /// Creates the layer that verifies this pool's tokens. An application with a real pool uses the same layer.
     pub(crate) fn auth(&self, accepts: Accepts) -> CognitoAuth {
         let pool = self.0.user_pool();
         CognitoAuth::new(match accepts {

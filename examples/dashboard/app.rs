@@ -34,7 +34,7 @@ use crate::{
 #[derive(Clone)]
 struct App {
     shown: Arc<Shown>,
-    /// The session store. Without it, sessions are in cookies.
+    /// The session store. Without a store, sessions are in cookies.
     store: Option<RedisStore>,
     notes: Notes,
 }
@@ -48,12 +48,12 @@ pub(crate) fn app(sign_in: &SignIn, shown: Shown, store: Option<RedisStore>) -> 
         .route("/", get(home))
         // A browser without a session is redirected to sign-in, and returns to this page.
         .route("/dashboard", get(dashboard))
-        // Below `/api`, rejected requests get 401, and browsers are not redirected.
+        // Under `/api`, rejected requests get 401 instead of a redirect.
         .route("/api/session", get(session))
         .route("/api/notes", get(notes).post(add_note))
         .route("/api/sign-out-everywhere", post(sign_out_everywhere))
         .with_state(App { shown: Arc::new(shown), store, notes: Notes::default() })
-        // Responses depend on the user. No cache may store them, the browser's included, which would show them after a
+        // Responses depend on the user. No cache may store responses. The browser's own cache would show them after a
         // sign-out.
         .layer(set(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
         // Turns the session cookie, or a bearer token, into claims.

@@ -164,9 +164,7 @@ impl TokenEndpoint {
     }
 
     async fn send_without_limit(&self, endpoint: &Url, request: HttpRequest) -> Result<HttpResponse, Unusable> {
-        let client = self.http.client_for(endpoint).map_err(|_| {
-            Unusable("the TLS client could not be built: install `ca-certificates`, or set `root_certificates`")
-        })?;
+        let client = self.http.client_for(endpoint).map_err(|error| Unusable(error.reason()))?;
         let (head, body) = request.into_parts();
         let mut headers = head.headers;
         if let Some(credentials) = headers.get_mut(AUTHORIZATION) {

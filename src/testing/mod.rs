@@ -43,6 +43,7 @@ mod clock;
 mod key;
 #[cfg(feature = "alb")]
 mod load_balancer;
+mod loopback;
 #[cfg(feature = "sign-in")]
 mod managed_login;
 mod pool;

@@ -1,17 +1,10 @@
 //! [`JwksServer`]: a key endpoint on a real socket.
 
-use std::{
-    io,
-    net::{Ipv4Addr, SocketAddr},
-};
+use std::{io, net::SocketAddr};
 
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    task::AbortHandle,
-};
+use tokio::task::AbortHandle;
 
-use super::pool::FakeUserPool;
+use super::{loopback, pool::FakeUserPool};
 
 /// Serves a [`FakeUserPool`]'s `jwks.json` on a loopback address, for tests of programs that fetch keys over HTTP.
 ///
@@ -57,33 +50,17 @@ impl FakeUserPool {
     /// # Errors
     /// Returns an [`io::Error`] if no port is available.
     pub async fn serve_jwks(&self) -> io::Result<JwksServer> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let address = listener.local_addr()?;
         let pool = self.clone();
-        let serve = async move {
-            while let Ok((connection, _)) = listener.accept().await {
-                tokio::spawn(respond(connection, pool.clone()));
-            }
-        };
-        Ok(JwksServer { address, task: tokio::spawn(serve).abort_handle() })
+        let (address, task) = loopback::serve(move |_| response(&pool.jwks_json())).await?;
+        Ok(JwksServer { address, task })
     }
 }
 
-/// Reads one request up to the end of its headers, and responds with the key set.
-async fn respond(mut connection: TcpStream, pool: FakeUserPool) -> io::Result<()> {
-    let mut request = Vec::new();
-    while !request.ends_with(b"\r\n\r\n") && request.len() < 16 * 1024 {
-        if connection.read_buf(&mut request).await? == 0 {
-            return Ok(());
-        }
-    }
-    let body = pool.jwks_json();
-    let head = format!(
+/// Returns the response with this key set.
+fn response(jwks: &str) -> String {
+    format!(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncache-control: public, max-age=86400\r\n\
-         content-length: {}\r\nconnection: close\r\n\r\n",
-        body.len()
-    );
-    connection.write_all(head.as_bytes()).await?;
-    connection.write_all(body.as_bytes()).await?;
-    connection.shutdown().await
+         content-length: {}\r\nconnection: close\r\n\r\n{jwks}",
+        jwks.len()
+    )
 }

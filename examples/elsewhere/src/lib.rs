@@ -1,4 +1,4 @@
-//! The parts of the examples that an application can copy as they are. The programs in `src/bin` use them.
+//! The parts of the examples that an application can copy as they are. The programs in `src/bin` use these modules.
 //!
 //! | module | program |
 //! |---|---|

@@ -23,7 +23,7 @@ const MAX_RESPONSE: usize = 64 * 1024;
 const EXPIRY_MARGIN: Duration = Duration::from_secs(10);
 /// The shortest and the longest lifetime of an access token in Cognito.
 const LIFETIMES: (Duration, Duration) = (Duration::from_secs(5 * 60), Duration::from_secs(24 * 60 * 60));
-/// A token of this age or less is kept although the called service rejects it. See [`MachineTokens::forget`].
+/// A token of at most this age is kept even if the called service rejects it. See [`MachineTokens::forget`].
 const FRESH: Duration = Duration::from_secs(60);
 
 type OAuthClient = BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
@@ -34,8 +34,8 @@ type OAuthClient = BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, E
 /// - At most one request is sent at a time, however many callers wait for it.
 /// - After four fifths of the token's lifetime, the next call requests a new token in the background. If the request
 ///   fails, the old token stays in use until ten seconds before it expires.
-/// - If there is no token and the request fails, all waiting callers get the error. Calls in the following second get the
-///   same error without another request.
+/// - If there is no token and the request fails, all waiting callers get the error. Calls in the following second get
+///   the same error without another request.
 ///
 /// The token and the client secret are never logged.
 #[derive(Clone)]
@@ -56,9 +56,8 @@ impl MachineTokens {
     /// The token endpoint is `https://<domain>/oauth2/token`. Every scope must be a custom scope of a resource server,
     /// such as `orders/read`.
     ///
-    /// # Errors
-    /// [`TokenError::InvalidUrl`] if the URL is not valid, or uses plain HTTP with another host than 127.0.0.1. The
-    /// secret would be readable on the way.
+    /// # Errors [`TokenError::InvalidUrl`] if the URL is not valid, or uses plain HTTP with another host than
+    /// 127.0.0.1. Plain HTTP would reveal the secret to the network.
     pub fn new(url: &str, client_id: &str, client_secret: &str, scopes: &[&str]) -> Result<Self, TokenError> {
         Self::with_timeout(url, client_id, client_secret, scopes, TIMEOUT)
     }
@@ -119,8 +118,8 @@ impl MachineTokens {
 
     /// Removes a token that the called service rejected with 401, so that the next call requests another one.
     ///
-    /// The token stays if it was requested within the last minute. A service that rejects a new token will also reject the
-    /// next one, for example because it does not accept this app client.
+    /// The token stays if it was requested within the last minute. A service that rejects a new token will also reject
+    /// the next one, for example because it does not accept this app client.
     pub fn forget(&self, rejected: &AccessToken) {
         self.state().forget(rejected, Instant::now());
     }

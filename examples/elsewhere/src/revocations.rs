@@ -48,8 +48,8 @@ const RECONNECT_DELAY: Duration = Duration::from_millis(500);
 /// time limit, and neither requests nor commands queue up. Every failed command is a [`CheckError`] of the kind
 /// `Unavailable`, so the response is 503.
 ///
-/// The `ConnectionManager` of redis-rs is not sufficient. It replaces closed connections but keeps a hanging one, and
-/// commands wait while it connects.
+/// The `ConnectionManager` of redis-rs is not sufficient. `ConnectionManager` replaces closed connections but keeps a
+/// hanging connection, and commands wait while it connects.
 #[derive(Clone)]
 pub struct Revocations {
     client: Client,
@@ -122,7 +122,7 @@ impl Revocations {
 /// The connection.
 impl Revocations {
     async fn connect(self, mut pause: Duration) {
-        // Ends when all other clones are dropped.
+        // The task ends when all other clones are dropped.
         while Arc::strong_count(&self.connection) > 1 {
             sleep(std::mem::replace(&mut pause, RECONNECT_DELAY)).await;
             match self.open().await {

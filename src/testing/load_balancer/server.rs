@@ -1,18 +1,11 @@
 //! [`KeyServer`]: serves the keys of a [`FakeLoadBalancer`] over HTTP.
 
-use std::{
-    io,
-    net::{Ipv4Addr, SocketAddr},
-};
+use std::{io, net::SocketAddr};
 
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    task::AbortHandle,
-};
+use tokio::task::AbortHandle;
 
 use super::fake::{FakeLoadBalancer, Offline};
-use crate::{alb::AlbConfig, keys::HttpKeySource};
+use crate::{alb::AlbConfig, keys::HttpKeySource, testing::loopback};
 
 /// Key server.
 impl FakeLoadBalancer {
@@ -35,15 +28,9 @@ impl FakeLoadBalancer {
     /// # Errors
     /// Returns an [`io::Error`] if no port is available.
     pub async fn serve_keys(&self) -> io::Result<KeyServer> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let address = listener.local_addr()?;
         let fake = self.clone();
-        let serve = async move {
-            while let Ok((connection, _)) = listener.accept().await {
-                tokio::spawn(respond(connection, fake.clone()));
-            }
-        };
-        Ok(KeyServer { fake: self.clone(), address, task: tokio::spawn(serve).abort_handle() })
+        let (address, task) = loopback::serve(move |request| response(&fake, request)).await?;
+        Ok(KeyServer { fake: self.clone(), address, task })
     }
 }
 
@@ -74,15 +61,8 @@ impl Drop for KeyServer {
     }
 }
 
-/// Reads one request up to the end of its headers, and responds with the key that its path names.
-async fn respond(mut connection: TcpStream, fake: FakeLoadBalancer) -> io::Result<()> {
-    let mut request = Vec::new();
-    while !request.ends_with(b"\r\n\r\n") && request.len() < 16 * 1024 {
-        if connection.read_buf(&mut request).await? == 0 {
-            return Ok(());
-        }
-    }
-    let request = String::from_utf8_lossy(&request);
+/// Returns the response with the key that the path of a request names.
+fn response(fake: &FakeLoadBalancer, request: &str) -> String {
     let path = request.split(' ').nth(1).unwrap_or_default();
     let (status, body) = match fake.published_pem(path.trim_start_matches('/')) {
         Ok(Some(pem)) => ("200 OK", pem),
@@ -90,7 +70,5 @@ async fn respond(mut connection: TcpStream, fake: FakeLoadBalancer) -> io::Resul
         Err(Offline) => ("500 Internal Server Error", String::new()),
     };
     let length = body.len();
-    let response = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
-    connection.write_all(response.as_bytes()).await?;
-    connection.shutdown().await
+    format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
 }

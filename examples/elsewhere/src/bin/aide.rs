@@ -4,9 +4,9 @@
 //! $ cargo run --bin aide
 //! ```
 //!
-//! aide documents handler arguments through its trait `OperationInput`. `Caller` implements it for this crate's
-//! extractor. The security schemes and the responses come from the `openapi` module of `axum-cognito`. They are
-//! converted through JSON, because each library has its own types for OpenAPI documents.
+//! aide documents handler arguments through its trait `OperationInput`. `Caller` implements `OperationInput` for the
+//! extractor of `axum-cognito`. The security schemes and the responses come from the `openapi` module of
+//! `axum-cognito`. Both are converted through JSON, because each library has its own types for OpenAPI documents.
 #![forbid(unsafe_code)]
 
 use std::error::Error;

@@ -4,8 +4,8 @@
 //! $ cargo run --bin grpc
 //! ```
 //!
-//! The program prints four `curl` commands. Run them and look at `grpc-status` in the response. A rejection has this
-//! status in its headers, because it has no body.
+//! The program prints four `curl` commands. Run them and look at `grpc-status` in the response. The status of a
+//! rejection is in the headers, because a rejection has no body.
 //!
 //! | request | `grpc-status` |
 //! |---|---|
@@ -45,7 +45,7 @@ struct Text {
     text: String,
 }
 
-/// Serves both services. Each requires a valid token, and `Admin` also requires the group `admins`.
+/// Serves both services. Each service requires a valid token, and `Admin` also requires the group `admins`.
 async fn serve(listener: TcpListener, pool: UserPool) -> Result<(), transport::Error> {
     Server::builder()
         .layer(CognitoAuth::new(pool).grpc_responses().deny_by_default())

@@ -16,7 +16,8 @@
 //! - **A rule in a handler** decides about one order, once it is loaded: the action is `readOrder` and the resource is
 //!   the order with its owner and amount.
 //!
-//! A denial is 403. The log contains the IDs of the policies that determined it, and the response does not.
+//! A denied request gets 403. The log contains the IDs of the policies that caused the denial, and the response does
+//! not.
 #![forbid(unsafe_code)]
 
 use std::{

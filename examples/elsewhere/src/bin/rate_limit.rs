@@ -66,7 +66,8 @@ impl KeyExtractor for ByCaller {
     fn extract<B>(&self, request: &Request<B>) -> Result<Caller, GovernorError> {
         match CognitoClaims::from_extensions(request.extensions()) {
             Ok(claims) => Ok(Caller::Account { pool: claims.pool().clone(), sub: claims.sub().to_owned() }),
-            // The order of the layers is wrong. Limiting all users by address would hide it.
+            // No layer has verified the request, so the order of the layers is wrong. Limiting all users by address
+            // would hide this mistake.
             Err(rejection) if rejection.kind() == AuthRejectionKind::MissingLayer => {
                 Err(GovernorError::UnableToExtractKey)
             }
@@ -93,7 +94,7 @@ fn app(auth: CognitoAuth, period: Duration) -> Result<Router, &'static str> {
     let limits = limits.ok_or("expected a period and a burst above zero")?;
     let limiter = Arc::downgrade(limits.limiter());
     tokio::spawn(async move {
-        // Ends when the application is dropped.
+        // The task ends when the application is dropped.
         while let Some(limiter) = limiter.upgrade() {
             limiter.retain_recent();
             drop(limiter);
@@ -112,7 +113,7 @@ fn response(error: &GovernorError) -> Response<Body> {
         return with_status(StatusCode::INTERNAL_SERVER_ERROR, "{}");
     };
     let mut response = with_status(StatusCode::TOO_MANY_REQUESTS, r#"{"title":"Too Many Requests","status":429}"#);
-    // `wait_time` is rounded down to whole seconds, so a client that waits that long can be too early.
+    // `wait_time` is rounded down to whole seconds, so a client that waits exactly `wait_time` can be too early.
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait_time.saturating_add(1)));
     response
 }

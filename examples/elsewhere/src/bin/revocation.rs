@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The program prints a token and `curl` commands. `GET /me` returns 200 before the sign-out and 401 after it. While
-//! Redis is stopped, it returns 503.
+//! Redis is stopped, `GET /me` returns 503.
 //!
 //! [`Revocations`], in `src/revocations.rs`, can be copied into an application. Every request with a token reads two
 //! keys from Redis, one for the session and one for the user:

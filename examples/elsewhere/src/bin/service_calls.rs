@@ -4,9 +4,9 @@
 //! $ cargo run --bin service_calls
 //! ```
 //!
-//! The program starts an API that accepts machine tokens with the scope `orders/read`, and a token endpoint like that
-//! of Cognito. Then it calls the API ten times at once, and prints the responses and the number of token requests,
-//! which is one.
+//! The program starts an API that accepts machine tokens with the scope `orders/read`, and a token endpoint like
+//! Cognito's. Then it calls the API ten times at once, and prints the responses and the number of token requests, which
+//! is one.
 //!
 //! [`MachineTokens`], in `src/machine_tokens.rs`, can be copied into an application. With a real pool, the token
 //! endpoint is `https://<domain>/oauth2/token`, and the app client has a secret and the grant `client_credentials`.
@@ -71,7 +71,7 @@ impl Orders {
     }
 }
 
-/// A token endpoint like that of Cognito, for one app client.
+/// A token endpoint like Cognito's, for one app client.
 #[derive(Clone)]
 struct FakeTokenEndpoint {
     pool: FakeUserPool,
@@ -80,7 +80,7 @@ struct FakeTokenEndpoint {
 
 /// The app client of the fake pool.
 const CLIENT: (&str, &str) = ("1exampleclient", "example-secret");
-/// The header with its credentials, encoded (RFC 6749 §2.3.1).
+/// The `Authorization` header with the encoded credentials of the app client (RFC 6749 §2.3.1).
 const CREDENTIALS: &str = "Basic MWV4YW1wbGVjbGllbnQ6ZXhhbXBsZS1zZWNyZXQ=";
 
 impl FakeTokenEndpoint {

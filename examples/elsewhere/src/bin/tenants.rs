@@ -14,8 +14,8 @@
 //! - **Data is reached only through the tenant.** [`Database`] has no method without a [`Tenant`], and handlers get a
 //!   `Tenant` only from a verified token. An ID of another tenant's order therefore returns 404.
 //!
-//! Group names are unique only within a pool, so `Require::group("admins")` allows the admins of every tenant. Each of
-//! them reaches the data of their own tenant only.
+//! Group names are unique only within a pool, so `Require::group("admins")` allows the admins of every tenant. Each
+//! admin can access only the data of their own tenant.
 #![forbid(unsafe_code)]
 
 use std::{collections::HashMap, error::Error, sync::Arc};
@@ -67,8 +67,8 @@ impl Tenants {
 
 /// Returns the host name without the port, in lower case.
 ///
-/// HTTP/2 requests have it in the URI. A proxy in front must forward the `Host` of the client. Headers such as
-/// `X-Forwarded-Host` are ignored, because clients can send them.
+/// HTTP/2 requests have the host name in the URI. A proxy in front must forward the `Host` of the client. Headers such
+/// as `X-Forwarded-Host` are ignored, because clients can send them.
 fn host(request: &Parts) -> Option<String> {
     let mut headers = request.headers.get_all(HOST).iter();
     let authority = match (request.uri.authority(), headers.next(), headers.next()) {
