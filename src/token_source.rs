@@ -206,6 +206,12 @@ impl TokenSource {
         }
     }
 
+    /// Returns `true` if this source reads a cookie whose name begins with `prefix`.
+    #[cfg(feature = "sign-in")]
+    pub(crate) fn reads_cookie(&self, prefix: &str) -> bool {
+        matches!(&self.0, Location::Cookie(name) if name.starts_with(prefix))
+    }
+
     /// Returns the request header that this source reads, or [`None`] if it reads the URL.
     pub(crate) fn header_name(&self) -> Option<&HeaderName> {
         match &self.0 {
@@ -253,7 +259,7 @@ fn valid(source: Result<TokenSource, ConfigError>) -> TokenSource {
 /// ```
 /// use axum_cognito::TokenSource;
 ///
-/// assert_eq!("cookie:__Host-session".parse::<TokenSource>()?, TokenSource::cookie("__Host-session"));
+/// assert_eq!("cookie:__Host-token".parse::<TokenSource>()?, TokenSource::cookie("__Host-session"));
 /// # Ok::<(), axum_cognito::ConfigError>(())
 /// ```
 impl FromStr for TokenSource {

@@ -243,7 +243,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
     /// use axum_cognito::{CheckError, CognitoAuth, TokenSource, testing::FakeUserPool};
     ///
     /// let auth = CognitoAuth::new(FakeUserPool::new().user_pool())
-    ///     .token_sources([TokenSource::authorization(), TokenSource::cookie("__Host-session")])
+    ///     .token_sources([TokenSource::authorization(), TokenSource::cookie("__Host-token")])
     ///     .custom_check(|claims, request| {
     ///         let is_cookie = claims.token_source().is_some_and(TokenSource::is_cookie);
     ///         let mut origins = request.headers.get_all("origin").iter();

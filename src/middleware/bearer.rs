@@ -42,12 +42,16 @@ pub(super) fn without_scheme(headers: &HeaderMap) -> Result<Option<Credentials<'
     Ok(single_value(headers)?.filter(is_jwt).map(Credentials))
 }
 
-/// Returns `true` if an `Authorization` header has a scheme other than `Basic`, or no scheme.
+/// Returns `true` if an `Authorization` header has a scheme that browsers do not add automatically, or no scheme.
 #[cfg(feature = "sign-in")]
-pub(super) fn has_other_scheme_than_basic(headers: &HeaderMap) -> bool {
-    let is_basic =
-        |value: &HeaderValue| value.as_bytes().get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"Basic "));
-    headers.get_all(AUTHORIZATION).iter().any(|value| !is_basic(value))
+pub(super) fn has_scheme_of_api_clients(headers: &HeaderMap) -> bool {
+    // Browsers respond to challenges with these schemes (RFC 7617, RFC 7616, RFC 4559, and Microsoft's NTLM).
+    const AUTOMATIC: [&[u8]; 4] = [b"Basic", b"Digest", b"Negotiate", b"NTLM"];
+    let is_automatic = |value: &HeaderValue| {
+        let scheme = value.as_bytes().split(|byte| *byte == b' ').next().unwrap_or_default();
+        scheme.len() < value.len() && AUTOMATIC.iter().any(|known| known.eq_ignore_ascii_case(scheme))
+    };
+    headers.get_all(AUTHORIZATION).iter().any(|value| !is_automatic(value))
 }
 
 /// Logs why a request that contains a token is treated as anonymous.

@@ -148,10 +148,10 @@ impl CognitoAuth {
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
     /// let fake = FakeUserPool::new();
     /// let auth = CognitoAuth::new(fake.user_pool())
-    ///     .token_sources([TokenSource::authorization(), TokenSource::cookie("__Host-session")]);
+    ///     .token_sources([TokenSource::authorization(), TokenSource::cookie("__Host-token")]);
     /// let app = Router::new().route("/me", get(async |claims: CognitoClaims| claims.sub().to_owned())).layer(auth);
     ///
-    /// let cookie = format!("__Host-session={}", fake.access_token("alice").sign());
+    /// let cookie = format!("__Host-token={}", fake.access_token("alice").sign());
     /// let request = Request::get("/me").header("cookie", cookie).body(Body::empty()).unwrap();
     /// assert_eq!(app.oneshot(request).await.unwrap().status(), StatusCode::OK);
     /// # });
@@ -333,15 +333,21 @@ impl CognitoAuth {
         })
     }
 
-    /// Returns `true` if the request has credentials in a token source, or in `Authorization` with any scheme but
-    /// `Basic`. A session must not replace these credentials, even if they are not valid.
+    /// Returns `true` if the request has credentials in a token source, or in `Authorization` with a scheme that
+    /// browsers do not add automatically. A session must not replace these credentials, even if they are not valid.
     ///
-    /// Browsers add `Basic` credentials automatically on a site that a proxy protects with a password.
+    /// Browsers add credentials such as `Basic` or `Negotiate` automatically on a site that a proxy protects.
     #[cfg(feature = "sign-in")]
     pub(crate) fn has_credentials<B>(&self, request: &http::Request<B>) -> bool {
         let sources = Settings::sources(self.settings.as_deref());
-        super::bearer::has_other_scheme_than_basic(request.headers())
+        super::bearer::has_scheme_of_api_clients(request.headers())
             || self.settings.is_some() && !matches!(super::credentials::credentials(sources, request), Ok(None))
+    }
+
+    /// Returns `true` if a token source reads a cookie whose name begins with `prefix`.
+    #[cfg(feature = "sign-in")]
+    pub(crate) fn reads_cookie(&self, prefix: &str) -> bool {
+        Settings::sources(self.settings.as_deref()).iter().any(|source| source.reads_cookie(prefix))
     }
 
     fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {

@@ -7,6 +7,7 @@ use reqwest::Url;
 
 use super::{
     checks,
+    cookies::SESSION,
     seal::{Sealer, SessionKeys},
     sessions::Sessions,
     settings::Settings,
@@ -463,6 +464,9 @@ fn build_auth(
     let auth = configure.into_iter().try_fold(auth, |auth, configure| configure(auth))?;
     if !Arc::ptr_eq(&auth.verifier().inner, &verifier.inner) {
         return Err(checks::invalid("auth", "it has another verifier: return the given layer"));
+    }
+    if auth.reads_cookie(SESSION) {
+        return Err(checks::invalid("auth", format!("a token source reads the cookie `{SESSION}`: use another name")));
     }
     Ok(auth)
 }
