@@ -14,8 +14,8 @@ use crate::keys::{KeyFailure, TokenStatus};
 pub struct AlbStatus {
     /// The IDs of all preloaded keys and of at most 8 fetched keys. They are public.
     pub key_ids: Vec<String>,
-    /// The last failed fetch, even if later fetches succeeded. If the endpoint responds that it does not have the key,
-    /// the fetch has not failed.
+    /// The last failed fetch, even if later fetches succeeded. A fetch counts as successful if the endpoint responds
+    /// that it does not have the key.
     pub last_failure: Option<KeyFailure>,
     /// The number of failed fetches since the endpoint last responded with a key, 404 or 403.
     ///

@@ -15,7 +15,7 @@ use http::{
     },
 };
 
-/// The page for a request to a sign-in route that is not redirected.
+/// A page that a sign-in route returns instead of a redirect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Page {
     /// The request to the sign-in route is not a document navigation.
@@ -193,7 +193,7 @@ fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.replace('"', "&quot;").replace('\'', "&#39;"))
 }
 
-/// Allows only the style sheet of the pages, by its hash.
+/// The content security policy of the pages, which allows only their style sheet, identified by its hash.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
     let policy = format!(

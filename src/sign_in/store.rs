@@ -50,7 +50,7 @@ impl std::fmt::Debug for StoredSession {
 ///   session.
 /// - **A removed session stays removed.** Only [`create`](Self::create) may create an entry, so that a slow request
 ///   cannot revive a session that was signed out.
-/// - **A method that returns [`Ok`] has taken effect** for all instances that share the store. Read replicas that lag
+/// - **A call that returns [`Ok`] has taken effect** for all instances that share the store. Read replicas that lag
 ///   behind are not suitable.
 ///
 /// Each call has a time limit of two seconds, after which it counts as failed. The docs of each method describe the

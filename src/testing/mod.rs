@@ -36,7 +36,7 @@
 //! Enable the feature `testing` only in `[dev-dependencies]`. A program with a `FakeUserPool` accepts every token that
 //! its own code signs.
 
-// These types panic if a test misuses them.
+// The types in this module panic if a test misuses them.
 #![allow(clippy::missing_panics_doc, clippy::expect_used, clippy::panic)]
 
 mod clock;

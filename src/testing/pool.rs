@@ -128,7 +128,7 @@ impl FakeUserPool {
         self.user_pool_for(self.client_id())
     }
 
-    /// Returns a configuration like [`user_pool`](Self::user_pool) for these app clients.
+    /// Returns the same configuration as [`user_pool`](Self::user_pool), but for these app clients.
     ///
     /// # Panics
     /// Panics if there is no client ID, or if a client ID does not have Cognito's format.

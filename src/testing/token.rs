@@ -50,9 +50,9 @@ impl FakeUserPool {
 /// # Ok::<(), axum_cognito::VerifyError>(())
 /// ```
 ///
-/// By default, the token is one that Cognito could have issued just now, and is valid for one hour. Methods named after
-/// a claim set the claim as Cognito does. [`claim`](Self::claim) sets any claim that Cognito writes into this kind of
-/// token, [`trigger_claim`](Self::trigger_claim) adds a claim as a pre token generation trigger does, and
+/// By default, the token is valid for one hour, and Cognito could have issued it just now. Methods named after a claim
+/// set the claim as Cognito does. [`claim`](Self::claim) sets any claim that Cognito writes into this kind of token,
+/// [`trigger_claim`](Self::trigger_claim) adds a claim as a pre token generation trigger does, and
 /// [`payload_json`](Self::payload_json) replaces the whole payload.
 #[derive(Clone)]
 #[must_use = "no token is issued until `sign`"]
@@ -199,7 +199,7 @@ impl TokenBuilder {
     /// Omits a claim.
     pub fn without(mut self, claim: &str) -> Self {
         self.claims.remove(claim);
-        // `payload` adds a missing time unless the claim is set to null.
+        // `payload` adds a time claim that is missing, and omits a time claim that is null.
         if ["iat", "exp", "auth_time"].contains(&claim) {
             self.set(claim, Value::Null);
         }

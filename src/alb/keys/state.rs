@@ -144,7 +144,7 @@ impl Held {
 pub(super) struct State {
     now: Duration,
     held: Vec<Held>,
-    /// The absent keys and the times of their fetches, latest last.
+    /// The absent keys and the times of their fetches, in chronological order.
     absent: VecDeque<(KeyName, Duration)>,
     /// The in-flight fetch for an unknown key.
     lookup: Option<Fetch>,
@@ -154,9 +154,9 @@ pub(super) struct State {
     /// The time of the event that started the last cooldown.
     cooldown_from: Option<Duration>,
     failed_at: Duration,
-    /// The number of failed fetches for unknown keys since the endpoint last responded to such a fetch.
+    /// The number of consecutive failed fetches for unknown keys.
     failures: u32,
-    /// The number of failed refreshes since the endpoint last responded to a refresh.
+    /// The number of consecutive failed refreshes.
     failed_refreshes: u32,
 }
 
@@ -185,7 +185,7 @@ impl State {
         [self.lookup, self.refresh].into_iter().flatten().find(|it| it.number == fetch).map(|it| it.name)
     }
 
-    /// Returns the number of consecutive failures of fetches for unknown keys or of refreshes, whichever is larger.
+    /// Returns the larger of the two failure counts: failed fetches for unknown keys, or failed refreshes.
     pub(super) fn failures(&self) -> u32 {
         self.failures.max(self.failed_refreshes)
     }

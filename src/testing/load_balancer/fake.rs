@@ -29,14 +29,14 @@ pub struct FakeLoadBalancer {
     inner: Arc<Inner>,
 }
 
-/// Key fetches are set to fail.
+/// The error of a key fetch while the fake load balancer is set to offline.
 pub(super) struct Offline;
 
 struct Inner {
     is_verified_access: bool,
     client_id: String,
     issuer: String,
-    /// All published keys, the current one last.
+    /// The published keys, with the current key last.
     keys: Mutex<Vec<Arc<SigningKey>>>,
     is_offline: AtomicBool,
     fetches: AtomicU64,

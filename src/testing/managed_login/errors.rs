@@ -1,4 +1,4 @@
-//! Error responses of the endpoints that an application calls.
+//! Creates the error responses of the endpoints that an application calls.
 
 use axum::{
     body::Body,

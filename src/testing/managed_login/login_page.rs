@@ -12,8 +12,8 @@ use oauth2::url::Url;
 
 use super::users::{FakeUser, Users};
 
-/// The pages load no other resources and cannot be embedded in frames. `form-action` is not set, because Chromium also
-/// applies it to the redirect to the application that follows a form.
+/// The policy allows only inline styles and `data:` images, and the pages cannot be embedded in frames. `form-action`
+/// is not set, because Chromium also applies it to the redirect to the application after the form is submitted.
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; frame-ancestors 'none'";
 

@@ -94,7 +94,7 @@ impl ManagedLoginServer {
         self.context.users.get(username).map(|user| user.password.as_str())
     }
 
-    /// Handles a request without a connection.
+    /// Handles a request without a network connection.
     pub(super) async fn respond(&self, request: Request<Body>) -> Response<Body> {
         let Ok(response) = self.router.clone().call(request).await;
         response

@@ -82,7 +82,7 @@ async fn tokens_have_the_claims_of_the_sign_in() {
     }
 }
 
-/// RFC 6749 §4.1.2 and RFC 9700 §2.1.1 define these rules.
+/// RFC 6749 §4.1.2 binds a code to its redirect URL, and RFC 9700 §2.1.1 binds a code to its PKCE verifier.
 #[tokio::test]
 async fn code_works_only_with_the_verifier_and_redirect_url_of_its_request() {
     let (server, _) = serve().await;

@@ -1,4 +1,4 @@
-//! Provides a client that sends requests to the server without a connection.
+//! Provides a client that sends requests to the server without a network connection.
 
 use std::sync::LazyLock;
 
