@@ -10,8 +10,8 @@ use super::{
     future::AlbResponseFuture,
 };
 
-/// The service that the layer [`AlbAuth`](super::AlbAuth) creates. It verifies the load balancer's token in each
-/// request before it calls the inner service.
+/// The service that the layer [`AlbAuth`](super::AlbAuth) creates. The service verifies the load balancer's token in
+/// each request before it calls the inner service.
 #[derive(Clone, Debug)]
 pub struct AlbAuthService<S> {
     inner: S,

@@ -253,7 +253,7 @@ impl SignInBuilder {
         self
     }
 
-    /// Keeps sessions in this store. Default: in cookies.
+    /// Keeps sessions in this store instead of in cookies. Default: in cookies.
     ///
     /// With a store that all instances share, a sign-out takes effect at once on every instance.
     pub fn session_store(mut self, store: impl SessionStore) -> Self {
@@ -273,8 +273,8 @@ impl SignInBuilder {
 
     /// Sets how long before its expiry an access token is refreshed. Default: one minute.
     ///
-    /// Each session adds a fixed offset of up to 30 seconds, so that sessions are not all refreshed at the same time.
-    /// The maximum is four minutes, because Cognito's shortest access tokens are valid for five minutes.
+    /// A fixed offset of up to 30 seconds is added for each session, so that sessions are not all refreshed at the same
+    /// time. The maximum is four minutes, because Cognito's shortest access tokens are valid for five minutes.
     pub fn refresh_before(mut self, time: Duration) -> Self {
         self.refresh_before = time;
         self
@@ -292,7 +292,7 @@ impl SignInBuilder {
 
 /// Requests.
 impl SignInBuilder {
-    /// Adds a path, such as `/api`, below which no request is redirected to sign-in.
+    /// Adds a path, such as `/api`, below which no request is redirected to the sign-in page.
     ///
     /// Rejected requests without a session then get 401, even if a user enters the URL in the browser.
     pub fn api_subtree(mut self, path: impl Into<String>) -> Self {
@@ -350,7 +350,7 @@ impl SignInBuilder {
 
     /// Sends requests to the token endpoint and the revocation endpoint through this HTTP proxy. Default: none.
     ///
-    /// The variables `HTTPS_PROXY` and `NO_PROXY` have no effect. Key fetches have their own setting,
+    /// The environment variables `HTTPS_PROXY` and `NO_PROXY` have no effect. Key fetches have their own setting,
     /// [`HttpKeySource::proxy`](crate::keys::HttpKeySource::proxy).
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = Some(url.into());

@@ -24,7 +24,7 @@ pub(super) enum Page {
     Loop,
     /// The `state` is missing, or its attempt has expired, was used, or was started in another browser.
     UnknownAttempt,
-    /// The authorization server returned an error. The code is [`None`] if it is unknown.
+    /// The authorization server returned an error. The value is [`None`] if the error code is unknown.
     Denied(Option<&'static str>),
     /// The callback has neither a code nor an error, has both, or repeats a parameter.
     MalformedCallback,

@@ -51,7 +51,7 @@ impl ReturnTo {
         &self.0
     }
 
-    /// Returns the path that a browser requests: without the query and without dot segments.
+    /// Returns the path that a browser requests, without the query and without dot segments.
     pub(super) fn resolved_path(&self) -> Option<String> {
         resolve(&self.0).map(|url| url.path().to_owned())
     }

@@ -27,7 +27,8 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// Keeps sessions in the store and their keys in cookies. Without a store, cookies contain whole sessions.
+    /// Creates a value that keeps sessions in the store and their keys in cookies. Without a store, cookies contain
+    /// whole sessions.
     pub(super) fn new(store: Option<Arc<dyn SessionStore>>) -> Self {
         Self {
             live: Mutex::new(Live::new()),

@@ -20,7 +20,7 @@ pub struct StoredSession {
     /// The user's `sub`. A store that indexes `sub` can delete all sessions of a user, for example when the user is
     /// locked. Copied access tokens still work as bearer tokens until they expire.
     pub sub: String,
-    /// Increases with every write of the session.
+    /// A number that increases with every write of the session.
     pub version: u64,
     /// The encrypted session, usually about 4 KiB.
     pub content: Vec<u8>,
@@ -131,7 +131,7 @@ pub trait SessionStore: Send + Sync + 'static {
     ///
     /// # Errors
     /// Returns any error of the store. The layer then retries twice. If no attempt succeeds, only the process that
-    /// refreshed the session has the new tokens, for five minutes.
+    /// refreshed the session has the new tokens, and it keeps them for five minutes.
     fn replace<'s>(&'s self, session: &'s StoredSession, expected_version: u64) -> StoreFuture<'s, bool>;
 
     /// Deletes a session, if it exists.

@@ -45,7 +45,7 @@ pub(super) enum EndpointError {
     /// Cognito rejected the request for another reason, for example a wrong client secret. The text is a known error
     /// code.
     Rejected(&'static str),
-    /// The endpoint did not respond in time, or its response is neither tokens nor an OAuth error.
+    /// The endpoint did not respond in time, or its response contains neither tokens nor an OAuth error.
     Unavailable,
 }
 
@@ -95,8 +95,8 @@ impl RevocableToken for RevokedToken {
         self.0.secret()
     }
 
-    /// The AWS page "The token revocation endpoint" does not mention `token_type_hint`, and only refresh tokens can be
-    /// revoked.
+    /// Omits the hint, because the AWS page "The token revocation endpoint" does not mention `token_type_hint`, and
+    /// because only refresh tokens can be revoked.
     fn type_hint(&self) -> Option<&str> {
         None
     }

@@ -23,8 +23,8 @@
 //! # Profile attributes
 //!
 //! Cognito writes profile attributes (`custom:…`, `email`, `name`) into ID tokens. An access token has profile
-//! attributes only if a pre token generation trigger adds them. [`TokenBuilder::claim`] therefore panics for such a
-//! claim on an access token, and [`TokenBuilder::trigger_claim`] simulates the trigger.
+//! attributes only if a pre token generation trigger adds them. [`TokenBuilder::claim`] therefore panics for a profile
+//! attribute in an access token, and [`TokenBuilder::trigger_claim`] simulates the trigger.
 //!
 //! # Browser sign-in
 //!

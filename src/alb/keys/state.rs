@@ -26,8 +26,8 @@
 //! | `Ended`, for a refresh | found | renew the trust in the key |
 //! | | otherwise | keep the key until its trust expires |
 //!
-//! All times are wall-clock times. Time limits compare the absolute distance to a point in time. A limit therefore
-//! never lasts longer than its length, even if the clock moves backwards.
+//! All times are wall-clock times. Time limits use the absolute difference between two times. A limit therefore ends,
+//! instead of being extended, if the clock moves far backwards.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -48,7 +48,8 @@ const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 /// The time for which an absent key is remembered. The time is short, because a key could be published after the first
 /// token that names the key.
 const ABSENT_FOR: Duration = Duration::from_secs(60);
-/// The maximum number of remembered absent keys. Because of the cooldown, at most 12 are added within [`ABSENT_FOR`].
+/// The maximum number of remembered absent keys. Because of the cooldown, at most 12 absent keys are added within
+/// [`ABSENT_FOR`].
 const ABSENT_MAX: usize = 16;
 /// The time after which a fetch is considered lost, for example because its runtime was frozen.
 const LOST_AFTER: Duration = Duration::from_secs(30);
@@ -258,7 +259,7 @@ impl State {
             Outcome::Failed => {
                 self.failures = self.failures.saturating_add(1);
                 self.failed_at = self.now;
-                // The failure may be transient, such as a reset connection, so requests keep waiting for a retry.
+                // A first failure, such as a reset connection, may be transient, so requests keep waiting for a retry.
                 if self.failures == 1 && self.is_within(lookup.started, REQUEST_WAIT) {
                     self.lookup = Some(self.start(lookup.name, actions));
                     return;

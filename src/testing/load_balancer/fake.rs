@@ -96,7 +96,7 @@ impl FakeLoadBalancer {
         config.expect("the kit's settings are valid")
     }
 
-    /// Returns the ARN, which is the `signer` of the tokens.
+    /// Returns the ARN that the tokens contain as `signer`.
     pub fn arn(&self) -> &'static str {
         if self.inner.is_verified_access {
             "arn:aws:ec2:us-east-1:123456789012:verified-access-instance/vai-0123456789abcdef0"

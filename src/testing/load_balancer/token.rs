@@ -53,7 +53,7 @@ enum Padding {
     Stripped,
 }
 
-/// The lifetime of tokens, as AWS documents it for Verified Access.
+/// The lifetime that AWS documents for Verified Access tokens.
 const LIFETIME: Duration = Duration::from_secs(120);
 
 impl AlbTokenBuilder {

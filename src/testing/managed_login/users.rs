@@ -51,7 +51,7 @@ impl FakeUser {
         self
     }
 
-    /// Sets an attribute in the ID token and in the response of `/oauth2/userInfo`, such as `name` or `custom:tenant`.
+    /// Sets an attribute, such as `name` or `custom:tenant`, in the ID token and in the response of `/oauth2/userInfo`.
     ///
     /// Cognito writes all attributes as strings, regardless of their type in the pool.
     #[must_use]

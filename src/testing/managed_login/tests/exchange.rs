@@ -27,7 +27,7 @@ async fn code_is_exchanged_for_tokens_that_the_verifier_accepts() {
     }
 }
 
-/// A browser sends `x-requested-with` only after a preflight request that allows it.
+/// A browser sends `x-requested-with` only if the response to a preflight request allows the header.
 #[tokio::test]
 async fn browser_application_of_any_origin_can_exchange_a_code() {
     let (server, _) = serve().await;
