@@ -8,7 +8,6 @@ use crate::{
     middleware::{AuthRejection, place},
 };
 
-/// The outcome of a request's checks.
 pub(super) struct Outcome {
     pub(super) result: Result<Accepted, AuthRejection>,
     /// `true` if the layer requires access tokens. A rejection then also replaces the [`CognitoClaims`] in the

@@ -18,7 +18,6 @@ use super::{health::Health, live::Live, store::SessionStore};
 /// Completes when the refresh ends, because the refresh drops its sender.
 pub(super) type Waiter = watch::Receiver<()>;
 
-/// The sessions of a [`SignIn`](super::SignIn).
 pub(super) struct Sessions {
     live: Mutex<Live<Waiter>>,
     pub(super) store: Option<Arc<dyn SessionStore>>,

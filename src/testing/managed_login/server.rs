@@ -35,7 +35,6 @@ pub struct ManagedLoginServer {
     faults: watch::Sender<Faults>,
 }
 
-/// The settings of a server.
 pub(super) struct Settings {
     pub(super) pool: FakeUserPool,
     pub(super) client: AppClient,

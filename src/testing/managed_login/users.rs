@@ -77,7 +77,6 @@ impl Users {
         self.0.push(user);
     }
 
-    /// Returns the user with this username.
     pub(super) fn get(&self, username: &str) -> Option<&FakeUser> {
         self.0.iter().find(|user| user.username == username)
     }
