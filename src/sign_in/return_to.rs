@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 
 /// The maximum length of a path with its query, in bytes. The attempt cookie contains the path and the query.
 const MAX_BYTES: usize = 2_048;
-/// The number of times that a path is percent-decoded to find attacks that are encoded several times.
+/// The number of times that a path is percent-decoded, because attacks can be encoded more than once.
 const MAX_DECODINGS: usize = 5;
 
 /// A path on this origin, with an optional query. The path is checked in the form that `Location` contains.

@@ -64,7 +64,7 @@ struct Shared {
     /// The cached keys, which every verification reads. The table is written only while the lock is held.
     table: ArcSwap<Vec<Entry>>,
     locked: Mutex<Locked>,
-    /// The number of the last fetch for an unknown key that has ended.
+    /// The number of the most recently ended fetch for an unknown key.
     ended: watch::Sender<u64>,
     /// The number of waiting requests.
     waiting: AtomicU32,

@@ -74,7 +74,7 @@ fn user_list(action: &str, users: &Users) -> String {
     if html.is_empty() { html } else { format!("<h2>Or pick a demo user</h2>\n<div class=\"users\">\n{html}</div>") }
 }
 
-/// Returns the page for a request that cannot be sent back to the client.
+/// Returns the error page for a request that cannot be redirected back to the client.
 pub(super) fn error_page(message: &str) -> Response {
     let body = format!(r#"<h1>This request is not valid</h1><p class="error" role="alert">{}</p>"#, escaped(message));
     page(StatusCode::BAD_REQUEST, "Error", &body)
