@@ -1,4 +1,4 @@
-//! The checks of a token's claims, which follow the verification of its signature.
+//! Checks a token's claims after its signature was verified.
 //!
 //! [`Policy::admit`] is a pure function of the claims, the settings and the time. The checks that a setting can weaken
 //! are in [`clients`](crate::clients) and [`audience`](crate::audience).

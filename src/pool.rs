@@ -74,8 +74,8 @@ impl UserPool {
     /// Creates an AWS pool that accepts tokens issued to any app client.
     ///
     /// **This weakens a check.** Every client of every application that shares the pool can then call this API, and so
-    /// can anyone who may create an app client. Use this constructor, for example, for a gateway in front of all these
-    /// applications.
+    /// can anyone who may create an app client. Use this constructor, for example, for a gateway in front of all
+    /// applications that share the pool.
     ///
     /// # Errors
     /// Returns [`ConfigError::InvalidPoolId`] if the pool ID does not have Cognito's form.
@@ -224,8 +224,8 @@ impl UserPool {
 
     /// Accepts access tokens with any `aud`, and replaces earlier audience settings.
     ///
-    /// **This weakens a check.** Tokens that clients obtained for another API are then accepted, so that API can replay
-    /// the tokens that it receives (RFC 8707 §1).
+    /// **This weakens a check.** This API then accepts tokens that clients obtained for another API. The other API can
+    /// therefore replay the tokens that it receives (RFC 8707 §1).
     #[must_use]
     pub fn dangerous_any_audience(mut self) -> Self {
         self.policy.audience = AudienceRule::Any;
@@ -249,8 +249,8 @@ impl UserPool {
 
     /// Accepts tokens that a replica of the pool in another Region issues under the original issuer form.
     ///
-    /// The replica's issuer contains this pool's ID and a host name with the replica's Region. Adding a Region twice, or the
-    /// pool's own Region, has no effect.
+    /// The replica's issuer contains this pool's ID and a host name with the replica's Region. Adding a Region twice,
+    /// or the pool's own Region, has no effect.
     ///
     /// # Errors
     /// Returns [`ConfigError::InvalidRegion`] if `region` is not the name of a Region,
@@ -261,7 +261,8 @@ impl UserPool {
         Ok(self)
     }
 
-    /// Also accepts tokens whose `iss` is exactly this issuer. Such tokens are verified with this pool's keys.
+    /// Also accepts tokens whose `iss` is exactly this issuer. Tokens from this issuer are verified with the pool's
+    /// keys.
     ///
     /// Use this setting for proxies, and for issuers that AWS does not document, such as FIPS hosts in GovCloud. Adding
     /// an issuer twice has no effect.

@@ -102,8 +102,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
 
 /// Sends logs to stderr, filtered by `RUST_LOG`. Only the announcement goes to stdout.
 ///
-/// The default filter is `info` plus the library's `debug` lines. They contain the reasons for rejections,
-/// which responses do not.
+/// The default filter is `info` plus the library's `debug` lines. The `debug` lines contain the reasons for rejections,
+/// which responses omit.
 fn log_to_stderr() {
     let filter = env::var("RUST_LOG").unwrap_or_else(|_| "info,axum_cognito=debug".to_owned());
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse_lossy(filter);

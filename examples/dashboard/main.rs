@@ -1,4 +1,5 @@
-//! Signs users in with Cognito's managed login, and keeps their sessions. It serves HTML pages, and an API for them.
+//! Signs users in with Cognito's managed login, and keeps their sessions. The program serves HTML pages, and an API for
+//! the pages.
 //!
 //! ```console
 //! $ cargo run --example dashboard
@@ -20,7 +21,7 @@
 //! ```
 //!
 //! With `DASHBOARD_REDIS_URL=redis://127.0.0.1:6379`, sessions are in Redis. All instances with the same
-//! `COGNITO_SESSION_KEY` share them, and a sign-out takes effect on all instances at once.
+//! `COGNITO_SESSION_KEY` share the sessions, and a sign-out takes effect on all instances at once.
 //!
 //! | file | contents |
 //! |---|---|

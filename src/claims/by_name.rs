@@ -12,10 +12,10 @@ impl<T: CustomClaims> CognitoClaims<T> {
     /// Returns the claim with this name, or [`None`] if the token does not have it.
     ///
     /// Use this method for claims that have no method of their own, such as claims that a trigger adds. Each call
-    /// parses the payload again. For several claims, or on a busy route, declare a type and use
+    /// parses the payload again. To read several claims, or on a busy route, declare a type and use
     /// [`custom`](Self::custom).
     ///
-    /// `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains these
+    /// ID tokens contain `custom:` attributes, `email` and the other profile claims. An access token contains profile
     /// claims only if a pre-token-generation trigger adds them.
     ///
     /// ```

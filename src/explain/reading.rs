@@ -1,4 +1,4 @@
-//! The content of a token as text.
+//! Reads the content of a token as text.
 //!
 //! The token is read leniently and for display only. No decision depends on this module.
 

@@ -78,7 +78,7 @@ impl HttpKeySource {
         Ok(Self { client: self.client.proxy(url.as_ref())?, ..self })
     }
 
-    /// Trusts these root certificates instead of those of the host. `pem` is one certificate or a bundle in PEM format.
+    /// Trusts these root certificates instead of the host's. `pem` is one certificate or a bundle in PEM format.
     ///
     /// Use this setting for a private certificate authority, or in an image without root certificates.
     ///
@@ -225,8 +225,9 @@ fn fetch_error(error: reqwest::Error, message: &'static str) -> FetchError {
     FetchError::new(kind, message).caused_by(error.without_url())
 }
 
-/// Returns `true` if the TLS handshake failed. A failed handshake is an I/O error of one of two kinds, which a failed
-/// TCP connection never has. The error may be wrapped in another I/O error, whose `source` skips the wrapped error.
+/// Returns `true` if the TLS handshake failed. A failed TLS handshake is an I/O error of the kind `InvalidData` or
+/// `UnexpectedEof`. A failed TCP connection has neither kind. The error may be wrapped in another I/O error, whose
+/// `source` skips the wrapped error.
 fn is_tls(error: &reqwest::Error) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {

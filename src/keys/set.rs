@@ -16,8 +16,8 @@ pub(crate) struct KeySet {
     listed: Arc<str>,
 }
 
-/// The maximum length of a document, in bytes. Cognito's document has two keys and less than 2 KiB, so the limit allows
-/// for hundreds of keys.
+/// The maximum length of a JWKS document, in bytes. Cognito's documents contain two keys in less than 2 KiB, so the
+/// limit allows for hundreds of keys.
 pub(crate) const DOCUMENT_MAX: usize = 256 * 1024;
 
 /// The maximum number of key IDs in an error message.

@@ -1,4 +1,4 @@
-//! [`KeySource`], and the sources without I/O in this crate: a static key set and an async closure.
+//! Defines [`KeySource`], and the sources for a static key set and for an async closure.
 
 use std::{borrow::Cow, error::Error, fmt, future, pin::Pin, time::Duration};
 
@@ -60,7 +60,7 @@ pub trait KeySource: Send + Sync + 'static {
 
     /// Returns the document if it is known without any I/O. The verifier then has keys as soon as it is built.
     ///
-    /// Default: [`None`]. If its `max_age` is [`Duration::MAX`], the document is treated as permanent. The keys of a
+    /// Default: [`None`]. If the document's `max_age` is [`Duration::MAX`], the document is permanent. The keys of a
     /// permanent document never become stale and are never fetched, and no request waits.
     fn preloaded(&self) -> Option<KeyDocument> {
         None

@@ -57,8 +57,8 @@ struct Waiting<S, B> {
     body: Option<B>,
     /// [`Some`] from the decision until the inner service is called.
     request: Option<Request<B>>,
-    /// A clone that is not polled before the decision. A ready service may hold a resource that other requests need,
-    /// such as a permit of a concurrency limit, and waiting requests must not exhaust it.
+    /// A clone of the inner service that is not polled before the decision. A ready service may hold a resource that
+    /// other requests need, such as a permit of a concurrency limit, and waiting requests must not exhaust it.
     inner: S,
 }
 

@@ -20,7 +20,8 @@ use crate::{
 /// By default, the layer does not reject requests. If the token is missing or not valid, the layer adds an
 /// [`AuthRejection`](super::AuthRejection) to the extensions instead, and calls the inner service. Extractors such as
 /// [`CognitoClaims`] and rules ([`Require`](super::Require)) then reject the request, so one router can have public and
-/// protected routes. To reject such requests in the layer itself, call [`deny_by_default`](Self::deny_by_default).
+/// protected routes. To reject requests without a valid token in the layer itself, call
+/// [`deny_by_default`](Self::deny_by_default).
 ///
 /// All clones share the verifier, its keys and its background task. The task stops when the last clone is dropped.
 ///

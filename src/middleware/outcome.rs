@@ -1,4 +1,4 @@
-//! The outcome of a verification in the request extensions: claims or a rejection.
+//! Stores the outcome of a verification, which is claims or a rejection, in the request extensions.
 
 use http::Extensions;
 

@@ -11,17 +11,18 @@
 //!
 //! - GHASH under an unknown key is a universal hash. Two different messages of at most `n` blocks of 16 bytes have the
 //!   same value with probability at most `n / 2^128` over the choice of the key. The probability is `2^-118` for a pair
-//!   of tokens of 16 KiB, and `2^-121` for the usual 1.2 KiB. Without the key, an attacker cannot construct a token
+//!   of tokens of 16 KiB, and `2^-121` for the typical 1.2 KiB. Without the key, an attacker cannot construct a token
 //!   that matches another token's entry.
-//! - All tags use one nonce, which adds the same mask to all of them. A repeated nonce would break a MAC whose tags an
+//! - All tags use one nonce, which adds the same mask to each tag. A repeated nonce would break a MAC whose tags an
 //!   attacker can see. In this cache, no tag leaves the process, is logged, or can be queried.
 //! - A hit requires that all 128 bits match.
 //!
 //! # Checks on a hit
 //!
 //! A hit compares `exp`, `nbf` and `iat` with the clock. A hit also requires that the pool's key set is not stale and
-//! still contains the key that verified the token, and that no app client was removed from the pool since. Another key
-//! with the same ID does not count. Rules and custom checks run on every request.
+//! still contains the key that verified the token. No app client may have been removed from the pool since the
+//! verification. A different key with the same ID does not satisfy the check. Rules and custom checks run on every
+//! request.
 //!
 //! # Limits
 //!

@@ -6,10 +6,11 @@ use http::Method;
 
 use super::path_spelling::{has_prefix, is_spelling_of, is_unambiguous};
 
-/// Longer paths are never public, because comparing them with each protected pattern takes too long.
+/// The maximum length of a public path, in bytes. Comparing a longer path with each protected pattern would take too
+/// long.
 const MAX_PATH_LENGTH: usize = 8 * 1024;
-/// Paths with more segments are never public. Each protected
-/// pattern scans all empty segments of a path, so this limit bounds the cost of a check.
+/// The maximum number of segments in a public path. Each protected pattern scans all empty segments of a path, so
+/// this limit bounds the cost of a check.
 const MAX_SEGMENTS: usize = 256;
 
 /// The public and the protected routes of a [`DenyByDefault`](super::DenyByDefault).
@@ -20,8 +21,8 @@ const MAX_SEGMENTS: usize = 256;
 #[derive(Clone, Default)]
 pub(super) struct PublicRoutes {
     patterns: Vec<Pattern>,
-    /// Indices into `patterns`. This router contains no protected patterns, because `matchit` would reject one inside a
-    /// public subtree as a conflict.
+    /// Indices into `patterns`. This router contains no protected patterns, because `matchit` would reject a protected
+    /// pattern inside a public subtree as a conflict.
     public: matchit::Router<usize>,
 }
 
@@ -131,7 +132,7 @@ impl Pattern {
         let mut found = path.split('/').skip(1).filter(|segment| !(merge && segment.is_empty()));
         for segment in self.segments(merge) {
             let matches = match (segment.kind, found.next()) {
-                // Software that merges slashes may also drop the slash before an empty rest.
+                // Software that merges slashes may also drop the slash before an empty catch-all value.
                 (Kind::CatchAll, rest) => return rest.is_none_or(|rest| has_prefix(rest, &segment.text)),
                 (Kind::Parameter, Some(found)) => has_prefix(found, &segment.text),
                 (Kind::Literal, Some(found)) => is_spelling_of(found, &segment.text),
@@ -192,8 +193,8 @@ fn parse(pattern: &str) -> Result<Box<[Segment]>, String> {
     if inside.split('/').any(|segment| segment.starts_with([':', '*'])) {
         return Err("parameters are written `{id}` and `{*rest}`".to_owned());
     }
-    // Newer versions of `matchit` accept such patterns, but the comparison with protected patterns does not support
-    // them.
+    // Newer versions of `matchit` accept text after a parameter, but the comparison with protected patterns does not
+    // support it.
     if inside.split('/').any(has_text_after_parameter) {
         return Err("a parameter must end its segment, as in `/files/{name}`".to_owned());
     }

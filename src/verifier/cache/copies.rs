@@ -27,7 +27,7 @@ pub(super) const SHARDS: usize = 64;
 /// The number of copies in a shard.
 const COPIES: usize = 16;
 
-/// One in this many table hits of a shard makes a copy.
+/// The number of table hits in a shard for each copy.
 pub(super) const COPY_EVERY: u32 = 64;
 
 /// The copies of all threads.
