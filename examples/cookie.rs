@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Then open <http://localhost:3000/>. The browser is redirected to the sign-in page, which accepts the token that the
-//! program prints. (With a real pool, managed login redirects the user to such a route, which exchanges the code for
+//! program prints. (With a real pool, managed login redirects the user to a similar route, which exchanges the code for
 //! the token.) To send the requests with `curl`:
 //!
 //! ```console

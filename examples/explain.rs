@@ -8,8 +8,8 @@
 //! $ cargo run --example explain -- --json "$TOKEN" | jq .kind
 //! ```
 //!
-//! The exit status is 0 if the token is accepted, 1 if it is rejected, and 2 if it was not checked because of an
-//! invalid argument, an invalid pool in the environment or an empty input.
+//! The exit status is 0 if the token is accepted, and 1 if it is rejected. The status is 2 if the token was not checked
+//! because of an invalid argument, an invalid pool in the environment or an empty input.
 
 #![forbid(unsafe_code)]
 

@@ -17,8 +17,8 @@
 //! 4. `POST /mcp` with the scope gets 200.
 //!
 //! The server implements revision 2026-07-28 of the [specification], and 2025-11-25 for clients that begin with
-//! `initialize`. It keeps no sessions and responds with JSON rather than event streams. Both revisions have the same
-//! rules for authorization. Section names in comments are from the newer revision.
+//! `initialize`. The server keeps no sessions and responds with JSON rather than event streams. Both revisions have the
+//! same rules for authorization. Section names in comments are from the newer revision.
 //!
 //! To use a real pool, replace the fake pool in `main`. MCP clients also expect features that Cognito lacks, such as
 //! dynamic client registration. A proxy can add these features, and [`ProtectedResource::authorization_servers`] puts
@@ -59,8 +59,8 @@ fn app(pool: UserPool, origin: &str) -> Result<Router, ConfigError> {
     let auth = CognitoAuth::new(pool).protected_resource(&resource)?;
     Ok(Router::new()
         .route("/mcp", post(mcp))
-        // Uses `route_layer` instead of `layer`, because clients also request well-known documents that do not exist
-        // here, and they expect 404.
+        // Uses `route_layer` instead of `layer`, because clients also request well-known documents that this server
+        // does not have, and they expect 404.
         .route_layer(auth.deny_by_default())
         // The layer does not cover this route, which is added after it. Clients read the metadata before they have a
         // token.
@@ -172,7 +172,7 @@ fn respond(claims: &CognitoClaims, headers: &HeaderMap, message: &Message) -> Re
         }] }),
         "tools/call" if message.params.name.as_deref() == Some("whoami") => whoami(claims)?,
         "tools/call" => return Err(Failure::Protocol(StatusCode::OK, -32602, "unknown tool")),
-        // 404 since revision 2026-07-28 ("Protocol Version Header").
+        // The status is 404 since revision 2026-07-28 ("Protocol Version Header").
         _ if is_modern => return Err(Failure::Protocol(StatusCode::NOT_FOUND, -32601, "unknown method")),
         _ => return Err(Failure::Protocol(StatusCode::OK, -32601, "unknown method")),
     };

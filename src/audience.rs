@@ -25,7 +25,7 @@ pub(crate) enum AudienceRule {
     Any,
 }
 
-/// The configured audiences, of which there is always at least one.
+/// The configured audiences. The list is never empty.
 #[derive(Clone, Debug)]
 pub(crate) struct Audiences {
     names: Vec<String>,

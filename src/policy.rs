@@ -92,7 +92,7 @@ fn check_subject(claims: &ClaimSet, token_use: TokenUse) -> Result<(), VerifyErr
     }
 }
 
-/// The accepted token kinds, of which there is always at least one.
+/// The accepted token kinds. At least one kind is always accepted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TokenUses {
     access: bool,

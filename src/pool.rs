@@ -183,9 +183,9 @@ impl UserPool {
     /// Requires access tokens to have this `aud`, the resource that the client requested at sign-in.
     ///
     /// Cognito calls this feature resource binding (RFC 8707). If this method is called twice, a token needs **any** of
-    /// the audiences, not both. A token for one resource is then accepted for the other. To accept a bound token
-    /// without requiring one, use [`allow_audience`](Self::allow_audience). ID tokens are not affected, because their
-    /// `aud` is the client ID.
+    /// the audiences, not both. A token for one of the resources is then accepted for the other resource. To accept a
+    /// bound token without requiring one, use [`allow_audience`](Self::allow_audience). ID tokens are not affected,
+    /// because their `aud` is the client ID.
     ///
     /// Without this setting, an access token is accepted if it has no `aud`, or if `aud` equals its `client_id`. Tokens
     /// for other audiences are rejected (RFC 7519 §4.1.3).
@@ -346,7 +346,7 @@ impl UserPool {
         Some(self.clients.ids()?.iter().map(|id| &**id))
     }
 
-    /// Returns the accepted token uses, of which there is at least one.
+    /// Returns the accepted token uses. The result contains at least one value.
     ///
     /// ```
     /// # use axum_cognito::{TokenUse, UserPool};

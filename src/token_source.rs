@@ -59,7 +59,8 @@ impl TokenSource {
     /// only if this source is configured.
     ///
     /// The whole value must be one `b64token` (RFC 6750 §2.1) with exactly two dots. This source ignores every other
-    /// value. This source can be combined with [`authorization`](Self::authorization), because no value matches both.
+    /// value. This source can be combined with [`authorization`](Self::authorization), because no value matches both
+    /// sources.
     ///
     /// ```
     /// use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
@@ -196,7 +197,8 @@ impl TokenSource {
         &self.0
     }
 
-    /// Returns `true` if both sources read the same text of a request, or if one reads a part of the other's text.
+    /// Returns `true` if both sources read the same text, or if one source reads a part of the text that the other
+    /// source reads.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Location::WebSocketProtocol(one), Location::WebSocketProtocol(other)) => {

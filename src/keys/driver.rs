@@ -87,7 +87,7 @@ impl PoolKeys {
         Self { shared }
     }
 
-    /// Returns the key with this ID, from one snapshot of the pointer.
+    /// Returns the key with this ID, from one snapshot of the keys.
     pub(crate) fn find(&self, key_id: &str, now: SystemTime) -> Result<Arc<VerifyingKey>, VerifyError> {
         match &*self.shared.keys.load() {
             Some(loaded) if loaded.is_fresh(since_epoch(now)) => {
@@ -380,7 +380,7 @@ impl Shared {
         now >= alarm || alarm != u64::MAX && alarm - now > self.horizon
     }
 
-    /// Handles a request that found the alarm overdue.
+    /// Handles an alarm that a request found overdue.
     #[cold]
     fn on_due(self: &Arc<Self>) {
         let Ok(runtime) = Handle::try_current() else { return self.preload() };

@@ -18,7 +18,7 @@ pub enum FetchErrorKind {
     NoUsableKeys,
     /// The JWKS document is not JSON, for example because it is an error page or is truncated.
     NotJson,
-    /// The application's key source returned an error of another type.
+    /// The application's key source returned an error other than a [`FetchError`].
     Other,
     /// The endpoint responded with a redirect. Redirects are not followed, because the target's owner would control the
     /// keys.

@@ -50,7 +50,7 @@ impl VerifyingKey {
         self.serial
     }
 
-    /// Returns `true` if this key has the same ID, modulus and exponent.
+    /// Returns `true` if this key has the same ID, modulus and exponent as `other`.
     pub(crate) fn is(&self, other: &RsaJwk) -> bool {
         self.components.key_id == other.key_id
             && self.components.modulus == other.modulus

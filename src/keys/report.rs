@@ -75,8 +75,8 @@ impl Reporter {
 pub(super) enum Level {
     /// A retry has started immediately.
     Retrying,
-    /// The first failure of an outage, or a failure of a different kind than the last.
+    /// The first failure of an outage, or a failure of a different kind than the previous failure.
     News,
-    /// A failure of the same kind as the last.
+    /// A failure of the same kind as the previous failure.
     Known,
 }

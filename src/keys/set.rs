@@ -24,8 +24,8 @@ pub(crate) const DOCUMENT_MAX: usize = 256 * 1024;
 const LISTED_MAX: usize = 4;
 
 impl KeySet {
-    /// Parses a JWKS document. A key that is also in `previous` keeps its serial, so tokens that it verified stay
-    /// cached.
+    /// Parses a JWKS document. A key that is also in `previous` keeps its serial number, so tokens that the key
+    /// verified stay cached.
     pub(crate) fn parse(document: &[u8], previous: Option<&Self>) -> Result<Self, FetchError> {
         let mut keys: Vec<Arc<VerifyingKey>> = Vec::new();
         let mut skipped = Vec::new();

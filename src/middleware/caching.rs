@@ -17,7 +17,7 @@ use crate::token_source::TokenSource;
 /// response to another user. The query needs no `Vary`, because it is part of the cache key.
 pub(super) fn mark(headers: &mut HeaderMap, sources: &[TokenSource], is_anonymous: bool) {
     if are_authorization(sources) {
-        // If the request has a token and the response has no `Cache-Control`, RFC 9111 §3.5 suffices. This usual case
+        // If the request has a token and the response has no `Cache-Control`, RFC 9111 §3.5 suffices. The common case
         // allocates nothing.
         if is_anonymous || headers.contains_key(CACHE_CONTROL) {
             vary_by(headers, &AUTHORIZATION);

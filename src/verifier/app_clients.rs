@@ -87,8 +87,8 @@ impl Verifier {
         Ok(all)
     }
 
-    /// Returns the pools with this ID. Usually one pool has the ID, but a pool can be configured twice with different
-    /// issuers.
+    /// Returns the pools with this ID. Usually, only one pool has the ID, but a pool can be configured twice with
+    /// different issuers.
     fn pools_with_client_list(&self, pool_id: &str) -> Result<Vec<&Pool>, ConfigError> {
         let pools = &self.inner.pools;
         let named: Vec<_> = pools.iter().filter(|pool| pool.id.as_str() == pool_id).collect();

@@ -171,7 +171,7 @@ impl VerifierBuilder {
         self
     }
 
-    /// Sets the time limit of one key fetch, including the connection. Default: 10 seconds.
+    /// Sets the time limit of one key fetch, including the time to connect. Default: 10 seconds.
     ///
     /// The default is longer than [`request_wait`](Self::request_wait), so that the keys of a slow endpoint still load
     /// at a cold start, even though no request waits that long. The allowed range is 100 milliseconds to one minute.
@@ -182,7 +182,7 @@ impl VerifierBuilder {
 
     /// Sets how long a request with an unknown key waits for key fetches. Default: 3 seconds.
     ///
-    /// If no fetch has completed by then, the response is 503 with `Retry-After`. The fetch continues, and later
+    /// If no fetch completes within this time, the response is 503 with `Retry-After`. The fetch continues, and later
     /// requests use its keys. If the time is zero, no request waits. The maximum is one minute.
     pub fn request_wait(mut self, limit: Duration) -> Self {
         self.refresh.request_wait = limit;

@@ -68,8 +68,8 @@ const SWEEP: usize = 2;
 
 /// A set of four places, which has the size of a cache line.
 struct Set {
-    /// The low half of each place's tag. A hint is not written together with the entry, so it can be outdated. The
-    /// entry's tag decides.
+    /// The low half of the tag in each place. A hint is not written together with the entry, so it can be outdated.
+    /// Only the tag in the entry is authoritative.
     hints: [AtomicU64; WAYS],
     places: [ArcSwapOption<Entry>; WAYS],
 }
@@ -130,8 +130,8 @@ impl TokenCache {
         <[u8; 16]>::try_from(tag.as_ref()).ok().map(|tag| Tag(u128::from_le_bytes(tag)))
     }
 
-    /// Returns the token with this tag if it is cached and still valid. `holds` returns `true` if a
-    /// token's key and client are still accepted.
+    /// Returns the token with this tag if it is cached and still valid. `holds` returns `true` if a token's key and
+    /// client are still accepted.
     pub(super) fn get(
         &self,
         tag: Tag,

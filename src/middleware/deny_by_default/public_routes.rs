@@ -16,8 +16,8 @@ const MAX_SEGMENTS: usize = 256;
 /// The public and the protected routes of a [`DenyByDefault`](super::DenyByDefault).
 ///
 /// The `matchit` version that axum uses matches the raw path, so a public pattern matches here if it matches in a
-/// router. Protected patterns are also compared with the
-/// other paths that a proxy or backend may derive from the raw path, for example after decoding escapes.
+/// router. Protected patterns are also compared with the other paths that a proxy or backend may derive from the raw
+/// path, for example after decoding escapes.
 #[derive(Clone, Default)]
 pub(super) struct PublicRoutes {
     patterns: Vec<Pattern>,
@@ -145,8 +145,8 @@ impl Pattern {
         found.next().is_none()
     }
 
-    /// Returns the specificity of the pattern, segment by segment. The first segment that differs decides, as in a
-    /// router. The end of a pattern is more specific than a catch-all.
+    /// Returns the specificity of the pattern, segment by segment. As in a router, the first segment that differs
+    /// decides which pattern is more specific. The end of a pattern is more specific than a catch-all.
     fn rank(&self, merge: bool) -> impl Iterator<Item = (Kind, usize)> {
         let segments = self.segments(merge).map(|segment| (segment.kind, segment.text.len()));
         segments.chain(iter::once((Kind::Literal, 0)))

@@ -46,7 +46,7 @@ pub struct AuthRejection {
     /// `true` once a metric has counted the rejection, so that neither its clones nor its response are counted again.
     is_counted: bool,
     /// `true` if the request should contain a header that a load balancer signed, and not a bearer token. A client
-    /// cannot send that header itself, so a challenge would mislead the client.
+    /// cannot send the signed header itself, so a challenge would mislead the client.
     is_for_signed_header: bool,
 }
 
