@@ -91,7 +91,7 @@ async fn serve(listener: TcpListener, app: App) {
         };
         let service = TowerToHyperService::new(app.clone());
         tokio::spawn(async move {
-            // With a timer, hyper closes connections that send no request within its default of 30 s.
+            // With a timer, hyper closes connections that send no request within 30 s, its default.
             let mut http = http1::Builder::new();
             let served = http.timer(TokioTimer::new()).serve_connection(TokioIo::new(connection), service).await;
             if let Err(error) = served {

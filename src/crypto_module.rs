@@ -6,7 +6,7 @@
 
 use crate::error::ConfigError;
 
-/// The name of the FIPS build, which is in FIPS mode.
+/// The name of the FIPS build in FIPS mode.
 const FIPS: &str = "aws_lc_fips";
 /// The name of the default build.
 const USUAL: &str = "aws_lc";

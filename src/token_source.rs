@@ -92,7 +92,7 @@ impl TokenSource {
     /// Browsers also send cookies with requests that other sites trigger, so every route that changes state needs
     /// protection from forged requests (CSRF). Set the cookie with `SameSite=Lax` or `Strict`, `Secure`, `HttpOnly` and
     /// a name that begins with `__Host-`, and compare the `Origin` header with your own origin. The guide chapter
-    /// [`token_sources`](crate::guide::token_sources) shows a custom check for this comparison.
+    /// [`token_sources`](crate::guide::token_sources) shows a custom check that compares the origins.
     ///
     /// # Panics
     /// Panics if the name is not an HTTP token (RFC 9110 §5.6.2), as RFC 6265 §4.1.1 requires. For a name from

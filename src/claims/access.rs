@@ -36,7 +36,7 @@ impl<T: CustomClaims> AccessClaims<T> {
     }
 }
 
-/// Conversion to the claims of an access token.
+/// Converts [`CognitoClaims`] to [`AccessClaims`].
 impl<T: CustomClaims> CognitoClaims<T> {
     /// Returns the claims as [`AccessClaims`], or [`None`] if the token is not an access token.
     pub fn into_access(self) -> Option<AccessClaims<T>> {

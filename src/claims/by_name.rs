@@ -7,7 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{cognito::CognitoClaims, custom::CustomClaims, error::ClaimError};
 use crate::json::{Member, Verbatim};
 
-/// Access to claims by name, and to the whole payload.
+/// Accessors for claims by name, and for the whole payload.
 impl<T: CustomClaims> CognitoClaims<T> {
     /// Returns the claim with this name, or [`None`] if the token does not have it.
     ///

@@ -68,7 +68,7 @@ impl CognitoClaims {
     }
 }
 
-/// The identity, groups and scopes of the caller, and the lifetime of the token.
+/// Accessors for the caller's identity, groups and scopes, and for the token's lifetime.
 impl<T: CustomClaims> CognitoClaims<T> {
     /// Returns the user's permanent ID in the pool, or the client ID for a machine token.
     ///

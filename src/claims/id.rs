@@ -35,7 +35,7 @@ impl<T: CustomClaims> IdClaims<T> {
     }
 }
 
-/// Conversion to the claims of an ID token.
+/// Converts [`CognitoClaims`] to [`IdClaims`].
 impl<T: CustomClaims> CognitoClaims<T> {
     /// Returns the claims as [`IdClaims`], or [`None`] if the token is not an ID token.
     pub fn into_id(self) -> Option<IdClaims<T>> {

@@ -163,7 +163,7 @@ impl fmt::Display for VerifyError {
     }
 }
 
-/// Shows times, which are numbers and therefore safe to log.
+/// Shows the times, because numbers are safe to log.
 impl fmt::Display for Expired {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (at, now) = (unix_seconds(self.at), unix_seconds(self.now));

@@ -19,7 +19,7 @@ use crate::{
 /// claims only if a pre-token-generation trigger adds them.
 ///
 /// # Errors
-/// Rejects the request with 500 if the layer is missing, because that is a mistake in the application.
+/// Rejects the request with 500 if the layer is missing, because a missing layer is a mistake in the application.
 ///
 /// ```
 /// use axum::{Router, body::Body, http::Request, routing::get};

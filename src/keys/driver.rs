@@ -56,7 +56,7 @@ pub(crate) struct PoolKeys {
 pub(crate) enum Waited {
     /// Check the token again, because the keys may have changed.
     Changed,
-    /// The key does not exist, which was decided without waiting. A second check would have the same result.
+    /// The key does not exist. The result was known without waiting, so a second check would have the same result.
     Absent,
     /// Reject the request with 503, because no fetch could decide whether the key exists.
     Unavailable,

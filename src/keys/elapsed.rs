@@ -14,7 +14,7 @@ const JUMP_MAX: Duration = Duration::from_secs(60 * 24 * 3600);
 /// Measures elapsed time with both clocks, and uses the larger result.
 #[derive(Default)]
 pub(crate) struct Elapsed {
-    /// The reference readings of the monotonic clock and the wall clock, from which both should advance together.
+    /// The readings of the monotonic clock and the wall clock at the start, or after the last jump.
     base: Option<(Duration, Duration)>,
     /// The total of all forward jumps of the wall clock.
     skipped: Duration,

@@ -119,8 +119,9 @@ impl HttpKeySource {
         }
     }
 
-    /// Fetches the document `name` below this source's URL, at most `max` bytes. Returns [`None`] if the endpoint does
-    /// not have the document (404, or 403 from endpoints such as S3 that do not reveal which documents exist).
+    /// Fetches the document `name` below this source's URL. The document may have at most `max` bytes. Returns [`None`]
+    /// if the endpoint does not have the document (404, or 403 from endpoints such as S3 that do not reveal which
+    /// documents exist).
     #[cfg(feature = "alb")]
     pub(crate) async fn get_below(&self, name: &str, max: usize) -> Result<Option<Vec<u8>>, FetchError> {
         let mut url = self.url.clone();
@@ -181,7 +182,7 @@ fn parse(url: &str) -> Result<Url, ConfigError> {
     Ok(parsed)
 }
 
-/// Reads the body, at most `max` bytes.
+/// Reads a body of at most `max` bytes.
 async fn read(response: Response, max: usize) -> Result<Vec<u8>, FetchError> {
     match read_body(response, max).await {
         Ok(Some(body)) => Ok(body),

@@ -61,7 +61,7 @@ pub trait KeySource: Send + Sync + 'static {
     /// Returns the document if it is known without any I/O. The verifier then has keys as soon as it is built.
     ///
     /// Default: [`None`]. If the document's `max_age` is [`Duration::MAX`], the document is permanent. The keys of a
-    /// permanent document never become stale and are never fetched, and no request waits.
+    /// permanent document never become stale and are never fetched, and no request waits for them.
     fn preloaded(&self) -> Option<KeyDocument> {
         None
     }
@@ -101,7 +101,7 @@ impl KeyDocument {
         Self { json: json.into(), validators: Validators::default(), max_age: None }
     }
 
-    /// Sets the validators of this version.
+    /// Sets the validators of the document.
     #[must_use]
     pub fn with_validators(mut self, validators: Validators) -> Self {
         self.validators = validators;

@@ -93,7 +93,7 @@ where
     /// Waits for the decision, then calls `inner`, which has not been polled yet.
     pub(super) fn waiting(decision: Decision, body: B, inner: S, settings: Option<Arc<Settings>>) -> Self {
         let waiting = Box::new(Waiting { decision, body: Some(body), request: None, inner });
-        // Requests without a token do not wait.
+        // A request without a token never waits, so this request is not anonymous.
         Self { state: State::Waiting { waiting }, settings, is_anonymous: false }
     }
 }

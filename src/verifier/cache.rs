@@ -105,7 +105,7 @@ impl Table {
 }
 
 impl TokenCache {
-    /// Creates a cache for this many tokens (rounded up to a power of two) of at most `max_token_bytes` each.
+    /// Creates a cache with this capacity (rounded up to a power of two) for tokens of at most `max_token_bytes`.
     ///
     /// Returns [`None`] if the capacity is zero, or if the system provides no random numbers, because there is no safe
     /// key without them.
