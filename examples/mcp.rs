@@ -5,8 +5,8 @@
 //! $ cargo run --example mcp
 //! ```
 //!
-//! The program prints `curl` commands for the requests of a client. Run them in this order, and look at the status and
-//! the `www-authenticate` header:
+//! The program prints `curl` commands for the requests of a client. Run the commands in this order, and look at the
+//! status and the `www-authenticate` header:
 //!
 //! 1. `POST /mcp` without a token gets 401. The challenge contains the URL of the metadata (`resource_metadata`, RFC
 //!    9728).

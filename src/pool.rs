@@ -162,7 +162,7 @@ impl UserPool {
     }
 }
 
-/// Token uses and audiences.
+/// Settings for token uses and audiences.
 impl UserPool {
     /// Also accepts tokens of this kind. Default: access tokens only.
     ///

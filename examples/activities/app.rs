@@ -30,7 +30,7 @@ use crate::{
 /// The response header that names the user for whom the response was created, or `anonymous`.
 pub(crate) const X_VIEWER: HeaderName = HeaderName::from_static("x-viewer");
 
-/// Builds the application. Tests send requests to it without a socket.
+/// Builds the application. Tests send requests to the application without a socket.
 ///
 /// The application includes the endpoints of the embedded pool, if there is one.
 pub(crate) fn app(auth: CognitoAuth, page: Page, embedded: Option<EmbeddedPool>) -> Router {

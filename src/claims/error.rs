@@ -85,8 +85,8 @@ impl ClaimError {
 
     /// Returns serde's error, such as ``invalid type: string "blue", expected u32``.
     ///
-    /// **The message can quote the token.** Serde's error is therefore not the [`source`](Error::source) of this error,
-    /// because error reports print sources.
+    /// **The message can quote the token.** Error reports print sources, so serde's error is not the
+    /// [`source`](Error::source) of this error.
     pub fn detail(&self) -> &(dyn Error + Send + Sync + 'static) {
         &self.detail
     }

@@ -229,7 +229,7 @@ struct Loaded {
 }
 
 impl Loaded {
-    /// Returns `true` if the keys may be used at this time since the Unix epoch.
+    /// Returns `true` if the keys may be used at `now`, the time since the Unix epoch.
     fn is_fresh(&self, now: Duration) -> bool {
         now <= self.until
     }
@@ -259,7 +259,7 @@ struct Shared {
     started: Instant,
     /// The keys that every verification reads. Writers must hold the lock.
     keys: ArcSwapOption<Loaded>,
-    /// The time after which a request must wake the state machine if the timer has not, in milliseconds of the
+    /// The time after which a request must wake the state machine if the timer has not done so, in milliseconds of the
     /// [`Clock`]. Writers must hold the lock.
     alarm: AtomicU64,
     /// The maximum time until an alarm, in milliseconds. If the alarm is further away, the clock was moved backwards.
@@ -373,8 +373,8 @@ impl Shared {
         self.keys.load().as_ref().is_some_and(|loaded| loaded.is_fresh(since_epoch(now)))
     }
 
-    /// Returns `true` if a request at `now`, the time since the Unix epoch, must handle the alarm: it is overdue, or
-    /// the clock was moved backwards.
+    /// Returns `true` if a request at `now`, the time since the Unix epoch, must handle the alarm. An alarm must be
+    /// handled if it is overdue, or if the clock was moved backwards.
     fn is_due(&self, now: Duration) -> bool {
         let (now, alarm) = (millis(now), self.alarm.load(Ordering::Relaxed));
         now >= alarm || alarm != u64::MAX && alarm - now > self.horizon

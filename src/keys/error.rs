@@ -1,4 +1,4 @@
-//! Errors of key fetches.
+//! Defines the errors of key fetches.
 
 use std::{borrow::Cow, error::Error, fmt, sync::Arc};
 

@@ -44,8 +44,8 @@ impl VerifyingKey {
         &self.components.key_id
     }
 
-    /// Returns a number that is unique in the process. Two different keys with the same `kid` have different serial
-    /// numbers.
+    /// Returns the key's serial number, which is unique in the process. Two different keys with the same `kid` have
+    /// different serial numbers.
     pub(crate) fn serial(&self) -> u64 {
         self.serial
     }

@@ -64,7 +64,7 @@ impl KeySet {
         self.keys.binary_search_by(|key| key.key_id().cmp(key_id)).ok().map(|at| &self.keys[at])
     }
 
-    /// Returns `true` if the key with this serial is still in the set.
+    /// Returns `true` if the key with this serial number is still in the set.
     pub(crate) fn holds(&self, serial: u64) -> bool {
         self.keys.iter().any(|key| key.serial() == serial)
     }

@@ -10,8 +10,8 @@ use crate::error::ConfigError;
 
 /// Provides the keys of a user pool.
 ///
-/// A source only fetches the pool's JWK Set, the key document. The verifier decides when to fetch the document, parses
-/// the keys, keeps the last valid key set, and retries after a failure.
+/// A source only fetches the pool's key document, which is a JWK Set. The verifier decides when to fetch the document,
+/// parses the keys, keeps the last valid key set, and retries after a failure.
 ///
 /// An async closure is enough for most sources (see [`FnKeySource`]). Implement this trait to use validators or to
 /// provide keys without I/O.
@@ -46,7 +46,7 @@ use crate::error::ConfigError;
 pub trait KeySource: Send + Sync + 'static {
     /// Fetches the document.
     ///
-    /// `known` identifies the version that the verifier has, so that the source can return
+    /// `known` identifies the version of the document that the verifier has, so that the source can return
     /// [`Unchanged`](KeyUpdate::Unchanged). The future is dropped after the [fetch
     /// timeout](crate::VerifierBuilder::fetch_timeout), so it needs no other time limit.
     ///

@@ -44,8 +44,8 @@ impl KeyStatus {
 pub struct TokenStatus {
     /// `true` if at least one token was accepted.
     pub any_accepted: bool,
-    /// The number of rejected tokens by [`VerifyErrorKind::as_str`](crate::VerifyErrorKind::as_str). Kinds that never
-    /// occurred are absent.
+    /// The number of rejected tokens by kind, as named by [`VerifyErrorKind::as_str`](crate::VerifyErrorKind::as_str).
+    /// Kinds that never occurred are absent.
     pub rejected: BTreeMap<&'static str, u64>,
 }
 

@@ -4,7 +4,8 @@ use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
 use crate::token_source::is_tchar;
 
-/// The bytes that a token source contains. The bytes may not be a token, so [`token`](Self::token) checks their syntax.
+/// The bytes that a token source contains. The bytes are not necessarily a token, so [`token`](Self::token) checks
+/// their syntax.
 #[derive(Clone, Copy)]
 pub(super) struct Credentials<'r>(&'r [u8]);
 

@@ -164,8 +164,8 @@ impl VerifierBuilder {
     /// Sets the maximum staleness, the time for which keys are used after the last successful fetch. Default: 24 hours.
     ///
     /// No Cognito token lives longer than 24 hours, so a shorter outage of the key endpoint affects no signed-in user.
-    /// If the keys are stale, requests with tokens get 503. Keys are refreshed after half of this time at the latest.
-    /// The allowed range is one minute to 30 days.
+    /// If the keys are stale, requests with tokens get 503. Keys are refreshed at the latest after half of the maximum
+    /// staleness. The allowed range is one minute to 30 days.
     pub fn max_stale(mut self, age: Duration) -> Self {
         self.refresh.max_stale = age;
         self

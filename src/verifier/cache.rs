@@ -20,9 +20,9 @@
 //! # Checks on a hit
 //!
 //! A hit compares `exp`, `nbf` and `iat` with the clock. A hit also requires that the pool's key set is not stale and
-//! still contains the key that verified the token. No app client may have been removed from the pool since the
-//! verification. A different key with the same ID does not satisfy the check. Rules and custom checks run on every
-//! request.
+//! still contains the key that verified the token. A different key with the same ID does not satisfy this check. No hit
+//! is possible if an app client has been removed from the pool since the verification. Rules and custom checks run on
+//! every request.
 //!
 //! # Limits
 //!
@@ -107,8 +107,7 @@ impl Table {
 impl TokenCache {
     /// Creates a cache with this capacity (rounded up to a power of two) for tokens of at most `max_token_bytes`.
     ///
-    /// Returns [`None`] if the capacity is zero, or if the system provides no random numbers, because there is no safe
-    /// key without them.
+    /// Returns [`None`] if the capacity is zero, or if the system provides no random numbers for the key.
     pub(super) fn new(capacity: usize, max_token_bytes: usize, leeway: Duration) -> Option<Self> {
         if capacity == 0 {
             return None;

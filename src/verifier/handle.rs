@@ -188,7 +188,7 @@ impl Verifier {
     /// # Errors
     /// Returns a [`KeysError`] with the ID, the key source and the cause for each pool without keys.
     pub async fn ready(&self) -> Result<(), KeysError> {
-        // Start all fetches before waiting for the first.
+        // Starts all fetches before it waits for the first fetch.
         let now = self.inner.clock.now();
         self.inner.pools.iter().for_each(|pool| pool.keys.refresh_if_due(now));
         let mut missing = Vec::new();

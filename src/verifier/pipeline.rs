@@ -1,4 +1,4 @@
-//! The steps of a verification, in the order in which they run.
+//! Runs the steps of a verification in order.
 
 use std::{
     collections::BTreeMap,

@@ -92,7 +92,7 @@ impl PublicRoutes {
 
     /// Returns `true` if the request needs no token.
     ///
-    /// The spelling is checked last, so only requests that match a public route pay for that check.
+    /// The spelling is checked last, so the check runs only for requests that match a public route.
     pub(super) fn is_public(&self, method: &Method, path: &str) -> bool {
         if path.len() > MAX_PATH_LENGTH || path.bytes().filter(|byte| *byte == b'/').count() > MAX_SEGMENTS {
             return false;

@@ -9,7 +9,7 @@ use http::{
 use super::{AuthRejection, AuthRejectionKind};
 
 /// The time in seconds after which clients should repeat a request that got 503. A failed key fetch is retried within
-/// that time.
+/// this time.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 impl AuthRejection {
