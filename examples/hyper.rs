@@ -39,7 +39,7 @@ fn app(pool: UserPool) -> App {
     let auth = CognitoAuth::new(pool).deny_by_default().public("/healthz");
     // Layers that reject requests wrap the response body, so both kinds of body are boxed into one type.
     let boxed = |response: Response<_>| response.map(BodyExt::boxed_unsync);
-    // A rule is a layer for any service. This one protects a single path.
+    // A rule is a layer for any service. This rule protects a single path.
     let admin = Require::group("admins").layer(service_fn(admin)).map_response(boxed);
     let routes = service_fn(move |request| routes(request, admin.clone()));
     let boxed = |response: Response<_>| response.map(BodyExt::boxed_unsync);
@@ -83,7 +83,7 @@ async fn serve(listener: TcpListener, app: App) {
         let connection = match listener.accept().await {
             Ok((connection, _)) => connection,
             Err(error) => {
-                // Usually too many open files. The pause avoids a busy loop until the error has passed.
+                // The usual cause is too many open files. The pause avoids a busy loop until the error has passed.
                 tracing::warn!(%error, "cannot accept a connection");
                 sleep(Duration::from_millis(100)).await;
                 continue;
@@ -91,7 +91,7 @@ async fn serve(listener: TcpListener, app: App) {
         };
         let service = TowerToHyperService::new(app.clone());
         tokio::spawn(async move {
-            // With a timer, hyper closes connections that send no request within its default of 30 s.
+            // With a timer, hyper closes connections that send no request within 30 s, its default.
             let mut http = http1::Builder::new();
             let served = http.timer(TokioTimer::new()).serve_connection(TokioIo::new(connection), service).await;
             if let Err(error) = served {

@@ -102,8 +102,8 @@ impl Accepts {
     }
 }
 
-/// Returns the endpoint in the environment. By default it is Cognito's endpoint in the pool's Region, or the origin of
-/// the issuer if the pool belongs to an emulator.
+/// Returns the endpoint in the environment. By default, the endpoint is Cognito's in the pool's Region, or the origin
+/// of the issuer if the pool belongs to an emulator.
 fn endpoint_of(pool: &UserPool) -> Result<Option<Endpoint>, SettingsError> {
     if let Some(url) = variable(ENDPOINT)? {
         return Endpoint::parse(&url).map(Some).ok_or(SettingsError::Endpoint { value: url });

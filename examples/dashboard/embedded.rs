@@ -28,10 +28,10 @@ pub(crate) const DEMO_USERS: [DemoUser; 2] = [
     },
 ];
 
-/// The lifetime of access tokens. It is short, so that users of the demonstration see a refresh.
+/// The lifetime of access tokens. The lifetime is short, so that users of the demonstration see a refresh.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(3 * 60);
 
-/// A running managed login. It stops when it is dropped.
+/// A running managed login. The server stops when this value is dropped.
 pub(crate) struct Embedded {
     pool: FakeUserPool,
     server: ManagedLoginServer,

@@ -27,7 +27,7 @@ pub enum ConfigError {
         pool_id: String,
     },
     /// The pool would accept tokens that were not issued for the protected resource. Either the pool does not require
-    /// the resource as audience, or it accepts ID tokens, whose `aud` is the client ID.
+    /// the resource as an audience, or it accepts ID tokens, whose `aud` is the client ID.
     AudienceNotRequired {
         /// The pool's ID.
         pool_id: String,

@@ -78,7 +78,7 @@ impl HttpKeySource {
         Ok(Self { client: self.client.proxy(url.as_ref())?, ..self })
     }
 
-    /// Trusts these root certificates instead of those of the host. `pem` is one certificate or a bundle in PEM format.
+    /// Trusts these root certificates instead of the host's. `pem` is one certificate or a bundle in PEM format.
     ///
     /// Use this setting for a private certificate authority, or in an image without root certificates.
     ///
@@ -119,8 +119,9 @@ impl HttpKeySource {
         }
     }
 
-    /// Fetches the document `name` below this source's URL, at most `max` bytes. Returns [`None`] if the endpoint does
-    /// not have the document (404, or 403 from endpoints such as S3 that do not reveal which documents exist).
+    /// Fetches the document `name` below this source's URL. The document may have at most `max` bytes. Returns [`None`]
+    /// if the endpoint does not have the document (404, or 403 from endpoints such as S3 that do not reveal which
+    /// documents exist).
     #[cfg(feature = "alb")]
     pub(crate) async fn get_below(&self, name: &str, max: usize) -> Result<Option<Vec<u8>>, FetchError> {
         let mut url = self.url.clone();
@@ -181,7 +182,7 @@ fn parse(url: &str) -> Result<Url, ConfigError> {
     Ok(parsed)
 }
 
-/// Reads the body, at most `max` bytes.
+/// Reads a body of at most `max` bytes.
 async fn read(response: Response, max: usize) -> Result<Vec<u8>, FetchError> {
     match read_body(response, max).await {
         Ok(Some(body)) => Ok(body),
@@ -225,8 +226,9 @@ fn fetch_error(error: reqwest::Error, message: &'static str) -> FetchError {
     FetchError::new(kind, message).caused_by(error.without_url())
 }
 
-/// Returns `true` if the TLS handshake failed. A failed handshake is an I/O error of one of two kinds, which a failed
-/// TCP connection never has. The error may be wrapped in another I/O error, whose `source` skips the wrapped error.
+/// Returns `true` if the TLS handshake failed. A failed TLS handshake is an I/O error of the kind `InvalidData` or
+/// `UnexpectedEof`. A failed TCP connection has neither kind. The error may be wrapped in another I/O error, whose
+/// `source` skips the wrapped error.
 fn is_tls(error: &reqwest::Error) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -45,7 +45,7 @@ impl Reporter {
         }
     }
 
-    /// Logs a failed fetch. The first failure of an outage and each change of its kind are warnings.
+    /// Logs a failed fetch. The first failure of an outage and each failure of a new kind are warnings.
     pub(super) fn failed(&self, error: &FetchError, source: &str, failures: u32, level: Level) {
         let kind = error.kind().as_str();
         match level {
@@ -75,8 +75,8 @@ impl Reporter {
 pub(super) enum Level {
     /// A retry has started immediately.
     Retrying,
-    /// The first failure of an outage, or a failure of a different kind than the last.
+    /// The first failure of an outage, or a failure of a different kind than the previous failure.
     News,
-    /// A failure of the same kind as the last.
+    /// A failure of the same kind as the previous failure.
     Known,
 }

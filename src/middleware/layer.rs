@@ -20,7 +20,8 @@ use crate::{
 /// By default, the layer does not reject requests. If the token is missing or not valid, the layer adds an
 /// [`AuthRejection`](super::AuthRejection) to the extensions instead, and calls the inner service. Extractors such as
 /// [`CognitoClaims`] and rules ([`Require`](super::Require)) then reject the request, so one router can have public and
-/// protected routes. To reject such requests in the layer itself, call [`deny_by_default`](Self::deny_by_default).
+/// protected routes. To reject requests without a valid token in the layer itself, call
+/// [`deny_by_default`](Self::deny_by_default).
 ///
 /// All clones share the verifier, its keys and its background task. The task stops when the last clone is dropped.
 ///
@@ -118,9 +119,9 @@ impl CognitoAuth {
     /// resource.
     ///
     /// The resource's URL must be the only [`audience`](UserPool::audience) of each pool, and no pool may allow ID
-    /// tokens, which have no such audience. The layer therefore accepts no token that a client obtained for another
-    /// resource, as RFC 8707 and the authorization specification of the Model Context Protocol require. For challenges
-    /// without this requirement, use [`resource_metadata`](Self::resource_metadata).
+    /// tokens, because their `aud` is the client ID. The layer therefore accepts no token that a client obtained for
+    /// another resource, as RFC 8707 and the authorization specification of the Model Context Protocol require. For
+    /// challenges without this requirement, use [`resource_metadata`](Self::resource_metadata).
     ///
     /// # Errors
     /// Returns [`ConfigError::AudienceNotRequired`] if a pool of the verifier would accept a token that was not issued
@@ -134,7 +135,7 @@ impl CognitoAuth {
     /// Bearer`.
     ///
     /// A request with tokens in two sources is rejected with 400 `invalid_request` (RFC 6750 §2), even if both tokens
-    /// are the same, because such a request is ambiguous. [`CognitoClaims::token_source`] returns the source of a
+    /// are the same, because the request is ambiguous. [`CognitoClaims::token_source`] returns the source of a
     /// request's token.
     ///
     /// With sources other than `Authorization`, responses without a `Cache-Control` of their own get
@@ -318,8 +319,8 @@ impl CognitoAuth {
     /// have the HTTP status, because gRPC services do not use extractors.
     ///
     /// Rate limiters, firewalls and forward-auth proxies that rely on the HTTP status cannot recognize rejected gRPC
-    /// requests. If such a component protects the service, configure it to read `grpc-status`, or leave this setting
-    /// off.
+    /// requests. If one of these components protects the service, configure it to read `grpc-status`, or leave this
+    /// setting off.
     pub fn grpc_responses(self) -> Self {
         self.set(|settings| settings.grpc_responses = true)
     }

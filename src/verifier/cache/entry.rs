@@ -25,7 +25,7 @@ impl Tag {
         usize::try_from(self.0 >> 64 & 0xffff_ffff).unwrap_or_default()
     }
 
-    /// Returns bits 96 to 111, which select the place of a copy independently of the other selections.
+    /// Returns bits 96 to 111, which select the place of a copy independently of the hint and the set.
     pub(super) fn copy_bits(self) -> usize {
         usize::try_from(self.0 >> 96 & 0xffff).unwrap_or_default()
     }
