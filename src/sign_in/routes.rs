@@ -194,11 +194,15 @@ fn identity_failed(error: IdentityError) -> Page {
     }
 }
 
-/// Logs nothing, because a store failure or an oversized session has already been logged.
+/// Returns the page for a failed start of a session. A store failure or an oversized session has already been logged.
 fn start_failed(error: StartError) -> Page {
     match error {
         StartError::Store => Page::Unavailable,
-        StartError::TooLarge | StartError::Encryption => Page::Failed,
+        StartError::TooLarge => Page::Failed,
+        StartError::Encryption => {
+            tracing::error!("a sign-in failed because its session could not be encrypted");
+            Page::Failed
+        }
     }
 }
 
