@@ -249,8 +249,8 @@ impl UserPool {
 
     /// Accepts tokens that a replica of the pool in another Region issues under the original issuer form.
     ///
-    /// The replica's issuer contains this pool's ID and a host name with the replica's Region. Adding a Region twice,
-    /// or the pool's own Region, has no effect.
+    /// The replica's issuer contains this pool's ID and a host name with the replica's Region. Adding a Region again,
+    /// or adding the pool's own Region, has no effect.
     ///
     /// # Errors
     /// Returns [`ConfigError::InvalidRegion`] if `region` is not the name of a Region,

@@ -90,7 +90,8 @@ where
         Self { state: State::Forwarded { future }, settings, is_anonymous }
     }
 
-    /// Waits for the decision, then calls `inner`, which has not been polled yet.
+    /// Waits for the decision, and until `inner` is ready, then calls `inner`. `inner` must be a clone that has not
+    /// been polled.
     pub(super) fn waiting(decision: Decision, body: B, inner: S, settings: Option<Arc<Settings>>) -> Self {
         let waiting = Box::new(Waiting { decision, body: Some(body), request: None, inner });
         // A request without a token never waits, so this request is not anonymous.

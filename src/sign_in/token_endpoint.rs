@@ -204,7 +204,7 @@ impl<'c> AsyncHttpClient<'c> for Sender<'_> {
     }
 }
 
-/// The reason why Cognito's decision about a request is unknown.
+/// The reason why a request got no usable response.
 #[derive(Debug)]
 struct Unusable(&'static str);
 

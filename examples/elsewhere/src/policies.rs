@@ -75,7 +75,7 @@ impl Policies {
             return Err(CheckError::forbidden("the request does not match the schema of the policies"));
         };
         let response = self.0.authorizer.is_authorized(&request, &self.0.policies, &entities);
-        // The error can contain values, so only the policy is logged.
+        // The errors can contain claim values, so only the IDs of the failed policies are logged.
         let failed =
             response.diagnostics().errors().map(|AuthorizationError::PolicyEvaluationError(error)| error.policy_id());
         let failed: Vec<_> = failed.map(ToString::to_string).collect();

@@ -15,7 +15,7 @@ pub(super) struct Entry {
 }
 
 impl Tag {
-    /// Returns bits 0 to 63, the hint in the table.
+    /// Returns bits 0 to 63, which the table stores as the hint for an entry.
     pub(super) fn low_half(self) -> u64 {
         u64::try_from(self.0 & u128::from(u64::MAX)).unwrap_or_default()
     }
