@@ -282,8 +282,8 @@ impl UserPool {
     /// `jwks.json`.
     ///
     /// # Errors
-    /// Returns [`ConfigError::InvalidJwksUrl`] if `url` is not an `https` URL. Plain `http` is allowed for loopback
-    /// addresses.
+    /// Returns [`ConfigError::InvalidJwksUrl`] if `url` is neither an `https` URL nor an `http` URL with a loopback
+    /// address, or if it contains a user name, password or fragment.
     pub fn jwks_url(self, url: impl Into<String>) -> Result<Self, ConfigError> {
         Ok(self.key_source(HttpKeySource::new(url.into())?))
     }

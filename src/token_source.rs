@@ -157,7 +157,7 @@ impl TokenSource {
         self.header_name() == Some(&COOKIE)
     }
 
-    /// The session of a browser. Only the layer of `sign_in` adds this source.
+    /// The session of a browser. Only [`SignInLayer`](crate::sign_in::SignInLayer) adds this source.
     #[cfg(feature = "sign-in")]
     pub(crate) fn session() -> Self {
         Self(Location::Session)

@@ -4,8 +4,8 @@ use std::{error::Error, fmt};
 
 /// The error for an invalid setting, at start-up or when a setting is changed at run time.
 ///
-/// The message contains the rejected value and the expected form. A URL is shown without credentials and query. If the
-/// setting comes from an environment variable, the message names the variable.
+/// The message contains the rejected value and the expected form. URLs are shown without their credentials and query.
+/// If the setting comes from an environment variable, the message names the variable.
 ///
 /// ```
 /// use axum_cognito::{ConfigError, UserPool};

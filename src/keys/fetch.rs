@@ -45,7 +45,8 @@ impl HttpKeySource {
     /// `status()`.
     ///
     /// # Errors
-    /// Returns [`ConfigError::InvalidJwksUrl`] for any other URL, and for a URL with a user name, password or fragment.
+    /// Returns [`ConfigError::InvalidJwksUrl`] if `url` is neither an `https` URL nor an `http` URL with a loopback
+    /// address, or if it contains a user name, password or fragment.
     pub fn new(url: impl AsRef<str>) -> Result<Self, ConfigError> {
         let source = Self::dangerous_http(url.as_ref())?;
         if source.url.scheme() == "http" && !is_loopback(&source.url) {
@@ -61,7 +62,8 @@ impl HttpKeySource {
     /// token. Use this constructor only for an emulator in a test's private network.
     ///
     /// # Errors
-    /// Returns [`ConfigError::InvalidJwksUrl`] for any other URL, and for a URL with a user name, password or fragment.
+    /// Returns [`ConfigError::InvalidJwksUrl`] if `url` is neither an `https` URL nor an `http` URL, or if it contains
+    /// a user name, password or fragment.
     pub fn dangerous_http(url: impl AsRef<str>) -> Result<Self, ConfigError> {
         let url = parse(url.as_ref())?;
         Ok(Self { shown: redact(url.as_str()), url, client: HttpClient::default() })

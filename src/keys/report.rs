@@ -1,7 +1,7 @@
 //! Writes log lines and metrics about key refresh.
 //!
-//! The application provides the log subscriber and the metrics recorder, so these functions must not be called with a
-//! lock held.
+//! These functions call the log subscriber and the metrics recorder, which are code of the application. This code may
+//! block or call this crate, so no lock may be held during the calls.
 
 use std::{sync::Arc, time::Duration};
 

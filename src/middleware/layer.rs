@@ -315,8 +315,8 @@ impl CognitoAuth {
     /// gRPC clients read `grpc-status`, which a gRPC response carries in addition to HTTP status 200. With this
     /// setting, rules ([`Require`](crate::Require)) and [`deny_by_default`](Self::deny_by_default) respond to gRPC
     /// requests with `grpc-status`. A gRPC request is a `POST` request over HTTP/2 with `te: trailers` and content type
-    /// `application/grpc`. All other requests are rejected with the HTTP status. Rejections by axum's extractors always
-    /// have the HTTP status, because gRPC services do not use extractors.
+    /// `application/grpc`. All other requests are rejected with an HTTP error status. Extractors always respond with an
+    /// HTTP error status, because gRPC services do not use extractors.
     ///
     /// Rate limiters, firewalls and forward-auth proxies that rely on the HTTP status cannot recognize rejected gRPC
     /// requests. If one of these components protects the service, configure it to read `grpc-status`, or leave this

@@ -21,7 +21,7 @@ const SCOPES: &str = "AWS_COGNITO_SCOPES";
 const SESSION_KEY: &str = "COGNITO_SESSION_KEY";
 
 impl SignIn {
-    /// Creates a sign-in from environment variables.
+    /// Creates a [`SignIn`] from environment variables.
     ///
     /// | variable | meaning |
     /// |---|---|

@@ -219,8 +219,8 @@ impl FakeUserPool {
         self.keys().offline = offline;
     }
 
-    /// Returns the number of key fetches through [`user_pool`](Self::user_pool). The initial keys that a verifier gets
-    /// when it is built do not count as a fetch.
+    /// Returns the number of key fetches by all verifiers built from [`user_pool`](Self::user_pool). The initial keys
+    /// that a verifier gets when it is built do not count as a fetch.
     pub fn fetches(&self) -> u64 {
         self.inner.fetches.load(Ordering::SeqCst)
     }

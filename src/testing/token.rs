@@ -24,7 +24,7 @@ impl FakeUserPool {
         TokenBuilder::for_user(self, TokenUse::Access, username)
     }
 
-    /// Returns a builder for an ID token of this user, with an `email`.
+    /// Returns a builder for this user's ID token, which contains `email` and `email_verified`.
     pub fn id_token(&self, username: &str) -> TokenBuilder {
         TokenBuilder::for_user(self, TokenUse::Id, username)
     }

@@ -22,12 +22,11 @@ use crate::{
 /// The default maximum length of a token, in bytes.
 ///
 /// Cognito documents no maximum. Tokens with a hundred groups and many claims are shorter than 16 KiB. Longer tokens
-/// rarely arrive, because AWS load balancers accept header lines of at most 16 KiB. hyper accepts 400 KiB for all
-/// headers together.
+/// rarely arrive, because AWS load balancers limit a header line to 16 KiB.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 /// The allowed values of `max_token_bytes` and `max_cached_token_bytes`. Real tokens are longer than the minimum. The
-/// maximum is above hyper's default limit for all headers of a request.
+/// maximum is above hyper's default limit of 400 KiB for all headers of an HTTP/1 request.
 const MAX_TOKEN_BYTES_RANGE: (u64, u64) = (512, 1024 * 1024);
 
 /// The default number of cached tokens, which is about the number of concurrent users of a busy API instance.

@@ -43,7 +43,8 @@ impl Policies {
     ///
     /// # Errors
     /// [`PolicyError`] if the schema or the policies have a syntax error, if a policy has no `@id` or the `@id` of
-    /// another policy, or if a policy does not match the schema. An error in a policy names the policy.
+    /// another policy, or if a policy does not match the schema. If the error is in a policy, its message identifies
+    /// that policy.
     pub fn new(schema: &str, policies: &str) -> Result<Self, PolicyError> {
         let (schema, _warnings) =
             Schema::from_cedarschema_str(schema).map_err(|error| PolicyError(format!("invalid schema: {error}")))?;
