@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Then open <http://localhost:3000/>. The browser is redirected to the sign-in page, which accepts the token that the
-//! program prints. (With a real pool, managed login redirects the user to such a route, which exchanges the code for
+//! program prints. (With a real pool, managed login redirects the user to a similar route, which exchanges the code for
 //! the token.) To send the requests with `curl`:
 //!
 //! ```console
@@ -16,9 +16,10 @@
 //! $ curl -i http://localhost:3000/orders -X POST -H "cookie: __Host-token=$TOKEN" -H 'origin: http://localhost:3000'
 //! ```
 //!
-//! The cookie is `Secure` on `http://localhost` too. Chromium stores it there (tested with version 156), because it
-//! treats this host like HTTPS. Safari does not, so it needs HTTPS for development as well. The example has no setting
-//! to omit `Secure`, because the prefix `__Host-` requires it and such a setting could reach production by mistake.
+//! The cookie is `Secure` on `http://localhost` too. Chromium stores the cookie there (tested with version 156),
+//! because it treats `localhost` like HTTPS. Safari does not store the cookie, so development with Safari needs HTTPS.
+//! The example has no setting to omit `Secure`, because the prefix `__Host-` requires it and the setting could reach
+//! production by mistake.
 #![forbid(unsafe_code)]
 
 use std::error::Error;
@@ -43,7 +44,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 /// cannot set it.
 const COOKIE: &str = "__Host-token";
 /// The largest cookie that browsers must store (RFC 6265 §6.1). Browsers drop larger cookies silently. A token with
-/// many groups can be that large.
+/// many groups can exceed the limit.
 const LARGEST_COOKIE: usize = 4096;
 
 /// Builds the site. `origin` is the site's origin in the form that browsers send, such as `https://www.example.com`.
@@ -68,10 +69,10 @@ fn app(pool: UserPool, origin: &'static str) -> Router {
         .layer(SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
 }
 
-/// Rejects state-changing requests that do not come from a page of this origin. Browsers send `Origin` with all such
-/// requests, and pages cannot change it. `SameSite` alone is not enough, because it treats subdomains as the same site.
-/// Do not combine this check with `Referrer-Policy: no-referrer`, because the site's own forms then send the origin
-/// `null`, which is rejected. Use `same-origin` instead.
+/// Rejects state-changing requests that do not come from a page of this origin. Browsers send `Origin` with every
+/// state-changing request, and pages cannot change it. `SameSite` alone is not enough, because it treats subdomains as
+/// the same site. Do not combine this check with `Referrer-Policy: no-referrer`, because the site's own forms then send
+/// the origin `null`, which is rejected. Use `same-origin` instead.
 ///
 /// **The check assumes that `GET` requests change nothing.** A WebSocket handshake is a `GET` request, so check its
 /// origin as well.

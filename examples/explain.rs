@@ -8,8 +8,8 @@
 //! $ cargo run --example explain -- --json "$TOKEN" | jq .kind
 //! ```
 //!
-//! The exit status is 0 if the token is accepted, 1 if it is rejected, and 2 if it was not checked because of an
-//! invalid argument, an invalid pool in the environment or an empty input.
+//! The exit status is 0 if the token is accepted, and 1 if it is rejected. The status is 2 if the token was not checked
+//! because of an invalid argument, an invalid pool in the environment or an empty input.
 
 #![forbid(unsafe_code)]
 
@@ -45,7 +45,7 @@ const ACCEPTED: u8 = 0;
 const REJECTED: u8 = 1;
 const NOT_CHECKED: u8 = 2;
 
-/// The maximum number of bytes that are read from standard input. Tokens are shorter.
+/// The maximum number of bytes that are read from standard input. No token is longer than this limit.
 const INPUT_MAX: u64 = 1024 * 1024;
 
 #[tokio::main(flavor = "current_thread")]
@@ -99,7 +99,7 @@ async fn run(
         demo(request.json, color, out).await?;
         return Ok(ACCEPTED);
     }
-    // The pool is checked before the token is read, so that a missing set-up is reported first.
+    // The pool is checked before the token is read, so that a missing pool configuration is reported first.
     let verifier = Verifier::new(pool()?);
     let token = match request.token.as_deref() {
         None | Some("-") => read_line(input)?,

@@ -37,7 +37,7 @@ type App = BoxCloneSyncService<Request<Incoming>, HttpResponse, Infallible>;
 /// default.
 fn app(pool: UserPool) -> App {
     let auth = CognitoAuth::new(pool).deny_by_default().public("/healthz");
-    // Layers that reject requests wrap the response body, so both kinds of body are boxed into one type.
+    // A layer that can reject requests changes the type of the response body. Boxing the body restores a single type.
     let boxed = |response: Response<_>| response.map(BodyExt::boxed_unsync);
     // A rule is a layer for any service. This rule protects a single path.
     let admin = Require::group("admins").layer(service_fn(admin)).map_response(boxed);
@@ -91,7 +91,7 @@ async fn serve(listener: TcpListener, app: App) {
         };
         let service = TowerToHyperService::new(app.clone());
         tokio::spawn(async move {
-            // With a timer, hyper closes connections that send no request within its default of 30 s.
+            // With a timer, hyper closes connections that send no request within 30 s, its default.
             let mut http = http1::Builder::new();
             let served = http.timer(TokioTimer::new()).serve_connection(TokioIo::new(connection), service).await;
             if let Err(error) = served {

@@ -4,10 +4,10 @@
 //! cargo run --release --example key_faults -- [requests per second = 1000] [seconds per mode = 10] [rounds = 3]
 //! ```
 //!
-//! For each mode, a new verifier loads its keys. Then the endpoint fails, and a refresh is due at the start and every
-//! five seconds. Clients also send forged tokens with invented key IDs. The modes take turns in each round. The program
-//! prints the table for the guide's chapter `keys`: sums, and medians of the percentiles over all rounds.
-// Pedantic lints apply only to the library.
+//! For each mode, a new verifier loads its keys. Then the endpoint fails. A refresh is due at the start and every five
+//! seconds. Clients also send forged tokens with invented key IDs. The modes take turns in each round. The program
+//! prints the table for the guide's chapter `keys`, with sums and with medians of the percentiles over all rounds.
+//! Pedantic lints apply only to the library.
 #![allow(clippy::pedantic)]
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::cast_precision_loss, clippy::disallowed_methods)]
 

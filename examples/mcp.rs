@@ -5,23 +5,23 @@
 //! $ cargo run --example mcp
 //! ```
 //!
-//! The program prints `curl` commands for the requests of a client. Run them in this order, and look at the status and
-//! the `www-authenticate` header:
+//! The program prints `curl` commands for the requests of a client. Run the commands in this order, and look at the
+//! status and the `www-authenticate` header:
 //!
 //! 1. `POST /mcp` without a token gets 401. The challenge contains the URL of the metadata (`resource_metadata`, RFC
 //!    9728).
-//! 2. The metadata names the authorization server and the scopes. A client signs in there with `resource=<URL of this
-//!    server>`, so its token is bound to this server by `aud` (RFC 8707).
+//! 2. The metadata names the authorization server and the scopes. A client signs in at the authorization server with
+//!    `resource=<URL of this server>`, so its token is bound to this server by `aud` (RFC 8707).
 //! 3. `POST /mcp` with a token that lacks the scope of the tool gets 403 `insufficient_scope`. The challenge names the
 //!    scope.
 //! 4. `POST /mcp` with the scope gets 200.
 //!
 //! The server implements revision 2026-07-28 of the [specification], and 2025-11-25 for clients that begin with
-//! `initialize`. It keeps no sessions and responds with JSON rather than event streams. Both revisions have the same
-//! rules for authorization. Section names in comments are from the newer revision.
+//! `initialize`. The server keeps no sessions and responds with JSON rather than event streams. Both revisions have the
+//! same rules for authorization. Section names in comments are from the newer revision.
 //!
 //! To use a real pool, replace the fake pool in `main`. MCP clients also expect features that Cognito lacks, such as
-//! dynamic client registration. A proxy can add such features, and [`ProtectedResource::authorization_servers`] puts
+//! dynamic client registration. A proxy can add these features, and [`ProtectedResource::authorization_servers`] puts
 //! the proxy's URL into the metadata.
 //!
 //! [specification]: https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization
@@ -59,8 +59,8 @@ fn app(pool: UserPool, origin: &str) -> Result<Router, ConfigError> {
     let auth = CognitoAuth::new(pool).protected_resource(&resource)?;
     Ok(Router::new()
         .route("/mcp", post(mcp))
-        // Uses `route_layer` instead of `layer`, because clients also request well-known documents that do not exist
-        // here, and they expect 404.
+        // Uses `route_layer` instead of `layer`, because clients also request well-known documents that this server
+        // does not have, and they expect 404.
         .route_layer(auth.deny_by_default())
         // The layer does not cover this route, which is added after it. Clients read the metadata before they have a
         // token.
@@ -70,8 +70,8 @@ fn app(pool: UserPool, origin: &str) -> Result<Router, ConfigError> {
 
 /// Rejects requests from web pages of other origins ("Security & Endpoint").
 ///
-/// A site can let its name resolve to a loopback address (DNS rebinding), but `Origin` still contains that name.
-/// Clients other than browsers send no `Origin`.
+/// A malicious site can make its name resolve to a loopback address (DNS rebinding), but `Origin` still contains that
+/// name. Clients other than browsers send no `Origin`.
 async fn same_origin(State(own): State<String>, request: Request, next: Next) -> Response {
     match request.headers().get(ORIGIN) {
         Some(origin) if origin != own.as_str() => {
@@ -179,7 +179,8 @@ fn respond(claims: &CognitoClaims, headers: &HeaderMap, message: &Message) -> Re
     Ok(Some(if is_modern { completed(result) } else { result }))
 }
 
-/// Runs the tool `whoami`. Its rule rejects with 403 and the scopes of this operation ("Scope Challenge Handling").
+/// Runs the tool `whoami`. The tool's rule rejects with 403, and the challenge names the scopes of this operation
+/// ("Scope Challenge Handling").
 fn whoami(claims: &CognitoClaims) -> Result<Value, AuthRejection> {
     claims.require(&Require::scope(PROFILE))?;
     let name = claims.username().unwrap_or("a machine");

@@ -1,11 +1,11 @@
 //! [`AudienceRule`]: the accepted `aud` of access tokens.
 //!
 //! Cognito's access tokens usually have no `aud`. An access token has an `aud` if the client requested a resource at
-//! sign-in, which Cognito calls resource binding (RFC 8707). All other resources must reject a token with that `aud`
-//! (RFC 7519 §4.1.3). A pre-token-generation trigger can also set `aud` to the client ID.
+//! sign-in, which Cognito calls resource binding (RFC 8707). A resource server must reject tokens whose `aud` names
+//! another resource (RFC 7519 §4.1.3). A pre-token-generation trigger can also set `aud` to the client ID.
 //!
-//! The rule does not apply to ID tokens. The `aud` of an ID token is the client ID, which [`clients`](crate::clients)
-//! checks.
+//! The audience rule does not apply to ID tokens. The `aud` of an ID token is the client ID, which
+//! [`clients`](crate::clients) checks.
 
 use std::sync::Arc;
 
@@ -17,15 +17,15 @@ pub(crate) enum AudienceRule {
     /// `aud` is absent or equals the token's `client_id`.
     #[default]
     Unbound,
-    /// `aud` is absent, equals the token's `client_id`, or is listed.
+    /// `aud` is absent, equals the token's `client_id`, or is a configured audience.
     Allowed(Audiences),
-    /// `aud` is listed.
+    /// `aud` is a configured audience.
     Required(Audiences),
     /// `aud` is not checked.
     Any,
 }
 
-/// The configured audiences, of which there is always at least one.
+/// The configured audiences. The list is never empty.
 #[derive(Clone, Debug)]
 pub(crate) struct Audiences {
     names: Vec<String>,

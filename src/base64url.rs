@@ -1,4 +1,4 @@
-//! Strict base64url (RFC 7515 §2).
+//! Decodes strict base64url (RFC 7515 §2).
 //!
 //! Padding, other alphabets, whitespace and nonzero unused bits are rejected, so every value has exactly one encoding.
 

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-/// Converts to one or more app client IDs.
+/// A type that converts to one or more app client IDs.
 ///
 /// The trait is implemented for a string, and for an array, slice, `Vec` or set of strings. Other types cannot
-/// implement it.
+/// implement the trait.
 ///
 /// ```
 /// use std::collections::BTreeSet;

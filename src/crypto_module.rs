@@ -1,12 +1,12 @@
 //! The cryptographic module of this process, which is AWS-LC or its FIPS build.
 //!
-//! The crate `aws-lc-rs` links one of the two. The feature `fips` selects the FIPS build. Any other crate in the
-//! program can select it too, because Cargo builds a dependency once with the features of all crates. Therefore this
-//! module queries the linked library instead of relying on this crate's features.
+//! The crate `aws-lc-rs` links one of the two modules. The feature `fips` selects the FIPS build. Any other crate in
+//! the program can select the FIPS build too, because Cargo builds a dependency once with the features of all crates.
+//! Therefore this module queries the linked library instead of relying on this crate's features.
 
 use crate::error::ConfigError;
 
-/// The name of the FIPS build, which is in FIPS mode.
+/// The name of the FIPS build in FIPS mode.
 const FIPS: &str = "aws_lc_fips";
 /// The name of the default build.
 const USUAL: &str = "aws_lc";
@@ -38,7 +38,7 @@ mod tests {
             (true, FIPS, Ok(())),
             (true, USUAL, Err(ConfigError::NotFips)),
             (false, USUAL, Ok(())),
-            // In this case, another crate has selected the FIPS build.
+            // Another crate has selected the FIPS build.
             (false, FIPS, Ok(())),
         ] {
             assert_eq!(require(fips, linked), expected, "{fips} {linked}");

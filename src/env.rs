@@ -11,7 +11,7 @@ use crate::{
     token_use::TokenUse,
 };
 
-/// The variables with the Region of the service itself, which Lambda and ECS set.
+/// The variables in which Lambda and ECS store the service's own Region.
 const SERVICE_REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
 impl UserPool {
@@ -49,7 +49,7 @@ impl UserPool {
         Self::from_vars(|name| env::var_os(name))
     }
 
-    /// Creates the pool that these variables describe.
+    /// Creates the pool from the variables that `var` returns.
     pub(crate) fn from_vars(var: impl Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
         let read = |name| read(name, var(name));
         let pool_id = read(POOL_ID)?.ok_or_else(|| missing(POOL_ID))?;
@@ -110,7 +110,7 @@ fn note_service_region(pool: &UserPool, var: impl Fn(&str) -> Option<OsString>) 
 }
 
 /// Returns an HTTP key source for a URL, and a file key source for everything else. The Python library `cognitojwt`
-/// interprets its variable of the same name in the same way.
+/// interprets `AWS_COGNITO_JWKS_PATH` in the same way.
 fn key_source(path: &str) -> Result<Arc<dyn KeySource>, ConfigError> {
     if path.contains("://") {
         Ok(Arc::new(HttpKeySource::new(path).map_err(in_variable(JWKS_PATH))?))
@@ -139,8 +139,8 @@ pub(crate) fn invalid(name: &'static str, reason: String) -> ConfigError {
     ConfigError::InvalidVariable { name, reason }
 }
 
-/// Converts an error into one that names the variable. Errors about the pool ID or a client ID name its variable. All
-/// other errors name `read`.
+/// Converts an error into [`ConfigError::InvalidVariable`], which names a variable. An error about the pool ID or a
+/// client ID names the variable of that ID. All other errors name the variable `read`.
 fn in_variable(read: &'static str) -> impl Fn(ConfigError) -> ConfigError {
     move |error| {
         let name = match &error {

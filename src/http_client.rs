@@ -75,8 +75,8 @@ impl HttpClient {
             .user_agent(concat!("axum-cognito/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .no_proxy()
-            // Requests are often minutes apart. An idle connection would be closed by then, and could outlive its
-            // runtime.
+            // Requests are often minutes apart. The server would close an idle connection before the next request, and
+            // the connection could outlive its runtime.
             .pool_max_idle_per_host(0);
         if let Some(proxy) = &self.proxy {
             builder = builder.proxy(Proxy::all(proxy.clone())?);

@@ -1,8 +1,7 @@
 //! [`UnverifiedToken`]: a decoded token whose signature has not been verified.
 //!
-//! A Cognito token is a JWS in compact serialization (RFC 7515 §7.1). Such a token consists of three base64url parts
-//! that are separated by dots. The first part is a JSON object with `alg` and `kid`. All sizes are limited before
-//! decoding.
+//! A Cognito token is a JWS in compact serialization (RFC 7515 §7.1). The token consists of three base64url parts that
+//! are separated by dots. The first part is a JSON object with `alg` and `kid`. All sizes are limited before decoding.
 //!
 //! The content of an unverified token is untrusted. The token's key ID and issuer are used only to select a key.
 //! [`VerifyingKey::verify`](crate::keys::VerifyingKey::verify) consumes the token and returns the signed claims.

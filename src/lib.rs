@@ -1,7 +1,7 @@
 //! Verifies Amazon Cognito tokens for [axum] and tower.
 //!
-//! A layer verifies the bearer token of each request, and extractors pass the token's typed claims to handlers. The keys of the
-//! user pool are fetched on first use, refreshed in the background, and shared by all clones of the layer.
+//! A layer verifies the bearer token of each request, and extractors pass the token's typed claims to handlers. The
+//! keys of the user pool are fetched on first use, refreshed in the background, and shared by all clones of the layer.
 //!
 //! ```no_run
 //! use axum::{Json, Router, routing::get};
@@ -44,8 +44,8 @@
 //! `nbf` and `exp`. The token's `iss`, `token_use`, app client and audience must also match the configuration. Only
 //! access tokens are accepted, unless the [`UserPool`] also allows ID tokens.
 //!
-//! `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains these claims
-//! only if a pre-token-generation trigger adds them.
+//! ID tokens contain `custom:` attributes, `email` and the other profile claims. An access token contains profile
+//! claims only if a pre-token-generation trigger adds them.
 //!
 //! # Guide
 //!

@@ -1,7 +1,7 @@
 //! Records metrics through the [`metrics`](https://docs.rs/metrics) facade.
 //!
-//! Only this file depends on the feature `metrics`. Without the feature, its functions are empty. The table of metrics
-//! is in the guide chapter [`deployment`](crate::guide::deployment#metrics).
+//! Only this file depends on the feature `metrics`. Without the feature, the functions in this file are empty. The
+//! table of metrics is in the guide chapter [`deployment`](crate::guide::deployment#metrics).
 //!
 //! Each outcome is counted once, where it is decided:
 //!

@@ -1,4 +1,4 @@
-//! The checks of a token's claims, which follow the verification of its signature.
+//! Checks a token's claims after its signature was verified.
 //!
 //! [`Policy::admit`] is a pure function of the claims, the settings and the time. The checks that a setting can weaken
 //! are in [`clients`](crate::clients) and [`audience`](crate::audience).
@@ -92,7 +92,7 @@ fn check_subject(claims: &ClaimSet, token_use: TokenUse) -> Result<(), VerifyErr
     }
 }
 
-/// The accepted token kinds, of which there is always at least one.
+/// The accepted token kinds. At least one kind is always accepted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TokenUses {
     access: bool,

@@ -74,8 +74,8 @@ impl UserPool {
     /// Creates an AWS pool that accepts tokens issued to any app client.
     ///
     /// **This weakens a check.** Every client of every application that shares the pool can then call this API, and so
-    /// can anyone who may create an app client. Use this constructor, for example, for a gateway in front of all these
-    /// applications.
+    /// can anyone who may create an app client. Use this constructor, for example, for a gateway in front of all
+    /// applications that share the pool.
     ///
     /// # Errors
     /// Returns [`ConfigError::InvalidPoolId`] if the pool ID does not have Cognito's form.
@@ -162,7 +162,7 @@ impl UserPool {
     }
 }
 
-/// Token uses and audiences.
+/// Settings for token uses and audiences.
 impl UserPool {
     /// Also accepts tokens of this kind. Default: access tokens only.
     ///
@@ -183,9 +183,9 @@ impl UserPool {
     /// Requires access tokens to have this `aud`, the resource that the client requested at sign-in.
     ///
     /// Cognito calls this feature resource binding (RFC 8707). If this method is called twice, a token needs **any** of
-    /// the audiences, not both. A token for one resource is then accepted for the other. To accept a bound token
-    /// without requiring one, use [`allow_audience`](Self::allow_audience). ID tokens are not affected, because their
-    /// `aud` is the client ID.
+    /// the audiences, not both. A token for one of the resources is then accepted for the other resource. To accept a
+    /// bound token without requiring one, use [`allow_audience`](Self::allow_audience). ID tokens are not affected,
+    /// because their `aud` is the client ID.
     ///
     /// Without this setting, an access token is accepted if it has no `aud`, or if `aud` equals its `client_id`. Tokens
     /// for other audiences are rejected (RFC 7519 §4.1.3).
@@ -224,8 +224,8 @@ impl UserPool {
 
     /// Accepts access tokens with any `aud`, and replaces earlier audience settings.
     ///
-    /// **This weakens a check.** Tokens that clients obtained for another API are then accepted, so that API can replay
-    /// the tokens that it receives (RFC 8707 §1).
+    /// **This weakens a check.** This API then accepts tokens that clients obtained for another API. The other API can
+    /// therefore replay the tokens that it receives (RFC 8707 §1).
     #[must_use]
     pub fn dangerous_any_audience(mut self) -> Self {
         self.policy.audience = AudienceRule::Any;
@@ -249,8 +249,8 @@ impl UserPool {
 
     /// Accepts tokens that a replica of the pool in another Region issues under the original issuer form.
     ///
-    /// The replica's issuer contains this pool's ID and a host name with the replica's Region. Adding a Region twice, or the
-    /// pool's own Region, has no effect.
+    /// The replica's issuer contains this pool's ID and a host name with the replica's Region. Adding a Region again,
+    /// or adding the pool's own Region, has no effect.
     ///
     /// # Errors
     /// Returns [`ConfigError::InvalidRegion`] if `region` is not the name of a Region,
@@ -261,7 +261,8 @@ impl UserPool {
         Ok(self)
     }
 
-    /// Also accepts tokens whose `iss` is exactly this issuer. Such tokens are verified with this pool's keys.
+    /// Also accepts tokens whose `iss` is exactly this issuer. Tokens from this issuer are verified with the pool's
+    /// keys.
     ///
     /// Use this setting for proxies, and for issuers that AWS does not document, such as FIPS hosts in GovCloud. Adding
     /// an issuer twice has no effect.
@@ -281,8 +282,8 @@ impl UserPool {
     /// `jwks.json`.
     ///
     /// # Errors
-    /// Returns [`ConfigError::InvalidJwksUrl`] if `url` is not an `https` URL. Plain `http` is allowed for loopback
-    /// addresses.
+    /// Returns [`ConfigError::InvalidJwksUrl`] if `url` is neither an `https` URL nor an `http` URL with a loopback
+    /// address, or if it contains a user name, password or fragment.
     pub fn jwks_url(self, url: impl Into<String>) -> Result<Self, ConfigError> {
         Ok(self.key_source(HttpKeySource::new(url.into())?))
     }
@@ -345,7 +346,7 @@ impl UserPool {
         Some(self.clients.ids()?.iter().map(|id| &**id))
     }
 
-    /// Returns the accepted token uses, of which there is at least one.
+    /// Returns the accepted token uses. The result contains at least one value.
     ///
     /// ```
     /// # use axum_cognito::{TokenUse, UserPool};

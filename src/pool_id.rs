@@ -12,8 +12,8 @@ use crate::{error::ConfigError, region::Region};
 /// characters (`UserPoolIdType` in Cognito's API). Parsing any other text returns [`ConfigError::InvalidPoolId`].
 ///
 /// The part before the last `_` is the pool's Region. Emulators also use IDs without a Region, such as `local_2hX9`.
-/// These IDs can be parsed too, but [`UserPool::new`](crate::UserPool::new) rejects them, because it derives the issuer
-/// from the Region.
+/// IDs without a Region can be parsed too, but [`UserPool::new`](crate::UserPool::new) rejects them, because it derives
+/// the issuer from the Region.
 ///
 /// ```
 /// use axum_cognito::UserPoolId;

@@ -44,9 +44,9 @@ pub enum VerificationStep {
     Signature,
     /// The claims have the JSON types that Cognito documents.
     ClaimTypes,
-    /// `exp` exists and is in the future, with the verifier's leeway.
+    /// `exp` exists and is in the future, allowing for the verifier's leeway.
     Expiry,
-    /// `nbf` is not in the future, with the verifier's leeway. `iat` is at most five minutes in the future.
+    /// `nbf` is not in the future, allowing for the verifier's leeway. `iat` is at most five minutes in the future.
     NotBefore,
     /// The pool accepts the `token_use`.
     TokenUse,

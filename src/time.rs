@@ -1,4 +1,4 @@
-//! Wall-clock time as numbers and as text.
+//! Converts wall-clock times to numbers and text.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -59,7 +59,8 @@ impl TokenSource {
     /// only if this source is configured.
     ///
     /// The whole value must be one `b64token` (RFC 6750 §2.1) with exactly two dots. This source ignores every other
-    /// value. This source can be combined with [`authorization`](Self::authorization), because no value matches both.
+    /// value. This source can be combined with [`authorization`](Self::authorization), because no value matches both
+    /// sources.
     ///
     /// ```
     /// use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
@@ -91,7 +92,7 @@ impl TokenSource {
     /// Browsers also send cookies with requests that other sites trigger, so every route that changes state needs
     /// protection from forged requests (CSRF). Set the cookie with `SameSite=Lax` or `Strict`, `Secure`, `HttpOnly` and
     /// a name that begins with `__Host-`, and compare the `Origin` header with your own origin. The guide chapter
-    /// [`token_sources`](crate::guide::token_sources) shows a custom check for this comparison.
+    /// [`token_sources`](crate::guide::token_sources) shows a custom check that compares the origins.
     ///
     /// # Panics
     /// Panics if the name is not an HTTP token (RFC 9110 §5.6.2), as RFC 6265 §4.1.1 requires. For a name from
@@ -156,7 +157,7 @@ impl TokenSource {
         self.header_name() == Some(&COOKIE)
     }
 
-    /// The session of a browser. Only the layer of `sign_in` adds this source.
+    /// The session of a browser. Only [`SignInLayer`](crate::sign_in::SignInLayer) adds this source.
     #[cfg(feature = "sign-in")]
     pub(crate) fn session() -> Self {
         Self(Location::Session)
@@ -196,7 +197,8 @@ impl TokenSource {
         &self.0
     }
 
-    /// Returns `true` if both sources read the same text of a request, or if one reads a part of the other's text.
+    /// Returns `true` if both sources read the same text, or if one source reads a part of the text that the other
+    /// source reads.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Location::WebSocketProtocol(one), Location::WebSocketProtocol(other)) => {
@@ -204,6 +206,12 @@ impl TokenSource {
             }
             (one, other) => one == other,
         }
+    }
+
+    /// Returns `true` if this source reads a cookie whose name begins with `prefix`.
+    #[cfg(feature = "sign-in")]
+    pub(crate) fn reads_cookie(&self, prefix: &str) -> bool {
+        matches!(&self.0, Location::Cookie(name) if name.starts_with(prefix))
     }
 
     /// Returns the request header that this source reads, or [`None`] if it reads the URL.
@@ -253,7 +261,7 @@ fn valid(source: Result<TokenSource, ConfigError>) -> TokenSource {
 /// ```
 /// use axum_cognito::TokenSource;
 ///
-/// assert_eq!("cookie:__Host-session".parse::<TokenSource>()?, TokenSource::cookie("__Host-session"));
+/// assert_eq!("cookie:__Host-token".parse::<TokenSource>()?, TokenSource::cookie("__Host-session"));
 /// # Ok::<(), axum_cognito::ConfigError>(())
 /// ```
 impl FromStr for TokenSource {

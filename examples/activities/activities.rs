@@ -58,7 +58,7 @@ struct Reply {
 }
 
 impl Activity {
-    /// Creates an activity from the verified claims. Only the signed-in user sees this activity.
+    /// Creates an activity from the verified claims. Only the signed-in user sees the activity.
     pub(crate) fn own(claims: &CognitoClaims) -> Self {
         let client = claims.client_id();
         let name = claims.username().unwrap_or(client).to_owned();

@@ -30,7 +30,7 @@ use crate::{
 /// The response header that names the user for whom the response was created, or `anonymous`.
 pub(crate) const X_VIEWER: HeaderName = HeaderName::from_static("x-viewer");
 
-/// Builds the application. Tests send requests to it without a socket.
+/// Builds the application. Tests send requests to the application without a socket.
 ///
 /// The application includes the endpoints of the embedded pool, if there is one.
 pub(crate) fn app(auth: CognitoAuth, page: Page, embedded: Option<EmbeddedPool>) -> Router {
@@ -141,7 +141,7 @@ struct Admin {
     totals: Totals,
 }
 
-/// Returns the value of [`X_VIEWER`]: the username, the client ID of a machine, or `anonymous`.
+/// Returns the value of [`X_VIEWER`]: the username, the client ID for a machine token, or `anonymous`.
 ///
 /// Usernames in Cognito can contain letters of any script, but header values should contain visible ASCII
 /// only. All other characters and `%` are percent-encoded, so that every value can be decoded.
@@ -153,8 +153,8 @@ fn viewer(claims: Option<&CognitoClaims>) -> String {
 
 /// Allows pages of any origin to call the API with a token.
 ///
-/// This is safe because browsers do not send bearer tokens automatically, as they do with cookies. A page can
-/// only act for users whose tokens it already has.
+/// This policy is safe, because browsers send cookies automatically but not bearer tokens. A page can only act for
+/// users whose tokens it already has.
 fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(Any)

@@ -1,13 +1,13 @@
-//! Runs a user pool in this process. The rest of the program uses this pool like a real user pool.
+//! Runs a user pool in this process. The rest of the program uses this pool like a Cognito pool.
 //!
-//! The library's test kit issues the tokens. It creates the signing keys at start, and they never leave the
-//! process. This module adds the HTTP endpoints that a sign-in needs:
+//! The library's test kit issues the tokens. The kit creates the signing keys when the program starts, and the keys
+//! never leave the process. This module adds the HTTP endpoints that a sign-in needs:
 //!
 //! | request | response |
 //! |---|---|
 //! | `POST /`, `X-Amz-Target: …InitiateAuth` | tokens for a username and password |
 //! | `GET /{pool ID}/.well-known/jwks.json` | the public keys |
-//! | `POST /demo/expired-token` | an expired token, for requests with a valid one |
+//! | `POST /demo/expired-token` | an expired token, for requests with a valid token |
 //!
 //! The passwords are public, so use the embedded pool for demonstrations on your own machine only.
 
@@ -48,12 +48,12 @@ const LIFETIME: Duration = Duration::from_secs(3600);
 pub(crate) struct EmbeddedPool(FakeUserPool);
 
 impl EmbeddedPool {
-    /// Creates a pool with new keys. Tokens of an earlier run are rejected.
+    /// Creates a pool with new keys. The pool rejects tokens from earlier runs.
     pub(crate) fn new() -> Self {
         FakeUserPool::new().into()
     }
 
-    /// Creates the layer that verifies this pool's tokens. An application with a real pool uses the same layer.
+    /// Creates the layer that verifies this pool's tokens. The same layer verifies Cognito's tokens.
     pub(crate) fn auth(&self, accepts: Accepts) -> CognitoAuth {
         let pool = self.0.user_pool();
         CognitoAuth::new(match accepts {
@@ -175,7 +175,7 @@ struct ExpiredToken {
     token: String,
 }
 
-/// Request body of `InitiateAuth`. It has no `Debug` because it contains a password.
+/// Request body of `InitiateAuth`. The type has no `Debug`, because it contains a password.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct InitiateAuth {
@@ -199,7 +199,7 @@ struct SignedIn {
     challenge_parameters: NoParameters,
 }
 
-/// The tokens of a session. It has no refresh token because this pool does not support refreshing.
+/// The tokens of a session. The embedded pool issues no refresh tokens.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct AuthenticationResult {

@@ -15,8 +15,8 @@
 //! $ curl -i http://127.0.0.1:3000/api/me -H "authorization: Bearer $TOKEN"
 //! ```
 //!
-//! No set-up is needed. Without a pool in the environment, the program starts an embedded pool
-//! ([`embedded_pool`]) and prints its users. To use a real pool, set its variables:
+//! No setup is needed. Without a pool in the environment, the program starts an embedded pool ([`embedded_pool`]) and
+//! prints its users. To use a real pool, set its variables:
 //!
 //! ```console
 //! $ AWS_COGNITO_USER_POOL_ID=us-east-1_AbC123xyz AWS_COGNITO_USER_POOL_CLIENT_ID=1example23456789 \
@@ -100,10 +100,10 @@ async fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Sends logs to stderr, filtered by `RUST_LOG`. Only the announcement goes to stdout.
+/// Sends logs to stderr, filtered by `RUST_LOG`. Only the start-up message goes to stdout.
 ///
 /// The default filter is `info` plus the library's `debug` lines. The `debug` lines contain the reasons for rejections,
-/// and responses do not.
+/// which responses omit.
 fn log_to_stderr() {
     let filter = env::var("RUST_LOG").unwrap_or_else(|_| "info,axum_cognito=debug".to_owned());
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse_lossy(filter);

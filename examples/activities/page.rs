@@ -25,7 +25,7 @@ pub(crate) struct Page {
     policy: HeaderValue,
 }
 
-/// Response body of `GET /config.json`, the settings of `app.js`. It contains no secrets: client IDs are
+/// Response body of `GET /config.json`, the settings of `app.js`. The settings contain no secrets: client IDs are
 /// public by design, and the passwords of the demo users are printed at start.
 #[derive(Clone, Serialize)]
 struct Config {
@@ -140,7 +140,7 @@ async fn config(State(config): State<Arc<Config>>) -> Json<Config> {
     Json((*config).clone())
 }
 
-/// Serves a file of the page. Browsers revalidate it on every visit, because the next build may change it.
+/// Serves a file of the page. Browsers revalidate the file on every visit, because the next build may change it.
 fn file<S: Clone + Send + Sync + 'static>(media_type: &'static str, text: &'static str) -> MethodRouter<S> {
     get(async move || -> Response {
         ([(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, "no-cache")], text).into_response()

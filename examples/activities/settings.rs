@@ -102,8 +102,8 @@ impl Accepts {
     }
 }
 
-/// Returns the endpoint in the environment. By default it is Cognito's endpoint in the pool's Region, or the origin of
-/// the issuer if the pool belongs to an emulator.
+/// Returns the endpoint in the environment. By default, the endpoint is Cognito's in the pool's Region, or the origin
+/// of the issuer if the pool belongs to an emulator.
 fn endpoint_of(pool: &UserPool) -> Result<Option<Endpoint>, SettingsError> {
     if let Some(url) = variable(ENDPOINT)? {
         return Endpoint::parse(&url).map(Some).ok_or(SettingsError::Endpoint { value: url });
@@ -123,7 +123,8 @@ impl Endpoint {
     fn parse(url: &str) -> Option<Self> {
         let parsed: Uri = url.parse().ok()?;
         let scheme = parsed.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https"))?;
-        // Stricter than RFC 3986, because a `;` or `,` in a host would end a directive of the policy.
+        // Stricter than RFC 3986, because a `;` in a host would end the directive of `Content-Security-Policy`, and a
+        // `,` would end the policy.
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
         let host = parsed.authority()?.as_str();
         let origin = host.bytes().all(plain).then(|| format!("{scheme}://{host}"))?;

@@ -193,7 +193,7 @@ async fn tokens_of_demo_users_are_accepted() {
 /// The member name that marks JSON in a string if the feature `raw_value` of `serde_json` is enabled.
 const RAW_VALUE: &str = "$serde_json::private::RawValue";
 
-/// Returns JSON in strings within JSON. Parsing it into a `serde_json::Value` could overflow the stack.
+/// Returns JSON in strings within JSON. Parsing the text into a `serde_json::Value` could overflow the stack.
 fn nested() -> Value {
     (0..16).fold(json!(1), |inner, _| json!({ RAW_VALUE: format!("{}{inner}{}", "[".repeat(110), "]".repeat(110)) }))
 }

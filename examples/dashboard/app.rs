@@ -53,8 +53,8 @@ pub(crate) fn app(sign_in: &SignIn, shown: Shown, store: Option<RedisStore>) -> 
         .route("/api/notes", get(notes).post(add_note))
         .route("/api/sign-out-everywhere", post(sign_out_everywhere))
         .with_state(App { shown: Arc::new(shown), store, notes: Notes::default() })
-        // Responses depend on the user. No cache may store responses. The browser's own cache would show them after a
-        // sign-out.
+        // Responses depend on the user. No cache may store the responses, because even the browser's own cache would
+        // show them after a sign-out.
         .layer(set(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
         // Turns the session cookie, or a bearer token, into claims.
         .layer(sign_in.layer())
@@ -117,7 +117,7 @@ async fn add_note(State(app): State<App>, claims: CognitoClaims, body: Bytes) ->
     StatusCode::NO_CONTENT
 }
 
-/// Ends all sessions of the user on all devices. This is not possible for sessions in cookies.
+/// Ends all sessions of the user on all devices. Sessions in cookies cannot be ended from the server.
 async fn sign_out_everywhere(State(app): State<App>, claims: CognitoClaims) -> StatusCode {
     let Some(store) = &app.store else { return StatusCode::NOT_IMPLEMENTED };
     match store.remove_all(claims.sub()).await {

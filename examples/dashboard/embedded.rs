@@ -31,7 +31,7 @@ pub(crate) const DEMO_USERS: [DemoUser; 2] = [
 /// The lifetime of access tokens. The lifetime is short, so that users of the demonstration see a refresh.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(3 * 60);
 
-/// A running managed login. The managed login stops when this value is dropped.
+/// A running managed login. The server stops when this value is dropped.
 pub(crate) struct Embedded {
     pool: FakeUserPool,
     server: ManagedLoginServer,

@@ -1,5 +1,5 @@
 //! Signs users in with Cognito's managed login, and keeps their sessions. The program serves HTML pages, and an API for
-//! these pages.
+//! the pages.
 //!
 //! ```console
 //! $ cargo run --example dashboard
@@ -140,7 +140,7 @@ fn reachable(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, addr.port())
 }
 
-/// Sends logs to stderr, filtered by `RUST_LOG`. Only the announcement goes to stdout.
+/// Sends logs to stderr, filtered by `RUST_LOG`. Only the start-up message goes to stdout.
 fn log_to_stderr() {
     let filter = env::var("RUST_LOG").unwrap_or_else(|_| "info,axum_cognito=debug".to_owned());
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse_lossy(filter);

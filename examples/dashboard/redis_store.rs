@@ -6,7 +6,7 @@
 //! | `sessions-of:<sub>` | set | the keys of the user's sessions, for signing out everywhere |
 //!
 //! Each operation is one command or one script, which Redis runs atomically. A removed session therefore stays removed.
-//! If two instances refresh a session at the same time, the later refresh finds that the session has changed.
+//! If two instances refresh a session at the same time, the later instance learns that the session has changed.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -11,7 +11,7 @@ const DOMAIN: &str = "AWS_COGNITO_DOMAIN";
 pub(crate) struct Settings {
     pub(crate) addr: String,
     pub(crate) redis_url: Option<String>,
-    /// `true` if the environment names a managed-login domain. Otherwise the program starts a managed login of its own.
+    /// `true` if the environment names a managed-login domain. Otherwise, the program starts its own managed login.
     pub(crate) has_domain: bool,
 }
 

@@ -28,7 +28,8 @@ pub(super) struct Checks {
 /// The reason why [`Checks::check_now`] did not accept a request.
 pub(super) enum Undecided {
     Rejected(AuthRejection),
-    /// A required key is not cached. Contains the user claims if only the access token's key is missing.
+    /// A required key is not cached. The value is [`Some`] if the user claims are already verified and only the access
+    /// token's key is missing.
     UnknownKey(Option<AlbClaims>),
 }
 
@@ -129,7 +130,8 @@ fn text(value: &[u8]) -> Result<&str, AuthRejection> {
     }
 }
 
-/// Checks that everything in the request belongs to the same user and app client.
+/// Checks that the user claims, the identity header and the access token name the same user, and that both tokens name
+/// the same app client.
 fn pair(claims: AlbClaims, access: Option<CognitoClaims>, headers: Headers<'_>) -> Result<Accepted, AuthRejection> {
     if headers.identity.is_some_and(|identity| identity != claims.sub().as_bytes()) {
         return Err(wrong_user("the identity header names another user"));
@@ -151,7 +153,7 @@ fn wrong_user(reason: &'static str) -> AuthRejection {
     mismatch(error.at(VerificationStep::Subject))
 }
 
-/// Rejects a request whose tokens are valid but do not belong together.
+/// Returns the rejection for valid tokens that name different users or app clients.
 fn mismatch(error: VerifyError) -> AuthRejection {
     AuthRejection::after_verification(error).for_signed_header()
 }

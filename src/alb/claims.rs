@@ -28,8 +28,8 @@ use crate::{
 /// share the claims.
 ///
 /// The claims are the response of the identity provider's userInfo endpoint. The claims contain neither groups nor
-/// scopes, so [`Require`](crate::Require) rules do not apply to them. Without access tokens, a rule responds with 500
-/// to every request. For groups and scopes, add
+/// scopes, so [`Require`](crate::Require) rules do not apply to them. If the layer does not require access tokens, a
+/// rule responds with 500 to every request. To use groups and scopes, call
 /// [`AlbAuth::require_access_token`](super::AlbAuth::require_access_token).
 ///
 /// Claims implement neither `Serialize` nor a revealing `Debug`, so they cannot leak into a log or a response by
@@ -70,7 +70,7 @@ impl AlbClaims {
         let sub = rules.check_payload(&claims, &header)?;
         let text = |name| claims.get(name).and_then(string).map(String::from);
         let (username, email) = (text("username"), text("email"));
-        // Cognito's userInfo endpoint responds with a string, and other providers respond with a boolean.
+        // Cognito's userInfo endpoint sends `email_verified` as a string, and other providers send a boolean.
         let email_verified = matches!(claims.get("email_verified"), Some("true" | r#""true""#));
         Ok(Self(Arc::new(Inner { header, payload, sub, username, email, email_verified })))
     }
@@ -128,7 +128,7 @@ impl AlbClaims {
     /// Returns `exp` in whole seconds since 1970.
     ///
     /// The token's expiry is not the end of the user's session, which the load balancer controls. AWS documents a token
-    /// lifetime of two minutes for Verified Access, and none for load balancers.
+    /// lifetime of two minutes for Verified Access, but no lifetime for load balancers.
     pub fn exp(&self) -> u64 {
         self.0.header.exp
     }

@@ -193,7 +193,7 @@ impl AlbConfig {
     ///
     /// # Errors
     /// Returns [`ConfigError::InvalidLoadBalancer`] if `kid` is not a lowercase UUID, or if `pem` is not exactly one
-    /// public key on the curve that the tokens use (P-256 for load balancers, P-384 for Verified Access).
+    /// public key on the tokens' curve. The curve is P-256 for load balancers and P-384 for Verified Access.
     pub fn preloaded_key(mut self, kid: impl AsRef<str>, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         let value = kid.as_ref();
         let error = |setting, reason| ConfigError::InvalidLoadBalancer { setting, value: value.to_owned(), reason };
@@ -238,7 +238,7 @@ impl AlbConfig {
             signers.push((arn, known.unwrap_or(urls.len() - 1)));
         }
         if self.key_source.is_some() || !self.preloaded.is_empty() {
-            // All signers share one source, or none if only preloaded keys are used.
+            // All signers share one key source. If only preloaded keys are used, there is no source.
             sources = self.key_source.into_iter().collect();
             for (_, endpoint) in &mut signers {
                 *endpoint = 0;

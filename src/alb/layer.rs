@@ -12,7 +12,8 @@ use crate::{error::ConfigError, verifier::Verifier};
 /// The extractor [`AlbClaims`](super::AlbClaims) rejects requests without a valid token. To require a valid token on
 /// all routes of a router, add the extractor as a layer with `axum::middleware::from_extractor::<AlbClaims>()`.
 ///
-/// A rejection has no challenge (`WWW-Authenticate`), because only the load balancer can send a valid header:
+/// The response to a rejected request has one of the following statuses. The response contains no `WWW-Authenticate`
+/// challenge, because only the load balancer can send a valid header.
 ///
 /// | reason | status |
 /// |---|---|

@@ -1,4 +1,4 @@
-//! Verifies the user claims that Application Load Balancers and AWS Verified Access sign.
+//! Verifies user claims signed by Application Load Balancers and AWS Verified Access.
 //!
 //! A load balancer with an `authenticate-cognito` or `authenticate-oidc` action signs users in itself, and adds the
 //! user claims to each request as a signed token in the header `x-amzn-oidc-data`. [`AlbAuth`] is a layer that verifies

@@ -8,10 +8,10 @@ use crate::{
     middleware::{AuthRejection, place},
 };
 
-/// The outcome of a request's checks.
 pub(super) struct Outcome {
     pub(super) result: Result<Accepted, AuthRejection>,
-    /// `true` if the layer requires access tokens. A rejected request then has no [`CognitoClaims`] either.
+    /// `true` if the layer requires access tokens. A rejection then also replaces the [`CognitoClaims`] in the
+    /// extensions.
     pub(super) requires_access_token: bool,
 }
 

@@ -14,7 +14,7 @@ pub(crate) struct Product {
     pub(super) service: &'static str,
     /// The prefix of the resource in a signer's ARN.
     pub(super) resource: &'static str,
-    /// The number of names after `resource`, separated by `/`.
+    /// The number of names that follow `resource` in the ARN, separated by `/`.
     pub(super) resource_names: usize,
     /// A description of the expected ARN, for error messages.
     pub(super) expected_arn: &'static str,

@@ -57,7 +57,7 @@ impl Rules {
     /// Checks the signed payload, and returns the user's ID.
     ///
     /// The payload is the identity provider's response, and the load balancer adds `iss` and `exp` to it. If the
-    /// payload contains these claims, they must equal those in the header.
+    /// payload contains `iss` or `exp`, the value must equal the value in the header.
     pub(super) fn check_payload(&self, payload: &Object<'_>, header: &Header) -> Result<String, VerifyError> {
         let differs = |claim| {
             let reason = "the payload differs from the header";
@@ -134,7 +134,8 @@ impl Rules {
         }
     }
 
-    /// Checks that the token has not expired. At `exp` itself, a token has already expired (RFC 7519 §4.1.4).
+    /// Checks that the token has not expired. A token whose `exp` is the current time has already expired (RFC 7519
+    /// §4.1.4).
     fn check_expiry(&self, exp: u64, now: SystemTime) -> Result<(), VerifyError> {
         let expires_at = UNIX_EPOCH + Duration::from_secs(exp);
         if now < expires_at + self.leeway {

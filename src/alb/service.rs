@@ -10,8 +10,8 @@ use super::{
     future::AlbResponseFuture,
 };
 
-/// The service of [`AlbAuth`](super::AlbAuth), which verifies the load balancer's token in each request before it calls
-/// the inner service.
+/// The service that the layer [`AlbAuth`](super::AlbAuth) creates. The service verifies the load balancer's token in
+/// each request before it calls the inner service.
 #[derive(Clone, Debug)]
 pub struct AlbAuthService<S> {
     inner: S,
@@ -32,7 +32,6 @@ where
     type Error = S::Error;
     type Future = AlbResponseFuture<S, B>;
 
-    /// Returns ready when the inner service is ready.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }

@@ -6,16 +6,16 @@ use crate::keys::{KeyFailure, TokenStatus};
 
 /// The state of the public keys. [`AlbVerifier::status`](super::AlbVerifier::status) returns it.
 ///
-/// AWS publishes each key under its ID, but no list of keys, so a key is fetched when a token first names it. A service
-/// without keys is therefore ready, and has nothing to load before it starts. The status serializes to JSON for a
-/// status page, and contains no secrets.
+/// AWS publishes each key under its ID but publishes no list of keys, so a key is fetched when a token first names it.
+/// A service without cached keys is therefore ready, and has nothing to load before it starts. The status serializes to
+/// JSON for a status page, and contains no secrets.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct AlbStatus {
     /// The IDs of all preloaded keys and of at most 8 fetched keys. They are public.
     pub key_ids: Vec<String>,
-    /// The last failed fetch, even if later fetches succeeded. If the endpoint responds that it does not have the key,
-    /// the fetch has not failed.
+    /// The last failed fetch, even if later fetches succeeded. A fetch counts as successful if the endpoint responds
+    /// that it does not have the key.
     pub last_failure: Option<KeyFailure>,
     /// The number of failed fetches since the endpoint last responded with a key, 404 or 403.
     ///

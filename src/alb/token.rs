@@ -2,8 +2,8 @@
 //!
 //! Load balancers pad the parts of a token with `=` and sign the padded text, although RFC 7515 §2 does not allow
 //! padding. The signed bytes are therefore kept as received and never encoded again. A part without any padding is
-//! accepted too, because AWS has announced such tokens. All other rules of base64url apply: one alphabet, the correct
-//! number of `=`, and no nonzero unused bits.
+//! accepted too, because AWS has announced tokens without padding. All other rules of base64url apply: one alphabet,
+//! the correct number of `=`, and no nonzero unused bits.
 
 use std::borrow::Cow;
 
@@ -22,8 +22,8 @@ use crate::{
 /// KB.
 const TOKEN_MAX: usize = 16 * 1024;
 
-/// The maximum length of the encoded header, in bytes. A typical header has about 500 bytes, most of them in the issuer
-/// and the ARN.
+/// The maximum length of the encoded header, in bytes. A typical header is about 500 bytes long and consists mostly of
+/// the issuer and the ARN.
 const HEADER_MAX: usize = 4 * 1024;
 
 /// A decoded token whose content is untrusted.

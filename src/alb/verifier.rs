@@ -97,8 +97,8 @@ impl AlbVerifier {
     ///
     /// # Errors
     /// Returns a [`VerifyError`] if the token is rejected. The kind of the error is [`VerifyErrorKind::UnknownKey`] if
-    /// the endpoint does not have the key, and [`VerifyErrorKind::KeysUnavailable`] if no fetch could determine this in
-    /// time.
+    /// the endpoint does not have the key, and [`VerifyErrorKind::KeysUnavailable`] if no fetch could determine in time
+    /// whether the key exists.
     pub async fn verify(&self, token: &str) -> Result<AlbClaims, VerifyError> {
         let result = match self.check_at(token, self.inner.clock.now()) {
             Ok(claims) => Ok(claims),

@@ -13,8 +13,8 @@ use crate::token_use::TokenUse;
 /// As a handler argument, this type rejects ID tokens with 401 `invalid_token`, even if the pool accepts both kinds. An
 /// access token authorizes its client to call the API, whereas an ID token only identifies the user.
 ///
-/// `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains these claims
-/// only if a pre-token-generation trigger adds them.
+/// ID tokens contain `custom:` attributes, `email` and the other profile claims. An access token contains profile
+/// claims only if a pre-token-generation trigger adds them.
 ///
 /// ```
 /// use axum_cognito::{TokenUse, Verifier, testing::FakeUserPool};
@@ -36,7 +36,7 @@ impl<T: CustomClaims> AccessClaims<T> {
     }
 }
 
-/// Conversion to the claims of an access token.
+/// Converts [`CognitoClaims`] to [`AccessClaims`].
 impl<T: CustomClaims> CognitoClaims<T> {
     /// Returns the claims as [`AccessClaims`], or [`None`] if the token is not an access token.
     pub fn into_access(self) -> Option<AccessClaims<T>> {

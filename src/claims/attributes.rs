@@ -1,8 +1,8 @@
 //! [`Attributes`]: the claims that few handlers need.
 //!
-//! These claims are read from the payload on first use. Token verification does not depend on these claims, so they are
-//! parsed leniently. A value with an unexpected type counts as absent, so it does not satisfy a rule that requires the
-//! claim, such as a rule on `acr`.
+//! The attributes are read from the payload on first use. Token verification does not depend on the attributes, so they
+//! are parsed leniently. A value with an unexpected type counts as absent, so it does not satisfy a rule that requires
+//! the claim, such as a rule on `acr`.
 
 use std::time::SystemTime;
 

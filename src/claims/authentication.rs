@@ -1,37 +1,38 @@
-//! The claims about the sign-in that a token comes from.
+//! Claims about the sign-in that produced the token.
 
 use std::time::SystemTime;
 
 use super::{cognito::CognitoClaims, custom::CustomClaims};
 
-/// Claims about the sign-in that the token comes from.
+/// Claims about the sign-in that produced the token.
 impl<T: CustomClaims> CognitoClaims<T> {
     /// Returns the time at which the user authenticated (`auth_time`).
     ///
-    /// Refreshed tokens keep the value, so it can be much earlier than [`issued_at`](Self::issued_at).
+    /// A refreshed token keeps the original `auth_time`, so the value can be much earlier than
+    /// [`issued_at`](Self::issued_at).
     pub fn auth_time(&self) -> Option<SystemTime> {
         self.token.claims().auth_time()
     }
 
-    /// Returns `jti`, the token's unique ID. The claim is absent if token revocation is disabled for the app client.
+    /// Returns `jti`, the token's unique ID. `jti` is absent if token revocation is disabled for the app client.
     pub fn jti(&self) -> Option<&str> {
         self.token.claims().jti()
     }
 
-    /// Returns `origin_jti`, the ID that all tokens of one sign-in share. The claim is absent if token revocation is
+    /// Returns `origin_jti`, the ID that all tokens of one sign-in share. `origin_jti` is absent if token revocation is
     /// disabled for the app client.
     ///
-    /// To reject the tokens of a revoked session, look up this value in a custom check.
+    /// To reject the tokens of a revoked session, look up `origin_jti` in a custom check.
     pub fn origin_jti(&self) -> Option<&str> {
         self.token.claims().origin_jti()
     }
 
-    /// Returns `event_id`, the ID of the authentication event. Some sign-in flows omit this claim.
+    /// Returns `event_id`, the ID of the authentication event. Some sign-in flows omit `event_id`.
     pub fn event_id(&self) -> Option<&str> {
         self.token.attributes().event_id.as_deref()
     }
 
-    /// Returns `version`, the format version of an access token. Some sign-in flows omit this claim.
+    /// Returns `version`, the format version of an access token. Some sign-in flows omit `version`.
     pub fn version(&self) -> Option<u64> {
         self.token.attributes().version
     }
@@ -46,8 +47,8 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.attributes().acr.as_deref()
     }
 
-    /// Returns `amr`, the authentication methods, such as `pwd`, `otp`, `mfa` or `fed`. Empty if the token has no
-    /// `amr`.
+    /// Returns `amr`, the authentication methods, such as `pwd`, `otp`, `mfa` or `fed`. The result is empty if the
+    /// token has no `amr`.
     pub fn amr(&self) -> impl ExactSizeIterator<Item = &str> {
         self.token.attributes().amr.iter().map(String::as_str)
     }
@@ -62,7 +63,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.attributes().at_hash.as_deref()
     }
 
-    /// Returns `azp`, the authorized party. AWS reserves this claim, but does not document which tokens contain it.
+    /// Returns `azp`, the authorized party. AWS reserves `azp`, but does not document which tokens contain it.
     pub fn azp(&self) -> Option<&str> {
         self.token.attributes().azp.as_deref()
     }

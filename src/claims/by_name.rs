@@ -7,15 +7,15 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{cognito::CognitoClaims, custom::CustomClaims, error::ClaimError};
 use crate::json::{Member, Verbatim};
 
-/// Access to claims by name, and to the whole payload.
+/// Accessors for claims by name, and for the whole payload.
 impl<T: CustomClaims> CognitoClaims<T> {
     /// Returns the claim with this name, or [`None`] if the token does not have it.
     ///
     /// Use this method for claims that have no method of their own, such as claims that a trigger adds. Each call
-    /// parses the payload again. For several claims, or on a busy route, declare a type and use
+    /// parses the payload again. To read several claims, or on a busy route, declare a type and use
     /// [`custom`](Self::custom).
     ///
-    /// `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains these
+    /// ID tokens contain `custom:` attributes, `email` and the other profile claims. An access token contains profile
     /// claims only if a pre-token-generation trigger adds them.
     ///
     /// ```

@@ -20,8 +20,8 @@ use crate::{pool_id::UserPoolId, time::unix_seconds, token_source::TokenSource, 
 /// authenticated callers. Clones are cheap, because they share the claims. The type parameter adds the application's
 /// custom claims (see [`custom`](Self::custom)).
 ///
-/// `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains these claims
-/// only if a pre-token-generation trigger adds them.
+/// ID tokens contain `custom:` attributes, `email` and the other profile claims. An access token contains profile
+/// claims only if a pre-token-generation trigger adds them.
 ///
 /// Claims implement neither `Serialize` nor a revealing `Debug`, so they cannot leak into a log or a response by
 /// accident. To serialize them deliberately, call [`expose`](Self::expose).
@@ -68,9 +68,9 @@ impl CognitoClaims {
     }
 }
 
-/// The identity, groups and scopes of the caller, and the lifetime of the token.
+/// Accessors for the caller's identity, groups and scopes, and for the token's lifetime.
 impl<T: CustomClaims> CognitoClaims<T> {
-    /// Returns the user's permanent ID in the pool, or the client ID if the token belongs to a machine.
+    /// Returns the user's permanent ID in the pool, or the client ID for a machine token.
     ///
     /// The value is opaque. A `sub` looks like a UUID, but AWS asks applications not to validate its format ("Parse
     /// user pool tokens safely"). If a machine token has no `sub`, the method returns its `client_id` (RFC 9068 §2.2).
@@ -78,7 +78,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.claims().sub().unwrap_or_else(|| self.client_id())
     }
 
-    /// Returns the username, or [`None`] for machines.
+    /// Returns the username, or [`None`] for machine tokens.
     ///
     /// The claim is `username` in an access token and `cognito:username` in an ID token. The username of a federated
     /// user has the form `<provider>_<subject>`.
@@ -120,7 +120,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.claims().iss().unwrap_or_default() // INVARIANT: `iss` selected the pool
     }
 
-    /// Returns the groups in `cognito:groups`. Empty if the token has no groups.
+    /// Returns the groups in `cognito:groups`. The result is empty if the token has no groups.
     pub fn groups(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
         self.token.claims().groups()
     }
@@ -130,8 +130,8 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.groups().any(|each| each == group)
     }
 
-    /// Returns the scopes in `scope`, such as `orders/read`. Empty for ID tokens, even if a trigger adds a `scope`
-    /// claim to them.
+    /// Returns the scopes in `scope`, such as `orders/read`. The result is empty for ID tokens, even if a trigger adds
+    /// a `scope` claim to them.
     pub fn scopes(&self) -> Scopes<'_> {
         let granted = self.token.claims().scope().filter(|_| self.token_use() == TokenUse::Access);
         Scopes::of(granted.unwrap_or_default())
@@ -164,8 +164,8 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.claims().iat()
     }
 
-    /// Returns the time from which the token is valid (`nbf`). AWS reserves this claim, but does not document which
-    /// tokens contain it.
+    /// Returns the time from which the token is valid (`nbf`). AWS reserves `nbf`, but does not document which tokens
+    /// contain it.
     pub fn not_before(&self) -> Option<SystemTime> {
         self.token.claims().nbf()
     }
@@ -178,7 +178,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
 
     /// Returns the custom claims.
     ///
-    /// `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains these
+    /// ID tokens contain `custom:` attributes, `email` and the other profile claims. An access token contains profile
     /// claims only if a pre-token-generation trigger adds them.
     ///
     /// If `T` has a required field, such as `tenant` below, the extractor responds with 403 to requests whose valid
@@ -214,7 +214,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
     /// See [`custom`](Self::custom) for an example. In a handler, the argument type `CognitoClaims<U>` has the same
     /// effect.
     ///
-    /// `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains these
+    /// ID tokens contain `custom:` attributes, `email` and the other profile claims. An access token contains profile
     /// claims only if a pre-token-generation trigger adds them.
     ///
     /// # Errors
@@ -243,7 +243,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
     /// use axum_cognito::{CheckError, CognitoAuth, TokenSource, testing::FakeUserPool};
     ///
     /// let auth = CognitoAuth::new(FakeUserPool::new().user_pool())
-    ///     .token_sources([TokenSource::authorization(), TokenSource::cookie("__Host-session")])
+    ///     .token_sources([TokenSource::authorization(), TokenSource::cookie("__Host-token")])
     ///     .custom_check(|claims, request| {
     ///         let is_cookie = claims.token_source().is_some_and(TokenSource::is_cookie);
     ///         let mut origins = request.headers.get_all("origin").iter();

@@ -12,8 +12,8 @@ use super::ClaimError;
 /// sealed, so derive `serde::Deserialize` instead of implementing it. The type is deserialized from the whole verified
 /// payload, so each field has the name of a claim.
 ///
-/// `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains these claims
-/// only if a pre-token-generation trigger adds them.
+/// ID tokens contain `custom:` attributes, `email` and the other profile claims. An access token contains profile
+/// claims only if a pre-token-generation trigger adds them.
 ///
 /// ```
 /// use axum_cognito::{CognitoClaims, TokenUse, Verifier, testing::FakeUserPool};
@@ -38,7 +38,7 @@ pub trait CustomClaims: sealed::Sealed + Sized {
     #[doc(hidden)]
     type Held: Clone + Send + Sync;
 
-    /// `true` if a token can lack the claims.
+    /// `true` if a valid token may lack claims that this type requires.
     #[doc(hidden)]
     #[cfg(feature = "utoipa")]
     const CAN_BE_MISSING: bool = true;

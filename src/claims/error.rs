@@ -11,8 +11,8 @@ use super::field_path::FieldPath;
 /// `Display` and `Debug` name the field as the application's type declares it. The output contains no text from the
 /// token, so the error may be logged.
 ///
-/// A missing claim is usually a profile claim. `custom:` attributes, `email` and the other profile claims are in ID
-/// tokens. An access token contains these claims only if a pre-token-generation trigger adds them.
+/// A missing claim is usually a profile claim. ID tokens contain `custom:` attributes, `email` and the other profile
+/// claims. An access token contains profile claims only if a pre-token-generation trigger adds them.
 ///
 /// ```
 /// use axum_cognito::{Verifier, testing::FakeUserPool};
@@ -85,8 +85,8 @@ impl ClaimError {
 
     /// Returns serde's error, such as ``invalid type: string "blue", expected u32``.
     ///
-    /// **The message can quote the token.** Serde's error is therefore not the [`source`](Error::source) of this error,
-    /// because error reports print sources.
+    /// **The message can quote the token.** Error reports print sources, so serde's error is not the
+    /// [`source`](Error::source) of this error.
     pub fn detail(&self) -> &(dyn Error + Send + Sync + 'static) {
         &self.detail
     }

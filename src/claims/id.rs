@@ -11,7 +11,7 @@ use crate::token_use::TokenUse;
 /// The verified claims of an ID token, which include `custom:` attributes, `email` and the other profile claims.
 ///
 /// As a handler argument, this type rejects access tokens with 401 `invalid_token`, even if the pool accepts both
-/// kinds. By default, a pool accepts no ID tokens. To accept them, call
+/// kinds. By default, a pool accepts no ID tokens. To accept ID tokens, call
 /// [`UserPool::allow_token_use`](crate::UserPool::allow_token_use).
 ///
 /// ```
@@ -35,7 +35,7 @@ impl<T: CustomClaims> IdClaims<T> {
     }
 }
 
-/// Conversion to the claims of an ID token.
+/// Converts [`CognitoClaims`] to [`IdClaims`].
 impl<T: CustomClaims> CognitoClaims<T> {
     /// Returns the claims as [`IdClaims`], or [`None`] if the token is not an ID token.
     pub fn into_id(self) -> Option<IdClaims<T>> {

@@ -1,4 +1,4 @@
-//! Lenient reading of claims that token verification does not depend on.
+//! Deserializes claims leniently if token verification does not depend on them.
 //!
 //! A value with an unexpected type counts as absent and does not invalidate the token, as AWS recommends ("Parse user
 //! pool tokens safely").

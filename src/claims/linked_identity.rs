@@ -40,7 +40,7 @@ pub struct LinkedIdentity {
     /// The provider's issuer. Cognito sends `null` for some provider types.
     #[serde(default)]
     pub issuer: Option<String>,
-    /// Whether this is the user's primary account.
+    /// `true` for the user's primary account.
     #[serde(default, deserialize_with = "boolean_or_string")]
     pub primary: bool,
     /// The time at which the account was linked, in milliseconds since 1970.

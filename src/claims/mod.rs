@@ -1,10 +1,10 @@
 //! The typed claims of a verified token.
 //!
-//! [`CognitoClaims`] is the type for both kinds of tokens. [`AccessClaims`] and [`IdClaims`] are each for one kind
-//! only. `CognitoClaims<T>` adds the application's custom claims.
+//! [`CognitoClaims`] is the type for both kinds of tokens. [`AccessClaims`] and [`IdClaims`] each accept only one kind
+//! of token. `CognitoClaims<T>` adds the application's custom claims.
 //!
-//! `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains these claims
-//! only if a pre-token-generation trigger adds them.
+//! ID tokens contain `custom:` attributes, `email` and the other profile claims. An access token contains profile
+//! claims only if a pre-token-generation trigger adds them.
 
 mod access;
 mod attributes;

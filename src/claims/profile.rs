@@ -6,14 +6,14 @@ use super::{cognito::CognitoClaims, custom::CustomClaims, linked_identity::Linke
 
 /// Profile claims.
 ///
-/// ID tokens contain the profile claims. An access token contains these claims only if a pre-token-generation trigger
+/// ID tokens contain the profile claims. An access token contains profile claims only if a pre-token-generation trigger
 /// adds them. An ID token contains an attribute only if the app client has read permission for it. A value with an
 /// unexpected JSON type counts as absent.
 impl<T: CustomClaims> CognitoClaims<T> {
     /// Returns `email`, the user's email address. The address may be unverified (see
     /// [`email_verified`](Self::email_verified)).
     ///
-    /// ID tokens contain this claim. An access token contains the claim only if a pre-token-generation trigger adds it.
+    /// ID tokens contain `email`. An access token contains `email` only if a pre-token-generation trigger adds it.
     pub fn email(&self) -> Option<&str> {
         self.token.attributes().email.as_deref()
     }
@@ -21,8 +21,8 @@ impl<T: CustomClaims> CognitoClaims<T> {
     /// Returns `true` if `email_verified` is `true` or `"true"`.
     ///
     /// Cognito writes a boolean into tokens. The string `"true"` occurs in Cognito's userInfo response and in the
-    /// claims that a load balancer forwards. Like [`email`](Self::email), the claim is in ID tokens. An access token
-    /// contains the claim only if a pre-token-generation trigger adds it.
+    /// claims that a load balancer forwards. ID tokens contain `email_verified`. An access token contains
+    /// `email_verified` only if a pre-token-generation trigger adds it.
     pub fn email_verified(&self) -> bool {
         self.token.attributes().email_verified
     }
@@ -113,7 +113,8 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.attributes().updated_at
     }
 
-    /// Returns `cognito:roles`, the IAM role ARNs of the user's groups. Empty if the token has no such claim.
+    /// Returns `cognito:roles`, the IAM role ARNs of the user's groups. The result is empty if the token has no
+    /// `cognito:roles`.
     pub fn roles(&self) -> impl ExactSizeIterator<Item = &str> {
         self.token.attributes().roles.iter().map(String::as_str)
     }
@@ -123,7 +124,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.attributes().preferred_role.as_deref()
     }
 
-    /// Returns `identities`, the linked accounts at other identity providers, or an empty list if the token has no such claim.
+    /// Returns `identities`, the linked accounts at other identity providers, or an empty list if the claim is absent.
     pub fn identities(&self) -> &[LinkedIdentity] {
         &self.token.attributes().identities
     }

@@ -61,8 +61,8 @@ impl VerifiedToken {
         self.clients.is_superseded()
     }
 
-    /// Returns `true` if the token is valid at the given time according to `exp`, `nbf` and `iat`. Cached tokens are checked again on
-    /// every use, because time passes and the clock can move backwards.
+    /// Returns `true` if the token is valid at the given time according to `exp`, `nbf` and `iat`. Cached tokens are
+    /// checked again on every use, because time passes and the clock can move backwards.
     pub(crate) fn is_in_time(&self, now: SystemTime, leeway: Duration) -> bool {
         self.claims.check_times(now, leeway).is_ok()
     }

@@ -4,8 +4,8 @@ use std::{error::Error, fmt};
 
 /// The error for an invalid setting, at start-up or when a setting is changed at run time.
 ///
-/// The message contains the rejected value and the expected form. A URL is shown without credentials and query. If the
-/// setting comes from an environment variable, the message names the variable.
+/// The message contains the rejected value and the expected form. URLs are shown without their credentials and query.
+/// If the setting comes from an environment variable, the message names the variable.
 ///
 /// ```
 /// use axum_cognito::{ConfigError, UserPool};
@@ -27,7 +27,7 @@ pub enum ConfigError {
         pool_id: String,
     },
     /// The pool would accept tokens that were not issued for the protected resource. Either the pool does not require
-    /// the resource as audience, or it accepts ID tokens, whose `aud` is the client ID.
+    /// the resource as an audience, or it accepts ID tokens, whose `aud` is the client ID.
     AudienceNotRequired {
         /// The pool's ID.
         pool_id: String,

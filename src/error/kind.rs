@@ -93,8 +93,8 @@ impl VerifyErrorKind {
         }
     }
 
-    /// Returns the step that usually fails with this kind. For another step,
-    /// [`VerifyError::at`](super::VerifyError::at) sets the step.
+    /// Returns the step that usually fails with this kind. If another step fails with this kind,
+    /// [`VerifyError::at`](super::VerifyError::at) sets that step.
     pub(super) fn usual_step(self) -> VerificationStep {
         match self {
             Self::TooLong => VerificationStep::Length,

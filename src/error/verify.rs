@@ -10,8 +10,8 @@ use crate::{
 
 /// The error for a rejected token.
 ///
-/// `Display` shows the reason and the expected value, and contains no text that the client sent. For tools whose users
-/// may see the token's own value, [`actual`](Self::actual) returns that value.
+/// `Display` shows the reason and the expected value, and contains no text that the client sent.
+/// [`actual`](Self::actual) returns the token's own value, for tools whose users may see it.
 ///
 /// ```
 /// use axum_cognito::{Verifier, VerifyErrorKind, testing::FakeUserPool};
@@ -133,7 +133,7 @@ impl VerifyError {
     }
 
     pub(crate) fn actual_value(mut self, actual: &str) -> Self {
-        // Usually, the text is within the limit in bytes, and therefore also in characters.
+        // Most texts have at most `ACTUAL_MAX` bytes, and therefore at most as many characters.
         let end = match actual.len() {
             length if length <= ACTUAL_MAX => length,
             length => actual.char_indices().nth(ACTUAL_MAX).map_or(length, |(at, _)| at),
@@ -163,7 +163,7 @@ impl fmt::Display for VerifyError {
     }
 }
 
-/// Shows times, which are numbers and therefore safe to log.
+/// Shows the times, because numbers are safe to log.
 impl fmt::Display for Expired {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (at, now) = (unix_seconds(self.at), unix_seconds(self.now));

@@ -17,7 +17,7 @@ impl Verifier {
     /// Explains why a token is accepted or rejected.
     ///
     /// The explanation lists every step of the verification with the expected value, the token's value, and, for the
-    /// failed step, the usual cause and a fix. `examples/explain.rs` is a command-line tool around this method.
+    /// failed step, the usual cause and a fix. `examples/explain.rs` wraps this method in a command-line tool.
     ///
     /// **For operators only.** An explanation contains values from the token and from the verifier's configuration.
     /// Never send an explanation to a client, and restrict access to logs that contain explanations.

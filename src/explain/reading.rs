@@ -1,4 +1,4 @@
-//! The content of a token as text.
+//! Reads the content of a token as text.
 //!
 //! The token is read leniently and for display only. No decision depends on this module.
 
@@ -6,7 +6,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{base64url, json, jwt, step::VerificationStep, time::utc, token_use::TokenUse};
 
-/// The maximum number of characters to show of a value, as in [`VerifyError::actual`](crate::VerifyError::actual).
+/// The maximum number of characters that are shown of a value, as in
+/// [`VerifyError::actual`](crate::VerifyError::actual).
 const SHOWN_MAX: usize = 256;
 
 /// The members of an object with their values as JSON text. Values are parsed only when they are shown.

@@ -1,4 +1,4 @@
-//! The requirements of a verifier as text.
+//! Describes a verifier's requirements as text.
 
 use std::time::SystemTime;
 

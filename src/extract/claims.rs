@@ -1,4 +1,4 @@
-//! The extractors [`CognitoClaims`], [`AccessClaims`] and [`IdClaims`], and their `Option` forms.
+//! Implements the extractors [`CognitoClaims`], [`AccessClaims`] and [`IdClaims`], and their `Option` forms.
 
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::{Extensions, request::Parts};

@@ -15,11 +15,11 @@ use crate::{
 /// is anonymous, and so is a caller whose token lacks the custom claims of `T`. To reject invalid tokens, use
 /// `Option<CognitoClaims>`. To see why a caller is anonymous, use `Result<CognitoClaims, AuthRejection>`.
 ///
-/// `custom:` attributes, `email` and the other profile claims are in ID tokens. An access token contains these claims
-/// only if a pre-token-generation trigger adds them.
+/// ID tokens contain `custom:` attributes, `email` and the other profile claims. An access token contains profile
+/// claims only if a pre-token-generation trigger adds them.
 ///
 /// # Errors
-/// Rejects the request with 500 if the layer is missing, because that is a mistake in the application.
+/// Rejects the request with 500 if the layer is missing, because a missing layer is a mistake in the application.
 ///
 /// ```
 /// use axum::{Router, body::Body, http::Request, routing::get};

@@ -1,4 +1,4 @@
-//! Strict JSON parsing for token headers, payloads and key sets.
+//! Strictly parses the JSON of token headers, payloads and key sets.
 //!
 //! `serde_json` checks the grammar, the depth (128) and the range of numbers. This module adds the check that member
 //! names are unique, which RFC 7515 §4 and RFC 7519 §4 allow a recipient to require.

@@ -1,10 +1,10 @@
 //! Splits an object or array one level deep, and keeps the values as text.
 //!
-//! `serde_json` has the feature `raw_value` for this purpose, but the feature changes how every crate in the program
-//! deserializes a `serde_json::Value`. The text `{"$serde_json::private::RawValue":"<json>"}` becomes the JSON inside
-//! the string, and the depth limit starts again, so nested wrappers overflow the stack.
+//! `serde_json` can keep values as text with its feature `raw_value`, but the feature changes how every crate in the
+//! program deserializes a `serde_json::Value`. The text `{"$serde_json::private::RawValue":"<json>"}` becomes the JSON
+//! inside the string, and the depth limit starts again, so nested wrappers overflow the stack.
 //!
-//! This crate does not enable the feature, and stays safe if another crate does. The crate never reads untrusted text
+//! This crate does not enable `raw_value`, and stays safe if another crate does. The crate never reads untrusted text
 //! as a `Value`, and it skips values without recursion.
 
 use std::borrow::Cow;

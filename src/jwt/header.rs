@@ -1,4 +1,4 @@
-//! The header of a token.
+//! Parses and checks the header of a token.
 
 use std::{borrow::Cow, fmt};
 

@@ -6,8 +6,8 @@
 //! never called with the lock held. Keys are published before waiting requests are woken, and requests are woken before
 //! anything is reported.
 //!
-//! There are two kinds of task. A fetch runs on the runtime of the request that started it. The timer runs on the
-//! runtime of the first request, and the next event starts a new timer task if that runtime has been shut down.
+//! The driver runs two kinds of tasks. A fetch runs on the runtime of the request that started it. The timer task runs
+//! on the runtime of the first request. If that runtime has been shut down, the next event starts a new timer task.
 //! Dropping [`PoolKeys`] ends all tasks.
 
 use std::{
@@ -56,7 +56,7 @@ pub(crate) struct PoolKeys {
 pub(crate) enum Waited {
     /// Check the token again, because the keys may have changed.
     Changed,
-    /// The key does not exist, which was decided without waiting. A second check would have the same result.
+    /// The key does not exist. The result was known without waiting, so a second check would have the same result.
     Absent,
     /// Reject the request with 503, because no fetch could decide whether the key exists.
     Unavailable,
@@ -87,7 +87,7 @@ impl PoolKeys {
         Self { shared }
     }
 
-    /// Returns the key with this ID, from one snapshot of the pointer.
+    /// Returns the key with this ID, from one snapshot of the keys.
     pub(crate) fn find(&self, key_id: &str, now: SystemTime) -> Result<Arc<VerifyingKey>, VerifyError> {
         match &*self.shared.keys.load() {
             Some(loaded) if loaded.is_fresh(since_epoch(now)) => {
@@ -102,10 +102,10 @@ impl PoolKeys {
         }
     }
 
-    /// Returns `true` if the key with this serial is in use, so that the token cache may rely on it.
+    /// Returns `true` if the key with this serial number is in use, for the token cache.
     pub(crate) fn holds(&self, serial: u64, now: SystemTime) -> bool {
         let now = since_epoch(now);
-        // The refresh comes first because it can withdraw stale keys.
+        // The refresh runs first, because it can withdraw stale keys.
         self.refresh_if_due_at(now);
         self.shared.keys.load().as_ref().is_some_and(|loaded| loaded.is_fresh(now) && loaded.set.holds(serial))
     }
@@ -124,7 +124,7 @@ impl PoolKeys {
     /// Waits at most `request_wait` for a fetch, because the token's key is unknown.
     pub(crate) async fn wait_for(&self, key_id: &str) -> Waited {
         let shared = &self.shared;
-        // Keys that cannot change need no runtime.
+        // Keys that never change need no fetch, and therefore no runtime.
         if let Some(fixed) = shared.keys.load().as_ref().filter(|loaded| loaded.until == Duration::MAX) {
             return if fixed.set.find(key_id).is_some() { Waited::Changed } else { Waited::Absent };
         }
@@ -229,7 +229,7 @@ struct Loaded {
 }
 
 impl Loaded {
-    /// Returns `true` if the keys may be used at this time since the Unix epoch.
+    /// Returns `true` if the keys may be used at `now`, the time since the Unix epoch.
     fn is_fresh(&self, now: Duration) -> bool {
         now <= self.until
     }
@@ -259,7 +259,7 @@ struct Shared {
     started: Instant,
     /// The keys that every verification reads. Writers must hold the lock.
     keys: ArcSwapOption<Loaded>,
-    /// The time after which a request must wake the state machine if the timer has not, in milliseconds of the
+    /// The time after which a request must wake the state machine if the timer has not done so, in milliseconds of the
     /// [`Clock`]. Writers must hold the lock.
     alarm: AtomicU64,
     /// The maximum time until an alarm, in milliseconds. If the alarm is further away, the clock was moved backwards.
@@ -267,7 +267,7 @@ struct Shared {
     locked: Mutex<Locked>,
     /// Notified when the timer has a new alarm.
     rearmed: Notify,
-    /// The highest number among the completed fetches, which is raised after a fetch's keys are published.
+    /// The highest number of a completed fetch, which is set after the fetch's keys are published.
     completed: watch::Sender<u64>,
     /// The number of waiting requests with an unknown key.
     waiting: AtomicU32,
@@ -373,20 +373,21 @@ impl Shared {
         self.keys.load().as_ref().is_some_and(|loaded| loaded.is_fresh(since_epoch(now)))
     }
 
-    /// Returns `true` if a request at `now`, the time since the Unix epoch, must handle the alarm: it is overdue, or the
-    /// clock was moved backwards.
+    /// Returns `true` if a request at `now`, the time since the Unix epoch, must handle the alarm. An alarm must be
+    /// handled if it is overdue, or if the clock was moved backwards.
     fn is_due(&self, now: Duration) -> bool {
         let (now, alarm) = (millis(now), self.alarm.load(Ordering::Relaxed));
         now >= alarm || alarm != u64::MAX && alarm - now > self.horizon
     }
 
-    /// Handles a request that found the alarm overdue.
+    /// Handles an alarm that a request found overdue.
     #[cold]
     fn on_due(self: &Arc<Self>) {
         let Ok(runtime) = Handle::try_current() else { return self.preload() };
         match timers::known(&runtime) {
             Some(true) => drop(self.on(Input::Event(Event::Wake))),
-            // This runtime cannot run a fetch. A source that provides keys without a fetch is read again.
+            // This runtime has no timers, so it cannot run a fetch. If the source provides keys without a fetch, they
+            // are read again.
             Some(false) => self.preload(),
             None => {
                 let shared = Arc::clone(self);
@@ -676,7 +677,7 @@ impl FetchGuard {
 impl Drop for FetchGuard {
     fn drop(&mut self) {
         if !self.completed {
-            // The state machine ignores this event if the fetch has ended and only reporting it panicked.
+            // If the fetch has ended and only the report of its end panicked, the state machine ignores this event.
             self.shared.on(Input::Event(Event::Cancelled { fetch: self.fetch }));
         }
         self.shared.lock().tasks.retain(|(number, _)| *number != self.fetch);
@@ -692,7 +693,7 @@ fn random() -> f64 {
     f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
 }
 
-/// Returns the time since the Unix epoch. Earlier times count as the epoch.
+/// Returns the time since the Unix epoch. A time before the epoch counts as the epoch.
 fn since_epoch(time: SystemTime) -> Duration {
     time.duration_since(UNIX_EPOCH).unwrap_or_default()
 }

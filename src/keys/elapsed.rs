@@ -1,7 +1,7 @@
 //! Combines the wall clock and the monotonic clock into one time.
 //!
-//! Timers stop while a Lambda function or a laptop sleeps, and the wall clock can be changed. Therefore, key refresh
-//! counts the longer of the times that passed on the two clocks. If the wall clock jumps forward, the jump is treated
+//! Timers stop while a Lambda function or a laptop sleeps, and the wall clock can be changed. Key refresh therefore
+//! uses the larger of the elapsed times that the two clocks show. If the wall clock jumps forward, the jump is treated
 //! as a sleep. A backward jump is ignored.
 
 use std::time::Duration;
@@ -11,10 +11,10 @@ use super::message::{Alarm, Now};
 /// The maximum time counted for one jump of the wall clock: twice the largest allowed `max_stale`.
 const JUMP_MAX: Duration = Duration::from_secs(60 * 24 * 3600);
 
-/// Counts the longer of the times that passed on the two clocks.
+/// Measures elapsed time with both clocks, and uses the larger result.
 #[derive(Default)]
 pub(crate) struct Elapsed {
-    /// The reference readings of the monotonic clock and the wall clock, from which both should advance together.
+    /// The readings of the monotonic clock and the wall clock at the start, or after the last jump.
     base: Option<(Duration, Duration)>,
     /// The total of all forward jumps of the wall clock.
     skipped: Duration,

@@ -1,4 +1,4 @@
-//! Errors of key fetches.
+//! Defines the errors of key fetches.
 
 use std::{borrow::Cow, error::Error, fmt, sync::Arc};
 
@@ -6,19 +6,19 @@ use std::{borrow::Cow, error::Error, fmt, sync::Arc};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FetchErrorKind {
-    /// The document could not be read completely, because the connection broke or the file is unreadable.
+    /// The JWKS document could not be read completely, because the connection broke or the file is unreadable.
     Body,
     /// The fetch did not complete, because its runtime was shut down or the key source panicked.
     Cancelled,
     /// The host was not found, or did not accept the connection.
     Connect,
-    /// The document is JSON, but its array `keys` is missing or empty.
+    /// The JWKS document is JSON, but its array `keys` is missing or empty.
     NoKeys,
-    /// The document contains keys, but none can verify a Cognito token.
+    /// The JWKS document contains keys, but none can verify a Cognito token.
     NoUsableKeys,
-    /// The document is not JSON, for example an error page or a truncated document.
+    /// The JWKS document is not JSON, for example because it is an error page or is truncated.
     NotJson,
-    /// The application's key source returned an error of another type.
+    /// The application's key source returned an error other than a [`FetchError`].
     Other,
     /// The endpoint responded with a redirect. Redirects are not followed, because the target's owner would control the
     /// keys.
@@ -27,12 +27,12 @@ pub enum FetchErrorKind {
     Status,
     /// The fetch did not complete within the fetch timeout.
     Timeout,
-    /// The TLS handshake failed, for example because of the certificate, the host name or the protocol, or the host has
-    /// no root certificates.
+    /// The TLS handshake failed, for example because the certificate, the host name or the protocol version was
+    /// rejected, or because this host has no root certificates.
     Tls,
-    /// The document is longer than 256 KiB.
+    /// The JWKS document is longer than 256 KiB.
     TooLarge,
-    /// The document has more than 256 keys.
+    /// The JWKS document has more than 256 keys.
     TooManyKeys,
 }
 

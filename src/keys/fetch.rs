@@ -46,7 +46,8 @@ impl HttpKeySource {
     /// `status()`.
     ///
     /// # Errors
-    /// Returns [`ConfigError::InvalidJwksUrl`] for any other URL, and for a URL with a user name, password or fragment.
+    /// Returns [`ConfigError::InvalidJwksUrl`] if `url` is neither an `https` URL nor an `http` URL with a loopback
+    /// address, or if it contains a user name, password or fragment.
     pub fn new(url: impl AsRef<str>) -> Result<Self, ConfigError> {
         let source = Self::dangerous_http(url.as_ref())?;
         if source.url.scheme() == "http" && !is_loopback(&source.url) {
@@ -62,7 +63,8 @@ impl HttpKeySource {
     /// token. Use this constructor only for an emulator in a test's private network.
     ///
     /// # Errors
-    /// Returns [`ConfigError::InvalidJwksUrl`] for any other URL, and for a URL with a user name, password or fragment.
+    /// Returns [`ConfigError::InvalidJwksUrl`] if `url` is neither an `https` URL nor an `http` URL, or if it contains
+    /// a user name, password or fragment.
     pub fn dangerous_http(url: impl AsRef<str>) -> Result<Self, ConfigError> {
         let url = parse(url.as_ref())?;
         Ok(Self { shown: redact(url.as_str()), url, client: HttpClient::default() })
@@ -79,7 +81,7 @@ impl HttpKeySource {
         Ok(Self { client: self.client.proxy(url.as_ref())?, ..self })
     }
 
-    /// Trusts these root certificates instead of those of the host. `pem` is one certificate or a bundle in PEM format.
+    /// Trusts these root certificates instead of the host's. `pem` is one certificate or a bundle in PEM format.
     ///
     /// Use this setting for a private certificate authority, or in an image without root certificates.
     ///
@@ -117,8 +119,9 @@ impl HttpKeySource {
         }
     }
 
-    /// Fetches the document `name` below this source's URL, at most `max` bytes. Returns [`None`] if the endpoint does
-    /// not have the document (404, or 403 from endpoints such as S3 that do not reveal which documents exist).
+    /// Fetches the document `name` below this source's URL. The document may have at most `max` bytes. Returns [`None`]
+    /// if the endpoint does not have the document (404, or 403 from endpoints such as S3 that do not reveal which
+    /// documents exist).
     #[cfg(feature = "alb")]
     pub(crate) async fn get_below(&self, name: &str, max: usize) -> Result<Option<Vec<u8>>, FetchError> {
         let mut url = self.url.clone();
@@ -179,7 +182,7 @@ fn parse(url: &str) -> Result<Url, ConfigError> {
     Ok(parsed)
 }
 
-/// Reads the body, at most `max` bytes.
+/// Reads a body of at most `max` bytes.
 async fn read(response: Response, max: usize) -> Result<Vec<u8>, FetchError> {
     match read_body(response, max).await {
         Ok(Some(body)) => Ok(body),
@@ -230,8 +233,8 @@ fn fetch_error(error: reqwest::Error, message: &'static str) -> FetchError {
     FetchError::new(kind, message).caused_by(error.without_url())
 }
 
-/// Returns `true` if the TLS handshake failed. A failed handshake is an I/O error of one of two kinds, which a failed
-/// TCP connection never has.
+/// Returns `true` if the TLS handshake failed. A failed TLS handshake is an I/O error of the kind `InvalidData` or
+/// `UnexpectedEof`. A failed TCP connection has neither kind.
 fn is_tls(error: &reqwest::Error) -> bool {
     let is_tls = |kind| matches!(kind, io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof);
     causes(error).any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| is_tls(error.kind())))

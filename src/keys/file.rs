@@ -58,7 +58,7 @@ impl FileKeySource {
     }
 }
 
-/// A read in progress, which ends with its thread or if no thread could be started.
+/// A read in progress, which ends when its thread ends or cannot be started.
 struct Reading(Arc<AtomicBool>);
 
 impl Drop for Reading {

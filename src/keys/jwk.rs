@@ -112,7 +112,7 @@ struct Jwk {
 /// A usable key, or the `kid` (if any) of a skipped key and the reason.
 type ParsedKey = Result<RsaJwk, (Option<String>, SkipReason)>;
 
-/// Parses the keys of a document.
+/// Parses the keys of a JWKS document.
 pub(crate) fn parse(document: &[u8]) -> Result<Vec<ParsedKey>, FetchError> {
     let no_keys = |message| FetchError::new(FetchErrorKind::NoKeys, message);
     let not_json = || FetchError::new(FetchErrorKind::NotJson, "the document is not JSON");

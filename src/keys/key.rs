@@ -44,13 +44,13 @@ impl VerifyingKey {
         &self.components.key_id
     }
 
-    /// Returns a number that is unique in the process. Two different keys with the same `kid` have different serial
-    /// numbers.
+    /// Returns the key's serial number, which is unique in the process. Two different keys with the same `kid` have
+    /// different serial numbers.
     pub(crate) fn serial(&self) -> u64 {
         self.serial
     }
 
-    /// Returns `true` if this key has the same ID, modulus and exponent.
+    /// Returns `true` if this key has the same ID, modulus and exponent as `other`.
     pub(crate) fn is(&self, other: &RsaJwk) -> bool {
         self.components.key_id == other.key_id
             && self.components.modulus == other.modulus

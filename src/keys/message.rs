@@ -19,7 +19,7 @@ pub(crate) enum Event {
     Wake,
     /// The application waits for keys at startup.
     Load,
-    /// A token's key ID matches no key in use. `decided_by` is the value of this request's last [`Reply::Wait`], if
+    /// A token's key ID matches no key in use. `decided_by` is the value from this request's last [`Reply::Wait`], if
     /// there was one. `waiting` is the number of other waiting requests.
     UnknownKid {
         present: bool,
@@ -83,7 +83,7 @@ pub(crate) enum Reply {
 /// An event for the log and the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Report {
-    /// A fetch failed. `timed_out` is `true` if it exceeded the fetch timeout. `retrying` is `true` if a retry has
+    /// A fetch failed. `timed_out` is `true` if the fetch exceeded its timeout. `retrying` is `true` if a retry has
     /// started immediately.
     Failed {
         failures: u32,

@@ -1,7 +1,7 @@
 //! Writes log lines and metrics about key refresh.
 //!
-//! The application provides the log subscriber and the metrics recorder, so these functions must not be called with a
-//! lock held.
+//! These functions call the log subscriber and the metrics recorder, which are code of the application. This code may
+//! block or call this crate, so no lock may be held during the calls.
 
 use std::{sync::Arc, time::Duration};
 
@@ -45,7 +45,7 @@ impl Reporter {
         }
     }
 
-    /// Logs a failed fetch. The first failure of an outage and each change of its kind are warnings.
+    /// Logs a failed fetch. The first failure of an outage and each failure of a new kind are warnings.
     pub(super) fn failed(&self, error: &FetchError, source: &str, failures: u32, level: Level) {
         let kind = error.kind().as_str();
         match level {
@@ -75,8 +75,8 @@ impl Reporter {
 pub(super) enum Level {
     /// A retry has started immediately.
     Retrying,
-    /// The first failure of an outage, or a failure of a different kind than the last.
+    /// The first failure of an outage, or a failure of a different kind than the previous failure.
     News,
-    /// A failure of the same kind as the last.
+    /// A failure of the same kind as the previous failure.
     Known,
 }

@@ -16,16 +16,16 @@ pub(crate) struct KeySet {
     listed: Arc<str>,
 }
 
-/// The maximum length of a document, in bytes. Cognito's document has two keys and less than 2 KiB, so the limit allows
-/// for hundreds of keys.
+/// The maximum length of a JWKS document, in bytes. Cognito's documents contain two keys in less than 2 KiB, so the
+/// limit allows for hundreds of keys.
 pub(crate) const DOCUMENT_MAX: usize = 256 * 1024;
 
 /// The maximum number of key IDs in an error message.
 const LISTED_MAX: usize = 4;
 
 impl KeySet {
-    /// Parses a JWKS document. A key that is also in `previous` keeps its serial, so tokens that it verified stay
-    /// cached.
+    /// Parses a JWKS document. A key that is also in `previous` keeps its serial number, so tokens that the key
+    /// verified stay cached.
     pub(crate) fn parse(document: &[u8], previous: Option<&Self>) -> Result<Self, FetchError> {
         let mut keys: Vec<Arc<VerifyingKey>> = Vec::new();
         let mut skipped = Vec::new();
@@ -64,7 +64,7 @@ impl KeySet {
         self.keys.binary_search_by(|key| key.key_id().cmp(key_id)).ok().map(|at| &self.keys[at])
     }
 
-    /// Returns `true` if the key with this serial is still in the set.
+    /// Returns `true` if the key with this serial number is still in the set.
     pub(crate) fn holds(&self, serial: u64) -> bool {
         self.keys.iter().any(|key| key.serial() == serial)
     }

@@ -1,4 +1,4 @@
-//! [`KeySource`], and the sources without I/O in this crate: a static key set and an async closure.
+//! Defines [`KeySource`], and the sources for a static key set and for an async closure.
 
 use std::{borrow::Cow, error::Error, fmt, future, pin::Pin, time::Duration};
 
@@ -10,8 +10,8 @@ use crate::error::ConfigError;
 
 /// Provides the keys of a user pool.
 ///
-/// A source only fetches the pool's JWK Set, the key document. The verifier decides when to fetch the document, parses
-/// the keys, keeps the last valid key set, and retries after a failure.
+/// A source only fetches the pool's key document, which is a JWK Set. The verifier decides when to fetch the document,
+/// parses the keys, keeps the last valid key set, and retries after a failure.
 ///
 /// An async closure is enough for most sources (see [`FnKeySource`]). Implement this trait to use validators or to
 /// provide keys without I/O.
@@ -46,7 +46,7 @@ use crate::error::ConfigError;
 pub trait KeySource: Send + Sync + 'static {
     /// Fetches the document.
     ///
-    /// `known` identifies the version that the verifier has, so that the source can return
+    /// `known` identifies the version of the document that the verifier has, so that the source can return
     /// [`Unchanged`](KeyUpdate::Unchanged). The future is dropped after the [fetch
     /// timeout](crate::VerifierBuilder::fetch_timeout), so it needs no other time limit.
     ///
@@ -60,8 +60,8 @@ pub trait KeySource: Send + Sync + 'static {
 
     /// Returns the document if it is known without any I/O. The verifier then has keys as soon as it is built.
     ///
-    /// Default: [`None`]. If its `max_age` is [`Duration::MAX`], the document is treated as permanent. The keys of a
-    /// permanent document never become stale and are never fetched, and no request waits.
+    /// Default: [`None`]. If the document's `max_age` is [`Duration::MAX`], the document is permanent. The keys of a
+    /// permanent document never become stale and are never fetched, and no request waits for them.
     fn preloaded(&self) -> Option<KeyDocument> {
         None
     }
@@ -101,7 +101,7 @@ impl KeyDocument {
         Self { json: json.into(), validators: Validators::default(), max_age: None }
     }
 
-    /// Sets the validators of this version.
+    /// Sets the validators of the document.
     #[must_use]
     pub fn with_validators(mut self, validators: Validators) -> Self {
         self.validators = validators;

@@ -9,17 +9,17 @@
 //! | `Wake` | refresh due, no fetch in flight | start a fetch |
 //! | | no keys, the newest fetch in flight is 0.6 s old | start a probe alongside it, which replaces the last probe |
 //! | | fetch in flight for `fetch_timeout` | abort it as failed, or as cancelled if the wake-up is more than 1 s late |
-//! | | keys older than `max_stale` | withdraw them |
-//! | `Load` | keys / fetch in flight / neither | key present / wait for it / start a fetch and wait for it |
+//! | | keys older than `max_stale` | withdraw the keys |
+//! | `Load` | any | key present, or else wait for a fetch, which is started unless one is in flight |
 //! | `UnknownKid` | the key is present | key present |
 //! | | a fetch that began after the request arrived has completed | unknown |
 //! | | no suitable runtime, 10,000 waiting requests, or no keys and a recent failure | unavailable |
-//! | | fetch in flight, older / younger than `request_wait` | unavailable / wait for it |
+//! | | fetch in flight | wait for the fetch, or unavailable if it is older than `request_wait` |
 //! | | no keys, or the [budget](Budget) allows a fetch | start a fetch and wait for it |
-//! | | otherwise: the last fetch succeeded / failed | unknown / unavailable |
+//! | | otherwise | unknown, or unavailable if the last fetch failed |
 //! | `Loaded` | in flight | publish, abort the other fetch, wake waiters, schedule a refresh after bounded `max-age` |
 //! | `Failed` | the first failure in a row, within `request_wait` | start another fetch; waiters continue to wait |
-//! | | any other / a probe | wake waiters and schedule a refresh after the back-off / ignore |
+//! | | any other failure | wake waiters and schedule a refresh after the back-off; a failed probe is ignored |
 //! | `Cancelled` | in flight | wake waiters, give the budget back, schedule a refresh in 1 s; not a failure |
 //! | `Close` | any | abort all fetches; all later replies are unavailable |
 
@@ -42,7 +42,7 @@ const BACK_OFF_COLD: (Duration, Duration) = (Duration::from_millis(200), Duratio
 const PROBE_EVERY: Duration = Duration::from_millis(600);
 /// The pause after a fetch for an unknown key, during which requests that waited for the fetch share its result.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The wait after a fetch was cancelled with its runtime. One runtime per call must not cause one fetch per call.
+/// The wait after a fetch was cancelled with its runtime. Short-lived runtimes must not cause one fetch each.
 const CANCELLED_WAIT: Duration = Duration::from_secs(1);
 /// The maximum delay of a wake-up. A longer delay means that timers were frozen, so a timeout is not a failure.
 const LATE: Duration = Duration::from_secs(1);
@@ -186,8 +186,8 @@ impl State {
         let age = self.fetch.map(|fetch| self.now.saturating_sub(fetch.started));
         let (fetch, decided_by) = match self.fetch {
             Some(_) if age >= Some(self.settings.request_wait) => return Reply::Unavailable,
-            // The first load decides all requests. Any other fetch in flight may have begun before the token's key was
-            // published, so the next fetch decides.
+            // While no keys are loaded, the fetch in flight decides all requests. Otherwise, the fetch in flight may
+            // have begun before the token's key was published, so the next fetch decides.
             Some(fetch) => (fetch.number, if cold { fetch.number } else { fetch.number + 1 }),
             None if cold => (self.start(false, actions), self.newest),
             None if self.budget.take(self.now, self.settings.unknown_key_cooldown) => {
@@ -251,8 +251,7 @@ impl State {
             Some(_) if fetch.by_unknown_kid && self.due > Some(self.now) => return,
             // No token is accepted once the keys are stale, so the next fetch is due by then.
             Some(lease) => self.now.saturating_add(doubled.mul_f64(share)).min(lease.stale_at),
-            // The wait counts from the start of the newest fetch, the last time at which the endpoint was known to be
-            // unavailable.
+            // The wait counts from the newest fetch's start, when the endpoint was last known to be unavailable.
             None => (self.begun_at + doubled.mul_f64(share)).max(self.now + first.mul_f64(share)),
         };
         self.due = Some(due);
@@ -304,14 +303,15 @@ impl State {
         waiting.then(|| self.begun_at.saturating_add(PROBE_EVERY))
     }
 
-    /// Returns `true` if the last fetch failed recently. Timers were frozen after an older failure, which therefore
-    /// says nothing about the endpoint now.
+    /// Returns `true` if the last fetch failed recently. An older failure says nothing about the current state of the
+    /// endpoint.
     fn failed_recently(&self) -> bool {
         let recent = self.now.saturating_sub(self.failed_at) <= BACK_OFF.1 + self.settings.fetch_timeout;
         self.failures > 0 && !self.retrying && recent
     }
 
-    /// Returns the time until the next fetch: bounded `max-age`, less up to 10 % to spread the fetches of programs.
+    /// Returns the time until the next fetch: bounded `max-age`, less up to 10 % so that programs fetch at different
+    /// times.
     fn refresh_after(&self, max_age: Option<Duration>, random: f64) -> Duration {
         // A fetch must be due before the keys are stale, regardless of the settings.
         let longest = self.settings.refresh_interval.min(self.settings.max_stale / 2);

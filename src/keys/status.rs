@@ -23,8 +23,8 @@ pub struct KeyStatus {
     pub pools: Vec<PoolStatus>,
     /// The results of token checks so far.
     pub tokens: TokenStatus,
-    /// The cryptographic module that checks signatures, which is `aws_lc`, or `aws_lc_fips` if the linked AWS-LC is its
-    /// FIPS build and in FIPS mode. See [`guide::deployment`](crate::guide::deployment#fips).
+    /// The cryptographic module that checks signatures: `aws_lc_fips` if the linked AWS-LC is the FIPS build in FIPS
+    /// mode, and otherwise `aws_lc`. See [`guide::deployment`](crate::guide::deployment#fips).
     pub crypto_module: &'static str,
 }
 
@@ -44,8 +44,8 @@ impl KeyStatus {
 pub struct TokenStatus {
     /// `true` if at least one token was accepted.
     pub any_accepted: bool,
-    /// The number of rejected tokens by [`VerifyErrorKind::as_str`](crate::VerifyErrorKind::as_str). Kinds that never
-    /// occurred are absent.
+    /// The number of rejected tokens by kind, as named by [`VerifyErrorKind::as_str`](crate::VerifyErrorKind::as_str).
+    /// Kinds that never occurred are absent.
     pub rejected: BTreeMap<&'static str, u64>,
 }
 
@@ -61,7 +61,7 @@ pub struct PoolStatus {
     pub ready: bool,
     /// The IDs of the keys in use. They are public.
     pub key_ids: Vec<String>,
-    /// The unusable keys in the last document.
+    /// The unusable keys in the last JWKS document.
     pub skipped: Vec<SkippedKey>,
     /// The time since the last successful fetch. [`None`] if there are no keys.
     #[serde(rename = "age_seconds", serialize_with = "seconds")]

@@ -4,7 +4,8 @@ use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
 use crate::token_source::is_tchar;
 
-/// The bytes that a token source contains. The bytes may not be a token, so [`token`](Self::token) checks their syntax.
+/// The bytes that a token source contains. The bytes are not necessarily a token, so [`token`](Self::token) checks
+/// their syntax.
 #[derive(Clone, Copy)]
 pub(super) struct Credentials<'r>(&'r [u8]);
 
@@ -42,12 +43,16 @@ pub(super) fn without_scheme(headers: &HeaderMap) -> Result<Option<Credentials<'
     Ok(single_value(headers)?.filter(is_jwt).map(Credentials))
 }
 
-/// Returns `true` if an `Authorization` header has a scheme other than `Basic`, or no scheme.
+/// Returns `true` if an `Authorization` header has a scheme that browsers do not add automatically, or no scheme.
 #[cfg(feature = "sign-in")]
-pub(super) fn has_other_scheme_than_basic(headers: &HeaderMap) -> bool {
-    let is_basic =
-        |value: &HeaderValue| value.as_bytes().get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"Basic "));
-    headers.get_all(AUTHORIZATION).iter().any(|value| !is_basic(value))
+pub(super) fn has_scheme_of_api_clients(headers: &HeaderMap) -> bool {
+    // Browsers respond to challenges with these schemes (RFC 7617, RFC 7616, RFC 4559, and Microsoft's NTLM).
+    const AUTOMATIC: [&[u8]; 4] = [b"Basic", b"Digest", b"Negotiate", b"NTLM"];
+    let is_automatic = |value: &HeaderValue| {
+        let scheme = value.as_bytes().split(|byte| *byte == b' ').next().unwrap_or_default();
+        scheme.len() < value.len() && AUTOMATIC.iter().any(|known| known.eq_ignore_ascii_case(scheme))
+    };
+    headers.get_all(AUTHORIZATION).iter().any(|value| !is_automatic(value))
 }
 
 /// Logs why a request that contains a token is treated as anonymous.
@@ -93,8 +98,8 @@ impl<'r> Credentials<'r> {
 fn is_b64token(token: &[u8]) -> bool {
     let padding = token.iter().rev().take_while(|byte| **byte == b'=').count();
     let body = &token[..token.len() - padding];
-    // Without a branch for each byte, the compiler can check many bytes at once. This check reads every byte of every
-    // token that is not cached.
+    // Without a branch for each byte, the compiler can vectorize the check. This check reads every byte of every token
+    // that is not cached.
     !body.is_empty() && body.iter().fold(0, |others, byte| others | u8::from(!is_b64token_byte(*byte))) == 0
 }
 
@@ -153,7 +158,7 @@ mod tests {
         for byte in 0..=u8::MAX {
             let expected = byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
             assert_eq!(is_b64token_byte(byte), expected, "{}", byte.escape_ascii());
-            // The byte is tried at positions in and beyond the blocks that are checked at once.
+            // The positions are inside and after the blocks that the vectorized check reads.
             for position in [0, 1, 15, 16, 31, 32, 63, 64, 99] {
                 let mut token = [b'a'; 100];
                 token[position] = byte;

@@ -77,7 +77,7 @@ impl CheckError {
         Self::new(CheckErrorKind::Unavailable, reason.into())
     }
 
-    /// Adds the error that caused this one, as its [`source`](Error::source).
+    /// Adds the underlying error, which [`source`](Error::source) returns.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(Arc::from(source.into()));

@@ -67,8 +67,8 @@ fn cookies<'r>(headers: &'r HeaderMap, name: &str) -> impl Iterator<Item = &'r [
     pairs.filter_map(move |pair| after(pair.trim_ascii_start(), name)?.strip_prefix(b"=")).map(<[u8]>::trim_ascii_end)
 }
 
-/// Returns the rest of each offered subprotocol after the prefix. The header can contain a list and can be repeated
-/// (RFC 6455 §11.3.4).
+/// Returns each offered subprotocol that begins with the prefix, without the prefix. The header can contain a list and
+/// can be repeated (RFC 6455 §11.3.4).
 fn protocols<'r>(headers: &'r HeaderMap, prefix: &str) -> impl Iterator<Item = &'r [u8]> {
     let offers =
         headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));

@@ -57,8 +57,8 @@ struct Waiting<S, B> {
     body: Option<B>,
     /// [`Some`] from the decision until the inner service is called.
     request: Option<Request<B>>,
-    /// A clone that is not polled before the decision. A ready service may hold a resource that other requests need,
-    /// such as a permit of a concurrency limit, and waiting requests must not exhaust it.
+    /// A clone of the inner service that is not polled before the decision. A ready service may hold a resource that
+    /// other requests need, such as a permit of a concurrency limit, and waiting requests must not exhaust it.
     inner: S,
 }
 
@@ -90,10 +90,11 @@ where
         Self { state: State::Forwarded { future }, settings, is_anonymous }
     }
 
-    /// Waits for the decision, then calls `inner`, which has not been polled yet.
+    /// Waits for the decision, and until `inner` is ready, then calls `inner`. `inner` must be a clone that has not
+    /// been polled.
     pub(super) fn waiting(decision: Decision, body: B, inner: S, settings: Option<Arc<Settings>>) -> Self {
         let waiting = Box::new(Waiting { decision, body: Some(body), request: None, inner });
-        // Requests without a token do not wait.
+        // A request without a token never waits, so this request is not anonymous.
         Self { state: State::Waiting { waiting }, settings, is_anonymous: false }
     }
 }

@@ -20,7 +20,8 @@ use crate::{
 /// By default, the layer does not reject requests. If the token is missing or not valid, the layer adds an
 /// [`AuthRejection`](super::AuthRejection) to the extensions instead, and calls the inner service. Extractors such as
 /// [`CognitoClaims`] and rules ([`Require`](super::Require)) then reject the request, so one router can have public and
-/// protected routes. To reject such requests in the layer itself, call [`deny_by_default`](Self::deny_by_default).
+/// protected routes. To reject requests without a valid token in the layer itself, call
+/// [`deny_by_default`](Self::deny_by_default).
 ///
 /// All clones share the verifier, its keys and its background task. The task stops when the last clone is dropped.
 ///
@@ -118,9 +119,9 @@ impl CognitoAuth {
     /// resource.
     ///
     /// The resource's URL must be the only [`audience`](UserPool::audience) of each pool, and no pool may allow ID
-    /// tokens, which have no such audience. The layer therefore accepts no token that a client obtained for another
-    /// resource, as RFC 8707 and the authorization specification of the Model Context Protocol require. For challenges
-    /// without this requirement, use [`resource_metadata`](Self::resource_metadata).
+    /// tokens, because their `aud` is the client ID. The layer therefore accepts no token that a client obtained for
+    /// another resource, as RFC 8707 and the authorization specification of the Model Context Protocol require. For
+    /// challenges without this requirement, use [`resource_metadata`](Self::resource_metadata).
     ///
     /// # Errors
     /// Returns [`ConfigError::AudienceNotRequired`] if a pool of the verifier would accept a token that was not issued
@@ -134,7 +135,7 @@ impl CognitoAuth {
     /// Bearer`.
     ///
     /// A request with tokens in two sources is rejected with 400 `invalid_request` (RFC 6750 §2), even if both tokens
-    /// are the same, because such a request is ambiguous. [`CognitoClaims::token_source`] returns the source of a
+    /// are the same, because the request is ambiguous. [`CognitoClaims::token_source`] returns the source of a
     /// request's token.
     ///
     /// With sources other than `Authorization`, responses without a `Cache-Control` of their own get
@@ -148,10 +149,10 @@ impl CognitoAuth {
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
     /// let fake = FakeUserPool::new();
     /// let auth = CognitoAuth::new(fake.user_pool())
-    ///     .token_sources([TokenSource::authorization(), TokenSource::cookie("__Host-session")]);
+    ///     .token_sources([TokenSource::authorization(), TokenSource::cookie("__Host-token")]);
     /// let app = Router::new().route("/me", get(async |claims: CognitoClaims| claims.sub().to_owned())).layer(auth);
     ///
-    /// let cookie = format!("__Host-session={}", fake.access_token("alice").sign());
+    /// let cookie = format!("__Host-token={}", fake.access_token("alice").sign());
     /// let request = Request::get("/me").header("cookie", cookie).body(Body::empty()).unwrap();
     /// assert_eq!(app.oneshot(request).await.unwrap().status(), StatusCode::OK);
     /// # });
@@ -314,12 +315,12 @@ impl CognitoAuth {
     /// gRPC clients read `grpc-status`, which a gRPC response carries in addition to HTTP status 200. With this
     /// setting, rules ([`Require`](crate::Require)) and [`deny_by_default`](Self::deny_by_default) respond to gRPC
     /// requests with `grpc-status`. A gRPC request is a `POST` request over HTTP/2 with `te: trailers` and content type
-    /// `application/grpc`. All other requests are rejected with the HTTP status. Rejections by axum's extractors always
-    /// have the HTTP status, because gRPC services do not use extractors.
+    /// `application/grpc`. All other requests are rejected with an HTTP error status. Extractors always respond with an
+    /// HTTP error status, because gRPC services do not use extractors.
     ///
     /// Rate limiters, firewalls and forward-auth proxies that rely on the HTTP status cannot recognize rejected gRPC
-    /// requests. If such a component protects the service, configure it to read `grpc-status`, or leave this setting
-    /// off.
+    /// requests. If one of these components protects the service, configure it to read `grpc-status`, or leave this
+    /// setting off.
     pub fn grpc_responses(self) -> Self {
         self.set(|settings| settings.grpc_responses = true)
     }
@@ -333,15 +334,21 @@ impl CognitoAuth {
         })
     }
 
-    /// Returns `true` if the request has credentials in a token source, or in `Authorization` with any scheme but
-    /// `Basic`. A session must not replace these credentials, even if they are not valid.
+    /// Returns `true` if the request has credentials in a token source, or in `Authorization` with a scheme that
+    /// browsers do not add automatically. A session must not replace these credentials, even if they are not valid.
     ///
-    /// Browsers add `Basic` credentials automatically on a site that a proxy protects with a password.
+    /// Browsers add credentials such as `Basic` or `Negotiate` automatically on a site that a proxy protects.
     #[cfg(feature = "sign-in")]
     pub(crate) fn has_credentials<B>(&self, request: &http::Request<B>) -> bool {
         let sources = Settings::sources(self.settings.as_deref());
-        super::bearer::has_other_scheme_than_basic(request.headers())
+        super::bearer::has_scheme_of_api_clients(request.headers())
             || self.settings.is_some() && !matches!(super::credentials::credentials(sources, request), Ok(None))
+    }
+
+    /// Returns `true` if a token source reads a cookie whose name begins with `prefix`.
+    #[cfg(feature = "sign-in")]
+    pub(crate) fn reads_cookie(&self, prefix: &str) -> bool {
+        Settings::sources(self.settings.as_deref()).iter().any(|source| source.reads_cookie(prefix))
     }
 
     fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {

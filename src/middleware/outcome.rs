@@ -1,4 +1,4 @@
-//! The outcome of a verification in the request extensions: claims or a rejection.
+//! Stores the outcome of a verification, which is claims or a rejection, in the request extensions.
 
 use http::Extensions;
 
@@ -7,8 +7,8 @@ use crate::claims::CognitoClaims;
 
 /// Puts the claims or the rejection into the extensions, where extractors and [`Require`](super::Require) find them.
 ///
-/// The innermost layer decides, so it removes the claims or the rejection of an outer layer. Only a rejection by a
-/// custom check of an outer layer stays.
+/// The innermost layer decides, so it removes the claims or the rejection of an outer layer. Only a rejection by an
+/// outer layer's custom check stays.
 pub(crate) fn place(outcome: Result<CognitoClaims, AuthRejection>, extensions: &mut Extensions) {
     let outer = extensions.remove::<AuthRejection>().filter(|rejection| rejection.check_error().is_some());
     match outer.map_or(outcome, Err) {

@@ -14,8 +14,8 @@ const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 /// A client that knows only the API's URL reads the metadata to learn how to sign in. MCP clients require the metadata.
 /// Serve the metadata at [`path`](Self::path), and add its URL to challenges with
 /// [`CognitoAuth::protected_resource`](crate::CognitoAuth::protected_resource). The method `protected_resource` also
-/// ensures that the pool accepts only tokens that were issued for this resource. To get such a token, a client sends
-/// `resource=<the URL>` to the authorization server.
+/// ensures that the pool accepts only tokens that were issued for this resource. To get a token for this resource, a
+/// client sends `resource=<the URL>` to the authorization server.
 ///
 /// ```
 /// use axum::{Router, body::Body, http::Request, routing::{get, post}};
@@ -108,8 +108,8 @@ impl ProtectedResource {
     /// Creates the metadata of a resource whose tokens these pools issue.
     ///
     /// `resource` is the URL that clients use, and also the [`audience`](UserPool::audience) of the resource's tokens.
-    /// The metadata lists the first [issuer](UserPool::issuers) of each pool as an authorization server. Cognito publishes its own
-    /// metadata below the issuer's URL, at `/.well-known/openid-configuration`.
+    /// The metadata lists the first [issuer](UserPool::issuers) of each pool as an authorization server. Cognito
+    /// publishes its own metadata below the issuer's URL, at `/.well-known/openid-configuration`.
     ///
     /// # Errors
     /// Returns [`ConfigError::InvalidResource`] if there is no pool, or if `resource`

@@ -3,7 +3,8 @@
 use super::{checks::Checks, rejection::ChallengeParameters};
 use crate::token_source::TokenSource;
 
-/// The settings of a layer. Services share them through an `Arc`, because axum clones a service for each request.
+/// The settings of a layer. Services share the settings through an `Arc`, because axum clones a service for each
+/// request.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Settings {
     pub(super) challenge: ChallengeParameters,

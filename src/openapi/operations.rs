@@ -5,7 +5,8 @@ use utoipa::openapi::{
     path::{Operation, Paths},
 };
 
-/// A value that contains an API's operations, for [`SecuritySchemes::document`](super::SecuritySchemes::document).
+/// Values that contain API operations and can be passed to
+/// [`SecuritySchemes::document`](super::SecuritySchemes::document).
 ///
 /// The trait is implemented for utoipa's [`Operation`], [`PathItem`], [`Paths`] and [`OpenApi`], for mutable references
 /// to them, and for the result of `utoipa_axum::routes!`, whose second member is a [`Paths`]. Applications cannot

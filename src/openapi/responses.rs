@@ -78,7 +78,7 @@ fn retry_header() -> Header {
     HeaderBuilder::new().schema(Some(seconds)).description(Some("The time to wait, in seconds.")).build()
 }
 
-/// The kinds of an extractor's rejections, except 403 and the 500 for a missing layer.
+/// The rejection kinds that are documented for every extractor that can reject requests.
 const EXTRACTOR_KINDS: [AuthRejectionKind; 4] = [
     AuthRejectionKind::InvalidRequest,
     AuthRejectionKind::MissingToken,
@@ -111,7 +111,7 @@ impl IntoResponses for AuthRejection {
     }
 }
 
-/// Documents the rejections of the extractor: 400, 401 and 503, and 403 if it requires custom claims.
+/// Documents the extractor's rejections: 400, 401 and 503, and also 403 if the extractor requires custom claims.
 ///
 /// `Option<CognitoClaims>` rejects requests with an invalid token in the same way. To document this extractor, name
 /// `CognitoClaims` and make the security requirement optional: `security((), ("bearer" = []))`.

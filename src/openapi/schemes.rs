@@ -20,7 +20,7 @@ use crate::{
 /// |---|---|---|
 /// | [`bearer`](Self::bearer) | `bearer` | HTTP bearer token, JWT |
 /// | [`oauth2`](Self::oauth2) | `oauth2` | OAuth 2.0 authorization code, with Cognito's endpoints |
-/// | [`client_credentials`](Self::client_credentials) | `client_credentials` | OAuth 2.0 client credentials, for machines |
+/// | [`client_credentials`](Self::client_credentials) | `client_credentials` | OAuth 2.0 client credentials grant |
 #[cfg_attr(
     feature = "sign-in",
     doc = "| [`session_cookie`](Self::session_cookie) | `session` | the cookie of [`sign_in`](crate::sign_in) |"
@@ -91,10 +91,10 @@ impl SecuritySchemes {
         Ok(Self::one("oauth2", Scheme::AuthorizationCode(Domain::parse(domain)?, owned(scopes))))
     }
 
-    /// Returns the scheme `client_credentials`: the client credentials grant, for machines.
+    /// Returns the scheme `client_credentials`: the client credentials grant, for machine clients.
     ///
     /// Use custom scopes of resource servers, such as `orders/read`, because Cognito does not grant `openid` or `email`
-    /// to machines.
+    /// to machine clients.
     ///
     /// # Errors
     /// Returns the same errors as [`oauth2`](Self::oauth2).
@@ -178,7 +178,7 @@ impl SecuritySchemes {
         operations
     }
 
-    /// Returns one requirement for each alternative and scheme.
+    /// Returns one requirement for each combination of an alternative and a scheme.
     ///
     /// In a scheme other than OAuth 2.0, the scopes are informational (OpenAPI 3.1.0 §4.8.30).
     fn requirements(&self, alternatives: &[Vec<&str>]) -> Vec<SecurityRequirement> {
@@ -207,7 +207,7 @@ impl Modify for SecuritySchemes {
     }
 }
 
-/// Returns the scopes that operations require of a scheme.
+/// Returns the scopes that the document's operations require for this scheme.
 fn required_scopes(scheme: &str, api: &mut OpenApi) -> BTreeSet<String> {
     let mut scopes = BTreeSet::new();
     api.for_each_operation(&mut |operation| {

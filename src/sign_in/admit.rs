@@ -16,7 +16,7 @@ use crate::middleware::{AuthRejection, CheckError, SessionCredentials, SessionTo
 /// Adds the session to the request, and plans the changes to its response.
 ///
 /// # Errors
-/// Returns an error, to reject the request, if the session is unavailable.
+/// Returns an error if the session is unavailable, so that the caller rejects the request.
 pub(super) fn admit<B>(
     settings: &Settings,
     arrived: Option<Arc<SessionData>>,
@@ -36,8 +36,8 @@ pub(super) fn admit<B>(
     }
 }
 
-/// Removes the session that the layer of another [`SignIn`](super::SignIn) has added to the request. That layer checked
-/// the request's origin by its own rules, and the session may belong to another app client.
+/// Removes the session that the layer of another [`SignIn`](super::SignIn) has added to the request. The other layer
+/// checked the request's origin by its own rules, and the session may belong to another app client.
 pub(super) fn forget<B>(request: &mut Request<B>) {
     let extensions = request.extensions_mut();
     extensions.remove::<SessionCredentials>();

@@ -17,7 +17,7 @@ use crate::time::unix_seconds;
 
 /// The time limit of a sign-in attempt.
 ///
-/// Cognito cancels a sign-in after five minutes, and its code is valid for another five minutes.
+/// Cognito cancels a sign-in after five minutes, and an authorization code is valid for another five minutes.
 pub(super) const LIFETIME: Duration = Duration::from_secs(600);
 /// The largest number of pending attempts. A further attempt removes the oldest attempt.
 ///
@@ -138,7 +138,7 @@ struct Content {
     started_at: u64,
 }
 
-/// An attempt cookie of the request.
+/// An attempt cookie in a request.
 struct Pending<'r> {
     name: &'r str,
     bytes: usize,

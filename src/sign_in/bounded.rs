@@ -16,7 +16,8 @@ pub(super) struct Bounded<V> {
     capacity: usize,
 }
 
-/// The largest number of expired entries that an insertion removes. The number exceeds one, so the map shrinks.
+/// The largest number of expired entries that an insertion removes. An insertion can remove more entries than it adds,
+/// so the map shrinks.
 const SWEEP: usize = 4;
 
 impl<V> Bounded<V> {

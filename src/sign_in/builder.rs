@@ -7,6 +7,7 @@ use reqwest::Url;
 
 use super::{
     checks,
+    cookies::SESSION,
     seal::{Sealer, SessionKeys},
     sessions::Sessions,
     settings::Settings,
@@ -29,7 +30,7 @@ const SESSION_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 const SESSION_LIFETIME_RANGE: (Duration, Duration) =
     (Duration::from_secs(60), Duration::from_secs(10 * 365 * 24 * 3600));
 
-/// By default, a refresh is due this long before the access token expires.
+/// By default, a session is refreshed one minute before its access token expires.
 const REFRESH_BEFORE: Duration = Duration::from_secs(60);
 
 /// The allowed values of `refresh_before`. Cognito's shortest access tokens are valid for five minutes. With a longer
@@ -62,7 +63,7 @@ pub struct SignIn {
 }
 
 impl SignIn {
-    /// Returns a builder with the settings that have no default.
+    /// Creates a builder from the settings that have no default.
     ///
     /// `domain` is the origin of the pool's managed-login endpoints, which is an Amazon Cognito prefix domain or a
     /// custom domain. `redirect_url` is the callback URL that is registered with the app client. The URL's path becomes
@@ -72,7 +73,7 @@ impl SignIn {
         SignInBuilder::new(pool, domain.into(), redirect_url.into())
     }
 
-    /// Returns the contained layer, whose verifier checks bearer tokens and session tokens.
+    /// Returns the inner [`CognitoAuth`] layer, whose verifier checks bearer tokens and session tokens.
     ///
     /// Use this layer to load the keys at start-up ([`CognitoAuth::ready`]) and for readiness probes
     /// ([`CognitoAuth::status`]).
@@ -91,7 +92,7 @@ impl fmt::Debug for SignIn {
     }
 }
 
-/// A closure that changes the contained layer.
+/// A closure that changes the inner layer.
 type Configure = Box<dyn FnOnce(CognitoAuth) -> Result<CognitoAuth, ConfigError> + Send + Sync>;
 
 /// Builds a [`SignIn`]. Created by [`SignIn::builder`].
@@ -154,14 +155,14 @@ impl SignInBuilder {
 impl SignInBuilder {
     /// Selects the app client that signs users in. Default: the pool's only client.
     ///
-    /// A pool with several clients needs this setting. The tokens of the other clients are still accepted as bearer
-    /// tokens.
+    /// This setting is required if the pool has several clients. The tokens of the other clients are still accepted as
+    /// bearer tokens.
     pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
         self.client_id = Some(client_id.into());
         self
     }
 
-    /// Sets the app client's secret. Default: none, for a public client.
+    /// Sets the app client's secret. Default: no secret, as for a public client.
     ///
     /// The secret is sent only to the token endpoint and the revocation endpoint. The secret appears in no log, error
     /// or `Debug` output.
@@ -253,7 +254,7 @@ impl SignInBuilder {
         self
     }
 
-    /// Keeps sessions in this store. Default: in cookies.
+    /// Keeps sessions in this store instead of in cookies. Default: in cookies.
     ///
     /// With a store that all instances share, a sign-out takes effect at once on every instance.
     pub fn session_store(mut self, store: impl SessionStore) -> Self {
@@ -273,8 +274,8 @@ impl SignInBuilder {
 
     /// Sets how long before its expiry an access token is refreshed. Default: one minute.
     ///
-    /// Each session adds a fixed offset of up to 30 seconds, so that sessions are not all refreshed at the same time.
-    /// The maximum is four minutes, because Cognito's shortest access tokens are valid for five minutes.
+    /// A fixed offset of up to 30 seconds is added for each session, so that sessions are not all refreshed at the same
+    /// time. The maximum is four minutes, because Cognito's shortest access tokens are valid for five minutes.
     pub fn refresh_before(mut self, time: Duration) -> Self {
         self.refresh_before = time;
         self
@@ -292,7 +293,7 @@ impl SignInBuilder {
 
 /// Requests.
 impl SignInBuilder {
-    /// Adds a path, such as `/api`, below which no request is redirected to sign-in.
+    /// Adds a path, such as `/api`, below which no request is redirected to the sign-in page.
     ///
     /// Rejected requests without a session then get 401, even if a user enters the URL in the browser.
     pub fn api_subtree(mut self, path: impl Into<String>) -> Self {
@@ -316,8 +317,8 @@ impl SignInBuilder {
         self
     }
 
-    /// Changes the settings of the contained layer, for example to add a custom check. The settings apply to bearer
-    /// tokens and sessions alike.
+    /// Changes the settings of the inner [`CognitoAuth`] layer, for example to add a custom check. The settings apply
+    /// to bearer tokens and sessions alike.
     ///
     /// ```
     /// use axum_cognito::{CheckError, sign_in::SignInBuilder};
@@ -350,7 +351,7 @@ impl SignInBuilder {
 
     /// Sends requests to the token endpoint and the revocation endpoint through this HTTP proxy. Default: none.
     ///
-    /// The variables `HTTPS_PROXY` and `NO_PROXY` have no effect. Key fetches have their own setting,
+    /// The environment variables `HTTPS_PROXY` and `NO_PROXY` have no effect. Key fetches have their own setting,
     /// [`HttpKeySource::proxy`](crate::keys::HttpKeySource::proxy).
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = Some(url.into());
@@ -371,7 +372,7 @@ impl SignInBuilder {
     /// # Errors
     /// Returns [`ConfigError::InvalidSignIn`] with the name of the setting, the reason and the fix if a value is
     /// missing or not valid. Returns [`ConfigError::InvalidProxyUrl`] if the proxy is not valid, and
-    /// [`ConfigError::InvalidRootCertificates`] if the root certificates are not valid. Passes on the errors of
+    /// [`ConfigError::InvalidRootCertificates`] if the root certificates are not valid. Also returns the errors of
     /// [`VerifierBuilder::build`] and of the closures given to [`auth`](Self::auth).
     pub fn build(self) -> Result<SignIn, ConfigError> {
         let Checked { domain, redirect_url, client_id, api_subtrees } = self.check_values()?;
@@ -441,7 +442,7 @@ impl SignInBuilder {
     }
 }
 
-/// The checked values in their converted form.
+/// The values that passed the checks, converted to their final types.
 pub(super) struct Checked {
     domain: Url,
     redirect_url: Url,
@@ -449,7 +450,7 @@ pub(super) struct Checked {
     api_subtrees: Vec<String>,
 }
 
-/// Builds the contained layer, and checks that the application's closures kept the pool and the verifier.
+/// Builds the inner layer, and checks that the application's closures kept the pool and the verifier.
 fn build_auth(
     pool: &UserPool,
     verifier: VerifierBuilder,
@@ -463,6 +464,9 @@ fn build_auth(
     let auth = configure.into_iter().try_fold(auth, |auth, configure| configure(auth))?;
     if !Arc::ptr_eq(&auth.verifier().inner, &verifier.inner) {
         return Err(checks::invalid("auth", "it has another verifier: return the given layer"));
+    }
+    if auth.reads_cookie(SESSION) {
+        return Err(checks::invalid("auth", format!("a token source reads the cookie `{SESSION}`: use another name")));
     }
     Ok(auth)
 }

@@ -108,7 +108,7 @@ mod tests {
             (&[b"__Host-session="], Some("")),
             // HTTP/2 may send one header per cookie.
             (&[b"a=b", b"__Host-session=v", b"c=d"], Some("v")),
-            // Another application's cookies, which are not ASCII or not pairs.
+            // Another application can set cookies that are not ASCII or not pairs.
             (&[b"name=J\xe4ger; lone; =x; __Host-session=v; ;;"], Some("v")),
             (&[b"__Host-other=J\xe4ger; __Host-session=v"], Some("v")),
             (&[], None),

@@ -21,14 +21,14 @@ const SCOPES: &str = "AWS_COGNITO_SCOPES";
 const SESSION_KEY: &str = "COGNITO_SESSION_KEY";
 
 impl SignIn {
-    /// Creates a sign-in from environment variables.
+    /// Creates a [`SignIn`] from environment variables.
     ///
     /// | variable | meaning |
     /// |---|---|
     /// | the variables of [`UserPool::from_env`] | The pool and its app client. |
     /// | `AWS_COGNITO_DOMAIN` | The origin of the managed-login endpoints. Required. |
     /// | `AWS_COGNITO_REDIRECT_URL` | The registered callback URL. Required. |
-    /// | `AWS_COGNITO_USER_POOL_CLIENT_SECRET` | The app client's secret. Default: none, for a public client. |
+    /// | `AWS_COGNITO_USER_POOL_CLIENT_SECRET` | The app client's secret. Default: no secret, as for a public client. |
     /// | `AWS_COGNITO_LOGOUT_URL` | The registered sign-out URL. Default: the origin of the callback URL, followed by `/`. |
     /// | `AWS_COGNITO_SCOPES` | The requested scopes, separated by spaces. Default: `openid`. |
     /// | `COGNITO_SESSION_KEY` | One key of at least 32 bytes in base64, or several separated by commas. The first key encrypts cookies, and all keys decrypt them. Default: a random key, with a warning in the log. |

@@ -40,9 +40,10 @@ pin_project! {
     where
         S: Service<Request<B>>,
     {
-        /// The inner service handles the request. In this common case, nothing is allocated.
+        /// The inner service handles the request. The future is not boxed, so a request that does not wait needs no
+        /// allocation.
         Forwarded { #[pin] future: S::Future },
-        /// The session is being loaded or refreshed. The state is boxed so that it does not enlarge the common case.
+        /// The session is being loaded or refreshed. The state is boxed to keep the future small.
         Waiting { waiting: Box<Waiting<S, B>> },
         /// The request was rejected. [`None`] once the response has been returned.
         Rejected { response: Option<Response<Bytes>> },

@@ -1,8 +1,8 @@
 //! Verifies the tokens from the token endpoint before they become a session.
 //!
-//! The verifier for bearer tokens also verifies the access token and the ID token from this endpoint, with the same
-//! keys. OpenID Connect allows a client to skip signature verification for an ID token that it received over TLS (Core
-//! 1.0 §3.1.3.7). This module always verifies the signature, so a forged response, for example from a proxy that
+//! The verifier for bearer tokens also verifies the access token and the ID token from the token endpoint, with the
+//! same keys. OpenID Connect allows a client to skip signature verification for an ID token that it received over TLS
+//! (Core 1.0 §3.1.3.7). This module always verifies the signature, so a forged response, for example from a proxy that
 //! terminates TLS, cannot sign a user in.
 
 use std::{collections::BTreeMap, time::SystemTime};
@@ -94,8 +94,8 @@ pub(super) async fn refreshed(
     })
 }
 
-/// Verifies a token, which must be of this kind and come from sign-in's own pool and app client. For bearer tokens, the
-/// verifier may accept further pools and clients.
+/// Verifies a token, which must have this token use and come from the pool and the app client that sign users in. For
+/// bearer tokens, the verifier may accept further pools and clients.
 async fn verify(settings: &Settings, token: &str, token_use: TokenUse) -> Result<CognitoClaims, IdentityError> {
     let verified = settings.auth.verifier().verify_use(token, token_use).await;
     let claims = verified.map_err(|error| rejected(&error, token_use))?;
@@ -157,7 +157,7 @@ fn profile(settings: &Settings, identity: &CognitoClaims) -> Result<BTreeMap<Str
     Ok(claims)
 }
 
-/// Returns the end of a new session. A session without a refresh token ends with its access token.
+/// Returns the time at which a new session ends. A session without a refresh token ends with its access token.
 fn ends_at(settings: &Settings, now: SystemTime, can_refresh: bool, access_expires_at: u64) -> u64 {
     let limit = unix_seconds(now).saturating_add(settings.session_lifetime.as_secs());
     if can_refresh { limit } else { limit.min(access_expires_at) }

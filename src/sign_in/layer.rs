@@ -17,8 +17,8 @@ use crate::middleware::{CognitoAuth, DenyByDefault};
 /// - **With credentials**, such as a bearer token in `Authorization`, the session is ignored. An invalid token is
 ///   rejected even if the browser is signed in.
 /// - **With a session**, the session's access token is verified like a bearer token. The layer refreshes the token
-///   before it expires. If Cognito is unavailable, the session continues until the access token expires. After that,
-///   requests get 503 and are not redirected to the sign-in page.
+///   before it expires. If Cognito is unavailable, the session continues until the access token expires. After the
+///   token has expired, requests get 503 and are not redirected to the sign-in page.
 /// - **With a session, but from another origin**, WebSocket handshakes and requests with an unsafe method, such as
 ///   `POST`, are rejected with 403 to prevent cross-site request forgery.
 /// - **Without a session**, a document navigation is redirected to the sign-in page if an extractor or a rule rejects

@@ -5,7 +5,7 @@
 //!
 //! | request with | state | reply |
 //! |---|---|---|
-//! | any access token | the session was signed out here, or its lifetime is over | over |
+//! | any access token | the session was signed out in this process, or its lifetime is over | over |
 //! | an older generation | a newer generation is known | as for the newer generation |
 //! | a valid access token | no refresh is due, or a refresh is in flight or failed recently | use the access token |
 //! | a valid access token | a refresh is due | start a refresh |
@@ -17,9 +17,9 @@
 //! # Limits
 //!
 //! The newest generation of a session is kept for five minutes, for at most 10,000 sessions. If a browser has not
-//! received the new cookie by then, its next request uses the old refresh token again. The ID of a signed-out session
-//! is kept until the session would have ended, for at most 100,000 sessions. When a limit is reached, the entry that
-//! expires first is dropped. At most 10,000 refreshes are in flight.
+//! received the new cookie within five minutes, its next request uses the old refresh token again. The ID of a
+//! signed-out session is kept until the session would have ended, for at most 100,000 sessions. When a limit is
+//! reached, the entry that expires first is dropped. At most 10,000 refreshes are in flight.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -30,7 +30,7 @@ use super::{
 };
 
 /// The time for which the newest generation of a session is kept, in seconds. Requests that began before the refresh
-/// have completed by then.
+/// complete within this time.
 const KEEP_LATEST: u64 = 300;
 /// The time for which a final failure is kept after the access token has expired, in seconds. A later request starts
 /// one more refresh, which fails again.
@@ -94,7 +94,7 @@ pub(super) enum Reply<W> {
     Wait(W),
     /// The refresh token no longer works, and the access token has expired.
     Ended,
-    /// The session was signed out here, or its lifetime is over.
+    /// The session was signed out in this process, or its lifetime is over.
     Over,
     /// The access token has expired, and the last refresh failed temporarily.
     Unavailable,
@@ -201,7 +201,7 @@ impl<W: Clone> Live<W> {
         self.failed.remove(&session.id);
     }
 
-    /// Returns `true` if the session was signed out here, or if its lifetime is over.
+    /// Returns `true` if the session was signed out in this process, or if its lifetime is over.
     pub(super) fn is_over(&self, session: &SessionData, now: u64) -> bool {
         now >= session.ends_at || self.ended.get(&session.id, now).is_some()
     }

@@ -46,8 +46,8 @@
 //! POST /auth/sign-out same_origin -> starting (ends the session) -> token_endpoint (revokes) -> authorize (logout URL)
 //! ```
 //!
-//! Each step has the name of its source file. `seal` encrypts the cookies, and `split` divides the session into several
-//! cookies. `live` and `refresh` decide when to refresh a session, without any I/O.
+//! Each step in these diagrams has the name of its source file. `seal` encrypts the cookies, and `split` divides the
+//! session into several cookies. `live` and `refresh` decide when to refresh a session, without any I/O.
 
 mod admit;
 mod arrival;

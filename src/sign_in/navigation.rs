@@ -1,7 +1,8 @@
 //! Distinguishes document navigations from other requests.
 //!
-//! Only a document navigation can show the sign-in page, and every redirect to it creates an attempt cookie. Fetch
-//! Metadata states the purpose of a request. If the browser does not send Fetch Metadata, the `Accept` header decides.
+//! Only a document navigation can show the sign-in page. Redirecting other requests would only create useless attempt
+//! cookies. Fetch Metadata states the purpose of a request. If the browser does not send Fetch Metadata, the `Accept`
+//! header decides.
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method,
@@ -29,7 +30,7 @@ pub(super) fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
 /// Returns `true` unless the headers prove that the request is not a document navigation. The sign-in route uses this
 /// check.
 ///
-/// Unlike [`is_navigation`], the function accepts requests without `Accept` or with `*/*`.
+/// Unlike [`is_navigation`], this function accepts requests without `Accept` or with `*/*`.
 pub(super) fn may_be_navigation(method: &Method, headers: &HeaderMap) -> bool {
     let accepts = || accepts_html(headers) || headers.get_all(ACCEPT).iter().all(|value| value == "*/*");
     is_candidate(method, headers) && fetch_metadata(headers).unwrap_or_else(accepts)

@@ -15,7 +15,7 @@ use http::{
     },
 };
 
-/// The page for a request to a sign-in route that is not redirected.
+/// A page that a sign-in route returns instead of a redirect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Page {
     /// The request to the sign-in route is not a document navigation.
@@ -24,7 +24,7 @@ pub(super) enum Page {
     Loop,
     /// The `state` is missing, or its attempt has expired, was used, or was started in another browser.
     UnknownAttempt,
-    /// The authorization server returned an error. The code is [`None`] if it is unknown.
+    /// The authorization server returned an error. The value is [`None`] if the error code is unknown.
     Denied(Option<&'static str>),
     /// The callback has neither a code nor an error, has both, or repeats a parameter.
     MalformedCallback,
@@ -193,7 +193,7 @@ fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.replace('"', "&quot;").replace('\'', "&#39;"))
 }
 
-/// Allows only the style sheet of the pages, by its hash.
+/// The content security policy of the pages, which allows only their style sheet, identified by its hash.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
     let policy = format!(

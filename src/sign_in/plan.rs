@@ -15,7 +15,7 @@ use crate::{
     time::unix_seconds,
 };
 
-/// The changes to a response.
+/// The changes that the layer makes to a response.
 #[derive(Default)]
 pub(super) struct Plan {
     /// The URL of a navigation without a session, to which the user returns after sign-in.
@@ -115,7 +115,7 @@ impl SessionPlan {
     }
 }
 
-/// Returns the `Cookie` headers. Clones share the bytes.
+/// Returns the `Cookie` headers. The copies share their bytes with the request.
 fn cookies(headers: &HeaderMap) -> Vec<HeaderValue> {
     headers.get_all(COOKIE).iter().cloned().collect()
 }
@@ -128,8 +128,8 @@ fn is_missing_token<B>(response: &Response<B>) -> bool {
         .is_some_and(|rejection| rejection.kind() == AuthRejectionKind::MissingToken)
 }
 
-/// The characters to encode in a query parameter. Unreserved characters and `/` are not encoded, which keeps the URL
-/// readable (RFC 3986 §2.3 and §3.4).
+/// The characters that are percent-encoded in a query parameter. Unreserved characters and `/` are not encoded, which
+/// keeps the URL readable (RFC 3986 §2.3 and §3.4).
 const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// Returns the redirect to the sign-in route.

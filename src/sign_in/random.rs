@@ -5,7 +5,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 /// Returns 256 random bits as 43 characters of base64url.
 ///
-/// A PKCE code verifier needs at least this length (RFC 7636 §4.1).
+/// A PKCE code verifier must have at least 43 characters (RFC 7636 §4.1).
 ///
 /// # Errors
 /// Returns an error if the system's random number generator fails.

@@ -1,8 +1,8 @@
 //! Stops sign-in loops. Three completed sign-ins within a minute count as a loop if none of their sessions arrived.
 //!
-//! A loop runs without user interaction. While the managed-login session lasts, Cognito redirects at once. The
-//! application redirects back if it receives no session, for example because the browser drops a cookie that is too
-//! large.
+//! A loop runs without user interaction. While the managed-login session lasts, Cognito redirects the browser back to
+//! the application at once. The application redirects the browser to Cognito again if it receives no session, for
+//! example because the browser drops a cookie that is too large.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +16,7 @@ use crate::time::unix_seconds;
 
 /// The number of sign-ins that count as a loop.
 const LOOP: usize = 3;
-/// The time within which these sign-ins count as a loop.
+/// The time within which [`LOOP`] sign-ins count as a loop.
 const WINDOW: Duration = Duration::from_secs(60);
 
 /// Returns the `Set-Cookie` header that records another completed sign-in.
@@ -43,7 +43,7 @@ pub(super) fn clear(request: &HeaderMap) -> Option<HeaderValue> {
 fn recent(sealer: &Sealer, request: &HeaderMap, now: SystemTime) -> Vec<u64> {
     let opened = cookies::value(request, RECENT).and_then(|value| sealer.open(RECENT, value));
     let times: Vec<u64> = opened.and_then(|times| serde_json::from_slice(&times).ok()).unwrap_or_default();
-    // The clock of the instance that recorded a time may be ahead.
+    // The clock of the instance that recorded a time may be ahead, so times in the near future count too.
     times.into_iter().filter(|time| time.abs_diff(unix_seconds(now)) < WINDOW.as_secs()).collect()
 }
 

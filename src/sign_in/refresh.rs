@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use super::session::SessionData;
 
-/// The maximum jitter, in seconds. Each session has a fixed offset of up to this time, by which it is refreshed earlier
-/// than configured. Sessions that began together therefore do not all count against Cognito's quota in the same second.
+/// The maximum jitter, in seconds. Each session has its own fixed offset of up to 30 seconds, and is refreshed that
+/// much earlier than configured. Without this offset, sessions that began at the same time would all be refreshed in
+/// the same second, which could exceed Cognito's quota.
 const JITTER_MAX: u64 = 30;
 /// The time after a failed refresh during which no other refresh of the session starts, in seconds.
 pub(super) const RETRY_AFTER: u64 = 5;
 
-/// States whether a session needs a refresh.
+/// The result of [`due`]: whether a session needs a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
     /// The access token is valid, and does not expire soon or cannot be refreshed.
@@ -37,7 +38,8 @@ pub(super) fn due(session: &SessionData, refresh_before: Duration, now: u64) -> 
     }
 }
 
-/// Returns the session's jitter in seconds, at most [`JITTER_MAX`]. The FNV-1a hash is the same in all instances.
+/// Returns the session's jitter in seconds, at most [`JITTER_MAX`]. The jitter is derived from an FNV-1a hash of the
+/// session ID, so all instances compute the same value.
 fn jitter(id: &str) -> u64 {
     let hash = id
         .bytes()
@@ -48,9 +50,10 @@ fn jitter(id: &str) -> u64 {
 /// The effect of a failed refresh on the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// The refresh token will never work again. The session ends, unless a newer generation of it exists elsewhere.
+    /// The refresh token will never work again. The session ends, unless a newer generation of the session exists
+    /// elsewhere.
     Final,
-    /// A later refresh may succeed. The session continues until its access token expires. After that, requests get 503.
+    /// A later refresh may succeed. The session continues until its access token expires, and requests then get 503.
     Temporary,
 }
 

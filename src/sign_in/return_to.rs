@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 
 /// The maximum length of a path with its query, in bytes. The attempt cookie contains the path and the query.
 const MAX_BYTES: usize = 2_048;
-/// The number of times that a path is percent-decoded to find attacks that are encoded several times.
+/// The number of times that a path is percent-decoded, because attacks can be encoded more than once.
 const MAX_DECODINGS: usize = 5;
 
 /// A path on this origin, with an optional query. The path is checked in the form that `Location` contains.
@@ -51,7 +51,7 @@ impl ReturnTo {
         &self.0
     }
 
-    /// Returns the path that a browser requests: without the query and without dot segments.
+    /// Returns the path that a browser requests, without the query and without dot segments.
     pub(super) fn resolved_path(&self) -> Option<String> {
         resolve(&self.0).map(|url| url.path().to_owned())
     }
@@ -137,7 +137,8 @@ mod tests {
         assert_eq!(ReturnTo::root().location(), "/");
     }
 
-    /// The attacks from CVE-2019-3877, from issues #453 and #565 of `OpenIDC/mod_auth_openidc`, and others.
+    /// These attacks come from CVE-2019-3877, from issues #453 and #565 of `OpenIDC/mod_auth_openidc`, and from other
+    /// sources.
     #[test]
     fn open_redirects_are_rejected() {
         for path in [
@@ -171,7 +172,7 @@ mod tests {
             "\\/host",
             "/\\\\host",
             "//own.invalid/",
-            // The same attacks, encoded once, twice and more often.
+            // These paths contain the same attacks, encoded once, twice and more often.
             "/%2fhost",
             "/%2Fhost",
             "/%2f%2fhost",
@@ -187,7 +188,7 @@ mod tests {
             "/%25%32%66host",
             "/%2f.",
             "/%5c..",
-            // Dot segments that leave two slashes.
+            // These paths begin with two slashes after dot segments are removed.
             "/.//host",
             "/./\\host",
             "/.\\/host",
@@ -209,7 +210,7 @@ mod tests {
             "/a/..//",
             "/..//.",
             "/..%2f%2f.",
-            // Control characters and whitespace. Browsers remove tabs and line breaks from URLs.
+            // Control characters and whitespace are rejected, because browsers remove tabs and line breaks from URLs.
             "/\t/host",
             "/\n/host",
             "/\r/host",
@@ -226,12 +227,12 @@ mod tests {
             "/%2509/host",
             "/%7f",
             "/%c2%85",
-            // Not ASCII. Some programs map these characters to a slash.
+            // Some programs map non-ASCII characters, such as the fullwidth solidus U+FF0F, to a slash.
             "/\u{ff0f}host",
             "/\u{2044}host",
             "/\u{3002}host",
             "/é",
-            // Fragments hide text from the server.
+            // Browsers do not send fragments to the server.
             "/path#fragment",
             "/#//host",
         ] {

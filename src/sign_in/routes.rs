@@ -43,12 +43,12 @@ impl SignIn {
     /// | `POST /auth/sign-out` | Ends the session, revokes its refresh token, and redirects to Cognito's logout endpoint. |
     ///
     /// `return_to` must be a path of this application. With any other value, the user returns to `/`. Sign-out requests
-    /// from other origins get 403. A sign-in that fails ends on a page that says what to do. The status of the page is
-    /// 503 during an outage, 429 in a sign-in loop, 500 if the session cannot be stored in cookies, and 400 in most
-    /// other cases.
+    /// from other origins get 403. If a sign-in fails, the browser shows a page that tells the user what to do. The
+    /// status of the page is 503 during an outage, 429 in a sign-in loop, 500 if the session cannot be stored in
+    /// cookies, and 400 in most other cases.
     ///
-    /// Merge the routes into the router before or after adding the layer of this [`SignIn`]. The layer ignores the
-    /// paths of these routes.
+    /// Merge the routes into the router before or after adding the layer of this [`SignIn`]. The layer does not load
+    /// sessions for requests to these routes.
     ///
     /// ```
     /// use axum::Router;
@@ -105,7 +105,7 @@ fn start_sign_in(settings: &Settings, method: &Method, uri: &Uri, headers: &Head
     Ok(pages::redirect(location, cookies))
 }
 
-/// Logs the reason for a failure of this process.
+/// Logs the reason why a sign-in could not start, and returns the page to show.
 fn failed(reason: &'static str) -> Page {
     tracing::error!(reason, "a sign-in could not start");
     Page::Failed
@@ -123,7 +123,7 @@ fn return_to(settings: &Settings, uri: &Uri) -> ReturnTo {
     wanted.filter(|wanted| !is_own(wanted)).unwrap_or_else(ReturnTo::root)
 }
 
-/// Completes a sign-in. The attempt is used up in every outcome.
+/// Completes a sign-in. The attempt is used up even if the sign-in fails.
 async fn callback(State(settings): State<Arc<Settings>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
     // A HEAD request must not use up the code. axum routes HEAD requests to the GET handler.
     if method != Method::GET {
@@ -194,11 +194,15 @@ fn identity_failed(error: IdentityError) -> Page {
     }
 }
 
-/// Logs nothing, because the store and the size limit have already logged their errors.
+/// Returns the page for a failed start of a session. A store failure or an oversized session has already been logged.
 fn start_failed(error: StartError) -> Page {
     match error {
         StartError::Store => Page::Unavailable,
-        StartError::TooLarge | StartError::Encryption => Page::Failed,
+        StartError::TooLarge => Page::Failed,
+        StartError::Encryption => {
+            tracing::error!("a sign-in failed because its session could not be encrypted");
+            Page::Failed
+        }
     }
 }
 

@@ -19,9 +19,10 @@ pub(super) fn is_allowed(method: &Method, headers: &HeaderMap, origin: &str) -> 
 
 /// Returns `true` if the browser states that this origin sent the request.
 ///
-/// `Sec-Fetch-Site` decides if it is present. Browsers set this header themselves, and scripts cannot change it.
-/// Otherwise, `Origin` decides. All browsers send `Origin` with unsafe methods and WebSocket handshakes. The result is
-/// `false` if both headers are missing, or if the deciding header occurs twice.
+/// If `Sec-Fetch-Site` is present, the result depends only on this header. Browsers set the header themselves, and
+/// scripts cannot change it. Otherwise, the result depends on `Origin`. All browsers send `Origin` with unsafe methods
+/// and WebSocket handshakes. The result is `false` if both headers are missing, or if the header that is checked occurs
+/// twice.
 ///
 /// The value `none` means that the user started the request, for example with a bookmark. A request that the user
 /// started always has a safe method.
@@ -110,7 +111,7 @@ mod tests {
             (&[("origin", "https://app.example.com/")], false),
             (&[("origin", OWN), ("origin", OWN)], false),
             (&[("origin", OWN), ("origin", "https://evil.test")], false),
-            // `Referer` and `Host` prove nothing.
+            // `Referer` and `Host` do not prove the origin of a request.
             (&[("referer", "https://app.example.com/"), ("host", "app.example.com")], false),
         ] {
             for method in ["POST", "PUT", "PATCH", "DELETE", "CONNECT", "QUERY", "PURGE"] {

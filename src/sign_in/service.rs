@@ -21,7 +21,7 @@ use super::{
 };
 use crate::middleware::{CheckError, ResponseBody};
 
-/// The service of [`SignInLayer`](super::SignInLayer).
+/// The service that [`SignInLayer`](super::SignInLayer) creates.
 ///
 /// The service loads a request's session, refreshes the session if a refresh is due, and passes the access token to the
 /// inner [`CognitoAuth`](crate::CognitoAuth), which verifies the token. New cookies are added to the response

@@ -18,7 +18,6 @@ use super::{health::Health, live::Live, store::SessionStore};
 /// Completes when the refresh ends, because the refresh drops its sender.
 pub(super) type Waiter = watch::Receiver<()>;
 
-/// The sessions of a [`SignIn`](super::SignIn).
 pub(super) struct Sessions {
     live: Mutex<Live<Waiter>>,
     pub(super) store: Option<Arc<dyn SessionStore>>,
@@ -27,7 +26,8 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// Keeps sessions in the store and their keys in cookies. Without a store, cookies contain whole sessions.
+    /// Creates a value that keeps sessions in the store and their keys in cookies. Without a store, cookies contain
+    /// whole sessions.
     pub(super) fn new(store: Option<Arc<dyn SessionStore>>) -> Self {
         Self {
             live: Mutex::new(Live::new()),

@@ -27,8 +27,8 @@ pub(super) struct Settings {
     pub(super) parameters: Vec<(&'static str, String)>,
     /// The claims of the ID token that a session keeps.
     pub(super) profile_claims: BTreeSet<String>,
-    /// Path prefixes without a trailing slash, below which no request is redirected to sign-in. The empty prefix covers
-    /// all paths.
+    /// Path prefixes without a trailing slash, below which no request is redirected to the sign-in page. The empty
+    /// prefix covers all paths.
     pub(super) api_subtrees: Vec<String>,
     pub(super) session_lifetime: Duration,
     pub(super) refresh_before: Duration,

@@ -20,7 +20,7 @@ pub struct StoredSession {
     /// The user's `sub`. A store that indexes `sub` can delete all sessions of a user, for example when the user is
     /// locked. Copied access tokens still work as bearer tokens until they expire.
     pub sub: String,
-    /// Increases with every write of the session.
+    /// A number that increases with every write of the session.
     pub version: u64,
     /// The encrypted session, usually about 4 KiB.
     pub content: Vec<u8>,
@@ -50,7 +50,7 @@ impl std::fmt::Debug for StoredSession {
 ///   session.
 /// - **A removed session stays removed.** Only [`create`](Self::create) may create an entry, so that a slow request
 ///   cannot revive a session that was signed out.
-/// - **A method that returns [`Ok`] has taken effect** for all instances that share the store. Read replicas that lag
+/// - **A call that returns [`Ok`] has taken effect** for all instances that share the store. Read replicas that lag
 ///   behind are not suitable.
 ///
 /// Each call has a time limit of two seconds, after which it counts as failed. The docs of each method describe the
@@ -131,7 +131,7 @@ pub trait SessionStore: Send + Sync + 'static {
     ///
     /// # Errors
     /// Returns any error of the store. The layer then retries twice. If no attempt succeeds, only the process that
-    /// refreshed the session has the new tokens, for five minutes.
+    /// refreshed the session has the new tokens, and it keeps them for five minutes.
     fn replace<'s>(&'s self, session: &'s StoredSession, expected_version: u64) -> StoreFuture<'s, bool>;
 
     /// Deletes a session, if it exists.

@@ -45,7 +45,7 @@ pub(super) enum EndpointError {
     /// Cognito rejected the request for another reason, for example a wrong client secret. The text is a known error
     /// code.
     Rejected(&'static str),
-    /// The endpoint did not respond in time, or its response is neither tokens nor an OAuth error.
+    /// The endpoint did not respond in time, or its response contains neither tokens nor an OAuth error.
     Unavailable,
 }
 
@@ -95,8 +95,8 @@ impl RevocableToken for RevokedToken {
         self.0.secret()
     }
 
-    /// The AWS page "The token revocation endpoint" does not mention `token_type_hint`, and only refresh tokens can be
-    /// revoked.
+    /// Omits the hint, because the AWS page "The token revocation endpoint" does not mention `token_type_hint`, and
+    /// because only refresh tokens can be revoked.
     fn type_hint(&self) -> Option<&str> {
         None
     }
@@ -152,7 +152,7 @@ impl TokenEndpoint {
         Sender { endpoints: self, url: endpoint }
     }
 
-    /// Sends a request to one of the endpoints, and reads the response within [`TIMEOUT`].
+    /// Sends a request to the token or revocation endpoint, and reads the response within [`TIMEOUT`].
     async fn send(&self, endpoint: &Url, request: HttpRequest) -> Result<HttpResponse, Unusable> {
         let response = tokio::time::timeout(TIMEOUT, self.send_without_limit(endpoint, request)).await;
         let response = response.unwrap_or(Err(Unusable("it did not respond in time")));
@@ -187,7 +187,7 @@ impl TokenEndpoint {
 
 /// Sends the requests that the `oauth2` crate writes.
 ///
-/// With a closure instead, the compiler could not prove that the futures of [`TokenEndpoint`] are `Send`.
+/// If this type were a closure, the compiler could not prove that the futures of [`TokenEndpoint`] are `Send`.
 struct Sender<'e> {
     endpoints: &'e TokenEndpoint,
     url: &'e Url,
@@ -202,7 +202,7 @@ impl<'c> AsyncHttpClient<'c> for Sender<'_> {
     }
 }
 
-/// The reason why Cognito's decision about a request is unknown.
+/// The reason why a request got no usable response.
 #[derive(Debug)]
 struct Unusable(&'static str);
 
@@ -215,7 +215,8 @@ impl fmt::Display for Unusable {
 impl std::error::Error for Unusable {}
 
 /// Rejects responses that a proxy or firewall in front of Cognito may have sent. A response with 400 or 401 can end a
-/// session, so it must be JSON. AWS does not document the status and body of responses to throttled requests.
+/// session, so it must be JSON. AWS does not document the status and body of responses to throttled requests, so no
+/// other status can end a session.
 fn check_readable(status: StatusCode, headers: &HeaderMap) -> Result<(), Unusable> {
     match status {
         StatusCode::OK => Ok(()),
@@ -247,7 +248,7 @@ fn tokens(response: &TokenResponse) -> Result<Tokens, EndpointError> {
     })
 }
 
-/// Converts the error of a token request. Its details are dropped, because they contain the response body.
+/// Converts the error of a token request. The details of the error are dropped, because they contain the response body.
 fn of_grant(error: RequestTokenError<Unusable, BasicErrorResponse>) -> EndpointError {
     match error {
         RequestTokenError::ServerResponse(response) => error_of(response.error()),
@@ -285,7 +286,8 @@ fn error_of(code: &BasicErrorResponseType) -> EndpointError {
 ///
 /// For HTTP Basic, the RFC form-encodes the client ID and the secret before Base64 encoding. The AWS page "The token
 /// issuer endpoint" uses only Base64 encoding. The results differ if a value contains a character such as `+`. In this
-/// case, both values are sent in the request body, which the AWS page also documents. The body has only one encoding.
+/// case, both values are sent in the request body, which the AWS page also documents. The encoding of the request body
+/// is unambiguous.
 fn auth_type(client_id: &str, client_secret: Option<&str>) -> AuthType {
     let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     match client_secret {

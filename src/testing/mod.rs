@@ -23,8 +23,8 @@
 //! # Profile attributes
 //!
 //! Cognito writes profile attributes (`custom:…`, `email`, `name`) into ID tokens. An access token has profile
-//! attributes only if a pre token generation trigger adds them. [`TokenBuilder::claim`] therefore panics for such a
-//! claim on an access token, and [`TokenBuilder::trigger_claim`] simulates the trigger.
+//! attributes only if a pre token generation trigger adds them. [`TokenBuilder::claim`] therefore panics for a profile
+//! attribute in an access token, and [`TokenBuilder::trigger_claim`] simulates the trigger.
 //!
 //! # Browser sign-in
 //!
@@ -36,7 +36,7 @@
 //! Enable the feature `testing` only in `[dev-dependencies]`. A program with a `FakeUserPool` accepts every token that
 //! its own code signs.
 
-// These types panic if a test misuses them.
+// The types in this module panic if a test misuses them.
 #![allow(clippy::missing_panics_doc, clippy::expect_used, clippy::panic)]
 
 mod clock;

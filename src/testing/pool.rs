@@ -128,7 +128,7 @@ impl FakeUserPool {
         self.user_pool_for(self.client_id())
     }
 
-    /// Returns a configuration like [`user_pool`](Self::user_pool) for these app clients.
+    /// Returns the same configuration as [`user_pool`](Self::user_pool), but for these app clients.
     ///
     /// # Panics
     /// Panics if there is no client ID, or if a client ID does not have Cognito's format.
@@ -219,8 +219,8 @@ impl FakeUserPool {
         self.keys().offline = offline;
     }
 
-    /// Returns the number of key fetches through [`user_pool`](Self::user_pool). The initial keys that a verifier gets
-    /// when it is built do not count as a fetch.
+    /// Returns the number of key fetches by all verifiers built from [`user_pool`](Self::user_pool). The initial keys
+    /// that a verifier gets when it is built do not count as a fetch.
     pub fn fetches(&self) -> u64 {
         self.inner.fetches.load(Ordering::SeqCst)
     }
@@ -237,7 +237,8 @@ impl FakeUserPool {
     pub(super) fn permissive_verifier(&self) -> Verifier {
         let pool = UserPool::dangerous_any_client(self.inner.id.as_str()).expect("the ID has been checked");
         let pool = pool.dangerous_any_audience().allow_token_use(TokenUse::Id);
-        // The verifier does not use the pool's key source, so it works during an outage and counts no fetches.
+        // The verifier does not use the pool's key source, so it works during an outage and does not change the number
+        // of fetches.
         Verifier::new(pool.jwks_json(&self.jwks_json()).expect("the published keys are usable"))
     }
 

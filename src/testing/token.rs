@@ -24,7 +24,7 @@ impl FakeUserPool {
         TokenBuilder::for_user(self, TokenUse::Access, username)
     }
 
-    /// Returns a builder for an ID token of this user, with an `email`.
+    /// Returns a builder for this user's ID token, which contains `email` and `email_verified`.
     pub fn id_token(&self, username: &str) -> TokenBuilder {
         TokenBuilder::for_user(self, TokenUse::Id, username)
     }
@@ -50,9 +50,9 @@ impl FakeUserPool {
 /// # Ok::<(), axum_cognito::VerifyError>(())
 /// ```
 ///
-/// By default, the token is one that Cognito could have issued just now, and is valid for one hour. Methods named after
-/// a claim set the claim as Cognito does. [`claim`](Self::claim) sets any claim that Cognito writes into this kind of
-/// token, [`trigger_claim`](Self::trigger_claim) adds a claim as a pre token generation trigger does, and
+/// By default, the token is valid for one hour, and Cognito could have issued it just now. Methods named after a claim
+/// set the claim as Cognito does. [`claim`](Self::claim) sets any claim that Cognito writes into this kind of token,
+/// [`trigger_claim`](Self::trigger_claim) adds a claim as a pre token generation trigger does, and
 /// [`payload_json`](Self::payload_json) replaces the whole payload.
 #[derive(Clone)]
 #[must_use = "no token is issued until `sign`"]
@@ -159,9 +159,9 @@ impl TokenBuilder {
     /// For a claim that a trigger adds, use [`trigger_claim`](Self::trigger_claim).
     ///
     /// # Panics
-    /// Panics if this is an access token and Cognito does not write the claim into access tokens. A test with such a
-    /// token would pass although the application would reject every token of a real pool. Also panics if the value
-    /// cannot be serialized as JSON.
+    /// Panics if this is an access token and Cognito does not write the claim into access tokens. A test with this
+    /// claim would pass, although the application would reject every access token of a real pool. Also panics if the
+    /// value cannot be serialized as JSON.
     #[track_caller]
     pub fn claim(mut self, name: &str, value: impl Serialize) -> Self {
         assert!(
@@ -175,8 +175,9 @@ impl TokenBuilder {
 
     /// Adds a claim as a pre token generation trigger does.
     ///
-    /// Tokens of a real pool have the claim only if the pool has such a trigger, with event version `V2_0` or later for
-    /// a user's access tokens and `V3_0` for machine tokens. Version `V1_0` changes ID tokens only.
+    /// Tokens of a real pool have the claim only if the pool has a trigger that adds it. A trigger can change a user's
+    /// access tokens with event version `V2_0` or later, and machine tokens with `V3_0`. Version `V1_0` changes ID
+    /// tokens only.
     ///
     /// ```
     /// use axum_cognito::{Verifier, testing::FakeUserPool};
@@ -199,7 +200,7 @@ impl TokenBuilder {
     /// Omits a claim.
     pub fn without(mut self, claim: &str) -> Self {
         self.claims.remove(claim);
-        // `payload` adds a missing time unless the claim is set to null.
+        // `payload` adds a time claim that is missing, and omits a time claim that is null.
         if ["iat", "exp", "auth_time"].contains(&claim) {
             self.set(claim, Value::Null);
         }

@@ -48,8 +48,8 @@ impl Verifier {
     /// Stops accepting tokens issued to this client. Returns `true` if the client was accepted before.
     ///
     /// After this method has returned, every new check rejects the client's tokens, including cached tokens. A check
-    /// that started earlier may still accept such a token, and handlers keep the claims that they already have. The
-    /// pool's other cached tokens are verified again on their next use.
+    /// that started earlier may still accept one of the client's tokens, and handlers keep the claims that they already
+    /// have. The pool's other cached tokens are verified again on their next use.
     ///
     /// If the last client is removed, every token of the pool is rejected, and a warning is logged. See
     /// [`add_client`](Self::add_client) for an example.
@@ -87,8 +87,8 @@ impl Verifier {
         Ok(all)
     }
 
-    /// Returns the pools with this ID. Usually one pool has the ID, but a pool can be configured twice with different
-    /// issuers.
+    /// Returns the pools with this ID. Usually, only one pool has the ID, but a pool can be configured twice with
+    /// different issuers.
     fn pools_with_client_list(&self, pool_id: &str) -> Result<Vec<&Pool>, ConfigError> {
         let pools = &self.inner.pools;
         let named: Vec<_> = pools.iter().filter(|pool| pool.id.as_str() == pool_id).collect();

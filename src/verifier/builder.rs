@@ -22,12 +22,11 @@ use crate::{
 /// The default maximum length of a token, in bytes.
 ///
 /// Cognito documents no maximum. Tokens with a hundred groups and many claims are shorter than 16 KiB. Longer tokens
-/// rarely arrive, because AWS load balancers accept header lines of at most 16 KiB. hyper accepts 400 KiB for all
-/// headers together.
+/// rarely arrive, because AWS load balancers limit a header line to 16 KiB.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-/// The allowed values of `max_token_bytes` and `max_cached_token_bytes`. Real tokens are longer than the minimum. By
-/// default, hyper already rejects headers that are shorter than the maximum.
+/// The allowed values of `max_token_bytes` and `max_cached_token_bytes`. Real tokens are longer than the minimum. The
+/// maximum is above hyper's default limit of 400 KiB for all headers of an HTTP/1 request.
 const MAX_TOKEN_BYTES_RANGE: (u64, u64) = (512, 1024 * 1024);
 
 /// The default number of cached tokens, which is about the number of concurrent users of a busy API instance.
@@ -36,7 +35,7 @@ const TOKEN_CACHE_CAPACITY: usize = 8192;
 /// The largest allowed `token_cache_capacity`.
 const TOKEN_CACHE_CAPACITY_MAX: u64 = 1 << 20;
 
-/// The default maximum length of a cached token, in bytes. Usual tokens have 1 to 2 KiB.
+/// The default maximum length of a cached token, in bytes. Most tokens are 1 to 2 KiB long.
 const MAX_CACHED_TOKEN_BYTES: usize = 4096;
 
 /// Builds a [`Verifier`] with custom settings. [`Verifier::builder`] creates it.
@@ -125,7 +124,7 @@ impl VerifierBuilder {
     /// it expires or when its key leaves the pool's key set. If a client is removed from the pool, all cached tokens of
     /// the pool are verified again. Rules and custom checks run on every request.
     ///
-    /// An entry takes up to 900 bytes for a usual token. [`max_cached_token_bytes`](Self::max_cached_token_bytes)
+    /// An entry takes up to 900 bytes for a typical token. [`max_cached_token_bytes`](Self::max_cached_token_bytes)
     /// limits the size of an entry for a long token. The capacity is rounded up to a power of two. The maximum is
     /// 1048576.
     pub fn token_cache_capacity(mut self, tokens: usize) -> Self {
@@ -137,7 +136,8 @@ impl VerifierBuilder {
     ///
     /// Longer tokens are verified on every request. This setting limits the memory of the cache. An entry takes less
     /// than 3 bytes for each byte of the token, plus 1 KiB. With default settings, a full cache takes about 8 MiB for
-    /// usual tokens, and less than 128 MiB if every token has the maximum length. The allowed range is 512 to 1048576.
+    /// typical tokens, and less than 128 MiB if every token has the maximum length. The allowed range is 512 to
+    /// 1048576.
     pub fn max_cached_token_bytes(mut self, bytes: usize) -> Self {
         self.max_cached_token_bytes = bytes;
         self
@@ -163,14 +163,14 @@ impl VerifierBuilder {
     /// Sets the maximum staleness, the time for which keys are used after the last successful fetch. Default: 24 hours.
     ///
     /// No Cognito token lives longer than 24 hours, so a shorter outage of the key endpoint affects no signed-in user.
-    /// If the keys are stale, requests with tokens get 503. Keys are refreshed after half of this time at the latest.
-    /// The allowed range is one minute to 30 days.
+    /// If the keys are stale, requests with tokens get 503. Keys are refreshed at the latest after half of the maximum
+    /// staleness. The allowed range is one minute to 30 days.
     pub fn max_stale(mut self, age: Duration) -> Self {
         self.refresh.max_stale = age;
         self
     }
 
-    /// Sets the time limit of one key fetch, including the connection. Default: 10 seconds.
+    /// Sets the time limit of one key fetch, including the time to connect. Default: 10 seconds.
     ///
     /// The default is longer than [`request_wait`](Self::request_wait), so that the keys of a slow endpoint still load
     /// at a cold start, even though no request waits that long. The allowed range is 100 milliseconds to one minute.
@@ -181,7 +181,7 @@ impl VerifierBuilder {
 
     /// Sets how long a request with an unknown key waits for key fetches. Default: 3 seconds.
     ///
-    /// If no fetch has completed by then, the response is 503 with `Retry-After`. The fetch continues, and later
+    /// If no fetch completes within this time, the response is 503 with `Retry-After`. The fetch continues, and later
     /// requests use its keys. If the time is zero, no request waits. The maximum is one minute.
     pub fn request_wait(mut self, limit: Duration) -> Self {
         self.refresh.request_wait = limit;
@@ -190,15 +190,15 @@ impl VerifierBuilder {
 
     /// Sets the average time between key fetches that tokens with unknown keys cause. Default: 5 seconds.
     ///
-    /// Anyone can send such a token, so this limits the load that unauthenticated clients can put on the key endpoint.
-    /// If no token caused a fetch for a whole cooldown, the next two fetches may be one second apart. The immediate
-    /// retry of a failed fetch is not counted. The allowed range is 100 milliseconds to one hour.
+    /// Anyone can send a token with an unknown key, so the cooldown limits the load that unauthenticated clients can
+    /// put on the key endpoint. If no token caused a fetch for a whole cooldown, the next two fetches may be one second
+    /// apart. The immediate retry of a failed fetch is not counted. The allowed range is 100 milliseconds to one hour.
     ///
     /// While an attacker keeps sending forged key IDs, tokens that are signed with a new key of the pool are rejected
     /// for up to one cooldown plus one fetch. In a simulation with the default cooldown and a fast endpoint, requests
-    /// with such tokens got 401 for at most 5 seconds. With an endpoint that needs 3 to 6 seconds, the requests got 401
-    /// for at most 5.5 seconds and 503 for at most 10.2 seconds. Tokens that are signed with known keys are not
-    /// affected.
+    /// with tokens of the new key got 401 for at most 5 seconds. With an endpoint that needs 3 to 6 seconds, the
+    /// requests got 401 for at most 5.5 seconds and 503 for at most 10.2 seconds. Tokens that are signed with known
+    /// keys are not affected.
     pub fn unknown_key_cooldown(mut self, cooldown: Duration) -> Self {
         self.refresh.unknown_key_cooldown = cooldown;
         self

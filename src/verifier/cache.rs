@@ -11,17 +11,17 @@
 //!
 //! - GHASH under an unknown key is a universal hash. Two different messages of at most `n` blocks of 16 bytes have the
 //!   same value with probability at most `n / 2^128` over the choice of the key. The probability is `2^-118` for a pair
-//!   of tokens of 16 KiB, and `2^-121` for the usual 1.2 KiB. Without the key, an attacker cannot construct a token
+//!   of tokens of 16 KiB, and `2^-121` for the typical 1.2 KiB. Without the key, an attacker cannot construct a token
 //!   that matches another token's entry.
-//! - All tags use one nonce, which adds the same mask to all of them. A repeated nonce would break a MAC whose tags an
+//! - All tags use one nonce, which adds the same mask to each tag. A repeated nonce would break a MAC whose tags an
 //!   attacker can see. In this cache, no tag leaves the process, is logged, or can be queried.
 //! - A hit requires that all 128 bits match.
 //!
 //! # Checks on a hit
 //!
 //! A hit compares `exp`, `nbf` and `iat` with the clock. A hit also requires that the pool's key set is not stale and
-//! still contains the key that verified the token, and that no app client was removed from the pool since. Another key
-//! with the same ID does not count. Rules and custom checks run on every request.
+//! still contains the key that verified the token. A different key with the same ID does not satisfy this check.
+//! Removing an app client invalidates all cached tokens of the pool. Rules and custom checks run on every request.
 //!
 //! # Limits
 //!
@@ -67,8 +67,8 @@ const SWEEP: usize = 2;
 
 /// A set of four places, which has the size of a cache line.
 struct Set {
-    /// The low half of each place's tag. A hint is not written together with the entry, so it can be outdated. The
-    /// entry's tag decides.
+    /// The low half of the tag in each place. A hint is not written together with the entry, so it can be outdated.
+    /// Only the tag in the entry is authoritative.
     hints: [AtomicU64; WAYS],
     places: [ArcSwapOption<Entry>; WAYS],
 }
@@ -104,10 +104,9 @@ impl Table {
 }
 
 impl TokenCache {
-    /// Creates a cache for this many tokens (rounded up to a power of two) of at most `max_token_bytes` each.
+    /// Creates a cache with this capacity (rounded up to a power of two) for tokens of at most `max_token_bytes`.
     ///
-    /// Returns [`None`] if the capacity is zero, or if the system provides no random numbers, because there is no safe
-    /// key without them.
+    /// Returns [`None`] if the capacity is zero, or if the system provides no random numbers for the key.
     pub(super) fn new(capacity: usize, max_token_bytes: usize, leeway: Duration) -> Option<Self> {
         if capacity == 0 {
             return None;
@@ -129,8 +128,8 @@ impl TokenCache {
         <[u8; 16]>::try_from(tag.as_ref()).ok().map(|tag| Tag(u128::from_le_bytes(tag)))
     }
 
-    /// Returns the token with this tag if it is cached and still valid. `holds` returns `true` if a
-    /// token's key and client are still accepted.
+    /// Returns the token with this tag if it is cached and still valid. `holds` returns `true` if a token's key and
+    /// client are still accepted.
     pub(super) fn get(
         &self,
         tag: Tag,

@@ -55,7 +55,7 @@ impl Verifier {
     }
 
     /// Returns the claims of a cached token. The middleware calls this method with the header's bytes, before it checks
-    /// that they are text.
+    /// that the bytes are text.
     pub(crate) fn cached(&self, token: &[u8]) -> Result<CognitoClaims, Uncached> {
         let now = self.inner.clock.now();
         let claims = self.inner.cached(token, now).map_err(|tag| Uncached { tag, now })?;
@@ -127,7 +127,8 @@ impl Verifier {
         }
     }
 
-    /// Waits for a key, and returns the result of `check` if the keys may have changed, and otherwise `error`.
+    /// Waits for a key, and runs `check` again if its result may change. Otherwise returns `error`, or an error with
+    /// the kind [`VerifyErrorKind::KeysUnavailable`] if no fetch could decide whether the key exists.
     async fn retry<'v, T>(
         &'v self,
         pool: &Pool,
@@ -144,9 +145,8 @@ impl Verifier {
         }
     }
 
-    /// Verifies a token for `sign_in`, which must be of this kind, regardless of the kinds that its pool accepts as
-    /// bearer tokens. If the token's key is unknown, this method waits for a key fetch, as [`verify`](Self::verify)
-    /// does.
+    /// Verifies a token of this kind for `sign_in`, even if the token's pool does not accept the kind as a bearer
+    /// token. If the token's key is unknown, this method waits for a key fetch, as [`verify`](Self::verify) does.
     #[cfg(feature = "sign-in")]
     pub(crate) async fn verify_use(&self, token: &str, token_use: TokenUse) -> Result<CognitoClaims, VerifyError> {
         let verified = self.check_with_retry(|now| self.inner.verify_use_at(token, token_use, now)).await?;
@@ -188,7 +188,7 @@ impl Verifier {
     /// # Errors
     /// Returns a [`KeysError`] with the ID, the key source and the cause for each pool without keys.
     pub async fn ready(&self) -> Result<(), KeysError> {
-        // Start all fetches before waiting for the first.
+        // Starts all fetches before it waits for the first fetch.
         let now = self.inner.clock.now();
         self.inner.pools.iter().for_each(|pool| pool.keys.refresh_if_due(now));
         let mut missing = Vec::new();

@@ -17,7 +17,7 @@ const SUSPICIOUS: u64 = 10;
 /// Counts the results of a verifier's checks.
 pub(crate) struct Outcomes {
     /// A flag instead of a count, so that threads do not contend for it. Once the flag is set, accepted tokens only
-    /// load it.
+    /// read it.
     any_accepted: AtomicBool,
     /// The counts by [`VerifyErrorKind`], boxed so that rejections do not write to cache lines that accepted tokens
     /// read.
@@ -71,8 +71,8 @@ fn warn(error: &VerifyError, setting: Option<&'static str>) {
     );
 }
 
-/// Returns the setting to check, or [`None`] if a wrong setting does not cause this kind of rejection.
-/// `origin` determines whether the text names a method or an environment variable.
+/// Returns the setting to check, or [`None`] if a wrong setting does not cause this kind of rejection. `origin`
+/// determines whether the text names a method or an environment variable.
 pub(super) fn setting(kind: VerifyErrorKind, claim: Option<&str>, origin: Origin) -> Option<&'static str> {
     let (method, variable) = match kind {
         VerifyErrorKind::UnknownIssuer => (

@@ -1,4 +1,4 @@
-//! The steps of a verification, in the order in which they run.
+//! Runs the steps of a verification in order.
 
 use std::{
     collections::BTreeMap,
@@ -90,14 +90,14 @@ impl Pipeline {
         Ok(CognitoClaims::new(verified))
     }
 
-    /// Verifies a token. Each step either proves one more fact about the token or rejects it.
+    /// Verifies a token. Each step either establishes one more fact about the token or rejects the token.
     pub(crate) fn verify_at(&self, token: &str, now: SystemTime) -> Result<Arc<VerifiedToken>, Failure<'_>> {
         let (pool, signed) = self.check_signature(token, now)?;
         self.admit(pool, &pool.policy, signed, now)
     }
 
-    /// Verifies a token that must be of this kind, regardless of the kinds that its pool accepts as bearer tokens. The
-    /// token is neither cached nor counted, because the cache and the counters are for bearer tokens.
+    /// Verifies a token of this kind, even if the token's pool does not accept the kind as a bearer token. The token is
+    /// neither cached nor counted, because the cache and the counters are for bearer tokens.
     #[cfg(feature = "sign-in")]
     pub(crate) fn verify_use_at(
         &self,
@@ -132,8 +132,8 @@ impl Pipeline {
         Ok(Arc::new(policy.admit(signed, &clients, &pool.id, &self.clock, now, self.leeway)?))
     }
 
-    /// Returns `true` if the key that verified a token is still in its pool's set, and no client was removed from the
-    /// pool since. This method also starts a fetch if one is due.
+    /// Returns `true` if the key that verified a token is still in its pool's set, and no client has been removed from
+    /// the pool since then. This method also starts a fetch if one is due.
     fn still_holds(&self, token: &VerifiedToken, now: SystemTime) -> bool {
         self.pools.iter().any(|pool| pool.keys.holds(token.key_serial(), now)) && !token.is_superseded()
     }

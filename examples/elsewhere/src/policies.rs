@@ -43,7 +43,8 @@ impl Policies {
     ///
     /// # Errors
     /// [`PolicyError`] if the schema or the policies have a syntax error, if a policy has no `@id` or the `@id` of
-    /// another policy, or if a policy does not match the schema. An error in a policy names the policy.
+    /// another policy, or if a policy does not match the schema. If the error is in a policy, its message identifies
+    /// that policy.
     pub fn new(schema: &str, policies: &str) -> Result<Self, PolicyError> {
         let (schema, _warnings) =
             Schema::from_cedarschema_str(schema).map_err(|error| PolicyError(format!("invalid schema: {error}")))?;
@@ -75,7 +76,7 @@ impl Policies {
             return Err(CheckError::forbidden("the request does not match the schema of the policies"));
         };
         let response = self.0.authorizer.is_authorized(&request, &self.0.policies, &entities);
-        // The error can contain values, so only the policy is logged.
+        // The errors can contain claim values, so only the IDs of the failed policies are logged.
         let failed =
             response.diagnostics().errors().map(|AuthorizationError::PolicyEvaluationError(error)| error.policy_id());
         let failed: Vec<_> = failed.map(ToString::to_string).collect();

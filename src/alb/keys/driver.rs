@@ -48,7 +48,7 @@ pub(in crate::alb) enum Waited {
     Present,
     /// The endpoint does not have the key.
     Absent,
-    /// No fetch showed whether the key exists.
+    /// No fetch could determine whether the key exists.
     Unavailable,
 }
 
@@ -61,10 +61,10 @@ struct Entry {
 struct Shared {
     endpoints: Endpoints,
     clock: Arc<dyn Clock>,
-    /// The keys that every verification reads. The table is written only while the lock is held.
+    /// The cached keys, which every verification reads. The table is written only while the lock is held.
     table: ArcSwap<Vec<Entry>>,
     locked: Mutex<Locked>,
-    /// The number of the last fetch for an unknown key that has ended.
+    /// The number of the most recently ended fetch for an unknown key.
     ended: watch::Sender<u64>,
     /// The number of waiting requests.
     waiting: AtomicU32,
@@ -283,7 +283,7 @@ struct FetchGuard {
 
 impl FetchGuard {
     async fn run(mut self) {
-        // Without timers, a fetch would panic.
+        // A fetch uses Tokio timers, and would panic on a runtime without timers.
         if !has_timers().await {
             return;
         }

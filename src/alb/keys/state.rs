@@ -26,8 +26,8 @@
 //! | `Ended`, for a refresh | found | renew the trust in the key |
 //! | | otherwise | keep the key until its trust expires |
 //!
-//! All times are wall-clock times. Time limits compare the absolute distance to a point in time. A limit therefore
-//! never lasts longer than its length, even if the clock moves backwards.
+//! All times are wall-clock times. Time limits use the absolute difference between two times. A limit therefore ends,
+//! instead of being extended, if the clock moves far backwards.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -48,7 +48,8 @@ const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 /// The time for which an absent key is remembered. The time is short, because a key could be published after the first
 /// token that names the key.
 const ABSENT_FOR: Duration = Duration::from_secs(60);
-/// The maximum number of remembered absent keys. Because of the cooldown, at most 12 are added within [`ABSENT_FOR`].
+/// The maximum number of remembered absent keys. Because of the cooldown, at most 12 absent keys are added within
+/// [`ABSENT_FOR`].
 const ABSENT_MAX: usize = 16;
 /// The time after which a fetch is considered lost, for example because its runtime was frozen.
 const LOST_AFTER: Duration = Duration::from_secs(30);
@@ -144,7 +145,7 @@ impl Held {
 pub(super) struct State {
     now: Duration,
     held: Vec<Held>,
-    /// The absent keys and the times of their fetches, latest last.
+    /// The absent keys and the times of their fetches, in chronological order.
     absent: VecDeque<(KeyName, Duration)>,
     /// The in-flight fetch for an unknown key.
     lookup: Option<Fetch>,
@@ -154,9 +155,9 @@ pub(super) struct State {
     /// The time of the event that started the last cooldown.
     cooldown_from: Option<Duration>,
     failed_at: Duration,
-    /// The number of failed fetches for unknown keys since the endpoint last responded to such a fetch.
+    /// The number of consecutive failed fetches for unknown keys.
     failures: u32,
-    /// The number of failed refreshes since the endpoint last responded to a refresh.
+    /// The number of consecutive failed refreshes.
     failed_refreshes: u32,
 }
 
@@ -185,7 +186,7 @@ impl State {
         [self.lookup, self.refresh].into_iter().flatten().find(|it| it.number == fetch).map(|it| it.name)
     }
 
-    /// Returns the number of consecutive failures of fetches for unknown keys or of refreshes, whichever is larger.
+    /// Returns the larger of the two failure counts: failed fetches for unknown keys, or failed refreshes.
     pub(super) fn failures(&self) -> u32 {
         self.failures.max(self.failed_refreshes)
     }
@@ -258,7 +259,7 @@ impl State {
             Outcome::Failed => {
                 self.failures = self.failures.saturating_add(1);
                 self.failed_at = self.now;
-                // The failure may be transient, such as a reset connection, so requests keep waiting for a retry.
+                // A first failure, such as a reset connection, may be transient, so requests keep waiting for a retry.
                 if self.failures == 1 && self.is_within(lookup.started, REQUEST_WAIT) {
                     self.lookup = Some(self.start(lookup.name, actions));
                     return;

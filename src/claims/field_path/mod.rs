@@ -1,11 +1,10 @@
 //! Finds the field at which the deserialization of custom claims failed.
 //!
-//! The crate `serde_path_to_error` is not suitable, because its paths do not name a missing field, and contain map keys
-//! and unknown members, which are text from the token. The paths from this module are logged, so they consist of names
-//! that the application's type declares:
+//! The crate `serde_path_to_error` is not suitable, because its paths do not name a missing field. The crate's paths
+//! also contain map keys and unknown members, which are text from the token. The paths from this module are logged, so
+//! they consist of names that the application's type declares:
 //!
-//! - A **field of a struct** appears with its name if the name is in the list of fields that serde passes to the
-//!   deserializer.
+//! - A **field of a struct** appears by name if serde passes the name to the deserializer in its list of fields.
 //! - An **element of a sequence** appears as its index.
 //! - An **entry of a map** appears as `*`, because its key is text from the token. A struct with `#[serde(flatten)]` is
 //!   deserialized as a map.

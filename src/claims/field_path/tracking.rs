@@ -153,7 +153,7 @@ struct TrackedMap<'t, A> {
     inner: A,
     trail: &'t Trail,
     fields: Option<&'static [&'static str]>,
-    /// The declared field whose value is next.
+    /// The declared field whose value is read next.
     field: Option<&'static str>,
 }
 

@@ -1,4 +1,4 @@
-//! The record of an error's path.
+//! Records the path of an error.
 
 use std::{cell::RefCell, fmt};
 

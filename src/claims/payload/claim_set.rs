@@ -32,8 +32,8 @@ impl ClaimSet {
     ///
     /// # Errors
     /// Returns a fixed phrase if the payload is not one JSON object with unique members. A claim with the wrong type is
-    /// not an error yet, because the token is still unverified. [`wrong_type`](Self::wrong_type) returns the claim for
-    /// a later check.
+    /// not an error yet, because the token is still unverified. To find the claim after the signature is verified, call
+    /// [`wrong_type`](Self::wrong_type).
     pub(crate) fn parse(payload: Vec<u8>) -> Result<Self, &'static str> {
         let mut text = String::from_utf8(payload).map_err(|_| "the payload is not UTF-8")?;
         let json_end = u32::try_from(text.len()).map_err(|_| "the payload is too long")?;
@@ -100,7 +100,7 @@ impl ClaimSet {
         self.string(Member::Aud)
     }
 
-    /// Returns `username` of an access token, or `cognito:username` of an ID token. Machine tokens have neither.
+    /// Returns `username` of an access token, or `cognito:username` of an ID token. Machine tokens have neither claim.
     pub(crate) fn username(&self) -> Option<&str> {
         match self.token_use()? {
             TokenUse::Access => self.string(Member::Username),

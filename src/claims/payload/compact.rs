@@ -10,11 +10,11 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// The absence of a value, because no text is this long. `Option<Span>` would be 50 % larger.
+    /// Stands for an absent value. No text is long enough to contain this span. `Option<Span>` would be 50 % larger.
     pub(super) const NONE: Self = Self { start: u32::MAX, end: u32::MAX };
 }
 
-/// A date in milliseconds since 1970, or `u64::MAX` for no date. The type has half the size of `Option<Duration>`.
+/// A date in milliseconds since 1970, or `u64::MAX` for no date. The type is half the size of `Option<Duration>`.
 #[derive(Clone, Copy)]
 pub(super) struct Date(u64);
 
@@ -22,7 +22,7 @@ impl Date {
     pub(super) const NONE: Self = Self(u64::MAX);
 
     pub(super) fn of(since: Duration) -> Self {
-        // INVARIANT: the date is before the year 10000, so it fits.
+        // INVARIANT: the date is before the year 10000, so its milliseconds fit into a `u64`.
         Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 

@@ -1,4 +1,4 @@
-//! Dates in the format of RFC 7519.
+//! Parses `NumericDate` values (RFC 7519 §2).
 
 use std::{fmt, time::Duration};
 
@@ -9,13 +9,13 @@ use crate::json::other_types;
 /// Reads seconds since 1970 with an optional fraction (RFC 7519 §2). Yields [`None`] for another type, a negative
 /// number, or a date after the year 9999.
 pub(super) struct NumericDate {
-    /// `true` if the next value is a number, which is then requested as a number. If another crate enables
+    /// `true` if the next value is a number, which is then read with `deserialize_f64`. If another crate enables
     /// `serde_json/arbitrary_precision`, `deserialize_any` yields an object instead of a number, and no token would
     /// have a date.
     pub(super) is_number: bool,
 }
 
-/// The last second of the year 9999, up to which dates can be formatted.
+/// The last second of the year 9999. Later dates cannot be formatted.
 const LAST_DATE: u64 = 253_402_300_799;
 
 impl<'de> DeserializeSeed<'de> for NumericDate {

@@ -113,8 +113,8 @@ impl<'t> Reader<'t> {
         Ok(())
     }
 
-    /// Returns `true` if a number follows this member name in the text. Returns `false` for an escaped name, which is
-    /// not a part of the text.
+    /// Returns `true` if a number follows this member name in the text. Returns `false` for a name with escapes,
+    /// because its unescaped form is not part of the text.
     fn is_number_next(&self, name: &str) -> bool {
         let Some(start) = name.as_ptr().addr().checked_sub(self.text.as_ptr().addr()) else { return false };
         let after_quote = start + name.len() + 1;

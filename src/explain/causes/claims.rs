@@ -1,4 +1,4 @@
-//! Causes in the claims of a token.
+//! Finds the cause of a rejection in the token's claims.
 
 use crate::{
     error::{VerifyError, VerifyErrorKind as Kind},

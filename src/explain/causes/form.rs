@@ -1,4 +1,4 @@
-//! Causes in the form of a token, before any claim is read.
+//! Finds the cause of a rejection in the token's format, before any claim is read.
 
 use crate::{
     error::VerifyError,

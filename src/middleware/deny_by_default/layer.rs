@@ -146,9 +146,9 @@ impl DenyByDefault {
 
     /// Keeps the paths that match the pattern protected, even if a less specific public pattern matches them too.
     ///
-    /// The pattern also protects paths that other software may [read](Self#ambiguous-paths) as one of these paths. For
-    /// example, `/posts/export` also protects `/posts/%65xport`, `/posts//export` and `/posts/export/`. `/api/{*path}`
-    /// also protects `/api` and `/api/`.
+    /// The pattern also protects paths that other software may [read](Self#ambiguous-paths) as a path that matches the
+    /// pattern. For example, `/posts/export` also protects `/posts/%65xport`, `/posts//export` and `/posts/export/`.
+    /// `/api/{*path}` also protects `/api` and `/api/`.
     ///
     /// ```
     /// # use axum::{Router, body::Body, http::Request, routing::get};

@@ -1,8 +1,8 @@
 //! Recognizes paths that software behind the layer may read as another path.
 //!
-//! A router compares the bytes of a path. A file service, a proxy or a URL parser behind it may decode escapes, remove
-//! dot segments (RFC 3986 §5.2.4), drop tabs and newlines (WHATWG URL §4.4), trim spaces, or remove parameters (`;`).
-//! The functions here allocate nothing and read a path once.
+//! A router compares the bytes of a path. A file service, a proxy or a URL parser behind the router may decode escapes,
+//! remove dot segments (RFC 3986 §5.2.4), drop tabs and newlines (WHATWG URL §4.4), trim spaces, or remove parameters
+//! (`;`). The functions in this module allocate nothing and read a path once.
 
 use percent_encoding::percent_decode_str;
 
@@ -15,8 +15,9 @@ pub(super) fn is_unambiguous(path: &str) -> bool {
 
 /// Returns `true` if the segment equals the literal, directly or after normalization.
 ///
-/// Normalization decodes both. Normalization also removes the segment's parameters, its leading and trailing spaces,
-/// and its trailing dots. Windows ignores spaces and dots at the end of a file name. Form decoders read `+` as a space.
+/// Normalization decodes the segment and the literal, and removes the segment's parameters, its leading and trailing
+/// spaces, and its trailing dots. Windows ignores spaces and dots at the end of a file name. Form decoders read `+` as a
+/// space.
 pub(super) fn is_spelling_of(segment: &str, literal: &str) -> bool {
     segment == literal || without_prefix(segment, literal).is_some_and(|mut rest| rest.all(is_trimmed))
 }

@@ -6,22 +6,23 @@ use http::Method;
 
 use super::path_spelling::{has_prefix, is_spelling_of, is_unambiguous};
 
-/// Longer paths are never public, because comparing them with each protected pattern takes too long.
+/// The maximum length of a public path, in bytes. Comparing a longer path with each protected pattern would take too
+/// long.
 const MAX_PATH_LENGTH: usize = 8 * 1024;
-/// Paths with more segments are never public. Each protected
-/// pattern scans all empty segments of a path, so this limit bounds the cost of a check.
+/// The maximum number of segments in a public path. Each protected pattern scans all empty segments of a path, so
+/// this limit bounds the cost of a check.
 const MAX_SEGMENTS: usize = 256;
 
 /// The public and the protected routes of a [`DenyByDefault`](super::DenyByDefault).
 ///
 /// The `matchit` version that axum uses matches the raw path, so a public pattern matches here if it matches in a
-/// router. Protected patterns are also compared with the
-/// other paths that a proxy or backend may derive from the raw path, for example after decoding escapes.
+/// router. Protected patterns are also compared with the other paths that a proxy or backend may derive from the raw
+/// path, for example after decoding escapes.
 #[derive(Clone, Default)]
 pub(super) struct PublicRoutes {
     patterns: Vec<Pattern>,
-    /// Indices into `patterns`. This router contains no protected patterns, because `matchit` would reject one inside a
-    /// public subtree as a conflict.
+    /// Indices into `patterns`. This router contains no protected patterns, because `matchit` would reject a protected
+    /// pattern inside a public subtree as a conflict.
     public: matchit::Router<usize>,
 }
 
@@ -91,7 +92,7 @@ impl PublicRoutes {
 
     /// Returns `true` if the request needs no token.
     ///
-    /// The spelling is checked last, so only requests that match a public route pay for that check.
+    /// The spelling is checked last, so the check runs only for requests that match a public route.
     pub(super) fn is_public(&self, method: &Method, path: &str) -> bool {
         if path.len() > MAX_PATH_LENGTH || path.bytes().filter(|byte| *byte == b'/').count() > MAX_SEGMENTS {
             return false;
@@ -131,7 +132,7 @@ impl Pattern {
         let mut found = path.split('/').skip(1).filter(|segment| !(merge && segment.is_empty()));
         for segment in self.segments(merge) {
             let matches = match (segment.kind, found.next()) {
-                // Software that merges slashes may also drop the slash before an empty rest.
+                // Software that merges slashes may also drop the slash before an empty catch-all value.
                 (Kind::CatchAll, rest) => return rest.is_none_or(|rest| has_prefix(rest, &segment.text)),
                 (Kind::Parameter, Some(found)) => has_prefix(found, &segment.text),
                 (Kind::Literal, Some(found)) => is_spelling_of(found, &segment.text),
@@ -144,8 +145,8 @@ impl Pattern {
         found.next().is_none()
     }
 
-    /// Returns the specificity of the pattern, segment by segment. The first segment that differs decides, as in a
-    /// router. The end of a pattern is more specific than a catch-all.
+    /// Returns the specificity of the pattern, segment by segment. As in a router, the first segment that differs
+    /// decides which pattern is more specific. The end of a pattern is more specific than a catch-all.
     fn rank(&self, merge: bool) -> impl Iterator<Item = (Kind, usize)> {
         let segments = self.segments(merge).map(|segment| (segment.kind, segment.text.len()));
         segments.chain(iter::once((Kind::Literal, 0)))
@@ -192,8 +193,8 @@ fn parse(pattern: &str) -> Result<Box<[Segment]>, String> {
     if inside.split('/').any(|segment| segment.starts_with([':', '*'])) {
         return Err("parameters are written `{id}` and `{*rest}`".to_owned());
     }
-    // Newer versions of `matchit` accept such patterns, but the comparison with protected patterns does not support
-    // them.
+    // Newer versions of `matchit` accept text after a parameter, but the comparison with protected patterns does not
+    // support it.
     if inside.split('/').any(has_text_after_parameter) {
         return Err("a parameter must end its segment, as in `/files/{name}`".to_owned());
     }

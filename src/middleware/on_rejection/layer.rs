@@ -9,7 +9,7 @@ use super::{rejected_request::RejectedRequest, responder::Responder, service::On
 use crate::middleware::deny_by_default::DenyByDefault;
 use crate::middleware::layer::CognitoAuth;
 
-/// A layer that builds the responses to rejected requests with a function of the application.
+/// A layer that uses a function of the application to build the responses to rejected requests.
 ///
 /// [`CognitoAuth::on_rejection`] and [`DenyByDefault::on_rejection`] create this layer. The function gets the rejection
 /// and the head of the request, and returns a response with any body type. The layer calls the function for every
@@ -91,8 +91,9 @@ impl DenyByDefault {
 impl<L, F> OnRejection<L, F> {
     /// Stops the layer from adding a challenge to responses. A challenge that the function sets is still sent.
     ///
-    /// **RFC 9110 §15.5.2 requires a challenge with every 401.** It tells API clients which credentials to send. Omit
-    /// the challenge only for pages that redirect the browser to a sign-in. gRPC responses keep their challenge.
+    /// **RFC 9110 §15.5.2 requires a challenge with every 401.** The challenge tells API clients which credentials to
+    /// send. Omit the challenge only for pages that redirect the browser to a sign-in. gRPC responses keep their
+    /// challenge.
     pub fn without_challenge(self) -> Self {
         Self { keep_challenge: false, ..self }
     }

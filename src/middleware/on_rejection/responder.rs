@@ -54,7 +54,8 @@ impl<F> Responder<F> {
     }
 }
 
-/// Returns `true` for a success or an interim response (1xx). A rejection may have neither status.
+/// Returns `true` for a success or an interim response (1xx). A rejection must have neither a success status nor an
+/// interim status.
 fn is_success(status: StatusCode) -> bool {
     status < StatusCode::MULTIPLE_CHOICES
 }

@@ -46,7 +46,7 @@ pub struct AuthRejection {
     /// `true` once a metric has counted the rejection, so that neither its clones nor its response are counted again.
     is_counted: bool,
     /// `true` if the request should contain a header that a load balancer signed, and not a bearer token. A client
-    /// cannot send that header itself, so a challenge would mislead the client.
+    /// cannot send the signed header itself, so a challenge would mislead the client.
     is_for_signed_header: bool,
 }
 
@@ -206,7 +206,7 @@ impl AuthRejection {
     }
 }
 
-/// Converts the error of a verification.
+/// Converts the error of a verification into a rejection.
 ///
 /// All invalid tokens get the same response, so an attacker cannot tell how many checks a forged token passed. An
 /// expired token gets a text of its own so that its owner knows to refresh the token. Only a token with a valid
@@ -223,7 +223,7 @@ impl From<VerifyError> for AuthRejection {
     }
 }
 
-/// Converts the error of a custom check, whose token has passed all built-in checks.
+/// Converts the error of a custom check into a rejection. The token has passed all built-in checks.
 impl From<CheckError> for AuthRejection {
     fn from(error: CheckError) -> Self {
         let kind = match error.kind() {

@@ -24,7 +24,7 @@ pub(crate) struct ChallengeParameters {
 }
 
 impl ChallengeParameters {
-    /// Returns the challenge for a rejection, including these parameters.
+    /// Returns the challenge for a rejection, including the configured parameters.
     pub(crate) fn challenge(&self, rejection: &AuthRejection) -> Option<HeaderValue> {
         let is_no_fault = matches!(rejection.kind(), AuthRejectionKind::MissingLayer | AuthRejectionKind::Unavailable);
         if is_no_fault || rejection.is_for_signed_header() {

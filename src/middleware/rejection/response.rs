@@ -8,7 +8,8 @@ use http::{
 
 use super::{AuthRejection, AuthRejectionKind};
 
-/// The time after which clients should retry a 503, in seconds. A failed key fetch is retried within that time.
+/// The time in seconds after which clients should repeat a request that got 503. A failed key fetch is retried within
+/// this time.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 impl AuthRejection {

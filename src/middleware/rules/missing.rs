@@ -14,7 +14,7 @@ pub(super) enum Missing {
     SignIn,
     /// A scope, which the client can request.
     Scope,
-    /// Another permission, which the caller cannot obtain alone.
+    /// Another permission, which the client cannot request.
     Permission,
 }
 
@@ -47,8 +47,8 @@ impl Rule {
         }
     }
 
-    /// Returns the scopes that a client without a token should request. For `or`, the first alternative with scopes
-    /// counts.
+    /// Returns the scopes that a client without a token should request. For `or`, the result has the scopes of the
+    /// first alternative that requires scopes.
     pub(super) fn scopes_without_token(&self) -> Vec<&str> {
         match self {
             Self::Scopes(Quantity::All, names) => names.iter().collect(),

@@ -283,7 +283,8 @@ impl Require {
         rejection.counted_as("rule")
     }
 
-    /// Returns the alternative sets of scopes, of which there is at least one. A token needs all scopes of one set.
+    /// Returns the alternative sets of scopes. The result contains at least one set. A token needs all scopes of one
+    /// set.
     #[cfg(feature = "utoipa")]
     pub(crate) fn scope_alternatives(&self) -> Vec<Vec<&str>> {
         self.rule.scope_alternatives()

@@ -28,7 +28,7 @@ pub(super) type Predicate = Box<dyn Fn(&CognitoClaims) -> bool + Send + Sync>;
 pub(super) type Now<'f> = &'f dyn Fn() -> SystemTime;
 
 impl Rule {
-    /// Returns `true` if the claims satisfy the rule. The check allocates nothing, because most requests are allowed.
+    /// Returns `true` if the claims satisfy the rule. The check runs on every request, so it allocates nothing.
     pub(super) fn admits(&self, claims: &CognitoClaims, now: Now<'_>) -> bool {
         match self {
             Self::ValidToken => true,

@@ -1,4 +1,4 @@
-//! The layer and the service of a rule.
+//! Implements the layer and the service of a rule.
 
 use std::task::{Context, Poll};
 
@@ -19,7 +19,8 @@ impl<S> Layer<S> for Require {
     }
 }
 
-/// The service that the layer [`Require`] creates. It forwards requests that satisfy the rule and rejects all others.
+/// The service that the layer [`Require`] creates. The service forwards requests that satisfy the rule and rejects all
+/// others.
 #[derive(Clone, Debug)]
 pub struct RequireService<S> {
     inner: S,

@@ -9,6 +9,7 @@ use crate::{
     pool::TokenUse,
     sign_in::{attempt::Attempt, authorize, log::Log, return_to::ReturnTo},
     testing::FakeUserPool,
+    token_source::TokenSource,
 };
 
 const DOMAIN: &str = "https://app.auth.eu-west-1.amazoncognito.com";
@@ -186,6 +187,11 @@ fn duration_out_of_range_and_replaced_verifier_are_rejected() {
         ("refresh_before", builder().refresh_before(Duration::from_secs(241)), "0 to 240"),
         ("verifier", builder().verifier(|_| Verifier::builder().pool(other_pool())), "given builder"),
         ("auth", builder().auth(move |_| Ok(CognitoAuth::from(other_verifier()))), "given layer"),
+        (
+            "auth",
+            builder().auth(|auth| Ok(auth.token_sources([TokenSource::cookie("__Host-session")]))),
+            "a token source reads the cookie `__Host-session`: use another name",
+        ),
     ]);
 }
 

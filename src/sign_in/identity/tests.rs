@@ -105,7 +105,7 @@ async fn token_kinds_are_required_whatever_the_pool_accepts() {
     }
 }
 
-/// An accepted ID token of a sign-in must not become an accepted bearer token.
+/// An ID token that is valid for a sign-in must not be accepted as a bearer token.
 #[tokio::test]
 async fn id_token_of_a_sign_in_is_rejected_as_bearer_token() {
     let sign_in = sign_in();

@@ -163,7 +163,7 @@ fn valid_tokens_are_used_although_too_many_refreshes_are_in_flight() {
     assert_eq!(name(&arrive(&mut live, &of("c"), EXPIRED)), "unavailable");
 }
 
-/// A linear congruential generator (Knuth, MMIX).
+/// A linear congruential generator with the constants of Knuth's MMIX.
 struct Random(u64);
 
 impl Random {

@@ -21,7 +21,7 @@ use crate::{
 const CALLBACK: &str = "https://app.example.com/auth/callback";
 const OWN_SITE: (&str, &str) = ("sec-fetch-site", "same-origin");
 
-/// A token endpoint that sends the response that the test sets, and records the forms that it receives.
+/// A token endpoint that sends a preset response and records the submitted forms.
 #[derive(Clone, Default)]
 struct Endpoint(Arc<Mutex<EndpointState>>);
 
@@ -280,7 +280,8 @@ async fn attempts_of_parallel_tabs_complete_in_any_order() {
     assert_eq!(scene.callback(&one).await.location(), "/1");
 }
 
-/// Login CSRF (RFC 6749 §10.12): a browser that did not start the sign-in opens the attacker's callback URL.
+/// In a login CSRF attack (RFC 6749 §10.12), a browser that did not start the sign-in opens the attacker's callback
+/// URL.
 #[tokio::test]
 async fn callback_without_its_attempt_is_rejected_before_the_code_is_sent() {
     let mut attacker = Scene::new().await;
@@ -350,7 +351,8 @@ async fn attempt_expires_after_ten_minutes() {
     assert!(scene.endpoint.requests().is_empty());
 }
 
-/// Cognito's documentation shows errors without `state`. An attacker can send a browser to a URL without `state`.
+/// Cognito's documentation shows errors without `state`. An attacker can also send a browser to a callback URL without
+/// `state`.
 #[tokio::test]
 async fn error_without_state_changes_nothing() {
     let mut scene = Scene::new().await;

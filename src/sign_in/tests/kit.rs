@@ -252,14 +252,12 @@ impl App {
         response.status()
     }
 
-    /// Signs the browser in.
     pub(super) async fn sign_in(&self, browser: &mut Browser, data: SessionData) {
         let settings = &self.sign_in.settings;
         let cookies = settings.sessions.start(settings, data, &browser.headers(), self.now()).await.unwrap();
         cookies.iter().for_each(|cookie| browser.set(cookie.to_str().unwrap()));
     }
 
-    /// Signs the browser out.
     pub(super) async fn sign_out(&self, browser: &mut Browser) -> bool {
         let settings = &self.sign_in.settings;
         let (request, now) = (browser.headers(), self.now());

@@ -15,6 +15,7 @@ async fn only_navigations_without_a_session_are_redirected() {
     let fetch = [("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")];
     let prefetch = [NAVIGATION[0], NAVIGATION[1], ("sec-purpose", "prefetch")];
     let basic = [NAVIGATION[0], NAVIGATION[1], ("authorization", "Basic YTpi")];
+    let kerberos = [NAVIGATION[0], NAVIGATION[1], ("authorization", "negotiate YII=")];
     let bearer = [NAVIGATION[0], NAVIGATION[1], ("authorization", "Bearer a.b.c")];
     let unreadable = [NAVIGATION[0], NAVIGATION[1], ("cookie", "__Host-session=1.0.AAAA")];
     for (what, path, headers, status, location) in [
@@ -30,7 +31,8 @@ async fn only_navigations_without_a_session_are_redirected() {
         ("prefetch", "/page", &prefetch, 401, ""),
         ("no headers", "/page", &[], 401, ""),
         ("bearer token", "/page", &bearer, 401, ""),
-        ("credentials of a proxy", "/page", &basic, 302, "/auth/sign-in?return_to=/page"),
+        ("password of a proxy", "/page", &basic, 302, "/auth/sign-in?return_to=/page"),
+        ("Kerberos ticket", "/page", &kerberos, 302, "/auth/sign-in?return_to=/page"),
         ("public page", "/public", &NAVIGATION, 200, ""),
         ("unknown page", "/unknown", &NAVIGATION, 404, ""),
     ] {
@@ -85,9 +87,11 @@ async fn bearer_token_replaces_the_session_even_if_it_is_invalid() {
     assert_eq!(text(response).await, "bob");
     let response = app.send(&browser, "/page", &[("authorization", &bob)]).await;
     assert_eq!(response.status(), 401, "a bearer token is not a session");
-    let response = app.send(&browser, "/page", &[("authorization", "Basic YTpi")]).await;
-    assert_eq!(response.status(), 200, "browsers send the credentials of a proxy with every request");
-    for invalid in ["Bearer a.b.c", "Bearer", "Digest YTpi", "eyJ.a.b"] {
+    for automatic in ["Basic YTpi", "Digest username=\"a\"", "Negotiate YII=", "NTLM TlRM", "ntlm TlRM"] {
+        let response = app.send(&browser, "/page", &[("authorization", automatic)]).await;
+        assert_eq!(response.status(), 200, "browsers send the credentials of a proxy with every request: {automatic}");
+    }
+    for invalid in ["Bearer a.b.c", "Bearer", "Other YTpi", "eyJ.a.b"] {
         let response = app.send(&browser, "/claims", &[("authorization", invalid), NAVIGATION[0], NAVIGATION[1]]).await;
         assert!([400, 401].contains(&response.status().as_u16()), "{invalid}: {}", response.status());
     }

@@ -29,14 +29,14 @@ pub struct FakeLoadBalancer {
     inner: Arc<Inner>,
 }
 
-/// Key fetches are set to fail.
+/// The error of a key fetch while the fake load balancer is set to offline.
 pub(super) struct Offline;
 
 struct Inner {
     is_verified_access: bool,
     client_id: String,
     issuer: String,
-    /// All published keys, the current one last.
+    /// The published keys, with the current key last.
     keys: Mutex<Vec<Arc<SigningKey>>>,
     is_offline: AtomicBool,
     fetches: AtomicU64,
@@ -96,7 +96,7 @@ impl FakeLoadBalancer {
         config.expect("the kit's settings are valid")
     }
 
-    /// Returns the ARN, which is the `signer` of the tokens.
+    /// Returns the ARN that the tokens contain as `signer`.
     pub fn arn(&self) -> &'static str {
         if self.inner.is_verified_access {
             "arn:aws:ec2:us-east-1:123456789012:verified-access-instance/vai-0123456789abcdef0"

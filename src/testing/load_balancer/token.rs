@@ -29,8 +29,8 @@ impl FakeLoadBalancer {
 
 /// Builds a token of a [`FakeLoadBalancer`].
 ///
-/// By default, the token is one that the load balancer could have signed just now, and is valid for two minutes. The
-/// parts of the token are padded with `=`, and the signature covers the padding.
+/// By default, the token is valid for two minutes, and the load balancer could have signed it just now. The parts of
+/// the token are padded with `=`, and the signature covers the padding.
 #[derive(Clone)]
 #[must_use = "no token is issued until `sign`"]
 pub struct AlbTokenBuilder {
@@ -44,7 +44,7 @@ pub struct AlbTokenBuilder {
     is_der: bool,
 }
 
-/// The padding of the parts.
+/// The padding of the token's parts.
 #[derive(Clone, Copy, PartialEq)]
 enum Padding {
     Signed,
@@ -53,7 +53,7 @@ enum Padding {
     Stripped,
 }
 
-/// The lifetime of tokens, as AWS documents it for Verified Access.
+/// The lifetime that AWS documents for Verified Access tokens.
 const LIFETIME: Duration = Duration::from_secs(120);
 
 impl AlbTokenBuilder {

@@ -33,7 +33,7 @@ use crate::{
 /// |---|---|
 /// | `GET /oauth2/authorize` | a redirect to the sign-in page, or back to the client if the user is signed in |
 /// | `GET /login`, `POST /login` | the sign-in page, and a redirect to the client with a code |
-/// | `POST /oauth2/token` | tokens for a code or a refresh token, or a machine token |
+/// | `POST /oauth2/token` | tokens for a code or a refresh token, or an access token for a machine client |
 /// | `GET /oauth2/userInfo` | the attributes of an access token's user |
 /// | `POST /oauth2/revoke` | an empty response, after all refresh tokens of the same sign-in are revoked |
 /// | `GET /logout` | a redirect to a sign-out URL, after the browser's managed-login session has ended |
@@ -123,7 +123,7 @@ impl ManagedLogin {
     /// Registers a sign-out URL. A request to `/logout` must contain one of these URLs exactly.
     ///
     /// # Panics
-    /// Panics if Cognito would not register the URL, as in [`callback_url`](Self::callback_url).
+    /// Panics if Cognito would not register the URL. The rules are listed at [`callback_url`](Self::callback_url).
     #[track_caller]
     pub fn logout_url(mut self, url: impl Into<String>) -> Self {
         let url = url.into();

@@ -39,8 +39,8 @@ impl AppClient {
 
     /// Authenticates the client with HTTP Basic or with form parameters (RFC 6749 §2.3.1).
     ///
-    /// A client with a secret must send the secret in exactly one of the two ways. A client without a secret must not
-    /// send a secret.
+    /// A client with a secret must send the secret either with HTTP Basic or in the form, but not in both. A client
+    /// without a secret must not send a secret.
     pub(super) fn authenticate(&self, headers: &HeaderMap, form: &Parameters) -> Result<(), OAuthError> {
         let (id, secret) = (form.get("client_id"), form.get("client_secret"));
         let Some(header) = headers.get(AUTHORIZATION) else {

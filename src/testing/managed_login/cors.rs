@@ -5,8 +5,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-/// Allows scripts from any origin to read a response. This is safe, because no cookie is involved, and a code is
-/// useless without its PKCE verifier.
+/// Allows scripts from any origin to read a response. Access from any origin is safe, because the token endpoint uses
+/// no cookies, and a code is useless without its PKCE verifier.
 pub(super) async fn allow_any_origin(mut response: Response) -> Response {
     response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     response

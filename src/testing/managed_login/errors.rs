@@ -1,4 +1,4 @@
-//! Error responses of the endpoints that an application calls.
+//! Creates the error responses of the endpoints that an application calls.
 
 use axum::{
     body::Body,
@@ -23,8 +23,8 @@ impl OAuthError {
     pub(super) const INVALID_SCOPE: Self = Self::new("invalid_scope");
     pub(super) const UNAUTHORIZED_CLIENT: Self = Self::new("unauthorized_client");
     pub(super) const UNSUPPORTED_GRANT_TYPE: Self = Self::new("unsupported_grant_type");
-    /// The `redirect_uri` differs from the one in the authorization request. Source: "Token endpoint" in the Amazon
-    /// Cognito Developer Guide.
+    /// The `redirect_uri` of the token request differs from the `redirect_uri` of the authorization request. Source:
+    /// "Token endpoint" in the Amazon Cognito Developer Guide.
     pub(super) const INVALID_REDIRECT: Self =
         Self { code: "unauthorized_client", description: Some("invalid_redirect") };
 

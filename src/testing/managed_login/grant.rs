@@ -11,7 +11,7 @@ pub(super) struct Login {
     pub(super) signed_in_at: SystemTime,
 }
 
-/// The permission behind all tokens of one token session.
+/// The permission that a user has given, on which all tokens of a token session are based.
 #[derive(Clone, Debug)]
 pub(super) struct Grant {
     pub(super) login: Login,

@@ -12,8 +12,8 @@ use oauth2::url::Url;
 
 use super::users::{FakeUser, Users};
 
-/// The pages load no other resources and cannot be embedded in frames. `form-action` is not set, because Chromium also
-/// applies it to the redirect to the application that follows a form.
+/// The policy allows only inline styles and `data:` images, and the pages cannot be embedded in frames. `form-action`
+/// is not set, because Chromium also applies it to the redirect to the application after the form is submitted.
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; frame-ancestors 'none'";
 
@@ -74,7 +74,7 @@ fn user_list(action: &str, users: &Users) -> String {
     if html.is_empty() { html } else { format!("<h2>Or pick a demo user</h2>\n<div class=\"users\">\n{html}</div>") }
 }
 
-/// Returns the page for a request that cannot be sent back to the client.
+/// Returns the error page for a request that cannot be redirected back to the client.
 pub(super) fn error_page(message: &str) -> Response {
     let body = format!(r#"<h1>This request is not valid</h1><p class="error" role="alert">{}</p>"#, escaped(message));
     page(StatusCode::BAD_REQUEST, "Error", &body)

@@ -39,7 +39,6 @@ impl Parameters {
         Self::parse(body)
     }
 
-    /// Returns the value of a parameter.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }

@@ -53,7 +53,7 @@ impl RefreshTokens {
     /// period.
     ///
     /// With rotation, each use within the grace period returns another token. The grace period starts with the first
-    /// use. A later use does not revoke the other tokens.
+    /// use. A use after the grace period does not revoke the newer tokens.
     pub(super) fn refresh(&mut self, token: &str, policy: RefreshPolicy, now: SystemTime) -> Option<Refreshed> {
         let token = self.0.get_mut(token).filter(|token| token.works_at(now))?;
         if let Some(grace) = policy.grace {

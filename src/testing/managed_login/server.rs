@@ -35,7 +35,6 @@ pub struct ManagedLoginServer {
     faults: watch::Sender<Faults>,
 }
 
-/// The settings of a server.
 pub(super) struct Settings {
     pub(super) pool: FakeUserPool,
     pub(super) client: AppClient,
@@ -94,7 +93,7 @@ impl ManagedLoginServer {
         self.context.users.get(username).map(|user| user.password.as_str())
     }
 
-    /// Handles a request without a connection.
+    /// Handles a request without a network connection.
     pub(super) async fn respond(&self, request: Request<Body>) -> Response<Body> {
         let Ok(response) = self.router.clone().call(request).await;
         response

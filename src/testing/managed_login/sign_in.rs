@@ -12,7 +12,8 @@ impl ManagedLoginServer {
     /// Signs a user in as a browser without cookies would, and returns the URL of the final redirect. The redirect
     /// leads to the callback URL with `code` and `state`, or with `error`.
     ///
-    /// The endpoints handle the requests without a connection, so this method also works with paused Tokio time.
+    /// The endpoints handle the requests without a network connection, so this method also works with paused Tokio
+    /// time.
     ///
     /// # Panics
     /// Panics if the URL belongs to another server, if the user does not exist, or if the server shows an error page.

@@ -36,7 +36,7 @@ pub(super) async fn token(State(context): State<Arc<Context>>, headers: HeaderMa
     response.map_or_else(IntoResponse::into_response, |body| json_response(&body))
 }
 
-/// Counts a request when it arrives, so that tests see hanging requests.
+/// Counts a request when it arrives, so that the number includes hanging requests.
 fn count(context: &Context, form: &Parameters) {
     let grant_type = form.get("grant_type");
     if let Some(known) = GRANT_TYPES.into_iter().find(|known| grant_type == Some(known)) {
@@ -91,7 +91,7 @@ fn refresh(context: &Context, form: &Parameters) -> Result<Value, OAuthError> {
     Ok(response)
 }
 
-/// Issues a machine token. Cognito allows this grant only to clients with a secret.
+/// Issues a machine token. Cognito allows the client credentials grant only to clients with a secret.
 fn client_credentials(context: &Context, form: &Parameters) -> Result<Value, OAuthError> {
     if context.client.secret.is_none() {
         return Err(OAuthError::UNAUTHORIZED_CLIENT);

@@ -42,7 +42,7 @@ fn attributes(context: &Context, token: &str) -> Option<Value> {
     response["sub"] = claims.sub().into();
     response["username"] = user.username.as_str().into();
     response["email"] = user.email.as_str().into();
-    // The value is a string here, but a boolean in the ID token.
+    // `email_verified` is a string in this response, but a boolean in the ID token.
     response["email_verified"] = "true".into();
     Some(response)
 }

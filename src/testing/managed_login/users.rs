@@ -51,7 +51,7 @@ impl FakeUser {
         self
     }
 
-    /// Sets an attribute in the ID token and in the response of `/oauth2/userInfo`, such as `name` or `custom:tenant`.
+    /// Sets an attribute, such as `name` or `custom:tenant`, in the ID token and in the response of `/oauth2/userInfo`.
     ///
     /// Cognito writes all attributes as strings, regardless of their type in the pool.
     #[must_use]
@@ -77,7 +77,6 @@ impl Users {
         self.0.push(user);
     }
 
-    /// Returns the user with this username.
     pub(super) fn get(&self, username: &str) -> Option<&FakeUser> {
         self.0.iter().find(|user| user.username == username)
     }

@@ -1,11 +1,12 @@
-//! Copies of tokens that several threads use continuously, so that the threads do not contend.
+//! Copies tokens that several threads use continuously, so that the threads do not contend.
 //!
 //! A hit in the table writes one shared value, the reference count of the claims. If several threads use the same token
 //! continuously, they contend for that count, and two threads together are slower than one. Each thread therefore has a
 //! small shard of copies with separate reference counts.
 //!
-//! Only every [`COPY_EVERY`]th table hit of a shard makes a copy. A token among thousands is rarely copied, and a
-//! frequent token is copied soon. The cache owns the shards, so the copies are freed with the verifier.
+//! Only every [`COPY_EVERY`]th table hit of a shard makes a copy. A token that is one of thousands is rarely copied,
+//! whereas a frequently used token is copied soon. The cache owns the shards, so the copies are freed with the
+//! verifier.
 
 use std::{
     array,
@@ -27,7 +28,7 @@ pub(super) const SHARDS: usize = 64;
 /// The number of copies in a shard.
 const COPIES: usize = 16;
 
-/// One in this many table hits of a shard makes a copy.
+/// The number of table hits in a shard for each copy.
 pub(super) const COPY_EVERY: u32 = 64;
 
 /// The copies of all threads.

@@ -15,7 +15,7 @@ pub(super) struct Entry {
 }
 
 impl Tag {
-    /// Returns bits 0 to 63, the hint in the table.
+    /// Returns bits 0 to 63, which the table stores as the hint for an entry.
     pub(super) fn low_half(self) -> u64 {
         u64::try_from(self.0 & u128::from(u64::MAX)).unwrap_or_default()
     }
@@ -25,7 +25,7 @@ impl Tag {
         usize::try_from(self.0 >> 64 & 0xffff_ffff).unwrap_or_default()
     }
 
-    /// Returns bits 96 to 111, which select the place of a copy independently of the other selections.
+    /// Returns bits 96 to 111, which select the place of a copy independently of the hint and the set.
     pub(super) fn copy_bits(self) -> usize {
         usize::try_from(self.0 >> 96 & 0xffff).unwrap_or_default()
     }

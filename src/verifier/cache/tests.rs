@@ -87,7 +87,7 @@ fn full_set_evicts_the_token_that_expires_first() {
             cache.insert(tags[index], &tokens[index].1, now, |_| true);
         }
         let cached: Vec<_> = tags.iter().map(|tag| cache.get(*tag, now, |_| true).is_some()).collect();
-        // The last token was inserted into a full set and evicted the one that expires first.
+        // The last token was inserted into a full set and evicted the token that expires first.
         assert_eq!(cached, [true, false, true, true, true], "{order:?}");
         assert_eq!(cache.len(), WAYS);
     }

@@ -124,7 +124,7 @@ mod tests {
 
     /// A longer [`TIMEOUT`] for slow machines.
     const TEST_TIMEOUT: Duration = Duration::from_secs(2);
-    /// The time limit for events that must happen. Even slow machines need less.
+    /// The time for which a test waits for an expected event. Even slow machines need less.
     const LONG: Duration = Duration::from_secs(60);
 
     /// A Redis server with its own directory. Dropping this value stops the server. The server listens on a socket in

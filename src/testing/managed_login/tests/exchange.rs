@@ -27,7 +27,7 @@ async fn code_is_exchanged_for_tokens_that_the_verifier_accepts() {
     }
 }
 
-/// A browser sends `x-requested-with` only after a preflight request that allows it.
+/// A browser sends `x-requested-with` only if the response to a preflight request allows the header.
 #[tokio::test]
 async fn browser_application_of_any_origin_can_exchange_a_code() {
     let (server, _) = serve().await;
@@ -82,7 +82,7 @@ async fn tokens_have_the_claims_of_the_sign_in() {
     }
 }
 
-/// RFC 6749 §4.1.2 and RFC 9700 §2.1.1 define these rules.
+/// RFC 6749 §4.1.2 binds a code to its redirect URL, and RFC 9700 §2.1.1 binds a code to its PKCE verifier.
 #[tokio::test]
 async fn code_works_only_with_the_verifier_and_redirect_url_of_its_request() {
     let (server, _) = serve().await;

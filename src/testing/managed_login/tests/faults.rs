@@ -10,7 +10,7 @@ use super::support::{
 };
 use crate::testing::managed_login::{faults::ManagedLoginFault as Fault, issue::at_hash, server::ManagedLoginServer};
 
-/// Sends a form over a connection.
+/// Sends a form to the token endpoint over a network connection.
 async fn post_form(server: &ManagedLoginServer, pairs: &[(&str, &str)]) -> reqwest::Result<(u16, String)> {
     let request = reqwest::Client::new()
         .post(format!("{}/oauth2/token", server.url()))
@@ -63,7 +63,7 @@ async fn hanging_requests_are_counted_and_continue_when_the_fault_is_cleared() {
     assert_eq!(server.token_requests("client_credentials"), 0);
 }
 
-/// Returns `true` if a token response has the property that a fault changes.
+/// Returns `true` if a token response shows the effect of a fault.
 type IsFaulty = fn(&Value) -> bool;
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Provides a client that sends requests to the server without a connection.
+//! Provides a client that sends requests to the server without a network connection.
 
 use std::sync::LazyLock;
 
@@ -28,7 +28,6 @@ pub(super) static POOL: LazyLock<FakeUserPool> = LazyLock::new(FakeUserPool::new
 
 pub(super) type Pairs<'a> = Vec<(&'a str, &'a str)>;
 
-/// A response with its body.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) status: StatusCode,
@@ -142,7 +141,6 @@ pub(super) async fn sign_in(server: &ManagedLoginServer) -> Value {
     token(server, &exchange(&code)).await.json()
 }
 
-/// Returns the value of a query parameter.
 pub(super) fn parameter(url: &str, name: &str) -> Option<String> {
     let url = Url::parse(url).unwrap();
     url.query_pairs().find(|(other, _)| other == name).map(|(_, value)| value.into_owned())
