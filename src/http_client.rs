@@ -179,6 +179,26 @@ pub(crate) async fn read_body(mut response: Response, max: usize) -> Result<Opti
     Ok(Some(body))
 }
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod reasons {
+    use super::*;
+
+    #[test]
+    fn only_missing_root_certificates_are_a_reason_to_install_certificates() {
+        let cause = || Client::builder().user_agent("\n").build().unwrap_err();
+        for (error, expected) in [
+            (ClientError::NotFips, false),
+            (ClientError::NoHostRoots(cause()), true),
+            (ClientError::Other(cause()), false),
+        ] {
+            let advice = ["`ca-certificates`", "`root_certificates`"];
+            assert_eq!(advice.map(|part| error.to_string().contains(part)), [expected; 2], "{error}");
+        }
+        assert!(ClientError::NotFips.to_string().contains("`fips`"));
+    }
+}
+
 #[cfg(all(test, feature = "fips"))]
 #[allow(clippy::unwrap_used)]
 mod tests {
