@@ -6,7 +6,7 @@ use base64::Engine;
 
 /// Decodes `encoded` into the start of `buffer` and returns the decoded length. Returns [`None`] if `encoded` is not
 /// strict base64url or does not fit.
-pub(crate) fn decode(encoded: &str, buffer: &mut [u8]) -> Option<usize> {
+pub(crate) fn decode(encoded: impl AsRef<[u8]>, buffer: &mut [u8]) -> Option<usize> {
     engine::strict().decode_slice(encoded, buffer).ok()
 }
 

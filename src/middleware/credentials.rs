@@ -46,10 +46,9 @@ fn read<'r, B>(location: &Location, request: &'r Request<B>) -> Result<Option<Cr
         Location::WebSocketProtocol(prefix) => at_most_one(protocols(headers, prefix)),
         Location::Query(name) => at_most_one(parameters(request.uri().query(), name)),
         #[cfg(feature = "sign-in")]
-        Location::Session => Ok(request
-            .extensions()
-            .get::<SessionCredentials>()
-            .map(|SessionCredentials(session)| Credentials::new(session.access_token().as_bytes()))),
+        Location::Session => {
+            Ok(request.extensions().get::<SessionCredentials>().map(|session| Credentials::new(&session.access_token)))
+        }
     }
 }
 

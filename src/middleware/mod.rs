@@ -40,6 +40,6 @@ pub use resource::ProtectedResource;
 pub use rules::{Require, RequireService};
 pub use service::CognitoAuthService;
 #[cfg(feature = "sign-in")]
-pub(crate) use session_token::{SessionCredentials, SessionToken};
+pub(crate) use session_token::SessionCredentials;
 
 pub use crate::token_source::TokenSource;

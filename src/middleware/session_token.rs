@@ -1,13 +1,15 @@
-//! The access token of a browser's session, which the layer of `sign_in` adds to the request extensions.
+//! The session of a browser, which the layer of `sign_in` adds to the request extensions.
 
-use std::sync::Arc;
+use std::{any::Any, sync::Arc};
 
-/// A type that holds the access token of a session.
-pub(crate) trait SessionToken: Send + Sync {
-    fn access_token(&self) -> &str;
-}
+use bytes::Bytes;
 
 /// The extension that the token source [`Location::Session`](crate::token_source::Location) reads, and that no client
 /// can set.
 #[derive(Clone)]
-pub(crate) struct SessionCredentials(pub(crate) Arc<dyn SessionToken>);
+pub(crate) struct SessionCredentials {
+    pub(crate) access_token: Bytes,
+    /// The session, whose type only `sign_in` knows. Only [`Session`](crate::sign_in::Session) reads it, after it has
+    /// checked that the layer accepted the access token.
+    pub(crate) session: Arc<dyn Any + Send + Sync>,
+}

@@ -5,13 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header::CACHE_CONTROL};
 
-use super::{
-    loading::Loaded,
-    plan::Plan,
-    session::{SessionData, UnverifiedSession},
-    settings::Settings,
-};
-use crate::middleware::{AuthRejection, CheckError, SessionCredentials, SessionToken};
+use super::{loading::Loaded, plan::Plan, session::SessionData, settings::Settings, split::Names};
+use crate::middleware::{AuthRejection, CheckError, SessionCredentials};
 
 /// Adds the session to the request, and plans the changes to its response.
 ///
@@ -20,18 +15,17 @@ use crate::middleware::{AuthRejection, CheckError, SessionCredentials, SessionTo
 pub(super) fn admit<B>(
     settings: &Settings,
     arrived: Option<Arc<SessionData>>,
+    names: Names,
     loaded: Loaded,
     request: &mut Request<B>,
 ) -> Result<Plan, CheckError> {
     match loaded {
         Loaded::Session(session) => {
-            let extensions = request.extensions_mut();
-            extensions.insert(SessionCredentials(Arc::clone(&session) as Arc<dyn SessionToken>));
-            extensions.insert(UnverifiedSession(Arc::clone(&session)));
-            Ok(Plan::used(arrived, session, request))
+            request.extensions_mut().insert(session.credentials());
+            Ok(Plan::used(arrived, session, names))
         }
         Loaded::Nothing => Ok(Plan::anonymous(settings, request)),
-        Loaded::Ended => Ok(Plan::ended(settings, arrived, request)),
+        Loaded::Ended => Ok(Plan::ended(settings, arrived, names, request)),
         Loaded::Unavailable => Err(CheckError::unavailable("the session cannot be loaded or refreshed")),
     }
 }
@@ -39,9 +33,7 @@ pub(super) fn admit<B>(
 /// Removes the session that the layer of another [`SignIn`](super::SignIn) has added to the request. The other layer
 /// checked the request's origin by its own rules, and the session may belong to another app client.
 pub(super) fn forget<B>(request: &mut Request<B>) {
-    let extensions = request.extensions_mut();
-    extensions.remove::<SessionCredentials>();
-    extensions.remove::<UnverifiedSession>();
+    request.extensions_mut().remove::<SessionCredentials>();
 }
 
 /// Returns the response to a request that this service rejects.

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, header::COOKIE};
-
-use super::{session::SessionData, settings::Settings, split};
+use super::{format, session::SessionData, settings::Settings, split::SessionCookies};
 
 /// The sealing purpose of cookies that contain a session.
 pub(super) const SESSION: &str = "session";
@@ -20,16 +18,12 @@ pub(super) enum Arrived {
 
 /// Reads the session cookie. Returns [`None`] if the cookie is missing or cannot be decrypted, for example because the
 /// session keys have changed.
-pub(super) fn read(settings: &Settings, headers: &HeaderMap) -> Option<Arrived> {
-    // Most requests without a session have no cookie at all.
-    if !headers.contains_key(COOKIE) {
-        return None;
-    }
-    let sealed = split::join(headers)?;
+pub(super) fn read(settings: &Settings, cookies: &SessionCookies<'_>) -> Option<Arrived> {
+    let sealed = cookies.join()?;
     if settings.sessions.store.is_some() {
         let key = settings.sealer.open(KEY, &sealed)?;
         return Some(Arrived::Key(String::from_utf8(key).ok()?));
     }
-    let data = SessionData::from_json(&settings.sealer.open(SESSION, &sealed)?)?;
+    let data = format::read(settings.sealer.open(SESSION, &sealed)?)?;
     Some(Arrived::Session(Arc::new(data)))
 }

@@ -12,7 +12,7 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{admit, loading::Loaded, plan::Plan, session::SessionData, settings::Settings};
+use super::{admit, loading::Loaded, plan::Plan, session::SessionData, settings::Settings, split::Names};
 use crate::middleware::{CheckError, ResponseBody};
 
 /// Resolves to the session of a request.
@@ -55,6 +55,8 @@ struct Waiting<S, B> {
     /// [`Some`] until the session is loaded.
     loading: Option<Loading>,
     arrived: Option<Arc<SessionData>>,
+    /// The session cookies of the request.
+    names: Names,
     /// [`Some`] until the inner service is called.
     request: Option<Request<B>>,
     /// A clone of the inner service that is not polled before the session is loaded, because a ready service may hold a
@@ -81,7 +83,7 @@ where
         if let (Some(loading), Some(request)) = (&mut self.loading, &mut self.request) {
             let loaded = ready!(loading.as_mut().poll(cx));
             self.loading = None;
-            match admit::admit(settings, self.arrived.take(), loaded, request) {
+            match admit::admit(settings, self.arrived.take(), self.names, loaded, request) {
                 Ok(planned) => *plan = planned,
                 Err(error) => return Poll::Ready(Ok(Next::Reject(error))),
             }
@@ -108,11 +110,12 @@ where
     pub(super) fn waiting(
         loading: Loading,
         arrived: Option<Arc<SessionData>>,
+        names: Names,
         request: Request<B>,
         inner: S,
         settings: Arc<Settings>,
     ) -> Self {
-        let waiting = Waiting { loading: Some(loading), arrived, request: Some(request), inner };
+        let waiting = Waiting { loading: Some(loading), arrived, names, request: Some(request), inner };
         Self { state: State::Waiting { waiting: Box::new(waiting) }, plan: Plan::untouched(), settings }
     }
 }

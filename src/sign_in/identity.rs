@@ -14,7 +14,7 @@ use aws_lc_rs::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 
-use super::{random::random_text, session::SessionData, settings::Settings, token_endpoint::Tokens};
+use super::{profile::Profile, random::random_text, session::SessionData, settings::Settings, token_endpoint::Tokens};
 use crate::{
     claims::CognitoClaims,
     error::{VerifyError, VerifyErrorKind},
@@ -52,10 +52,9 @@ pub(super) async fn signed_in(settings: &Settings, tokens: Tokens, nonce: &str) 
         access_expires_at: access.exp(),
         issuer: access.issuer().to_owned(),
         sub: access.sub().to_owned(),
-        client_id: settings.client_id.clone(),
         profile: profile(settings, &identity)?,
-        access_token: tokens.access,
-        refresh_token: tokens.refresh,
+        access_token: tokens.access.into(),
+        refresh_token: tokens.refresh.map(Into::into),
     })
 }
 
@@ -82,11 +81,10 @@ pub(super) async fn refreshed(
     Ok(SessionData {
         id: session.id.clone(),
         generation: session.generation.saturating_add(1),
-        access_token: tokens.access.clone(),
-        refresh_token: tokens.refresh.clone().or_else(|| session.refresh_token.clone()),
+        access_token: tokens.access.clone().into(),
+        refresh_token: tokens.refresh.clone().map(Into::into).or_else(|| session.refresh_token.clone()),
         issuer: session.issuer.clone(),
         sub: session.sub.clone(),
-        client_id: session.client_id.clone(),
         signed_in_at: session.signed_in_at,
         ends_at: session.ends_at,
         access_expires_at: access.exp(),
@@ -150,11 +148,11 @@ fn check_same_user(claims: &CognitoClaims, issuer: &str, sub: &str) -> Result<()
 }
 
 /// Returns the configured claims of the ID token.
-fn profile(settings: &Settings, identity: &CognitoClaims) -> Result<BTreeMap<String, Value>, IdentityError> {
-    let mut claims: BTreeMap<String, Value> = serde_json::from_str(identity.raw_json())
-        .map_err(|_| IdentityError::Rejected("the claims of the ID token are not JSON"))?;
+fn profile(settings: &Settings, identity: &CognitoClaims) -> Result<Profile, IdentityError> {
+    let error = |_| IdentityError::Rejected("the claims of the ID token are not JSON");
+    let mut claims: BTreeMap<String, Value> = serde_json::from_str(identity.raw_json()).map_err(error)?;
     claims.retain(|name, _| settings.profile_claims.contains(name));
-    Ok(claims)
+    Profile::new(claims).map_err(error)
 }
 
 /// Returns the time at which a new session ends. A session without a refresh token ends with its access token.

@@ -62,6 +62,7 @@ mod env;
 mod failure;
 #[cfg(test)]
 mod fixture;
+mod format;
 mod future;
 mod health;
 mod identity;
@@ -74,6 +75,7 @@ mod log;
 mod navigation;
 mod pages;
 mod plan;
+mod profile;
 mod random;
 mod recent;
 mod refresh;

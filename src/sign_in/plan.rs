@@ -4,12 +4,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Request, Response, StatusCode, Uri,
-    header::{CACHE_CONTROL, COOKIE, LOCATION, SET_COOKIE},
+    HeaderValue, Request, Response, StatusCode, Uri,
+    header::{CACHE_CONTROL, LOCATION, SET_COOKIE},
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{navigation, recent, return_to::ReturnTo, session::SessionData, settings::Settings, split, starting};
+use super::{
+    navigation, recent,
+    return_to::ReturnTo,
+    session::SessionData,
+    settings::Settings,
+    split::{self, Names},
+    starting,
+};
 use crate::{
     middleware::{AuthRejection, AuthRejectionKind, ResponseBody},
     time::unix_seconds,
@@ -28,10 +35,8 @@ struct SessionPlan {
     /// The session from the cookie, or [`None`] if the cookie contained only a key.
     arrived: Option<Arc<SessionData>>,
     state: SessionState,
-    /// The request's `Cookie` headers, which show the cookies to remove.
-    cookies: Vec<HeaderValue>,
-    /// The header that removes the record of recent sign-ins.
-    clear_recent: Option<HeaderValue>,
+    /// The cookies of the request, which the response may have to remove.
+    request: Names,
 }
 
 enum SessionState {
@@ -54,21 +59,19 @@ impl Plan {
     }
 
     /// Plans the cookies for a request with a session.
-    pub(super) fn used<B>(arrived: Option<Arc<SessionData>>, used: Arc<SessionData>, request: &Request<B>) -> Self {
-        let clear_recent = recent::clear(request.headers());
-        let session =
-            SessionPlan { arrived, state: SessionState::Used(used), cookies: cookies(request.headers()), clear_recent };
+    pub(super) fn used(arrived: Option<Arc<SessionData>>, used: Arc<SessionData>, names: Names) -> Self {
+        let session = SessionPlan { arrived, state: SessionState::Used(used), request: names };
         Self { sign_in: None, session: Some(session) }
     }
 
     /// Plans the removal of a session that has ended, and the redirect of a navigation.
-    pub(super) fn ended<B>(settings: &Settings, arrived: Option<Arc<SessionData>>, request: &Request<B>) -> Self {
-        let session = SessionPlan {
-            arrived,
-            state: SessionState::Ended,
-            cookies: cookies(request.headers()),
-            clear_recent: None,
-        };
+    pub(super) fn ended<B>(
+        settings: &Settings,
+        arrived: Option<Arc<SessionData>>,
+        names: Names,
+        request: &Request<B>,
+    ) -> Self {
+        let session = SessionPlan { arrived, state: SessionState::Ended, request: names };
         Self { session: Some(session), ..Self::anonymous(settings, request) }
     }
 
@@ -98,26 +101,22 @@ impl SessionPlan {
     /// a slow response does not restore an older generation or a session that was signed out.
     fn set_cookies(self, settings: &Settings) -> Vec<HeaderValue> {
         let now = unix_seconds(settings.clock.now());
-        let request = || -> HeaderMap { self.cookies.iter().map(|value| (COOKIE, value.clone())).collect() };
         let mut cookies = match (&self.arrived, &self.state) {
             (Some(arrived), SessionState::Used(used)) => {
                 let newer = settings.sessions.live().to_send(arrived, used, now);
                 // If the session does not fit into cookies, the error has been logged, and the browser keeps the old
                 // session.
-                newer.and_then(|newer| starting::cookies(settings, &newer, &request(), now).ok()).unwrap_or_default()
+                newer.and_then(|newer| starting::cookies(settings, &newer, self.request, now).ok()).unwrap_or_default()
             }
             (Some(arrived), SessionState::Ended) if settings.sessions.live().is_replaced(arrived, now) => Vec::new(),
-            (_, SessionState::Ended) => split::remove_cookies(&request()),
+            (_, SessionState::Ended) => split::remove_cookies(self.request),
             (None, SessionState::Used(_)) => Vec::new(),
         };
-        cookies.extend(self.clear_recent);
+        if self.request.has_recent && matches!(self.state, SessionState::Used(_)) {
+            cookies.extend(recent::clear());
+        }
         cookies
     }
-}
-
-/// Returns the `Cookie` headers. The copies share their bytes with the request.
-fn cookies(headers: &HeaderMap) -> Vec<HeaderValue> {
-    headers.get_all(COOKIE).iter().cloned().collect()
 }
 
 /// Returns `true` if an extractor or a rule has rejected the request because it has neither a token nor a session.

@@ -69,7 +69,7 @@ impl Refresh {
     }
 
     async fn refresh(&self) -> Result<Arc<SessionData>, Failure> {
-        let token = self.old.refresh_token.as_deref().ok_or(Failure::Final)?;
+        let token = self.old.refresh_token().ok_or(Failure::Final)?;
         match self.settings.endpoint.refresh(token).await {
             Ok(tokens) => {
                 self.settings.sessions.endpoint_health.succeeded();
@@ -170,7 +170,7 @@ impl Refresh {
 
     /// Revokes the refresh token of a session that was signed out during its refresh.
     async fn revoke(&self, session: &SessionData) {
-        if let Some(token) = &session.refresh_token
+        if let Some(token) = session.refresh_token()
             && self.settings.endpoint.revoke(token).await.is_err()
         {
             tracing::warn!("could not revoke the refresh token of a session that was signed out during its refresh");

@@ -24,7 +24,7 @@ use super::{
     same_origin,
     session::SessionData,
     settings::Settings,
-    split,
+    split::{self, Names},
     starting::StartError,
     token_endpoint::EndpointError,
 };
@@ -218,7 +218,7 @@ async fn sign_out(State(settings): State<Arc<Settings>>, method: Method, headers
             revoke(&settings, &session).await;
             removals
         }
-        None => split::remove_cookies(&headers),
+        None => split::remove_cookies(Names::of(&headers)),
     };
     match HeaderValue::try_from(logout_url(&settings)) {
         Ok(location) => pages::redirect(location, cookies),
@@ -228,7 +228,7 @@ async fn sign_out(State(settings): State<Arc<Settings>>, method: Method, headers
 
 /// Revokes the refresh token in a task, because the token must also be revoked if the client disconnects.
 async fn revoke(settings: &Arc<Settings>, session: &SessionData) {
-    let Some(token) = session.refresh_token.clone() else { return };
+    let Some(token) = session.refresh_token().map(str::to_owned) else { return };
     let settings = Arc::clone(settings);
     let revocation = tokio::spawn(async move {
         match timeout(REVOCATION_TIMEOUT, settings.endpoint.revoke(&token)).await {

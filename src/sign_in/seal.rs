@@ -177,8 +177,8 @@ impl Sealer {
 
     /// Returns the plain bytes, or [`None`] if the text was not sealed with one of the keys for this purpose, pool and
     /// client.
-    pub(super) fn open(&self, purpose: &str, sealed: &str) -> Option<Vec<u8>> {
-        let mut bytes = vec![0; sealed.len() / 4 * 3 + 3];
+    pub(super) fn open(&self, purpose: &str, sealed: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; sealed.as_ref().len() / 4 * 3 + 3];
         let length = base64url::decode(sealed, &mut bytes)?;
         let (_, nonce) = bytes.get(..length)?.split_last_chunk::<NONCE_LEN>()?;
         let nonce = *nonce;

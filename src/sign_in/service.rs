@@ -18,6 +18,7 @@ use super::{
     same_origin,
     session::SessionData,
     settings::Settings,
+    split::{Names, SessionCookies},
 };
 use crate::middleware::{CheckError, ResponseBody};
 
@@ -56,7 +57,9 @@ where
         if settings.own_paths().contains(&request.uri().path()) || settings.auth.has_credentials(&request) {
             return self.forward(request, Plan::untouched());
         }
-        let Some(arrived) = arrival::read(settings, request.headers()) else {
+        let cookies = SessionCookies::find(request.headers());
+        let names = cookies.names;
+        let Some(arrived) = arrival::read(settings, &cookies) else {
             let plan = Plan::anonymous(settings, &request);
             return self.forward(request, plan);
         };
@@ -64,25 +67,30 @@ where
             return self.reject(CheckError::forbidden("a request with a session comes from another origin"));
         }
         match arrived {
-            Arrived::Session(session) => self.with_session(session, request),
+            Arrived::Session(session) => self.with_session(session, names, request),
             Arrived::Key(key) => {
                 let settings = Arc::clone(&self.settings);
-                self.wait(None, async move { loading::load(&settings, &key).await }, request)
+                self.wait(None, names, async move { loading::load(&settings, &key).await }, request)
             }
         }
     }
 }
 
 impl<S> SignInService<S> {
-    fn with_session<B, ResBody>(&mut self, session: Arc<SessionData>, request: Request<B>) -> SignInFuture<S, B>
+    fn with_session<B, ResBody>(
+        &mut self,
+        session: Arc<SessionData>,
+        names: Names,
+        request: Request<B>,
+    ) -> SignInFuture<S, B>
     where
         S: Service<Request<B>, Response = Response<ResBody>> + Clone,
     {
         match loading::step(&self.settings, &session) {
-            Step::Decided(loaded) => self.decided(session, loaded, request),
+            Step::Decided(loaded) => self.decided(session, names, loaded, request),
             Step::Wait(first) => {
                 let (settings, waiting) = (Arc::clone(&self.settings), Arc::clone(&session));
-                self.wait(Some(session), async move { loading::wait(&settings, &waiting, first).await }, request)
+                self.wait(Some(session), names, async move { loading::wait(&settings, &waiting, first).await }, request)
             }
         }
     }
@@ -90,13 +98,14 @@ impl<S> SignInService<S> {
     fn decided<B, ResBody>(
         &mut self,
         session: Arc<SessionData>,
+        names: Names,
         loaded: Loaded,
         mut request: Request<B>,
     ) -> SignInFuture<S, B>
     where
         S: Service<Request<B>, Response = Response<ResBody>> + Clone,
     {
-        match admit(&self.settings, Some(session), loaded, &mut request) {
+        match admit(&self.settings, Some(session), names, loaded, &mut request) {
             Ok(plan) => self.forward(request, plan),
             Err(error) => self.reject(error),
         }
@@ -121,6 +130,7 @@ impl<S> SignInService<S> {
     fn wait<B>(
         &mut self,
         arrived: Option<Arc<SessionData>>,
+        names: Names,
         loading: impl Future<Output = Loaded> + Send + 'static,
         request: Request<B>,
     ) -> SignInFuture<S, B>
@@ -130,7 +140,7 @@ impl<S> SignInService<S> {
         // As in `reject`. The waiting request polls its own clone once its session has been loaded.
         self.inner = self.inner.clone();
         let inner = self.inner.clone();
-        SignInFuture::waiting(Box::pin(loading), arrived, request, inner, Arc::clone(&self.settings))
+        SignInFuture::waiting(Box::pin(loading), arrived, names, request, inner, Arc::clone(&self.settings))
     }
 }
 

@@ -1,75 +1,55 @@
 //! [`Session`]: the signed-in user of a browser.
 
 use std::{
-    collections::BTreeMap,
     fmt,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
+use bytes::Bytes;
 use http::{Extensions, request::Parts};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 
+use super::profile::Profile;
 use crate::{
     claims::CognitoClaims,
-    middleware::{AuthRejection, AuthRejectionKind, SessionToken},
+    middleware::{AuthRejection, AuthRejectionKind, SessionCredentials},
     token_source::TokenSource,
 };
 
 /// The content of a session. Times are seconds since 1970.
-///
-/// The serialized field names are short to keep the cookies small.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone)]
 pub(super) struct SessionData {
     /// A random identifier, which is new for every sign-in. The identifier is also the session's key in a store.
-    #[serde(rename = "k")]
     pub(super) id: String,
     /// Counts the refreshes.
-    #[serde(rename = "g")]
     pub(super) generation: u64,
-    #[serde(rename = "a")]
-    pub(super) access_token: String,
-    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
-    pub(super) refresh_token: Option<String>,
-    #[serde(rename = "i")]
+    pub(super) access_token: Bytes,
+    pub(super) refresh_token: Option<Bytes>,
     pub(super) issuer: String,
-    #[serde(rename = "s")]
     pub(super) sub: String,
-    #[serde(rename = "c")]
-    pub(super) client_id: String,
-    #[serde(rename = "t")]
     pub(super) signed_in_at: u64,
     /// The end of the session, which refreshes do not extend.
-    #[serde(rename = "e")]
     pub(super) ends_at: u64,
-    #[serde(rename = "x")]
     pub(super) access_expires_at: u64,
-    /// The configured profile claims of the ID token.
-    #[serde(rename = "p", default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) profile: BTreeMap<String, serde_json::Value>,
+    pub(super) profile: Profile,
 }
 
 impl SessionData {
-    /// Returns compact JSON.
-    pub(super) fn to_json(&self) -> Option<Vec<u8>> {
-        serde_json::to_vec(self).ok()
+    /// Returns the refresh token as text, for a request to the token endpoint.
+    pub(super) fn refresh_token(&self) -> Option<&str> {
+        str::from_utf8(self.refresh_token.as_ref()?).ok()
     }
 
-    /// Reads the JSON that [`to_json`](Self::to_json) returned. The caller must have authenticated the JSON.
-    pub(super) fn from_json(json: &[u8]) -> Option<Self> {
-        serde_json::from_slice(json).ok()
+    /// Returns the extension that the layer adds to a request with this session.
+    pub(super) fn credentials(self: &Arc<Self>) -> SessionCredentials {
+        SessionCredentials { access_token: self.access_token.clone(), session: Arc::clone(self) as _ }
     }
 
     /// Returns the remaining lifetime of the session, for `Max-Age`. The lifetime is zero if the session has ended.
     pub(super) fn remaining(&self, now: u64) -> Duration {
         Duration::from_secs(self.ends_at.saturating_sub(now))
-    }
-}
-
-impl SessionToken for SessionData {
-    fn access_token(&self) -> &str {
-        &self.access_token
     }
 }
 
@@ -83,13 +63,6 @@ impl fmt::Debug for SessionData {
             .finish_non_exhaustive()
     }
 }
-
-/// The session of a request whose access token is not verified yet. The layer adds the session to the request
-/// extensions.
-///
-/// Only [`Session::from_extensions`] reads it, after it has checked that the layer accepted the access token.
-#[derive(Clone)]
-pub(super) struct UnverifiedSession(pub(super) Arc<SessionData>);
 
 /// The session of a browser that signed in with [`SignIn`](super::SignIn).
 ///
@@ -125,13 +98,11 @@ impl Session {
     pub fn from_extensions(extensions: &Extensions) -> Result<Self, AuthRejection> {
         let claims = CognitoClaims::from_extensions(extensions)?;
         let is_session = claims.token_source().is_some_and(TokenSource::is_session);
-        match extensions.get::<UnverifiedSession>() {
-            // The comparison ensures that the token belongs to this session's user, in any order of layers.
-            Some(UnverifiedSession(data)) if is_session && data.sub == claims.sub() => {
-                Ok(Self { data: Arc::clone(data) })
-            }
-            _ => Err(AuthRejection::missing_token()),
-        }
+        let credentials = extensions.get::<SessionCredentials>().filter(|_| is_session);
+        let session = credentials.and_then(|credentials| Arc::clone(&credentials.session).downcast().ok());
+        // The comparison ensures that the token belongs to this session's user, in any order of layers.
+        let session = session.filter(|data: &Arc<SessionData>| data.sub == claims.sub());
+        session.map(|data| Self { data }).ok_or_else(AuthRejection::missing_token)
     }
 
     /// Returns the user's permanent ID in the pool.
@@ -215,20 +186,6 @@ mod tests {
     use crate::sign_in::fixture::session;
 
     #[test]
-    fn json_is_compact_and_contains_everything() {
-        let json = session("id", 3, 10_000).to_json().unwrap();
-        let tokens = "access-3".len() + "refresh-3".len() + 150;
-        assert!(json.len() < tokens + 100, "{}", json.len());
-        let read = SessionData::from_json(&json).unwrap();
-        assert_eq!(read.to_json().unwrap(), json);
-        assert_eq!((read.generation, read.access_expires_at, read.ends_at), (3, 10_000, 1_000_000));
-        assert_eq!(read.refresh_token.as_deref(), Some("refresh-3"));
-        for broken in [&json[1..], &json[..json.len() - 1], b"{}", b"null", b""] {
-            assert!(SessionData::from_json(broken).is_none());
-        }
-    }
-
-    #[test]
     fn debug_shows_nothing_personal() {
         let data = session("secret-id", 3, 10_000);
         let shown = format!("{data:?} {:?}", Session { data: Arc::new(data.clone()) });
@@ -240,7 +197,7 @@ mod tests {
     #[test]
     fn session_without_accepted_claims_is_rejected() {
         let mut extensions = Extensions::new();
-        extensions.insert(UnverifiedSession(Arc::new(session("id", 1, 10_000))));
+        extensions.insert(Arc::new(session("id", 1, 10_000)).credentials());
         assert_eq!(Session::from_extensions(&extensions).unwrap_err().kind(), AuthRejectionKind::MissingLayer);
         extensions.insert(AuthRejection::missing_token());
         assert_eq!(Session::from_extensions(&extensions).unwrap_err().kind(), AuthRejectionKind::MissingToken);

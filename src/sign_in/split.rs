@@ -3,11 +3,11 @@
 //! A part is `<number of parts>.<generation>.<text>`. The seal authenticates the joined text. The number and the
 //! generation reveal leftover parts of another generation before the text is decrypted.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, mem, time::Duration};
 
 use http::{HeaderMap, HeaderValue};
 
-use super::cookies::{self, SESSION};
+use super::cookies::{self, RECENT, SESSION};
 
 /// The largest number of parts. Many servers and load balancers limit the request headers to 16 KiB or less.
 const MAX_PARTS: usize = 4;
@@ -19,12 +19,64 @@ const MAX_TEXT: usize = 3_380;
 #[derive(Debug)]
 pub(super) struct TooLarge;
 
+/// The names of a request's session cookies, so that its response can remove the cookies.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Names {
+    parts: [bool; MAX_PARTS],
+    /// The request has a record of recent sign-ins.
+    pub(super) has_recent: bool,
+}
+
+impl Names {
+    pub(super) fn of(request: &HeaderMap) -> Self {
+        SessionCookies::find(request).names
+    }
+}
+
+/// The session cookies of a request.
+#[derive(Default)]
+pub(super) struct SessionCookies<'r> {
+    pub(super) names: Names,
+    /// [`None`] for parts that are missing or occur twice.
+    values: [Option<&'r [u8]>; MAX_PARTS],
+}
+
+impl<'r> SessionCookies<'r> {
+    /// Finds the session cookies in one pass, because a request has several KiB of cookies.
+    pub(super) fn find(request: &'r HeaderMap) -> Self {
+        let mut found = Self::default();
+        for (name, value) in cookies::raw(request) {
+            if let Some(index) = index(name) {
+                let is_repeated = mem::replace(&mut found.names.parts[index], true);
+                found.values[index] = (!is_repeated).then_some(value);
+            }
+            found.names.has_recent |= name == RECENT.as_bytes();
+        }
+        found
+    }
+
+    /// Joins the parts. [`None`] if the first is missing, or if the parts do not belong together.
+    pub(super) fn join(&self) -> Option<Cow<'r, [u8]>> {
+        let [first, rest @ ..] = &self.values;
+        let first = Part::parse((*first)?)?;
+        let mut sealed = Cow::Borrowed(first.text);
+        for value in rest.iter().take(first.count - 1) {
+            let part = Part::parse((*value)?)?;
+            if (part.count, part.generation) != (first.count, first.generation) {
+                return None;
+            }
+            sealed.to_mut().extend_from_slice(part.text);
+        }
+        Some(sealed)
+    }
+}
+
 /// Returns the `Set-Cookie` headers that store a sealed session and remove leftover parts in the request.
 pub(super) fn set_cookies(
     sealed: &str,
     generation: u64,
     max_age: Duration,
-    request: &HeaderMap,
+    request: Names,
 ) -> Result<Vec<HeaderValue>, TooLarge> {
     let count = sealed.len().div_ceil(MAX_TEXT);
     if count == 0 || count > MAX_PARTS || !sealed.is_ascii() {
@@ -41,45 +93,41 @@ pub(super) fn set_cookies(
 }
 
 /// Returns the `Set-Cookie` headers that remove all parts in the request.
-pub(super) fn remove_cookies(request: &HeaderMap) -> Vec<HeaderValue> {
+pub(super) fn remove_cookies(request: Names) -> Vec<HeaderValue> {
     removals(request, 0).collect()
 }
 
-/// Joins the parts. Returns [`None`] if the first part is missing, or if the parts do not belong together.
-pub(super) fn join(request: &HeaderMap) -> Option<Cow<'_, str>> {
-    let first = Part::parse(cookies::value(request, SESSION)?)?;
-    let mut sealed = Cow::Borrowed(first.text);
-    for index in 1..first.count {
-        let part = Part::parse(cookies::value(request, &name(index))?)?;
-        if (part.count, part.generation) != (first.count, first.generation) {
-            return None;
-        }
-        sealed.to_mut().push_str(part.text);
-    }
-    Some(sealed)
-}
-
-fn removals(request: &HeaderMap, from: usize) -> impl Iterator<Item = HeaderValue> {
-    let unneeded = (from..MAX_PARTS).map(name).filter(|name| cookies::contains(request, name));
-    unneeded.filter_map(|name| cookies::remove(&name))
+fn removals(request: Names, from: usize) -> impl Iterator<Item = HeaderValue> {
+    let parts = request.parts.into_iter().enumerate().skip(from);
+    parts.filter(|(_, is_present)| *is_present).filter_map(|(index, _)| cookies::remove(&name(index)))
 }
 
 fn name(index: usize) -> String {
     if index == 0 { SESSION.to_owned() } else { format!("{SESSION}-{index}") }
 }
 
+/// Returns the index of the part in a cookie with this name.
+fn index(name: &[u8]) -> Option<usize> {
+    match name.strip_prefix(SESSION.as_bytes())? {
+        [] => Some(0),
+        [b'-', digit] => Some(usize::from(digit.checked_sub(b'0')?)).filter(|index| (1..MAX_PARTS).contains(index)),
+        _ => None,
+    }
+}
+
 struct Part<'r> {
     count: usize,
-    generation: &'r str,
-    text: &'r str,
+    generation: &'r [u8],
+    text: &'r [u8],
 }
 
 impl<'r> Part<'r> {
-    fn parse(value: &'r str) -> Option<Self> {
-        let (count, rest) = value.split_once('.')?;
-        let (generation, text) = rest.split_once('.')?;
-        let count = count.parse().ok().filter(|parts| count.len() == 1 && (1..=MAX_PARTS).contains(parts))?;
-        let is_possible = !text.is_empty() && text.len() <= MAX_TEXT;
+    fn parse(value: &'r [u8]) -> Option<Self> {
+        let [count, b'.', rest @ ..] = value else { return None };
+        let count = usize::from(count.checked_sub(b'0')?);
+        let (generation, text) = rest.split_at_checked(rest.iter().position(|byte| *byte == b'.')?)?;
+        let text = text.strip_prefix(b".")?;
+        let is_possible = (1..=MAX_PARTS).contains(&count) && (1..=MAX_TEXT).contains(&text.len());
         is_possible.then_some(Self { count, generation, text })
     }
 }
@@ -106,8 +154,12 @@ mod tests {
         [(COOKIE, cookies.parse().unwrap())].into_iter().collect()
     }
 
+    fn join(request: &HeaderMap) -> Option<Cow<'_, [u8]>> {
+        SessionCookies::find(request).join()
+    }
+
     fn set(length: usize, generation: u64) -> String {
-        browser(&set_cookies(&text(length), generation, LIFETIME, &HeaderMap::new()).unwrap())
+        browser(&set_cookies(&text(length), generation, LIFETIME, Names::default()).unwrap())
     }
 
     #[test]
@@ -115,17 +167,17 @@ mod tests {
         for (length, parts) in
             [(1, 1), (MAX_TEXT, 1), (MAX_TEXT + 1, 2), (2 * MAX_TEXT, 2), (3 * MAX_TEXT + 1, 4), (4 * MAX_TEXT, 4)]
         {
-            let headers = set_cookies(&text(length), u64::MAX, LIFETIME, &HeaderMap::new()).unwrap();
+            let headers = set_cookies(&text(length), u64::MAX, LIFETIME, Names::default()).unwrap();
             assert_eq!(headers.len(), parts, "{length}");
             assert!(headers.iter().all(|header| header.len() < 3_500), "{length}");
-            assert_eq!(join(&request(&browser(&headers))).as_deref(), Some(text(length).as_str()));
+            assert_eq!(join(&request(&browser(&headers))).as_deref(), Some(text(length).as_bytes()));
         }
     }
 
     #[test]
     fn oversized_sessions_are_rejected() {
         for sealed in [text(4 * MAX_TEXT + 1), text(100_000), String::new(), "ä".to_owned()] {
-            assert!(set_cookies(&sealed, 0, LIFETIME, &HeaderMap::new()).is_err(), "{}", sealed.len());
+            assert!(set_cookies(&sealed, 0, LIFETIME, Names::default()).is_err(), "{}", sealed.len());
         }
     }
 
@@ -152,6 +204,7 @@ mod tests {
             ("part of a shorter session", format!("{first}; {second_of_two}; {third}")),
             ("part twice", format!("{whole}; {second}")),
             ("first twice", format!("{whole}; {first}")),
+            ("first three times", format!("{first}; {whole}; {first}")),
         ] {
             assert_eq!(join(&request(&cookies)), None, "{what}");
         }
@@ -166,7 +219,7 @@ mod tests {
             .replace("__Host-session-x=", "__Host-session-1=");
         let request = request(&swapped);
         let joined = join(&request).unwrap();
-        assert!(joined != text(2 * MAX_TEXT), "the sealing rejects the text");
+        assert!(*joined != *text(2 * MAX_TEXT).as_bytes(), "the sealing rejects the text");
     }
 
     #[test]
@@ -199,13 +252,14 @@ mod tests {
             let removals = headers.filter(|header| header.ends_with("; Max-Age=0"));
             removals.map(|header| header.split('=').next().unwrap().to_owned()).collect()
         };
-        let old = request(&set(3 * MAX_TEXT, 7));
-        let new = set_cookies(&text(10), 8, LIFETIME, &old).unwrap();
+        let old = Names::of(&request(&set(3 * MAX_TEXT, 7)));
+        let new = set_cookies(&text(10), 8, LIFETIME, old).unwrap();
         assert_eq!(removed(&new), ["__Host-session-1", "__Host-session-2"]);
-        assert_eq!(join(&request(&browser(&new))).as_deref(), Some(text(10).as_str()));
-        assert_eq!(removed(&remove_cookies(&old)), ["__Host-session", "__Host-session-1", "__Host-session-2"]);
-        assert!(remove_cookies(&request("a=b; __Host-session-x=1; __Host-session-99=1; session=2")).is_empty());
-        let twice = request("__Host-session-1=a; __Host-session-1=b");
-        assert_eq!(removed(&remove_cookies(&twice)), ["__Host-session-1"]);
+        assert_eq!(join(&request(&browser(&new))).as_deref(), Some(text(10).as_bytes()));
+        assert_eq!(removed(&remove_cookies(old)), ["__Host-session", "__Host-session-1", "__Host-session-2"]);
+        let others = request("a=b; __Host-session-x=1; __Host-session-0=1; __Host-session-4=1; session=2");
+        assert!(remove_cookies(Names::of(&others)).is_empty());
+        let twice = request("__Host-session-1=a; __Host-session-1=b; __Host-session-1=c");
+        assert_eq!(removed(&remove_cookies(Names::of(&twice))), ["__Host-session-1"]);
     }
 }

@@ -6,10 +6,12 @@ use http::{HeaderMap, HeaderValue};
 
 use super::{
     arrival::{self, Arrived},
+    format,
     session::SessionData,
     sessions::Sessions,
     settings::Settings,
-    split, stored,
+    split::{self, Names, SessionCookies},
+    stored,
 };
 use crate::time::unix_seconds;
 
@@ -39,7 +41,7 @@ impl Sessions {
         if let Some(store) = &self.store {
             stored::create(settings, store, &data).await.map_err(|_| StartError::Store)?;
         }
-        let cookies = cookies(settings, &data, request, unix_seconds(now))?;
+        let cookies = cookies(settings, &data, Names::of(request), unix_seconds(now))?;
         self.end_previous(settings, &data, request, now).await;
         Ok(cookies)
     }
@@ -61,7 +63,7 @@ impl Sessions {
         request: &HeaderMap,
         now: SystemTime,
     ) -> Option<Arc<SessionData>> {
-        let data = match (arrival::read(settings, request)?, &self.store) {
+        let data = match (arrival::read(settings, &SessionCookies::find(request))?, &self.store) {
             (Arrived::Session(data), _) => data,
             (Arrived::Key(key), Some(store)) => Arc::new(stored::load(settings, store, &key).await.ok()??),
             (Arrived::Key(_), None) => return None,
@@ -81,7 +83,7 @@ impl Sessions {
         now: SystemTime,
     ) -> Vec<HeaderValue> {
         self.remove(settings, session, now).await;
-        split::remove_cookies(request)
+        split::remove_cookies(Names::of(request))
     }
 
     async fn remove(&self, settings: &Settings, session: &SessionData, now: SystemTime) {
@@ -100,12 +102,12 @@ impl Sessions {
 pub(super) fn cookies(
     settings: &Settings,
     data: &SessionData,
-    request: &HeaderMap,
+    request: Names,
     now: u64,
 ) -> Result<Vec<HeaderValue>, StartError> {
     let sealed = match settings.sessions.store {
         Some(_) => settings.sealer.seal(arrival::KEY, data.id.as_bytes()),
-        None => settings.sealer.seal(arrival::SESSION, &data.to_json().ok_or(StartError::Encryption)?),
+        None => settings.sealer.seal(arrival::SESSION, &format::write(data).ok_or(StartError::Encryption)?),
     };
     let sealed = sealed.map_err(|_| StartError::Encryption)?;
     split::set_cookies(&sealed, data.generation, data.remaining(now), request).map_err(|_| {

@@ -8,6 +8,7 @@ use std::{
 use tokio::time::timeout;
 
 use super::{
+    format,
     session::SessionData,
     settings::Settings,
     store::{SessionStore, StoreFuture, StoredSession},
@@ -31,9 +32,9 @@ pub(super) async fn load(
 ) -> Result<Option<SessionData>, StoreFailed> {
     let Some((version, content)) = call(settings, store.load(key)).await? else { return Ok(None) };
     let open = || {
-        let json = settings.sealer.open(CONTENT, str::from_utf8(&content).ok()?)?;
+        let data = format::read(settings.sealer.open(CONTENT, &content)?)?;
         // The store must not be able to swap sessions, or to return an old version of a session as a new version.
-        SessionData::from_json(&json).filter(|data| data.id == key && data.generation == version)
+        (data.id == key && data.generation == version).then_some(data)
     };
     Ok(open())
 }
@@ -63,8 +64,8 @@ pub(super) async fn remove(settings: &Settings, store: &Arc<dyn SessionStore>, k
 }
 
 fn seal(settings: &Settings, data: &SessionData) -> Result<StoredSession, StoreFailed> {
-    let json = data.to_json().ok_or(StoreFailed)?;
-    let content = settings.sealer.seal(CONTENT, &json).map_err(|_| StoreFailed)?;
+    let content = format::write(data).ok_or(StoreFailed)?;
+    let content = settings.sealer.seal(CONTENT, &content).map_err(|_| StoreFailed)?;
     Ok(StoredSession {
         key: data.id.clone(),
         sub: data.sub.clone(),

@@ -97,7 +97,7 @@ async fn invalid_token_next_to_a_session_is_rejected() {
         ("empty", String::new(), None),
         ("garbage", bearer("a.b.c"), None),
         ("without scheme", bob.clone(), None),
-        ("another scheme", "Digest YTpi".into(), None),
+        ("another scheme", "Other YTpi".into(), None),
     ] {
         for navigation in [&NAVIGATION[..], &[]] {
             let calls = scene.calls();

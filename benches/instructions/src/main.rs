@@ -15,8 +15,19 @@ use aws_lc_rs::{
     rsa::PublicKeyComponents,
     signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256},
 };
-use axum::{Router, body::Body, http::Request, response::Response, routing::get};
-use axum_cognito::{CognitoAuth, UserPool, Verifier, VerifierBuilder, VerifyErrorKind, clock::Clock};
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderValue, Request, header},
+    response::Response,
+    routing::get,
+};
+use axum_cognito::{
+    CognitoAuth, UserPool, Verifier, VerifierBuilder, VerifyErrorKind,
+    clock::Clock,
+    sign_in::{Session, SignIn},
+    testing::{FakeUser, FakeUserPool, ManagedLogin},
+};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -61,11 +72,55 @@ fn main() {
     check("other algorithm", &cached, &other_alg, Some(VerifyErrorKind::UnsupportedAlgorithm));
 
     let routes = || Router::new().route("/", get(async || "ok"));
-    serve("router, no layer", routes(), &token);
-    serve("router, no-op layer", routes().layer(NoOp), &token);
-    serve("router, uncached", routes().layer(CognitoAuth::from(uncached)), &token);
-    serve("router, unknown kid", routes().layer(CognitoAuth::from(cached.clone())), &unknown_kid);
-    serve("router, cached", routes().layer(CognitoAuth::from(cached)), &token);
+    let bearer = ("authorization", format!("Bearer {token}"));
+    let unknown_bearer = ("authorization", format!("Bearer {unknown_kid}"));
+    serve("router, no layer", routes(), &bearer);
+    serve("router, no-op layer", routes().layer(NoOp), &bearer);
+    serve("router, uncached", routes().layer(CognitoAuth::from(uncached)), &bearer);
+    serve("router, unknown kid", routes().layer(CognitoAuth::from(cached.clone())), &unknown_bearer);
+    serve("router, cached", routes().layer(CognitoAuth::from(cached)), &bearer);
+    if is_requested(SESSION) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("the runtime starts");
+        let (sign_in, cookies) = runtime.block_on(signed_in());
+        serve(SESSION, routes().layer(sign_in.layer()), &("cookie", cookies));
+    }
+}
+
+/// A request with a session in cookies, whose access token is in the token cache.
+const SESSION: &str = "router, session";
+
+/// Returns a sign-in, and the session cookies of a browser that has signed in. Their content differs in each run, but
+/// not their length.
+async fn signed_in() -> (SignIn, String) {
+    const CALLBACK: &str = "https://app.example.com/auth/callback";
+    let fake = FakeUserPool::new();
+    let user = FakeUser::new("alice", "password").group("admins").group("users").email("alice@example.com");
+    let login = ManagedLogin::new(&fake).callback_url(CALLBACK).user(user).serve().await.expect("a port is free");
+    let sign_in = SignIn::builder(fake.user_pool(), login.url(), CALLBACK).build().expect("the settings are valid");
+    let mut routes: Router = sign_in.routes();
+    let started = send(&mut routes, "/auth/sign-in", "").await;
+    let callback = login.sign_in(text(&started.headers()[header::LOCATION]), "alice").await;
+    let completed = send(&mut routes, &callback, &cookies(&started, "__Host-sign-in-")).await;
+    let session = cookies(&completed, "__Host-session");
+    let mut page = Router::new().route("/", get(async |_: Session| "ok")).layer(sign_in.layer());
+    assert_eq!(send(&mut page, "/", &session).await.status(), 200, "the session is valid");
+    (sign_in, session)
+}
+
+async fn send(routes: &mut Router, url: &str, cookies: &str) -> Response {
+    let request = Request::get(url).header(header::COOKIE, cookies).body(Body::empty());
+    routes.call(request.expect("the URL is valid")).await.expect("the error is Infallible")
+}
+
+/// Returns the new cookies with this prefix, as a browser sends them.
+fn cookies(response: &Response, prefix: &str) -> String {
+    let cookies = response.headers().get_all(header::SET_COOKIE).iter().map(text);
+    let cookies = cookies.filter(|cookie| cookie.starts_with(prefix) && !cookie.contains("Max-Age=0"));
+    cookies.filter_map(|cookie| cookie.split(';').next()).collect::<Vec<_>>().join("; ")
+}
+
+fn text(value: &HeaderValue) -> &str {
+    value.to_str().expect("the header is ASCII")
 }
 
 fn builder() -> VerifierBuilder {
@@ -93,9 +148,9 @@ fn check(name: &str, verifier: &Verifier, token: &str, expected: Option<VerifyEr
     case(name, || (), |()| verifier.check(token));
 }
 
-fn serve(name: &str, mut app: Router, token: &str) {
+fn serve(name: &str, mut app: Router, (header, value): &(&str, String)) {
     let request = || {
-        let request = Request::builder().header("authorization", format!("Bearer {token}"));
+        let request = Request::builder().header(*header, value);
         request.header("host", "example.com").header("accept", "*/*").body(Body::empty()).expect("the request is valid")
     };
     assert_eq!(respond(&mut app, request()).status(), 200, "{name}");
@@ -107,6 +162,11 @@ fn respond(app: &mut Router, request: Request<Body>) -> Response {
         Poll::Ready(Ok::<_, Infallible>(response)) => response,
         Poll::Pending => unreachable!("the keys are loaded"),
     }
+}
+
+/// Returns `true` if this case is to be run or listed. Cases with a slow setup call it before the setup.
+fn is_requested(name: &str) -> bool {
+    std::env::args().nth(1).is_none_or(|requested| requested == name)
 }
 
 /// Warms up and runs the measured calls, if this case was requested.

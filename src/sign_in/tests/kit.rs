@@ -26,7 +26,9 @@ use crate::{
     sign_in::{
         Session, SessionKeys, SessionStore, SignIn, SignInBuilder,
         arrival::{self, Arrived},
+        profile::Profile,
         session::SessionData,
+        split::SessionCookies,
     },
     testing::{FakeUserPool, ManualClock},
     time::unix_seconds,
@@ -126,15 +128,14 @@ impl Pool {
         SessionData {
             id: id.to_owned(),
             generation: 0,
-            access_token: self.access_token("alice"),
-            refresh_token: Some("refresh-0".to_owned()),
+            access_token: self.access_token("alice").into(),
+            refresh_token: Some("refresh-0".into()),
             issuer: self.fake.issuer().to_owned(),
             sub: claims["sub"].as_str().unwrap().to_owned(),
-            client_id: self.fake.client_id().to_owned(),
             signed_in_at: self.now(),
             ends_at: self.now() + 30 * 24 * 3_600,
             access_expires_at: self.now() + 3_600,
-            profile: BTreeMap::from([("email".to_owned(), "alice@example.com".into())]),
+            profile: Profile::new(BTreeMap::from([("email".to_owned(), "alice@example.com".into())])).unwrap(),
         }
     }
 
@@ -273,10 +274,12 @@ impl App {
 
     /// Returns the generation and refresh token in the browser's cookie.
     pub(super) fn stored(&self, browser: &Browser) -> (u64, String) {
-        let Some(Arrived::Session(data)) = arrival::read(&self.sign_in.settings, &browser.headers()) else {
+        let Some(Arrived::Session(data)) =
+            arrival::read(&self.sign_in.settings, &SessionCookies::find(&browser.headers()))
+        else {
             panic!("the browser has no session");
         };
-        (data.generation, data.refresh_token.clone().unwrap())
+        (data.generation, data.refresh_token().unwrap().to_owned())
     }
 }
 

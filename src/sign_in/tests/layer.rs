@@ -149,7 +149,7 @@ async fn session_with_a_rejected_token_is_rejected() {
         assert_eq!(app.calls.load(Ordering::SeqCst), 0);
     }
     let mut data = pool.session("b");
-    data.access_token = pool.fake.access_token("alice").signed_with_wrong_key().sign();
+    data.access_token = pool.fake.access_token("alice").signed_with_wrong_key().sign().into();
     let (app, mut browser) = (pool.app(), Browser::default());
     app.sign_in(&mut browser, data).await;
     assert_eq!(app.send(&browser, "/page", &NAVIGATION).await.status(), 401);
@@ -164,6 +164,21 @@ async fn cookie_with_another_key_is_ignored() {
         pool.builder().session_keys(crate::sign_in::SessionKeys::new([b"another key of thirty-two bytes."]).unwrap());
     assert_eq!(App::new(other_key.build().unwrap()).visit(&mut browser.clone(), "/page").await, 401);
     assert_eq!(pool.app().visit(&mut browser, "/page").await, 200);
+}
+
+/// Such sessions exist after an update of the application that has changed the format.
+#[tokio::test]
+async fn session_of_an_unknown_format_counts_as_no_session() {
+    let pool = Pool::start().await;
+    let app = pool.app();
+    for content in [b"".as_slice(), br#"{"k":"a","g":0}"#, &[2; 200]] {
+        let sealed = app.sign_in.settings.sealer.seal(crate::sign_in::arrival::SESSION, content).unwrap();
+        let mut browser = Browser::default();
+        browser.set(&format!("__Host-session=1.0.{sealed}"));
+        assert_eq!(app.send(&browser, "/page", &[]).await.status(), 401);
+        assert_eq!(app.send(&browser, "/page", &NAVIGATION).await.status(), 302);
+        assert_eq!(text(app.send(&browser, "/public", &[]).await).await, "false");
+    }
 }
 
 #[tokio::test]
