@@ -8,7 +8,7 @@ use std::{
     fs, io,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering::Relaxed},
         mpsc,
     },
@@ -30,8 +30,11 @@ pub struct Endpoint {
     pub proxy_url: String,
     /// The path of the proxy's certificate.
     pub certificate: PathBuf,
+    jwks: SharedText,
     fetches: Arc<AtomicU64>,
 }
+
+type SharedText = Arc<RwLock<String>>;
 
 impl Endpoint {
     pub fn start(jwks: String) -> io::Result<Self> {
@@ -46,16 +49,17 @@ impl Endpoint {
             .and_then(|tls| tls.with_no_client_auth().with_single_cert(vec![generated.cert.der().clone()], key.into()))
             .map_err(io::Error::other)?;
 
-        let fetches = Arc::new(AtomicU64::new(0));
+        let (jwks, fetches) = (Arc::new(RwLock::new(jwks)), Arc::new(AtomicU64::new(0)));
+        let served = Arc::clone(&jwks);
         let (counter, (started, addresses)) = (Arc::clone(&fetches), mpsc::channel());
         thread::spawn(move || -> io::Result<()> {
             tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
                 let (http, proxy) = (TcpListener::bind("127.0.0.1:0").await?, TcpListener::bind("127.0.0.1:0").await?);
                 let _ = started.send((http.local_addr()?, proxy.local_addr()?));
-                tokio::spawn(serve_proxy(proxy, TlsAcceptor::from(Arc::new(tls)), jwks.clone()));
+                tokio::spawn(serve_proxy(proxy, TlsAcceptor::from(Arc::new(tls)), Arc::clone(&served)));
                 let respond = move || {
                     counter.fetch_add(1, Relaxed);
-                    std::future::ready(([(CONTENT_TYPE, "application/json")], jwks.clone()))
+                    std::future::ready(([(CONTENT_TYPE, "application/json")], text(&served)))
                 };
                 axum::serve(http, Router::new().route("/.well-known/jwks.json", get(respond))).await
             })
@@ -65,8 +69,14 @@ impl Endpoint {
             jwks_url: format!("http://{http}/.well-known/jwks.json"),
             proxy_url: format!("http://{proxy}"),
             certificate,
+            jwks,
             fetches,
         })
+    }
+
+    /// Replaces the key set.
+    pub fn publish(&self, jwks: String) {
+        *self.jwks.write().unwrap_or_else(PoisonError::into_inner) = jwks;
     }
 
     /// Returns the number of key fetches over plain HTTP.
@@ -81,9 +91,13 @@ impl Drop for Endpoint {
     }
 }
 
-async fn serve_proxy(listener: TcpListener, tls: TlsAcceptor, jwks: String) {
+fn text(shared: &SharedText) -> String {
+    shared.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+async fn serve_proxy(listener: TcpListener, tls: TlsAcceptor, jwks: SharedText) {
     while let Ok((connection, _)) = listener.accept().await {
-        let (tls, jwks) = (tls.clone(), jwks.clone());
+        let (tls, jwks) = (tls.clone(), text(&jwks));
         tokio::spawn(async move { respond_as_host(connection, tls, &jwks).await });
     }
 }

@@ -11,6 +11,7 @@ mod faults;
 #[allow(dead_code, reason = "shared with the tests of axum-cognito")]
 #[path = "../../../tests/keys/endpoint.rs"]
 mod faulty_endpoint;
+mod latency;
 mod material;
 mod report;
 mod results;
@@ -20,7 +21,7 @@ mod worker;
 
 use std::{error::Error, fs, path::PathBuf};
 
-use candidates::Backend;
+use candidates::{Backend, Subject};
 use results::Results;
 use run::Effort;
 use worker::Purpose;
@@ -31,6 +32,7 @@ static ALLOCATOR: count::Counting = count::Counting;
 const USAGE: &str = "\
 usage: peers [--quick] [--rounds N] [--no-sockets] [--from FILE] [--json FILE] [--chart FILE]
        peers faults [requests per second = 50] [seconds per mode = 8]
+       peers latency [seconds per load = 10] [--quick] [--json FILE]
 
   --quick       run a few rounds, to check that everything works (the results are imprecise)
   --rounds N    set the number of in-process rounds (default: 200)
@@ -47,6 +49,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         match argument.as_str() {
             "measure" => return Ok(worker::run(Purpose::Measure, backend(&value()?)?)?),
             "serve" => return Ok(worker::run(Purpose::Serve, backend(&value()?)?)?),
+            "serve-one" => {
+                let (backend, subject) = (backend(&value()?)?, value()?);
+                let subject = Subject::ALL.into_iter().find(|known| known.name() == subject).ok_or(USAGE)?;
+                return Ok(worker::run(Purpose::ServeOne(subject), backend)?);
+            }
+            "generate" => return Ok(latency::generate()?),
+            "latency" => return latency::run(latency::Options::parse(arguments).ok_or(USAGE)?),
             "faults" => {
                 let mut number = |default| arguments.next().map_or(Ok(default), |number| number.parse());
                 return faults::run(number(50)?, number(8)?);

@@ -37,7 +37,7 @@ impl Material {
         Self {
             jwks_url,
             jwks: pool.jwks_json(),
-            several: (0..SEVERAL).map(|_| token(pool).sign()).collect(),
+            several: Self::several(pool),
             tampered: with_other_signature(&good),
             expired: token(pool).expired().sign(),
             unknown_key: token(pool).header("kid", "unknown".repeat(6)).sign(),
@@ -46,6 +46,11 @@ impl Material {
             too_long: token(pool).claim("device_key", "x".repeat(32 * 1024)).sign(),
             good,
         }
+    }
+
+    /// Returns distinct valid tokens, signed with the pool's current key.
+    pub fn several(pool: &FakeUserPool) -> Vec<String> {
+        (0..SEVERAL).map(|_| token(pool).sign()).collect()
     }
 
     /// Returns a well-formed token with an unknown `kid` that contains the number.

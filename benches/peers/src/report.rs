@@ -284,7 +284,7 @@ fn figures(results: &Results) -> String {
     table("Goals", &["measurement", "goal", "result"], rows.into_iter())
 }
 
-fn table(title: &str, columns: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+pub fn table(title: &str, columns: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut out = format!("### {title}\n\n| {} |\n|{}\n", columns.join(" | "), "---|".repeat(columns.len()));
     for row in rows {
         let _ = writeln!(out, "| {} |", row.join(" | "));

@@ -78,7 +78,7 @@ pub fn run(effort: Effort) -> io::Result<Results> {
 }
 
 /// Returns the load average of the last minute. Zero on systems other than Linux.
-fn load_average() -> f64 {
+pub fn load_average() -> f64 {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     load.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(0.0)
 }

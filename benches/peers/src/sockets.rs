@@ -95,7 +95,7 @@ impl Sockets {
 }
 
 /// Returns the CPU time of a server's only thread, in nanoseconds.
-fn nanos_on_core(process: u32) -> io::Result<f64> {
+pub fn nanos_on_core(process: u32) -> io::Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{process}/schedstat"))?;
     stat.split(' ').next().and_then(|nanos| nanos.parse().ok()).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::{net::TcpListener, runtime};
 
 use crate::{
-    candidates::{self, Backend, Bare, Token, no_op, plain, plain_07, request, signature_only},
+    candidates::{self, Backend, Bare, Subject, Token, no_op, plain, plain_07, request, signature_only},
     cases::{self, Case, CaseId},
     count::{Counted, Meter, waited},
     endpoint::Endpoint,
@@ -33,6 +33,8 @@ pub enum Purpose {
     Measure,
     /// Serves every application on its own socket.
     Serve,
+    /// Serves one application.
+    ServeOne(Subject),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -77,18 +79,27 @@ impl Worker {
         command.arg(match purpose {
             Purpose::Measure => "measure",
             Purpose::Serve => "serve",
+            Purpose::ServeOne(_) => "serve-one",
         });
         command.arg(backend.name());
+        if let Purpose::ServeOne(subject) = purpose {
+            command.arg(subject.name());
+        }
         for name in ["HTTP_PROXY", "ALL_PROXY", "NO_PROXY"] {
             command.env_remove(name).env_remove(name.to_lowercase());
         }
         command.env_remove("https_proxy").env("HTTPS_PROXY", &endpoint.proxy_url);
         command.env("SSL_CERT_FILE", &endpoint.certificate).env_remove("SSL_CERT_DIR");
+        Self::spawn(command, material)
+    }
+
+    /// Starts a process and sends it the first message.
+    pub fn spawn(mut command: Command, first: &impl Serialize) -> io::Result<Self> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let (to, from) = (child.stdin.take(), child.stdout.take());
         let (Some(to), Some(from)) = (to, from) else { return Err(io::ErrorKind::BrokenPipe.into()) };
         let mut worker = Self { child, to, from: BufReader::new(from) };
-        worker.send(material)?;
+        worker.send(first)?;
         Ok(worker)
     }
 
@@ -101,7 +112,7 @@ impl Worker {
         self.child.id()
     }
 
-    fn send(&mut self, message: &impl Serialize) -> io::Result<()> {
+    pub fn send(&mut self, message: &impl Serialize) -> io::Result<()> {
         writeln!(self.to, "{}", serde_json::to_string(message)?)?;
         self.to.flush()
     }
@@ -146,6 +157,7 @@ pub fn run(purpose: Purpose, backend: Backend) -> io::Result<()> {
     let material: Material = serde_json::from_str(&material)?;
     match purpose {
         Purpose::Serve => runtime.block_on(serve(backend, &material)),
+        Purpose::ServeOne(subject) => runtime.block_on(serve_one(subject, &material)),
         Purpose::Measure => {
             let mut cases = cases::all(backend, &material, &runtime);
             let _entered = runtime.enter();
@@ -211,6 +223,15 @@ async fn serve(backend: Backend, material: &Material) -> io::Result<()> {
         app.serve(listener);
     }
     respond(&served)?;
+    std::future::pending().await
+}
+
+/// Serves one application, reports its address, and runs until the process is killed.
+async fn serve_one(subject: Subject, material: &Material) -> io::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    subject.app(material).await.serve(listener);
+    respond(&address)?;
     std::future::pending().await
 }
 

@@ -10,6 +10,7 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get},
+    serve::ListenerExt,
 };
 use tokio::net::TcpListener;
 use tower::{Layer, Service, ServiceExt, make::Shared};
@@ -27,7 +28,8 @@ pub trait App {
     /// Handles one request in process and may wait for keys.
     fn start(&self, request: Parts) -> StatusFuture;
 
-    /// Serves the application from a task on the current runtime.
+    /// Serves the application from a task on the current runtime, over HTTP/1.1 and HTTP/2. Nagle's algorithm is off,
+    /// because it delays responses until the client acknowledges earlier ones of the same connection.
     fn serve(self: Box<Self>, listener: TcpListener);
 }
 
@@ -54,6 +56,7 @@ where
     }
 
     fn serve(self: Box<Self>, listener: TcpListener) {
+        let listener = listener.tap_io(|connection| connection.set_nodelay(true).expect("the connection is open"));
         tokio::spawn(async move { axum::serve(listener, Shared::new(self.0)).await });
     }
 }
@@ -77,7 +80,7 @@ impl App for Axum07 {
     }
 
     fn serve(self: Box<Self>, listener: TcpListener) {
-        tokio::spawn(async move { axum_07::serve(listener, self.0).await });
+        tokio::spawn(async move { axum_07::serve(listener, self.0).tcp_nodelay(true).await });
     }
 }
 

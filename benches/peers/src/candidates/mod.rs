@@ -11,6 +11,7 @@ mod jwks_client;
 mod jwt_authorizer;
 mod jwt_verify;
 mod ours;
+mod subject;
 mod tower_oauth2;
 
 use std::{
@@ -26,6 +27,7 @@ pub use self::{
     bare::Bare,
     fetching::Fetching,
     ours::{builder, cold, layer_around},
+    subject::Subject,
 };
 use crate::material::Material;
 
