@@ -8,8 +8,7 @@
 
 mod header;
 
-use std::borrow::Cow;
-
+use self::header::HeaderBuffer;
 use crate::{
     base64url,
     claims::ClaimSet,
@@ -19,7 +18,6 @@ use crate::{
 
 #[cfg(any(feature = "alb", feature = "explain"))]
 pub(crate) use header::FORBIDDEN;
-pub(crate) use header::HeaderBuffer;
 
 /// The three parts of a token, still encoded.
 #[derive(Clone, Copy)]
@@ -37,7 +35,6 @@ pub(crate) struct UnverifiedToken<'t> {
     /// The signature is still encoded, because most invalid tokens are rejected before it is needed.
     pub(crate) signature: &'t str,
     pub(crate) claims: ClaimSet,
-    key_id: Cow<'t, str>,
 }
 
 impl<'t> Parts<'t> {
@@ -63,35 +60,40 @@ impl<'t> Parts<'t> {
 }
 
 impl<'t> UnverifiedToken<'t> {
-    /// Decodes the header and the payload.
-    pub(crate) fn read(
+    /// Decodes the header and the payload, and selects the key.
+    ///
+    /// `select` gets the untrusted `iss` and `kid` as soon as they have been read. If it returns an error, the token is
+    /// rejected with this error, and the rest of the payload is not read.
+    pub(crate) fn read<K, E: From<VerifyError>>(
         Parts { header, payload, signature, signing_input }: Parts<'t>,
-        buffer: &'t mut HeaderBuffer,
-    ) -> Result<Self, VerifyError> {
-        let key_id = header::key_id(header, buffer)?;
-        Ok(Self { signing_input, signature, claims: read_payload(payload)?, key_id })
-    }
-
-    /// Returns the untrusted `kid`. Use the value only to select a key.
-    pub(crate) fn key_id(&self) -> &str {
-        &self.key_id
-    }
-
-    /// Returns the untrusted `iss`. Use the value only to select a pool.
-    pub(crate) fn issuer(&self) -> Result<&str, VerifyError> {
-        match self.claims.iss() {
-            Some(issuer) => Ok(issuer),
-            None if self.claims.wrong_type() == Some("iss") => {
-                Err(VerifyError::invalid("iss").at(VerificationStep::Issuer))
-            }
-            None => Err(VerifyError::missing("iss").at(VerificationStep::Issuer)),
+        select: impl Fn(&str, &str) -> Result<K, E>,
+    ) -> Result<(Self, K), E> {
+        let mut buffer = HeaderBuffer::new();
+        let key_id = header::key_id(header, &mut buffer)?;
+        let payload = decode_payload(payload)?;
+        let mut selected = None;
+        let claims = ClaimSet::parse(payload, &mut |issuer| selected.insert(select(issuer, &key_id)).is_ok());
+        match (selected, claims) {
+            (Some(Err(error)), _) => Err(error),
+            (_, Err(reason)) => Err(VerifyError::malformed(VerificationStep::Payload, reason).into()),
+            (None, Ok(claims)) => Err(no_issuer(&claims).into()),
+            (Some(Ok(key)), Ok(claims)) => Ok((Self { signing_input, signature, claims }, key)),
         }
     }
 }
 
-fn read_payload(encoded: &str) -> Result<ClaimSet, VerifyError> {
+fn decode_payload(encoded: &str) -> Result<Vec<u8>, VerifyError> {
     let mut payload = vec![0; encoded.len() / 4 * 3 + encoded.len() % 4 * 3 / 4];
     base64url::decode(encoded, &mut payload)
         .ok_or_else(|| VerifyError::malformed(VerificationStep::Payload, "the payload is not base64url"))?;
-    ClaimSet::parse(payload).map_err(|reason| VerifyError::malformed(VerificationStep::Payload, reason))
+    Ok(payload)
+}
+
+/// Returns the error for a payload in which `iss` is not a string.
+fn no_issuer(claims: &ClaimSet) -> VerifyError {
+    let error = match claims.wrong_type() {
+        Some("iss") => VerifyError::invalid("iss"),
+        _ => VerifyError::missing("iss"),
+    };
+    error.at(VerificationStep::Issuer)
 }

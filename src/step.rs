@@ -34,7 +34,8 @@ pub enum VerificationStep {
     HeaderMembers,
     /// The header's `kid` is a string and not empty.
     KeyId,
-    /// The payload is a JSON object with unique members, in strict base64url.
+    /// The payload is a JSON object with unique members, in strict base64url. If the next two steps reject the token, the
+    /// JSON was checked only up to `iss`.
     Payload,
     /// `iss` is exactly one of the configured issuers.
     Issuer,

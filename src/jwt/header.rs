@@ -16,10 +16,10 @@ use crate::{
 const HEADER_MAX: usize = 1024;
 
 /// A buffer for a decoded header, which saves an allocation per token.
-pub(crate) struct HeaderBuffer([u8; HEADER_MAX]);
+pub(super) struct HeaderBuffer([u8; HEADER_MAX]);
 
 impl HeaderBuffer {
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self([0; HEADER_MAX])
     }
 }

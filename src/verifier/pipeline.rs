@@ -17,8 +17,8 @@ use crate::{
     clients::ClientList,
     clock::Clock,
     error::{VerifyError, VerifyErrorKind},
-    jwt::{HeaderBuffer, Parts, UnverifiedToken},
-    keys::{PoolKeys, Signed},
+    jwt::{Parts, UnverifiedToken},
+    keys::{PoolKeys, Signed, VerifyingKey},
     metrics,
     origin::Origin,
     policy::Policy,
@@ -112,12 +112,23 @@ impl Pipeline {
     /// Finds the pool and the key of a token, and checks the signature.
     fn check_signature(&self, token: &str, now: SystemTime) -> Result<(&Pool, Signed), Failure<'_>> {
         let parts = Parts::of(token, self.max_token_bytes)?;
-        let mut buffer = HeaderBuffer::new();
-        let token = UnverifiedToken::read(parts, &mut buffer)?;
-        let pool = self.pool_of(token.issuer()?)?;
-        pool.keys.refresh_if_due(now);
-        let key = pool.keys.find(token.key_id(), now).map_err(|error| Failure::unknown_key(pool, &token, error))?;
+        let (token, (pool, key)) = UnverifiedToken::read(parts, |issuer, key_id| self.select_key(issuer, key_id, now))?;
         Ok((pool, key.verify(token)?))
+    }
+
+    /// Finds the pool with this issuer, and its key with this ID.
+    fn select_key(
+        &self,
+        issuer: &str,
+        key_id: &str,
+        now: SystemTime,
+    ) -> Result<(&Pool, Arc<VerifyingKey>), Failure<'_>> {
+        let pool = self.pool_of(issuer)?;
+        pool.keys.refresh_if_due(now);
+        match pool.keys.find(key_id, now) {
+            Ok(key) => Ok((pool, key)),
+            Err(error) => Err(Failure::UnknownKey { pool, key_id: key_id.to_owned(), error }),
+        }
     }
 
     /// Checks the claims of a signed token.
@@ -180,12 +191,7 @@ pub(crate) enum Failure<'v> {
     },
 }
 
-impl<'v> Failure<'v> {
-    #[cold]
-    pub(crate) fn unknown_key(pool: &'v Pool, token: &UnverifiedToken<'_>, error: VerifyError) -> Self {
-        Self::UnknownKey { pool, key_id: token.key_id().to_owned(), error }
-    }
-
+impl Failure<'_> {
     pub(crate) fn into_error(self) -> VerifyError {
         match self {
             Self::Final(error) | Self::UnknownKey { error, .. } => error,

@@ -1,9 +1,13 @@
 //! JSON that parsers interpret differently or cannot parse is rejected. Every token has a valid signature, so only the
 //! JSON can cause the rejection.
 
-use axum_cognito::VerifyErrorKind::{Expired, InvalidClaim, Malformed, UnsupportedAlgorithm};
+use axum_cognito::VerifyErrorKind::{
+    Expired, InvalidClaim, InvalidSignature, Malformed, UnknownIssuer, UnknownKey, UnsupportedAlgorithm,
+};
 
-use crate::kit::{KEYS, NOW, STRICT, accepted, access, builder, rejected, rejected_by};
+use serde_json::json;
+
+use crate::kit::{ISSUER, KEYS, NOW, STRICT, accepted, access, builder, rejected, rejected_by};
 
 /// Returns documents that are not exactly one JSON object in UTF-8.
 fn invalid_documents() -> Vec<Vec<u8>> {
@@ -113,7 +117,6 @@ fn duplicate_members_are_rejected() {
         "\"exp\":99999999999",
         "\"exp\":null",
         "\"e\\u0078p\":99999999999",
-        "\"iss\":\"x\"",
         "\"sub\":\"root\"",
         "\"sub\":1",
         "\"username\":\"root\"",
@@ -141,6 +144,36 @@ fn duplicate_members_are_rejected() {
     let many: Vec<String> = (0..400).map(|n| format!("\"m{n}\":{n}")).collect();
     accepted(&access().claim_json(&many.join(",")).sign());
     rejected(&access().claim_json(&format!("{},\"m399\":0", many.join(","))).sign(), Malformed);
+}
+
+/// A parser that uses the last `iss` must not select another pool than this crate.
+#[test]
+fn duplicate_issuer_is_rejected() {
+    let issuers = [json!(ISSUER), json!("https://evil.example"), json!(null), json!([ISSUER])];
+    for (first, kind) in issuers.iter().zip([Malformed, UnknownIssuer, Malformed, Malformed]) {
+        for second in &issuers {
+            for name in ["iss", "i\\u0073s"] {
+                let token = access().claim("iss", second.clone()).claim_json(&format!("\"{name}\":{first}"));
+                rejected(&token.sign(), kind);
+            }
+        }
+    }
+}
+
+/// The payload is read up to `iss` to select the key, and then to its end. What follows `iss` must be as strictly
+/// checked as what precedes it.
+#[test]
+fn malformed_json_after_the_issuer_is_rejected() {
+    for rest in ["", ",", "}{}", "} x", ",\"a\":1,\"a\":2}", ",\"exp\":01}", ",\"sub\":\"\t\"}", ",\"a\":[1,]}", "]"] {
+        let token = |issuer| access().payload(format!("{{\"sub\":\"s\",\"iss\":\"{issuer}\"{rest}"));
+        rejected(&token(ISSUER).sign(), Malformed);
+        rejected(&token(ISSUER).member("kid", "another").sign(), UnknownKey);
+        rejected(&token("https://evil.example").sign(), UnknownIssuer);
+        rejected(&token("https://evil.example").member("kid", "another").sign(), UnknownIssuer);
+    }
+    let valid = access().without("iss").claim_json(&format!("\"iss\":\"{ISSUER}\""));
+    accepted(&valid.sign());
+    rejected(&valid.signed_by(&KEYS.foreign), InvalidSignature);
 }
 
 /// Member names are not case-folded, normalized or trimmed.

@@ -30,19 +30,23 @@ pub(crate) struct ClaimSet {
 impl ClaimSet {
     /// Parses the payload of a token.
     ///
+    /// As soon as `iss` has been read, it is passed to `accepts_issuer`, unless it is not a string. If the result is
+    /// `false`, the rest of the payload is not read.
+    ///
     /// # Errors
-    /// Returns a fixed phrase if the payload is not one JSON object with unique members. A claim with the wrong type is
-    /// not an error yet, because the token is still unverified. To find the claim after the signature is verified, call
-    /// [`wrong_type`](Self::wrong_type).
-    pub(crate) fn parse(payload: Vec<u8>) -> Result<Self, &'static str> {
+    /// Returns a fixed phrase if the payload is not one JSON object with unique members, or if the issuer is not
+    /// accepted. A claim with the wrong type is not an error yet, because the token is still unverified. To find the
+    /// claim after the signature is verified, call [`wrong_type`](Self::wrong_type).
+    pub(crate) fn parse(payload: Vec<u8>, accepts_issuer: &mut dyn FnMut(&str) -> bool) -> Result<Self, &'static str> {
         let mut text = String::from_utf8(payload).map_err(|_| "the payload is not UTF-8")?;
         let json_end = u32::try_from(text.len()).map_err(|_| "the payload is too long")?;
-        let mut reader = Reader::new(&text);
+        let mut reader = Reader::new(&text, accepts_issuer);
         let mut json = serde_json::Deserializer::from_str(&text);
-        (&mut reader)
-            .deserialize(&mut json)
-            .and_then(|()| json.end())
-            .map_err(|_| "the payload is not a JSON object with unique members")?;
+        let read = (&mut reader).deserialize(&mut json).and_then(|()| json.end());
+        if reader.is_stopped {
+            return Err("the issuer is not accepted");
+        }
+        read.map_err(|_| "the payload is not a JSON object with unique members")?;
         let Reader { unescaped, strings, groups, exp, iat, nbf, auth_time, wrong_type, wrong_in_access, .. } = reader;
         let date = |date: Once<Duration>| date.into_option().map_or(Date::NONE, Date::of);
         // Dates are rounded down to milliseconds, but `nbf` is rounded up, so that no token is accepted before its

@@ -8,6 +8,9 @@
 //! at any depth may have duplicate members. If two parsers chose different duplicates, a token could pass a check with
 //! one value and be used with the other. RFC 7519 §4 allows a recipient to reject duplicates. Unknown claims are
 //! ignored, as AWS recommends ("Parse user pool tokens safely").
+//!
+//! There is only one reader, so a token cannot be read in two ways. The reader stops after `iss` if no key is found for
+//! the token, because the token is then rejected whatever follows. An accepted token is always read to its end.
 
 mod claim_set;
 mod compact;

@@ -31,8 +31,11 @@ impl<T> Once<T> {
 }
 
 /// Walks through the payload and records the positions of the known members.
-pub(super) struct Reader<'t> {
+pub(super) struct Reader<'t, 'a> {
     text: &'t str,
+    accepts_issuer: &'a mut dyn FnMut(&str) -> bool,
+    /// `true` if the issuer was not accepted. The rest of the payload is then not read.
+    pub(super) is_stopped: bool,
     pub(super) unescaped: String,
     pub(super) strings: [Once<Span>; Member::COUNT],
     pub(super) groups: Once<Vec<Span>>,
@@ -46,10 +49,12 @@ pub(super) struct Reader<'t> {
     pub(super) wrong_in_access: Option<&'static str>,
 }
 
-impl<'t> Reader<'t> {
-    pub(super) fn new(text: &'t str) -> Self {
+impl<'t, 'a> Reader<'t, 'a> {
+    pub(super) fn new(text: &'t str, accepts_issuer: &'a mut dyn FnMut(&str) -> bool) -> Self {
         Self {
             text,
+            accepts_issuer,
+            is_stopped: false,
             unescaped: String::new(),
             strings: [Once::Unseen; Member::COUNT],
             groups: Once::Unseen,
@@ -86,7 +91,10 @@ impl<'t> Reader<'t> {
             return Err(de::Error::duplicate_field(member.name()));
         }
         self.strings[member as usize] = match map.next_value_seed(Text)? {
-            Some(value) => Once::Seen(self.locate(value)?),
+            Some(value) => {
+                self.is_stopped = member == Member::Iss && !(self.accepts_issuer)(&value);
+                Once::Seen(self.locate(value)?)
+            }
             None if member.is_of_access_tokens() => {
                 self.wrong_in_access.get_or_insert(member.name());
                 Once::Wrong
@@ -140,7 +148,7 @@ impl<'t> Reader<'t> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for &mut Reader<'de> {
+impl<'de> DeserializeSeed<'de> for &mut Reader<'de, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -148,7 +156,7 @@ impl<'de> DeserializeSeed<'de> for &mut Reader<'de> {
     }
 }
 
-impl<'de> Visitor<'de> for &mut Reader<'de> {
+impl<'de> Visitor<'de> for &mut Reader<'de, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -157,7 +165,9 @@ impl<'de> Visitor<'de> for &mut Reader<'de> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut others = MemberNames::default();
-        while let Some(name) = map.next_key_seed(Name)? {
+        while !self.is_stopped
+            && let Some(name) = map.next_key_seed(Name)?
+        {
             match &*name {
                 "iss" => self.string(Member::Iss, &mut map)?,
                 "sub" => self.string(Member::Sub, &mut map)?,
@@ -185,9 +195,9 @@ impl<'de> Visitor<'de> for &mut Reader<'de> {
 }
 
 /// Reads an array of strings. Yields [`None`] for any other value.
-struct Groups<'r, 't>(&'r mut Reader<'t>);
+struct Groups<'r, 't, 'a>(&'r mut Reader<'t, 'a>);
 
-impl<'de> DeserializeSeed<'de> for Groups<'_, 'de> {
+impl<'de> DeserializeSeed<'de> for Groups<'_, 'de, '_> {
     type Value = Option<Vec<Span>>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -195,7 +205,7 @@ impl<'de> DeserializeSeed<'de> for Groups<'_, 'de> {
     }
 }
 
-impl<'de> Visitor<'de> for Groups<'_, 'de> {
+impl<'de> Visitor<'de> for Groups<'_, 'de, '_> {
     type Value = Option<Vec<Span>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,8 +2,11 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::ClaimSet;
 
+const MALFORMED: &str = "the payload is not a JSON object with unique members";
+const STOPPED: &str = "the issuer is not accepted";
+
 fn parse(json: &str) -> Result<ClaimSet, &'static str> {
-    ClaimSet::parse(json.as_bytes().to_vec())
+    ClaimSet::parse(json.as_bytes().to_vec(), &mut |_| true)
 }
 
 #[test]
@@ -63,10 +66,50 @@ fn payload_that_is_not_one_object_with_unique_members_is_rejected() {
     assert_eq!(parse("{\"a\":1e400}").is_ok(), kept, "number out of range");
     assert!(parse("{\"exp\":{\"b\":1,\"b\":2}}").is_err(), "duplicate member inside a date");
     assert!(parse(&format!("{{\"a\":{}1{}}}", "[".repeat(200), "]".repeat(200))).is_err(), "deep nesting");
-    assert!(ClaimSet::parse(b"{\"a\":\"\xff\"}".to_vec()).is_err(), "invalid UTF-8");
+    assert!(ClaimSet::parse(b"{\"a\":\"\xff\"}".to_vec(), &mut |_| true).is_err(), "invalid UTF-8");
     let many = (0..40).map(|n| format!("\"m{n}\":1")).collect::<Vec<_>>().join(",") + ",";
     assert!(parse(&format!("{{{many}\"last\":1}}")).is_ok());
     assert!(parse(&format!("{{{many}\"m39\":1}}")).is_err(), "duplicate after many members");
+}
+
+/// Parses a payload, and returns the error and the issuers that the parser asked about.
+fn asked(json: &str, accepts: bool) -> (Option<&'static str>, Vec<String>) {
+    let mut issuers = Vec::new();
+    let parsed = ClaimSet::parse(json.as_bytes().to_vec(), &mut |issuer| {
+        issuers.push(issuer.to_owned());
+        accepts
+    });
+    (parsed.err(), issuers)
+}
+
+#[test]
+fn payload_of_a_rejected_issuer_is_read_only_up_to_iss() {
+    for iss in [r#""iss":"a/b""#, r#""\u0069ss":"a\/b""#] {
+        for (rest, error) in [
+            ("}", None),
+            (",\"sub\":\"s\"}", None),
+            ("", Some(MALFORMED)),
+            ("}{}", Some(MALFORMED)),
+            (",\"a\":01}", Some(MALFORMED)),
+            (",\"iss\":\"c\"}", Some(MALFORMED)),
+            (",\"\\u0069ss\":1}", Some(MALFORMED)),
+        ] {
+            for before in ["", "\"exp\":1,", "\"x\":{\"iss\":\"y\"},"] {
+                let json = format!("{{{before}{iss}{rest}");
+                assert_eq!(asked(&json, true), (error, vec!["a/b".to_owned()]), "{json}");
+                assert_eq!(asked(&json, false), (Some(STOPPED), vec!["a/b".to_owned()]), "{json}");
+            }
+        }
+    }
+    for (json, error) in [
+        (r#"{"x":{"iss":"a"},"Iss":"a"}"#, None),
+        (r#"{"iss":["a"]}"#, None),
+        (r#"{"iss":1,"iss":"a"}"#, Some(MALFORMED)),
+        (r#"{"x":01,"iss":"a"}"#, Some(MALFORMED)),
+        (r#"{"iss":"\ud800"}"#, Some(MALFORMED)),
+    ] {
+        assert_eq!(asked(json, false), (error, vec![]), "{json}");
+    }
 }
 
 #[test]
