@@ -31,7 +31,7 @@ pub(super) fn admit<B>(
             Ok(Plan::used(arrived, session, request))
         }
         Loaded::Nothing => Ok(Plan::anonymous(settings, request)),
-        Loaded::Ended => Ok(Plan::ended(settings, arrived, request)),
+        Loaded::Ended(session) => Ok(Plan::ended(settings, session, request)),
         Loaded::Unavailable => Err(CheckError::unavailable("the session cannot be loaded or refreshed")),
     }
 }

@@ -29,6 +29,11 @@ impl<V> Bounded<V> {
         self.entries.get(id).filter(|(until, _)| now < *until).map(|(_, value)| value)
     }
 
+    /// Returns the value for changes, unless it has expired.
+    pub(super) fn get_mut(&mut self, id: &str, now: u64) -> Option<&mut V> {
+        self.entries.get_mut(id).filter(|(until, _)| now < *until).map(|(_, value)| value)
+    }
+
     /// Inserts a value that expires at `until`, or replaces the previous value.
     pub(super) fn insert(&mut self, id: &str, value: V, until: u64, now: u64) {
         self.remove(id);

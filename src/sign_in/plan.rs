@@ -25,8 +25,6 @@ pub(super) struct Plan {
 
 /// The changes to the response of a request that had a session.
 struct SessionPlan {
-    /// The session as the cookie contained it. [`None`] if the cookie contained only a key.
-    arrived: Option<Arc<SessionData>>,
     state: SessionState,
     /// The request's `Cookie` headers, which show the cookies to remove.
     cookies: Vec<HeaderValue>,
@@ -35,9 +33,13 @@ struct SessionPlan {
 }
 
 enum SessionState {
-    /// The handler served the request with this session.
-    Used(Arc<SessionData>),
-    Ended,
+    /// The handler served the request with the session `used`.
+    Used {
+        /// The session as the cookie contained it. [`None`] if the cookie contained only a key.
+        arrived: Option<Arc<SessionData>>,
+        used: Arc<SessionData>,
+    },
+    Ended(Arc<SessionData>),
 }
 
 impl Plan {
@@ -56,30 +58,27 @@ impl Plan {
     /// Plans the cookies for a request with a session.
     pub(super) fn used<B>(arrived: Option<Arc<SessionData>>, used: Arc<SessionData>, request: &Request<B>) -> Self {
         let clear_recent = recent::clear(request.headers());
-        let session =
-            SessionPlan { arrived, state: SessionState::Used(used), cookies: cookies(request.headers()), clear_recent };
+        let state = SessionState::Used { arrived, used };
+        let session = SessionPlan { state, cookies: cookies(request.headers()), clear_recent };
         Self { sign_in: None, session: Some(session) }
     }
 
     /// Plans the removal of a session that has ended, and the redirect of a navigation.
-    pub(super) fn ended<B>(settings: &Settings, arrived: Option<Arc<SessionData>>, request: &Request<B>) -> Self {
-        let session = SessionPlan {
-            arrived,
-            state: SessionState::Ended,
-            cookies: cookies(request.headers()),
-            clear_recent: None,
-        };
+    pub(super) fn ended<B>(settings: &Settings, session: Arc<SessionData>, request: &Request<B>) -> Self {
+        let state = SessionState::Ended(session);
+        let session = SessionPlan { state, cookies: cookies(request.headers()), clear_recent: None };
         Self { session: Some(session), ..Self::anonymous(settings, request) }
     }
 
     /// Changes the response.
     pub(super) fn apply<B>(self, settings: &Settings, response: Response<B>) -> Response<ResponseBody<B>> {
+        let is_rejected = is_missing_token(&response);
         let mut response = match self.sign_in {
-            Some(page) if is_missing_token(&response) => redirect(settings, &page),
+            Some(page) if is_rejected => redirect(settings, &page),
             _ => response.map(ResponseBody::inner),
         };
         if let Some(session) = self.session {
-            let cookies = session.set_cookies(settings);
+            let cookies = session.set_cookies(settings, is_rejected);
             let headers = response.headers_mut();
             if !cookies.is_empty() {
                 // Replaces all other directives, because caches must not store a session (CVE-2025-48947).
@@ -96,18 +95,22 @@ impl Plan {
 impl SessionPlan {
     /// Returns the `Set-Cookie` headers. They reflect changes to the session since the request arrived, so that a slow
     /// response does not restore an older generation or a session that was signed out.
-    fn set_cookies(self, settings: &Settings) -> Vec<HeaderValue> {
+    ///
+    /// Only rejections remove the cookies of an ended session. A handler that takes longer could remove the cookies of
+    /// a sign-in that another instance has completed in the meantime.
+    fn set_cookies(self, settings: &Settings, is_rejected: bool) -> Vec<HeaderValue> {
         let now = unix_seconds(settings.clock.now());
         let request = || -> HeaderMap { self.cookies.iter().map(|value| (COOKIE, value.clone())).collect() };
-        let mut cookies = match (&self.arrived, &self.state) {
-            (Some(arrived), SessionState::Used(used)) => {
+        let mut cookies = match &self.state {
+            SessionState::Used { arrived: Some(arrived), used } => {
                 let newer = settings.sessions.live().to_send(arrived, used, now);
                 // A session that does not fit into cookies was logged. The browser keeps the old one.
                 newer.and_then(|newer| starting::cookies(settings, &newer, &request(), now).ok()).unwrap_or_default()
             }
-            (Some(arrived), SessionState::Ended) if settings.sessions.live().is_replaced(arrived, now) => Vec::new(),
-            (_, SessionState::Ended) => split::remove_cookies(&request()),
-            (None, SessionState::Used(_)) => Vec::new(),
+            SessionState::Ended(session) if is_rejected && settings.sessions.live().take_removal(session, now) => {
+                split::remove_cookies(&request())
+            }
+            SessionState::Used { arrived: None, .. } | SessionState::Ended(_) => Vec::new(),
         };
         cookies.extend(self.clear_recent);
         cookies

@@ -45,6 +45,10 @@ impl Sessions {
     }
 
     async fn end_previous(&self, settings: &Settings, new: &SessionData, request: &HeaderMap, now: SystemTime) {
+        if let Some(Arrived::Key(key)) = arrival::read(settings, request) {
+            // The store may no longer contain the session.
+            self.live().replace(&key);
+        }
         if let Some(previous) = self.load_for_sign_out(settings, request, now).await
             && previous.id != new.id
         {

@@ -107,6 +107,66 @@ fn final_failure_does_not_affect_a_newer_generation() {
 }
 
 #[test]
+#[allow(clippy::type_complexity)]
+fn first_response_after_a_final_failure_removes_the_cookies() {
+    let failed = |failure| {
+        move |live: &mut Live<u32>| {
+            let number = started(live, &at(1), EXPIRED);
+            live.finish(&at(1), number, Err(failure), EXPIRED);
+        }
+    };
+    let ended = failed(Failure::Final);
+    let refreshed = |live: &mut Live<u32>| {
+        let number = started(live, &at(1), SOON);
+        live.finish(&at(1), number, Ok(at(2)), SOON);
+    };
+    let refreshed_then_ended = |live: &mut Live<u32>| {
+        refreshed(live);
+        let number = started(live, &at(2), SOON + 3_600);
+        live.finish(&at(2), number, Err(Failure::Final), SOON + 3_600);
+    };
+    let ended_soon = |live: &mut Live<u32>| {
+        live.learn(&Arc::new(session("a", 2, SOON + 40)), SOON - REFRESH_PAUSE, SOON);
+        let number = started(live, &at(1), SOON);
+        live.finish(&at(2), number, Err(Failure::Final), SOON);
+    };
+    let cases: &[(&str, &dyn Fn(&mut Live<u32>), u64, u64, bool)] = &[
+        ("the session ended", &ended, 1, EXPIRED, true),
+        ("the session ended five minutes ago", &ended, 1, EXPIRED + KEEP_FAILURE - 1, true),
+        ("the session ended longer ago", &ended, 1, EXPIRED + KEEP_FAILURE, false),
+        ("the session ended, then the clock moved backwards", &ended, 1, EXPIRED - 1, false),
+        ("no refresh failed", &refreshed, 2, SOON, false),
+        ("the refresh failed temporarily", &failed(Failure::Temporary), 1, EXPIRED, false),
+        ("the request has a newer generation", &ended, 2, EXPIRED, false),
+        ("the newest generation ended", &refreshed_then_ended, 2, SOON + 3_600, true),
+        ("the newest generation ended, and the request has an older one", &refreshed_then_ended, 1, SOON + 3_600, true),
+        ("the browser may just have received the newest generation", &ended_soon, 1, SOON, false),
+        ("the browser has the newest generation", &ended_soon, 2, SOON, true),
+    ];
+    for (case, prepare, generation, now, expected) in cases {
+        let mut live = live();
+        prepare(&mut live);
+        assert_eq!(live.take_removal(&at(*generation), *now), *expected, "{case}");
+        assert!(!live.take_removal(&at(*generation), *now), "{case}, a later response");
+    }
+}
+
+#[test]
+fn sign_in_keeps_its_cookies() {
+    for (what, sign_in, is_removed) in [
+        ("the session ended by the sign-in", (|live| live.sign_out(&at(1), EXPIRED)) as fn(&mut Live<u32>), false),
+        ("the session of the request", |live| live.replace("a"), false),
+        ("another session", |live| live.replace("b"), true),
+    ] {
+        let mut live = live();
+        let number = started(&mut live, &at(1), EXPIRED);
+        live.finish(&at(1), number, Err(Failure::Final), EXPIRED);
+        sign_in(&mut live);
+        assert_eq!(live.take_removal(&at(1), EXPIRED), is_removed, "{what}");
+    }
+}
+
+#[test]
 fn result_of_a_refresh_is_dropped_after_sign_out() {
     let mut live = live();
     let number = started(&mut live, &at(1), SOON);
