@@ -76,6 +76,8 @@ mod tests {
         let mut map = Bounded::new(10);
         map.insert("a", 1, 100, 0);
         assert_eq!((map.get("a", 99), map.get("a", 100), map.get("b", 0)), (Some(&1), None, None));
+        assert_eq!(map.get_mut("a", 100), None);
+        assert_eq!(map.get_mut("a", 99), Some(&mut 1));
         map.insert("a", 2, 200, 0);
         assert_eq!((map.get("a", 150), map.len()), (Some(&2), 1));
         map.remove("a");

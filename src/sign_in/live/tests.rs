@@ -192,6 +192,30 @@ fn response_gets_the_newest_generation_and_never_an_older_one() {
 }
 
 #[test]
+#[allow(clippy::type_complexity)]
+fn response_sends_the_generation_that_its_request_was_served_with() {
+    let known = |live: &mut Live<u32>| {
+        let number = started(live, &at(1), SOON);
+        live.finish(&at(1), number, Ok(at(3)), SOON);
+    };
+    let cases: &[(&str, &dyn Fn(&mut Live<u32>), u64, u64, Option<u64>)] = &[
+        ("the browser has it", &|_| (), 2, 2, None),
+        ("the table has dropped it", &|_| (), 1, 2, Some(2)),
+        ("a newer one is known", &known, 1, 2, Some(3)),
+        ("a newer one is known, the browser has another one", &known, 2, 2, Some(3)),
+        ("the browser has the newest one", &known, 3, 3, None),
+        ("the session was signed out", &|live| live.sign_out(&at(1), SOON), 1, 2, None),
+    ];
+    for (case, prepare, arrived, used, sent) in cases {
+        let mut live = live();
+        prepare(&mut live);
+        let sends = live.to_send(&at(*arrived), &at(*used), SOON).map(|session| session.generation);
+        assert_eq!(sends, *sent, "{case}");
+    }
+    assert!(live().to_send(&at(1), &at(2), 1_000_000).is_none(), "the session's lifetime is over");
+}
+
+#[test]
 fn refresh_is_reported_once() {
     let mut live = live();
     let number = started(&mut live, &at(1), EXPIRED);
