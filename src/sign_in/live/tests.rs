@@ -215,6 +215,19 @@ fn response_sends_the_generation_that_its_request_was_served_with() {
     assert!(live().to_send(&at(1), &at(2), 1_000_000).is_none(), "the session's lifetime is over");
 }
 
+/// Within a grace period, two instances can refresh the same generation. Each keeps its result, which works.
+#[test]
+fn same_generation_of_another_instance_replaces_nothing() {
+    let (own, other) = (at(2), at(2));
+    let mut live = live();
+    let number = started(&mut live, &at(1), SOON);
+    live.finish(&at(1), number, Ok(Arc::clone(&own)), SOON);
+    let Reply::Use(used) = arrive(&mut live, &other, SOON) else { panic!("the token is valid") };
+    assert!(Arc::ptr_eq(&used, &other), "the request's own tokens are used");
+    live.learn(&other, SOON, SOON);
+    assert!(Arc::ptr_eq(&live.newer(&at(1), SOON).unwrap(), &own));
+}
+
 #[test]
 fn refresh_is_reported_once() {
     let mut live = live();
