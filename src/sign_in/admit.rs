@@ -25,7 +25,7 @@ pub(super) fn admit<B>(
             Ok(Plan::used(arrived, session, names))
         }
         Loaded::Nothing => Ok(Plan::anonymous(settings, request)),
-        Loaded::Ended => Ok(Plan::ended(settings, arrived, names, request)),
+        Loaded::Ended(session) => Ok(Plan::ended(settings, session, names, request)),
         Loaded::Unavailable => Err(CheckError::unavailable("the session cannot be loaded or refreshed")),
     }
 }

@@ -391,6 +391,20 @@ mod tests {
     }
 
     #[test]
+    fn attempts_that_fit_exactly_are_kept() {
+        let pending = |bytes| Pending { name: "", bytes, started_at: Some(at(0)) };
+        let budget = || Budget { attempts: 2, bytes: 100 };
+        for (what, sizes, kept) in [
+            ("number and size", [40, 60, 0], [true, true, false]),
+            ("one byte too many", [40, 61, 0], [true, false, false]),
+            ("the newest is too large", [101, 1, 1], [false, false, false]),
+        ] {
+            let mut budget = budget();
+            assert_eq!(sizes.map(|bytes| budget.covers(&pending(bytes))), kept, "{what}");
+        }
+    }
+
+    #[test]
     fn thousand_attempts_leave_five() {
         let mut browser = Browser::default();
         for n in 0..1_000 {

@@ -30,6 +30,11 @@ impl<V> Bounded<V> {
         self.entries.get(id).filter(|(until, _)| now < *until).map(|(_, value)| value)
     }
 
+    /// Returns the value for changes, unless it has expired.
+    pub(super) fn get_mut(&mut self, id: &str, now: u64) -> Option<&mut V> {
+        self.entries.get_mut(id).filter(|(until, _)| now < *until).map(|(_, value)| value)
+    }
+
     /// Inserts a value that expires at `until`, or replaces the previous value.
     pub(super) fn insert(&mut self, id: &str, value: V, until: u64, now: u64) {
         self.remove(id);
@@ -72,6 +77,8 @@ mod tests {
         let mut map = Bounded::new(10);
         map.insert("a", 1, 100, 0);
         assert_eq!((map.get("a", 99), map.get("a", 100), map.get("b", 0)), (Some(&1), None, None));
+        assert_eq!(map.get_mut("a", 100), None);
+        assert_eq!(map.get_mut("a", 99), Some(&mut 1));
         map.insert("a", 2, 200, 0);
         assert_eq!((map.get("a", 150), map.len()), (Some(&2), 1));
         map.remove("a");

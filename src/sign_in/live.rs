@@ -21,7 +21,7 @@
 //! signed-out session is kept until the session would have ended, for at most 100,000 sessions. When a limit is
 //! reached, the entry that expires first is dropped. At most 10,000 refreshes are in flight.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, mem, sync::Arc, time::Duration};
 
 use super::{
     bounded::Bounded,
@@ -74,6 +74,8 @@ struct Failed {
     generation: u64,
     failure: Failure,
     at: u64,
+    /// A response has removed the cookies of the session.
+    is_removed: bool,
 }
 
 /// A refresh in flight.
@@ -187,7 +189,7 @@ impl<W: Clone> Live<W> {
                     Failure::Temporary => now.saturating_add(RETRY_AFTER),
                     Failure::Final => now.max(old.access_expires_at).saturating_add(KEEP_FAILURE),
                 };
-                self.failed.insert(id, Failed { generation, failure, at: now }, until, now);
+                self.failed.insert(id, Failed { generation, failure, at: now, is_removed: false }, until, now);
             }
         }
         Finished::Stored
@@ -214,10 +216,23 @@ impl<W: Clone> Live<W> {
         (!self.is_over(&latest.session, now)).then(|| Arc::clone(&latest.session))
     }
 
-    /// Returns `true` if the browser may have newer cookies, which a response must not remove. Such cookies come from a
-    /// newer generation, or from a sign-in that ended this session. After a sign-out, the cookies are already removed.
-    pub(super) fn is_replaced(&self, arrived: &SessionData, now: u64) -> bool {
-        self.newer(arrived, now).is_some() || self.ended.get(&arrived.id, now).is_some()
+    /// Returns `true` if this response must remove the cookies of a session whose refresh token no longer works.
+    ///
+    /// Only the first response removes them, because the browser may have signed in again before a later response
+    /// arrives. They also stay if they may be those of a newer generation, or of a sign-in that ended this session. A
+    /// sign-out has removed the cookies itself.
+    pub(super) fn take_removal(&mut self, session: &SessionData, now: u64) -> bool {
+        let has_failed = self.failure(session, now) == Some(Failure::Final);
+        if !has_failed || self.newer(session, now).is_some() {
+            return false;
+        }
+        self.failed.get_mut(&session.id, now).is_some_and(|failed| !mem::replace(&mut failed.is_removed, true))
+    }
+
+    /// Reports a sign-in by a browser whose cookie contained this session ID. Slow responses then do not remove its
+    /// new cookies.
+    pub(super) fn replace(&mut self, id: &str) {
+        self.failed.remove(id);
     }
 
     /// Returns the session to send to a browser whose request arrived with one generation and was served with another.

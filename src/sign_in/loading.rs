@@ -25,7 +25,7 @@ pub(super) enum Loaded {
     /// The access token has not expired. `CognitoAuth` verifies the token next.
     Session(Arc<SessionData>),
     /// The session has ended because its refresh token no longer works.
-    Ended,
+    Ended(Arc<SessionData>),
     /// There is no session, the session was signed out, or its lifetime is over.
     Nothing,
     /// The session cannot be loaded, or its access token has expired and cannot be refreshed at the moment.
@@ -55,8 +55,8 @@ pub(super) fn step(settings: &Arc<Settings>, session: &Arc<SessionData>) -> Step
         waiter
     });
     match reply {
-        Reply::Use(session) => Step::Decided(Loaded::Session(session)),
-        Reply::Ended => Step::Decided(Loaded::Ended),
+        Reply::Use(used) => Step::Decided(Loaded::Session(used)),
+        Reply::Ended => Step::Decided(Loaded::Ended(Arc::clone(session))),
         Reply::Over => Step::Decided(Loaded::Nothing),
         Reply::Unavailable => Step::Decided(Loaded::Unavailable),
         Reply::Wait(waiter) => Step::Wait(Wait { waiter, limit: WAIT_EXPIRED }),

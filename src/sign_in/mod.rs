@@ -42,7 +42,7 @@
 //!
 //! ```text
 //! GET /auth/sign-in   navigation, return_to -> attempt (state, nonce, PKCE verifier) -> authorize
-//! GET <callback>      callback -> attempt, used up -> token_endpoint -> identity -> starting
+//! GET <callback>      callback -> attempt, used up -> token_endpoint -> identity -> starting (ends the old session)
 //! POST /auth/sign-out same_origin -> starting (ends the session) -> token_endpoint (revokes) -> authorize (logout URL)
 //! ```
 //!

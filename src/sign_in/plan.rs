@@ -32,17 +32,19 @@ pub(super) struct Plan {
 
 /// The changes to the response of a request that had a session.
 struct SessionPlan {
-    /// The session from the cookie, or [`None`] if the cookie contained only a key.
-    arrived: Option<Arc<SessionData>>,
     state: SessionState,
     /// The cookies of the request, which the response may have to remove.
     request: Names,
 }
 
 enum SessionState {
-    /// The handler served the request with this session.
-    Used(Arc<SessionData>),
-    Ended,
+    /// The handler served the request with the session `used`.
+    Used {
+        /// The session as the cookie contained it. [`None`] if the cookie contained only a key.
+        arrived: Option<Arc<SessionData>>,
+        used: Arc<SessionData>,
+    },
+    Ended(Arc<SessionData>),
 }
 
 impl Plan {
@@ -60,29 +62,26 @@ impl Plan {
 
     /// Plans the cookies for a request with a session.
     pub(super) fn used(arrived: Option<Arc<SessionData>>, used: Arc<SessionData>, names: Names) -> Self {
-        let session = SessionPlan { arrived, state: SessionState::Used(used), request: names };
+        let state = SessionState::Used { arrived, used };
+        let session = SessionPlan { state, request: names };
         Self { sign_in: None, session: Some(session) }
     }
 
     /// Plans the removal of a session that has ended, and the redirect of a navigation.
-    pub(super) fn ended<B>(
-        settings: &Settings,
-        arrived: Option<Arc<SessionData>>,
-        names: Names,
-        request: &Request<B>,
-    ) -> Self {
-        let session = SessionPlan { arrived, state: SessionState::Ended, request: names };
+    pub(super) fn ended<B>(settings: &Settings, session: Arc<SessionData>, names: Names, request: &Request<B>) -> Self {
+        let session = SessionPlan { state: SessionState::Ended(session), request: names };
         Self { session: Some(session), ..Self::anonymous(settings, request) }
     }
 
     /// Changes the response.
     pub(super) fn apply<B>(self, settings: &Settings, response: Response<B>) -> Response<ResponseBody<B>> {
+        let is_rejected = is_missing_token(&response);
         let mut response = match self.sign_in {
-            Some(page) if is_missing_token(&response) => redirect(settings, &page),
+            Some(page) if is_rejected => redirect(settings, &page),
             _ => response.map(ResponseBody::inner),
         };
         if let Some(session) = self.session {
-            let cookies = session.set_cookies(settings);
+            let cookies = session.set_cookies(settings, is_rejected);
             let headers = response.headers_mut();
             if !cookies.is_empty() {
                 // Replaces all other directives, because caches must not store a session (CVE-2025-48947).
@@ -99,20 +98,24 @@ impl Plan {
 impl SessionPlan {
     /// Returns the `Set-Cookie` headers. The headers reflect changes to the session since the request arrived, so that
     /// a slow response does not restore an older generation or a session that was signed out.
-    fn set_cookies(self, settings: &Settings) -> Vec<HeaderValue> {
+    ///
+    /// Only rejections remove the cookies of an ended session. A handler that takes longer could remove the cookies of
+    /// a sign-in that another instance has completed in the meantime.
+    fn set_cookies(self, settings: &Settings, is_rejected: bool) -> Vec<HeaderValue> {
         let now = unix_seconds(settings.clock.now());
-        let mut cookies = match (&self.arrived, &self.state) {
-            (Some(arrived), SessionState::Used(used)) => {
+        let mut cookies = match &self.state {
+            SessionState::Used { arrived: Some(arrived), used } => {
                 let newer = settings.sessions.live().to_send(arrived, used, now);
                 // If the session does not fit into cookies, the error has been logged, and the browser keeps the old
                 // session.
                 newer.and_then(|newer| starting::cookies(settings, &newer, self.request, now).ok()).unwrap_or_default()
             }
-            (Some(arrived), SessionState::Ended) if settings.sessions.live().is_replaced(arrived, now) => Vec::new(),
-            (_, SessionState::Ended) => split::remove_cookies(self.request),
-            (None, SessionState::Used(_)) => Vec::new(),
+            SessionState::Ended(session) if is_rejected && settings.sessions.live().take_removal(session, now) => {
+                split::remove_cookies(self.request)
+            }
+            SessionState::Used { arrived: None, .. } | SessionState::Ended(_) => Vec::new(),
         };
-        if self.request.has_recent && matches!(self.state, SessionState::Used(_)) {
+        if self.request.has_recent && matches!(self.state, SessionState::Used { .. }) {
             cookies.extend(recent::clear());
         }
         cookies

@@ -129,7 +129,11 @@ impl Refresh {
                     Ok(Some(other)) if other.generation >= new.generation => return Ok(Arc::new(other)),
                     // An earlier write by this process failed.
                     Ok(Some(other)) => expected = other.generation,
-                    Ok(None) => return self.signed_out_elsewhere(&new).await,
+                    Ok(None) => {
+                        let failure = self.removed_elsewhere();
+                        self.revoke(&new).await;
+                        return Err(failure);
+                    }
                     Err(_) => {}
                 },
                 Err(_) => {}
@@ -141,11 +145,12 @@ impl Refresh {
         Ok(new)
     }
 
-    async fn signed_out_elsewhere(&self, new: &SessionData) -> Result<Arc<SessionData>, Failure> {
+    /// Ends a session that the store no longer contains. Its cookies stay, because the instance that removed the session
+    /// has removed or replaced them.
+    fn removed_elsewhere(&self) -> Failure {
         let now = unix_seconds(self.settings.clock.now());
         self.settings.sessions.live().sign_out(&self.old, now);
-        self.revoke(new).await;
-        Err(Failure::Final)
+        Failure::Final
     }
 
     /// Loads the session a few more times, because another instance may be about to store the result of its refresh.
@@ -156,7 +161,7 @@ impl Refresh {
             match stored::load(&self.settings, store, &self.old.id).await {
                 Ok(Some(other)) if other.generation > self.old.generation => return Ok(Arc::new(other)),
                 Ok(Some(_)) => was_read = true,
-                Ok(None) => return Err(Failure::Final),
+                Ok(None) => return Err(self.removed_elsewhere()),
                 Err(_) => was_read = false,
             }
         }

@@ -258,6 +258,13 @@ mod tests {
     }
 
     #[test]
+    fn resolved_path_has_no_query_and_no_dot_segments() {
+        for (path, resolved) in [("/", "/"), ("/a?b=/../c", "/a"), ("/a/./b/../c", "/a/c"), ("/x/%2E./a?b", "/a")] {
+            assert_eq!(ReturnTo::parse(path).unwrap().resolved_path().as_deref(), Some(resolved), "{path}");
+        }
+    }
+
+    #[test]
     fn longest_path_has_2048_bytes() {
         let path = format!("/{}", "a".repeat(2_047));
         assert!(ReturnTo::parse(&path).is_some());

@@ -9,7 +9,7 @@ use axum::{
     routing::{get, post},
 };
 use http::{HeaderMap, HeaderValue, Method, Uri};
-use tokio::time::timeout;
+use tokio::{task::JoinHandle, time::timeout};
 
 use super::{
     attempt::Attempt,
@@ -25,12 +25,11 @@ use super::{
     session::SessionData,
     settings::Settings,
     split::{self, Names},
-    starting::StartError,
+    starting::{StartError, Started},
     token_endpoint::EndpointError,
 };
 
-/// The longest time that a sign-out waits for the revocation of the refresh token. A slow endpoint must not delay the
-/// sign-out.
+/// The time limit of the revocation of a refresh token. A slow endpoint must not delay the sign-out.
 const REVOCATION_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl SignIn {
@@ -39,7 +38,7 @@ impl SignIn {
     /// | route | effect |
     /// |---|---|
     /// | `GET /auth/sign-in?return_to=/path` | Starts a sign-in, and redirects to Cognito's managed login. |
-    /// | `GET <path of the callback URL>` | Completes a sign-in: exchanges the code, verifies the tokens, starts a session, and redirects to `return_to`. |
+    /// | `GET <path of the callback URL>` | Completes a sign-in: exchanges the code, verifies the tokens, starts a session, and redirects to `return_to`. The browser's previous session ends, and its refresh token is revoked. |
     /// | `POST /auth/sign-out` | Ends the session, revokes its refresh token, and redirects to Cognito's logout endpoint. |
     ///
     /// `return_to` must be a path of this application. With any other value, the user returns to `/`. Sign-out requests
@@ -139,17 +138,23 @@ async fn callback(State(settings): State<Arc<Settings>>, method: Method, uri: Ur
     response
 }
 
-async fn complete_sign_in(settings: &Settings, callback: &Callback, headers: &HeaderMap) -> Result<Response, Page> {
+async fn complete_sign_in(
+    settings: &Arc<Settings>,
+    callback: &Callback,
+    headers: &HeaderMap,
+) -> Result<Response, Page> {
     let code = callback.code.as_deref().map_err(|error| denied(*error))?;
     let state = callback.state.as_deref().ok_or(Page::UnknownAttempt)?;
     let now = settings.clock.now();
     let attempt = Attempt::find(state, &settings.sealer, headers, now).ok_or(Page::UnknownAttempt)?;
     let tokens = settings.endpoint.exchange(code, &attempt.verifier).await.map_err(exchange_failed)?;
     let data = identity::signed_in(settings, tokens, &attempt.nonce_hash()).await.map_err(identity_failed)?;
-    let had_session = settings.sessions.load_for_sign_out(settings, headers, now).await.is_some();
-    let mut cookies = settings.sessions.start(settings, data, headers, now).await.map_err(start_failed)?;
-    if !had_session {
-        cookies.extend(recent::record(&settings.sealer, headers, now));
+    let Started { mut cookies, previous } =
+        settings.sessions.start(settings, data, headers, now).await.map_err(start_failed)?;
+    match previous {
+        // The sign-in does not wait for it.
+        Some(previous) => drop(revoke(settings, &previous)),
+        None => cookies.extend(recent::record(&settings.sealer, headers, now)),
     }
     Ok(pages::redirect(attempt.return_to.location(), cookies))
 }
@@ -215,7 +220,11 @@ async fn sign_out(State(settings): State<Arc<Settings>>, method: Method, headers
     let cookies = match settings.sessions.load_for_sign_out(&settings, &headers, now).await {
         Some(session) => {
             let removals = settings.sessions.end(&settings, &session, &headers, now).await;
-            revoke(&settings, &session).await;
+            if let Some(revocation) = revoke(&settings, &session)
+                && revocation.await.is_err()
+            {
+                tracing::warn!("the revocation of a refresh token was cancelled");
+            }
             removals
         }
         None => split::remove_cookies(Names::of(&headers)),
@@ -226,20 +235,18 @@ async fn sign_out(State(settings): State<Arc<Settings>>, method: Method, headers
     }
 }
 
-/// Revokes the refresh token in a task, because the token must also be revoked if the client disconnects.
-async fn revoke(settings: &Arc<Settings>, session: &SessionData) {
-    let Some(token) = session.refresh_token().map(str::to_owned) else { return };
+/// Revokes the refresh token of an ended session in a task, because the token must also be revoked if the client
+/// disconnects.
+fn revoke(settings: &Arc<Settings>, session: &SessionData) -> Option<JoinHandle<()>> {
+    let token = session.refresh_token()?.to_owned();
     let settings = Arc::clone(settings);
-    let revocation = tokio::spawn(async move {
+    Some(tokio::spawn(async move {
         match timeout(REVOCATION_TIMEOUT, settings.endpoint.revoke(&token)).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(?error, "the refresh token of a signed-out session was not revoked"),
-            Err(_) => tracing::warn!("the revocation of a signed-out session's refresh token timed out"),
+            Ok(Err(error)) => tracing::warn!(?error, "the refresh token of an ended session was not revoked"),
+            Err(_) => tracing::warn!("the revocation of an ended session's refresh token timed out"),
         }
-    });
-    if revocation.await.is_err() {
-        tracing::warn!("the revocation of a refresh token was cancelled");
-    }
+    }))
 }
 
 #[cfg(test)]

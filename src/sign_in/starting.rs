@@ -26,8 +26,16 @@ pub(super) enum StartError {
     Encryption,
 }
 
+/// A session that has started.
+pub(super) struct Started {
+    /// The `Set-Cookie` headers that send the session to the browser.
+    pub(super) cookies: Vec<HeaderValue>,
+    /// The browser's previous session, which has ended. Its refresh token is not revoked yet.
+    pub(super) previous: Option<Arc<SessionData>>,
+}
+
 impl Sessions {
-    /// Starts a session, and returns the `Set-Cookie` headers that send it to the browser.
+    /// Starts a session.
     ///
     /// The session has a new ID, so an attacker cannot know the ID before the sign-in (session fixation). The browser's
     /// previous session ends, so that a slow response cannot revive it.
@@ -37,21 +45,27 @@ impl Sessions {
         data: SessionData,
         request: &HeaderMap,
         now: SystemTime,
-    ) -> Result<Vec<HeaderValue>, StartError> {
+    ) -> Result<Started, StartError> {
         if let Some(store) = &self.store {
             stored::create(settings, store, &data).await.map_err(|_| StartError::Store)?;
         }
         let cookies = cookies(settings, &data, Names::of(request), unix_seconds(now))?;
-        self.end_previous(settings, &data, request, now).await;
-        Ok(cookies)
+        Ok(Started { cookies, previous: self.end_previous(settings, request, now).await })
     }
 
-    async fn end_previous(&self, settings: &Settings, new: &SessionData, request: &HeaderMap, now: SystemTime) {
-        if let Some(previous) = self.load_for_sign_out(settings, request, now).await
-            && previous.id != new.id
-        {
-            self.remove(settings, &previous, now).await;
+    async fn end_previous(
+        &self,
+        settings: &Settings,
+        request: &HeaderMap,
+        now: SystemTime,
+    ) -> Option<Arc<SessionData>> {
+        if let Some(Arrived::Key(key)) = arrival::read(settings, &SessionCookies::find(request)) {
+            // The store may no longer contain the session.
+            self.live().replace(&key);
         }
+        let previous = self.load_for_sign_out(settings, request, now).await?;
+        self.remove(settings, &previous, now).await;
+        Some(previous)
     }
 
     /// Returns the newest known generation of a request's session, without refreshing it.

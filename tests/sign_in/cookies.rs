@@ -1,7 +1,10 @@
 //! Attacks on the session cookies.
 
+use std::time::Duration;
+
 use axum::http::{Method, Request};
-use axum_cognito::testing::ManagedLoginFault;
+use axum_cognito::{sign_in::SignInBuilder, testing::ManagedLoginFault};
+use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -230,6 +233,56 @@ async fn copied_cookie_is_worthless_after_sign_out() {
         assert_eq!(before_refresh.user(&scene).await, None, "stored: {is_stored}: at another instance");
         assert_eq!(store.len(), 0);
     }
+}
+
+/// Replay after another sign-in: the previous session ends, and its newest refresh token is revoked. The new session has
+/// another refresh token, which still works.
+#[tokio::test]
+async fn copied_cookie_is_worthless_after_a_new_sign_in() {
+    for (user, is_stored) in [("alice", false), ("alice", true), ("bob", false), ("bob", true)] {
+        let store = InMemory::default();
+        let stored = |sign_in: SignInBuilder| {
+            if is_stored { sign_in.session_store(store.clone()) } else { sign_in }
+        };
+        let mut scene = Scene::with(|login| login.refresh_token_rotation(Duration::ZERO), stored).await;
+        let mut browser = Browser::signed_in(&scene, "alice").await;
+        scene.clock.advance(HOUR);
+        assert_eq!(browser.user(&scene).await.as_deref(), Some("alice"));
+        let mut thief = browser.clone();
+        let newest: Value = serde_json::from_str(&scene.proxy.last_response()).unwrap();
+        assert_eq!(browser.sign_in(&scene, user).await.status, 302);
+        assert_eq!(scene.proxy.revoked(1).await, [newest["refresh_token"].as_str().unwrap()], "{user}");
+        assert_eq!(thief.clone().user(&scene).await, None, "{user}, stored: {is_stored}");
+        assert_eq!(store.len(), usize::from(is_stored));
+        for _ in 0..2 {
+            assert_eq!(browser.user(&scene).await.as_deref(), Some(user), "stored: {is_stored}");
+            scene.clock.advance(HOUR);
+        }
+        assert_eq!(browser.user(&scene).await.as_deref(), Some(user), "stored: {is_stored}");
+        // Another instance does not know about the sign-in. Without a store, its refresh fails.
+        scene.app = scene.instance(stored);
+        assert_eq!(thief.user(&scene).await, None, "{user}, stored: {is_stored}: at another instance");
+    }
+}
+
+/// Two tabs sign the same user in at the same time. Both end the previous session, and neither revokes the session of
+/// the other.
+#[tokio::test]
+async fn parallel_sign_ins_do_not_end_each_other() {
+    let scene = Scene::new().await;
+    let mut browser = Browser::signed_in(&scene, "alice").await;
+    let urls = [browser.start(&scene, "").await, browser.start(&scene, "").await];
+    let mut tabs = [browser.clone(), browser.clone()];
+    for (tab, url) in tabs.iter_mut().zip(urls) {
+        let callback = scene.log_in(&url, "alice").await;
+        assert_eq!(tab.open(&scene, &callback).await.status, 302);
+    }
+    assert_eq!(scene.proxy.revoked(1).await.len(), 1);
+    scene.clock.advance(HOUR);
+    for mut tab in tabs {
+        assert_eq!(tab.user(&scene).await.as_deref(), Some("alice"));
+    }
+    assert_eq!(scene.proxy.revoked(1).await.len(), 1);
 }
 
 /// An attacker who can write to the store, but has no session key, exchanges the sessions of two users.

@@ -12,12 +12,12 @@ use std::{
 use axum::{
     Router,
     extract::{Path, State},
-    http::{HeaderValue, StatusCode, header::CACHE_CONTROL},
+    http::{Extensions, HeaderValue, StatusCode, header::CACHE_CONTROL},
     response::IntoResponse,
     routing::{any, get},
 };
 use axum_cognito::{
-    CognitoClaims,
+    AuthRejection, CognitoClaims,
     sign_in::{Session, SessionKeys, SignIn, SignInBuilder},
     testing::{FakeUser, FakeUserPool, ManagedLogin, ManagedLoginServer, ManualClock},
 };
@@ -171,6 +171,7 @@ pub(crate) fn pages(handlers: &Handlers) -> Router {
         .route("/page", any(page))
         .route("/claims", any(claims))
         .route("/slow", get(slow))
+        .route("/slow-rejection", get(slow_rejection))
         .route("/status/{status}", get(status))
         .route("/public", get(public))
         .with_state(handlers.clone())
@@ -190,6 +191,11 @@ async fn claims(State(handlers): State<Handlers>, claims: CognitoClaims) -> Stri
 async fn slow(State(handlers): State<Handlers>, _: Option<Session>) {
     handlers.entered.notify_one();
     handlers.slow.notified().await;
+}
+
+async fn slow_rejection(State(handlers): State<Handlers>, extensions: Extensions) -> Result<(), AuthRejection> {
+    slow(State(handlers), None).await;
+    Session::from_extensions(&extensions).map(drop)
 }
 
 /// A handler that allows caches to store its response.

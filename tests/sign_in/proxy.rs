@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     net::Ipv4Addr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use axum::{
@@ -125,6 +126,20 @@ impl Proxy {
     /// Returns the number of token requests.
     pub(crate) fn token_requests(&self) -> usize {
         self.state().received.iter().filter(|request| request.path == "/oauth2/token").count()
+    }
+
+    /// Waits for this number of revocations, and returns the revoked tokens.
+    pub(crate) async fn revoked(&self, count: usize) -> Vec<String> {
+        for _ in 0..5_000 {
+            let received = self.received();
+            let revocations = received.iter().filter(|request| request.path == "/oauth2/revoke");
+            let tokens: Vec<_> = revocations.filter_map(|request| request.parameter("token")).collect();
+            if tokens.len() >= count {
+                return tokens.into_iter().map(str::to_owned).collect();
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        panic!("the endpoint has not received {count} revocations");
     }
 
     /// Returns the last response of the endpoint.

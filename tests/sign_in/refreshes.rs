@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, http::Method};
-use axum_cognito::testing::ManagedLoginFault;
+use axum_cognito::{sign_in::SignInBuilder, testing::ManagedLoginFault};
 
 use crate::{
     browser::{Browser, NAVIGATION, Reply, SESSION},
@@ -130,19 +130,61 @@ async fn revoked_refresh_token_ends_the_session() {
 /// A slow response of a session that has ended must not remove the cookies of a sign-in that completed in the meantime.
 #[tokio::test]
 async fn slow_end_of_a_session_does_not_remove_a_new_one() {
-    let scene = Arc::new(Scene::new().await);
-    let mut browser = Browser::signed_in(&scene, "alice").await;
-    scene.cognito.revoke_sessions("alice");
-    scene.clock.advance(HOUR);
-    let slow = tokio::spawn({
-        let (scene, browser) = (Arc::clone(&scene), browser.clone());
-        async move { browser.reply(&scene, scene.app.clone(), browser.request(Method::GET, "/slow", &[])).await }
-    });
-    scene.handlers.entered.notified().await;
-    assert_eq!(browser.sign_in(&scene, "alice").await.status, 302);
-    scene.handlers.slow.notify_one();
-    browser.receive(&slow.await.unwrap());
-    assert_eq!(browser.user(&scene).await.as_deref(), Some("alice"));
+    for (what, path, is_stored, is_removed_first) in [
+        ("the sign-in replaces the cookies", "/slow", false, false),
+        ("the sign-in replaces the cookies, slow rejection", "/slow-rejection", false, false),
+        ("another response has removed the cookies", "/slow", false, true),
+        ("another response has removed the cookies, slow rejection", "/slow-rejection", false, true),
+        ("store", "/slow", true, false),
+        ("store, slow rejection", "/slow-rejection", true, false),
+    ] {
+        let stored = |sign_in: SignInBuilder| {
+            if is_stored { sign_in.session_store(InMemory::default()) } else { sign_in }
+        };
+        let scene = Arc::new(Scene::with(|login| login, stored).await);
+        let mut browser = Browser::signed_in(&scene, "alice").await;
+        scene.cognito.revoke_sessions("alice");
+        scene.clock.advance(HOUR);
+        let slow = tokio::spawn({
+            let (scene, browser) = (Arc::clone(&scene), browser.clone());
+            async move { browser.reply(&scene, scene.app.clone(), browser.request(Method::GET, path, &[])).await }
+        });
+        scene.handlers.entered.notified().await;
+        if is_removed_first {
+            assert_eq!(browser.user(&scene).await, None, "{what}");
+            assert_eq!(browser.names(SESSION), [""; 0], "{what}");
+        }
+        assert_eq!(browser.sign_in(&scene, "alice").await.status, 302, "{what}");
+        scene.handlers.slow.notify_one();
+        browser.receive(&slow.await.unwrap());
+        assert_eq!(browser.user(&scene).await.as_deref(), Some("alice"), "{what}");
+    }
+}
+
+/// A handler that completes after a sign-in at another instance must not remove the cookies of that sign-in.
+#[tokio::test]
+async fn slow_end_of_a_session_does_not_remove_that_of_another_instance() {
+    for is_stored in [false, true] {
+        let store = InMemory::default();
+        let stored = |sign_in: SignInBuilder| {
+            if is_stored { sign_in.session_store(store.clone()) } else { sign_in }
+        };
+        let scene = Arc::new(Scene::with(|login| login, stored).await);
+        let other = scene.instance(stored);
+        let mut browser = Browser::signed_in(&scene, "alice").await;
+        scene.cognito.revoke_sessions("alice");
+        scene.clock.advance(HOUR);
+        let slow = tokio::spawn({
+            let (scene, browser) = (Arc::clone(&scene), browser.clone());
+            async move { browser.reply(&scene, other, browser.request(Method::GET, "/slow", &[])).await }
+        });
+        scene.handlers.entered.notified().await;
+        assert_eq!(browser.user(&scene).await, None);
+        assert_eq!(browser.sign_in(&scene, "alice").await.status, 302);
+        scene.handlers.slow.notify_one();
+        browser.receive(&slow.await.unwrap());
+        assert_eq!(browser.user(&scene).await.as_deref(), Some("alice"), "stored: {is_stored}");
+    }
 }
 
 /// The lifetime of a session is that of the first refresh token. Neither activity nor a copy of the cookie extends it.

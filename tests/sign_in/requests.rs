@@ -176,11 +176,13 @@ async fn cache_stores_no_response_with_a_cookie() {
         let reply = browser.open(&scene, &path).await;
         assert_eq!((reply.status.as_u16(), reply.sets_session()), (status, true));
         assert_eq!(reply.headers["cache-control"], "no-store", "{status}");
-        // The end of a session.
+        // The end of a session. Only a rejection removes the cookies.
         scene.cognito.revoke_sessions("alice");
         scene.clock.advance(HOUR);
         let reply = browser.send(&scene, Method::GET, "/public", &[]).await;
-        assert_eq!((&*reply.body, reply.set_cookies().len()), ("anonymous", 1));
+        assert_eq!((&*reply.body, reply.set_cookies().len()), ("anonymous", 0));
+        let reply = browser.send(&scene, Method::GET, "/page", &[]).await;
+        assert_eq!((reply.status.as_u16(), reply.set_cookies().len()), (401, 1));
         assert_eq!(reply.headers["cache-control"], "no-store", "{status}");
     }
     // All responses of the routes, with and without cookies.

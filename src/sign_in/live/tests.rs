@@ -107,6 +107,66 @@ fn final_failure_does_not_affect_a_newer_generation() {
 }
 
 #[test]
+#[allow(clippy::type_complexity)]
+fn first_response_after_a_final_failure_removes_the_cookies() {
+    let failed = |failure| {
+        move |live: &mut Live<u32>| {
+            let number = started(live, &at(1), EXPIRED);
+            live.finish(&at(1), number, Err(failure), EXPIRED);
+        }
+    };
+    let ended = failed(Failure::Final);
+    let refreshed = |live: &mut Live<u32>| {
+        let number = started(live, &at(1), SOON);
+        live.finish(&at(1), number, Ok(at(2)), SOON);
+    };
+    let refreshed_then_ended = |live: &mut Live<u32>| {
+        refreshed(live);
+        let number = started(live, &at(2), SOON + 3_600);
+        live.finish(&at(2), number, Err(Failure::Final), SOON + 3_600);
+    };
+    let ended_soon = |live: &mut Live<u32>| {
+        live.learn(&Arc::new(session("a", 2, SOON + 40)), SOON - REFRESH_PAUSE, SOON);
+        let number = started(live, &at(1), SOON);
+        live.finish(&at(2), number, Err(Failure::Final), SOON);
+    };
+    let cases: &[(&str, &dyn Fn(&mut Live<u32>), u64, u64, bool)] = &[
+        ("the session ended", &ended, 1, EXPIRED, true),
+        ("the session ended five minutes ago", &ended, 1, EXPIRED + KEEP_FAILURE - 1, true),
+        ("the session ended longer ago", &ended, 1, EXPIRED + KEEP_FAILURE, false),
+        ("the session ended, then the clock moved backwards", &ended, 1, EXPIRED - 1, false),
+        ("no refresh failed", &refreshed, 2, SOON, false),
+        ("the refresh failed temporarily", &failed(Failure::Temporary), 1, EXPIRED, false),
+        ("the request has a newer generation", &ended, 2, EXPIRED, false),
+        ("the newest generation ended", &refreshed_then_ended, 2, SOON + 3_600, true),
+        ("the newest generation ended, and the request has an older one", &refreshed_then_ended, 1, SOON + 3_600, true),
+        ("the browser may just have received the newest generation", &ended_soon, 1, SOON, false),
+        ("the browser has the newest generation", &ended_soon, 2, SOON, true),
+    ];
+    for (case, prepare, generation, now, expected) in cases {
+        let mut live = live();
+        prepare(&mut live);
+        assert_eq!(live.take_removal(&at(*generation), *now), *expected, "{case}");
+        assert!(!live.take_removal(&at(*generation), *now), "{case}, a later response");
+    }
+}
+
+#[test]
+fn sign_in_keeps_its_cookies() {
+    for (what, sign_in, is_removed) in [
+        ("the session ended by the sign-in", (|live| live.sign_out(&at(1), EXPIRED)) as fn(&mut Live<u32>), false),
+        ("the session of the request", |live| live.replace("a"), false),
+        ("another session", |live| live.replace("b"), true),
+    ] {
+        let mut live = live();
+        let number = started(&mut live, &at(1), EXPIRED);
+        live.finish(&at(1), number, Err(Failure::Final), EXPIRED);
+        sign_in(&mut live);
+        assert_eq!(live.take_removal(&at(1), EXPIRED), is_removed, "{what}");
+    }
+}
+
+#[test]
 fn result_of_a_refresh_is_dropped_after_sign_out() {
     let mut live = live();
     let number = started(&mut live, &at(1), SOON);
@@ -129,6 +189,43 @@ fn response_gets_the_newest_generation_and_never_an_older_one() {
     arrive(&mut live, &at(3), SOON);
     assert_eq!(live.newer(&at(1), SOON).unwrap().generation, 3, "another instance has refreshed the session");
     assert!(live.newer(&at(1), SOON + KEEP_LATEST).is_none(), "kept for five minutes");
+}
+
+#[test]
+#[allow(clippy::type_complexity)]
+fn response_sends_the_generation_that_its_request_was_served_with() {
+    let known = |live: &mut Live<u32>| {
+        let number = started(live, &at(1), SOON);
+        live.finish(&at(1), number, Ok(at(3)), SOON);
+    };
+    let cases: &[(&str, &dyn Fn(&mut Live<u32>), u64, u64, Option<u64>)] = &[
+        ("the browser has it", &|_| (), 2, 2, None),
+        ("the table has dropped it", &|_| (), 1, 2, Some(2)),
+        ("a newer one is known", &known, 1, 2, Some(3)),
+        ("a newer one is known, the browser has another one", &known, 2, 2, Some(3)),
+        ("the browser has the newest one", &known, 3, 3, None),
+        ("the session was signed out", &|live| live.sign_out(&at(1), SOON), 1, 2, None),
+    ];
+    for (case, prepare, arrived, used, sent) in cases {
+        let mut live = live();
+        prepare(&mut live);
+        let sends = live.to_send(&at(*arrived), &at(*used), SOON).map(|session| session.generation);
+        assert_eq!(sends, *sent, "{case}");
+    }
+    assert!(live().to_send(&at(1), &at(2), 1_000_000).is_none(), "the session's lifetime is over");
+}
+
+/// Within a grace period, two instances can refresh the same generation. Each keeps its result, which works.
+#[test]
+fn same_generation_of_another_instance_replaces_nothing() {
+    let (own, other) = (at(2), at(2));
+    let mut live = live();
+    let number = started(&mut live, &at(1), SOON);
+    live.finish(&at(1), number, Ok(Arc::clone(&own)), SOON);
+    let Reply::Use(used) = arrive(&mut live, &other, SOON) else { panic!("the token is valid") };
+    assert!(Arc::ptr_eq(&used, &other), "the request's own tokens are used");
+    live.learn(&other, SOON, SOON);
+    assert!(Arc::ptr_eq(&live.newer(&at(1), SOON).unwrap(), &own));
 }
 
 #[test]

@@ -28,6 +28,8 @@ struct Endpoint(Arc<Mutex<EndpointState>>);
 #[derive(Default)]
 struct EndpointState {
     response: Option<(u16, String)>,
+    /// The revocation endpoint does not respond.
+    revocation_hangs: bool,
     requests: Vec<(String, String)>,
 }
 
@@ -47,7 +49,8 @@ impl Endpoint {
         let router = Router::new().fallback(move |uri: Uri, body: String| {
             let mut state = endpoint.0.lock().unwrap_or_else(PoisonError::into_inner);
             state.requests.push((uri.path().to_owned(), body));
-            let response = state.response.clone();
+            let hangs = state.revocation_hangs && uri.path() == "/oauth2/revoke";
+            let response = state.response.clone().filter(|_| !hangs);
             drop(state);
             async move {
                 match response {
@@ -453,6 +456,23 @@ async fn failed_revocation_does_not_keep_the_user_signed_in() {
         assert!(!scene.has(cookies::SESSION), "{response:?}");
         assert!(started.elapsed() < Duration::from_secs(5), "{response:?}");
     }
+}
+
+#[tokio::test]
+async fn new_sign_in_does_not_wait_for_the_revocation_of_the_previous_session() {
+    let mut scene = Scene::new().await;
+    scene.sign_in("/auth/sign-in").await;
+    scene.endpoint.0.lock().unwrap().revocation_hangs = true;
+    let started = tokio::time::Instant::now();
+    assert_eq!(scene.sign_in("/auth/sign-in").await.status, 302);
+    assert!(started.elapsed() < REVOCATION_TIMEOUT);
+    for _ in 0..5_000 {
+        if scene.endpoint.requests().iter().any(|(path, _)| path == "/oauth2/revoke") {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    panic!("the refresh token of the previous session was not revoked");
 }
 
 #[tokio::test]

@@ -255,8 +255,8 @@ impl App {
 
     pub(super) async fn sign_in(&self, browser: &mut Browser, data: SessionData) {
         let settings = &self.sign_in.settings;
-        let cookies = settings.sessions.start(settings, data, &browser.headers(), self.now()).await.unwrap();
-        cookies.iter().for_each(|cookie| browser.set(cookie.to_str().unwrap()));
+        let started = settings.sessions.start(settings, data, &browser.headers(), self.now()).await.unwrap();
+        started.cookies.iter().for_each(|cookie| browser.set(cookie.to_str().unwrap()));
     }
 
     pub(super) async fn sign_out(&self, browser: &mut Browser) -> bool {
