@@ -158,6 +158,11 @@ impl Require {
     /// refreshed token does not satisfy the rule, because it keeps `auth_time`. Machine tokens have no sign-in, so they
     /// are rejected with 403.
     ///
+    /// With refresh token rotation, Cognito did not keep `auth_time` in 2025, according to a [report by a user]. Before
+    /// relying on this rule, compare `auth_time` before and after a refresh with your app client.
+    ///
+    /// [report by a user]: https://github.com/authts/oidc-client-ts/issues/2107
+    ///
     /// ```
     /// use std::time::Duration;
     /// use axum_cognito::{AuthRejectionKind, Require, Verifier, testing::FakeUserPool};
