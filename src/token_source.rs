@@ -261,7 +261,7 @@ fn valid(source: Result<TokenSource, ConfigError>) -> TokenSource {
 /// ```
 /// use axum_cognito::TokenSource;
 ///
-/// assert_eq!("cookie:__Host-token".parse::<TokenSource>()?, TokenSource::cookie("__Host-session"));
+/// assert_eq!("cookie:__Host-token".parse::<TokenSource>()?, TokenSource::cookie("__Host-token"));
 /// # Ok::<(), axum_cognito::ConfigError>(())
 /// ```
 impl FromStr for TokenSource {
