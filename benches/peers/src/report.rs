@@ -250,7 +250,7 @@ fn figures(results: &Results) -> String {
         vec![
             "memory for a cached token".to_owned(),
             "<= 900 bytes".to_owned(),
-            format!("{:.0} bytes, in addition to {} for the empty cache", per_token(memory.filled), memory.empty),
+            format!("{:.0} bytes, and {} for the first token with the table", per_token(memory.filled), memory.first),
         ],
         vec![
             format!("fetches for {} forged `kid` values", results.forged.tokens),

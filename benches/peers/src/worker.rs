@@ -53,9 +53,9 @@ pub enum Request {
 #[derive(Serialize, Deserialize)]
 pub struct Memory {
     pub tokens: u64,
-    /// The bytes of an empty cache.
-    pub empty: u64,
-    /// The additional bytes of the cached tokens.
+    /// The bytes of the first cached token and of the table.
+    pub first: u64,
+    /// The bytes of `tokens` further cached tokens.
     pub filled: u64,
 }
 
