@@ -216,8 +216,8 @@ fn max_age(headers: &HeaderMap) -> Option<Duration> {
 /// The message for a certificate whose authority is not trusted. Other failed handshakes have nothing to do with the
 /// root certificates.
 const UNKNOWN_ISSUER: &str = "the certificate of the endpoint was issued by an authority that is not trusted: update the \
-                              package `ca-certificates`, or pass the authority's certificate to \
-                              `HttpKeySource::root_certificates`";
+                              package `ca-certificates`, or, if a proxy that you trust issued the certificate, pass the \
+                              proxy's authority to `HttpKeySource::root_certificates`";
 
 fn fetch_error(error: reqwest::Error, message: &'static str) -> FetchError {
     let message = if has_unknown_issuer(&error) { UNKNOWN_ISSUER } else { message };

@@ -43,7 +43,7 @@ pub(super) fn write(session: &SessionData) -> Option<Vec<u8>> {
     Some(content)
 }
 
-/// Reads the bytes that [`write`] returned. The caller has authenticated them.
+/// Reads the bytes that [`write()`] returned. The caller has authenticated them.
 ///
 /// The tokens share the memory of `content`.
 pub(super) fn read(content: Vec<u8>) -> Option<SessionData> {

@@ -198,9 +198,14 @@ impl<W: Clone> Live<W> {
     /// Ends a session. In this process, neither a request with an old cookie nor a refresh in flight can revive the
     /// session.
     pub(super) fn sign_out(&mut self, session: &SessionData, now: u64) {
-        self.ended.insert(&session.id, (), session.ends_at.max(now.saturating_add(1)), now);
-        self.latest.remove(&session.id);
-        self.failed.remove(&session.id);
+        self.end(&session.id, session.ends_at, now);
+    }
+
+    /// Ends the session with this ID, which lives until `ends_at` at the latest.
+    pub(super) fn end(&mut self, id: &str, ends_at: u64, now: u64) {
+        self.ended.insert(id, (), ends_at.max(now.saturating_add(1)), now);
+        self.latest.remove(id);
+        self.failed.remove(id);
     }
 
     /// Returns `true` if the session was signed out in this process, or if its lifetime is over.

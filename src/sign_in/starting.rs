@@ -64,13 +64,14 @@ impl Sessions {
             self.live().replace(&key);
         }
         let previous = self.load_for_sign_out(settings, request, now).await?;
-        self.remove(settings, &previous, now).await;
+        self.remove(settings, &previous.id, previous.ends_at, now).await;
         Some(previous)
     }
 
     /// Returns the newest known generation of a request's session, without refreshing it.
     ///
-    /// Returns [`None`] if the request has no session, or if the store fails. The failure is logged.
+    /// Returns [`None`] if the request has no session. Also returns [`None`] if the store fails or its content cannot be
+    /// read. In this case, the session ends here, without its refresh token.
     pub(super) async fn load_for_sign_out(
         &self,
         settings: &Settings,
@@ -79,7 +80,14 @@ impl Sessions {
     ) -> Option<Arc<SessionData>> {
         let data = match (arrival::read(settings, &SessionCookies::find(request))?, &self.store) {
             (Arrived::Session(data), _) => data,
-            (Arrived::Key(key), Some(store)) => Arc::new(stored::load(settings, store, &key).await.ok()??),
+            (Arrived::Key(key), Some(store)) => {
+                let Ok(Some(data)) = stored::load(settings, store, &key).await else {
+                    let ends_at = unix_seconds(now).saturating_add(settings.session_lifetime.as_secs());
+                    self.remove(settings, &key, ends_at, now).await;
+                    return None;
+                };
+                Arc::new(data)
+            }
             (Arrived::Key(_), None) => return None,
         };
         let now = unix_seconds(now);
@@ -96,14 +104,14 @@ impl Sessions {
         request: &HeaderMap,
         now: SystemTime,
     ) -> Vec<HeaderValue> {
-        self.remove(settings, session, now).await;
+        self.remove(settings, &session.id, session.ends_at, now).await;
         split::remove_cookies(Names::of(request))
     }
 
-    async fn remove(&self, settings: &Settings, session: &SessionData, now: SystemTime) {
-        self.live().sign_out(session, unix_seconds(now));
+    async fn remove(&self, settings: &Settings, id: &str, ends_at: u64, now: SystemTime) {
+        self.live().end(id, ends_at, unix_seconds(now));
         if let Some(store) = &self.store
-            && stored::remove(settings, store, &session.id).await.is_err()
+            && stored::remove(settings, store, id).await.is_err()
         {
             tracing::warn!(
                 "an ended session was not deleted from the session store, so copies of its cookie may still work"

@@ -94,6 +94,21 @@ async fn sign_out_takes_effect_on_all_instances() {
 }
 
 #[tokio::test]
+async fn sign_out_takes_effect_even_if_the_session_cannot_be_loaded() {
+    let (_pool, store, apps, mut browser) = two_instances().await;
+    let copy = browser.clone();
+    store.fails.store(true, Ordering::SeqCst);
+    assert!(!apps[0].sign_out(&mut browser).await, "there is no token to revoke");
+    store.fails.store(false, Ordering::SeqCst);
+    assert_eq!(apps[0].visit(&mut copy.clone(), "/page").await, 401, "in the process that was asked");
+
+    let (_pool, store, apps, mut browser) = two_instances().await;
+    store.sessions.lock().unwrap().get_mut("a").unwrap().content = Vec::new();
+    assert!(!apps[0].sign_out(&mut browser).await, "there is no token to revoke");
+    assert!(store.sessions.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn new_sign_in_removes_the_previous_session() {
     let (pool, store, apps, mut browser) = two_instances().await;
     apps[1].sign_in(&mut browser, pool.session("b")).await;
