@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, error::Error, fmt, sync::Arc};
 
-/// The kind of a failed key fetch. The kind tells an operator where to look for the cause.
+/// The reason why a key fetch failed. The reason tells an operator where to look for the cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FetchErrorKind {

@@ -74,7 +74,7 @@ struct Failed {
     generation: u64,
     failure: Failure,
     at: u64,
-    /// A response has removed the cookies of the session.
+    /// `true` after a response has removed the cookies of the session.
     is_removed: bool,
 }
 

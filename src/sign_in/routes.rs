@@ -152,7 +152,7 @@ async fn complete_sign_in(
     let Started { mut cookies, previous } =
         settings.sessions.start(settings, data, headers, now).await.map_err(start_failed)?;
     match previous {
-        // The sign-in does not wait for it.
+        // The sign-in does not wait for the revocation.
         Some(previous) => drop(revoke(settings, &previous)),
         None => cookies.extend(recent::record(&settings.sealer, headers, now)),
     }

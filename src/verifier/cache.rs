@@ -33,7 +33,7 @@
 //! verified tokens are inserted. Invalid tokens therefore cannot change the table. Every insertion also clears expired
 //! entries from the next few places in turn, so claims are freed soon after their token has expired.
 //!
-//! A read takes no lock. [`copies`] keeps threads that share one token from contending.
+//! A read takes no lock. The module [`copies`] avoids contention between threads that use the same token.
 
 mod copies;
 mod entry;

@@ -62,8 +62,8 @@ use crate::middleware::service::CognitoAuthService;
 ///
 /// - a segment that consists of dots, spaces and `+` after decoding, such as `..`, `%20..`, `..+` or `..;x`
 /// - a backslash, a control character, or whitespace other than `%20`
-/// - an escaped control character, `.`, `/`, `\`, `%`, `;`, `?` or `#`, an incomplete escape, or an overlong UTF-8
-///   encoding
+/// - a percent-encoded control character, or one of `.`, `/`, `\`, `%`, `;`, `?` and `#` in percent-encoded form
+/// - an incomplete percent-encoding, or an overlong UTF-8 encoding
 /// - two slashes at its start
 /// - more than 8 KiB or 256 segments, because the check of such a path takes too long
 ///
