@@ -223,21 +223,15 @@ impl<W: Clone> Live<W> {
 
     /// Returns `true` if this response must remove the cookies of a session whose refresh token no longer works.
     ///
-    /// Only the first response removes them, because the browser may have signed in again before a later response
-    /// arrives. They also stay if they may be those of a newer generation, or of a sign-in that ended this session. A
-    /// sign-out has removed the cookies itself.
+    /// Only the first response removes the cookies, because the browser may have signed in again before a later response
+    /// arrives. The cookies also stay if they may be those of a newer generation, or of a sign-in that ended this
+    /// session. A sign-out has removed the cookies itself, and browsers remove them at the end of the session's lifetime.
     pub(super) fn take_removal(&mut self, session: &SessionData, now: u64) -> bool {
         let has_failed = self.failure(session, now) == Some(Failure::Final);
-        if !has_failed || self.newer(session, now).is_some() {
+        if !has_failed || self.is_over(session, now) || self.newer(session, now).is_some() {
             return false;
         }
         self.failed.get_mut(&session.id, now).is_some_and(|failed| !mem::replace(&mut failed.is_removed, true))
-    }
-
-    /// Reports a sign-in by a browser whose cookie contained this session ID. Slow responses then do not remove its
-    /// new cookies.
-    pub(super) fn replace(&mut self, id: &str) {
-        self.failed.remove(id);
     }
 
     /// Returns the session to send to a browser whose request arrived with one generation and was served with another.

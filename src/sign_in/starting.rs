@@ -59,10 +59,6 @@ impl Sessions {
         request: &HeaderMap,
         now: SystemTime,
     ) -> Option<Arc<SessionData>> {
-        if let Some(Arrived::Key(key)) = arrival::read(settings, &SessionCookies::find(request)) {
-            // The store may no longer contain the session.
-            self.live().replace(&key);
-        }
         let previous = self.load_for_sign_out(settings, request, now).await?;
         self.remove(settings, &previous.id, previous.ends_at, now).await;
         Some(previous)

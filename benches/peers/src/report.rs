@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::{
     cases::{self, Table},
-    results::{Case, Results, Site, median, paired},
+    results::{About, Case, Results, Site, median, paired},
     sockets::Load,
 };
 
@@ -17,20 +17,21 @@ pub fn markdown(results: &Results) -> String {
 fn head(results: &Results) -> String {
     let about = &results.about;
     let versions: Vec<_> = about.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
-    format!(
-        "Measured on {}: {} cores, {}, rustc {}, token of {} bytes, RSA-2048.\n{}.\n\
-         Medians of {} rounds; ratios are taken within a round. Bare signature: {:.2} us.\n\
-         Load average of the machine before the run: {:.1}, at its end (including the run itself): {:.1}.\n",
-        about.date,
-        about.cores,
-        about.cpu,
-        about.rustc,
-        about.token_bytes,
+    let run = format!(
+        "{}.\nMedians of {} rounds; ratios are taken within a round. Bare signature: {:.2} us.",
         versions.join(", "),
         results.bare().nanos.len(),
         results.bare().micros(),
-        about.load[0],
-        about.load[1],
+    );
+    measured(about, &run)
+}
+
+/// Describes the machine and the run.
+pub fn measured(about: &About, run: &str) -> String {
+    format!(
+        "Measured on {}: {} cores, {}, rustc {}, token of {} bytes, RSA-2048.\n{run}\n\
+         Load average of the machine before the run: {:.1}, at its end (including the run itself): {:.1}.\n",
+        about.date, about.cores, about.cpu, about.rustc, about.token_bytes, about.load[0], about.load[1],
     )
 }
 

@@ -155,14 +155,20 @@ fn first_response_after_a_final_failure_removes_the_cookies() {
 fn sign_in_keeps_its_cookies() {
     for (what, sign_in, is_removed) in [
         ("the session ended by the sign-in", (|live| live.sign_out(&at(1), EXPIRED)) as fn(&mut Live<u32>), false),
-        ("the session of the request", |live| live.replace("a"), false),
-        ("another session", |live| live.replace("b"), true),
+        ("a session that the store no longer contains", |live| live.end("a", EXPIRED + 100, EXPIRED), false),
+        ("another session", |live| live.end("b", EXPIRED + 100, EXPIRED), true),
     ] {
         let mut live = live();
         let number = started(&mut live, &at(1), EXPIRED);
         live.finish(&at(1), number, Err(Failure::Final), EXPIRED);
         sign_in(&mut live);
         assert_eq!(live.take_removal(&at(1), EXPIRED), is_removed, "{what}");
+    }
+    for (what, ends_at, is_removed) in [("at the end", EXPIRED + 1, false), ("before the end", EXPIRED + 2, true)] {
+        let (mut live, session) = (live(), Arc::new(SessionData { ends_at, ..(*at(1)).clone() }));
+        let number = started(&mut live, &session, EXPIRED);
+        live.finish(&session, number, Err(Failure::Final), EXPIRED);
+        assert_eq!(live.take_removal(&session, EXPIRED + 1), is_removed, "{what} of the session's lifetime");
     }
 }
 

@@ -1,22 +1,10 @@
 //! Formats the latencies as Markdown tables.
 
 use super::{Latencies, Loaded, Row, plan::Protocol};
-use crate::report::table;
+use crate::report::{measured, table};
 
 pub fn markdown(latencies: &Latencies) -> String {
-    let about = &latencies.about;
-    let head = format!(
-        "Measured on {}: {} cores, {}, rustc {}, token of {} bytes, RSA-2048, {} s for each load.\n\
-         Load average of the machine before the run: {:.1}, at its end (including the run itself): {:.1}.\n",
-        about.date,
-        about.cores,
-        about.cpu,
-        about.rustc,
-        about.token_bytes,
-        latencies.seconds,
-        about.load[0],
-        about.load[1],
-    );
+    let head = measured(&latencies.about, &format!("{} seconds for each load.", latencies.seconds));
     let tables = Protocol::ALL.map(|protocol| {
         let rows = || latencies.rows.iter().filter(move |row| row.protocol == protocol);
         format!("{}\n{}", times(protocol, rows()), rotation(protocol, rows()))
