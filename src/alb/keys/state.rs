@@ -12,8 +12,8 @@
 //! | `Unknown` | the key is cached and trusted | present |
 //! | `Unknown` | the endpoint did not have the key within the last minute | absent |
 //! | `Unknown` | too many waiting requests, or no suitable runtime | unavailable |
-//! | `Unknown` | a fetch for an unknown key is in flight, at most [`REQUEST_WAIT`] old | wait for the fetch |
-//! | `Unknown` | a fetch for an unknown key is in flight, older than [`REQUEST_WAIT`] | unavailable |
+//! | `Unknown` | a fetch for an unknown key is in flight, younger than [`REQUEST_WAIT`] | wait for the fetch |
+//! | `Unknown` | a fetch for an unknown key is in flight, at least [`REQUEST_WAIT`] old | unavailable |
 //! | `Unknown` | within the cooldown after an absent key, or the pause after a failure | unavailable |
 //! | `Unknown` | none of the above | start a fetch and wait for the result |
 //! | `Due` | no refresh is in flight, and the key's refresh is due | start a refresh |
