@@ -55,7 +55,8 @@ impl AlbConfig {
     /// Creates the configuration of an Application Load Balancer that signs users in with this user pool.
     ///
     /// The configuration takes the app clients and the issuers from the pool. The pool's other settings have no effect.
-    /// [`IssuerForm::Updated`](crate::pool::IssuerForm::Updated) is not accepted, because load balancers do not support it.
+    /// [`IssuerForm::Updated`](crate::pool::IssuerForm::Updated) is not accepted, because load balancers do not support
+    /// it.
     ///
     /// # Errors
     /// Returns [`ConfigError::InvalidLoadBalancer`] if `arn` is not the full ARN of an Application Load Balancer, or if
