@@ -32,7 +32,7 @@ pub enum VerificationStep {
     Algorithm,
     /// The header has no unsupported member (`crit`, `b64`, `zip` or `enc`).
     HeaderMembers,
-    /// The header's `kid` is a string and not empty.
+    /// The header's `kid` is a non-empty string.
     KeyId,
     /// The payload is a JSON object with unique members, in strict base64url. If [`Issuer`](Self::Issuer) or
     /// [`Key`](Self::Key) rejects the token, the JSON was checked only up to `iss`.

@@ -19,7 +19,7 @@ use crate::{
     settings::{Accepts, Endpoint, SettingsError},
 };
 
-/// The settings and security policy of the page for one pool.
+/// The example's page, with its settings and its content security policy.
 pub(crate) struct Page {
     config: Config,
     policy: HeaderValue,

@@ -28,7 +28,7 @@ pub(super) struct Checks {
 /// The reason why [`Checks::check_now`] did not accept a request.
 pub(super) enum Undecided {
     Rejected(AuthRejection),
-    /// A required key is not cached. The value is [`Some`] if the user claims are already verified and only the access
+    /// The key that the token needs is not in the cache. The value is [`Some`] if the user claims are already verified and only the access
     /// token's key is missing.
     UnknownKey(Option<AlbClaims>),
 }

@@ -25,7 +25,7 @@ pub(crate) struct VerifiedToken {
 }
 
 impl VerifiedToken {
-    /// Creates a verified token. Only `Policy::admit` may call this function.
+    /// Creates a verified token. This function must be called only by `Policy::admit`.
     pub(crate) fn admitted(
         signed: Signed,
         token_use: TokenUse,

@@ -267,7 +267,7 @@ struct Shared {
     locked: Mutex<Locked>,
     /// Notified when the timer has a new alarm.
     rearmed: Notify,
-    /// The highest number of a completed fetch, which is set after the fetch's keys are published.
+    /// The number of the newest fetch that has completed, which is set after the fetch's keys are published.
     completed: watch::Sender<u64>,
     /// The number of waiting requests with an unknown key.
     waiting: AtomicU32,

@@ -53,7 +53,7 @@ pin_project! {
 /// A request that waits for a decision, and then for the inner service to become ready.
 struct Waiting<S, B> {
     decision: Decision,
-    /// [`Some`] until the decision.
+    /// [`Some`] until the layer accepts or rejects the request.
     body: Option<B>,
     /// [`Some`] from the decision until the inner service is called.
     request: Option<Request<B>>,

@@ -1,4 +1,4 @@
-//! Tests the security schemes and documented rules by comparing the generated JSON.
+//! Compares the generated JSON of security schemes and rules with the expected JSON.
 
 use serde_json::json;
 use utoipa::openapi::{

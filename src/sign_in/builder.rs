@@ -196,8 +196,8 @@ impl SignInBuilder {
     /// Sets the requested scopes. The default scope `openid` is required, because sign-in needs the ID token.
     ///
     /// The app client must allow every scope. With `openid` alone, the ID token contains all attributes that the app
-    /// client can read. If you request further scopes, include `email` and `profile` for the default [profile
-    /// claims](Self::profile_claims).
+    /// client can read. If you request other scopes as well, include `email` and `profile`, because the ID token
+    /// otherwise lacks the default [profile claims](Self::profile_claims).
     pub fn scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         self.scopes = scopes.into_iter().map(Into::into).collect();
         self

@@ -11,7 +11,7 @@ use crate::{
     origin::Origin,
 };
 
-/// The number of rejections of one kind that causes a warning if no token has been accepted yet.
+/// A warning is logged after this many rejections of one kind, if no token has been accepted yet.
 const SUSPICIOUS: u64 = 10;
 
 /// Counts the results of a verifier's checks.

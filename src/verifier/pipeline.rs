@@ -67,7 +67,8 @@ impl Pipeline {
         if from_environment { Origin::Environment } else { Origin::Code }
     }
 
-    /// Returns the claims of a cached token, or the tag for caching the token, if it can be cached.
+    /// Returns the claims of a cached token. If the token is not cached, returns its tag, or [`None`] if the token must
+    /// not be cached.
     pub(super) fn cached(&self, token: &[u8], now: SystemTime) -> Result<CognitoClaims, Option<Tag>> {
         let Some(cache) = self.cache.as_ref().filter(|_| token.len() <= self.max_token_bytes) else { return Err(None) };
         let tag = cache.tag(token).ok_or(None)?;

@@ -10,8 +10,8 @@ use axum_cognito::{CheckError, CognitoClaims};
 use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, aio::MultiplexedConnection};
 use tokio::time::{sleep, timeout};
 
-/// The longest lifetime of an access token in Cognito, in seconds. An entry expires after this time, when every token
-/// that it rejects has expired.
+/// The time after which an entry is removed, in seconds. Cognito's access tokens are valid for at most 24 hours, so all
+/// tokens that the entry rejects have expired by then.
 pub const MAX_LIFETIME: u64 = 24 * 60 * 60;
 
 /// The time between attempts to connect.

@@ -40,7 +40,7 @@ impl Trail {
 
     /// Records the missing field of a struct, if `error` reports one after all values were read.
     ///
-    /// Serde reports the name only in its message. The message can contain text from the token, so the name is used
+    /// Serde reports the name only in the text of its error. The message can contain text from the token, so the name is used
     /// only if the type declares it.
     pub(super) fn note_missing(&self, fields: &[&'static str], error: &impl fmt::Display) {
         let mut recorded = self.0.borrow_mut();

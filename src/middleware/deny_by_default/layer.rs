@@ -72,7 +72,7 @@ use crate::middleware::service::CognitoAuthService;
 /// [protected](Self::protected), the request needs a token too.
 ///
 /// **Not covered:** software that ignores letter case, NTFS streams (`export::$DATA`) and Unicode normalization. If the
-/// service behind the layer uses such software, do not make a subtree public that contains protected paths.
+/// service behind the layer uses such software, no public subtree may contain protected paths.
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it is added to a router"]
 pub struct DenyByDefault {

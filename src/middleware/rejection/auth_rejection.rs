@@ -62,7 +62,7 @@ impl AuthRejection {
         Self { kind, cause: None, needed: None, is_counted: false, is_for_signed_header: false }
     }
 
-    /// Uses the texts for headers that a load balancer signs, and omits the challenge.
+    /// Changes the response to one about a header that a load balancer signed. It has other texts and no challenge.
     #[cfg(feature = "alb")]
     pub(crate) fn for_signed_header(self) -> Self {
         Self { is_for_signed_header: true, ..self }

@@ -295,7 +295,7 @@ impl Require {
         self.rule.scope_alternatives()
     }
 
-    /// Returns the kinds of rejection that the rule causes, including rejections of requests without a valid token.
+    /// Returns the kinds of rejection that the rule can return, including rejections of requests without a valid token.
     #[cfg(feature = "utoipa")]
     pub(crate) fn rejection_kinds(&self) -> Vec<AuthRejectionKind> {
         self.rule.rejection_kinds()

@@ -44,7 +44,7 @@ pub(super) fn login_page(query: &str, redirect_url: &str, users: &Users, message
     page(StatusCode::OK, "Sign in", &body)
 }
 
-/// Returns the host of the application and its port, or the whole URL if it has no host.
+/// Returns the host and port of the callback URL, or the whole URL if it has no host.
 fn application_of(redirect_url: &str) -> String {
     let host = Url::parse(redirect_url).ok().and_then(|url| {
         let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();

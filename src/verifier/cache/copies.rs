@@ -36,7 +36,7 @@ pub(super) struct Copies {
     shards: Box<[Shard]>,
 }
 
-/// The copies of one thread, in cache lines that other threads do not write.
+/// The copies that one thread uses. No other thread writes to their cache lines.
 #[repr(align(64))]
 struct Shard {
     copies: [ArcSwapOption<Entry>; COPIES],

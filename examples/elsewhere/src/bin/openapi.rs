@@ -98,7 +98,7 @@ fn app(pool: UserPool, domain: &str, client_id: &str) -> Result<Router, ConfigEr
     Ok(router.layer(CognitoAuth::new(pool)).merge(docs))
 }
 
-/// Starts managed login. In production, register the callback URL with an app client that has no secret.
+/// Starts managed login. In production, add the callback URL to an app client without a secret.
 async fn managed_login(pool: &FakeUserPool, origin: &str) -> std::io::Result<ManagedLoginServer> {
     ManagedLogin::new(pool)
         .callback_url(format!("{origin}/docs/oauth2-redirect.html"))

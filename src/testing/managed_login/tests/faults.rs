@@ -10,7 +10,7 @@ use super::support::{
 };
 use crate::testing::managed_login::{faults::ManagedLoginFault as Fault, issue::at_hash, server::ManagedLoginServer};
 
-/// Sends a form to the token endpoint over a network connection.
+/// Sends a form to the token endpoint with a real HTTP client.
 async fn post_form(server: &ManagedLoginServer, pairs: &[(&str, &str)]) -> reqwest::Result<(u16, String)> {
     let request = reqwest::Client::new()
         .post(format!("{}/oauth2/token", server.url()))
