@@ -28,8 +28,8 @@ pub(super) struct Checks {
 /// The reason why [`Checks::check_now`] did not accept a request.
 pub(super) enum Undecided {
     Rejected(AuthRejection),
-    /// The key that the token needs is not in the cache. The value is [`Some`] if the user claims are already verified and only the access
-    /// token's key is missing.
+    /// A key that is needed is not in the cache. The value is [`Some`] if the user claims are already verified and only
+    /// the access token's key is missing.
     UnknownKey(Option<AlbClaims>),
 }
 

@@ -40,8 +40,8 @@ impl Trail {
 
     /// Records the missing field of a struct, if `error` reports one after all values were read.
     ///
-    /// Serde reports the name only in the text of its error. The message can contain text from the token, so the name is used
-    /// only if the type declares it.
+    /// Serde reports the name only in the text of its error. The text can contain data from the token, so the name is
+    /// used only if the type declares it.
     pub(super) fn note_missing(&self, fields: &[&'static str], error: &impl fmt::Display) {
         let mut recorded = self.0.borrow_mut();
         if !recorded.segments.is_empty() {
