@@ -46,6 +46,8 @@ def send(url, method="GET", headers=(), body=None):
 class Browser:
     """Keeps cookies by origin, and checks the attributes of each cookie that the example sets."""
 
+    secrets = set()  # the codes and the values of cookies that any browser has received
+
     def __init__(self):
         self.jar = {}
 
@@ -65,13 +67,15 @@ class Browser:
             pair, *attributes = cookie.split("; ")
             name, value = pair.split("=", 1)
             attributes = {attribute.lower() for attribute in attributes}
-            if name.startswith("__Host-"):
+            if not url.startswith(world.emulator.url):
+                assert name.startswith("__Host-"), f"another subdomain could set {name}"
                 assert {"path=/", "secure", "httponly", "samesite=lax"} <= attributes, cookie
                 assert len(cookie) < 4096, f"a browser would drop {name}"
             if "max-age=0" in attributes or not value:
                 cookies.pop(name, None)
             else:
                 cookies[name] = value
+                Browser.secrets.add(value)
         if set_cookies and any("__Host-" in cookie for cookie in set_cookies):
             assert "no-store" in (response.header("cache-control") or ""), f"{url}: cookies without no-store"
         return response
@@ -96,7 +100,9 @@ class Browser:
         form |= {"username": username, "password": password}
         response = self.open(urljoin(url, "/login"), "POST", NAVIGATION, urlencode(form).encode())
         assert response.status == 302, response
-        return response.header("location")
+        callback = response.header("location")
+        Browser.secrets.add(parse_qs(urlsplit(callback).query)["code"][0])
+        return callback
 
     def sign_in(self, app, return_to="/dashboard", **user):
         """Signs in. Returns the last response and its URL."""
@@ -298,10 +304,14 @@ class SignIn(unittest.TestCase):
     def test_api_client_uses_its_token_in_the_same_router(self):
         browser = Browser()
         browser.sign_in(self.app)
-        client = world.pool.client("api")
-        token = world.pool.sign_in(client, OUTSIDER)["AccessToken"]
-        foreign = browser.open(f"{self.app.url}/api/session", headers=[("Authorization", f"Bearer {token}")])
-        self.assertEqual(foreign.status, 401, "an invalid token never falls back to the session")
+
+        def ask(client):
+            token = world.pool.sign_in(client, OUTSIDER)["AccessToken"]
+            return browser.open(f"{self.app.url}/api/session", headers=[("Authorization", f"Bearer {token}")])
+
+        own = ask(self.app.environment["AWS_COGNITO_USER_POOL_CLIENT_ID"])
+        self.assertEqual((own.status, own.json().get("username")), (200, OUTSIDER), "the token counts, not the session")
+        self.assertEqual(ask(world.pool.client("api")).status, 401, "an invalid token never falls back to the session")
 
 
 class PublicClient(unittest.TestCase):
@@ -322,11 +332,14 @@ class PublicClient(unittest.TestCase):
         def ask(_):
             return send(f"{self.app.url}/api/session", headers=[*SAME_ORIGIN, ("Cookie", jar)])
 
+        logged = len(self.app.log())
         with ThreadPoolExecutor(20) as threads:
             responses = list(threads.map(ask, range(20)))
         self.assertEqual({response.status for response in responses}, {200})
         self.assertEqual(len({response.json()["access_expires_at"] for response in responses}), 1)
         self.assertGreater(responses[0].json()["access_expires_at"], before)
+        # The HTTP client logs each connection, and every refresh opens one.
+        self.assertEqual(self.app.log()[logged:].count("starting new connection"), 1, "more than one refresh")
 
     def test_session_outlives_an_outage_of_the_token_endpoint(self):
         browser = Browser()
@@ -344,7 +357,7 @@ class PublicClient(unittest.TestCase):
 
 
 class Instances(unittest.TestCase):
-    """Two instances with one Redis server."""
+    """Two instances with one Redis server, and a third one that cannot reach the token endpoint."""
 
     @classmethod
     def setUpClass(cls):
@@ -357,6 +370,8 @@ class Instances(unittest.TestCase):
         cls.apps = [
             Dashboard(f"instance-{index}", world.pool, client, port=port, **shared).start()
             for index, port in enumerate(ports)]
+        shared["AWS_COGNITO_DOMAIN"] = f"http://{HOST}:{free_port()}"
+        cls.offline = Dashboard("instance-offline", world.pool, client, **shared).start()
 
     def on(self, app, browser):
         """Sends the browser's cookies to this instance."""
@@ -375,6 +390,8 @@ class Instances(unittest.TestCase):
             responses = list(threads.map(lambda index: self.on(self.apps[index % 2], browser), range(8)))
         self.assertEqual({response.status for response in responses}, {200})
         self.assertEqual(self.on(first, browser).json()["access_expires_at"], self.on(second, browser).json()["access_expires_at"])
+        self.assertEqual(self.on(self.offline, browser).status, 200, "a refresh takes effect on the other instances")
+        self.assertEqual(self.on(self.offline, phone).status, 503, "this instance cannot refresh a session itself")
         copy = Browser()
         copy.cookies(first.url).update(browser.cookies(first.url))
         browser.post(f"{first.url}/auth/sign-out")
@@ -438,13 +455,12 @@ class Silence(unittest.TestCase):
     """The logs contain no secret, token or code."""
 
     def test_no_log_contains_a_secret(self):
-        secrets = [
-            secret for process in Process.started if isinstance(process, Dashboard)
-            for name, secret in process.environment.items() if name.endswith(("SECRET", "SESSION_KEY")) and len(secret) > 20]
-        logs = "".join(process.log() for process in Process.started if isinstance(process, Dashboard))
+        apps = [process for process in Process.started if process.command == [str(Dashboard.binary)]]
+        secrets = Browser.secrets | {
+            secret for app in apps for name, secret in app.environment.items() if name.endswith(("SECRET", "SESSION_KEY"))}
+        logs = "".join(app.log() for app in apps)
         self.assertGreater(len(logs), 1000)
-        for secret in secrets:
-            self.assertNotIn(secret, logs)
+        self.assertEqual([secret for secret in secrets if len(secret) > 20 and secret in logs], [])
         self.assertNotRegex(logs, r"eyJ[\w-]+\.[\w-]+\.", "a token in a log")
         self.assertNotRegex(logs, r"[?&]code=", "a code in a log")
         self.assertNotIn("panicked", logs)
