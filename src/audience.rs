@@ -25,7 +25,7 @@ pub(crate) enum AudienceRule {
     Any,
 }
 
-/// The configured audiences. The list is never empty.
+/// One or more configured audiences.
 #[derive(Clone, Debug)]
 pub(crate) struct Audiences {
     names: Vec<String>,
@@ -87,7 +87,7 @@ impl AudienceRule {
         }
     }
 
-    /// Returns the expected values, for error messages.
+    /// Returns the expected values of `aud`, for error messages.
     pub(crate) fn expected(&self) -> Arc<str> {
         match self {
             Self::Unbound => "no `aud`, or the client ID".into(),

@@ -69,9 +69,9 @@ fn is_client_id(id: &str) -> bool {
 /// The client list of a pool, which can change at any time.
 ///
 /// When a client is removed, its cached tokens must stop working. Therefore each list has a [`Generation`], and every
-/// verified token keeps the generation that it was verified with. A removal supersedes the generation. A lookup in the
-/// token cache checks only one flag, regardless of the number of clients. After a removal, each cached token of the
-/// remaining clients is verified once more.
+/// verified token keeps the generation of the list that accepted it. Removing a client supersedes the generation. To
+/// detect superseded tokens, a lookup in the token cache checks one flag, regardless of the number of clients. After a
+/// removal, each cached token of the remaining clients is verified once more.
 ///
 /// The list and its generation are behind one pointer, so they are always read together. If a verification starts
 /// before a removal and caches its token after the removal, the token has the superseded generation, and the cache
@@ -114,8 +114,8 @@ impl ClientList {
         self.now.load()
     }
 
-    /// Adds a client. Returns `true` if the client was newly added, or [`None`] if any client is accepted. Cached
-    /// tokens stay valid.
+    /// Adds a client, which does not affect cached tokens. Returns `true` if the client was newly added, or [`None`] if
+    /// any client is accepted.
     pub(crate) fn add(&self, id: &str) -> Result<Option<bool>, ConfigError> {
         if !is_client_id(id) {
             return Err(ConfigError::InvalidClientId { value: id.to_owned() });

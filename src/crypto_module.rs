@@ -6,9 +6,7 @@
 
 use crate::error::ConfigError;
 
-/// The name of the FIPS build in FIPS mode.
 const FIPS: &str = "aws_lc_fips";
-/// The name of the default build.
 const USUAL: &str = "aws_lc";
 
 /// Returns the name of the linked module.
@@ -38,7 +36,7 @@ mod tests {
             (true, FIPS, Ok(())),
             (true, USUAL, Err(ConfigError::NotFips)),
             (false, USUAL, Ok(())),
-            // Another crate has selected the FIPS build.
+            // Another crate in the program enabled the FIPS build.
             (false, FIPS, Ok(())),
         ] {
             assert_eq!(require(fips, linked), expected, "{fips} {linked}");

@@ -11,7 +11,7 @@ use crate::{
     token_use::TokenUse,
 };
 
-/// The variables in which Lambda and ECS store the service's own Region.
+/// The variables that Lambda and ECS set to the service's own Region.
 const SERVICE_REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
 impl UserPool {
@@ -23,7 +23,7 @@ impl UserPool {
     /// | `AWS_COGNITO_USER_POOL_CLIENT_ID` | One client ID, or several separated by commas. Required. |
     /// | `AWS_COGNITO_REGION` | The pool's Region. Optional, because the pool ID contains the Region. A different Region is an error. |
     /// | `AWS_COGNITO_ISSUER` | The issuer of an emulator or a proxy, as for [`with_issuer`](Self::with_issuer). With this variable, the pool ID needs no Region. |
-    /// | `AWS_COGNITO_JWKS_PATH` | The URL or file of the keys. Default: `<issuer>/.well-known/jwks.json`. |
+    /// | `AWS_COGNITO_JWKS_PATH` | The URL or path of the JWKS document. Default: `<issuer>/.well-known/jwks.json`. |
     /// | `AWS_COGNITO_TOKEN_USE` | `access` (default), `id` or `any`. |
     ///
     /// `AWS_REGION` and `AWS_DEFAULT_REGION` have no effect. These variables contain the service's own Region, which
@@ -139,8 +139,8 @@ pub(crate) fn invalid(name: &'static str, reason: String) -> ConfigError {
     ConfigError::InvalidVariable { name, reason }
 }
 
-/// Converts an error into [`ConfigError::InvalidVariable`], which names a variable. An error about the pool ID or a
-/// client ID names the variable of that ID. All other errors name the variable `read`.
+/// Converts an error into [`ConfigError::InvalidVariable`]. An error about the pool ID or a client ID names the
+/// variable that contains the ID. All other errors name the variable `read`.
 fn in_variable(read: &'static str) -> impl Fn(ConfigError) -> ConfigError {
     move |error| {
         let name = match &error {

@@ -35,7 +35,7 @@ impl HttpClient {
         if roots.is_empty() {
             return Err(error("it contains no certificate"));
         }
-        // `from_pem_bundle` does not parse the certificates, so building a client tests whether they can be parsed.
+        // `from_pem_bundle` does not parse the certificates, but building a client does.
         let parsed = Client::builder().no_proxy().tls_certs_only(roots.clone()).build();
         parsed.map_err(|_| error("a certificate cannot be parsed"))?;
         Ok(Self { roots: Some(roots), client: OnceLock::new(), ..self })
@@ -60,7 +60,7 @@ impl HttpClient {
         let roots = if uses_tls { self.roots.clone() } else { Some(Vec::new()) };
         let uses_host_roots = roots.is_none();
         self.build_with(roots).map_err(|error| {
-            // The host's root certificates are the cause if a client can be built without them.
+            // If a client can be built without the host's root certificates, loading them caused the error.
             if uses_host_roots && self.build_with(Some(Vec::new())).is_ok() {
                 ClientError::NoHostRoots(error.without_url())
             } else {
@@ -69,7 +69,7 @@ impl HttpClient {
         })
     }
 
-    /// Builds a client that trusts these root certificates, or those of the host.
+    /// Builds a client that trusts `roots`, or the host's root certificates if `roots` is [`None`].
     fn build_with(&self, roots: Option<Vec<Certificate>>) -> Result<Client, reqwest::Error> {
         let mut builder = Client::builder()
             .user_agent(concat!("axum-cognito/", env!("CARGO_PKG_VERSION")))
@@ -92,16 +92,16 @@ impl HttpClient {
         self.proxy.as_ref().map(|proxy| redact(proxy.as_str()))
     }
 
-    /// Returns the number of root certificates, if they were set.
+    /// Returns the number of configured root certificates, or [`None`] if the host's are used.
     pub(crate) fn root_count(&self) -> Option<usize> {
         self.roots.as_ref().map(Vec::len)
     }
 }
 
-/// The reason why a client could not be built. Only a host without root certificates needs certificates.
+/// The reason why a client could not be built.
 #[derive(Debug)]
 pub(crate) enum ClientError {
-    /// The feature `fips` forbids the TLS module of this process.
+    /// The feature `fips` is enabled, but the process's default `CryptoProvider` is not in FIPS mode.
     NotFips,
     /// The root certificates of the host could not be loaded.
     NoHostRoots(reqwest::Error),
@@ -109,7 +109,7 @@ pub(crate) enum ClientError {
 }
 
 impl ClientError {
-    /// Returns what failed and, if possible, the fix.
+    /// Describes the failure and, if possible, how to fix it.
     pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::NotFips => {
@@ -140,7 +140,7 @@ impl Error for ClientError {
     }
 }
 
-/// Returns `false` if TLS would use a module that the feature `fips` forbids.
+/// Returns `false` if TLS would use a `CryptoProvider` that is not in FIPS mode.
 ///
 /// reqwest uses the program's default provider if one is installed. Otherwise, reqwest uses the AWS-LC provider, which
 /// the feature `rustls/fips` restricts to approved cipher suites and key exchanges.
@@ -167,7 +167,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     })
 }
 
-/// Reads a body. Returns [`None`] if the body is longer than `max` bytes. `Content-Length` is not trusted.
+/// Reads a body, or returns [`None`] if more than `max` bytes arrive, regardless of `Content-Length`.
 pub(crate) async fn read_body(mut response: Response, max: usize) -> Result<Option<Vec<u8>>, reqwest::Error> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {

@@ -25,7 +25,7 @@ use crate::{error::ConfigError, pool_id::UserPoolId, redact::redact, region::Reg
 pub enum IssuerForm {
     /// `https://cognito-idp.<region>.amazonaws.com/<pool ID>`, the default of new pools.
     Original,
-    /// `https://issuer-cognito-idp.<region>.amazonaws.com/<pool ID>`, the same in all Regions of a replicated pool.
+    /// `https://issuer-cognito-idp.<region>.amazonaws.com/<pool ID>`, which a pool shares with its replicas.
     Updated,
 }
 

@@ -8,10 +8,10 @@
 //! | function | called by | counts |
 //! |---|---|---|
 //! | [`verification`] | the verifier | each result of a verification |
-//! | [`rejection`] | `AuthRejection::counted_as` | each rejection for a reason that the verifier has not counted |
+//! | [`rejection`] | `AuthRejection::counted_as` | each rejection that the verifier has not counted |
 //!
-//! Labels are configured pool IDs, configured key endpoints and fixed words. Labels contain no request data, so the
-//! number of label values is bounded.
+//! The values of labels are configured pool IDs, configured key endpoints and fixed words. Labels contain no request
+//! data, so the number of their values is bounded.
 
 #[cfg(feature = "metrics")]
 pub(crate) use enabled::*;

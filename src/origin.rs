@@ -1,6 +1,6 @@
 //! [`Origin`]: the source of a pool's settings.
 //!
-//! The origin decides whether a message names a setting as a method or as an environment variable.
+//! The origin determines whether an error message names a method or an environment variable.
 
 pub(crate) const POOL_ID: &str = "AWS_COGNITO_USER_POOL_ID";
 pub(crate) const CLIENT_ID: &str = "AWS_COGNITO_USER_POOL_CLIENT_ID";
@@ -19,7 +19,7 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
-    /// Returns the value for this origin.
+    /// Returns `code` or `environment`, depending on this origin.
     pub(crate) fn choose<T>(self, code: T, environment: T) -> T {
         match self {
             Self::Code => code,

@@ -57,7 +57,7 @@ impl Policy {
         Ok(VerifiedToken::admitted(signed, token_use, pool, &clients.generation, clock))
     }
 
-    /// Returns the same policy for tokens of one kind, regardless of the kinds that this policy accepts.
+    /// Returns a copy of this policy that accepts only tokens of one kind.
     #[cfg(feature = "sign-in")]
     pub(crate) fn requiring(&self, token_use: TokenUse) -> Self {
         let mut policy = self.clone();
@@ -65,8 +65,8 @@ impl Policy {
         policy
     }
 
-    /// Returns `true` if every accepted token was issued for the resource `audience`. Access tokens must then name the
-    /// resource in `aud`, and the pool must accept no ID tokens, whose `aud` is the client ID.
+    /// Returns `true` if every accepted token was issued for the resource `audience`. The result is `false` if the
+    /// pool accepts ID tokens, because the `aud` of an ID token is the client ID.
     pub(crate) fn requires_audience(&self, audience: &str) -> bool {
         !self.uses.id && self.audience.requires(audience)
     }

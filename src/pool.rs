@@ -241,21 +241,21 @@ impl UserPool {
     ///
     /// # Errors
     /// Returns [`ConfigError::IssuerFormNotApplicable`] for a pool with a custom issuer, and
-    /// [`ConfigError::ReplicaNeedsOriginalForm`] for the updated form on a pool with replica Regions.
+    /// [`ConfigError::ReplicaNeedsOriginalForm`] for [`IssuerForm::Updated`] if the pool has replica Regions.
     pub fn issuer_form(mut self, only: IssuerForm) -> Result<Self, ConfigError> {
         self.issuers.set_form(&self.id, only)?;
         Ok(self)
     }
 
-    /// Accepts tokens that a replica of the pool in another Region issues under the original issuer form.
+    /// Also accepts tokens from the pool's replica in this Region.
     ///
-    /// The replica's issuer contains this pool's ID and a host name with the replica's Region. Adding a Region again,
-    /// or adding the pool's own Region, has no effect.
+    /// The issuer of these tokens has the form [`IssuerForm::Original`], with the replica's Region in the host name and
+    /// this pool's ID in the path. Adding a Region again, or adding the pool's own Region, has no effect.
     ///
     /// # Errors
     /// Returns [`ConfigError::InvalidRegion`] if `region` is not the name of a Region,
     /// [`ConfigError::IssuerFormNotApplicable`] for a pool with a custom issuer, and
-    /// [`ConfigError::ReplicaNeedsOriginalForm`] for a pool that accepts only the updated form.
+    /// [`ConfigError::ReplicaNeedsOriginalForm`] for a pool that accepts only [`IssuerForm::Updated`].
     pub fn replica_region(mut self, region: impl AsRef<str>) -> Result<Self, ConfigError> {
         self.issuers.add_replica(&self.id, Region::parse(region.as_ref())?)?;
         Ok(self)

@@ -34,8 +34,8 @@ pub enum VerificationStep {
     HeaderMembers,
     /// The header's `kid` is a string and not empty.
     KeyId,
-    /// The payload is a JSON object with unique members, in strict base64url. If the next two steps reject the token, the
-    /// JSON was checked only up to `iss`.
+    /// The payload is a JSON object with unique members, in strict base64url. If [`Issuer`](Self::Issuer) or
+    /// [`Key`](Self::Key) rejects the token, the JSON was checked only up to `iss`.
     Payload,
     /// `iss` is exactly one of the configured issuers.
     Issuer,
@@ -49,9 +49,9 @@ pub enum VerificationStep {
     Expiry,
     /// `nbf` is not in the future, allowing for the verifier's leeway. `iat` is at most five minutes in the future.
     NotBefore,
-    /// The pool accepts the `token_use`.
+    /// The pool accepts the token's `token_use`.
     TokenUse,
-    /// The pool accepts the app client (`client_id` of access tokens, `aud` of ID tokens).
+    /// The pool accepts the app client, which is in `client_id` of access tokens and in `aud` of ID tokens.
     Client,
     /// A user's token has a `sub`, and the `sub` is not empty. A machine token may omit `sub`.
     Subject,

@@ -25,7 +25,8 @@ use crate::error::ConfigError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenSource(Location);
 
-/// A location is cloned for each request, so its name is reference-counted.
+/// The part of a request that contains the token. Names are reference-counted, because a location is cloned for each
+/// request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Location {
     Authorization,
@@ -152,12 +153,12 @@ impl TokenSource {
 
     /// Returns `true` if the source is a cookie, which browsers also send with forged requests (CSRF).
     ///
-    /// The feature `sign-in` also keeps the sessions of browsers in cookies.
+    /// The result is also `true` for the sessions of the feature `sign-in`, which are kept in cookies.
     pub fn is_cookie(&self) -> bool {
         self.header_name() == Some(&COOKIE)
     }
 
-    /// The session of a browser. Only [`SignInLayer`](crate::sign_in::SignInLayer) adds this source.
+    /// Returns the source of tokens that [`SignInLayer`](crate::sign_in::SignInLayer) adds to requests.
     #[cfg(feature = "sign-in")]
     pub(crate) fn session() -> Self {
         Self(Location::Session)
@@ -228,12 +229,12 @@ impl TokenSource {
     }
 }
 
-/// `tchar` (RFC 9110 §5.6.2).
+/// Returns `true` for a `tchar` (RFC 9110 §5.6.2).
 pub(crate) fn is_tchar(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// `token` (RFC 9110 §5.6.2).
+/// Checks that the text is a `token` (RFC 9110 §5.6.2).
 fn is_token(text: &str) -> Result<(), &'static str> {
     let is_token = !text.is_empty() && text.bytes().all(is_tchar);
     if is_token { Ok(()) } else { Err("expected letters, digits, `-`, `.`, `_` and other characters of an HTTP token") }
@@ -243,7 +244,7 @@ fn invalid(value: &str, reason: &'static str) -> ConfigError {
     ConfigError::InvalidTokenSource { value: value.to_owned(), reason }
 }
 
-// An invalid literal is a bug in the application, and the panic shows it at the first start.
+// An invalid literal is a bug in the application, which the panic reveals at the first start.
 #[track_caller]
 #[allow(clippy::panic)]
 fn valid(source: Result<TokenSource, ConfigError>) -> TokenSource {

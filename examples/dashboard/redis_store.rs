@@ -6,7 +6,8 @@
 //! | `sessions-of:<sub>` | set | the keys of the user's sessions, for signing out everywhere |
 //!
 //! Each operation is one command or one script, which Redis runs atomically. A removed session therefore stays removed.
-//! If two instances refresh a session at the same time, the later instance learns that the session has changed.
+//! If two instances refresh a session at the same time, only the first one can write its result, and the second one
+//! reads the session again.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -22,14 +22,14 @@ use crate::{
     step::VerificationStep,
 };
 
-/// The user claims that a load balancer or Verified Access signed, from a token that passed every check.
+/// The user claims in a verified token of a load balancer or Verified Access.
 ///
 /// As an extractor, `AlbClaims` requires a valid token, and `Option<AlbClaims>` allows requests without a token. Clones
 /// share the claims.
 ///
 /// The claims are the response of the identity provider's userInfo endpoint. The claims contain neither groups nor
 /// scopes, so [`Require`](crate::Require) rules do not apply to them. If the layer does not require access tokens, a
-/// rule responds with 500 to every request. To use groups and scopes, call
+/// `Require` rule responds with 500 to every request. To use groups and scopes, call
 /// [`AlbAuth::require_access_token`](super::AlbAuth::require_access_token).
 ///
 /// Claims implement neither `Serialize` nor a revealing `Debug`, so they cannot leak into a log or a response by
@@ -127,7 +127,7 @@ impl AlbClaims {
 
     /// Returns `exp` in whole seconds since 1970.
     ///
-    /// The token's expiry is not the end of the user's session, which the load balancer controls. AWS documents a token
+    /// The token's expiry does not end the user's session, which the load balancer controls. AWS documents a token
     /// lifetime of two minutes for Verified Access, but no lifetime for load balancers.
     pub fn exp(&self) -> u64 {
         self.0.header.exp

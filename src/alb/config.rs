@@ -55,11 +55,12 @@ impl AlbConfig {
     /// Creates the configuration of an Application Load Balancer that signs users in with this user pool.
     ///
     /// The configuration takes the app clients and the issuers from the pool. The pool's other settings have no effect.
-    /// The updated issuer form is not accepted, because load balancers support only the original form.
+    /// [`IssuerForm::Updated`](crate::pool::IssuerForm::Updated) is not accepted, because load balancers do not support
+    /// it.
     ///
     /// # Errors
     /// Returns [`ConfigError::InvalidLoadBalancer`] if `arn` is not the full ARN of an Application Load Balancer, or if
-    /// the pool accepts only the updated issuer form.
+    /// the pool accepts only [`IssuerForm::Updated`](crate::pool::IssuerForm::Updated).
     pub fn new(arn: impl AsRef<str>, pool: &UserPool) -> Result<Self, ConfigError> {
         let is_updated = |issuer: &str| issuer.starts_with("https://issuer-cognito-idp.");
         let issuers: Vec<Box<str>> = pool.issuers().filter(|issuer| !is_updated(issuer)).map(Into::into).collect();
@@ -205,7 +206,7 @@ impl AlbConfig {
         Ok(self)
     }
 
-    /// Sets the time for which tokens are accepted after `exp`, for hosts with an inaccurate clock. Default: zero.
+    /// Accepts tokens for this long after `exp`, for hosts with an inaccurate clock. Default: zero.
     ///
     /// # Errors
     /// Returns [`ConfigError::LeewayTooLong`] if `leeway` is longer than five minutes.

@@ -34,8 +34,7 @@ pin_project! {
     where
         S: Service<Request<B>>,
     {
-        /// The inner service handles the request. The future is not boxed, so a request that does not wait needs no
-        /// allocation.
+        /// The future is not boxed, so a request that does not wait needs no allocation.
         Forwarded { #[pin] future: S::Future },
         Waiting { waiting: Box<Waiting<S, B>> },
     }

@@ -83,7 +83,7 @@ fn without_padding(part: &str) -> Option<&str> {
     is_exact.then_some(encoded)
 }
 
-/// The members of a JSON object in a token. Numbers and strings are parsed strictly.
+/// The members of a JSON object in a token.
 pub(super) struct Object<'j>(Vec<(Cow<'j, str>, &'j str)>);
 
 /// The last second of the year 9999, which is the latest time that can be formatted.

@@ -96,9 +96,9 @@ impl AlbVerifier {
     /// Verifies a token. If the token's key is not cached, waits up to 3 seconds for a key fetch.
     ///
     /// # Errors
-    /// Returns a [`VerifyError`] if the token is rejected. The kind of the error is [`VerifyErrorKind::UnknownKey`] if
-    /// the endpoint does not have the key, and [`VerifyErrorKind::KeysUnavailable`] if no fetch could determine in time
-    /// whether the key exists.
+    /// Returns a [`VerifyError`] if the token is rejected. The error's kind is [`VerifyErrorKind::UnknownKey`] if the
+    /// endpoint does not have the key. The kind is [`VerifyErrorKind::KeysUnavailable`] if no fetch could determine in
+    /// time whether the key exists.
     pub async fn verify(&self, token: &str) -> Result<AlbClaims, VerifyError> {
         let result = match self.check_at(token, self.inner.clock.now()) {
             Ok(claims) => Ok(claims),
@@ -145,7 +145,7 @@ impl AlbVerifier {
         let header = rules.check_header(&token.header, now)?;
         let mut buffer = [0; SIGNATURE_MAX];
         let signature = token.signature(rules.product, &mut buffer)?;
-        // Before the key is fetched, only the form of the payload is checked.
+        // The claims are untrusted until the signature is verified, so only the payload's syntax is checked here.
         Object::parse(&token.payload).ok_or_else(not_an_object)?;
         let key = match keys.find(header.key, now) {
             Some(key) => key,
@@ -171,7 +171,7 @@ impl AlbVerifier {
         }
     }
 
-    /// Counts a result. The verifier passes each result to this function exactly once.
+    /// Counts a result. Each result must be counted exactly once.
     fn counted(&self, result: Result<AlbClaims, VerifyError>) -> Result<AlbClaims, VerifyError> {
         metrics::verification(&result);
         match &result {
@@ -182,7 +182,7 @@ impl AlbVerifier {
     }
 }
 
-/// Returns the setting to check if tokens are rejected for this reason.
+/// Returns the setting that an operator should check if tokens are rejected for this reason.
 fn setting(kind: VerifyErrorKind) -> Option<&'static str> {
     match kind {
         VerifyErrorKind::UnknownSigner => Some("the ARN in `AlbConfig`, and `AlbConfig::additional_signer`"),

@@ -82,9 +82,9 @@ pub struct ExplainedStep {
     /// The token's value, truncated after 256 characters. **The value is untrusted input.** [`None`] if the step was
     /// not reached, or if the token has no such value.
     pub actual: Option<String>,
-    /// The usual cause. [`None`] unless the step failed.
+    /// The usual cause of the failure. [`None`] unless the step failed.
     pub cause: Option<String>,
-    /// How to fix the cause. [`None`] unless the step failed.
+    /// How to fix the failure. [`None`] unless the step failed.
     pub fix: Option<String>,
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 /// Limits fetches for unknown `kid`s to one per cooldown on average.
 ///
-/// The budget is a token bucket. Each cooldown adds one fetch, and the budget never exceeds two fetches. If a forged
-/// token has just used the first fetch, the second fetch limits the delay for tokens that are signed with a new key.
+/// The budget is a token bucket. Each cooldown adds one fetch, and the budget never exceeds two fetches. After a forged
+/// token has used the first fetch, the second fetch remains for a token that is signed with a new key.
 #[derive(Default)]
 pub(crate) struct Budget {
     /// The time at which the cooldowns of all fetches so far have elapsed. The next fetch is allowed as early as one

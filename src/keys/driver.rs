@@ -331,7 +331,7 @@ impl Locked {
 /// The events to report to the application after unlocking.
 #[derive(Default)]
 struct News {
-    /// The previous keys and the new keys.
+    /// The previous keys, if there were any, and the new keys.
     published: Option<(Option<Arc<Loaded>>, Arc<KeySet>)>,
     /// The error, the number of failures in a row, and the log level.
     failed: Option<(FetchError, u32, Level)>,
@@ -677,18 +677,17 @@ impl FetchGuard {
 impl Drop for FetchGuard {
     fn drop(&mut self) {
         if !self.completed {
-            // If the fetch has ended and only the report of its end panicked, the state machine ignores this event.
+            // If the fetch completed and reporting its result panicked, the state machine ignores this event.
             self.shared.on(Input::Event(Event::Cancelled { fetch: self.fetch }));
         }
         self.shared.lock().tasks.retain(|(number, _)| *number != self.fetch);
     }
 }
 
-/// Returns a random number in 0..1. The number need not be secure, but the cryptographic generator is already
-/// available.
+/// Returns a random number in 0..1, which need not be secure.
 fn random() -> f64 {
     let mut bytes = [0; 4];
-    // If the generator fails, the fetches of a fleet are merely less spread out.
+    // If the generator fails, fetches only lack jitter.
     let _ = aws_lc_rs::rand::fill(&mut bytes);
     f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
 }

@@ -74,7 +74,7 @@ pub struct FetchError {
 }
 
 impl FetchError {
-    /// Creates an error. `message` tells the operator what failed, in lower case without a full stop.
+    /// Creates an error. `message` says what failed, in lower case without a full stop.
     pub fn new(kind: FetchErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self { kind, message: message.into(), source: None }
     }

@@ -213,8 +213,7 @@ fn max_age(headers: &HeaderMap) -> Option<Duration> {
         .map(|seconds| Duration::from_secs(seconds.saturating_sub(age)))
 }
 
-/// The message for a certificate whose authority is not trusted. Other failed handshakes have nothing to do with the
-/// root certificates.
+/// The message for a certificate whose authority is not trusted.
 const UNKNOWN_ISSUER: &str = "the certificate of the endpoint was issued by an authority that is not trusted: update the \
                               package `ca-certificates`, or, if a proxy that you trust issued the certificate, pass the \
                               proxy's authority to `HttpKeySource::root_certificates`";

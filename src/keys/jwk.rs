@@ -16,7 +16,7 @@ use crate::json;
 const MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 
 /// The smallest public exponent, which is the lower bound of FIPS 186-5 §5.4. All Cognito keys have this exponent.
-/// Small exponents made forgeries easy for verifiers with lenient padding checks.
+/// With a small exponent, signatures can be forged if the verifier checks the padding leniently.
 const EXPONENT_MIN: u64 = 65_537;
 
 /// The largest public exponent that AWS-LC accepts.
@@ -33,9 +33,9 @@ const KEY_ID_MAX: usize = 1024;
 /// A usable RSA key in a JWKS document.
 pub(crate) struct RsaJwk {
     pub(crate) key_id: String,
-    /// The bytes are big-endian, without leading zeros.
+    /// The modulus in big-endian byte order, without leading zeros.
     pub(crate) modulus: Vec<u8>,
-    /// The bytes are big-endian, without leading zeros.
+    /// The public exponent in big-endian byte order, without leading zeros.
     pub(crate) exponent: Vec<u8>,
 }
 

@@ -19,8 +19,8 @@ pub(crate) enum Event {
     Wake,
     /// The application waits for keys at startup.
     Load,
-    /// A token's key ID matches no key in use. `decided_by` is the value from this request's last [`Reply::Wait`], if
-    /// there was one. `waiting` is the number of other waiting requests.
+    /// A token's key ID matched no key in use. `decided_by` is the value from the request's last [`Reply::Wait`], or
+    /// [`None`] if the request has not waited. `waiting` is the number of other waiting requests.
     UnknownKid {
         present: bool,
         can_fetch: bool,

@@ -7,19 +7,20 @@
 //! | event | state | reply and actions |
 //! |---|---|---|
 //! | `Wake` | refresh due, no fetch in flight | start a fetch |
-//! | | no keys, the newest fetch in flight is 0.6 s old | start a probe alongside it, which replaces the last probe |
-//! | | fetch in flight for `fetch_timeout` | abort it as failed, or as cancelled if the wake-up is more than 1 s late |
-//! | | keys older than `max_stale` | withdraw the keys |
-//! | `Load` | any | key present, or else wait for a fetch, which is started unless one is in flight |
+//! | `Wake` | no keys, newest fetch in flight for 0.6 s | start a probe alongside the fetch, replacing the last probe |
+//! | `Wake` | fetch in flight for `fetch_timeout` | abort as failed, or as cancelled if `Wake` is over 1 s late |
+//! | `Wake` | keys older than `max_stale` | withdraw the keys |
+//! | `Load` | keys in use | key present |
+//! | `Load` | no keys | wait for the fetch in flight, or start a fetch and wait for it |
 //! | `UnknownKid` | the key is present | key present |
-//! | | a fetch that began after the request arrived has completed | unknown |
-//! | | no suitable runtime, 10,000 waiting requests, or no keys and a recent failure | unavailable |
-//! | | fetch in flight | wait for the fetch, or unavailable if it is older than `request_wait` |
-//! | | no keys, or the [budget](Budget) allows a fetch | start a fetch and wait for it |
-//! | | otherwise | unknown, or unavailable if the last fetch failed |
+//! | `UnknownKid` | a fetch that began after the request arrived has completed | unknown |
+//! | `UnknownKid` | no suitable runtime, 10,000 waiting requests, or no keys and a recent failure | unavailable |
+//! | `UnknownKid` | fetch in flight | wait for the fetch, or unavailable if the fetch is older than `request_wait` |
+//! | `UnknownKid` | no keys, or the [budget](Budget) allows a fetch | start a fetch and wait for it |
+//! | `UnknownKid` | none of the above | unknown, or unavailable if the last fetch failed |
 //! | `Loaded` | in flight | publish, abort the other fetch, wake waiters, schedule a refresh after bounded `max-age` |
 //! | `Failed` | the first failure in a row, within `request_wait` | start another fetch; waiters continue to wait |
-//! | | any other failure | wake waiters and schedule a refresh after the back-off; a failed probe is ignored |
+//! | `Failed` | any other failure | wake waiters, schedule a refresh after the back-off; ignore a failed probe |
 //! | `Cancelled` | in flight | wake waiters, give the budget back, schedule a refresh in 1 s; not a failure |
 //! | `Close` | any | abort all fetches; all later replies are unavailable |
 
@@ -42,7 +43,7 @@ const BACK_OFF_COLD: (Duration, Duration) = (Duration::from_millis(200), Duratio
 const PROBE_EVERY: Duration = Duration::from_millis(600);
 /// The pause after a fetch for an unknown key, during which requests that waited for the fetch share its result.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The wait after a fetch was cancelled with its runtime. Short-lived runtimes must not cause one fetch each.
+/// The wait after a fetch's runtime was shut down. Short-lived runtimes would otherwise start one fetch each.
 const CANCELLED_WAIT: Duration = Duration::from_secs(1);
 /// The maximum delay of a wake-up. A longer delay means that timers were frozen, so a timeout is not a failure.
 const LATE: Duration = Duration::from_secs(1);
@@ -53,7 +54,7 @@ const WAITING_MAX: u32 = 10_000;
 struct Fetch {
     number: u64,
     started: Duration,
-    /// Set to `true` if an unknown key caused the fetch, and to `false` if it was scheduled.
+    /// `true` if an unknown key caused the fetch, and `false` if the fetch was scheduled.
     by_unknown_kid: bool,
 }
 
@@ -71,7 +72,7 @@ pub(crate) struct State {
     /// The time of the current event, as counted by [`Elapsed`].
     now: Duration,
     lease: Option<Lease>,
-    /// Set to `true` if the keys never change.
+    /// `true` if the keys never change.
     fixed: bool,
     closed: bool,
     fetch: Option<Fetch>,
@@ -123,8 +124,7 @@ impl State {
         reply
     }
 
-    /// Returns `true` if the keys are fresh by both clocks. `expire` removes the lease by the monotonic clock, but
-    /// requests compare only the wall clock, so the wall clock is checked here too.
+    /// Returns `true` if there are keys and they are fresh by the wall clock, the only clock that requests compare.
     fn has_keys(&self, now: Now) -> bool {
         self.fixed || self.lease.is_some_and(|lease| now.wall <= lease.until)
     }
@@ -342,7 +342,7 @@ impl State {
         [self.fetch, self.probe].into_iter().flatten()
     }
 
-    /// Returns the time until the next scheduled fetch, if there is one. Zero if the fetch is due or in flight.
+    /// Returns the time until the next scheduled fetch, or zero if the fetch is due or in flight.
     pub(crate) fn next_refresh_in(&mut self, now: Now) -> Option<Duration> {
         let now = self.clock.read(now);
         self.due.filter(|_| !self.fixed).map(|due| due.saturating_sub(now))

@@ -37,8 +37,8 @@ impl KeyStatus {
 
 /// The results of a verifier's checks since it was built.
 ///
-/// If the configuration rejects every token, the keys are ready, but `any_accepted` stays `false` and one number in
-/// `rejected` grows.
+/// If a wrong setting causes every token to be rejected, the keys are ready, but `any_accepted` stays `false` and one
+/// number in `rejected` grows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct TokenStatus {
@@ -73,8 +73,8 @@ pub struct PoolStatus {
     pub last_failure: Option<KeyFailure>,
     /// The number of failed fetches since the last successful one.
     pub consecutive_failures: u32,
-    /// The time until the next scheduled fetch. Zero if the fetch is due or in flight, and [`None`] if no fetch is
-    /// scheduled, as for static keys.
+    /// The time until the next scheduled fetch. The time is zero if the fetch is due or in flight, and [`None`] if no
+    /// fetch is scheduled, as for static keys.
     #[serde(rename = "next_refresh_in_seconds", serialize_with = "seconds")]
     pub next_refresh_in: Option<Duration>,
     /// The number of completed fetches since the start, successful or not.

@@ -16,7 +16,7 @@ use tokio::{
     time::sleep,
 };
 
-/// The error message if a fetch is needed but cannot run on the runtime.
+/// The error message for a fetch that cannot run on the current runtime.
 pub(super) const MISSING: &str = "keys are fetched on a Tokio runtime with timers and I/O: see `Builder::enable_all`";
 
 /// The most recently probed runtimes. The flag is `true` if the runtime has timers.

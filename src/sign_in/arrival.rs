@@ -9,7 +9,7 @@ pub(super) const SESSION: &str = "session";
 /// The sealing purpose of cookies that contain the key of a stored session.
 pub(super) const KEY: &str = "session-key";
 
-/// The session cookie of a request.
+/// The content of a request's session cookie.
 pub(super) enum Arrived {
     Session(Arc<SessionData>),
     /// The key of a session in the store.

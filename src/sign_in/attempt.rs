@@ -26,7 +26,7 @@ pub(super) const MAX_PENDING: usize = 5;
 /// The largest total size of the pending attempts, in bytes. Only very long `return_to` paths reach this limit.
 const MAX_PENDING_BYTES: usize = 6_000;
 /// The largest number of cookies that one response removes. Only a client that forges cookies has more than
-/// [`MAX_PENDING`].
+/// [`MAX_PENDING`] attempt cookies.
 const MAX_REMOVALS: usize = 20;
 /// The largest accepted difference between the clocks of two instances.
 const MAX_SKEW: Duration = Duration::from_secs(60);
@@ -271,7 +271,7 @@ mod tests {
         assert!(values.iter().all(|value| value.len() == 43));
     }
 
-    /// The example in RFC 7636, appendix B.
+    /// The verifier and the challenge are the example in RFC 7636, appendix B.
     #[test]
     fn challenge_is_the_one_of_rfc_7636() {
         let text = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -378,7 +378,8 @@ mod tests {
     #[test]
     fn sixth_attempt_removes_the_oldest() {
         let mut attempts: Vec<Attempt> = (0..6).map(|n| start("/", n)).collect();
-        // The order of the cookies must not matter.
+        // The attempts are not in the order in which they started, so the test does not depend on the order of the
+        // cookies.
         attempts.swap(0, 3);
         let newest = attempts.pop().unwrap();
         let mut browser = Browser::with(&attempts.iter().collect::<Vec<_>>());

@@ -16,8 +16,7 @@ pub(super) struct Bounded<V> {
     capacity: usize,
 }
 
-/// The largest number of expired entries that an insertion removes. An insertion can remove more entries than it adds,
-/// so the map shrinks.
+/// The largest number of expired entries that an insertion removes.
 const SWEEP: usize = 4;
 
 impl<V> Bounded<V> {
@@ -30,7 +29,7 @@ impl<V> Bounded<V> {
         self.entries.get(id).filter(|(until, _)| now < *until).map(|(_, value)| value)
     }
 
-    /// Returns the value for changes, unless it has expired.
+    /// Returns a mutable reference to the value, unless it has expired.
     pub(super) fn get_mut(&mut self, id: &str, now: u64) -> Option<&mut V> {
         self.entries.get_mut(id).filter(|(until, _)| now < *until).map(|(_, value)| value)
     }

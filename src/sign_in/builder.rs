@@ -33,11 +33,11 @@ const SESSION_LIFETIME_RANGE: (Duration, Duration) =
 /// By default, a session is refreshed one minute before its access token expires.
 const REFRESH_BEFORE: Duration = Duration::from_secs(60);
 
-/// The allowed values of `refresh_before`. Cognito's shortest access tokens are valid for five minutes. With a longer
-/// time plus up to 30 seconds of jitter, these tokens would be due for a refresh almost immediately.
+/// The allowed values of `refresh_before`. Cognito's shortest access tokens are valid for five minutes. With a larger
+/// value and the jitter of up to 30 seconds, these tokens would be due for a refresh almost immediately.
 const REFRESH_BEFORE_RANGE: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(4 * 60));
 
-/// Browser sign-in with Cognito's managed login, for one app client.
+/// Signs browser users in with Cognito's managed login, through one app client.
 ///
 /// A `SignIn` provides a [layer](Self::layer), which turns a browser's session into the claims that extractors and
 /// rules read, and the [routes](Self::routes) for sign-in, callback and sign-out. Clones share the sessions, the keys
@@ -73,7 +73,7 @@ impl SignIn {
         SignInBuilder::new(pool, domain.into(), redirect_url.into())
     }
 
-    /// Returns the inner [`CognitoAuth`] layer, whose verifier checks bearer tokens and session tokens.
+    /// Returns the inner [`CognitoAuth`] layer, whose verifier checks bearer tokens and the access tokens of sessions.
     ///
     /// Use this layer to load the keys at start-up ([`CognitoAuth::ready`]) and for readiness probes
     /// ([`CognitoAuth::status`]).
@@ -284,7 +284,7 @@ impl SignInBuilder {
     /// Sets the claims of the ID token that a session keeps. The default claims are `email`, `email_verified` and
     /// `name`.
     ///
-    /// All other claims of the ID token are dropped to keep the cookies small.
+    /// Claims of the ID token that are not in this list are dropped to keep the cookies small.
     pub fn profile_claims<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         self.profile_claims = names.into_iter().map(Into::into).collect();
         self
@@ -301,8 +301,8 @@ impl SignInBuilder {
         self
     }
 
-    /// Changes the settings of the verifier, such as its leeway or clock. This sign-in's pool has already been added to
-    /// the verifier.
+    /// Changes the settings of the verifier, such as its leeway or clock. The closure gets a builder that already
+    /// contains the pool.
     ///
     /// ```
     /// use std::time::Duration;

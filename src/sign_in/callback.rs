@@ -32,7 +32,8 @@ const ERROR_CODES: [&str; 16] = [
 #[derive(PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
 pub(super) struct Callback {
-    /// The `state`, unless it is missing, empty or repeated. The attempt with this state is used up in every outcome.
+    /// The `state`, unless it is missing, empty or repeated. The callback uses up the attempt with this state, even if
+    /// the sign-in fails.
     pub(super) state: Option<String>,
     /// The authorization code.
     pub(super) code: Result<String, CallbackError>,
@@ -43,8 +44,9 @@ pub(super) struct Callback {
 pub(super) enum CallbackError {
     /// The query is neither a success nor an error response.
     Malformed,
-    /// An error response, with its code if the code is known. Any other text could come from an attacker, as in
-    /// CVE-2021-32702. `error_description` is free text from identity providers and triggers, so it is not read.
+    /// An error response, with its code if the code is known. Unknown codes are dropped, because they could come from
+    /// an attacker, as in CVE-2021-32702. `error_description` is free text from identity providers and triggers, so it
+    /// is not read.
     Denied(Option<&'static str>),
 }
 

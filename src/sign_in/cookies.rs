@@ -28,7 +28,7 @@ fn values<'r>(headers: &'r HeaderMap, name: &str) -> impl Iterator<Item = &'r st
     raw(headers).filter(move |(found, _)| *found == name.as_bytes()).filter_map(|(_, value)| str::from_utf8(value).ok())
 }
 
-/// Returns the names and values of all cookies. They may contain any bytes.
+/// Returns the names and values of all cookies. Names and values may contain any bytes.
 pub(super) fn raw(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
     pairs(headers).filter_map(|pair| {
         let (name, value) = pair.split_at_checked(memchr(b'=', pair)?)?;

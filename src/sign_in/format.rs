@@ -6,11 +6,11 @@
 //! | 4 x 8 | generation, time of the sign-in, end of the session, expiry of the access token |
 //! | 6 x (2 + length) | ID, `sub`, issuer, access token, refresh token, profile claims: the length, then the bytes |
 //!
-//! Numbers and lengths are big-endian. Nothing follows the profile claims, which are JSON. The refresh token may be
-//! empty, which means that there is none.
+//! Numbers and lengths are big-endian. Nothing follows the profile claims, which are JSON. An empty refresh token means
+//! that the session has none.
 //!
-//! Every request with a session in a cookie reads this format. Most of the bytes are tokens, which are neither parsed
-//! nor copied.
+//! For every request with a session in a cookie, the layer reads this format. Most of the bytes belong to tokens, which
+//! are neither parsed nor copied.
 
 use bytes::{Buf, BufMut, Bytes};
 
@@ -18,7 +18,7 @@ use super::{profile::Profile, session::SessionData};
 
 /// The version of the format. Increase it if a change makes older sessions unreadable or changes their meaning.
 ///
-/// A session of another version counts as no session, so the user signs in again.
+/// A session with another version is treated as missing, so the user signs in again.
 const VERSION: u8 = 1;
 
 /// Returns the bytes of a session. Returns [`None`] if a part is longer than 65,535 bytes.
@@ -43,7 +43,7 @@ pub(super) fn write(session: &SessionData) -> Option<Vec<u8>> {
     Some(content)
 }
 
-/// Reads the bytes that [`write()`] returned. The caller has authenticated them.
+/// Reads the bytes that [`write()`] returned. The caller must have authenticated the bytes.
 ///
 /// The tokens share the memory of `content`.
 pub(super) fn read(content: Vec<u8>) -> Option<SessionData> {

@@ -55,7 +55,7 @@ struct Waiting<S, B> {
     /// [`Some`] until the session is loaded.
     loading: Option<Loading>,
     arrived: Option<Arc<SessionData>>,
-    /// The session cookies of the request.
+    /// The names of the request's session cookies.
     names: Names,
     /// [`Some`] until the inner service is called.
     request: Option<Request<B>>,

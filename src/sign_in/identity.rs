@@ -106,7 +106,7 @@ async fn verify(settings: &Settings, token: &str, token_use: TokenUse) -> Result
     Ok(claims)
 }
 
-/// Converts the error of the verifier, whose text contains no data from the token.
+/// Converts an error of the verifier. The error's text contains no data from the token.
 fn rejected(error: &VerifyError, token_use: TokenUse) -> IdentityError {
     tracing::debug!(%token_use, %error, "the verifier rejected a token from the token endpoint");
     match error.kind() {

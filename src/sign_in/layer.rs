@@ -22,11 +22,11 @@ use crate::middleware::{CognitoAuth, DenyByDefault};
 /// - **With a session, but from another origin**, WebSocket handshakes and requests with an unsafe method, such as
 ///   `POST`, are rejected with 403 to prevent cross-site request forgery.
 /// - **Without a session**, a document navigation is redirected to the sign-in page if an extractor or a rule rejects
-///   it. All other rejected requests get 401.
+///   it. Rejected requests that are not document navigations get 401.
 ///
 /// Place the layer outside all other layers that depend on the user, so that error responses get the cookies too.
-/// `Router::layer` covers the routes that were added before it. The sign-in routes may be merged before or after the
-/// layer is added.
+/// `Router::layer` covers only the routes that were added to the router before the call. The sign-in routes may be
+/// merged before or after the layer is added.
 #[derive(Clone)]
 #[must_use = "a layer does nothing until it is added to a router"]
 pub struct SignInLayer<A = CognitoAuth> {

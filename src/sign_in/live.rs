@@ -1,18 +1,18 @@
 //! [`Live`]: the sessions that this process has recently refreshed or signed out.
 //!
-//! The type is a pure state machine without I/O, locks, tasks or clocks. Times are seconds since 1970. To wait for a
-//! refresh, a request uses a value of the type `W`, which the driver chooses.
+//! The type is a pure state machine without I/O, locks, tasks or clocks. Times are seconds since 1970. A request waits
+//! for a refresh with a value of the type `W`, which the caller chooses.
 //!
 //! | request with | state | reply |
 //! |---|---|---|
 //! | any access token | the session was signed out in this process, or its lifetime is over | over |
-//! | an older generation | a newer generation is known | as for the newer generation |
+//! | an older generation | a newer generation is known | the reply for the newer generation |
 //! | a valid access token | no refresh is due, or a refresh is in flight or failed recently | use the access token |
 //! | a valid access token | a refresh is due | start a refresh |
 //! | an expired access token | a refresh is in flight | wait for the refresh |
 //! | an expired access token | there is no refresh token, or the last refresh failed permanently | ended |
 //! | an expired access token | the last refresh failed temporarily, less than 5 s ago | unavailable |
-//! | an expired access token | otherwise | start a refresh |
+//! | an expired access token | there is a refresh token, and no refresh is in flight or failed recently | start a refresh |
 //!
 //! # Limits
 //!
@@ -32,11 +32,11 @@ use super::{
 /// The time for which the newest generation of a session is kept, in seconds. Requests that began before the refresh
 /// complete within this time.
 const KEEP_LATEST: u64 = 300;
-/// The time for which a final failure is kept after the access token has expired, in seconds. A later request starts
-/// one more refresh, which fails again.
+/// The time for which a final failure is kept after the access token has expired, in seconds. After this time, a
+/// request starts one more refresh, which fails again.
 const KEEP_FAILURE: u64 = 300;
-/// The shortest time between two refreshes of a session whose access token is valid, in seconds. Without this pause,
-/// access tokens that are always due for a refresh would be refreshed on every request.
+/// The shortest time between two refreshes of a session whose access token is valid, in seconds. Without this pause, an
+/// access token whose lifetime is shorter than `refresh_before` would be refreshed on every request.
 const REFRESH_PAUSE: u64 = 30;
 
 /// The size limits of the tables.
@@ -48,8 +48,8 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// The tables hold at most 10,000 sessions of a few KiB each, and 100,000 IDs of about 200 bytes each with both
-    /// indexes.
+    /// The tables hold at most 10,000 sessions of a few KiB each, and 100,000 IDs. An ID takes about 200 bytes,
+    /// including both of its index entries.
     const DEFAULT: Self = Self { latest: 10_000, ended: 100_000, refreshes: 10_000 };
 }
 
@@ -78,14 +78,12 @@ struct Failed {
     is_removed: bool,
 }
 
-/// A refresh in flight.
 struct InFlight<W> {
     number: u64,
     generation: u64,
     waiter: W,
 }
 
-/// The reply to a request.
 #[derive(Debug)]
 pub(super) enum Reply<W> {
     /// The access token is valid.
@@ -108,7 +106,7 @@ pub(super) enum Finished {
     Stored,
     /// The session was signed out during the refresh, so the new tokens must not be used.
     SignedOut,
-    /// The refresh was already reported.
+    /// The end of this refresh was already reported.
     Ignored,
 }
 
@@ -223,9 +221,10 @@ impl<W: Clone> Live<W> {
 
     /// Returns `true` if this response must remove the cookies of a session whose refresh token no longer works.
     ///
-    /// Only the first response removes the cookies, because the browser may have signed in again before a later response
-    /// arrives. The cookies also stay if they may be those of a newer generation, or of a sign-in that ended this
-    /// session. A sign-out has removed the cookies itself, and browsers remove them at the end of the session's lifetime.
+    /// Only the first response removes the cookies, because the browser may have signed in again before a later
+    /// response arrives. The cookies also stay if they may belong to a newer generation, or to a sign-in that ended
+    /// this session. A sign-out has removed the cookies itself, and browsers remove them at the end of the session's
+    /// lifetime.
     pub(super) fn take_removal(&mut self, session: &SessionData, now: u64) -> bool {
         let has_failed = self.failure(session, now) == Some(Failure::Final);
         if !has_failed || self.is_over(session, now) || self.newer(session, now).is_some() {
@@ -234,8 +233,8 @@ impl<W: Clone> Live<W> {
         self.failed.get_mut(&session.id, now).is_some_and(|failed| !mem::replace(&mut failed.is_removed, true))
     }
 
-    /// Returns the session to send to a browser whose request arrived with one generation and was served with another.
-    /// Returns [`None`] if the browser has the newest generation, or if the session is over.
+    /// Returns the newer generation to send to a browser whose request arrived with the generation `arrived`. Returns
+    /// [`None`] if the browser has the newest generation, or if the session is over.
     pub(super) fn to_send(&self, arrived: &SessionData, used: &Arc<SessionData>, now: u64) -> Option<Arc<SessionData>> {
         // The table may have dropped the generation that the request was served with.
         let fallback = || (used.generation > arrived.generation && !self.is_over(used, now)).then(|| Arc::clone(used));
@@ -272,8 +271,8 @@ impl<W: Clone> Live<W> {
         }
     }
 
-    /// Returns the last failure to refresh this generation. A failure in the future is ignored, because it means that
-    /// the clock moved backwards.
+    /// Returns the last failure to refresh this generation. If the clock has moved backwards since the failure, the
+    /// failure is ignored.
     fn failure(&self, session: &SessionData, now: u64) -> Option<Failure> {
         let failed = self.failed.get(&session.id, now)?;
         (failed.generation >= session.generation && failed.at <= now).then_some(failed.failure)

@@ -45,7 +45,7 @@ pub(super) struct Wait {
     limit: Duration,
 }
 
-/// Decides without waiting, and starts a refresh if one is due.
+/// Decides how a request proceeds, without waiting, and starts a refresh if one is due.
 pub(super) fn step(settings: &Arc<Settings>, session: &Arc<SessionData>) -> Step {
     let now = unix_seconds(settings.clock.now());
     let mut sender = None;
@@ -70,7 +70,7 @@ pub(super) fn step(settings: &Arc<Settings>, session: &Arc<SessionData>) -> Step
     }
 }
 
-/// Waits for the refresh, and decides again.
+/// Waits for the refresh, and then decides again how the request proceeds.
 pub(super) async fn wait(settings: &Arc<Settings>, session: &Arc<SessionData>, first: Wait) -> Loaded {
     let mut wait = first;
     let deadline = Instant::now() + wait.limit;

@@ -169,8 +169,8 @@ pub(super) fn add_cookies(response: &mut Response, cookies: impl IntoIterator<It
     }
 }
 
-/// Returns an empty response with the common headers. The headers keep the response out of caches (CVE-2025-48947), and
-/// hide its URL, which can contain a code, from other sites.
+/// Returns an empty response with the headers that all responses of the sign-in routes have. The headers keep the
+/// response out of caches (CVE-2025-48947), and hide its URL, which can contain a code, from other sites.
 fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;

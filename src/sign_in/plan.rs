@@ -33,14 +33,14 @@ pub(super) struct Plan {
 /// The changes to the response of a request that had a session.
 struct SessionPlan {
     state: SessionState,
-    /// The cookies of the request, which the response may have to remove.
+    /// The names of the request's session cookies, which the response may have to remove.
     request: Names,
 }
 
 enum SessionState {
     /// The handler served the request with the session `used`.
     Used {
-        /// The session as the cookie contained it. [`None`] if the cookie contained only a key.
+        /// The session that the cookie contained, or [`None`] if the cookie contained only a key.
         arrived: Option<Arc<SessionData>>,
         used: Arc<SessionData>,
     },
@@ -84,7 +84,8 @@ impl Plan {
             let cookies = session.set_cookies(settings, is_rejected);
             let headers = response.headers_mut();
             if !cookies.is_empty() {
-                // Replaces all other directives, because caches must not store a session (CVE-2025-48947).
+                // The header replaces the application's `Cache-Control`, because caches must not store a session
+                // (CVE-2025-48947).
                 headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             }
             for cookie in cookies {
@@ -99,8 +100,8 @@ impl SessionPlan {
     /// Returns the `Set-Cookie` headers. The headers reflect changes to the session since the request arrived, so that
     /// a slow response does not restore an older generation or a session that was signed out.
     ///
-    /// Only rejections remove the cookies of an ended session. A handler that takes longer could remove the cookies of
-    /// a sign-in that another instance has completed in the meantime.
+    /// Only rejections remove the cookies of an ended session. The response of a slow handler could remove the cookies
+    /// of a sign-in that another instance has completed in the meantime.
     fn set_cookies(self, settings: &Settings, is_rejected: bool) -> Vec<HeaderValue> {
         let now = unix_seconds(settings.clock.now());
         let mut cookies = match &self.state {

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 /// The configured profile claims of the ID token.
 ///
-/// They are kept as JSON, which is parsed when the first claim is read. Most requests read none.
+/// The claims are kept as JSON, which is parsed when a claim is first read, because most requests read no profile
+/// claim.
 #[derive(Clone, Default)]
 pub(super) struct Profile {
     json: Bytes,
@@ -19,7 +20,7 @@ impl Profile {
         Ok(Self { json: serde_json::to_vec(&claims)?.into(), claims: claims.into() })
     }
 
-    /// Keeps JSON that [`json`](Self::json) returned. Any other text counts as no claims.
+    /// Creates the claims from JSON that [`json`](Self::json) returned. If the JSON is not valid, there are no claims.
     pub(super) fn from_json(json: Bytes) -> Self {
         Self { json, claims: OnceLock::new() }
     }

@@ -1,4 +1,4 @@
-//! Stops sign-in loops. Three completed sign-ins within a minute count as a loop if none of their sessions arrived.
+//! Detects sign-in loops. Three completed sign-ins within a minute count as a loop if none of their sessions arrived.
 //!
 //! A loop runs without user interaction. While the managed-login session lasts, Cognito redirects the browser back to
 //! the application at once. The application redirects the browser to Cognito again if it receives no session, for

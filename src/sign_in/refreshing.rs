@@ -22,7 +22,7 @@ use super::{
 };
 use crate::time::unix_seconds;
 
-/// The time limit of a refresh with all its retries. Requests stop waiting earlier.
+/// The time limit of a refresh with all its retries. Requests stop waiting before this limit.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 /// The delays before the session is read again after `invalid_grant`, in milliseconds. Another instance may have used
 /// the refresh token, and may be about to store the new session.
@@ -117,7 +117,8 @@ impl Refresh {
         }
     }
 
-    /// Writes the new session to the store. Returns the session of another instance if that instance was faster.
+    /// Writes the new session to the store. If another instance has already refreshed the session, returns the session
+    /// of that instance.
     async fn save(&self, new: Arc<SessionData>) -> Result<Arc<SessionData>, Failure> {
         let Some(store) = &self.settings.sessions.store else { return Ok(new) };
         let mut expected = self.old.generation;
@@ -127,7 +128,7 @@ impl Refresh {
                 Ok(true) => return Ok(new),
                 Ok(false) => match stored::load(&self.settings, store, &new.id).await {
                     Ok(Some(other)) if other.generation >= new.generation => return Ok(Arc::new(other)),
-                    // An earlier write by this process failed.
+                    // An earlier write of this process failed, so the store contains an older generation than expected.
                     Ok(Some(other)) => expected = other.generation,
                     Ok(None) => {
                         let failure = self.removed_elsewhere();
@@ -145,8 +146,8 @@ impl Refresh {
         Ok(new)
     }
 
-    /// Ends a session that the store no longer contains. Its cookies stay, because the instance that removed the session
-    /// has removed or replaced them.
+    /// Ends a session that the store no longer contains. The session's cookies stay, because the instance that removed
+    /// the session has removed or replaced the cookies.
     fn removed_elsewhere(&self) -> Failure {
         let now = unix_seconds(self.settings.clock.now());
         self.settings.sessions.live().sign_out(&self.old, now);

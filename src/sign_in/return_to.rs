@@ -27,7 +27,7 @@ impl ReturnTo {
     /// text must therefore be visible ASCII without a fragment, and must begin with a slash that no other slash or
     /// backslash follows. The path must keep this form after dot segments are removed and after percent-decoding,
     /// because browsers, proxies and frameworks may do both. The path must not contain encoded control characters. A
-    /// path with more than a few layers of encoding is rejected.
+    /// path that is percent-encoded more than a few times is rejected.
     pub(super) fn parse(path: &str) -> Option<Self> {
         let is_visible = path.bytes().all(|byte| byte.is_ascii_graphic());
         if path.len() > MAX_BYTES || !is_visible || path.contains('#') || !resolves_to_same_origin(path) {

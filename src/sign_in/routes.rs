@@ -41,10 +41,10 @@ impl SignIn {
     /// | `GET <path of the callback URL>` | Completes a sign-in: exchanges the code, verifies the tokens, starts a session, and redirects to `return_to`. The browser's previous session ends, and its refresh token is revoked. |
     /// | `POST /auth/sign-out` | Ends the session, revokes its refresh token, and redirects to Cognito's logout endpoint. |
     ///
-    /// `return_to` must be a path of this application. With any other value, the user returns to `/`. Sign-out requests
-    /// from other origins get 403. If a sign-in fails, the browser shows a page that tells the user what to do. The
-    /// status of the page is 503 during an outage, 429 in a sign-in loop, 500 if the session cannot be stored in
-    /// cookies, and 400 in most other cases.
+    /// `return_to` must be a path of this application. Otherwise, the user returns to `/` after the sign-in. Sign-out
+    /// requests from other origins get 403. If a sign-in fails, the browser shows a page that tells the user what to
+    /// do. The status of the page is 503 during an outage, 429 in a sign-in loop, 500 if the session cannot be stored
+    /// in cookies, and 400 in most other cases.
     ///
     /// Merge the routes into the router before or after adding the layer of this [`SignIn`]. The layer does not load
     /// sessions for requests to these routes.

@@ -9,10 +9,10 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Returns `true` if a request with a session may proceed.
 ///
-/// The request may proceed if it comes from this origin, or if its method is safe and it is not a WebSocket handshake.
-/// Handshakes are GET requests, but they must be checked. Browsers also send cookies with handshakes from other sites,
-/// and let those sites read the messages (RFC 6455 §10.2). Over HTTP/2, a handshake is a CONNECT request (RFC 8441),
-/// and CONNECT is not a safe method.
+/// The request may proceed if it comes from this origin, or if it uses a safe method and is not a WebSocket handshake.
+/// WebSocket handshakes are GET requests, but their origin must be checked. Browsers also send cookies with handshakes
+/// from other sites, and let those sites read the messages (RFC 6455 §10.2). Over HTTP/2, a handshake is a CONNECT
+/// request (RFC 8441), and CONNECT is not a safe method.
 pub(super) fn is_allowed(method: &Method, headers: &HeaderMap, origin: &str) -> bool {
     (is_safe(method) && !is_websocket(headers)) || is_same_origin(method, headers, origin)
 }
@@ -20,12 +20,12 @@ pub(super) fn is_allowed(method: &Method, headers: &HeaderMap, origin: &str) -> 
 /// Returns `true` if the browser states that this origin sent the request.
 ///
 /// If `Sec-Fetch-Site` is present, the result depends only on this header. Browsers set the header themselves, and
-/// scripts cannot change it. Otherwise, the result depends on `Origin`. All browsers send `Origin` with unsafe methods
-/// and WebSocket handshakes. The result is `false` if both headers are missing, or if the header that is checked occurs
-/// twice.
+/// scripts cannot change it. Without `Sec-Fetch-Site`, the result depends on `Origin`. All browsers send `Origin` with
+/// unsafe methods and WebSocket handshakes. The result is `false` if both headers are missing, or if the header that is
+/// checked occurs twice.
 ///
-/// The value `none` means that the user started the request, for example with a bookmark. A request that the user
-/// started always has a safe method.
+/// The `Sec-Fetch-Site` value `none` means that the user started the request, for example with a bookmark. A request
+/// that the user started always has a safe method.
 fn is_same_origin(method: &Method, headers: &HeaderMap, origin: &str) -> bool {
     if headers.contains_key(SEC_FETCH_SITE) {
         return match single(headers, &SEC_FETCH_SITE) {
@@ -37,8 +37,8 @@ fn is_same_origin(method: &Method, headers: &HeaderMap, origin: &str) -> bool {
     single(headers, &ORIGIN).is_some_and(|sent| sent == origin.as_bytes())
 }
 
-/// Returns `true` for the safe methods that handlers use (RFC 9110 §9.2.1). `Method::is_safe` is also `true` for
-/// `QUERY`, which has a body.
+/// Returns `true` for the safe methods that handlers use (RFC 9110 §9.2.1). `Method::is_safe` is not used, because it
+/// is also `true` for `QUERY`, which has a body.
 fn is_safe(method: &Method) -> bool {
     [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE].contains(method)
 }

@@ -19,7 +19,7 @@ use base64::{
 
 use crate::{base64url, error::ConfigError};
 
-/// The shortest session key: the length of an AES-256 key.
+/// The minimum length of a session key in bytes, which is the length of an AES-256 key.
 const MIN_KEY_BYTES: usize = 32;
 
 /// Separates the derived keys from the keys that other programs or later formats derive from the same session key.
@@ -162,8 +162,8 @@ impl Sealer {
         Self { keys: keys.unwrap_or_default() }
     }
 
-    /// Encrypts and authenticates `plain` for one purpose, and returns base64url. [`open`](Self::open) needs the same
-    /// purpose.
+    /// Encrypts and authenticates `plain` for one purpose, and returns base64url. [`open`](Self::open) requires the
+    /// same purpose.
     ///
     /// The purpose is authenticated as additional data. If a cookie must not be accepted under another name, use its
     /// name as the purpose.

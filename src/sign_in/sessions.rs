@@ -26,8 +26,7 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// Creates a value that keeps sessions in the store and their keys in cookies. Without a store, cookies contain
-    /// whole sessions.
+    /// Creates the sessions of a sign-in. Sessions are kept in `store`, or in cookies if there is no store.
     pub(super) fn new(store: Option<Arc<dyn SessionStore>>) -> Self {
         Self {
             live: Mutex::new(Live::new()),

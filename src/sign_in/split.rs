@@ -55,7 +55,7 @@ impl<'r> SessionCookies<'r> {
         found
     }
 
-    /// Joins the parts. [`None`] if the first is missing, or if the parts do not belong together.
+    /// Joins the parts. Returns [`None`] if the first part is missing, or if the parts do not belong together.
     pub(super) fn join(&self) -> Option<Cow<'r, [u8]>> {
         let [first, rest @ ..] = &self.values;
         let first = Part::parse((*first)?)?;
@@ -71,7 +71,7 @@ impl<'r> SessionCookies<'r> {
     }
 }
 
-/// Returns the `Set-Cookie` headers that store a sealed session and remove leftover parts in the request.
+/// Returns the `Set-Cookie` headers that store a sealed session and remove leftover parts of the request's session.
 pub(super) fn set_cookies(
     sealed: &str,
     generation: u64,

@@ -66,8 +66,8 @@ impl Sessions {
 
     /// Returns the newest known generation of a request's session, without refreshing it.
     ///
-    /// Returns [`None`] if the request has no session. Also returns [`None`] if the store fails or its content cannot be
-    /// read. In this case, the session ends here, without its refresh token.
+    /// Returns [`None`] if the request has no session. Also returns [`None`] if the store fails or its content cannot
+    /// be read. In this case, the session ends, but its refresh token cannot be revoked.
     pub(super) async fn load_for_sign_out(
         &self,
         settings: &Settings,

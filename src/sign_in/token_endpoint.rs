@@ -95,8 +95,8 @@ impl RevocableToken for RevokedToken {
         self.0.secret()
     }
 
-    /// Omits the hint, because the AWS page "The token revocation endpoint" does not mention `token_type_hint`, and
-    /// because only refresh tokens can be revoked.
+    /// Omits `token_type_hint`, because the AWS page "The token revocation endpoint" does not mention the parameter,
+    /// and because only refresh tokens can be revoked.
     fn type_hint(&self) -> Option<&str> {
         None
     }
@@ -298,8 +298,8 @@ fn auth_type(client_id: &str, client_secret: Option<&str>) -> AuthType {
 
 /// Returns the URL with the scheme `https`.
 ///
-/// The `oauth2` crate writes a revocation request only for an `https` URL (RFC 7009 §2), which an emulator on a
-/// loopback address does not have. The request is written for this URL, but sent to the endpoint's real URL.
+/// The `oauth2` crate writes a revocation request only for an `https` URL (RFC 7009 §2), but an emulator on a loopback
+/// address may use plain HTTP. The request is written for this URL, but sent to the endpoint's real URL.
 /// [`SignInBuilder`] allows plain HTTP only for loopback addresses.
 ///
 /// [`SignInBuilder`]: super::SignInBuilder

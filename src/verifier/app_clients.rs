@@ -10,7 +10,7 @@ use crate::error::ConfigError;
 impl Verifier {
     /// Starts accepting tokens issued to this client. Returns `true` if the client was newly added.
     ///
-    /// All clones of the verifier share the change, including layers that were built from it. The change is not
+    /// The change applies to all clones of the verifier, and to all layers that were built from it. The change is not
     /// persistent, so also add the client to the configuration that the program reads when it starts.
     ///
     /// ```

@@ -101,8 +101,9 @@ impl VerifierBuilder {
 
     /// Sets the leeway for `exp` and `nbf`, to allow for clocks that differ. Default: zero.
     ///
-    /// A token is accepted for this long after its `exp` and before its `nbf`. The default is zero because hosts with
-    /// NTP need no leeway, and an expired token would keep working during the leeway. The maximum is five minutes.
+    /// A token is accepted for this long after its `exp` and before its `nbf`. The default is zero, because clocks that
+    /// are synchronized with NTP need no leeway. With a leeway, expired tokens work for longer. The maximum is five
+    /// minutes.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
         self
@@ -134,9 +135,9 @@ impl VerifierBuilder {
 
     /// Sets the maximum length of a cached token, in bytes. Default: 4096.
     ///
-    /// Longer tokens are verified on every request. This setting limits the memory of the cache. An entry takes less
-    /// than 3 bytes for each byte of the token, plus 1 KiB. With default settings, a full cache takes about 8 MiB for
-    /// typical tokens, and less than 128 MiB if every token has the maximum length. The allowed range is 512 to
+    /// Longer tokens are verified on every request. This setting limits the memory that the cache uses. An entry takes
+    /// less than 3 bytes for each byte of the token, plus 1 KiB. With default settings, a full cache takes about 8 MiB
+    /// for typical tokens, and less than 128 MiB if every token has the maximum length. The allowed range is 512 to
     /// 1048576.
     pub fn max_cached_token_bytes(mut self, bytes: usize) -> Self {
         self.max_cached_token_bytes = bytes;
@@ -151,10 +152,11 @@ impl VerifierBuilder {
         self
     }
 
-    /// Sets the maximum time between two key refreshes in the background. Default: one hour.
+    /// Sets the maximum time between two background key refreshes. Default: one hour.
     ///
-    /// A key that Cognito withdraws stops verifying tokens at the next refresh. The endpoint's `Cache-Control: max-age`
-    /// can shorten the interval to five minutes. The allowed range is one second to one day.
+    /// After Cognito has withdrawn a key, tokens that are signed with the key are accepted until the next refresh. The
+    /// endpoint's `Cache-Control: max-age` can shorten the interval to five minutes. The allowed range is one second to
+    /// one day.
     pub fn refresh_interval(mut self, interval: Duration) -> Self {
         self.refresh.refresh_interval = interval;
         self
@@ -162,9 +164,9 @@ impl VerifierBuilder {
 
     /// Sets the maximum staleness, the time for which keys are used after the last successful fetch. Default: 24 hours.
     ///
-    /// No Cognito token lives longer than 24 hours, so a shorter outage of the key endpoint affects no signed-in user.
-    /// If the keys are stale, requests with tokens get 503. Keys are refreshed at the latest after half of the maximum
-    /// staleness. The allowed range is one minute to 30 days.
+    /// The default is the longest lifetime of a Cognito token, so an outage of the key endpoint that is shorter than 24
+    /// hours affects no signed-in user. If the keys are stale, requests with tokens get 503. Keys are refreshed after
+    /// half of the maximum staleness at the latest. The allowed range is one minute to 30 days.
     pub fn max_stale(mut self, age: Duration) -> Self {
         self.refresh.max_stale = age;
         self
@@ -173,7 +175,7 @@ impl VerifierBuilder {
     /// Sets the time limit of one key fetch, including the time to connect. Default: 10 seconds.
     ///
     /// The default is longer than [`request_wait`](Self::request_wait), so that the keys of a slow endpoint still load
-    /// at a cold start, even though no request waits that long. The allowed range is 100 milliseconds to one minute.
+    /// at a cold start, even though requests stop waiting earlier. The allowed range is 100 milliseconds to one minute.
     pub fn fetch_timeout(mut self, limit: Duration) -> Self {
         self.refresh.fetch_timeout = limit;
         self
@@ -192,12 +194,13 @@ impl VerifierBuilder {
     ///
     /// Anyone can send a token with an unknown key, so the cooldown limits the load that unauthenticated clients can
     /// put on the key endpoint. If no token caused a fetch for a whole cooldown, the next two fetches may be one second
-    /// apart. The immediate retry of a failed fetch is not counted. The allowed range is 100 milliseconds to one hour.
+    /// apart. The immediate retry of a failed fetch does not count as another fetch. The allowed range is 100
+    /// milliseconds to one hour.
     ///
     /// While an attacker keeps sending forged key IDs, tokens that are signed with a new key of the pool are rejected
     /// for up to one cooldown plus one fetch. In a simulation with the default cooldown and a fast endpoint, requests
-    /// with tokens of the new key got 401 for at most 5 seconds. With an endpoint that needs 3 to 6 seconds, the
-    /// requests got 401 for at most 5.5 seconds and 503 for at most 10.2 seconds. Tokens that are signed with known
+    /// with tokens of the new key got 401 for at most 5 seconds. With an endpoint that takes 3 to 6 seconds to respond,
+    /// the requests got 401 for at most 5.5 seconds and 503 for at most 10.2 seconds. Tokens that are signed with known
     /// keys are not affected.
     pub fn unknown_key_cooldown(mut self, cooldown: Duration) -> Self {
         self.refresh.unknown_key_cooldown = cooldown;
@@ -208,7 +211,7 @@ impl VerifierBuilder {
     ///
     /// # Errors
     /// Returns a [`ConfigError`] if there is no pool, if two pools have the same issuer, or if a setting is out of
-    /// range. With the feature `fips`, an error is also returned if the cryptographic module is not in FIPS mode.
+    /// range. With the feature `fips`, also returns an error if the cryptographic module is not in FIPS mode.
     pub fn build(self) -> Result<Verifier, ConfigError> {
         crypto_module::check()?;
         if self.pools.is_empty() {

@@ -14,7 +14,8 @@
 //!   of tokens of 16 KiB, and `2^-121` for the typical 1.2 KiB. Without the key, an attacker cannot construct a token
 //!   that matches another token's entry.
 //! - All tags use one nonce, which adds the same mask to each tag. A repeated nonce would break a MAC whose tags an
-//!   attacker can see. In this cache, no tag leaves the process, is logged, or can be queried.
+//!   attacker can see. No attacker can see or query the tags of this cache, because they are never logged and never
+//!   leave the process.
 //! - A hit requires that all 128 bits match.
 //!
 //! # Checks on a hit
@@ -30,8 +31,8 @@
 //!
 //! The table is four-way set-associative. The first insertion allocates the table. A new token takes an empty or
 //! expired place, or else the place of the token that expires first, so one insertion evicts at most one entry. Only
-//! verified tokens are inserted. Invalid tokens therefore cannot change the table. Every insertion also clears expired
-//! entries from the next few places in turn, so claims are freed soon after their token has expired.
+//! verified tokens are inserted. Invalid tokens therefore cannot change the table. Every insertion also sweeps the next
+//! few places in rotation and clears their expired entries, so claims are freed soon after their token has expired.
 //!
 //! A read takes no lock. The module [`copies`] avoids contention between threads that use the same token.
 
@@ -67,7 +68,7 @@ const SWEEP: usize = 2;
 
 /// A set of four places, which has the size of a cache line.
 struct Set {
-    /// The low half of the tag in each place. A hint is not written together with the entry, so it can be outdated.
+    /// The low half of each entry's tag. A hint and its entry are not written atomically, so the hint can be outdated.
     /// Only the tag in the entry is authoritative.
     hints: [AtomicU64; WAYS],
     places: [ArcSwapOption<Entry>; WAYS],
@@ -79,7 +80,6 @@ struct Table {
     copies: Copies,
 }
 
-/// The cache of a verifier's tokens.
 pub(super) struct TokenCache {
     key: LessSafeKey,
     /// The number of sets, which is a power of two.

@@ -63,8 +63,8 @@ impl Verifier {
         Ok(claims)
     }
 
-    /// Verifies a token that [`cached`](Self::cached) did not find, without waiting. The middleware then calls
-    /// [`verify_unknown`](Self::verify_unknown) only if the key is unknown.
+    /// Verifies a token that [`cached`](Self::cached) did not find, without waiting. If the token's key is unknown, the
+    /// middleware calls [`verify_unknown`](Self::verify_unknown) next.
     pub(crate) fn check_or_wait(&self, token: &str, Uncached { tag, now }: Uncached) -> Immediate {
         match self.inner.check_uncached(token, tag, now) {
             Ok(claims) => Immediate::Decided(self.inner.counted(Ok(claims))),
@@ -75,8 +75,8 @@ impl Verifier {
         }
     }
 
-    /// Waits for the key of a token that [`check_or_wait`](Self::check_or_wait) did not decide, and verifies the token
-    /// again if the keys may have changed.
+    /// Waits for the key that [`check_or_wait`](Self::check_or_wait) did not find, and verifies the token again if the
+    /// keys may have changed.
     pub(crate) async fn verify_unknown(&self, token: &str, unknown: UnknownKey) -> Result<CognitoClaims, VerifyError> {
         let UnknownKey { pool, key_id, error } = unknown;
         let result = match self.inner.pools.iter().find(|each| Arc::ptr_eq(&each.id, &pool)) {
@@ -115,7 +115,7 @@ impl Verifier {
         self.inner.counted(self.check_with_retry(|now| self.check_at(token, now)).await)
     }
 
-    /// Returns the result of `check`, which is retried once if the key was unknown and the keys may have changed since.
+    /// Runs `check`, and retries it once if the key was unknown and the keys may have changed since.
     pub(crate) async fn check_with_retry<'v, T>(
         &'v self,
         check: impl Fn(SystemTime) -> Result<T, Failure<'v>>,
@@ -188,7 +188,7 @@ impl Verifier {
     /// # Errors
     /// Returns a [`KeysError`] with the ID, the key source and the cause for each pool without keys.
     pub async fn ready(&self) -> Result<(), KeysError> {
-        // Starts all fetches before it waits for the first fetch.
+        // All fetches start before the first wait, so the pools load their keys in parallel.
         let now = self.inner.clock.now();
         self.inner.pools.iter().for_each(|pool| pool.keys.refresh_if_due(now));
         let mut missing = Vec::new();

@@ -16,8 +16,8 @@ const SUSPICIOUS: u64 = 10;
 
 /// Counts the results of a verifier's checks.
 pub(crate) struct Outcomes {
-    /// A flag instead of a count, so that threads do not contend for it. Once the flag is set, accepted tokens only
-    /// read it.
+    /// `true` once a token has been accepted. Later tokens only read the flag, whereas threads would contend for a
+    /// counter.
     any_accepted: AtomicBool,
     /// The counts by [`VerifyErrorKind`], boxed so that rejections do not write to cache lines that accepted tokens
     /// read.
@@ -38,8 +38,7 @@ impl Outcomes {
         }
     }
 
-    /// Counts a rejection. `setting` returns the setting to check, or [`None`] if a wrong setting does not cause this
-    /// kind of rejection.
+    /// Counts a rejection. `setting` returns the setting that may have caused the rejection, if there is one.
     #[cold]
     pub(crate) fn rejected(&self, error: &VerifyError, setting: impl FnOnce() -> Option<&'static str>) {
         let Some(count) = self.rejected.get(error.kind() as usize) else { return };
@@ -59,7 +58,7 @@ impl Outcomes {
     }
 }
 
-/// Logs the setting to check. The line contains no data from the token.
+/// Logs the setting that may have caused the rejections. The log line contains no data from the token.
 fn warn(error: &VerifyError, setting: Option<&'static str>) {
     let Some(setting) = setting else { return };
     tracing::warn!(
@@ -71,8 +70,8 @@ fn warn(error: &VerifyError, setting: Option<&'static str>) {
     );
 }
 
-/// Returns the setting to check, or [`None`] if a wrong setting does not cause this kind of rejection. `origin`
-/// determines whether the text names a method or an environment variable.
+/// Returns the setting that may cause this kind of rejection, or [`None`] if no setting does. `origin` determines
+/// whether the text names a method or an environment variable.
 pub(super) fn setting(kind: VerifyErrorKind, claim: Option<&str>, origin: Origin) -> Option<&'static str> {
     let (method, variable) = match kind {
         VerifyErrorKind::UnknownIssuer => (
@@ -86,7 +85,7 @@ pub(super) fn setting(kind: VerifyErrorKind, claim: Option<&str>, origin: Origin
         VerifyErrorKind::WrongTokenUse => {
             ("`UserPool::allow_token_use`", "`AWS_COGNITO_TOKEN_USE`, which is `access`, `id` or `any`")
         }
-        // There is no environment variable for the audience.
+        // No environment variable sets the audience.
         VerifyErrorKind::WrongAudience => ("`UserPool::audience`", "`UserPool::audience`"),
         VerifyErrorKind::MissingClaim if claim == Some("aud") => (
             "`UserPool::audience`, or `UserPool::allow_audience` to accept tokens without `aud` too",

@@ -30,7 +30,7 @@ pub(crate) struct Pipeline {
     pub(crate) pools: Vec<Pool>,
     /// Every accepted issuer with the index of its pool.
     pub(crate) issuers: BTreeMap<Box<str>, usize>,
-    /// The accepted issuers as text, for messages.
+    /// The accepted issuers as text, for error messages.
     pub(crate) issuers_listed: Arc<str>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) leeway: Duration,
@@ -144,13 +144,13 @@ impl Pipeline {
     }
 
     /// Returns `true` if the key that verified a token is still in its pool's set, and no client has been removed from
-    /// the pool since then. This method also starts a fetch if one is due.
+    /// the pool since the verification. This method also starts a key refresh if one is due.
     fn still_holds(&self, token: &VerifiedToken, now: SystemTime) -> bool {
         self.pools.iter().any(|pool| pool.keys.holds(token.key_serial(), now)) && !token.is_superseded()
     }
 
-    /// Finds the pool with exactly this issuer. A token from an unknown issuer is rejected here, so it never causes a
-    /// key fetch.
+    /// Finds the pool with exactly this issuer. Tokens from unknown issuers are rejected before their key is looked up,
+    /// so they never cause a key fetch.
     fn pool_of(&self, issuer: &str) -> Result<&Pool, VerifyError> {
         self.issuers.get(issuer).and_then(|index| self.pools.get(*index)).ok_or_else(|| {
             VerifyError::new(VerifyErrorKind::UnknownIssuer, "the token comes from another issuer")
@@ -180,7 +180,6 @@ pub(crate) struct UnknownKey {
     pub(super) error: VerifyError,
 }
 
-/// The failure of a verification.
 pub(crate) enum Failure<'v> {
     Final(VerifyError),
     /// A key fetch could change the result.

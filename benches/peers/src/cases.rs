@@ -17,8 +17,8 @@ use tower::{Layer, Service, service_fn};
 
 use crate::{
     candidates::{
-        self, App, Backend, Bare, Token, builder, cold, layer_around, no_op, plain, plain_07, ready, request,
-        signature_only,
+        self, App, Backend, Bare, Token, builder, cold, extension_only, layer_around, no_op, plain, plain_07, ready,
+        request, signature_only,
     },
     count::{Meter, waited},
     material::{CLIENT, Material, POOL},
@@ -52,6 +52,7 @@ pub const BARE_TWO: &str = "2 threads, bare signature";
 pub const PLAIN: &str = "plain axum";
 pub const PLAIN_07: &str = "plain axum 0.7";
 pub const NO_OP: &str = "no-op layer";
+pub const EXTENSION_ONLY: &str = "layer that only inserts an extension";
 pub const SIGNATURE_ONLY: &str = "signature-check layer";
 pub const HOT: &str = "axum-cognito, cached token";
 pub const COLD: &str = "axum-cognito, cache disabled";
@@ -66,7 +67,7 @@ pub const NO_TOKEN: &str = "no token, through the layer";
 
 /// Returns whether the case is an application without a verifier.
 pub fn is_baseline(name: &str) -> bool {
-    [PLAIN, PLAIN_07, NO_OP, SIGNATURE_ONLY].contains(&name)
+    [PLAIN, PLAIN_07, NO_OP, EXTENSION_ONLY, SIGNATURE_ONLY].contains(&name)
 }
 
 /// The number of requests that are built before they are timed together.
@@ -83,6 +84,7 @@ pub fn all(backend: Backend, material: &Material, runtime: &Runtime) -> Vec<Case
         cases.push(through(PLAIN, plain(), material));
         cases.push(through(PLAIN_07, plain_07(), material));
         cases.push(through(NO_OP, no_op(), material));
+        cases.push(through(EXTENSION_ONLY, extension_only(), material));
         cases.push(through(SIGNATURE_ONLY, signature_only(Bare::new(material)), material));
         cases.extend(cache(material, runtime));
         cases.extend(rejections(material, runtime));

@@ -7,14 +7,16 @@ use std::{
     path::PathBuf,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::{net::TcpListener, runtime};
 
 use crate::{
-    candidates::{self, Backend, Bare, Subject, Token, no_op, plain, plain_07, request, signature_only},
+    candidates::{
+        self, Backend, Bare, Subject, Token, extension_only, no_op, plain, plain_07, request, signature_only,
+    },
     cases::{self, Case, CaseId},
     count::{Counted, Meter, waited},
     endpoint::Endpoint,
@@ -23,6 +25,9 @@ use crate::{
 
 /// The largest share of a sample's time for which its thread may wait for a core.
 const MAX_WAIT: f64 = 0.01;
+/// The time for which a case runs before each sample. Without it, the first case after a change of the worker process
+/// takes a quarter longer, because that process has been idle.
+const WARM_UP: Duration = Duration::from_millis(4);
 /// The number of attempts to take a sample below that share.
 const ATTEMPTS: usize = 20;
 
@@ -178,9 +183,13 @@ pub fn run(purpose: Purpose, backend: Backend) -> io::Result<()> {
     }
 }
 
-/// Times a case, and repeats the sample if other programs used the core. After the last attempt, the sample with the
-/// shortest wait is used.
+/// Times a case after warming up, and repeats the sample if other programs used the core. After the last attempt, the
+/// sample with the shortest wait is used.
 fn time_undisturbed(case: &mut Case, iterations: u64) -> Duration {
+    let start = Instant::now();
+    while start.elapsed() < WARM_UP {
+        (case.run)(iterations, &mut Meter::of_time());
+    }
     let mut best = (f64::INFINITY, Duration::ZERO);
     for _ in 0..ATTEMPTS {
         let mut meter = Meter::of_time();
@@ -211,6 +220,7 @@ async fn serve(backend: Backend, material: &Material) -> io::Result<()> {
         apps.push((cases::PLAIN.to_owned(), plain()));
         apps.push((cases::PLAIN_07.to_owned(), plain_07()));
         apps.push((cases::NO_OP.to_owned(), no_op()));
+        apps.push((cases::EXTENSION_ONLY.to_owned(), extension_only()));
         apps.push((cases::SIGNATURE_ONLY.to_owned(), signature_only(Bare::new(material))));
     }
     for (name, candidate) in candidates::all(backend, material).await {

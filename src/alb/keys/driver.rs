@@ -262,7 +262,7 @@ impl Shared {
         }
     }
 
-    /// Returns the time since the last fetch that found this key, if the key is in hand.
+    /// Returns the time since the last fetch that found this key, or [`None`] if the key is not cached.
     fn age(&self, name: KeyName, now: SystemTime) -> Option<Duration> {
         let table = self.table.load();
         let entry = table.iter().find(|entry| entry.held.name == name)?;
@@ -270,7 +270,6 @@ impl Shared {
     }
 }
 
-/// A parsed key and its name.
 type NamedKey = (KeyName, Arc<VerifyingKey>);
 
 /// A running fetch. The guard reports the end of the fetch to the state machine, even if the task is dropped or panics.

@@ -16,7 +16,6 @@ use crate::{
 /// The time limit of one fetch, including the connection.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The source of the keys.
 pub(in crate::alb) struct Endpoints {
     pub(in crate::alb) product: &'static Product,
     /// [`KeyName::endpoint`] is an index of this list. The list is empty if only preloaded keys are used.
@@ -25,16 +24,15 @@ pub(in crate::alb) struct Endpoints {
     pub(in crate::alb) preloaded: Vec<(Kid, Arc<VerifyingKey>)>,
 }
 
-/// The result of a fetch. [`None`] if the endpoint does not have the key.
+/// The fetched key, or [`None`] if the endpoint does not have the key.
 pub(super) type Fetched = Result<Option<Arc<VerifyingKey>>, FetchError>;
 
 impl Endpoints {
-    /// Returns the URL below which the endpoint of a key has its keys, for the metrics. It contains no key ID.
+    /// Returns the base URL of a key's endpoint, which metrics use as a label. The URL contains no key ID.
     pub(super) fn url(&self, name: KeyName) -> Cow<'_, str> {
         self.sources.get(name.endpoint).map_or(Cow::Borrowed(""), KeySource::describe)
     }
 
-    /// Fetches and parses a key.
     pub(super) async fn fetch(&self, name: KeyName) -> Fetched {
         let error = |kind, message| FetchError::new(kind, message);
         let source = self.sources.get(name.endpoint);
@@ -49,7 +47,7 @@ impl Endpoints {
     }
 }
 
-/// Counts a completed fetch. `age` is the time since the last fetch that found the key, if it is in hand.
+/// Counts a completed fetch. `age` is the time since the last fetch that found the key, if the key is cached.
 pub(super) fn count(source: &str, result: &Fetched, age: Option<Duration>) {
     let outcome = match result {
         Ok(Some(_)) => "ok",

@@ -10,21 +10,21 @@
 //! | event | state | reply and actions |
 //! |---|---|---|
 //! | `Unknown` | the key is cached and trusted | present |
-//! | | the endpoint did not have the key within the last minute | absent |
-//! | | too many waiting requests, or no suitable runtime | unavailable |
-//! | | a fetch for an unknown key has been in flight for less than [`REQUEST_WAIT`] | wait for this fetch |
-//! | | a fetch for an unknown key has been in flight for longer than [`REQUEST_WAIT`] | unavailable |
-//! | | within the cooldown after an absent key, or the pause after a failure | unavailable |
-//! | | otherwise | start a fetch and wait for the result |
+//! | `Unknown` | the endpoint did not have the key within the last minute | absent |
+//! | `Unknown` | too many waiting requests, or no suitable runtime | unavailable |
+//! | `Unknown` | a fetch for an unknown key is in flight, younger than [`REQUEST_WAIT`] | wait for the fetch |
+//! | `Unknown` | a fetch for an unknown key is in flight, at least [`REQUEST_WAIT`] old | unavailable |
+//! | `Unknown` | within the cooldown after an absent key, or the pause after a failure | unavailable |
+//! | `Unknown` | none of the above | start a fetch and wait for the result |
 //! | `Due` | no refresh is in flight, and the key's refresh is due | start a refresh |
-//! | `Proven` | | record that the key verified a token, so unproven keys are evicted first |
+//! | `Proven` | any | record that the key verified a token, so unproven keys are evicted first |
 //! | `Ended`, for an unknown key | found | cache the key, wake waiters |
-//! | | absent | remember the key's ID, start the cooldown, wake waiters |
-//! | | the first failure in a row, within [`REQUEST_WAIT`] | start another fetch, so waiters continue to wait |
-//! | | any other failure | start the pause, wake waiters |
-//! | | cancelled | wake waiters |
+//! | `Ended`, for an unknown key | absent | remember the key's ID, start the cooldown, wake waiters |
+//! | `Ended`, for an unknown key | first failure in a row, within [`REQUEST_WAIT`] | retry, keep waiters waiting |
+//! | `Ended`, for an unknown key | any other failure | start the pause, wake waiters |
+//! | `Ended`, for an unknown key | cancelled | wake waiters |
 //! | `Ended`, for a refresh | found | renew the trust in the key |
-//! | | otherwise | keep the key until its trust expires |
+//! | `Ended`, for a refresh | absent, failed or cancelled | keep the key until its trust expires |
 //!
 //! All times are wall-clock times. Time limits use the absolute difference between two times. A limit therefore ends,
 //! instead of being extended, if the clock moves far backwards.
@@ -37,7 +37,7 @@ use crate::alb::key::KeyName;
 const TRUSTED_FOR: Duration = Duration::from_secs(24 * 3600);
 /// The age at which a key in use is fetched again, in the background.
 const REFRESH_AFTER: Duration = Duration::from_secs(3600);
-/// The delay before another refresh of a key that the last refresh did not find.
+/// The time from the start of a refresh until the refresh is repeated if it did not find the key.
 const REFRESH_RETRY: Duration = Duration::from_secs(60);
 /// The maximum number of keys. Load balancers in one Region use few keys at a time.
 const HELD_MAX: usize = 8;

@@ -2,7 +2,7 @@
 //!
 //! A claim set keeps the payload as signed and stores the position of each known value in it. Values with JSON escapes
 //! are unescaped once, into the same buffer. The number of allocations therefore does not depend on the number of
-//! claims, and the verified JSON stays available for all other claims.
+//! claims, and claims without an accessor can still be read from the verified JSON.
 //!
 //! The claims that the checks need are read strictly. Each of these claims must have its documented type, and no object
 //! at any depth may have duplicate members. If two parsers chose different duplicates, a token could pass a check with

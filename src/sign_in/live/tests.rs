@@ -1,4 +1,4 @@
-//! Tests the state machine with tables and with random runs.
+//! Tests the state machine with tables of cases and with random runs.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,7 +6,8 @@ use super::*;
 use crate::sign_in::fixture::session;
 
 const BEFORE: Duration = Duration::from_secs(60);
-/// Times at which the first generation of [`at`] needs no refresh, needs a refresh, and has an expired access token.
+/// The first generation of [`at`] needs no refresh at `EARLY`, needs a refresh at `SOON`, and has an expired access
+/// token at `EXPIRED`.
 const EARLY: u64 = 9_000;
 const SOON: u64 = 9_950;
 const EXPIRED: u64 = 10_000;
@@ -19,7 +20,7 @@ fn live() -> Live<u32> {
     Live::new()
 }
 
-/// Sends a request. The number 7 stands for the value that waits for the refresh.
+/// Sends a request. If the request starts a refresh, other requests wait for the refresh with the number 7.
 fn arrive(live: &mut Live<u32>, session: &Arc<SessionData>, now: u64) -> Reply<u32> {
     live.arrive(session, BEFORE, now, || 7)
 }
@@ -32,7 +33,7 @@ fn started(live: &mut Live<u32>, session: &Arc<SessionData>, now: u64) -> u64 {
     }
 }
 
-/// Returns the name of a reply, with the generation that it serves.
+/// Returns a reply's name and the generation that the reply contains.
 fn name(reply: &Reply<u32>) -> String {
     match reply {
         Reply::Use(session) => format!("use {}", session.generation),
@@ -221,7 +222,8 @@ fn response_sends_the_generation_that_its_request_was_served_with() {
     assert!(live().to_send(&at(1), &at(2), 1_000_000).is_none(), "the session's lifetime is over");
 }
 
-/// Within a grace period, two instances can refresh the same generation. Each keeps its result, which works.
+/// Within a grace period, two instances can refresh the same generation. Each instance keeps its own tokens, which are
+/// valid.
 #[test]
 fn same_generation_of_another_instance_replaces_nothing() {
     let (own, other) = (at(2), at(2));
@@ -279,7 +281,7 @@ impl Random {
 /// The browsers and refreshes of a random run, with the invariants that must hold.
 #[derive(Default)]
 struct World {
-    /// The newest generation that a request was served with, by session.
+    /// The newest generation that requests of each session were served with.
     served: HashMap<String, u64>,
     in_flight: HashMap<u64, Arc<SessionData>>,
     signed_out: HashSet<String>,

@@ -28,7 +28,7 @@ struct Endpoint(Arc<Mutex<EndpointState>>);
 #[derive(Default)]
 struct EndpointState {
     response: Option<(u16, String)>,
-    /// The revocation endpoint does not respond.
+    /// `true` if the revocation endpoint does not respond.
     revocation_hangs: bool,
     requests: Vec<(String, String)>,
 }
@@ -215,7 +215,7 @@ async fn return_to_another_origin_or_to_these_routes_becomes_the_root() {
         ("return_to=/auth/sign-in?return_to=/a", "/"),
         ("return_to=/auth/callback?code=c", "/"),
         ("return_to=/auth/sign-out", "/"),
-        // A browser removes dot segments.
+        // Browsers remove dot segments from URLs.
         ("return_to=/./auth/sign-in", "/"),
         ("return_to=/x/%2E./auth/sign-in?return_to=/a", "/"),
         ("", "/"),

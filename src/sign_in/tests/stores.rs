@@ -11,7 +11,7 @@ use std::{
 use super::kit::{App, Browser, HOUR, Mode, NAVIGATION, Pool};
 use crate::sign_in::{SessionStore, StoreFuture, StoredSession};
 
-/// A store in memory. Clones share the sessions.
+/// An in-memory store whose clones share the sessions.
 #[derive(Clone, Default)]
 struct InMemory {
     sessions: Arc<Mutex<HashMap<String, StoredSession>>>,

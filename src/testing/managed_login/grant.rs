@@ -16,7 +16,7 @@ pub(super) struct Login {
 pub(super) struct Grant {
     pub(super) login: Login,
     pub(super) scopes: Vec<String>,
-    /// The claim that all tokens of this grant share.
+    /// The value of the claim `origin_jti`, which all tokens of a grant share.
     pub(super) origin_jti: String,
 }
 

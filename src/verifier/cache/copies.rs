@@ -1,12 +1,12 @@
 //! Copies tokens that several threads use continuously, so that the threads do not contend.
 //!
-//! A hit in the table writes one shared value, the reference count of the claims. If several threads use the same token
-//! continuously, they contend for that count, and two threads together are slower than one. Each thread therefore has a
-//! small shard of copies with separate reference counts.
+//! A table hit writes the reference count of the token's claims, which all threads share. If several threads use the
+//! same token continuously, they contend for this count, and two threads together are slower than one. Each thread
+//! therefore has a small shard of copies with separate reference counts.
 //!
-//! Only every [`COPY_EVERY`]th table hit of a shard makes a copy. A token that is one of thousands is rarely copied,
-//! whereas a frequently used token is copied soon. The cache owns the shards, so the copies are freed with the
-//! verifier.
+//! Only every [`COPY_EVERY`]th table hit of a shard makes a copy. A frequently used token is therefore copied soon,
+//! whereas a token among thousands of others is rarely copied. The cache owns the shards, so the copies are freed with
+//! the verifier.
 
 use std::{
     array,
@@ -28,7 +28,7 @@ pub(super) const SHARDS: usize = 64;
 /// The number of copies in a shard.
 const COPIES: usize = 16;
 
-/// The number of table hits in a shard for each copy.
+/// The number of table hits per copy, counted separately for each shard.
 pub(super) const COPY_EVERY: u32 = 64;
 
 /// The copies of all threads.
@@ -63,7 +63,7 @@ impl Copies {
         }
     }
 
-    /// Returns the places of one shard, for the sweep.
+    /// Returns the places of one shard, so that a sweep can clear them.
     pub(super) fn places(&self, shard: usize) -> &[ArcSwapOption<Entry>] {
         &self.shards[shard % SHARDS].copies
     }

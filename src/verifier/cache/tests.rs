@@ -1,4 +1,4 @@
-//! Tests of the token cache with verified tokens.
+//! Tests the token cache with verified tokens.
 
 #![allow(clippy::unwrap_used)]
 
@@ -17,7 +17,7 @@ use crate::{
 const NO_LEEWAY: Duration = Duration::ZERO;
 const LONGEST: usize = 4096;
 
-/// Returns verified tokens with their text, in the order in which they expire.
+/// Returns verified tokens with their encoded text, in the order in which they expire.
 fn tokens(fake: &FakeUserPool, count: u64) -> Vec<(String, Arc<VerifiedToken>)> {
     let verifier = Verifier::builder().pool(fake.user_pool()).token_cache_capacity(0).build().unwrap();
     let sign = |n| fake.access_token("alice").expires_in(Duration::from_secs(1000 + n)).sign();

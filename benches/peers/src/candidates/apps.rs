@@ -6,7 +6,7 @@ use axum::{
     Extension, Router,
     body::Body,
     extract::State,
-    http::{HeaderMap, HeaderValue, Request, StatusCode, header, request::Parts},
+    http::{Extensions, HeaderMap, HeaderValue, Request, StatusCode, header, request::Parts},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get},
@@ -127,20 +127,30 @@ pub fn routes_07(me: axum_07::routing::MethodRouter) -> axum_07::Router {
 /// request, and only a service with state makes that clone allocate.
 pub fn no_op() -> Box<dyn App> {
     let settings = Arc::new(());
-    let nothing = move || {
+    let nothing = move |_: &mut Extensions| {
         std::hint::black_box(&settings);
     };
     Box::new(Axum(routes(get(|| now(BODY))).layer(OnRequest(nothing))))
+}
+
+/// Returns the application with a layer that only inserts one shared value into the request extensions. It is the lower
+/// limit for a layer that passes claims to handlers.
+pub fn extension_only() -> Box<dyn App> {
+    let value: Arc<str> = Arc::from("claims");
+    let insert = move |extensions: &mut Extensions| {
+        extensions.insert(Arc::clone(&value));
+    };
+    Box::new(Axum(routes(get(|| now(BODY))).layer(OnRequest(insert))))
 }
 
 /// Returns the application with a layer that only checks one fixed signature per request. It is the lower limit for a
 /// verifier without a cache.
 pub fn signature_only(bare: Bare) -> Box<dyn App> {
     let bare = Arc::new(bare);
-    Box::new(Axum(routes(get(|| now(BODY))).layer(OnRequest(move || assert!(bare.verify())))))
+    Box::new(Axum(routes(get(|| now(BODY))).layer(OnRequest(move |_: &mut Extensions| assert!(bare.verify())))))
 }
 
-/// Runs a closure for each request and forwards the request unchanged.
+/// Runs a closure with the extensions of each request and forwards the request.
 #[derive(Clone)]
 struct OnRequest<W>(W);
 
@@ -158,7 +168,11 @@ impl<W: Clone, S> Layer<S> for OnRequest<W> {
     }
 }
 
-impl<W: Fn(), S: Service<R>, R> Service<R> for OnRequestService<W, S> {
+impl<W, S, B> Service<Request<B>> for OnRequestService<W, S>
+where
+    W: Fn(&mut Extensions),
+    S: Service<Request<B>>,
+{
     type Response = S::Response;
     type Error = S::Error;
     type Future = S::Future;
@@ -167,8 +181,8 @@ impl<W: Fn(), S: Service<R>, R> Service<R> for OnRequestService<W, S> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: R) -> Self::Future {
-        (self.work)();
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        (self.work)(request.extensions_mut());
         self.inner.call(request)
     }
 }

@@ -23,7 +23,7 @@ use axum::http::HeaderValue;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    apps::{App, PATH, no_op, plain, plain_07, request, signature_only},
+    apps::{App, PATH, extension_only, no_op, plain, plain_07, request, signature_only},
     bare::Bare,
     fetching::Fetching,
     ours::{builder, cold, layer_around},

@@ -1,4 +1,4 @@
-//! Tests each row of the state machine's table, without I/O and without waiting.
+//! Tests each row of the state machine's table without I/O or delays.
 
 #![allow(clippy::unchecked_time_subtraction)]
 
@@ -9,7 +9,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const START: Duration = Duration::from_secs(1_700_000_000);
 
-/// A state machine, and the number of fetches that it started.
+/// A state machine, and the actions that it requested.
 struct Machine {
     state: State,
     now: Duration,
@@ -40,13 +40,11 @@ impl Machine {
         self.on(Event::Unknown { name, may_wait: true })
     }
 
-    /// Ends the newest fetch.
     fn end(&mut self, outcome: Outcome) {
         let (fetch, _) = *self.fetches.last().unwrap();
         assert_eq!(self.on(Event::Ended { fetch, outcome }), Reply::Noted);
     }
 
-    /// Fetches a key that exists.
     fn hold(&mut self, name: KeyName) {
         assert!(matches!(self.unknown(name), Reply::Wait { .. }));
         self.end(Outcome::Found);
