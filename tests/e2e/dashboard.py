@@ -12,9 +12,11 @@ import http.client
 import os
 import re
 import sys
+import threading
 import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urljoin, urlsplit
 
@@ -142,6 +144,53 @@ class Dashboard(Process):
         return self
 
 
+class TokenEndpoint:
+    """Passes token requests to the emulator, and accepts revocations, which the emulator does not know.
+
+    While `open` is cleared, the responses are held back.
+    """
+
+    def __init__(self):
+        self.requests = []  # (path, fields) of every request that has a response
+        self.open = threading.Event()
+        self.open.set()
+        owner = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                response = Response(200, [], b"")
+                if self.path == "/oauth2/token":
+                    names = [name for name in ("Authorization", "Content-Type") if name in self.headers]
+                    sent = [(name, self.headers[name]) for name in names]
+                    response = send(f"{world.emulator.url}{self.path}", "POST", sent, body)
+                owner.requests.append((self.path, dict(parse_qsl(body.decode()))))
+                owner.open.wait(60)
+                self.send_response(response.status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(response.body)))
+                self.end_headers()
+                self.wfile.write(response.body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer((HOST, 0), Handler)
+        self.server.daemon_threads = True
+        self.server.block_on_close = False
+        self.url = f"http://{HOST}:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def fields(self, path, name):
+        """Returns the values of a field in the requests to this path."""
+        return [fields[name] for called, fields in self.requests if called == path and name in fields]
+
+    def stop(self):
+        self.open.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+
 class World:
     """An emulator with one pool, and a Redis server."""
 
@@ -250,6 +299,8 @@ class SignIn(unittest.TestCase):
             self.assertEqual(Browser().open(callback).status, 400)
         self.assertEqual(browser.open(callback).status, 302)
         with self.subTest("replayed"):
+            kept = [name for name in browser.cookies(self.app.url) if name.startswith("__Host-sign-in-")]
+            self.assertEqual(kept, [], "the attempt is used up")
             self.assertEqual(browser.open(callback).status, 400)
             self.assertEqual(browser.session(self.app).status, 200, "the session continues")
 
@@ -357,7 +408,8 @@ class PublicClient(unittest.TestCase):
 
 
 class Instances(unittest.TestCase):
-    """Two instances with one Redis server, and a third one that cannot reach the token endpoint."""
+    """Two instances with one Redis server. A third one cannot reach the token endpoint, and a fourth one uses the
+    token endpoint of this test."""
 
     @classmethod
     def setUpClass(cls):
@@ -372,6 +424,13 @@ class Instances(unittest.TestCase):
             for index, port in enumerate(ports)]
         shared["AWS_COGNITO_DOMAIN"] = f"http://{HOST}:{free_port()}"
         cls.offline = Dashboard("instance-offline", world.pool, client, **shared).start()
+        cls.endpoint = TokenEndpoint()
+        shared["AWS_COGNITO_DOMAIN"] = cls.endpoint.url
+        cls.observed = Dashboard("instance-observed", world.pool, client, **shared).start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.endpoint.stop()
 
     def on(self, app, browser):
         """Sends the browser's cookies to this instance."""
@@ -399,6 +458,36 @@ class Instances(unittest.TestCase):
         self.assertEqual(self.on(second, phone).status, 200)
         self.assertEqual(phone.post(f"{first.url}/api/sign-out-everywhere").status, 204)
         self.assertEqual(self.on(second, phone).status, 401)
+
+    def test_sign_out_revokes_the_refresh_token(self):
+        browser = Browser()
+        browser.sign_in(self.apps[0])
+        self.endpoint.requests.clear()
+        self.assertEqual(self.on(self.observed, browser).status, 200)
+        used = self.endpoint.fields("/oauth2/token", "refresh_token")
+        self.assertEqual(len(used), 1, "the session was refreshed once")
+        browser.cookies(self.observed.url).update(browser.cookies(self.apps[0].url))
+        browser.post(f"{self.observed.url}/auth/sign-out")
+        self.assertEqual(self.endpoint.fields("/oauth2/revoke", "token"), used)
+
+    def test_refresh_does_not_revive_a_session_that_was_signed_out(self):
+        browser, copy = Browser(), Browser()
+        browser.sign_in(self.apps[0])
+        copy.cookies(self.apps[0].url).update(browser.cookies(self.apps[0].url))
+        time.sleep(5.1)
+        self.endpoint.requests.clear()
+        self.endpoint.open.clear()
+        with ThreadPoolExecutor(1) as threads:
+            try:
+                waiting = threads.submit(self.on, self.observed, copy)
+                used = eventually(lambda: self.endpoint.fields("/oauth2/token", "refresh_token"), 8, "a refresh")
+                browser.post(f"{self.apps[0].url}/auth/sign-out")
+            finally:
+                self.endpoint.open.set()
+            self.assertEqual(waiting.result().status, 401, "the session ended during its refresh")
+        for app in [*self.apps, self.observed]:
+            self.assertEqual(self.on(app, copy).status, 401, f"{app.name} must not revive the session")
+        self.assertEqual(self.endpoint.fields("/oauth2/revoke", "token"), used, "the new refresh token is revoked")
 
 
 class Settings(unittest.TestCase):
