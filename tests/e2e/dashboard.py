@@ -12,9 +12,11 @@ import http.client
 import os
 import re
 import sys
+import threading
 import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urljoin, urlsplit
 
@@ -46,6 +48,8 @@ def send(url, method="GET", headers=(), body=None):
 class Browser:
     """Keeps cookies by origin, and checks the attributes of each cookie that the example sets."""
 
+    secrets = set()  # the codes and the values of cookies that any browser has received
+
     def __init__(self):
         self.jar = {}
 
@@ -65,13 +69,15 @@ class Browser:
             pair, *attributes = cookie.split("; ")
             name, value = pair.split("=", 1)
             attributes = {attribute.lower() for attribute in attributes}
-            if name.startswith("__Host-"):
+            if not url.startswith(world.emulator.url):
+                assert name.startswith("__Host-"), f"another subdomain could set {name}"
                 assert {"path=/", "secure", "httponly", "samesite=lax"} <= attributes, cookie
                 assert len(cookie) < 4096, f"a browser would drop {name}"
             if "max-age=0" in attributes or not value:
                 cookies.pop(name, None)
             else:
                 cookies[name] = value
+                Browser.secrets.add(value)
         if set_cookies and any("__Host-" in cookie for cookie in set_cookies):
             assert "no-store" in (response.header("cache-control") or ""), f"{url}: cookies without no-store"
         return response
@@ -96,7 +102,9 @@ class Browser:
         form |= {"username": username, "password": password}
         response = self.open(urljoin(url, "/login"), "POST", NAVIGATION, urlencode(form).encode())
         assert response.status == 302, response
-        return response.header("location")
+        callback = response.header("location")
+        Browser.secrets.add(parse_qs(urlsplit(callback).query)["code"][0])
+        return callback
 
     def sign_in(self, app, return_to="/dashboard", **user):
         """Signs in. Returns the last response and its URL."""
@@ -134,6 +142,53 @@ class Dashboard(Process):
         super().start()
         self.until_reachable(f"{self.url}/healthz")
         return self
+
+
+class TokenEndpoint:
+    """Passes token requests to the emulator, and accepts revocations, which the emulator does not know.
+
+    While `open` is cleared, the responses are held back.
+    """
+
+    def __init__(self):
+        self.requests = []  # (path, fields) of every request that has a response
+        self.open = threading.Event()
+        self.open.set()
+        owner = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                response = Response(200, [], b"")
+                if self.path == "/oauth2/token":
+                    names = [name for name in ("Authorization", "Content-Type") if name in self.headers]
+                    sent = [(name, self.headers[name]) for name in names]
+                    response = send(f"{world.emulator.url}{self.path}", "POST", sent, body)
+                owner.requests.append((self.path, dict(parse_qsl(body.decode()))))
+                owner.open.wait(60)
+                self.send_response(response.status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(response.body)))
+                self.end_headers()
+                self.wfile.write(response.body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer((HOST, 0), Handler)
+        self.server.daemon_threads = True
+        self.server.block_on_close = False
+        self.url = f"http://{HOST}:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def fields(self, path, name):
+        """Returns the values of a field in the requests to this path."""
+        return [fields[name] for called, fields in self.requests if called == path and name in fields]
+
+    def stop(self):
+        self.open.set()
+        self.server.shutdown()
+        self.server.server_close()
 
 
 class World:
@@ -244,6 +299,8 @@ class SignIn(unittest.TestCase):
             self.assertEqual(Browser().open(callback).status, 400)
         self.assertEqual(browser.open(callback).status, 302)
         with self.subTest("replayed"):
+            kept = [name for name in browser.cookies(self.app.url) if name.startswith("__Host-sign-in-")]
+            self.assertEqual(kept, [], "the attempt is used up")
             self.assertEqual(browser.open(callback).status, 400)
             self.assertEqual(browser.session(self.app).status, 200, "the session continues")
 
@@ -298,10 +355,14 @@ class SignIn(unittest.TestCase):
     def test_api_client_uses_its_token_in_the_same_router(self):
         browser = Browser()
         browser.sign_in(self.app)
-        client = world.pool.client("api")
-        token = world.pool.sign_in(client, OUTSIDER)["AccessToken"]
-        foreign = browser.open(f"{self.app.url}/api/session", headers=[("Authorization", f"Bearer {token}")])
-        self.assertEqual(foreign.status, 401, "an invalid token never falls back to the session")
+
+        def ask(client):
+            token = world.pool.sign_in(client, OUTSIDER)["AccessToken"]
+            return browser.open(f"{self.app.url}/api/session", headers=[("Authorization", f"Bearer {token}")])
+
+        own = ask(self.app.environment["AWS_COGNITO_USER_POOL_CLIENT_ID"])
+        self.assertEqual((own.status, own.json().get("username")), (200, OUTSIDER), "the token counts, not the session")
+        self.assertEqual(ask(world.pool.client("api")).status, 401, "an invalid token never falls back to the session")
 
 
 class PublicClient(unittest.TestCase):
@@ -322,11 +383,14 @@ class PublicClient(unittest.TestCase):
         def ask(_):
             return send(f"{self.app.url}/api/session", headers=[*SAME_ORIGIN, ("Cookie", jar)])
 
+        logged = len(self.app.log())
         with ThreadPoolExecutor(20) as threads:
             responses = list(threads.map(ask, range(20)))
         self.assertEqual({response.status for response in responses}, {200})
         self.assertEqual(len({response.json()["access_expires_at"] for response in responses}), 1)
         self.assertGreater(responses[0].json()["access_expires_at"], before)
+        # The HTTP client logs each connection, and every refresh opens one.
+        self.assertEqual(self.app.log()[logged:].count("starting new connection"), 1, "more than one refresh")
 
     def test_session_outlives_an_outage_of_the_token_endpoint(self):
         browser = Browser()
@@ -340,11 +404,12 @@ class PublicClient(unittest.TestCase):
             self.assertEqual(browser.open(f"{self.app.url}/dashboard").status, 503, "an outage must not redirect to sign-in")
         finally:
             world.emulator.start()
-        eventually(lambda: browser.session(self.app).status in (200, 401), 20, "the session to continue or to end")
+        eventually(lambda: browser.session(self.app).status == 200, 20, "the session to continue")
 
 
 class Instances(unittest.TestCase):
-    """Two instances with one Redis server."""
+    """Two instances with one Redis server. A third one cannot reach the token endpoint, and a fourth one uses the
+    token endpoint of this test."""
 
     @classmethod
     def setUpClass(cls):
@@ -357,6 +422,15 @@ class Instances(unittest.TestCase):
         cls.apps = [
             Dashboard(f"instance-{index}", world.pool, client, port=port, **shared).start()
             for index, port in enumerate(ports)]
+        shared["AWS_COGNITO_DOMAIN"] = f"http://{HOST}:{free_port()}"
+        cls.offline = Dashboard("instance-offline", world.pool, client, **shared).start()
+        cls.endpoint = TokenEndpoint()
+        shared["AWS_COGNITO_DOMAIN"] = cls.endpoint.url
+        cls.observed = Dashboard("instance-observed", world.pool, client, **shared).start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.endpoint.stop()
 
     def on(self, app, browser):
         """Sends the browser's cookies to this instance."""
@@ -375,6 +449,8 @@ class Instances(unittest.TestCase):
             responses = list(threads.map(lambda index: self.on(self.apps[index % 2], browser), range(8)))
         self.assertEqual({response.status for response in responses}, {200})
         self.assertEqual(self.on(first, browser).json()["access_expires_at"], self.on(second, browser).json()["access_expires_at"])
+        self.assertEqual(self.on(self.offline, browser).status, 200, "a refresh takes effect on the other instances")
+        self.assertEqual(self.on(self.offline, phone).status, 503, "this instance cannot refresh a session itself")
         copy = Browser()
         copy.cookies(first.url).update(browser.cookies(first.url))
         browser.post(f"{first.url}/auth/sign-out")
@@ -382,6 +458,36 @@ class Instances(unittest.TestCase):
         self.assertEqual(self.on(second, phone).status, 200)
         self.assertEqual(phone.post(f"{first.url}/api/sign-out-everywhere").status, 204)
         self.assertEqual(self.on(second, phone).status, 401)
+
+    def test_sign_out_revokes_the_refresh_token(self):
+        browser = Browser()
+        browser.sign_in(self.apps[0])
+        self.endpoint.requests.clear()
+        self.assertEqual(self.on(self.observed, browser).status, 200)
+        used = self.endpoint.fields("/oauth2/token", "refresh_token")
+        self.assertEqual(len(used), 1, "the session was refreshed once")
+        browser.cookies(self.observed.url).update(browser.cookies(self.apps[0].url))
+        browser.post(f"{self.observed.url}/auth/sign-out")
+        self.assertEqual(self.endpoint.fields("/oauth2/revoke", "token"), used)
+
+    def test_refresh_does_not_revive_a_session_that_was_signed_out(self):
+        browser, copy = Browser(), Browser()
+        browser.sign_in(self.apps[0])
+        copy.cookies(self.apps[0].url).update(browser.cookies(self.apps[0].url))
+        time.sleep(5.1)
+        self.endpoint.requests.clear()
+        self.endpoint.open.clear()
+        with ThreadPoolExecutor(1) as threads:
+            try:
+                waiting = threads.submit(self.on, self.observed, copy)
+                used = eventually(lambda: self.endpoint.fields("/oauth2/token", "refresh_token"), 8, "a refresh")
+                browser.post(f"{self.apps[0].url}/auth/sign-out")
+            finally:
+                self.endpoint.open.set()
+            self.assertEqual(waiting.result().status, 401, "the session ended during its refresh")
+        for app in [*self.apps, self.observed]:
+            self.assertEqual(self.on(app, copy).status, 401, f"{app.name} must not revive the session")
+        self.assertEqual(self.endpoint.fields("/oauth2/revoke", "token"), used, "the new refresh token is revoked")
 
 
 class Settings(unittest.TestCase):
@@ -438,13 +544,12 @@ class Silence(unittest.TestCase):
     """The logs contain no secret, token or code."""
 
     def test_no_log_contains_a_secret(self):
-        secrets = [
-            secret for process in Process.started if isinstance(process, Dashboard)
-            for name, secret in process.environment.items() if name.endswith(("SECRET", "SESSION_KEY")) and len(secret) > 20]
-        logs = "".join(process.log() for process in Process.started if isinstance(process, Dashboard))
+        apps = [process for process in Process.started if process.command == [str(Dashboard.binary)]]
+        secrets = Browser.secrets | {
+            secret for app in apps for name, secret in app.environment.items() if name.endswith(("SECRET", "SESSION_KEY"))}
+        logs = "".join(app.log() for app in apps)
         self.assertGreater(len(logs), 1000)
-        for secret in secrets:
-            self.assertNotIn(secret, logs)
+        self.assertEqual([secret for secret in secrets if len(secret) > 20 and secret in logs], [])
         self.assertNotRegex(logs, r"eyJ[\w-]+\.[\w-]+\.", "a token in a log")
         self.assertNotRegex(logs, r"[?&]code=", "a code in a log")
         self.assertNotIn("panicked", logs)
