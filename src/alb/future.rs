@@ -40,14 +40,14 @@ pin_project! {
     }
 }
 
-/// A request that waits for a decision, and then for the inner service to become ready.
+/// A request that waits until its token is verified, and then until the inner service is ready.
 struct Waiting<S, B> {
-    /// [`Some`] until the decision is made.
+    /// [`Some`] until the verification has ended.
     decision: Option<Decision>,
     /// [`Some`] until the inner service is called.
     request: Option<Request<B>>,
-    /// A clone of the inner service that is not polled before the decision. A ready service may hold a resource that
-    /// other requests need, such as a permit of a concurrency limit, and waiting requests must not exhaust it.
+    /// A clone of the inner service, which is not polled until the verification has ended. A polled service may hold a
+    /// resource that other requests need, such as a permit of a concurrency limit.
     inner: S,
 }
 
@@ -55,7 +55,7 @@ impl<S, B> Waiting<S, B>
 where
     S: Service<Request<B>>,
 {
-    /// Waits for the decision and for the inner service, then calls the inner service.
+    /// Waits for the verification and for the inner service, then calls the inner service.
     fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<S::Future, S::Error>> {
         if let Some(decision) = &mut self.decision {
             let outcome = ready!(decision.as_mut().poll(cx));
@@ -78,7 +78,7 @@ where
         Self { state: State::Forwarded { future } }
     }
 
-    /// Waits for the decision, then calls `inner`, which has not been polled yet.
+    /// Waits for the decision, then calls `inner`. The service `inner` must not have been polled yet.
     pub(super) fn waiting(decision: Decision, request: Request<B>, inner: S) -> Self {
         let waiting = Box::new(Waiting { decision: Some(decision), request: Some(request), inner });
         Self { state: State::Waiting { waiting } }

@@ -85,12 +85,12 @@ impl AlbAuth {
         Ok(self)
     }
 
-    /// Returns the verifier, for tokens that do not arrive in a request header.
+    /// Returns the verifier, for example to verify tokens that do not arrive in a request header.
     pub fn verifier(&self) -> &AlbVerifier {
         &self.checks.verifier
     }
 
-    /// Returns the state of the keys. See [`AlbVerifier::status`].
+    /// Returns the state of the public keys. See [`AlbVerifier::status`].
     pub fn status(&self) -> AlbStatus {
         self.checks.verifier.status()
     }

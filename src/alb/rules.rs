@@ -158,7 +158,7 @@ fn required<'j>(header: &Object<'j>, name: &'static str) -> Result<Cow<'j, str>,
     header.string(name)?.ok_or_else(|| VerifyError::missing(name))
 }
 
-/// Returns `user.user_id`. Verified Access tokens contain this claim instead of `sub` if the users come from IAM
+/// Returns `user.user_id`. Verified Access tokens contain `user.user_id` instead of `sub` if the users come from IAM
 /// Identity Center.
 fn user_id<'j>(payload: &Object<'j>) -> Option<Cow<'j, str>> {
     let user = Object::parse(payload.get("user")?)?;

@@ -22,7 +22,7 @@ pub struct AlbStatus {
     /// Fetches for unknown keys and refreshes are counted separately, and the larger count is reported. The second
     /// failure in a row is logged as a warning.
     pub consecutive_failures: u32,
-    /// The number of completed fetches since the verifier was created, successful or not.
+    /// The number of completed fetches, successful or not, since the verifier was created.
     pub fetches: u64,
     /// The results of token checks so far.
     pub tokens: TokenStatus,
