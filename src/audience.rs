@@ -29,7 +29,7 @@ pub(crate) enum AudienceRule {
 #[derive(Clone, Debug)]
 pub(crate) struct Audiences {
     names: Vec<String>,
-    /// The names as a comma-separated list, for error messages.
+    /// The audiences, separated by commas, for error messages.
     listed: Arc<str>,
 }
 
@@ -68,7 +68,6 @@ impl AudienceRule {
         matches!(self, Self::Required(audiences) if audiences.names.iter().all(|name| name == audience))
     }
 
-    /// Checks an access token's `aud`.
     pub(crate) fn check(&self, aud: Option<&str>, client_id: Option<&str>) -> Result<(), VerifyError> {
         let is_client_id = |aud: &str| client_id == Some(aud);
         match (self, aud) {

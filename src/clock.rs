@@ -1,7 +1,7 @@
 //! [`Clock`]: the source of wall-clock time.
 //!
 //! Only [`SystemClock`] reads the operating system's wall-clock time. All other code takes the time from a [`Clock`] or
-//! as an argument, so tests can set it.
+//! as an argument, so tests can set the time.
 
 use std::time::SystemTime;
 

@@ -56,7 +56,7 @@ impl HttpClient {
         if uses_tls && !tls_module_is_allowed() {
             return Err(ClientError::NotFips);
         }
-        // Without TLS, the host's root certificates are not loaded, because loading them fails if the host has none.
+        // Plain HTTP needs no root certificates, and loading them fails if the host has none.
         let roots = if uses_tls { self.roots.clone() } else { Some(Vec::new()) };
         let uses_host_roots = roots.is_none();
         self.build_with(roots).map_err(|error| {

@@ -38,7 +38,7 @@ mod enabled {
     const ALB_KEY_AGE: &str = "axum_cognito_alb_key_age_seconds";
     const CRYPTO_MODULE: &str = "axum_cognito_crypto_module_info";
 
-    /// Describes all metrics to the current recorder, and sets the gauge that never changes.
+    /// Describes all metrics to the current recorder, and sets the gauge for the cryptographic module.
     ///
     /// The facade drops descriptions while no recorder is installed, and does not announce a recorder that is installed
     /// later. A verifier therefore describes the metrics when it is built, and again with each completed key fetch.

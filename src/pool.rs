@@ -117,7 +117,7 @@ impl UserPool {
     /// token. Use this constructor only for an emulator in a test's private network, for example with `docker compose`.
     ///
     /// # Errors
-    /// Returns the errors of [`with_issuer`](Self::with_issuer), except the one for plain HTTP.
+    /// Returns the errors of [`with_issuer`](Self::with_issuer), except the error for plain HTTP.
     pub fn dangerous_http_issuer(
         pool_id: impl AsRef<str>,
         client_ids: impl ClientIds,

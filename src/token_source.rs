@@ -9,8 +9,8 @@ use http::{
 
 use crate::error::ConfigError;
 
-/// The part of a request that contains the token; see
-/// [`CognitoAuth::token_sources`](crate::CognitoAuth::token_sources).
+/// A part of a request that can contain the token (see
+/// [`CognitoAuth::token_sources`](crate::CognitoAuth::token_sources)).
 ///
 /// | source | use | risk |
 /// |---|---|---|

@@ -11,7 +11,6 @@ use super::message::{Alarm, Now};
 /// The maximum time counted for one jump of the wall clock: twice the largest allowed `max_stale`.
 const JUMP_MAX: Duration = Duration::from_secs(60 * 24 * 3600);
 
-/// Measures elapsed time with both clocks, and uses the larger result.
 #[derive(Default)]
 pub(crate) struct Elapsed {
     /// The readings of the monotonic clock and the wall clock at the start, or after the last jump.

@@ -109,7 +109,7 @@ struct Jwk {
     e: Option<String>,
 }
 
-/// A usable key, or the `kid` (if any) of a skipped key and the reason.
+/// A usable key, or the skip reason of an unusable key and its `kid`, if it has one.
 type ParsedKey = Result<RsaJwk, (Option<String>, SkipReason)>;
 
 /// Parses the keys of a JWKS document.

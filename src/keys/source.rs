@@ -76,7 +76,7 @@ pub type KeyFuture<'s> = Pin<Box<dyn Future<Output = Result<KeyUpdate, FetchErro
 pub enum KeyUpdate {
     /// The document has not changed since the version that `known` identifies.
     Unchanged {
-        /// How long the document stays fresh, if the source specifies a time.
+        /// How long the document stays fresh, if known.
         max_age: Option<Duration>,
     },
     /// The document is new or has changed.
@@ -91,12 +91,12 @@ pub struct KeyDocument {
     pub json: Bytes,
     /// The validators to send with the next fetch.
     pub validators: Validators,
-    /// How long the document stays fresh, if the source specifies a time.
+    /// How long the document stays fresh, if known.
     pub max_age: Option<Duration>,
 }
 
 impl KeyDocument {
-    /// Creates a document without validators and `max_age`.
+    /// Creates a document without validators or a `max_age`.
     pub fn new(json: impl Into<Bytes>) -> Self {
         Self { json: json.into(), validators: Validators::default(), max_age: None }
     }

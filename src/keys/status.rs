@@ -1,5 +1,3 @@
-//! The state of a verifier's keys, for operators.
-
 use std::{
     collections::BTreeMap,
     time::{Duration, SystemTime},

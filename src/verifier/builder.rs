@@ -174,8 +174,8 @@ impl VerifierBuilder {
 
     /// Sets the time limit of one key fetch, including the time to connect. Default: 10 seconds.
     ///
-    /// The default is longer than [`request_wait`](Self::request_wait), so that the keys of a slow endpoint still load
-    /// at a cold start, even though requests stop waiting earlier. The allowed range is 100 milliseconds to one minute.
+    /// The default is longer than [`request_wait`](Self::request_wait). At a cold start, the keys of a slow endpoint
+    /// therefore still load after requests have stopped waiting. The allowed range is 100 milliseconds to one minute.
     pub fn fetch_timeout(mut self, limit: Duration) -> Self {
         self.refresh.fetch_timeout = limit;
         self
@@ -190,7 +190,7 @@ impl VerifierBuilder {
         self
     }
 
-    /// Sets the average time between key fetches that tokens with unknown keys cause. Default: 5 seconds.
+    /// Sets the cooldown, which is the average time between key fetches for unknown keys. Default: 5 seconds.
     ///
     /// Anyone can send a token with an unknown key, so the cooldown limits the load that unauthenticated clients can
     /// put on the key endpoint. If no token caused a fetch for a whole cooldown, the next two fetches may be one second

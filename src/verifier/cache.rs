@@ -30,9 +30,9 @@
 //! tokens are verified on every request.
 //!
 //! The table is four-way set-associative. The first insertion allocates the table. A new token takes an empty or
-//! expired place, or else the place of the token that expires first, so one insertion evicts at most one entry. Only
-//! verified tokens are inserted. Invalid tokens therefore cannot change the table. Every insertion also sweeps the next
-//! few places in rotation and clears their expired entries, so claims are freed soon after their token has expired.
+//! expired place, or else the place of the token that expires first. One insertion therefore evicts at most one entry.
+//! Only verified tokens are inserted. Invalid tokens therefore cannot change the table. Every insertion also clears
+//! expired entries from the next few places in rotation, so claims are freed soon after their token has expired.
 //!
 //! A read takes no lock. The module [`copies`] avoids contention between threads that use the same token.
 

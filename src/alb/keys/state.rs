@@ -15,7 +15,7 @@
 //! | `Unknown` | too many waiting requests, or no suitable runtime | unavailable |
 //! | `Unknown` | a fetch for an unknown key started less than [`REQUEST_WAIT`] ago | wait for the fetch |
 //! | `Unknown` | a fetch for an unknown key has been in flight for at least [`REQUEST_WAIT`] | unavailable |
-//! | `Unknown` | during the cooldown after an absent key or an eviction, or during the pause after a failure | unavailable |
+//! | `Unknown` | during the cooldown after an absent key or an eviction, or the pause after a failure | unavailable |
 //! | `Unknown` | none of the above | start a fetch and wait for the result |
 //! | `Due` | no refresh is in flight, and the key's refresh is due | start a refresh |
 //! | `Proven` | any | record that the key has verified a token, because unproven keys are evicted first |

@@ -1,8 +1,8 @@
 //! Copies tokens that several threads use continuously, so that the threads do not contend.
 //!
-//! A table hit writes the reference count of the token's claims, which all threads share. If several threads use the
-//! same token continuously, they contend for this count, and two threads together are slower than one. Each thread
-//! therefore has a small shard of copies with separate reference counts.
+//! Each hit in the table changes the reference count of the token's claims, which all threads share. If several threads
+//! use the same token continuously, they contend for this count, and two threads together are slower than one. Each
+//! thread therefore has a small shard of copies with separate reference counts.
 //!
 //! Only every [`COPY_EVERY`]th table hit of a shard makes a copy. A frequently used token is therefore copied soon,
 //! whereas a token among thousands of others is rarely copied. The cache owns the shards, so the copies are freed with
@@ -36,7 +36,8 @@ pub(super) struct Copies {
     shards: Box<[Shard]>,
 }
 
-/// The copies that one thread uses. No other thread writes to their cache lines.
+/// The copies that one thread uses, or several threads if there are more threads than shards. The alignment keeps
+/// shards in separate cache lines.
 #[repr(align(64))]
 struct Shard {
     copies: [ArcSwapOption<Entry>; COPIES],
@@ -79,7 +80,7 @@ impl Shard {
     }
 }
 
-/// Returns this thread's number. Threads are numbered in the order in which they first use a cache.
+/// Threads are numbered in the order in which they first use a cache.
 fn thread_number() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {

@@ -1,5 +1,3 @@
-//! Tests the token cache with verified tokens.
-
 #![allow(clippy::unwrap_used)]
 
 use std::collections::HashSet;
