@@ -1,8 +1,8 @@
 //! [`AudienceRule`]: the accepted `aud` of access tokens.
 //!
 //! Cognito's access tokens usually have no `aud`. An access token has an `aud` if the client requested a resource at
-//! sign-in, which Cognito calls resource binding (RFC 8707). A resource server must reject tokens whose `aud` names
-//! another resource (RFC 7519 §4.1.3). A pre-token-generation trigger can also set `aud` to the client ID.
+//! sign-in. Cognito calls this feature resource binding (RFC 8707). A resource server must reject tokens whose `aud`
+//! names another resource (RFC 7519 §4.1.3). A pre-token-generation trigger can also set `aud` to the client ID.
 //!
 //! The audience rule does not apply to ID tokens. The `aud` of an ID token is the client ID, which
 //! [`clients`](crate::clients) checks.

@@ -43,7 +43,7 @@ impl Clients {
         }
     }
 
-    /// Checks that `client`, the value of the claim `claim`, is an accepted app client.
+    /// Checks that `client` is an accepted app client. An error names `claim` as the claim that contains the client.
     pub(crate) fn check(&self, claim: &'static str, client: Option<&str>) -> Result<(), VerifyError> {
         let client = client.ok_or_else(|| VerifyError::missing(claim))?;
         match self {

@@ -99,7 +99,8 @@ fn check_region(pool: &UserPool, named: Option<String>) -> Result<(), ConfigErro
     }
 }
 
-/// Logs a message if the service and the pool are in different Regions, which is common but can also be a mistake.
+/// Logs a message if the service and the pool are in different Regions. Different Regions are common, but can also be a
+/// mistake.
 fn note_service_region(pool: &UserPool, var: impl Fn(&str) -> Option<OsString>) {
     let Some(own) = pool.id().region() else { return };
     for name in SERVICE_REGIONS {

@@ -99,8 +99,8 @@ mod enabled {
         }
     }
 
-    /// Counts a completed fetch of a load balancer's key. `outcome` is `ok`, `absent`, or the kind of the failure. `age`
-    /// is the time since the last fetch that found the key.
+    /// Counts a completed fetch of a load balancer's key. `outcome` is `ok`, `absent` or the kind of failure. `age` is
+    /// the time since the last fetch that found the key.
     #[cfg(feature = "alb")]
     pub(crate) fn alb_key_fetch(endpoint: &str, outcome: &'static str, age: Option<Duration>) {
         describe();

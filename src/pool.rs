@@ -212,8 +212,8 @@ impl UserPool {
     /// Also accepts access tokens with this `aud`.
     ///
     /// Access tokens without an `aud` are still accepted, unless [`audience`](Self::audience) requires one. Use this
-    /// setting for an API that some clients call with bound tokens and others with tokens from an SDK sign-in, which
-    /// Cognito never binds.
+    /// setting if some clients send bound tokens and other clients send tokens from an SDK sign-in. Cognito never binds
+    /// tokens from an SDK sign-in.
     ///
     /// # Errors
     /// Returns [`ConfigError::EmptyAudience`] if `audience` is empty.

@@ -79,7 +79,7 @@ impl AlbClaims {
     /// services without axum.
     ///
     /// # Errors
-    /// Returns an [`AuthRejection`] that says why there are no claims. Convert it into a response with
+    /// Returns an [`AuthRejection`] that says why there are no claims. Convert the rejection into a response with
     /// [`into_http_response`](AuthRejection::into_http_response).
     pub fn from_extensions(extensions: &Extensions) -> Result<&Self, AuthRejection> {
         extensions.get::<Self>().ok_or_else(|| match extensions.get::<AlbRejected>() {
@@ -160,7 +160,7 @@ impl AlbClaims {
         member.map_err(|error| ClaimError::of_claim::<V>(name, payload, error))
     }
 
-    /// Deserializes all claims as the application's own type.
+    /// Deserializes all claims into a custom type.
     ///
     /// # Errors
     /// Returns a [`ClaimError`] if the payload cannot be deserialized as `T`.
@@ -176,7 +176,7 @@ impl AlbClaims {
         &self.0.payload
     }
 
-    /// Returns a value that serializes all claims, in the order of the payload.
+    /// Returns a value that serializes to all claims, in their order in the payload.
     ///
     /// **The claims contain personal data**, so serializing them requires a call to this method.
     pub fn expose(&self) -> impl Serialize + '_ {

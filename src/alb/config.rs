@@ -206,7 +206,7 @@ impl AlbConfig {
         Ok(self)
     }
 
-    /// Accepts tokens for this long after `exp`, for hosts with an inaccurate clock. Default: zero.
+    /// Also accepts tokens for this long after their `exp`, to allow for an inaccurate host clock. Default: zero.
     ///
     /// # Errors
     /// Returns [`ConfigError::LeewayTooLong`] if `leeway` is longer than five minutes.

@@ -18,7 +18,7 @@ pub(super) type Decision = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 pin_project! {
     /// The response future of [`AlbAuthService`](super::AlbAuthService).
     ///
-    /// The future waits for a key fetch, if the request needs it, and then for the inner service.
+    /// The future waits for a key fetch, if the request needs one, and then for the inner service.
     pub struct AlbResponseFuture<S, B>
     where
         S: Service<Request<B>>,
@@ -78,7 +78,8 @@ where
         Self { state: State::Forwarded { future } }
     }
 
-    /// Waits for the decision, then calls `inner`. The service `inner` must not have been polled yet.
+    /// Creates a future that waits for `decision` and then calls `inner`. The service `inner` must not have been polled
+    /// yet.
     pub(super) fn waiting(decision: Decision, request: Request<B>, inner: S) -> Self {
         let waiting = Box::new(Waiting { decision: Some(decision), request: Some(request), inner });
         Self { state: State::Waiting { waiting } }

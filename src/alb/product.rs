@@ -1,4 +1,4 @@
-//! Describes the AWS products that sign user claims, and how their tokens differ.
+//! Describes the AWS products that sign user claims, and the differences between their tokens.
 //!
 //! Sources: the AWS pages "Authenticate users using an Application Load Balancer" (section "User claims encoding and
 //! signature verification") and "User claims passing and signature verification in Verified Access".
@@ -8,7 +8,6 @@ use http::HeaderName;
 
 use crate::region::Region;
 
-/// A product that signs user claims.
 pub(crate) struct Product {
     /// The service name in a signer's ARN.
     pub(super) service: &'static str,

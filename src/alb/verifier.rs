@@ -19,7 +19,7 @@ use crate::{
     verifier::Outcomes,
 };
 
-/// Verifies the tokens of load balancers or of Verified Access.
+/// Verifies tokens from load balancers or Verified Access.
 ///
 /// All clones share the keys. Verified tokens are not cached, so the signature is verified on each request.
 ///
@@ -108,7 +108,7 @@ impl AlbVerifier {
         self.counted(result)
     }
 
-    /// Returns the state of the keys, which contains no secrets.
+    /// Returns the state of the keys. The result contains no secrets.
     ///
     /// ```
     /// use axum_cognito::{alb::AlbVerifier, testing::FakeLoadBalancer};
@@ -182,7 +182,7 @@ impl AlbVerifier {
     }
 }
 
-/// Returns the setting that an operator should check if tokens are rejected for this reason.
+/// Returns the setting that an operator should check if tokens are rejected with an error of this kind.
 fn setting(kind: VerifyErrorKind) -> Option<&'static str> {
     match kind {
         VerifyErrorKind::UnknownSigner => Some("the ARN in `AlbConfig`, and `AlbConfig::additional_signer`"),

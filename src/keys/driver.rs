@@ -1,14 +1,14 @@
 //! Runs the [state machine](super::state) that refreshes keys. The driver turns requests, timers and completed fetches
 //! into events, and performs the actions that the state machine requests.
 //!
-//! The driver makes no decisions. The lock is held only while the state machine runs and while the pointer to the keys
-//! is stored, which takes a few instructions. The application's code (log, metrics, [`KeySource`] and [`Clock`]) is
-//! never called with the lock held. Keys are published before waiting requests are woken. Log lines and metrics are
-//! written after the requests have been woken.
+//! The state machine makes all decisions about fetches. The lock is held only for a few instructions, while the state
+//! machine runs and the pointer to the keys is stored. The application's code (log, metrics, [`KeySource`] and
+//! [`Clock`]) is never called with the lock held. Keys are published before waiting requests are woken. Log lines and
+//! metrics are written after the requests have been woken.
 //!
 //! The driver runs two kinds of tasks. A fetch runs on the runtime of the request that started it. The timer task runs
-//! on the runtime of the first request. If that runtime has been shut down, the next event starts a new timer task.
-//! Dropping [`PoolKeys`] ends all tasks.
+//! on the runtime of the first request. If the runtime of the timer task has been shut down, the next event starts a
+//! new timer task. Dropping [`PoolKeys`] ends all tasks.
 
 use std::{
     future::poll_fn,
@@ -243,7 +243,7 @@ struct Fresh {
     max_age: Option<Duration>,
 }
 
-/// An input to the state machine, before it is turned into an event.
+/// An input that the driver turns into an event for the state machine.
 enum Input<'i> {
     Event(Event),
     UnknownKid { key_id: &'i str, can_fetch: bool, waiting: u32, decided_by: Option<u64> },
@@ -303,7 +303,7 @@ struct Locked {
     /// The kind of the last logged failure.
     logged: Option<FetchErrorKind>,
     fetches: u64,
-    /// The last readings of both clocks.
+    /// The last readings of the monotonic clock and the application's [`Clock`].
     read_at: (Duration, SystemTime),
 }
 
@@ -386,8 +386,8 @@ impl Shared {
         let Ok(runtime) = Handle::try_current() else { return self.preload() };
         match timers::known(&runtime) {
             Some(true) => drop(self.on(Input::Event(Event::Wake))),
-            // This runtime has no timers, so it cannot run a fetch. If the source provides keys without a fetch, they
-            // are read again.
+            // This runtime has no timers, so it cannot run a fetch. If the source provides keys without a fetch, the
+            // keys are read again.
             Some(false) => self.preload(),
             None => {
                 let shared = Arc::clone(self);
@@ -684,10 +684,10 @@ impl Drop for FetchGuard {
     }
 }
 
-/// Returns a random number in 0..1, which need not be secure.
+/// Returns a random number in 0..1 for jitter.
 fn random() -> f64 {
     let mut bytes = [0; 4];
-    // If the generator fails, fetches only lack jitter.
+    // If the generator fails, the only effect is that fetches have no jitter.
     let _ = aws_lc_rs::rand::fill(&mut bytes);
     f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
 }

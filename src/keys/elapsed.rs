@@ -1,8 +1,8 @@
 //! Combines the wall clock and the monotonic clock into one time.
 //!
 //! Timers stop while a Lambda function or a laptop sleeps, and the wall clock can be changed. Key refresh therefore
-//! uses the larger of the elapsed times that the two clocks show. If the wall clock jumps forward, the jump is treated
-//! as a sleep. A backward jump is ignored.
+//! measures elapsed time with both clocks, and uses the larger result. If the wall clock jumps forward, the jump is
+//! treated as a sleep. A backward jump is ignored.
 
 use std::time::Duration;
 

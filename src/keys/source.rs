@@ -10,7 +10,7 @@ use crate::error::ConfigError;
 
 /// Provides the keys of a user pool.
 ///
-/// A source only fetches the pool's key document, which is a JWK Set. The verifier decides when to fetch the document,
+/// A source fetches the pool's key document, which is a JWK Set. The verifier decides when to fetch the document,
 /// parses the keys, keeps the last valid key set, and retries after a failure.
 ///
 /// An async closure is enough for most sources (see [`FnKeySource`]). Implement this trait to use validators or to
@@ -48,7 +48,7 @@ pub trait KeySource: Send + Sync + 'static {
     ///
     /// `known` identifies the version of the document that the verifier has, so that the source can return
     /// [`Unchanged`](KeyUpdate::Unchanged). The future is dropped after the [fetch
-    /// timeout](crate::VerifierBuilder::fetch_timeout), so it needs no other time limit.
+    /// timeout](crate::VerifierBuilder::fetch_timeout), so the source needs no other time limit.
     ///
     /// # Errors
     /// Returns a [`FetchError`] if the document is unavailable. The verifier then keeps the current keys and retries.

@@ -186,8 +186,8 @@ impl State {
         let age = self.fetch.map(|fetch| self.now.saturating_sub(fetch.started));
         let (fetch, decided_by) = match self.fetch {
             Some(_) if age >= Some(self.settings.request_wait) => return Reply::Unavailable,
-            // While no keys are loaded, the fetch in flight decides all requests. Otherwise, the fetch in flight may
-            // have begun before the token's key was published, so the next fetch decides.
+            // While no keys are loaded, the result of the fetch in flight applies to all requests. Otherwise, the fetch
+            // in flight may have begun before the token's key was published, so the result of the next fetch applies.
             Some(fetch) => (fetch.number, if cold { fetch.number } else { fetch.number + 1 }),
             None if cold => (self.start(false, actions), self.newest),
             None if self.budget.take(self.now, self.settings.unknown_key_cooldown) => {
@@ -304,8 +304,7 @@ impl State {
         waiting.then(|| self.begun_at.saturating_add(PROBE_EVERY))
     }
 
-    /// Returns `true` if the last fetch failed recently. An older failure says nothing about the current state of the
-    /// endpoint.
+    /// Returns `true` if the last fetch failed recently.
     fn failed_recently(&self) -> bool {
         let recent = self.now.saturating_sub(self.failed_at) <= BACK_OFF.1 + self.settings.fetch_timeout;
         self.failures > 0 && !self.retrying && recent

@@ -3,7 +3,7 @@
 //!
 //! The state machine decides which keys are fetched and kept. The lock is held only for short computations, and never
 //! during I/O, logging or an `await`. The key table is stored before waiting requests are woken. Refreshes need no
-//! timer, because a request that uses a key also starts the key's refresh if it is due. Each fetch runs on the runtime
+//! timer. A request that uses a key also starts the key's refresh if the refresh is due. Each fetch runs on the runtime
 //! of the request that started it.
 
 use std::{

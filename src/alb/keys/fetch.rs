@@ -57,7 +57,7 @@ pub(super) fn count(source: &str, result: &Fetched, age: Option<Duration>) {
     metrics::alb_key_fetch(source, outcome, age);
 }
 
-/// Logs the outcome of a fetch without the key ID, which comes from a client.
+/// Logs the outcome of a fetch. The log line omits the key ID, which comes from a client.
 pub(super) fn report(result: &Fetched, failures: u32, is_outage: bool) {
     match result {
         Ok(Some(_)) => tracing::debug!("fetched a key of the load balancer"),

@@ -11,7 +11,7 @@
 //! | event | state | reply and actions |
 //! |---|---|---|
 //! | `Unknown` | the key is cached and trusted | present |
-//! | `Unknown` | the endpoint did not have the key within the last minute | absent |
+//! | `Unknown` | the endpoint reported the key absent within the last minute | absent |
 //! | `Unknown` | too many waiting requests, or no suitable runtime | unavailable |
 //! | `Unknown` | a fetch for an unknown key started less than [`REQUEST_WAIT`] ago | wait for the fetch |
 //! | `Unknown` | a fetch for an unknown key has been in flight for at least [`REQUEST_WAIT`] | unavailable |
@@ -42,9 +42,9 @@ const REFRESH_AFTER: Duration = Duration::from_secs(3600);
 const REFRESH_RETRY: Duration = Duration::from_secs(60);
 /// The maximum number of keys. Load balancers in one Region use few keys at a time.
 const HELD_MAX: usize = 8;
-/// How long no unknown key is fetched after an absent key or an eviction.
+/// The cooldown after an absent key or an eviction, during which no unknown key is fetched.
 const COOLDOWN: Duration = Duration::from_secs(5);
-/// How long no unknown key is fetched after a failed fetch.
+/// The pause after a failed fetch, during which no request starts another fetch for an unknown key.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 /// How long an absent key is remembered. The time is short, because a key could be published after the first token that
 /// names the key.
@@ -152,7 +152,7 @@ pub(super) struct State {
     /// The in-flight refresh of a cached key.
     refresh: Option<Fetch>,
     newest: u64,
-    /// The time of the event that started the last cooldown.
+    /// The start of the last cooldown.
     cooldown_from: Option<Duration>,
     failed_at: Duration,
     /// The number of consecutive failed fetches for unknown keys.
@@ -186,7 +186,7 @@ impl State {
         [self.lookup, self.refresh].into_iter().flatten().find(|it| it.number == fetch).map(|it| it.name)
     }
 
-    /// Returns the larger of the two failure counts: failed fetches for unknown keys, or failed refreshes.
+    /// Returns the larger of two counts: consecutive failed fetches for unknown keys, and consecutive failed refreshes.
     pub(super) fn failures(&self) -> u32 {
         self.failures.max(self.failed_refreshes)
     }
