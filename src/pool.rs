@@ -249,8 +249,8 @@ impl UserPool {
 
     /// Also accepts tokens from the pool's replica in this Region.
     ///
-    /// The issuer of these tokens has the form [`IssuerForm::Original`], with the replica's Region in the host name and
-    /// this pool's ID in the path. Adding a Region again, or adding the pool's own Region, has no effect.
+    /// The issuer of tokens from a replica has the form [`IssuerForm::Original`], with the replica's Region in the host
+    /// name and this pool's ID in the path. Adding a Region again, or adding the pool's own Region, has no effect.
     ///
     /// # Errors
     /// Returns [`ConfigError::InvalidRegion`] if `region` is not the name of a Region,
@@ -294,7 +294,8 @@ impl UserPool {
         self.key_source(FileKeySource::new(path))
     }
 
-    /// Verifies tokens with these keys only, without any I/O, for tests and for hosts that cannot reach Cognito.
+    /// Verifies tokens only with these keys, without any I/O. Use this setting in tests, or on hosts that cannot reach
+    /// Cognito.
     ///
     /// If the pool rotates its keys, the program must be restarted with the new keys.
     ///
@@ -304,7 +305,7 @@ impl UserPool {
         Ok(self.key_source(StaticKeySource::new(keys)?))
     }
 
-    /// Verifies tokens with the keys of this JWKS document only, without any I/O. `json` is the text of a `jwks.json`.
+    /// Verifies tokens only with the keys of this JWKS document, without any I/O. `json` is the text of a `jwks.json`.
     ///
     /// If the pool rotates its keys, the program must be restarted with the new keys.
     ///

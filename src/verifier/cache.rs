@@ -63,7 +63,7 @@ use crate::claims::VerifiedToken;
 /// The number of places in a set.
 const WAYS: usize = 4;
 
-/// The number of sets that an insertion sweeps.
+/// The number of sets whose expired entries an insertion clears.
 const SWEEP: usize = 2;
 
 /// A set of four places, which has the size of a cache line.

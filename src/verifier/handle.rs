@@ -19,9 +19,9 @@ use crate::{
 ///
 /// A verifier depends on no web framework, so it also serves WebSockets, background jobs, Lambda functions and gRPC.
 ///
-/// Clones share the keys, the token cache and the background task. The task stops when the last clone is dropped. A
-/// verifier can be built outside of a Tokio runtime. To fetch keys, a verifier needs a runtime with timers, such as the
-/// runtime of `#[tokio::main]`.
+/// Clones share the keys, the token cache and the background task. The background task stops when the last clone is
+/// dropped. A verifier can be built outside of a Tokio runtime. To fetch keys, a verifier needs a runtime with timers,
+/// such as the runtime of `#[tokio::main]`.
 ///
 /// ```
 /// use axum_cognito::{Verifier, VerifyErrorKind, testing::FakeUserPool};
@@ -88,7 +88,7 @@ impl Verifier {
 
     /// Verifies a token, and waits for a key fetch if the token's key is unknown.
     ///
-    /// If the key is known, this method does not wait. For an unknown key, the method waits at most for
+    /// If the key is known, this method does not wait. For an unknown key, the method waits for at most
     /// [`request_wait`](crate::VerifierBuilder::request_wait) (default: 3 seconds).
     ///
     /// ```

@@ -1,4 +1,4 @@
-//! Copies tokens that several threads use continuously, so that the threads do not contend.
+//! Avoids contention by copying tokens that several threads use continuously.
 //!
 //! Each hit in the table changes the reference count of the token's claims, which all threads share. If several threads
 //! use the same token continuously, they contend for this count, and two threads together are slower than one. Each
@@ -64,7 +64,7 @@ impl Copies {
         }
     }
 
-    /// Returns the places of one shard, so that a sweep can clear them.
+    /// Returns the places of one shard, for clearing expired copies.
     pub(super) fn places(&self, shard: usize) -> &[ArcSwapOption<Entry>] {
         &self.shards[shard % SHARDS].copies
     }
