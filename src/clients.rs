@@ -65,7 +65,7 @@ fn is_client_id(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'+')
 }
 
-/// The client list of a pool, which can change at any time.
+/// A pool's client list, which can change at any time.
 ///
 /// When a client is removed, its cached tokens must stop working. Therefore each list has a [`Generation`], and every
 /// verified token keeps the generation of the list that accepted it. Removing a client supersedes the generation. A
@@ -87,7 +87,7 @@ pub(crate) struct ClientsNow {
     pub(crate) generation: Generation,
 }
 
-/// The generation of a client list, which is superseded when a client is removed.
+/// The generation of a client list. Removing a client supersedes the generation.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Generation {
     superseded: Arc<AtomicBool>,

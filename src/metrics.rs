@@ -3,15 +3,15 @@
 //! Only this file depends on the feature `metrics`. Without the feature, the functions in this file are empty. The
 //! table of metrics is in the guide chapter [`deployment`](crate::guide::deployment#metrics).
 //!
-//! Each outcome is counted once, where it is decided:
+//! Each outcome is counted once:
 //!
 //! | function | called by | counts |
 //! |---|---|---|
 //! | [`verification`] | the verifier | each result of a verification |
 //! | [`rejection`] | `AuthRejection::counted_as` | each rejection that the verifier has not counted |
 //!
-//! The values of labels are configured pool IDs, configured key endpoints and fixed words. Labels contain no request
-//! data, so the number of their values is bounded.
+//! Label values are configured pool IDs, configured key endpoints and fixed words. Labels contain no request data, so
+//! the number of label values is bounded.
 
 #[cfg(feature = "metrics")]
 pub(crate) use enabled::*;

@@ -118,7 +118,6 @@ impl TokenUses {
         self.add(token_use);
     }
 
-    /// Returns the accepted kinds.
     pub(crate) fn iter(self) -> impl Iterator<Item = TokenUse> {
         [(self.access, TokenUse::Access), (self.id, TokenUse::Id)]
             .into_iter()

@@ -197,8 +197,7 @@ impl TokenSource {
         &self.0
     }
 
-    /// Returns `true` if both sources read the same text, or if one source reads a part of the text that the other
-    /// source reads.
+    /// Returns `true` if both sources read the same text, or if one source reads a part of the other source's text.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Location::WebSocketProtocol(one), Location::WebSocketProtocol(other)) => {

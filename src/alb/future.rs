@@ -46,8 +46,8 @@ struct Waiting<S, B> {
     decision: Option<Decision>,
     /// [`Some`] until the inner service is called.
     request: Option<Request<B>>,
-    /// A clone of the inner service, which is not polled until the verification has ended. A polled service may hold a
-    /// resource that other requests need, such as a permit of a concurrency limit.
+    /// A clone of the inner service. The clone is not polled until the verification has ended. A polled service may
+    /// hold a resource that other requests need, such as a permit of a concurrency limit.
     inner: S,
 }
 
@@ -65,7 +65,7 @@ where
             }
         }
         ready!(self.inner.poll_ready(cx))?;
-        // INVARIANT: the request is `Some`, because the caller leaves this state once it has the inner future.
+        // INVARIANT: the request is `Some`, because this state ends when the inner service is called.
         self.request.take().map_or(Poll::Pending, |request| Poll::Ready(Ok(self.inner.call(request))))
     }
 }
@@ -99,7 +99,7 @@ where
                 StateProjection::Forwarded { future } => {
                     let mut response = ready!(future.poll(cx))?;
                     // The load balancer recognizes the user by a cookie. A cache in front of the load balancer does not
-                    // see the token, so it could send the response to another user (RFC 9111 §3).
+                    // see the token, so the cache could send the response to another user (RFC 9111 §3).
                     response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("private"));
                     return Poll::Ready(Ok(response));
                 }

@@ -6,9 +6,9 @@ use crate::keys::{KeyFailure, TokenStatus};
 
 /// The state of the public keys. [`AlbVerifier::status`](super::AlbVerifier::status) returns it.
 ///
-/// AWS publishes each key under its ID, but no list of keys. A key is therefore fetched when a token first names it. A
-/// service is therefore ready even if no keys are cached. The status serializes to JSON for a status page. The status
-/// contains no secrets.
+/// AWS publishes each key under its ID, but publishes no list of keys. A key is therefore fetched when a token first
+/// names it. A service is therefore ready even if no keys are cached. The status serializes to JSON for a status page.
+/// The status contains no secrets.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct AlbStatus {

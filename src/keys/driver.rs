@@ -219,7 +219,6 @@ impl Drop for PoolKeys {
     }
 }
 
-/// The keys in use.
 struct Loaded {
     set: Arc<KeySet>,
     /// The time of the last successful fetch.
@@ -273,7 +272,7 @@ struct Shared {
     waiting: AtomicU32,
 }
 
-/// A slot for one waiting request. Dropping the value frees the slot, even if the request is dropped while it waits.
+/// A slot for one waiting request. Dropping the value frees the slot.
 struct Place<'p>(&'p AtomicU32);
 
 impl<'p> Place<'p> {
@@ -322,7 +321,8 @@ impl Locked {
         }
     }
 
-    /// Returns `true` if an alarm is set but no timer task is running, for example because its runtime was shut down.
+    /// Returns `true` if an alarm is set but no timer task is running, for example because the task's runtime was shut
+    /// down.
     fn needs_timer(&self) -> bool {
         self.alarm.is_some() && self.timer.as_ref().is_none_or(AbortHandle::is_finished)
     }
@@ -547,7 +547,7 @@ impl Shared {
 
     fn start_fetch(self: &Arc<Self>, fetch: u64) {
         let guard = FetchGuard { shared: Arc::clone(self), fetch, completed: false };
-        // Without a runtime, the guard is dropped, which reports the fetch as cancelled.
+        // Without a runtime, the dropped guard reports the fetch as cancelled.
         let Ok(runtime) = Handle::try_current() else { return };
         let task = runtime.spawn(guard.run()).abort_handle();
         let mut locked = self.lock();
@@ -599,7 +599,7 @@ impl Shared {
         }
     }
 
-    /// Parses a source's response. Parsing is slow, so it is done before the lock is taken.
+    /// Parses a source's response. Parsing is slow, so a response is parsed before the lock is taken.
     fn read(&self, update: KeyUpdate) -> Result<Fresh, FetchError> {
         let previous = self.keys.load_full();
         match (update, &previous) {

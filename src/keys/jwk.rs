@@ -27,7 +27,7 @@ const EXPONENT_MAX: u64 = (1 << 33) - 1;
 const KEYS_MAX: usize = 256;
 
 /// The maximum length of a `kid`, in bytes. A token cannot contain a longer `kid`, because the same limit applies to
-/// its whole header.
+/// the token's whole header.
 const KEY_ID_MAX: usize = 1024;
 
 /// A usable RSA key in a JWKS document.
@@ -109,7 +109,7 @@ struct Jwk {
     e: Option<String>,
 }
 
-/// A usable key, or the skip reason of an unusable key and its `kid`, if it has one.
+/// A usable key, or the `kid` and the skip reason of an unusable key. The `kid` is [`None`] if the key has none.
 type ParsedKey = Result<RsaJwk, (Option<String>, SkipReason)>;
 
 /// Parses the keys of a JWKS document.

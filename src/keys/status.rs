@@ -33,7 +33,7 @@ impl KeyStatus {
     }
 }
 
-/// The results of a verifier's checks since it was built.
+/// The results of all checks since the verifier was built.
 ///
 /// If a wrong setting causes every token to be rejected, the keys are ready, but `any_accepted` stays `false` and one
 /// number in `rejected` grows.

@@ -121,9 +121,9 @@ impl VerifierBuilder {
     /// Sets how many verified tokens are cached. Zero disables the cache. Default: 8192.
     ///
     /// Checking a cached token takes about a sixtieth of the time of a full verification. The cache keeps the claims
-    /// under a keyed digest of the whole token, but does not keep the token itself. A cached token is no longer accepted
-    /// when it expires or when its key leaves the pool's key set. If a client is removed from the pool, all cached
-    /// tokens of the pool are verified again. Rules and custom checks run on every request.
+    /// under a keyed digest of the whole token, but does not keep the token itself. A cached token is no longer
+    /// accepted when it expires or when its key leaves the pool's key set. If a client is removed from the pool, all
+    /// cached tokens of the pool are verified again. Rules and custom checks run on every request.
     ///
     /// An entry takes up to 900 bytes for a typical token. [`max_cached_token_bytes`](Self::max_cached_token_bytes)
     /// limits the size of an entry for a long token. The capacity is rounded up to a power of two. The maximum is

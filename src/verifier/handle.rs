@@ -115,7 +115,7 @@ impl Verifier {
         self.inner.counted(self.check_with_retry(|now| self.check_at(token, now)).await)
     }
 
-    /// Runs `check`, and retries it once if the key was unknown and the keys may have changed since.
+    /// Runs `check`, and runs it once more if the key was unknown and the keys may have changed.
     pub(crate) async fn check_with_retry<'v, T>(
         &'v self,
         check: impl Fn(SystemTime) -> Result<T, Failure<'v>>,
@@ -127,7 +127,7 @@ impl Verifier {
         }
     }
 
-    /// Waits for a key, and runs `check` again if its result may change. Otherwise returns `error`, or an error with
+    /// Waits for a key, and runs `check` again if the result may change. Otherwise returns `error`, or an error with
     /// the kind [`VerifyErrorKind::KeysUnavailable`] if no fetch could decide whether the key exists.
     async fn retry<'v, T>(
         &'v self,

@@ -215,7 +215,7 @@ impl Shared {
 
     fn start(self: &Arc<Self>, fetch: u64, name: KeyName) {
         let guard = FetchGuard { shared: Arc::clone(self), fetch, name, ended: false };
-        // Without a runtime, the guard is dropped, which reports the fetch as cancelled.
+        // Without a runtime, the dropped guard reports the fetch as cancelled.
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(guard.run());
         }

@@ -28,7 +28,7 @@ pub(in crate::alb) struct Endpoints {
 pub(super) type Fetched = Result<Option<Arc<VerifyingKey>>, FetchError>;
 
 impl Endpoints {
-    /// Returns the base URL of a key's endpoint, which metrics use as a label. The URL contains no key ID.
+    /// Returns the base URL of a key's endpoint. Metrics use the URL as a label. The URL contains no key ID.
     pub(super) fn url(&self, name: KeyName) -> Cow<'_, str> {
         self.sources.get(name.endpoint).map_or(Cow::Borrowed(""), KeySource::describe)
     }

@@ -21,8 +21,7 @@ use arc_swap::ArcSwapOption;
 use super::entry::{Entry, Tag};
 use crate::claims::VerifiedToken;
 
-/// The number of shards. If there are more threads than shards, some threads share a shard, which affects only the
-/// speed.
+/// The number of shards. If there are more threads than shards, some threads share a shard and can contend for it.
 pub(super) const SHARDS: usize = 64;
 
 /// The number of copies in a shard.
@@ -31,7 +30,6 @@ const COPIES: usize = 16;
 /// The number of table hits per copy, counted separately for each shard.
 pub(super) const COPY_EVERY: u32 = 64;
 
-/// The copies of all threads.
 pub(super) struct Copies {
     shards: Box<[Shard]>,
 }
