@@ -43,8 +43,8 @@ impl UserPool {
     /// ```
     ///
     /// # Errors
-    /// Returns [`ConfigError::InvalidVariable`] if a variable is missing, empty, not UTF-8, or has an invalid value.
-    /// The error names the variable and the reason.
+    /// Returns [`ConfigError::InvalidVariable`] if a required variable is missing, or if a variable is empty, not UTF-8
+    /// or invalid. The error names the variable and the reason.
     pub fn from_env() -> Result<Self, ConfigError> {
         Self::from_vars(|name| env::var_os(name))
     }

@@ -240,7 +240,7 @@ impl UserPool {
     /// Both forms are accepted by default because a pool can switch between them (see [`IssuerForm`]).
     ///
     /// # Errors
-    /// Returns [`ConfigError::IssuerFormNotApplicable`] for a pool with a custom issuer, and
+    /// Returns [`ConfigError::IssuerFormNotApplicable`] for a pool with a custom issuer. Returns
     /// [`ConfigError::ReplicaNeedsOriginalForm`] for [`IssuerForm::Updated`] if the pool has replica Regions.
     pub fn issuer_form(mut self, only: IssuerForm) -> Result<Self, ConfigError> {
         self.issuers.set_form(&self.id, only)?;
@@ -253,8 +253,8 @@ impl UserPool {
     /// name and this pool's ID in the path. Adding a Region again, or adding the pool's own Region, has no effect.
     ///
     /// # Errors
-    /// Returns [`ConfigError::InvalidRegion`] if `region` is not the name of a Region,
-    /// [`ConfigError::IssuerFormNotApplicable`] for a pool with a custom issuer, and
+    /// Returns [`ConfigError::InvalidRegion`] if `region` is not the name of a Region. Returns
+    /// [`ConfigError::IssuerFormNotApplicable`] for a pool with a custom issuer. Returns
     /// [`ConfigError::ReplicaNeedsOriginalForm`] for a pool that accepts only [`IssuerForm::Updated`].
     pub fn replica_region(mut self, region: impl AsRef<str>) -> Result<Self, ConfigError> {
         self.issuers.add_replica(&self.id, Region::parse(region.as_ref())?)?;

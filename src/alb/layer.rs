@@ -44,7 +44,7 @@ impl AlbAuth {
     /// extractors and [`Require`](crate::Require) rules can use groups and scopes. The access token alone would not
     /// prove that the load balancer signed the user in.
     ///
-    /// A request without the header of the access token counts as a request without user claims. The extractor
+    /// A request without the access token's header counts as a request without user claims. The extractor
     /// [`AlbClaims`](super::AlbClaims) rejects the request with 401, and `Option<AlbClaims>` is [`None`]. The rejection
     /// is counted as `missing_token`.
     ///

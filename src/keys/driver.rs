@@ -496,7 +496,7 @@ impl Shared {
                 }
                 Action::ArmTimer(alarm) => {
                     locked.alarm = alarm;
-                    // The time is rounded up so that the alarm is also due for the state machine.
+                    // Rounding up ensures that the alarm is also due in the state machine.
                     let at = alarm.map_or(u64::MAX, |alarm| millis(alarm.wall).saturating_add(1));
                     self.alarm.store(at, Ordering::Relaxed);
                 }

@@ -58,7 +58,8 @@ pub trait KeySource: Send + Sync + 'static {
     /// `status()`, so it must not contain secrets.
     fn describe(&self) -> Cow<'_, str>;
 
-    /// Returns the document if it is known without any I/O. The verifier then has keys as soon as it is built.
+    /// Returns the document if the source can provide it without I/O. The verifier then has keys as soon as it is
+    /// built.
     ///
     /// Default: [`None`]. If the document's `max_age` is [`Duration::MAX`], the document is permanent. The keys of a
     /// permanent document never become stale and are never fetched, and no request waits for them.

@@ -35,8 +35,8 @@ impl KeyStatus {
 
 /// The results of all checks since the verifier was built.
 ///
-/// If a wrong setting causes every token to be rejected, the keys are ready, but `any_accepted` stays `false` and one
-/// number in `rejected` grows.
+/// If a wrong setting causes every token to be rejected, `any_accepted` stays `false` and one number in `rejected`
+/// grows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct TokenStatus {

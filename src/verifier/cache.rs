@@ -21,8 +21,8 @@
 //! # Checks on a hit
 //!
 //! A hit compares `exp`, `nbf` and `iat` with the clock. A hit also requires that the pool's key set is not stale and
-//! still contains the key that verified the token. A different key with the same ID does not satisfy this check.
-//! Removing an app client invalidates all cached tokens of the pool. Rules and custom checks run on every request.
+//! still contains the key that verified the token. A different key with the same ID is not sufficient. Removing an app
+//! client invalidates all cached tokens of the pool. Rules and custom checks run on every request.
 //!
 //! # Limits
 //!

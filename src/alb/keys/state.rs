@@ -124,7 +124,7 @@ struct Fetch {
     started: Duration,
 }
 
-/// The state machine's record of a cached key. The driver keeps the parsed key.
+/// The state machine's record of a cached key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Held {
     pub(super) name: KeyName,
