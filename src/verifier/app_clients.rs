@@ -48,8 +48,8 @@ impl Verifier {
     /// Stops accepting tokens issued to this client. Returns `true` if the client was accepted before.
     ///
     /// After this method has returned, every new check rejects the client's tokens, including cached tokens. A check
-    /// that is already running may still accept one of the client's tokens, and handlers keep the claims that they already
-    /// have. The pool's other cached tokens are verified again on their next use.
+    /// that is already running may still accept one of the client's tokens, and handlers keep the claims that they
+    /// already have. The pool's other cached tokens are verified again on their next use.
     ///
     /// If the last client is removed, every token of the pool is rejected, and a warning is logged. See
     /// [`add_client`](Self::add_client) for an example.

@@ -19,8 +19,8 @@ pub(crate) struct Outcomes {
     /// `true` once a token has been accepted. After the first accepted token, threads only read the flag. A counter
     /// would cause contention.
     any_accepted: AtomicBool,
-    /// The counts by [`VerifyErrorKind`]. The box moves the counts away from the cache line of the flag, which every
-    /// accepted token reads.
+    /// The counts by [`VerifyErrorKind`]. The box moves the counts away from the cache line of the flag, which is read
+    /// for every accepted token.
     rejected: Box<[AtomicU64]>,
 }
 
