@@ -1,8 +1,8 @@
 //! [`AudienceRule`]: the accepted `aud` of access tokens.
 //!
 //! Cognito's access tokens usually have no `aud`. An access token has an `aud` if the client requested a resource at
-//! sign-in, which Cognito calls resource binding (RFC 8707). A resource server must reject tokens whose `aud` names
-//! another resource (RFC 7519 §4.1.3). A pre-token-generation trigger can also set `aud` to the client ID.
+//! sign-in. Cognito calls this feature resource binding (RFC 8707). A resource server must reject tokens whose `aud`
+//! names another resource (RFC 7519 §4.1.3). A pre-token-generation trigger can also set `aud` to the client ID.
 //!
 //! The audience rule does not apply to ID tokens. The `aud` of an ID token is the client ID, which
 //! [`clients`](crate::clients) checks.
@@ -29,7 +29,7 @@ pub(crate) enum AudienceRule {
 #[derive(Clone, Debug)]
 pub(crate) struct Audiences {
     names: Vec<String>,
-    /// The names as a comma-separated list, for error messages.
+    /// The audiences, separated by commas, for error messages.
     listed: Arc<str>,
 }
 
@@ -68,7 +68,6 @@ impl AudienceRule {
         matches!(self, Self::Required(audiences) if audiences.names.iter().all(|name| name == audience))
     }
 
-    /// Checks an access token's `aud`.
     pub(crate) fn check(&self, aud: Option<&str>, client_id: Option<&str>) -> Result<(), VerifyError> {
         let is_client_id = |aud: &str| client_id == Some(aud);
         match (self, aud) {

@@ -5,7 +5,7 @@
 use base64::Engine;
 
 /// Decodes `encoded` into the start of `buffer` and returns the decoded length. Returns [`None`] if `encoded` is not
-/// strict base64url or does not fit.
+/// strict base64url or does not fit into `buffer`.
 pub(crate) fn decode(encoded: impl AsRef<[u8]>, buffer: &mut [u8]) -> Option<usize> {
     engine::strict().decode_slice(encoded, buffer).ok()
 }

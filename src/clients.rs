@@ -12,7 +12,6 @@ use crate::{
     pool_id::UserPoolId,
 };
 
-/// The accepted app clients.
 #[derive(Clone, Debug)]
 pub(crate) enum Clients {
     Any,
@@ -44,7 +43,7 @@ impl Clients {
         }
     }
 
-    /// Checks the app client that a token names in `claim`.
+    /// Checks that `client` is an accepted app client. An error names `claim` as the claim that contains the client.
     pub(crate) fn check(&self, claim: &'static str, client: Option<&str>) -> Result<(), VerifyError> {
         let client = client.ok_or_else(|| VerifyError::missing(claim))?;
         match self {
@@ -66,15 +65,15 @@ fn is_client_id(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'+')
 }
 
-/// The client list of a pool, which can change at any time.
+/// A pool's client list, which can change at any time.
 ///
 /// When a client is removed, its cached tokens must stop working. Therefore each list has a [`Generation`], and every
-/// verified token keeps the generation of the list that accepted it. Removing a client supersedes the generation. To
-/// detect superseded tokens, a lookup in the token cache checks one flag, regardless of the number of clients. After a
-/// removal, each cached token of the remaining clients is verified once more.
+/// verified token keeps the generation of the list that accepted it. Removing a client supersedes the generation. A
+/// lookup in the token cache checks one flag of the generation, regardless of the number of clients. After a removal,
+/// each cached token of the remaining clients is verified once more.
 ///
-/// The list and its generation are behind one pointer, so they are always read together. If a verification starts
-/// before a removal and caches its token after the removal, the token has the superseded generation, and the cache
+/// The list and its generation are behind one pointer, so they are always read together. A verification can start
+/// before a removal and cache its token after the removal. The token then has the superseded generation, so the cache
 /// never returns it.
 pub(crate) struct ClientList {
     now: ArcSwap<ClientsNow>,
@@ -88,7 +87,7 @@ pub(crate) struct ClientsNow {
     pub(crate) generation: Generation,
 }
 
-/// The generation of a client list, which is superseded when a client is removed.
+/// The generation of a client list. Removing a client supersedes the generation.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Generation {
     superseded: Arc<AtomicBool>,
@@ -114,8 +113,8 @@ impl ClientList {
         self.now.load()
     }
 
-    /// Adds a client, which does not affect cached tokens. Returns `true` if the client was newly added, or [`None`] if
-    /// any client is accepted.
+    /// Adds a client. Cached tokens stay valid. Returns `true` if the client was newly added, or [`None`] if any client
+    /// is accepted.
     pub(crate) fn add(&self, id: &str) -> Result<Option<bool>, ConfigError> {
         if !is_client_id(id) {
             return Err(ConfigError::InvalidClientId { value: id.to_owned() });

@@ -1,15 +1,14 @@
 //! [`Clock`]: the source of wall-clock time.
 //!
 //! Only [`SystemClock`] reads the operating system's wall-clock time. All other code takes the time from a [`Clock`] or
-//! as an argument, so tests can set it.
+//! as an argument, so tests can set the time.
 
 use std::time::SystemTime;
 
 /// A source of wall-clock time for the checks of `exp`, `nbf` and `iat`.
 ///
-/// The default is [`SystemClock`]. Tests use `testing::ManualClock`. An application whose host clock is known to be
-/// wrong can implement this trait and set a corrected clock with
-/// [`VerifierBuilder::clock`](crate::VerifierBuilder::clock).
+/// The default is [`SystemClock`]. Tests use `testing::ManualClock`. If the host's clock is known to be wrong,
+/// implement this trait, and set the corrected clock with [`VerifierBuilder::clock`](crate::VerifierBuilder::clock).
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};

@@ -14,7 +14,7 @@ pub(crate) fn name() -> &'static str {
     if aws_lc_rs::try_fips_mode().is_ok() { FIPS } else { USUAL }
 }
 
-/// Checks at start-up that the linked module is the one that the feature `fips` requires.
+/// Checks at start-up that the FIPS build is linked if the feature `fips` is enabled.
 ///
 /// The FIPS build checks its own integrity before `main`, and tests each algorithm before its first use. A failed test
 /// ends the process.

@@ -27,7 +27,7 @@ impl UserPool {
     /// | `AWS_COGNITO_TOKEN_USE` | `access` (default), `id` or `any`. |
     ///
     /// `AWS_REGION` and `AWS_DEFAULT_REGION` have no effect. These variables contain the service's own Region, which
-    /// may differ from the pool's.
+    /// may differ from the pool's Region.
     ///
     /// No variable can disable a check. A variable that is set but empty is an error, because an accidentally empty
     /// value must not select a default.
@@ -43,8 +43,8 @@ impl UserPool {
     /// ```
     ///
     /// # Errors
-    /// Returns [`ConfigError::InvalidVariable`] if a variable is missing, empty, not UTF-8, or has an invalid value.
-    /// The error names the variable and the reason.
+    /// Returns [`ConfigError::InvalidVariable`] if a required variable is missing, or if a variable is empty, not UTF-8
+    /// or invalid. The error names the variable and the reason.
     pub fn from_env() -> Result<Self, ConfigError> {
         Self::from_vars(|name| env::var_os(name))
     }
@@ -99,7 +99,8 @@ fn check_region(pool: &UserPool, named: Option<String>) -> Result<(), ConfigErro
     }
 }
 
-/// Logs a message if the service and the pool are in different Regions, which is common but can also be a mistake.
+/// Logs a message if the service and the pool are in different Regions. Different Regions are common, but can also be a
+/// mistake.
 fn note_service_region(pool: &UserPool, var: impl Fn(&str) -> Option<OsString>) {
     let Some(own) = pool.id().region() else { return };
     for name in SERVICE_REGIONS {
@@ -140,7 +141,7 @@ pub(crate) fn invalid(name: &'static str, reason: String) -> ConfigError {
 }
 
 /// Converts an error into [`ConfigError::InvalidVariable`]. An error about the pool ID or a client ID names the
-/// variable that contains the ID. All other errors name the variable `read`.
+/// variable that contains the ID. All other errors name the variable in `read`.
 fn in_variable(read: &'static str) -> impl Fn(ConfigError) -> ConfigError {
     move |error| {
         let name = match &error {
@@ -198,7 +199,6 @@ mod tests {
         assert!(pool(&[&emulator[..], &[(REGION, "eu-west-1")]].concat()).is_ok(), "the pool ID has no Region");
     }
 
-    /// Lambda and ECS set these variables to the Region of the service, which may differ from the pool's.
     #[test]
     fn service_region_may_differ_from_the_pool_region() {
         for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {

@@ -6,7 +6,7 @@ use reqwest::{Certificate, Client, Proxy, Response, Url, redirect};
 
 use crate::{error::ConfigError, redact::redact};
 
-/// The settings of an HTTP client, and the client itself, which is built on first use.
+/// An HTTP client that is built on first use, and its settings.
 ///
 /// The client does not follow redirects, ignores proxy environment variables, and keeps no idle connections.
 #[derive(Clone, Default)]
@@ -56,7 +56,7 @@ impl HttpClient {
         if uses_tls && !tls_module_is_allowed() {
             return Err(ClientError::NotFips);
         }
-        // Without TLS, the host's root certificates are not loaded, because loading them fails if the host has none.
+        // Plain HTTP needs no root certificates, and loading them fails if the host has none.
         let roots = if uses_tls { self.roots.clone() } else { Some(Vec::new()) };
         let uses_host_roots = roots.is_none();
         self.build_with(roots).map_err(|error| {
@@ -75,8 +75,8 @@ impl HttpClient {
             .user_agent(concat!("axum-cognito/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .no_proxy()
-            // Requests are often minutes apart. The server would close an idle connection before the next request, and
-            // the connection could outlive its runtime.
+            // Requests are often minutes apart. The server would close an idle connection before the next request. An
+            // idle connection could also outlive its runtime.
             .pool_max_idle_per_host(0);
         if let Some(proxy) = &self.proxy {
             builder = builder.proxy(Proxy::all(proxy.clone())?);
@@ -167,7 +167,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     })
 }
 
-/// Reads a body, or returns [`None`] if more than `max` bytes arrive, regardless of `Content-Length`.
+/// Reads a body. Returns [`None`] if more than `max` bytes arrive, regardless of `Content-Length`.
 pub(crate) async fn read_body(mut response: Response, max: usize) -> Result<Option<Vec<u8>>, reqwest::Error> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {

@@ -8,7 +8,7 @@ use crate::{error::ConfigError, pool_id::UserPoolId, redact::redact, region::Reg
 
 /// The form of an AWS user pool's issuer.
 ///
-/// A pool can switch between the forms (`IssuerConfiguration` in Cognito's API), and tokens from before the switch stay
+/// A pool can switch between the forms (`IssuerConfiguration` in Cognito's API). Tokens from before the switch stay
 /// valid for up to a day. Therefore both forms are accepted by default.
 /// [`UserPool::issuer_form`](crate::UserPool::issuer_form) restricts a pool to one form. Both forms share one key set.
 ///

@@ -3,15 +3,15 @@
 //! Only this file depends on the feature `metrics`. Without the feature, the functions in this file are empty. The
 //! table of metrics is in the guide chapter [`deployment`](crate::guide::deployment#metrics).
 //!
-//! Each outcome is counted once, where it is decided:
+//! Each outcome is counted once:
 //!
 //! | function | called by | counts |
 //! |---|---|---|
 //! | [`verification`] | the verifier | each result of a verification |
 //! | [`rejection`] | `AuthRejection::counted_as` | each rejection that the verifier has not counted |
 //!
-//! The values of labels are configured pool IDs, configured key endpoints and fixed words. Labels contain no request
-//! data, so the number of their values is bounded.
+//! Label values are configured pool IDs, configured key endpoints and fixed words. Labels contain no request data, so
+//! the number of label values is bounded.
 
 #[cfg(feature = "metrics")]
 pub(crate) use enabled::*;
@@ -38,7 +38,7 @@ mod enabled {
     const ALB_KEY_AGE: &str = "axum_cognito_alb_key_age_seconds";
     const CRYPTO_MODULE: &str = "axum_cognito_crypto_module_info";
 
-    /// Describes all metrics to the current recorder, and sets the gauge that never changes.
+    /// Describes all metrics to the current recorder, and sets the gauge for the cryptographic module.
     ///
     /// The facade drops descriptions while no recorder is installed, and does not announce a recorder that is installed
     /// later. A verifier therefore describes the metrics when it is built, and again with each completed key fetch.
@@ -99,8 +99,8 @@ mod enabled {
         }
     }
 
-    /// Counts a completed fetch of a load balancer's key. `outcome` is `ok`, `absent`, or the kind of the failure. `age`
-    /// is the time since the last fetch that found the key.
+    /// Counts a completed fetch of a load balancer's key. `outcome` is `ok`, `absent` or the kind of failure. `age` is
+    /// the time since the last fetch that found the key.
     #[cfg(feature = "alb")]
     pub(crate) fn alb_key_fetch(endpoint: &str, outcome: &'static str, age: Option<Duration>) {
         describe();

@@ -81,8 +81,8 @@ fn client_of(claims: &ClaimSet, token_use: TokenUse) -> (&'static str, Option<&s
     }
 }
 
-/// Checks that a user's token has a `sub`, and that no `sub` is empty. AWS documents the claim for users only ("Pre
-/// token generation Lambda trigger"), so a machine token may omit `sub`.
+/// Checks that a user's token has a `sub`. An empty `sub` is rejected in every token. AWS documents `sub` only for
+/// users' tokens ("Pre token generation Lambda trigger"), so the token of a machine client may omit `sub`.
 fn check_subject(claims: &ClaimSet, token_use: TokenUse) -> Result<(), VerifyError> {
     let is_user = token_use == TokenUse::Id || claims.username().is_some();
     match claims.sub() {
@@ -118,7 +118,6 @@ impl TokenUses {
         self.add(token_use);
     }
 
-    /// Returns the accepted kinds.
     pub(crate) fn iter(self) -> impl Iterator<Item = TokenUse> {
         [(self.access, TokenUse::Access), (self.id, TokenUse::Id)]
             .into_iter()

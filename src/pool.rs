@@ -117,7 +117,7 @@ impl UserPool {
     /// token. Use this constructor only for an emulator in a test's private network, for example with `docker compose`.
     ///
     /// # Errors
-    /// Returns the errors of [`with_issuer`](Self::with_issuer), except the one for plain HTTP.
+    /// Returns the errors of [`with_issuer`](Self::with_issuer), except the error for plain HTTP.
     pub fn dangerous_http_issuer(
         pool_id: impl AsRef<str>,
         client_ids: impl ClientIds,
@@ -212,8 +212,8 @@ impl UserPool {
     /// Also accepts access tokens with this `aud`.
     ///
     /// Access tokens without an `aud` are still accepted, unless [`audience`](Self::audience) requires one. Use this
-    /// setting for an API that some clients call with bound tokens and others with tokens from an SDK sign-in, which
-    /// Cognito never binds.
+    /// setting if some clients send bound tokens and other clients send tokens from an SDK sign-in. Cognito never binds
+    /// tokens from an SDK sign-in.
     ///
     /// # Errors
     /// Returns [`ConfigError::EmptyAudience`] if `audience` is empty.
@@ -240,7 +240,7 @@ impl UserPool {
     /// Both forms are accepted by default because a pool can switch between them (see [`IssuerForm`]).
     ///
     /// # Errors
-    /// Returns [`ConfigError::IssuerFormNotApplicable`] for a pool with a custom issuer, and
+    /// Returns [`ConfigError::IssuerFormNotApplicable`] for a pool with a custom issuer. Returns
     /// [`ConfigError::ReplicaNeedsOriginalForm`] for [`IssuerForm::Updated`] if the pool has replica Regions.
     pub fn issuer_form(mut self, only: IssuerForm) -> Result<Self, ConfigError> {
         self.issuers.set_form(&self.id, only)?;
@@ -249,12 +249,12 @@ impl UserPool {
 
     /// Also accepts tokens from the pool's replica in this Region.
     ///
-    /// The issuer of these tokens has the form [`IssuerForm::Original`], with the replica's Region in the host name and
-    /// this pool's ID in the path. Adding a Region again, or adding the pool's own Region, has no effect.
+    /// The issuer of tokens from a replica has the form [`IssuerForm::Original`], with the replica's Region in the host
+    /// name and this pool's ID in the path. Adding a Region again, or adding the pool's own Region, has no effect.
     ///
     /// # Errors
-    /// Returns [`ConfigError::InvalidRegion`] if `region` is not the name of a Region,
-    /// [`ConfigError::IssuerFormNotApplicable`] for a pool with a custom issuer, and
+    /// Returns [`ConfigError::InvalidRegion`] if `region` is not the name of a Region. Returns
+    /// [`ConfigError::IssuerFormNotApplicable`] for a pool with a custom issuer. Returns
     /// [`ConfigError::ReplicaNeedsOriginalForm`] for a pool that accepts only [`IssuerForm::Updated`].
     pub fn replica_region(mut self, region: impl AsRef<str>) -> Result<Self, ConfigError> {
         self.issuers.add_replica(&self.id, Region::parse(region.as_ref())?)?;
@@ -294,7 +294,8 @@ impl UserPool {
         self.key_source(FileKeySource::new(path))
     }
 
-    /// Verifies tokens with these keys only, without any I/O, for tests and for hosts that cannot reach Cognito.
+    /// Verifies tokens only with these keys, without any I/O. Use this setting in tests, or on hosts that cannot reach
+    /// Cognito.
     ///
     /// If the pool rotates its keys, the program must be restarted with the new keys.
     ///
@@ -304,7 +305,7 @@ impl UserPool {
         Ok(self.key_source(StaticKeySource::new(keys)?))
     }
 
-    /// Verifies tokens with the keys of this JWKS document only, without any I/O. `json` is the text of a `jwks.json`.
+    /// Verifies tokens only with the keys of this JWKS document, without any I/O. `json` is the text of a `jwks.json`.
     ///
     /// If the pool rotates its keys, the program must be restarted with the new keys.
     ///

@@ -24,9 +24,9 @@
 pub enum VerificationStep {
     /// The token is not longer than the verifier's limit.
     Length,
-    /// The token has three parts separated by dots, and the first two are not empty.
+    /// The token has three parts separated by dots, and the first two parts are not empty.
     Parts,
-    /// The header is a JSON object with unique members, in strict base64url, of at most 1024 bytes.
+    /// The header is strict base64url, and encodes a JSON object with unique members that is at most 1024 bytes long.
     Header,
     /// The header's `alg` is RS256.
     Algorithm,
@@ -34,7 +34,7 @@ pub enum VerificationStep {
     HeaderMembers,
     /// The header's `kid` is a non-empty string.
     KeyId,
-    /// The payload is a JSON object with unique members, in strict base64url. If [`Issuer`](Self::Issuer) or
+    /// The payload is strict base64url, and encodes a JSON object with unique members. If [`Issuer`](Self::Issuer) or
     /// [`Key`](Self::Key) rejects the token, the JSON was checked only up to `iss`.
     Payload,
     /// `iss` is exactly one of the configured issuers.
@@ -53,7 +53,7 @@ pub enum VerificationStep {
     TokenUse,
     /// The pool accepts the app client, which is in `client_id` of access tokens and in `aud` of ID tokens.
     Client,
-    /// A user's token has a `sub`, and the `sub` is not empty. A machine token may omit `sub`.
+    /// A user's token has a non-empty `sub`. The token of a machine client may omit `sub`.
     Subject,
     /// The pool accepts the `aud` of the access token. By default, `aud` must be absent or equal the client ID. ID
     /// tokens always pass.

@@ -9,15 +9,15 @@ use http::{
 
 use crate::error::ConfigError;
 
-/// The part of a request that contains the token; see
-/// [`CognitoAuth::token_sources`](crate::CognitoAuth::token_sources).
+/// A part of a request that can contain the token (see
+/// [`CognitoAuth::token_sources`](crate::CognitoAuth::token_sources)).
 ///
 /// | source | use | risk |
 /// |---|---|---|
 /// | [`authorization`](Self::authorization) | every API; the default | |
 /// | [`authorization_without_scheme`](Self::authorization_without_scheme) | clients that were written for API Gateway | not standardized |
 /// | [`cookie`](Self::cookie) | web pages of the same site | forged cross-site requests carry cookies (CSRF) |
-/// | [`header`](Self::header) | behind a load balancer that signs users in | |
+/// | [`header`](Self::header) | services behind a load balancer that signs users in | |
 /// | [`websocket_protocol`](Self::websocket_protocol) | WebSockets in browsers, which cannot set headers | |
 /// | [`dangerous_query`](Self::dangerous_query) | clients that support no other source | URLs end up in logs and histories |
 ///
@@ -56,8 +56,8 @@ impl TokenSource {
     /// Reads `Authorization: <token>`, without a scheme.
     ///
     /// Cognito authorizers of API Gateway accept the token in this form, so clients that were written for these
-    /// authorizers send it. The form is not valid `Authorization` syntax (RFC 9110 §11.6.2), so the layer accepts it
-    /// only if this source is configured.
+    /// authorizers send the token without a scheme. The form is not valid `Authorization` syntax (RFC 9110 §11.6.2), so
+    /// the layer accepts it only if this source is configured.
     ///
     /// The whole value must be one `b64token` (RFC 6750 §2.1) with exactly two dots. This source ignores every other
     /// value. This source can be combined with [`authorization`](Self::authorization), because no value matches both
@@ -87,13 +87,13 @@ impl TokenSource {
 
     /// Reads the cookie with this name.
     ///
-    /// An empty cookie counts as absent, even alongside another cookie of the same name, because some applications
-    /// leave an empty cookie behind at sign-out.
+    /// An empty cookie counts as absent, even if another cookie has the same name. Some applications leave an empty
+    /// cookie behind at sign-out.
     ///
     /// Browsers also send cookies with requests that other sites trigger, so every route that changes state needs
-    /// protection from forged requests (CSRF). Set the cookie with `SameSite=Lax` or `Strict`, `Secure`, `HttpOnly` and
-    /// a name that begins with `__Host-`, and compare the `Origin` header with your own origin. The guide chapter
-    /// [`token_sources`](crate::guide::token_sources) shows a custom check that compares the origins.
+    /// protection from forged requests (CSRF). Set the cookie with `SameSite=Lax` or `Strict`, `Secure` and `HttpOnly`,
+    /// and with a name that begins with `__Host-`. Also compare the `Origin` header of requests with your own origin.
+    /// The guide chapter [`token_sources`](crate::guide::token_sources) shows a custom check that compares the origins.
     ///
     /// # Panics
     /// Panics if the name is not an HTTP token (RFC 9110 §5.6.2), as RFC 6265 §4.1.1 requires. For a name from
@@ -118,8 +118,7 @@ impl TokenSource {
     /// ```
     ///
     /// # Panics
-    /// Panics for headers that have a token source of their own (`authorization`, `cookie` and
-    /// `sec-websocket-protocol`).
+    /// Panics for `authorization`, `cookie` and `sec-websocket-protocol`, which have separate token sources.
     #[track_caller]
     pub fn header(name: HeaderName) -> Self {
         valid(Self::new_header(name))
@@ -198,8 +197,7 @@ impl TokenSource {
         &self.0
     }
 
-    /// Returns `true` if both sources read the same text, or if one source reads a part of the text that the other
-    /// source reads.
+    /// Returns `true` if both sources read the same text, or if one source reads a part of the other source's text.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Location::WebSocketProtocol(one), Location::WebSocketProtocol(other)) => {
@@ -244,7 +242,7 @@ fn invalid(value: &str, reason: &'static str) -> ConfigError {
     ConfigError::InvalidTokenSource { value: value.to_owned(), reason }
 }
 
-// An invalid literal is a bug in the application, which the panic reveals at the first start.
+// An invalid literal is a bug in the application. The panic reveals the bug at the first start.
 #[track_caller]
 #[allow(clippy::panic)]
 fn valid(source: Result<TokenSource, ConfigError>) -> TokenSource {
@@ -255,7 +253,7 @@ fn valid(source: Result<TokenSource, ConfigError>) -> TokenSource {
 }
 
 /// Parses a source from configuration. The forms are `authorization`, `authorization-without-scheme`, `cookie:<name>`,
-/// `header:<name>`, `websocket-protocol:<prefix>` or `dangerous-query:<name>`.
+/// `header:<name>`, `websocket-protocol:<prefix>` and `dangerous-query:<name>`.
 ///
 /// Any other text, or a name that the constructor would reject, results in [`ConfigError::InvalidTokenSource`].
 ///
@@ -285,8 +283,8 @@ impl FromStr for TokenSource {
     }
 }
 
-/// Writes the form that [`FromStr`] parses. The session of the feature `sign-in` is shown as `session`, a form that
-/// cannot be configured.
+/// Writes the form that [`FromStr`] parses. The session of the feature `sign-in` is shown as `session`, which cannot be
+/// parsed.
 impl fmt::Display for TokenSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {

@@ -17,19 +17,18 @@ use crate::{
     verifier::{Immediate, Verifier},
 };
 
-/// The checks that a request must pass.
 #[derive(Clone, Debug)]
 pub(super) struct Checks {
     pub(super) verifier: AlbVerifier,
-    /// The verifier of access tokens, if the layer requires access tokens.
+    /// Verifies the access token, if the layer requires one.
     pub(super) access_tokens: Option<Verifier>,
 }
 
 /// The reason why [`Checks::check_now`] did not accept a request.
 pub(super) enum Undecided {
     Rejected(AuthRejection),
-    /// A key that is needed is not in the cache. The value is [`Some`] if the user claims are already verified and only
-    /// the access token's key is missing.
+    /// The token's key is not cached. The value is [`Some`] if the user claims are already verified and only the access
+    /// token's key is missing.
     UnknownKey(Option<AlbClaims>),
 }
 
@@ -53,7 +52,7 @@ impl Checks {
         Outcome { result, requires_access_token: self.access_tokens.is_some() }
     }
 
-    /// Checks a request without waiting.
+    /// Checks a request with the cached keys, without waiting.
     pub(super) fn check_now(&self, headers: &HeaderMap) -> Result<Accepted, Undecided> {
         let headers = self.read(headers)?;
         let claims =
@@ -84,7 +83,7 @@ impl Checks {
         pair(claims, access, headers)
     }
 
-    /// Finds the load balancer's headers. Each header may occur at most once.
+    /// Reads the load balancer's headers from a request. Each header may occur at most once.
     fn read<'r>(&self, headers: &'r HeaderMap) -> Result<Headers<'r>, AuthRejection> {
         let product = self.verifier.product();
         let token = one(headers, &product.header)?.ok_or_else(missing)?;
@@ -120,8 +119,8 @@ fn one<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Result<Option<&'r [u8]>
     }
 }
 
-/// Returns a header value that consists of one token. A comma-separated list is rejected, because proxies can join
-/// repeated headers with commas.
+/// Checks that a header value is exactly one token, and returns it as text. A comma-separated list is rejected, because
+/// proxies can join repeated headers with commas.
 fn text(value: &[u8]) -> Result<&str, AuthRejection> {
     let is_one_token = !value.is_empty() && value.iter().all(|byte| byte.is_ascii_graphic() && *byte != b',');
     match str::from_utf8(value) {
@@ -130,8 +129,8 @@ fn text(value: &[u8]) -> Result<&str, AuthRejection> {
     }
 }
 
-/// Checks that the user claims, the identity header and the access token name the same user, and that both tokens name
-/// the same app client.
+/// Checks that the user claims, the identity header and the access token name the same user. The user claims and the
+/// access token must also name the same app client.
 fn pair(claims: AlbClaims, access: Option<CognitoClaims>, headers: Headers<'_>) -> Result<Accepted, AuthRejection> {
     if headers.identity.is_some_and(|identity| identity != claims.sub().as_bytes()) {
         return Err(wrong_user("the identity header names another user"));

@@ -22,13 +22,13 @@ use crate::{
     step::VerificationStep,
 };
 
-/// The user claims in a verified token of a load balancer or Verified Access.
+/// The verified user claims in a token from a load balancer or Verified Access.
 ///
-/// As an extractor, `AlbClaims` requires a valid token, and `Option<AlbClaims>` allows requests without a token. Clones
-/// share the claims.
+/// As an extractor, `AlbClaims` requires a valid token, and `Option<AlbClaims>` allows requests without a token.
+/// Cloning is cheap, because clones share the claims.
 ///
-/// The claims are the response of the identity provider's userInfo endpoint. The claims contain neither groups nor
-/// scopes, so [`Require`](crate::Require) rules do not apply to them. If the layer does not require access tokens, a
+/// The claims come from the identity provider's userInfo endpoint. The claims contain neither groups nor scopes,
+/// so [`Require`](crate::Require) rules do not apply to them. If the layer does not require access tokens, a
 /// `Require` rule responds with 500 to every request. To use groups and scopes, call
 /// [`AlbAuth::require_access_token`](super::AlbAuth::require_access_token).
 ///
@@ -58,7 +58,7 @@ struct Inner {
     email_verified: bool,
 }
 
-/// The reason why a request has no [`AlbClaims`]. The layer adds the reason to the extensions.
+/// The reason why a request has no [`AlbClaims`]. The layer adds the reason to the request extensions.
 #[derive(Clone)]
 pub(super) struct AlbRejected(pub(super) AuthRejection);
 
@@ -75,10 +75,11 @@ impl AlbClaims {
         Ok(Self(Arc::new(Inner { header, payload, sub, username, email, email_verified })))
     }
 
-    /// Returns the claims that [`AlbAuth`](super::AlbAuth) added to a request, for services without axum.
+    /// Returns the claims that [`AlbAuth`](super::AlbAuth) added to the request extensions. Use this function in
+    /// services without axum.
     ///
     /// # Errors
-    /// Returns an [`AuthRejection`] that says why there are no claims. Convert it into a response with
+    /// Returns an [`AuthRejection`] that says why there are no claims. Convert the rejection into a response with
     /// [`into_http_response`](AuthRejection::into_http_response).
     pub fn from_extensions(extensions: &Extensions) -> Result<&Self, AuthRejection> {
         extensions.get::<Self>().ok_or_else(|| match extensions.get::<AlbRejected>() {
@@ -89,7 +90,7 @@ impl AlbClaims {
 
     /// Returns the user's permanent ID at the identity provider (`sub`).
     ///
-    /// For Verified Access with IAM Identity Center, the ID is `user.user_id`, because these tokens have no `sub`.
+    /// Tokens from Verified Access with IAM Identity Center have no `sub`, so the ID is the token's `user.user_id`.
     pub fn sub(&self) -> &str {
         &self.0.sub
     }
@@ -109,7 +110,7 @@ impl AlbClaims {
         self.0.email_verified
     }
 
-    /// Returns the app client with which the load balancer signed the user in (`client`). Returns [`None`] for Verified
+    /// Returns the app client that the load balancer used to sign the user in (`client`). Returns [`None`] for Verified
     /// Access.
     pub fn client_id(&self) -> Option<&str> {
         self.0.header.client.as_deref()
@@ -120,7 +121,7 @@ impl AlbClaims {
         &self.0.header.signer
     }
 
-    /// Returns the issuer of the identity provider.
+    /// Returns the identity provider's issuer (`iss`).
     pub fn issuer(&self) -> &str {
         &self.0.header.issuer
     }
@@ -159,7 +160,7 @@ impl AlbClaims {
         member.map_err(|error| ClaimError::of_claim::<V>(name, payload, error))
     }
 
-    /// Deserializes all claims as the application's own type.
+    /// Deserializes all claims into a custom type.
     ///
     /// # Errors
     /// Returns a [`ClaimError`] if the payload cannot be deserialized as `T`.
@@ -175,9 +176,9 @@ impl AlbClaims {
         &self.0.payload
     }
 
-    /// Returns a value that serializes all claims, in the order of the payload.
+    /// Returns a value that serializes to all claims, in their order in the payload.
     ///
-    /// **The claims contain personal data**, so they are serialized only on request.
+    /// **The claims contain personal data**, so serializing them requires a call to this method.
     pub fn expose(&self) -> impl Serialize + '_ {
         Verbatim(self.raw_json())
     }

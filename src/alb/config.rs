@@ -22,9 +22,9 @@ use crate::{
 
 /// A load balancer or a Verified Access instance, and the conditions under which its tokens are accepted.
 ///
-/// The ARN, the issuer and the app clients are required, and a token must name them exactly. Without the ARN, anyone
-/// with an AWS account could sign tokens for any user, because the load balancers of all accounts in a Region share
-/// their keys. This attack was published as `ALBeast` in 2024.
+/// The ARN, the issuer and the app clients are required. A token is accepted only if it contains exactly the configured
+/// values. Without the ARN, anyone with an AWS account could sign tokens for any user, because the load balancers of
+/// all accounts in a Region share their keys. This attack was published as `ALBeast` in 2024.
 ///
 /// ```
 /// use axum_cognito::{UserPool, alb::{AlbAuth, AlbConfig}};
@@ -206,7 +206,7 @@ impl AlbConfig {
         Ok(self)
     }
 
-    /// Accepts tokens for this long after `exp`, for hosts with an inaccurate clock. Default: zero.
+    /// Also accepts tokens for this long after their `exp`, to allow for an inaccurate host clock. Default: zero.
     ///
     /// # Errors
     /// Returns [`ConfigError::LeewayTooLong`] if `leeway` is longer than five minutes.
@@ -225,7 +225,6 @@ impl AlbConfig {
         self
     }
 
-    /// Returns the rules for tokens, the source of the keys, and the clock.
     pub(super) fn into_parts(self) -> (Rules, Endpoints, Arc<dyn Clock>) {
         let mut urls: Vec<String> = Vec::new();
         let mut sources = Vec::new();
@@ -239,7 +238,7 @@ impl AlbConfig {
             signers.push((arn, known.unwrap_or(urls.len() - 1)));
         }
         if self.key_source.is_some() || !self.preloaded.is_empty() {
-            // All signers share one key source. If only preloaded keys are used, there is no source.
+            // All signers share one key source. Without a configured key source, only the preloaded keys are used.
             sources = self.key_source.into_iter().collect();
             for (_, endpoint) in &mut signers {
                 *endpoint = 0;

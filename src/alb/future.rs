@@ -18,7 +18,7 @@ pub(super) type Decision = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 pin_project! {
     /// The response future of [`AlbAuthService`](super::AlbAuthService).
     ///
-    /// The future waits for a key fetch, if the request needs it, and then for the inner service.
+    /// The future waits for a key fetch, if the request needs one, and then for the inner service.
     pub struct AlbResponseFuture<S, B>
     where
         S: Service<Request<B>>,
@@ -40,14 +40,14 @@ pin_project! {
     }
 }
 
-/// A request that waits for a decision, and then for the inner service to become ready.
+/// A request that waits until its token is verified, and then until the inner service is ready.
 struct Waiting<S, B> {
-    /// [`Some`] until the decision is made.
+    /// [`Some`] until the verification has ended.
     decision: Option<Decision>,
     /// [`Some`] until the inner service is called.
     request: Option<Request<B>>,
-    /// A clone of the inner service that is not polled before the decision. A ready service may hold a resource that
-    /// other requests need, such as a permit of a concurrency limit, and waiting requests must not exhaust it.
+    /// A clone of the inner service. The clone is not polled until the verification has ended. A polled service may
+    /// hold a resource that other requests need, such as a permit of a concurrency limit.
     inner: S,
 }
 
@@ -55,7 +55,7 @@ impl<S, B> Waiting<S, B>
 where
     S: Service<Request<B>>,
 {
-    /// Waits for the decision and for the inner service, then calls the inner service.
+    /// Waits for the verification and for the inner service, then calls the inner service.
     fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<S::Future, S::Error>> {
         if let Some(decision) = &mut self.decision {
             let outcome = ready!(decision.as_mut().poll(cx));
@@ -65,7 +65,7 @@ where
             }
         }
         ready!(self.inner.poll_ready(cx))?;
-        // INVARIANT: the request is `Some`, because the caller leaves this state once it has the inner future.
+        // INVARIANT: the request is `Some`, because this state ends when the inner service is called.
         self.request.take().map_or(Poll::Pending, |request| Poll::Ready(Ok(self.inner.call(request))))
     }
 }
@@ -78,7 +78,8 @@ where
         Self { state: State::Forwarded { future } }
     }
 
-    /// Waits for the decision, then calls `inner`, which has not been polled yet.
+    /// Creates a future that waits for `decision` and then calls `inner`. The service `inner` must not have been polled
+    /// yet.
     pub(super) fn waiting(decision: Decision, request: Request<B>, inner: S) -> Self {
         let waiting = Box::new(Waiting { decision: Some(decision), request: Some(request), inner });
         Self { state: State::Waiting { waiting } }
@@ -98,7 +99,7 @@ where
                 StateProjection::Forwarded { future } => {
                     let mut response = ready!(future.poll(cx))?;
                     // The load balancer recognizes the user by a cookie. A cache in front of the load balancer does not
-                    // see the token, so it could send the response to another user (RFC 9111 §3).
+                    // see the token, so the cache could send the response to another user (RFC 9111 §3).
                     response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("private"));
                     return Poll::Ready(Ok(response));
                 }

@@ -13,7 +13,7 @@ use super::product::Product;
 /// The maximum length of a PEM text, in bytes. The PEM text of a P-384 key is 215 bytes long.
 pub(super) const PEM_MAX: usize = 1024;
 
-/// A key ID, which is a UUID and the last part of the URL from which the key is fetched.
+/// A key ID, which is a UUID. The key's URL ends with this ID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Kid(u128);
 
@@ -47,7 +47,6 @@ pub(super) struct KeyName {
     pub(super) kid: Kid,
 }
 
-/// A parsed public key.
 pub(super) struct VerifyingKey {
     public: ParsedPublicKey,
     point: Box<[u8]>,

@@ -7,10 +7,10 @@ use crate::{error::ConfigError, verifier::Verifier};
 
 /// A layer that verifies the token that a load balancer or Verified Access adds to each request.
 ///
-/// The layer adds [`AlbClaims`](super::AlbClaims) to the request extensions. By default, it does not reject
-/// requests.
-/// The extractor [`AlbClaims`](super::AlbClaims) rejects requests without a valid token. To require a valid token on
-/// all routes of a router, add the extractor as a layer with `axum::middleware::from_extractor::<AlbClaims>()`.
+/// The layer adds [`AlbClaims`](super::AlbClaims) to the request extensions. By default, the layer does not reject
+/// requests. The extractor [`AlbClaims`](super::AlbClaims) rejects requests without a valid token. To require a valid
+/// token on all routes of a router, add the extractor as a layer with
+/// `axum::middleware::from_extractor::<AlbClaims>()`.
 ///
 /// The response to a rejected request has one of the following statuses. The response contains no `WWW-Authenticate`
 /// challenge, because only the load balancer can send a valid header.
@@ -18,7 +18,7 @@ use crate::{error::ConfigError, verifier::Verifier};
 /// | reason | status |
 /// |---|---|
 /// | a required header is missing, or its token is invalid or expired | 401 |
-/// | the header occurs more than once, or does not contain exactly one token | 400 |
+/// | a header occurs more than once, or does not contain exactly one token | 400 |
 /// | the token's key is unavailable | 503, with `Retry-After` |
 ///
 /// If the load balancer also sends the user's ID in `x-amzn-oidc-identity`, the ID must equal the token's `sub`. The
@@ -39,14 +39,14 @@ impl AlbAuth {
 
     /// Also requires the user's access token, which the load balancer sends in `x-amzn-oidc-accesstoken`.
     ///
-    /// A request is accepted only if both tokens are valid, and if the access token belongs to the same user and the
-    /// same app client. The layer then also adds the access token's [`CognitoClaims`](crate::CognitoClaims) to the
-    /// extensions, so that extractors and [`Require`](crate::Require) rules can use its groups and scopes. The access
-    /// token alone would not prove that the load balancer signed the user in.
+    /// A request is accepted only if both tokens are valid and belong to the same user and the same app client. The
+    /// layer then also adds the access token's [`CognitoClaims`](crate::CognitoClaims) to the extensions, so that
+    /// extractors and [`Require`](crate::Require) rules can use groups and scopes. The access token alone would not
+    /// prove that the load balancer signed the user in.
     ///
-    /// A request without the header of the access token counts as a request without user claims. The extractor
-    /// [`AlbClaims`](super::AlbClaims) rejects it with 401, `Option<AlbClaims>` is [`None`], and the metric counts it as
-    /// `missing_token`.
+    /// A request without the access token's header counts as a request without user claims. The extractor
+    /// [`AlbClaims`](super::AlbClaims) rejects the request with 401, and `Option<AlbClaims>` is [`None`]. The rejection
+    /// is counted as `missing_token`.
     ///
     /// The custom checks of a [`CognitoAuth`](crate::CognitoAuth) layer do not run for this access token.
     ///
@@ -85,12 +85,12 @@ impl AlbAuth {
         Ok(self)
     }
 
-    /// Returns the verifier, for tokens that do not arrive in a request header.
+    /// Returns the verifier, for example to verify tokens that do not arrive in a request header.
     pub fn verifier(&self) -> &AlbVerifier {
         &self.checks.verifier
     }
 
-    /// Returns the state of the keys. See [`AlbVerifier::status`].
+    /// Returns the state of the public keys. See [`AlbVerifier::status`].
     pub fn status(&self) -> AlbStatus {
         self.checks.verifier.status()
     }

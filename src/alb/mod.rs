@@ -1,9 +1,9 @@
 //! Verifies user claims signed by Application Load Balancers and AWS Verified Access.
 //!
-//! A load balancer with an `authenticate-cognito` or `authenticate-oidc` action signs users in itself, and adds the
-//! user claims to each request as a signed token in the header `x-amzn-oidc-data`. [`AlbAuth`] is a layer that verifies
-//! this token, and the extractor [`AlbClaims`] gives handlers its claims. The guide chapter [`alb`](crate::guide::alb)
-//! shows the whole setup, including the security groups that it depends on.
+//! A load balancer with an `authenticate-cognito` or `authenticate-oidc` action signs users in itself. The load
+//! balancer adds the user claims to each request as a signed token in the header `x-amzn-oidc-data`. The layer
+//! [`AlbAuth`] verifies this token, and the extractor [`AlbClaims`] passes the token's claims to handlers. The guide
+//! chapter [`alb`](crate::guide::alb) shows the whole setup, including the necessary security groups.
 //!
 //! ```
 //! use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};

@@ -19,8 +19,8 @@ pub(super) struct Outcome {
 pub(super) type Accepted = (AlbClaims, Option<CognitoClaims>);
 
 impl Outcome {
-    /// Puts the claims or the rejection into the extensions. The innermost layer decides, so it removes the claims or
-    /// the rejection of an outer layer.
+    /// Puts the claims or the rejection into the extensions. The innermost layer takes precedence, so it removes the
+    /// claims or the rejection of an outer layer.
     pub(super) fn place(self, extensions: &mut Extensions) {
         extensions.remove::<AlbClaims>();
         extensions.remove::<AlbRejected>();

@@ -1,4 +1,4 @@
-//! Describes the AWS products that sign user claims, and how their tokens differ.
+//! Describes the AWS products that sign user claims, and the differences between their tokens.
 //!
 //! Sources: the AWS pages "Authenticate users using an Application Load Balancer" (section "User claims encoding and
 //! signature verification") and "User claims passing and signature verification in Verified Access".
@@ -8,7 +8,6 @@ use http::HeaderName;
 
 use crate::region::Region;
 
-/// A product that signs user claims.
 pub(crate) struct Product {
     /// The service name in a signer's ARN.
     pub(super) service: &'static str,
@@ -26,7 +25,7 @@ pub(crate) struct Product {
     pub(super) verification: &'static EcdsaVerificationAlgorithm,
     /// The length of a signature, in bytes.
     pub(super) signature_bytes: usize,
-    /// The prefix of each public key in DER, up to the point (RFC 5480 §2).
+    /// The bytes that precede the point in each DER-encoded public key (RFC 5480 §2).
     pub(super) spki_prefix: &'static [u8],
     /// The length of an uncompressed point, in bytes (RFC 5480 §2.2).
     pub(super) point_bytes: usize,
@@ -38,10 +37,10 @@ pub(crate) struct Product {
     pub(super) has_access_token: bool,
 }
 
-/// The maximum length of a signature of any product, in bytes.
+/// The length of the longest signature, in bytes.
 pub(super) const SIGNATURE_MAX: usize = 96;
 
-/// The header that contains the access token that the load balancer got for the user.
+/// The header that contains the user's access token.
 pub(super) const ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-amzn-oidc-accesstoken");
 
 pub(crate) static LOAD_BALANCER: Product = Product {

@@ -38,7 +38,7 @@ pub(super) struct Header {
 }
 
 impl Rules {
-    /// Checks the header before the key that it names is fetched. A client that does not know the ARN, the issuer and
+    /// Checks a token's header before the token's key is fetched. A client that does not know the ARN, the issuer and
     /// the app client therefore cannot cause a key fetch.
     pub(super) fn check_header(&self, json: &str, now: SystemTime) -> Result<Header, VerifyError> {
         let header = Object::parse(json).ok_or_else(|| {
@@ -56,7 +56,7 @@ impl Rules {
 
     /// Checks the signed payload, and returns the user's ID.
     ///
-    /// The payload is the identity provider's response, and the load balancer adds `iss` and `exp` to it. If the
+    /// The payload is the identity provider's response plus `iss` and `exp`, which the load balancer adds. If the
     /// payload contains `iss` or `exp`, the value must equal the value in the header.
     pub(super) fn check_payload(&self, payload: &Object<'_>, header: &Header) -> Result<String, VerifyError> {
         let differs = |claim| {
@@ -158,7 +158,7 @@ fn required<'j>(header: &Object<'j>, name: &'static str) -> Result<Cow<'j, str>,
     header.string(name)?.ok_or_else(|| VerifyError::missing(name))
 }
 
-/// Returns `user.user_id`. Verified Access tokens contain this claim instead of `sub` if the users come from IAM
+/// Returns `user.user_id`. Verified Access tokens contain `user.user_id` instead of `sub` if the users come from IAM
 /// Identity Center.
 fn user_id<'j>(payload: &Object<'j>) -> Option<Cow<'j, str>> {
     let user = Object::parse(payload.get("user")?)?;

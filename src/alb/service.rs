@@ -41,8 +41,8 @@ where
             Ok(accepted) => Ok(accepted),
             Err(Undecided::Rejected(rejection)) => Err(rejection),
             Err(Undecided::UnknownKey(user)) => {
-                // Releases resources that `poll_ready` has reserved, such as a permit of a concurrency limit, while the
-                // request waits. The waiting request polls its own clone after the decision.
+                // Replacing the polled service releases resources that `poll_ready` reserved, such as a permit of a
+                // concurrency limit. After the verification, the waiting request polls its own clone.
                 self.inner = self.inner.clone();
                 let (checks, headers) = (self.checks.clone(), request.headers().clone());
                 let decision = Box::pin(async move { checks.outcome(checks.check(user, &headers).await) });

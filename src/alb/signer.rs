@@ -13,7 +13,7 @@ pub(super) struct Signer {
 }
 
 impl Signer {
-    /// Parses an ARN, `arn:<partition>:<service>:<region>:<account>:<resource>`.
+    /// Parses an ARN of the form `arn:<partition>:<service>:<region>:<account>:<resource>`.
     ///
     /// The full ARN is required. The load balancers of all accounts in a Region share their keys, so only the ARN shows
     /// which load balancer signed a token.

@@ -6,9 +6,9 @@ use crate::keys::{KeyFailure, TokenStatus};
 
 /// The state of the public keys. [`AlbVerifier::status`](super::AlbVerifier::status) returns it.
 ///
-/// AWS publishes each key under its ID but publishes no list of keys, so a key is fetched when a token first names it.
-/// A service without cached keys is therefore ready, and has nothing to load before it starts. The status serializes to
-/// JSON for a status page, and contains no secrets.
+/// AWS publishes each key under its ID, but publishes no list of keys. A key is therefore fetched when a token first
+/// names it. A service is therefore ready even if no keys are cached. The status serializes to JSON for a status page.
+/// The status contains no secrets.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct AlbStatus {
@@ -22,7 +22,7 @@ pub struct AlbStatus {
     /// Fetches for unknown keys and refreshes are counted separately, and the larger count is reported. The second
     /// failure in a row is logged as a warning.
     pub consecutive_failures: u32,
-    /// The number of completed fetches since the verifier was created, successful or not.
+    /// The number of completed fetches, successful or not, since the verifier was created.
     pub fetches: u64,
     /// The results of token checks so far.
     pub tokens: TokenStatus,

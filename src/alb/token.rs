@@ -31,7 +31,7 @@ pub(super) struct Token<'t> {
     pub(super) header: String,
     pub(super) payload: String,
     pub(super) signing_input: &'t [u8],
-    /// The encoded signature. Most invalid tokens are rejected before their signature must be decoded.
+    /// The encoded signature. The signature is decoded last, because most invalid tokens are rejected earlier.
     signature: &'t str,
 }
 
@@ -103,12 +103,13 @@ impl<'j> Object<'j> {
         self.0.iter().find(|(each, _)| each == name).map(|(_, json)| *json)
     }
 
-    /// Returns a member that must be a string if it exists.
+    /// Returns a string member, or [`None`] if the object does not have it. A value of another type is an error.
     pub(super) fn string(&self, name: &'static str) -> Result<Option<Cow<'j, str>>, VerifyError> {
         self.get(name).map(|json| string(json).ok_or_else(|| VerifyError::invalid(name))).transpose()
     }
 
-    /// Returns a member that must be a number of whole seconds since 1970 if it exists.
+    /// Returns a member in whole seconds since 1970, or [`None`] if the object does not have it. Any other value is an
+    /// error.
     pub(super) fn seconds(&self, name: &'static str) -> Result<Option<u64>, VerifyError> {
         let seconds = |json: &str| json.parse().ok().filter(|seconds| *seconds <= LAST_DATE);
         self.get(name).map(|json| seconds(json).ok_or_else(|| VerifyError::invalid(name))).transpose()

@@ -19,9 +19,9 @@ use crate::{
     verifier::Outcomes,
 };
 
-/// Verifies the tokens of load balancers or of Verified Access.
+/// Verifies tokens from load balancers or Verified Access.
 ///
-/// Clones share the keys. Verified tokens are not cached, so the signature is verified on each request.
+/// All clones share the keys. Verified tokens are not cached, so the signature is verified on each request.
 ///
 /// ```
 /// use axum_cognito::{VerifyErrorKind, alb::AlbVerifier, testing::FakeLoadBalancer};
@@ -51,7 +51,7 @@ struct Inner {
 /// The reason why a verification failed.
 pub(super) enum Failure {
     Final(VerifyError),
-    /// The key is not cached. A key fetch could change the result.
+    /// The token's key is not cached, so a key fetch could change the result.
     UnknownKey(KeyName),
 }
 
@@ -108,7 +108,7 @@ impl AlbVerifier {
         self.counted(result)
     }
 
-    /// Returns the state of the keys, which contains no secrets.
+    /// Returns the state of the keys. The result contains no secrets.
     ///
     /// ```
     /// use axum_cognito::{alb::AlbVerifier, testing::FakeLoadBalancer};
@@ -138,7 +138,7 @@ impl AlbVerifier {
         self.inner.rules.signers.iter().map(|(arn, _)| &**arn).collect::<Vec<_>>().join(", ")
     }
 
-    /// Verifies a token. Each step either proves one more fact about the token or rejects it.
+    /// Verifies a token. Each step either establishes one more fact about the token or rejects the token.
     fn check_at(&self, token: &str, now: SystemTime) -> Result<AlbClaims, Failure> {
         let Inner { rules, keys, .. } = &*self.inner;
         let token = Token::read(token)?;
@@ -182,7 +182,7 @@ impl AlbVerifier {
     }
 }
 
-/// Returns the setting that an operator should check if tokens are rejected for this reason.
+/// Returns the setting that an operator should check if tokens are rejected with an error of this kind.
 fn setting(kind: VerifyErrorKind) -> Option<&'static str> {
     match kind {
         VerifyErrorKind::UnknownSigner => Some("the ARN in `AlbConfig`, and `AlbConfig::additional_signer`"),

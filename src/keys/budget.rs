@@ -1,5 +1,3 @@
-//! Limits how often unknown `kid`s can trigger a key fetch.
-
 use std::time::Duration;
 
 /// Limits fetches for unknown `kid`s to one per cooldown on average.

@@ -1,14 +1,14 @@
-//! Runs the [state machine](super::state) of key refresh. The driver turns requests, timers and completed fetches into
-//! events, and performs the actions.
+//! Runs the [state machine](super::state) that refreshes keys. The driver turns requests, timers and completed fetches
+//! into events, and performs the actions that the state machine requests.
 //!
-//! The driver makes no decisions. The lock is held only while the state machine runs and while the pointer to the keys
-//! is stored, which takes a few instructions. The application's code (log, metrics, [`KeySource`] and [`Clock`]) is
-//! never called with the lock held. Keys are published before waiting requests are woken, and requests are woken before
-//! anything is reported.
+//! The state machine makes all decisions about fetches. The lock is held only for a few instructions, while the state
+//! machine runs and the pointer to the keys is stored. The application's code (log, metrics, [`KeySource`] and
+//! [`Clock`]) is never called with the lock held. Keys are published before waiting requests are woken. Log lines and
+//! metrics are written after the requests have been woken.
 //!
 //! The driver runs two kinds of tasks. A fetch runs on the runtime of the request that started it. The timer task runs
-//! on the runtime of the first request. If that runtime has been shut down, the next event starts a new timer task.
-//! Dropping [`PoolKeys`] ends all tasks.
+//! on the runtime of the first request. If the runtime of the timer task has been shut down, the next event starts a
+//! new timer task. Dropping [`PoolKeys`] ends all tasks.
 
 use std::{
     future::poll_fn,
@@ -51,7 +51,6 @@ pub(crate) struct PoolKeys {
     shared: Arc<Shared>,
 }
 
-/// The result of waiting for keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Waited {
     /// Check the token again, because the keys may have changed.
@@ -87,7 +86,7 @@ impl PoolKeys {
         Self { shared }
     }
 
-    /// Returns the key with this ID, from one snapshot of the keys.
+    /// Returns the key with this ID from the current key set.
     pub(crate) fn find(&self, key_id: &str, now: SystemTime) -> Result<Arc<VerifyingKey>, VerifyError> {
         match &*self.shared.keys.load() {
             Some(loaded) if loaded.is_fresh(since_epoch(now)) => {
@@ -102,7 +101,7 @@ impl PoolKeys {
         }
     }
 
-    /// Returns `true` if the key with this serial number is in use, for the token cache.
+    /// Returns `true` if the key with this serial number is in use.
     pub(crate) fn holds(&self, serial: u64, now: SystemTime) -> bool {
         let now = since_epoch(now);
         // The refresh runs first, because it can withdraw stale keys.
@@ -121,7 +120,7 @@ impl PoolKeys {
         }
     }
 
-    /// Waits at most `request_wait` for a fetch, because the token's key is unknown.
+    /// Waits at most `request_wait` for the fetch of an unknown key.
     pub(crate) async fn wait_for(&self, key_id: &str) -> Waited {
         let shared = &self.shared;
         // Keys that never change need no fetch, and therefore no runtime.
@@ -163,7 +162,8 @@ impl PoolKeys {
                 return Err(FetchError::new(FetchErrorKind::Other, timers::MISSING));
             }
             let Reply::Wait { fetch, .. } = shared.on(Input::Event(Event::Load)) else { return Ok(()) };
-            // The state machine aborts a fetch after the timeout, unless the runtime of its timer is blocked.
+            // Usually, the state machine aborts a fetch after the timeout. This limit also ends the wait if the timer's
+            // runtime is blocked.
             let limit = Instant::now() + shared.settings.request_wait + shared.settings.fetch_timeout * 2;
             if !matches!(timeout_at(limit, completed.wait_for(|last| *last >= fetch)).await, Ok(Ok(_))) {
                 return Err(shared.timed_out());
@@ -219,7 +219,6 @@ impl Drop for PoolKeys {
     }
 }
 
-/// The keys in use.
 struct Loaded {
     set: Arc<KeySet>,
     /// The time of the last successful fetch.
@@ -243,7 +242,7 @@ struct Fresh {
     max_age: Option<Duration>,
 }
 
-/// An input to the state machine, before it is turned into an event.
+/// An input that the driver turns into an event for the state machine.
 enum Input<'i> {
     Event(Event),
     UnknownKid { key_id: &'i str, can_fetch: bool, waiting: u32, decided_by: Option<u64> },
@@ -259,21 +258,21 @@ struct Shared {
     started: Instant,
     /// The keys that every verification reads. Writers must hold the lock.
     keys: ArcSwapOption<Loaded>,
-    /// The time after which a request must wake the state machine if the timer has not done so, in milliseconds of the
-    /// [`Clock`]. Writers must hold the lock.
+    /// The wall-clock time of the next alarm, in milliseconds since the Unix epoch. If the timer task is late, a
+    /// request handles the alarm. Writers must hold the lock.
     alarm: AtomicU64,
     /// The maximum time until an alarm, in milliseconds. If the alarm is further away, the clock was moved backwards.
     horizon: u64,
     locked: Mutex<Locked>,
     /// Notified when the timer has a new alarm.
     rearmed: Notify,
-    /// The number of the newest fetch that has completed, which is set after the fetch's keys are published.
+    /// The number of the newest completed fetch. The number is set after the fetch's keys are published.
     completed: watch::Sender<u64>,
     /// The number of waiting requests with an unknown key.
     waiting: AtomicU32,
 }
 
-/// A slot for one waiting request. Dropping the value frees the slot, even if the request is dropped while it waits.
+/// A slot for one waiting request. Dropping the value frees the slot.
 struct Place<'p>(&'p AtomicU32);
 
 impl<'p> Place<'p> {
@@ -303,7 +302,7 @@ struct Locked {
     /// The kind of the last logged failure.
     logged: Option<FetchErrorKind>,
     fetches: u64,
-    /// The last readings of both clocks.
+    /// The last readings of the monotonic clock and the application's [`Clock`].
     read_at: (Duration, SystemTime),
 }
 
@@ -322,7 +321,8 @@ impl Locked {
         }
     }
 
-    /// Returns `true` if an alarm is set but no timer task is running, for example because its runtime was shut down.
+    /// Returns `true` if an alarm is set but no timer task is running, for example because the task's runtime was shut
+    /// down.
     fn needs_timer(&self) -> bool {
         self.alarm.is_some() && self.timer.as_ref().is_none_or(AbortHandle::is_finished)
     }
@@ -337,7 +337,7 @@ struct News {
     failed: Option<(FetchError, u32, Level)>,
     recovered: Option<u32>,
     stale: bool,
-    /// Set to `true` if a fetch has completed.
+    /// `true` if a fetch has completed.
     completed: bool,
     /// The kind of failure, if the fetch failed.
     failure: Option<FetchErrorKind>,
@@ -373,7 +373,7 @@ impl Shared {
         self.keys.load().as_ref().is_some_and(|loaded| loaded.is_fresh(since_epoch(now)))
     }
 
-    /// Returns `true` if a request at `now`, the time since the Unix epoch, must handle the alarm. An alarm must be
+    /// Returns `true` if a request must handle the alarm. `now` is the time since the Unix epoch. An alarm must be
     /// handled if it is overdue, or if the clock was moved backwards.
     fn is_due(&self, now: Duration) -> bool {
         let (now, alarm) = (millis(now), self.alarm.load(Ordering::Relaxed));
@@ -386,8 +386,8 @@ impl Shared {
         let Ok(runtime) = Handle::try_current() else { return self.preload() };
         match timers::known(&runtime) {
             Some(true) => drop(self.on(Input::Event(Event::Wake))),
-            // This runtime has no timers, so it cannot run a fetch. If the source provides keys without a fetch, they
-            // are read again.
+            // This runtime has no timers, so it cannot run a fetch. If the source provides keys without a fetch, the
+            // keys are read again.
             Some(false) => self.preload(),
             None => {
                 let shared = Arc::clone(self);
@@ -496,7 +496,7 @@ impl Shared {
                 }
                 Action::ArmTimer(alarm) => {
                     locked.alarm = alarm;
-                    // The time is rounded up so that the alarm is also due for the state machine.
+                    // Rounding up ensures that the alarm is also due in the state machine.
                     let at = alarm.map_or(u64::MAX, |alarm| millis(alarm.wall).saturating_add(1));
                     self.alarm.store(at, Ordering::Relaxed);
                 }
@@ -547,7 +547,7 @@ impl Shared {
 
     fn start_fetch(self: &Arc<Self>, fetch: u64) {
         let guard = FetchGuard { shared: Arc::clone(self), fetch, completed: false };
-        // Without a runtime, the guard is dropped, which reports the fetch as cancelled.
+        // Without a runtime, the dropped guard reports the fetch as cancelled.
         let Ok(runtime) = Handle::try_current() else { return };
         let task = runtime.spawn(guard.run()).abort_handle();
         let mut locked = self.lock();
@@ -599,7 +599,7 @@ impl Shared {
         }
     }
 
-    /// Parses a source's response. Parsing is slow, so it is done before the lock is taken.
+    /// Parses a source's response. Parsing is slow, so a response is parsed before the lock is taken.
     fn read(&self, update: KeyUpdate) -> Result<Fresh, FetchError> {
         let previous = self.keys.load_full();
         match (update, &previous) {
@@ -684,10 +684,10 @@ impl Drop for FetchGuard {
     }
 }
 
-/// Returns a random number in 0..1, which need not be secure.
+/// Returns a random number in 0..1 for jitter.
 fn random() -> f64 {
     let mut bytes = [0; 4];
-    // If the generator fails, fetches only lack jitter.
+    // If the generator fails, the only effect is that fetches have no jitter.
     let _ = aws_lc_rs::rand::fill(&mut bytes);
     f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
 }

@@ -1,8 +1,8 @@
 //! Combines the wall clock and the monotonic clock into one time.
 //!
 //! Timers stop while a Lambda function or a laptop sleeps, and the wall clock can be changed. Key refresh therefore
-//! uses the larger of the elapsed times that the two clocks show. If the wall clock jumps forward, the jump is treated
-//! as a sleep. A backward jump is ignored.
+//! measures elapsed time with both clocks, and uses the larger result. If the wall clock jumps forward, the jump is
+//! treated as a sleep. A backward jump is ignored.
 
 use std::time::Duration;
 
@@ -11,7 +11,6 @@ use super::message::{Alarm, Now};
 /// The maximum time counted for one jump of the wall clock: twice the largest allowed `max_stale`.
 const JUMP_MAX: Duration = Duration::from_secs(60 * 24 * 3600);
 
-/// Measures elapsed time with both clocks, and uses the larger result.
 #[derive(Default)]
 pub(crate) struct Elapsed {
     /// The readings of the monotonic clock and the wall clock at the start, or after the last jump.

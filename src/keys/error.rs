@@ -1,5 +1,3 @@
-//! Defines the errors of key fetches.
-
 use std::{borrow::Cow, error::Error, fmt, sync::Arc};
 
 /// The reason why a key fetch failed. The reason tells an operator where to look for the cause.

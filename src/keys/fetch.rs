@@ -120,8 +120,8 @@ impl HttpKeySource {
     }
 
     /// Fetches the document `name` below this source's URL. The document may have at most `max` bytes. Returns [`None`]
-    /// if the endpoint does not have the document (404, or 403 from endpoints such as S3 that do not reveal which
-    /// documents exist).
+    /// if the endpoint responds with 404 or 403. Endpoints such as S3 respond with 403 so that clients cannot find out
+    /// which documents exist.
     #[cfg(feature = "alb")]
     pub(crate) async fn get_below(&self, name: &str, max: usize) -> Result<Option<Vec<u8>>, FetchError> {
         let mut url = self.url.clone();
@@ -233,7 +233,7 @@ fn fetch_error(error: reqwest::Error, message: &'static str) -> FetchError {
 }
 
 /// Returns `true` if the TLS handshake failed. A failed TLS handshake is an I/O error of the kind `InvalidData` or
-/// `UnexpectedEof`. A failed TCP connection has neither kind.
+/// `UnexpectedEof`. The error of a failed TCP connection has neither kind.
 fn is_tls(error: &reqwest::Error) -> bool {
     let is_tls = |kind| matches!(kind, io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof);
     causes(error).any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| is_tls(error.kind())))
@@ -245,7 +245,8 @@ fn has_unknown_issuer(error: &reqwest::Error) -> bool {
     causes(error).any(|cause| cause.downcast_ref() == Some(&unknown))
 }
 
-/// Returns the causes of an error. An I/O error is followed by the error that it wraps, which its `source` skips.
+/// Returns the causes of an error. The `source` of an I/O error skips the wrapped error, so this function adds the
+/// wrapped error.
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
     std::iter::successors(error.source(), |&error| {
         let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);

@@ -36,8 +36,8 @@ impl FileKeySource {
 
     /// Reads the file on a separate thread. At most one thread reads the file at a time.
     ///
-    /// A network file system can hang. On Tokio's blocking threads, every fetch would then occupy another thread of the
-    /// application, and the runtime would wait for the thread at shutdown.
+    /// A network file system can hang. If Tokio's blocking threads read the file, every fetch would then occupy another
+    /// thread. At shutdown, the runtime would wait for these threads.
     async fn read_on_thread(&self) -> Result<KeyUpdate, FetchError> {
         let failed = |error| FetchError::new(FetchErrorKind::Body, "the file could not be read").caused_by(error);
         if self.reading.swap(true, Ordering::AcqRel) {
@@ -58,7 +58,7 @@ impl FileKeySource {
     }
 }
 
-/// A read in progress, which ends when its thread ends or cannot be started.
+/// Dropping this value allows the next read of the file.
 struct Reading(Arc<AtomicBool>);
 
 impl Drop for Reading {

@@ -16,7 +16,7 @@ use crate::json;
 const MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 
 /// The smallest public exponent, which is the lower bound of FIPS 186-5 §5.4. All Cognito keys have this exponent.
-/// With a small exponent, signatures can be forged if the verifier checks the padding leniently.
+/// Small exponents allow forged signatures if a verifier checks the padding leniently.
 const EXPONENT_MIN: u64 = 65_537;
 
 /// The largest public exponent that AWS-LC accepts.
@@ -27,7 +27,7 @@ const EXPONENT_MAX: u64 = (1 << 33) - 1;
 const KEYS_MAX: usize = 256;
 
 /// The maximum length of a `kid`, in bytes. A token cannot contain a longer `kid`, because the same limit applies to
-/// its whole header.
+/// the token's whole header.
 const KEY_ID_MAX: usize = 1024;
 
 /// A usable RSA key in a JWKS document.
@@ -109,7 +109,7 @@ struct Jwk {
     e: Option<String>,
 }
 
-/// A usable key, or the `kid` (if any) of a skipped key and the reason.
+/// A usable key, or the `kid` and the skip reason of an unusable key. The `kid` is [`None`] if the key has none.
 type ParsedKey = Result<RsaJwk, (Option<String>, SkipReason)>;
 
 /// Parses the keys of a JWKS document.
@@ -118,7 +118,7 @@ pub(crate) fn parse(document: &[u8]) -> Result<Vec<ParsedKey>, FetchError> {
     let not_json = || FetchError::new(FetchErrorKind::NotJson, "the document is not JSON");
     let document = str::from_utf8(document).map_err(|error| not_json().caused_by(error))?;
     serde_json::from_str::<IgnoredAny>(document).map_err(|error| not_json().caused_by(error))?;
-    // These errors have no cause, because serde's message could quote the whole document.
+    // Errors about the document have no cause, because serde's message could quote the whole document.
     let members = json::members(document).ok_or_else(|| no_keys("the document is not a JSON object"))?;
     let mut lists = members.iter().filter(|(name, _)| name == "keys").map(|(_, value)| *value);
     let keys = lists.next().ok_or_else(|| no_keys("the document is not a key set: it has no member `keys`"))?;

@@ -20,7 +20,6 @@ use crate::{
 /// equally long.
 const SIGNATURE_MAX: usize = 512;
 
-/// A parsed RSA key.
 pub(crate) struct VerifyingKey {
     components: RsaJwk,
     serial: u64,

@@ -1,4 +1,4 @@
-//! Defines the inputs and outputs of the [state machine](super::state) of key refresh.
+//! Defines the inputs and outputs of the [state machine](super::state) that refreshes keys.
 
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ pub(crate) enum Action {
     WakeWaiters {
         fetch: u64,
     },
-    /// Replace the last alarm with this one.
+    /// Replace the current alarm, or cancel it if the value is [`None`].
     ArmTimer(Option<Alarm>),
     Report(Report),
 }
@@ -70,8 +70,8 @@ pub(crate) enum Action {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
     KeyPresent,
-    /// Send the event again when `fetch` has completed. If fetch `decided_by` or a later fetch succeeded, the reply is
-    /// final.
+    /// Send the event again when `fetch` has completed. If fetch `decided_by` or a later fetch has succeeded, the next
+    /// reply is final.
     Wait {
         fetch: u64,
         decided_by: u64,

@@ -1,7 +1,7 @@
 //! Writes log lines and metrics about key refresh.
 //!
-//! These functions call the log subscriber and the metrics recorder, which are code of the application. This code may
-//! block or call this crate, so no lock may be held during the calls.
+//! These functions call the log subscriber and the metrics recorder, which belong to the application. The subscriber
+//! and the recorder may block or call this crate, so no lock may be held during the calls.
 
 use std::{sync::Arc, time::Duration};
 

@@ -8,7 +8,7 @@ use super::{
     status::SkippedKey,
 };
 
-/// A set of parsed keys, sorted by key ID, and the skipped keys.
+/// The parsed keys of a pool, sorted by key ID, and the skipped keys.
 pub(crate) struct KeySet {
     keys: Box<[Arc<VerifyingKey>]>,
     skipped: Vec<SkippedKey>,
@@ -69,7 +69,7 @@ impl KeySet {
         self.keys.iter().any(|key| key.serial() == serial)
     }
 
-    /// Returns `true` if both sets contain the same keys. The comparison detects a key that was replaced under its old
+    /// Returns `true` if both sets contain the same keys. The comparison detects a key that was replaced under the same
     /// key ID.
     pub(crate) fn has_the_keys_of(&self, other: &Self) -> bool {
         self.keys.iter().map(|key| key.serial()).eq(other.keys.iter().map(|key| key.serial()))

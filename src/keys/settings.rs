@@ -1,8 +1,6 @@
-//! Defines the settings of key refresh.
-
 use std::time::Duration;
 
-/// The settings of key refresh. The guide chapter `keys` gives the reasons for the defaults.
+/// The guide chapter `keys` explains the defaults of these settings.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RefreshSettings {
     pub(crate) refresh_interval: Duration,

@@ -10,7 +10,7 @@ use crate::error::ConfigError;
 
 /// Provides the keys of a user pool.
 ///
-/// A source only fetches the pool's key document, which is a JWK Set. The verifier decides when to fetch the document,
+/// A source fetches the pool's key document, which is a JWK Set. The verifier decides when to fetch the document,
 /// parses the keys, keeps the last valid key set, and retries after a failure.
 ///
 /// An async closure is enough for most sources (see [`FnKeySource`]). Implement this trait to use validators or to
@@ -48,7 +48,7 @@ pub trait KeySource: Send + Sync + 'static {
     ///
     /// `known` identifies the version of the document that the verifier has, so that the source can return
     /// [`Unchanged`](KeyUpdate::Unchanged). The future is dropped after the [fetch
-    /// timeout](crate::VerifierBuilder::fetch_timeout), so it needs no other time limit.
+    /// timeout](crate::VerifierBuilder::fetch_timeout), so the source needs no other time limit.
     ///
     /// # Errors
     /// Returns a [`FetchError`] if the document is unavailable. The verifier then keeps the current keys and retries.
@@ -58,7 +58,8 @@ pub trait KeySource: Send + Sync + 'static {
     /// `status()`, so it must not contain secrets.
     fn describe(&self) -> Cow<'_, str>;
 
-    /// Returns the document if it is known without any I/O. The verifier then has keys as soon as it is built.
+    /// Returns the document if the source can provide it without I/O. The verifier then has keys as soon as it is
+    /// built.
     ///
     /// Default: [`None`]. If the document's `max_age` is [`Duration::MAX`], the document is permanent. The keys of a
     /// permanent document never become stale and are never fetched, and no request waits for them.
@@ -76,7 +77,7 @@ pub type KeyFuture<'s> = Pin<Box<dyn Future<Output = Result<KeyUpdate, FetchErro
 pub enum KeyUpdate {
     /// The document has not changed since the version that `known` identifies.
     Unchanged {
-        /// How long the document stays fresh, if the source specifies a time.
+        /// How long the document stays fresh, if known.
         max_age: Option<Duration>,
     },
     /// The document is new or has changed.
@@ -91,12 +92,12 @@ pub struct KeyDocument {
     pub json: Bytes,
     /// The validators to send with the next fetch.
     pub validators: Validators,
-    /// How long the document stays fresh, if the source specifies a time.
+    /// How long the document stays fresh, if known.
     pub max_age: Option<Duration>,
 }
 
 impl KeyDocument {
-    /// Creates a document without validators and `max_age`.
+    /// Creates a document without validators or a `max_age`.
     pub fn new(json: impl Into<Bytes>) -> Self {
         Self { json: json.into(), validators: Validators::default(), max_age: None }
     }

@@ -2,7 +2,7 @@
 //!
 //! The state machine has no I/O, locks, tasks, clocks or randomness. [`State::on`] takes an [`Event`] and the time,
 //! returns a [`Reply`], and lists the [`Action`]s that the [driver](super::driver) must perform. `tests/simulation`
-//! runs the state machine through faults and attacks, and records which mechanisms were tried and rejected.
+//! runs the state machine through faults and attacks. The tests also record which mechanisms were tried and rejected.
 //!
 //! | event | state | reply and actions |
 //! |---|---|---|
@@ -18,10 +18,10 @@
 //! | `UnknownKid` | fetch in flight | wait for the fetch, or unavailable if the fetch is older than `request_wait` |
 //! | `UnknownKid` | no keys, or the [budget](Budget) allows a fetch | start a fetch and wait for it |
 //! | `UnknownKid` | none of the above | unknown, or unavailable if the last fetch failed |
-//! | `Loaded` | in flight | publish, abort the other fetch, wake waiters, schedule a refresh after bounded `max-age` |
-//! | `Failed` | the first failure in a row, within `request_wait` | start another fetch; waiters continue to wait |
+//! | `Loaded` | in flight | publish the keys, abort the other fetch, wake waiters, schedule the next refresh |
+//! | `Failed` | the first failure in a row, within `request_wait` | retry, keep waiters waiting |
 //! | `Failed` | any other failure | wake waiters, schedule a refresh after the back-off; ignore a failed probe |
-//! | `Cancelled` | in flight | wake waiters, give the budget back, schedule a refresh in 1 s; not a failure |
+//! | `Cancelled` | in flight | wake waiters, return the fetch to the budget, schedule a refresh in 1 s |
 //! | `Close` | any | abort all fetches; all later replies are unavailable |
 
 use std::time::Duration;
@@ -37,13 +37,13 @@ use super::{
 const REFRESH_FLOOR: Duration = Duration::from_secs(5 * 60);
 /// The first and the longest wait after failed fetches while keys are in use.
 const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-/// The back-off without keys, when all requests are rejected and the end of an outage must be noticed within a second.
+/// The first and the longest wait after failed fetches without keys, when all requests are rejected.
 const BACK_OFF_COLD: (Duration, Duration) = (Duration::from_millis(200), Duration::from_millis(600));
 /// The time from the start of a fetch or probe to the next probe. Probes are used only if there are no keys.
 const PROBE_EVERY: Duration = Duration::from_millis(600);
-/// The pause after a fetch for an unknown key, during which requests that waited for the fetch share its result.
+/// After a fetch for an unknown key has ended, no unknown key causes another fetch for this long.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The wait after a fetch's runtime was shut down. Short-lived runtimes would otherwise start one fetch each.
+/// The wait after a cancelled fetch. Short-lived runtimes would otherwise start one fetch each.
 const CANCELLED_WAIT: Duration = Duration::from_secs(1);
 /// The maximum delay of a wake-up. A longer delay means that timers were frozen, so a timeout is not a failure.
 const LATE: Duration = Duration::from_secs(1);
@@ -76,7 +76,7 @@ pub(crate) struct State {
     fixed: bool,
     closed: bool,
     fetch: Option<Fetch>,
-    /// A second fetch, used only without keys, to detect the end of an outage while the first fetch hangs.
+    /// A second fetch, which detects the end of an outage while the first fetch hangs.
     probe: Option<Fetch>,
     /// The number of the newest fetch.
     newest: u64,
@@ -124,7 +124,7 @@ impl State {
         reply
     }
 
-    /// Returns `true` if there are keys and they are fresh by the wall clock, the only clock that requests compare.
+    /// Returns `true` if there are keys that are not stale by the wall clock. Requests compare only this clock.
     fn has_keys(&self, now: Now) -> bool {
         self.fixed || self.lease.is_some_and(|lease| now.wall <= lease.until)
     }
@@ -186,8 +186,8 @@ impl State {
         let age = self.fetch.map(|fetch| self.now.saturating_sub(fetch.started));
         let (fetch, decided_by) = match self.fetch {
             Some(_) if age >= Some(self.settings.request_wait) => return Reply::Unavailable,
-            // While no keys are loaded, the fetch in flight decides all requests. Otherwise, the fetch in flight may
-            // have begun before the token's key was published, so the next fetch decides.
+            // While no keys are loaded, the result of the fetch in flight applies to all requests. Otherwise, the fetch
+            // in flight may have begun before the token's key was published, so the result of the next fetch applies.
             Some(fetch) => (fetch.number, if cold { fetch.number } else { fetch.number + 1 }),
             None if cold => (self.start(false, actions), self.newest),
             None if self.budget.take(self.now, self.settings.unknown_key_cooldown) => {
@@ -247,11 +247,12 @@ impl State {
         let doubled = first.saturating_mul(1 << (self.failures.max(2) - 2).min(10)).min(longest);
         let share = 1.0 - 0.5 * now.random;
         let due = match self.lease {
-            // An unauthenticated client can cause this fetch, so it must not bring the next scheduled fetch forward.
+            // An unauthenticated client can cause this fetch, so its failure must not change the time of the next
+            // scheduled fetch.
             Some(_) if fetch.by_unknown_kid && self.due > Some(self.now) => return,
             // No token is accepted once the keys are stale, so the next fetch is due by then.
             Some(lease) => self.now.saturating_add(doubled.mul_f64(share)).min(lease.stale_at),
-            // The wait counts from the newest fetch's start, when the endpoint was last known to be unavailable.
+            // The wait counts from the start of the newest fetch or probe.
             None => (self.begun_at + doubled.mul_f64(share)).max(self.now + first.mul_f64(share)),
         };
         self.due = Some(due);
@@ -303,15 +304,13 @@ impl State {
         waiting.then(|| self.begun_at.saturating_add(PROBE_EVERY))
     }
 
-    /// Returns `true` if the last fetch failed recently. An older failure says nothing about the current state of the
-    /// endpoint.
+    /// Returns `true` if the last fetch failed recently.
     fn failed_recently(&self) -> bool {
         let recent = self.now.saturating_sub(self.failed_at) <= BACK_OFF.1 + self.settings.fetch_timeout;
         self.failures > 0 && !self.retrying && recent
     }
 
-    /// Returns the time until the next fetch: bounded `max-age`, less up to 10 % so that programs fetch at different
-    /// times.
+    /// Returns the time until the next fetch, which is the bounded `max-age` minus up to 10 % jitter.
     fn refresh_after(&self, max_age: Option<Duration>, random: f64) -> Duration {
         // A fetch must be due before the keys are stale, regardless of the settings.
         let longest = self.settings.refresh_interval.min(self.settings.max_stale / 2);

@@ -1,5 +1,3 @@
-//! The state of a verifier's keys, for operators.
-
 use std::{
     collections::BTreeMap,
     time::{Duration, SystemTime},
@@ -12,8 +10,8 @@ use crate::time::unix_seconds;
 
 /// The state of a verifier's keys. [`Verifier::status`](crate::Verifier::status) returns it.
 ///
-/// The status serializes to JSON for a readiness endpoint, with points in time as Unix seconds and durations in
-/// seconds. The status contains no secrets.
+/// The status serializes to JSON for a readiness endpoint. Points in time are Unix seconds, and durations are seconds.
+/// The status contains no secrets.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct KeyStatus {
@@ -35,10 +33,10 @@ impl KeyStatus {
     }
 }
 
-/// The results of a verifier's checks since it was built.
+/// The results of all checks since the verifier was built.
 ///
-/// If a wrong setting causes every token to be rejected, the keys are ready, but `any_accepted` stays `false` and one
-/// number in `rejected` grows.
+/// If a wrong setting causes every token to be rejected, `any_accepted` stays `false` and one number in `rejected`
+/// grows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct TokenStatus {
@@ -71,13 +69,13 @@ pub struct PoolStatus {
     pub last_success: Option<SystemTime>,
     /// The last failed fetch, even if later fetches succeeded.
     pub last_failure: Option<KeyFailure>,
-    /// The number of failed fetches since the last successful one.
+    /// The number of failed fetches since the last successful fetch.
     pub consecutive_failures: u32,
     /// The time until the next scheduled fetch. The time is zero if the fetch is due or in flight, and [`None`] if no
     /// fetch is scheduled, as for static keys.
     #[serde(rename = "next_refresh_in_seconds", serialize_with = "seconds")]
     pub next_refresh_in: Option<Duration>,
-    /// The number of completed fetches since the start, successful or not.
+    /// The number of completed fetches, successful or not, since the verifier was built.
     pub fetches: u64,
 }
 

@@ -31,9 +31,9 @@ impl Verifier {
     /// ```
     ///
     /// # Errors
-    /// Returns [`ConfigError::UnknownPool`] if the verifier has no pool with this ID, [`ConfigError::AnyClientAllowed`]
-    /// if the pool accepts any client, and [`ConfigError::InvalidClientId`] if the client ID does not have Cognito's
-    /// form.
+    /// Returns [`ConfigError::UnknownPool`] if the verifier has no pool with this ID. Returns
+    /// [`ConfigError::AnyClientAllowed`] if the pool accepts any client. Returns [`ConfigError::InvalidClientId`] if
+    /// the client ID does not have Cognito's form.
     pub fn add_client(&self, pool_id: impl AsRef<str>, client_id: impl AsRef<str>) -> Result<bool, ConfigError> {
         let mut added = false;
         for pool in self.pools_with_client_list(pool_id.as_ref())? {
@@ -48,14 +48,14 @@ impl Verifier {
     /// Stops accepting tokens issued to this client. Returns `true` if the client was accepted before.
     ///
     /// After this method has returned, every new check rejects the client's tokens, including cached tokens. A check
-    /// that is already running may still accept one of the client's tokens, and handlers keep the claims that they already
-    /// have. The pool's other cached tokens are verified again on their next use.
+    /// that is already running may still accept one of the client's tokens, and handlers keep the claims that they
+    /// already have. The pool's other cached tokens are verified again on their next use.
     ///
     /// If the last client is removed, every token of the pool is rejected, and a warning is logged. See
     /// [`add_client`](Self::add_client) for an example.
     ///
     /// # Errors
-    /// Returns [`ConfigError::UnknownPool`] if the verifier has no pool with this ID, and
+    /// Returns [`ConfigError::UnknownPool`] if the verifier has no pool with this ID. Returns
     /// [`ConfigError::AnyClientAllowed`] if the pool accepts any client.
     pub fn remove_client(&self, pool_id: impl AsRef<str>, client_id: impl AsRef<str>) -> Result<bool, ConfigError> {
         let left: Vec<_> = self
@@ -75,7 +75,7 @@ impl Verifier {
     /// Returns the IDs of the app clients whose tokens are accepted, in sorted order.
     ///
     /// # Errors
-    /// Returns [`ConfigError::UnknownPool`] if the verifier has no pool with this ID, and
+    /// Returns [`ConfigError::UnknownPool`] if the verifier has no pool with this ID. Returns
     /// [`ConfigError::AnyClientAllowed`] if the pool accepts any client.
     pub fn client_ids(&self, pool_id: impl AsRef<str>) -> Result<Vec<String>, ConfigError> {
         let mut all = Vec::new();

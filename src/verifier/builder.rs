@@ -102,7 +102,7 @@ impl VerifierBuilder {
     /// Sets the leeway for `exp` and `nbf`, to allow for clocks that differ. Default: zero.
     ///
     /// A token is accepted for this long after its `exp` and before its `nbf`. The default is zero, because clocks that
-    /// are synchronized with NTP need no leeway. With a leeway, expired tokens work for longer. The maximum is five
+    /// are synchronized with NTP need no leeway. A leeway extends the lifetime of every token. The maximum is five
     /// minutes.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
@@ -121,9 +121,9 @@ impl VerifierBuilder {
     /// Sets how many verified tokens are cached. Zero disables the cache. Default: 8192.
     ///
     /// Checking a cached token takes about a sixtieth of the time of a full verification. The cache keeps the claims
-    /// under a keyed digest of the whole token, and does not keep the token. A cached token is no longer accepted when
-    /// it expires or when its key leaves the pool's key set. If a client is removed from the pool, all cached tokens of
-    /// the pool are verified again. Rules and custom checks run on every request.
+    /// under a keyed digest of the whole token, but does not keep the token itself. A cached token is no longer
+    /// accepted when it expires or when its key leaves the pool's key set. If a client is removed from the pool, all
+    /// cached tokens of the pool are verified again. Rules and custom checks run on every request.
     ///
     /// An entry takes up to 900 bytes for a typical token. [`max_cached_token_bytes`](Self::max_cached_token_bytes)
     /// limits the size of an entry for a long token. The capacity is rounded up to a power of two. The maximum is
@@ -144,7 +144,7 @@ impl VerifierBuilder {
         self
     }
 
-    /// Sets the clock that gives the current time for tokens and keys. Default: [`SystemClock`].
+    /// Sets the clock for token checks and key refreshes. Default: [`SystemClock`].
     ///
     /// Tests can set a `testing::ManualClock`, so that tokens expire without waiting.
     pub fn clock(mut self, clock: impl Clock) -> Self {
@@ -164,9 +164,9 @@ impl VerifierBuilder {
 
     /// Sets the maximum staleness, the time for which keys are used after the last successful fetch. Default: 24 hours.
     ///
-    /// The default is the longest lifetime of a Cognito token, so an outage of the key endpoint that is shorter than 24
-    /// hours affects no signed-in user. If the keys are stale, requests with tokens get 503. Keys are refreshed after
-    /// half of the maximum staleness at the latest. The allowed range is one minute to 30 days.
+    /// The default is the longest lifetime of a Cognito token. Therefore, an outage of the key endpoint affects no
+    /// signed-in user if the outage is shorter than 24 hours. If the keys are stale, requests with tokens get 503. Keys
+    /// are refreshed after half of the maximum staleness at the latest. The allowed range is one minute to 30 days.
     pub fn max_stale(mut self, age: Duration) -> Self {
         self.refresh.max_stale = age;
         self
@@ -174,8 +174,8 @@ impl VerifierBuilder {
 
     /// Sets the time limit of one key fetch, including the time to connect. Default: 10 seconds.
     ///
-    /// The default is longer than [`request_wait`](Self::request_wait), so that the keys of a slow endpoint still load
-    /// at a cold start, even though requests stop waiting earlier. The allowed range is 100 milliseconds to one minute.
+    /// The default is longer than [`request_wait`](Self::request_wait). At a cold start, the keys of a slow endpoint
+    /// therefore still load after requests have stopped waiting. The allowed range is 100 milliseconds to one minute.
     pub fn fetch_timeout(mut self, limit: Duration) -> Self {
         self.refresh.fetch_timeout = limit;
         self
@@ -190,7 +190,7 @@ impl VerifierBuilder {
         self
     }
 
-    /// Sets the average time between key fetches that tokens with unknown keys cause. Default: 5 seconds.
+    /// Sets the cooldown, which is the average time between key fetches for unknown keys. Default: 5 seconds.
     ///
     /// Anyone can send a token with an unknown key, so the cooldown limits the load that unauthenticated clients can
     /// put on the key endpoint. If no token caused a fetch for a whole cooldown, the next two fetches may be one second

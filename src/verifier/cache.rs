@@ -21,8 +21,8 @@
 //! # Checks on a hit
 //!
 //! A hit compares `exp`, `nbf` and `iat` with the clock. A hit also requires that the pool's key set is not stale and
-//! still contains the key that verified the token. A different key with the same ID does not satisfy this check.
-//! Removing an app client invalidates all cached tokens of the pool. Rules and custom checks run on every request.
+//! still contains the key that verified the token. A different key with the same ID is not sufficient. Removing an app
+//! client invalidates all cached tokens of the pool. Rules and custom checks run on every request.
 //!
 //! # Limits
 //!
@@ -30,9 +30,9 @@
 //! tokens are verified on every request.
 //!
 //! The table is four-way set-associative. The first insertion allocates the table. A new token takes an empty or
-//! expired place, or else the place of the token that expires first, so one insertion evicts at most one entry. Only
-//! verified tokens are inserted. Invalid tokens therefore cannot change the table. Every insertion also sweeps the next
-//! few places in rotation and clears their expired entries, so claims are freed soon after their token has expired.
+//! expired place, or else the place of the token that expires first. One insertion therefore evicts at most one entry.
+//! Only verified tokens are inserted. Invalid tokens therefore cannot change the table. Every insertion also clears
+//! expired entries from the next few places in rotation, so claims are freed soon after their token has expired.
 //!
 //! A read takes no lock. The module [`copies`] avoids contention between threads that use the same token.
 
@@ -63,7 +63,7 @@ use crate::claims::VerifiedToken;
 /// The number of places in a set.
 const WAYS: usize = 4;
 
-/// The number of sets that an insertion sweeps.
+/// The number of sets whose expired entries an insertion clears.
 const SWEEP: usize = 2;
 
 /// A set of four places, which has the size of a cache line.

@@ -19,9 +19,9 @@ use crate::{
 ///
 /// A verifier depends on no web framework, so it also serves WebSockets, background jobs, Lambda functions and gRPC.
 ///
-/// Clones share the keys, the token cache and the background task. The task stops when the last clone is dropped. A
-/// verifier can be built outside of a Tokio runtime. To fetch keys, a verifier needs a runtime with timers, such as the
-/// runtime of `#[tokio::main]`.
+/// Clones share the keys, the token cache and the background task. The background task stops when the last clone is
+/// dropped. A verifier can be built outside of a Tokio runtime. To fetch keys, a verifier needs a runtime with timers,
+/// such as the runtime of `#[tokio::main]`.
 ///
 /// ```
 /// use axum_cognito::{Verifier, VerifyErrorKind, testing::FakeUserPool};
@@ -88,7 +88,7 @@ impl Verifier {
 
     /// Verifies a token, and waits for a key fetch if the token's key is unknown.
     ///
-    /// If the key is known, this method does not wait. For an unknown key, the method waits at most for
+    /// If the key is known, this method does not wait. For an unknown key, the method waits for at most
     /// [`request_wait`](crate::VerifierBuilder::request_wait) (default: 3 seconds).
     ///
     /// ```
@@ -115,7 +115,7 @@ impl Verifier {
         self.inner.counted(self.check_with_retry(|now| self.check_at(token, now)).await)
     }
 
-    /// Runs `check`, and retries it once if the key was unknown and the keys may have changed since.
+    /// Runs `check`, and runs it once more if the key was unknown and the keys may have changed.
     pub(crate) async fn check_with_retry<'v, T>(
         &'v self,
         check: impl Fn(SystemTime) -> Result<T, Failure<'v>>,
@@ -127,7 +127,7 @@ impl Verifier {
         }
     }
 
-    /// Waits for a key, and runs `check` again if its result may change. Otherwise returns `error`, or an error with
+    /// Waits for a key, and runs `check` again if the result may change. Otherwise returns `error`, or an error with
     /// the kind [`VerifyErrorKind::KeysUnavailable`] if no fetch could decide whether the key exists.
     async fn retry<'v, T>(
         &'v self,

@@ -16,11 +16,11 @@ const SUSPICIOUS: u64 = 10;
 
 /// Counts the results of a verifier's checks.
 pub(crate) struct Outcomes {
-    /// `true` once a token has been accepted. Later tokens only read the flag, whereas threads would contend for a
-    /// counter.
+    /// `true` once a token has been accepted. After the first accepted token, threads only read the flag. A counter
+    /// would cause contention.
     any_accepted: AtomicBool,
-    /// The counts by [`VerifyErrorKind`], boxed so that rejections do not write to cache lines that accepted tokens
-    /// read.
+    /// The counts by [`VerifyErrorKind`]. The box moves the counts away from the cache line of the flag, which is read
+    /// for every accepted token.
     rejected: Box<[AtomicU64]>,
 }
 

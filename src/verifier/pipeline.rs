@@ -49,7 +49,7 @@ pub(crate) struct Pool {
 }
 
 impl Pipeline {
-    /// Counts a result. Every result is counted here once, except for hits in `Verifier::cached`.
+    /// Counts a result. This function counts every result once, except for hits in `Verifier::cached`.
     pub(crate) fn counted(&self, result: Result<CognitoClaims, VerifyError>) -> Result<CognitoClaims, VerifyError> {
         metrics::verification(&result);
         match &result {
@@ -67,8 +67,8 @@ impl Pipeline {
         if from_environment { Origin::Environment } else { Origin::Code }
     }
 
-    /// Returns the claims of a cached token. If the token is not cached, returns its tag, or [`None`] if the token must
-    /// not be cached.
+    /// Returns the claims of a cached token. If the token is not cached, returns an error with the token's tag, or with
+    /// [`None`] if the token must not be cached.
     pub(super) fn cached(&self, token: &[u8], now: SystemTime) -> Result<CognitoClaims, Option<Tag>> {
         let Some(cache) = self.cache.as_ref().filter(|_| token.len() <= self.max_token_bytes) else { return Err(None) };
         let tag = cache.tag(token).ok_or(None)?;

@@ -1,8 +1,9 @@
-//! Runs the [state machine](super::state): turns tokens and completed fetches into events, and performs the actions.
+//! Runs the [state machine](super::state). The driver turns tokens and completed fetches into events, and performs the
+//! actions that the state machine requests.
 //!
 //! The state machine decides which keys are fetched and kept. The lock is held only for short computations, and never
 //! during I/O, logging or an `await`. The key table is stored before waiting requests are woken. Refreshes need no
-//! timer, because a request that uses a key also starts the key's refresh if it is due. Each fetch runs on the runtime
+//! timer. A request that uses a key also starts the key's refresh if the refresh is due. Each fetch runs on the runtime
 //! of the request that started it.
 
 use std::{
@@ -41,10 +42,9 @@ pub(in crate::alb) struct Keys {
     shared: Arc<Shared>,
 }
 
-/// The result of waiting for a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::alb) enum Waited {
-    /// The key is cached, so the caller must check the token again.
+    /// The key is now cached, so the caller must check the token again.
     Present,
     /// The endpoint does not have the key.
     Absent,
@@ -66,7 +66,6 @@ struct Shared {
     locked: Mutex<Locked>,
     /// The number of the most recently ended fetch for an unknown key.
     ended: watch::Sender<u64>,
-    /// The number of waiting requests.
     waiting: AtomicU32,
 }
 
@@ -135,7 +134,7 @@ impl Keys {
         }
     }
 
-    /// Waits for key fetches, for at most [`REQUEST_WAIT`], because a token's key is not cached.
+    /// Waits at most [`REQUEST_WAIT`] for the fetch of a key that is not cached.
     pub(in crate::alb) async fn wait_for(&self, name: KeyName) -> Waited {
         let shared = &self.shared;
         let place = if has_timers().await { Place::take(&shared.waiting) } else { None };
@@ -181,7 +180,8 @@ impl Shared {
         self.locked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Passes an event to the state machine and performs its actions. `fetched` is the key that a fetch has found.
+    /// Passes an event to the state machine and performs its actions. If a fetch found its key, `fetched` contains the
+    /// key.
     fn on(self: &Arc<Self>, event: Event, fetched: Option<&NamedKey>) -> Reply {
         let now = since_epoch(self.clock.now());
         let mut actions = Vec::new();
@@ -215,7 +215,7 @@ impl Shared {
 
     fn start(self: &Arc<Self>, fetch: u64, name: KeyName) {
         let guard = FetchGuard { shared: Arc::clone(self), fetch, name, ended: false };
-        // Without a runtime, the guard is dropped, which reports the fetch as cancelled.
+        // Without a runtime, the dropped guard reports the fetch as cancelled.
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(guard.run());
         }
@@ -272,7 +272,7 @@ impl Shared {
 
 type NamedKey = (KeyName, Arc<VerifyingKey>);
 
-/// A running fetch. The guard reports the end of the fetch to the state machine, even if the task is dropped or panics.
+/// A running fetch. Reports the end of the fetch to the state machine, even if the task is dropped or panics.
 struct FetchGuard {
     shared: Arc<Shared>,
     fetch: u64,
@@ -282,7 +282,7 @@ struct FetchGuard {
 
 impl FetchGuard {
     async fn run(mut self) {
-        // A fetch uses Tokio timers, and would panic on a runtime without timers.
+        // A fetch uses Tokio timers and would panic on a runtime without timers.
         if !has_timers().await {
             return;
         }

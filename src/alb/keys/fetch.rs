@@ -18,9 +18,9 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(in crate::alb) struct Endpoints {
     pub(in crate::alb) product: &'static Product,
-    /// [`KeyName::endpoint`] is an index of this list. The list is empty if only preloaded keys are used.
+    /// [`KeyName::endpoint`] is an index into this list. The list is empty if only preloaded keys are used.
     pub(in crate::alb) sources: Vec<HttpKeySource>,
-    /// The keys that the application provides. Preloaded keys never become stale and are never fetched.
+    /// Preloaded keys never become stale and are never fetched.
     pub(in crate::alb) preloaded: Vec<(Kid, Arc<VerifyingKey>)>,
 }
 
@@ -28,7 +28,7 @@ pub(in crate::alb) struct Endpoints {
 pub(super) type Fetched = Result<Option<Arc<VerifyingKey>>, FetchError>;
 
 impl Endpoints {
-    /// Returns the base URL of a key's endpoint, which metrics use as a label. The URL contains no key ID.
+    /// Returns the base URL of a key's endpoint. Metrics use the URL as a label. The URL contains no key ID.
     pub(super) fn url(&self, name: KeyName) -> Cow<'_, str> {
         self.sources.get(name.endpoint).map_or(Cow::Borrowed(""), KeySource::describe)
     }
@@ -57,7 +57,7 @@ pub(super) fn count(source: &str, result: &Fetched, age: Option<Duration>) {
     metrics::alb_key_fetch(source, outcome, age);
 }
 
-/// Logs the outcome of a fetch. Key IDs come from clients and are not logged.
+/// Logs the outcome of a fetch. The log line omits the key ID, which comes from a client.
 pub(super) fn report(result: &Fetched, failures: u32, is_outage: bool) {
     match result {
         Ok(Some(_)) => tracing::debug!("fetched a key of the load balancer"),

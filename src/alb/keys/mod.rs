@@ -1,4 +1,4 @@
-//! Fetches the public keys of load balancers, one document for each key ID, and caches a few keys.
+//! Fetches and caches the public keys of load balancers. The endpoint serves each key as a separate document.
 //!
 //! ```text
 //! state      decides on fetches, waiting and trust, without I/O

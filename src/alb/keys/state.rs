@@ -4,20 +4,21 @@
 //! [`Reply`], and lists the [`Action`]s that the [driver](super::driver) must perform.
 //!
 //! AWS publishes no list of all keys. Each key is a separate document whose content never changes. An unknown key ID
-//! can be new or forged, and only a fetch can tell which. Forged key IDs can therefore cause only one fetch at a time,
-//! followed by a cooldown, and they never evict a key.
+//! can be new or forged, and only a fetch can tell which. To limit the effect of forged key IDs, only one fetch for an
+//! unknown key runs at a time, and a cooldown follows a fetch that finds no key. A forged key ID never evicts a cached
+//! key.
 //!
 //! | event | state | reply and actions |
 //! |---|---|---|
 //! | `Unknown` | the key is cached and trusted | present |
-//! | `Unknown` | the endpoint did not have the key within the last minute | absent |
+//! | `Unknown` | the endpoint reported the key absent within the last minute | absent |
 //! | `Unknown` | too many waiting requests, or no suitable runtime | unavailable |
-//! | `Unknown` | a fetch for an unknown key is in flight, younger than [`REQUEST_WAIT`] | wait for the fetch |
-//! | `Unknown` | a fetch for an unknown key is in flight, at least [`REQUEST_WAIT`] old | unavailable |
-//! | `Unknown` | within the cooldown after an absent key, or the pause after a failure | unavailable |
+//! | `Unknown` | a fetch for an unknown key started less than [`REQUEST_WAIT`] ago | wait for the fetch |
+//! | `Unknown` | a fetch for an unknown key has been in flight for at least [`REQUEST_WAIT`] | unavailable |
+//! | `Unknown` | during the cooldown after an absent key or an eviction, or the pause after a failure | unavailable |
 //! | `Unknown` | none of the above | start a fetch and wait for the result |
 //! | `Due` | no refresh is in flight, and the key's refresh is due | start a refresh |
-//! | `Proven` | any | record that the key verified a token, so unproven keys are evicted first |
+//! | `Proven` | any | record that the key has verified a token, because unproven keys are evicted first |
 //! | `Ended`, for an unknown key | found | cache the key, wake waiters |
 //! | `Ended`, for an unknown key | absent | remember the key's ID, start the cooldown, wake waiters |
 //! | `Ended`, for an unknown key | first failure in a row, within [`REQUEST_WAIT`] | retry, keep waiters waiting |
@@ -26,27 +27,27 @@
 //! | `Ended`, for a refresh | found | renew the trust in the key |
 //! | `Ended`, for a refresh | absent, failed or cancelled | keep the key until its trust expires |
 //!
-//! All times are wall-clock times. Time limits use the absolute difference between two times. A limit therefore ends,
-//! instead of being extended, if the clock moves far backwards.
+//! All times are wall-clock times. Time limits use the absolute difference between two times. If the clock moves far
+//! backwards, a time limit therefore ends instead of being extended.
 
 use std::{collections::VecDeque, time::Duration};
 
 use crate::alb::key::KeyName;
 
-/// The time for which a key is trusted after the last fetch that found it.
+/// How long a key is trusted after the last fetch that found it.
 const TRUSTED_FOR: Duration = Duration::from_secs(24 * 3600);
-/// The age at which a key in use is fetched again, in the background.
+/// The age at which a key in use is fetched again in the background.
 const REFRESH_AFTER: Duration = Duration::from_secs(3600);
-/// The time from the start of a refresh until the refresh is repeated if it did not find the key.
+/// A refresh that did not find the key is repeated this long after its start.
 const REFRESH_RETRY: Duration = Duration::from_secs(60);
 /// The maximum number of keys. Load balancers in one Region use few keys at a time.
 const HELD_MAX: usize = 8;
-/// The pause in fetches for unknown keys after a fetch that found no key.
+/// The cooldown after an absent key or an eviction, during which no unknown key is fetched.
 const COOLDOWN: Duration = Duration::from_secs(5);
-/// The pause in fetches for unknown keys after a failed fetch.
+/// The pause after a failed fetch, during which no request starts another fetch for an unknown key.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
-/// The time for which an absent key is remembered. The time is short, because a key could be published after the first
-/// token that names the key.
+/// How long an absent key is remembered. The time is short, because a key could be published after the first token that
+/// names the key.
 const ABSENT_FOR: Duration = Duration::from_secs(60);
 /// The maximum number of remembered absent keys. Because of the cooldown, at most 12 absent keys are added within
 /// [`ABSENT_FOR`].
@@ -79,7 +80,6 @@ pub(super) enum Event {
     },
 }
 
-/// The outcome of a fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Found,
@@ -124,7 +124,7 @@ struct Fetch {
     started: Duration,
 }
 
-/// The record of a cached key. The driver keeps the parsed key.
+/// The state machine's record of a cached key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Held {
     pub(super) name: KeyName,
@@ -152,7 +152,7 @@ pub(super) struct State {
     /// The in-flight refresh of a cached key.
     refresh: Option<Fetch>,
     newest: u64,
-    /// The time of the event that started the last cooldown.
+    /// The start of the last cooldown.
     cooldown_from: Option<Duration>,
     failed_at: Duration,
     /// The number of consecutive failed fetches for unknown keys.
@@ -186,7 +186,7 @@ impl State {
         [self.lookup, self.refresh].into_iter().flatten().find(|it| it.number == fetch).map(|it| it.name)
     }
 
-    /// Returns the larger of the two failure counts: failed fetches for unknown keys, or failed refreshes.
+    /// Returns the larger of two counts: consecutive failed fetches for unknown keys, and consecutive failed refreshes.
     pub(super) fn failures(&self) -> u32 {
         self.failures.max(self.failed_refreshes)
     }

@@ -1,8 +1,8 @@
-//! Copies tokens that several threads use continuously, so that the threads do not contend.
+//! Avoids contention by copying tokens that several threads use continuously.
 //!
-//! A table hit writes the reference count of the token's claims, which all threads share. If several threads use the
-//! same token continuously, they contend for this count, and two threads together are slower than one. Each thread
-//! therefore has a small shard of copies with separate reference counts.
+//! Each hit in the table changes the reference count of the token's claims, which all threads share. If several threads
+//! use the same token continuously, they contend for this count, and two threads together are slower than one. Each
+//! thread therefore has a small shard of copies with separate reference counts.
 //!
 //! Only every [`COPY_EVERY`]th table hit of a shard makes a copy. A frequently used token is therefore copied soon,
 //! whereas a token among thousands of others is rarely copied. The cache owns the shards, so the copies are freed with
@@ -21,8 +21,7 @@ use arc_swap::ArcSwapOption;
 use super::entry::{Entry, Tag};
 use crate::claims::VerifiedToken;
 
-/// The number of shards. If there are more threads than shards, some threads share a shard, which affects only the
-/// speed.
+/// The number of shards. If there are more threads than shards, some threads share a shard and can contend for it.
 pub(super) const SHARDS: usize = 64;
 
 /// The number of copies in a shard.
@@ -31,12 +30,12 @@ const COPIES: usize = 16;
 /// The number of table hits per copy, counted separately for each shard.
 pub(super) const COPY_EVERY: u32 = 64;
 
-/// The copies of all threads.
 pub(super) struct Copies {
     shards: Box<[Shard]>,
 }
 
-/// The copies that one thread uses. No other thread writes to their cache lines.
+/// The copies that one thread uses, or several threads if there are more threads than shards. The alignment keeps
+/// shards in separate cache lines.
 #[repr(align(64))]
 struct Shard {
     copies: [ArcSwapOption<Entry>; COPIES],
@@ -63,7 +62,7 @@ impl Copies {
         }
     }
 
-    /// Returns the places of one shard, so that a sweep can clear them.
+    /// Returns the places of one shard, for clearing expired copies.
     pub(super) fn places(&self, shard: usize) -> &[ArcSwapOption<Entry>] {
         &self.shards[shard % SHARDS].copies
     }
@@ -79,7 +78,7 @@ impl Shard {
     }
 }
 
-/// Returns this thread's number. Threads are numbered in the order in which they first use a cache.
+/// Threads are numbered in the order in which they first use a cache.
 fn thread_number() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {

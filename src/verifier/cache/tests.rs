@@ -1,5 +1,3 @@
-//! Tests the token cache with verified tokens.
-
 #![allow(clippy::unwrap_used)]
 
 use std::collections::HashSet;
@@ -191,7 +189,7 @@ fn assert_bounded(distinct: u128) {
     let fake = FakeUserPool::shared();
     let cache = TokenCache::new(1024, LONGEST, NO_LEEWAY).unwrap();
     let (now, (_, token)) = (SystemClock.now(), tokens(&fake, 1).remove(0));
-    // The factor spreads the tags over all bits, as GMAC does.
+    // This factor spreads the numbers over all bits of the tag, as GMAC does.
     for n in 1..=distinct {
         cache.insert(Tag(n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)), &token, now, |_| true);
     }

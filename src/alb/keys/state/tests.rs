@@ -9,7 +9,6 @@ const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const START: Duration = Duration::from_secs(1_700_000_000);
 
-/// A state machine, and the actions that it requested.
 struct Machine {
     state: State,
     now: Duration,
