@@ -22,9 +22,9 @@ use crate::{
 
 /// A load balancer or a Verified Access instance, and the conditions under which its tokens are accepted.
 ///
-/// The ARN, the issuer and the app clients are required. A token is accepted only if it contains exactly the configured
-/// values. Without the ARN, anyone with an AWS account could sign tokens for any user, because the load balancers of
-/// all accounts in a Region share their keys. This attack was published as `ALBeast` in 2024.
+/// For a load balancer, the ARN, the issuer and the app clients are required. A token is accepted only if it contains
+/// exactly the configured values. Without the ARN, anyone with an AWS account could sign tokens for any user, because
+/// the load balancers of all accounts in a Region share their keys. This attack was published as `ALBeast` in 2024.
 ///
 /// ```
 /// use axum_cognito::{UserPool, alb::{AlbAuth, AlbConfig}};
