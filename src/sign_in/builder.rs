@@ -23,7 +23,7 @@ use crate::{
     verifier::{Verifier, VerifierBuilder},
 };
 
-/// The default lifetime of a session, which is the default validity of Cognito's refresh tokens.
+/// The default lifetime of a session, equal to the default validity of Cognito's refresh tokens.
 const SESSION_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The allowed session lifetimes. Cognito's refresh tokens are valid for at most ten years.
@@ -33,8 +33,8 @@ const SESSION_LIFETIME_RANGE: (Duration, Duration) =
 /// By default, a session is refreshed one minute before its access token expires.
 const REFRESH_BEFORE: Duration = Duration::from_secs(60);
 
-/// The allowed values of `refresh_before`. Cognito's shortest access tokens are valid for five minutes. With a larger
-/// value and the jitter of up to 30 seconds, these tokens would be due for a refresh almost immediately.
+/// The allowed values of `refresh_before`. Cognito's shortest access tokens are valid for five minutes. With a value
+/// above four minutes and a jitter of up to 30 seconds, these tokens would need a refresh almost immediately.
 const REFRESH_BEFORE_RANGE: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(4 * 60));
 
 /// Signs browser users in with Cognito's managed login, through one app client.
@@ -410,7 +410,7 @@ impl SignInBuilder {
         Ok(SignIn { settings: Arc::new(settings) })
     }
 
-    /// Checks all values, and returns the converted values.
+    /// Checks all values, and converts them to their final types.
     pub(super) fn check_values(&self) -> Result<Checked, ConfigError> {
         let domain = checks::domain(&self.domain)?;
         let redirect_url = checks::redirect_url(&self.redirect_url)?;

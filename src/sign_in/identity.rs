@@ -92,8 +92,8 @@ pub(super) async fn refreshed(
     })
 }
 
-/// Verifies a token, which must have this token use and come from the pool and the app client that sign users in. For
-/// bearer tokens, the verifier may accept further pools and clients.
+/// Verifies a token. The token must have the given token use, and must come from the pool and the app client that sign
+/// users in. The verifier may accept further pools and clients for bearer tokens.
 async fn verify(settings: &Settings, token: &str, token_use: TokenUse) -> Result<CognitoClaims, IdentityError> {
     let verified = settings.auth.verifier().verify_use(token, token_use).await;
     let claims = verified.map_err(|error| rejected(&error, token_use))?;

@@ -1,4 +1,4 @@
-//! Loads the session of a request, and waits for its refresh if necessary.
+//! Loads the session of a request, and waits for a refresh if necessary.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,10 +10,11 @@ use tokio::{
 use super::{live::Reply, refreshing::Refresh, session::SessionData, sessions::Waiter, settings::Settings, stored};
 use crate::time::unix_seconds;
 
-/// The longest time that a request waits for a refresh while its access token is valid. The request then continues with
-/// this token.
+/// The longest time that a request waits for a refresh while its access token is valid. After this time, the request
+/// continues with the access token.
 const WAIT_VALID: Duration = Duration::from_secs(3);
-/// The longest time that a request waits for a refresh after its access token has expired. The request then gets 503.
+/// The longest time that a request waits for a refresh after its access token has expired. After this time, the request
+/// gets 503.
 const WAIT_EXPIRED: Duration = Duration::from_secs(10);
 /// The largest number of refreshes that a request waits for. Another request may start a second refresh right after the
 /// first one.
@@ -35,7 +36,6 @@ pub(super) enum Loaded {
 /// The first step of a request with a session.
 pub(super) enum Step {
     Decided(Loaded),
-    /// The request waits for a refresh.
     Wait(Wait),
 }
 
@@ -98,7 +98,7 @@ fn without_refresh(settings: &Settings, session: &Arc<SessionData>) -> Loaded {
     }
 }
 
-/// Loads a session from the store, and waits for its refresh if necessary.
+/// Loads a session from the store, and waits for a refresh if necessary.
 pub(super) async fn load(settings: &Arc<Settings>, key: &str) -> Loaded {
     let Some(store) = &settings.sessions.store else { return Loaded::Nothing };
     let session = match stored::load(settings, store, key).await {

@@ -97,7 +97,7 @@ mod tests {
             (&[(SITE, "same-origin, cross-site")], false),
             (&[(SITE, "same-origin"), (SITE, "same-origin")], false),
             (&[(SITE, "same-origin"), (SITE, "cross-site")], false),
-            // `Origin` does not override what the browser states in `Sec-Fetch-Site`.
+            // `Sec-Fetch-Site` takes precedence over `Origin`.
             (&[(SITE, "cross-site"), ("origin", OWN)], false),
             (&[(SITE, "same-site"), ("origin", OWN)], false),
             (&[("origin", "null")], false),

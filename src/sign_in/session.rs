@@ -100,7 +100,7 @@ impl Session {
         let is_session = claims.token_source().is_some_and(TokenSource::is_session);
         let credentials = extensions.get::<SessionCredentials>().filter(|_| is_session);
         let session = credentials.and_then(|credentials| Arc::clone(&credentials.session).downcast().ok());
-        // The comparison ensures that the token belongs to this session's user, in any order of layers.
+        // The comparison ensures that the token belongs to this session's user, regardless of the order of the layers.
         let session = session.filter(|data: &Arc<SessionData>| data.sub == claims.sub());
         session.map(|data| Self { data }).ok_or_else(AuthRejection::missing_token)
     }

@@ -1,8 +1,8 @@
 //! Provides an in-process user pool and clocks, for tests without an AWS account and without a network.
 //!
 //! [`FakeUserPool`] issues tokens with the claims that Cognito writes, signed with its own RSA keys. The verifier
-//! checks these tokens exactly like tokens from a real pool, and no check is disabled. With [`ManualClock`], tokens
-//! expire without waiting.
+//! checks these tokens exactly like tokens from a real pool, and no check is disabled. With [`ManualClock`], a test can
+//! let tokens expire without waiting.
 //!
 //! ```
 //! use std::time::Duration;

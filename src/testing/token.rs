@@ -50,9 +50,9 @@ impl FakeUserPool {
 /// # Ok::<(), axum_cognito::VerifyError>(())
 /// ```
 ///
-/// By default, the token is valid for one hour, and Cognito could have issued it just now. Methods named after a claim
-/// set the claim as Cognito does. [`claim`](Self::claim) sets any claim that Cognito writes into this kind of token,
-/// [`trigger_claim`](Self::trigger_claim) adds a claim as a pre token generation trigger does, and
+/// By default, the token is issued when the builder is created, and is valid for one hour. Methods named after a claim
+/// set the claim as Cognito does. [`claim`](Self::claim) sets any claim that Cognito writes into this kind of token.
+/// [`trigger_claim`](Self::trigger_claim) adds a claim as a pre token generation trigger does.
 /// [`payload_json`](Self::payload_json) replaces the whole payload.
 #[derive(Clone)]
 #[must_use = "no token is issued until `sign`"]
