@@ -39,8 +39,8 @@ const REFRESH_BEFORE_RANGE: (Duration, Duration) = (Duration::ZERO, Duration::fr
 
 /// Signs browser users in with Cognito's managed login, through one app client.
 ///
-/// A `SignIn` provides a [layer](Self::layer), which turns a browser's session into the claims that extractors and
-/// rules read, and the [routes](Self::routes) for sign-in, callback and sign-out. Clones share the sessions, the keys
+/// A `SignIn` provides a [layer](Self::layer) and the [routes](Self::routes) for sign-in, callback and sign-out. The
+/// layer turns a browser's session into the claims that extractors and rules read. Clones share the sessions, the keys
 /// and the token cache.
 ///
 /// ```
@@ -343,7 +343,7 @@ impl SignInBuilder {
     /// Allows requests from other sites to use a session for unsafe methods and WebSocket handshakes.
     ///
     /// **This weakens a check.** Any page that a signed-in user visits can then send requests on the user's behalf
-    /// (CSRF), unless the application has its own protection, such as tokens in its forms.
+    /// (CSRF). The application needs its own protection, such as tokens in its forms.
     pub fn dangerous_allow_cross_site_requests(mut self) -> Self {
         self.checks_origin = false;
         self

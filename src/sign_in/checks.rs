@@ -9,7 +9,6 @@ use crate::{error::ConfigError, http_client::is_loopback, pool::UserPool, redact
 /// The maximum length of a registered URL (`RedirectUrlType` in Cognito's API).
 const URL_MAX: usize = 1024;
 
-/// Returns the error for an invalid setting.
 pub(super) fn invalid(setting: &'static str, reason: impl Into<String>) -> ConfigError {
     ConfigError::InvalidSignIn { setting, reason: reason.into() }
 }

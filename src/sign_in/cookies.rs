@@ -15,8 +15,8 @@ pub(super) const RECENT: &str = "__Host-recent-sign-ins";
 
 /// Returns the names and values of the request's cookies that start with `__Host-`.
 ///
-/// Browsers accept a cookie with this prefix only from the host itself, and only with `Secure` and `Path=/` (RFC
-/// 6265bis §4.1.3.2). Another subdomain therefore cannot set the cookie. HTTP/2 may split the `Cookie` header (RFC 9113
+/// Browsers accept a cookie with this prefix only if the host itself sets it with `Secure` and `Path=/` (RFC 6265bis
+/// §4.1.3.2). Another subdomain therefore cannot set the cookie. HTTP/2 may split the `Cookie` header (RFC 9113
 /// §8.2.3). Unreadable cookies are skipped, because cookies of other applications must not affect sign-in.
 pub(super) fn host_cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     pairs(headers).filter(|pair| pair.trim_ascii_start().starts_with(b"__Host-")).filter_map(parse)

@@ -1,4 +1,4 @@
-//! The content of a session as bytes, which are encrypted for a cookie or for a store.
+//! Converts the content of a session to bytes, which are then encrypted for a cookie or a store.
 //!
 //! | bytes | content |
 //! |---|---|
@@ -16,7 +16,8 @@ use bytes::{Buf, BufMut, Bytes};
 
 use super::{profile::Profile, session::SessionData};
 
-/// The version of the format. Increase it if a change makes older sessions unreadable or changes their meaning.
+/// The version of the format. Increase the version if a change makes older sessions unreadable or changes their
+/// meaning.
 ///
 /// A session with another version is treated as missing, so the user signs in again.
 const VERSION: u8 = 1;

@@ -15,7 +15,7 @@ use tower_service::Service;
 use super::{admit, loading::Loaded, plan::Plan, session::SessionData, settings::Settings, split::Names};
 use crate::middleware::{CheckError, ResponseBody};
 
-/// Resolves to the session of a request.
+/// A future that loads the session of a request.
 pub(super) type Loading = Pin<Box<dyn Future<Output = Loaded> + Send>>;
 
 pin_project! {

@@ -106,7 +106,7 @@ async fn verify(settings: &Settings, token: &str, token_use: TokenUse) -> Result
     Ok(claims)
 }
 
-/// Converts an error of the verifier. The error's text contains no data from the token.
+/// Returns the error for a rejected token. The error contains no data from the token.
 fn rejected(error: &VerifyError, token_use: TokenUse) -> IdentityError {
     tracing::debug!(%token_use, %error, "the verifier rejected a token from the token endpoint");
     match error.kind() {
@@ -115,8 +115,8 @@ fn rejected(error: &VerifyError, token_use: TokenUse) -> IdentityError {
     }
 }
 
-/// Checks that the ID token belongs to the authorization request (OpenID Connect Core 1.0 §3.1.3.7, step 11), so that
-/// an ID token of another sign-in cannot be injected.
+/// Checks that the ID token belongs to the authorization request (OpenID Connect Core 1.0 §3.1.3.7, step 11). The check
+/// prevents the injection of an ID token from another sign-in.
 fn check_nonce(identity: &CognitoClaims, expected: &str) -> Result<(), IdentityError> {
     let Ok(Some(nonce)) = identity.get::<String>("nonce") else {
         return Err(IdentityError::Rejected("the ID token has no `nonce`"));

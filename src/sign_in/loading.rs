@@ -16,11 +16,11 @@ const WAIT_VALID: Duration = Duration::from_secs(3);
 /// The longest time that a request waits for a refresh after its access token has expired. After this time, the request
 /// gets 503.
 const WAIT_EXPIRED: Duration = Duration::from_secs(10);
-/// The largest number of refreshes that a request waits for. Another request may start a second refresh right after the
-/// first one.
+/// The largest number of refreshes that a request waits for. The limit is two, because another request may start a
+/// second refresh right after the first.
 const ROUNDS: usize = 2;
 
-/// The session of a request.
+/// The result of loading a request's session.
 #[derive(Debug)]
 pub(super) enum Loaded {
     /// The access token has not expired. `CognitoAuth` verifies the token next.
@@ -33,19 +33,18 @@ pub(super) enum Loaded {
     Unavailable,
 }
 
-/// The first step of a request with a session.
+/// The result of [`step`].
 pub(super) enum Step {
     Decided(Loaded),
     Wait(Wait),
 }
 
-/// The state of a request that waits for a refresh.
 pub(super) struct Wait {
     waiter: Waiter,
     limit: Duration,
 }
 
-/// Decides how a request proceeds, without waiting, and starts a refresh if one is due.
+/// Decides without waiting how a request proceeds. Starts a refresh if the session needs one.
 pub(super) fn step(settings: &Arc<Settings>, session: &Arc<SessionData>) -> Step {
     let now = unix_seconds(settings.clock.now());
     let mut sender = None;

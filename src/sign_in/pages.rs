@@ -183,7 +183,8 @@ fn empty(status: StatusCode) -> Response {
     response
 }
 
-/// Escapes text for an HTML attribute. The path comes from the application's settings and normally needs no escaping.
+/// Escapes text for an HTML attribute. Only the sign-in path from the settings is escaped, and it normally contains no
+/// special characters.
 fn escape(text: &str) -> Cow<'_, str> {
     if !text.contains(['&', '<', '>', '"', '\'']) {
         return Cow::Borrowed(text);

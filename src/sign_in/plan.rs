@@ -40,7 +40,7 @@ struct SessionPlan {
 enum SessionState {
     /// The handler served the request with the session `used`.
     Used {
-        /// The session that the cookie contained, or [`None`] if the cookie contained only a key.
+        /// The session that the cookie contained, or [`None`] if the session came from a store.
         arrived: Option<Arc<SessionData>>,
         used: Arc<SessionData>,
     },

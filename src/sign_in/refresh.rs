@@ -50,8 +50,7 @@ fn jitter(id: &str) -> u64 {
 /// The effect of a failed refresh on the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// The refresh token will never work again. The session ends, unless a newer generation of the session exists
-    /// elsewhere.
+    /// The refresh token will never work again. The session ends, unless another instance has already refreshed it.
     Final,
     /// A later refresh may succeed. The session continues until its access token expires, and requests then get 503.
     Temporary,

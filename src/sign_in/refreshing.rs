@@ -169,7 +169,7 @@ impl Refresh {
         if !was_read {
             return Err(Failure::Temporary);
         }
-        // If the removal fails, the session stays in the store until it ends, with a refresh token that does not work.
+        // If the removal fails, the session stays in the store until its lifetime ends.
         let _ = stored::remove(&self.settings, store, &self.old.id).await;
         Err(Failure::Final)
     }

@@ -40,7 +40,7 @@ const CONTEXT: &[u8] = b"axum-cognito sign-in 1";
 /// To end all sessions at once, for example after a leak, replace all keys.
 ///
 /// The cookies are encrypted with AES-256-GCM. The encryption key is derived with HKDF-SHA256 (RFC 5869) from the
-/// session key, the pool ID and the client ID, so no pool or client accepts the cookies of another.
+/// session key, the pool ID and the client ID. Cookies are therefore valid only for one pool and client.
 ///
 /// ```
 /// use axum_cognito::sign_in::SessionKeys;

@@ -112,8 +112,8 @@ impl Session {
 
     /// Returns the user's email address, or [`None`] if the session does not contain it.
     ///
-    /// The address might not belong to the user, because some identity providers do not verify addresses, and Cognito
-    /// can let users change them. Check `email_verified` before relying on the address.
+    /// The address might not belong to the user. Some identity providers do not verify addresses, and Cognito can let
+    /// users change their address. Check `email_verified` before relying on the address.
     pub fn email(&self) -> Option<&str> {
         self.data.profile.get("email")?.as_str()
     }

@@ -72,7 +72,7 @@ type OAuthClient = Client<
 
 type TokenResponse = StandardTokenResponse<IdToken, BasicTokenType>;
 
-/// The member that OpenID Connect adds to a token response (Core 1.0 §3.1.3.3). Further members are ignored.
+/// The `id_token`, which OpenID Connect adds to a token response (Core 1.0 §3.1.3.3). Unknown members are ignored.
 #[derive(Deserialize, Serialize)]
 struct IdToken {
     id_token: Option<String>,
@@ -256,7 +256,6 @@ fn of_grant(error: RequestTokenError<Unusable, BasicErrorResponse>) -> EndpointE
     }
 }
 
-/// Converts the error of a revocation.
 fn of_revocation(
     error: RequestTokenError<Unusable, StandardErrorResponse<RevocationErrorResponseType>>,
 ) -> EndpointError {
@@ -298,7 +297,7 @@ fn auth_type(client_id: &str, client_secret: Option<&str>) -> AuthType {
 
 /// Returns the URL with the scheme `https`.
 ///
-/// The `oauth2` crate writes a revocation request only for an `https` URL (RFC 7009 §2), but an emulator on a loopback
+/// The `oauth2` crate requires an `https` URL for a revocation request (RFC 7009 §2), but an emulator on a loopback
 /// address may use plain HTTP. The request is written for the `https` URL, but sent to the endpoint's real URL.
 /// [`SignInBuilder`] allows plain HTTP only for loopback addresses.
 ///

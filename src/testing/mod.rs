@@ -28,8 +28,8 @@
 //!
 //! # Browser sign-in
 //!
-//! With the feature `sign-in`, `ManagedLogin` serves a fake of Cognito's managed login: the sign-in page and the OAuth
-//! endpoints, with faults that a test switches on.
+//! With the feature `sign-in`, `ManagedLogin` serves a fake of Cognito's managed login. The fake has the sign-in page
+//! and the OAuth endpoints, and a test can switch on faults.
 //!
 //! # Production builds
 //!

@@ -303,9 +303,9 @@ impl TokenBuilder {
     /// [`IdClaims`](crate::IdClaims), call [`into_access`](CognitoClaims::into_access) or
     /// [`into_id`](CognitoClaims::into_id) on the result.
     ///
-    /// The token passes the same checks as in production, with the system clock and the pool's published keys. The
-    /// handler, not the configuration, is under test, so both token uses, every app client and every audience are
-    /// accepted. Claims cannot be created without verification.
+    /// The token passes the same checks as in production, with the system clock and the pool's published keys. All
+    /// token uses, app clients and audiences are accepted, because the test covers the handler and not the
+    /// configuration. Claims cannot be created without verification.
     ///
     /// ```
     /// use axum::http::StatusCode;

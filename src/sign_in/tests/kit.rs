@@ -42,7 +42,7 @@ pub(super) const NAVIGATION: [(&str, &str); 2] = [("sec-fetch-mode", "navigate")
 /// The behavior of the token endpoint.
 #[derive(Clone, Copy)]
 pub(super) enum Mode {
-    /// Accepts the newest refresh token of a session and rotates it.
+    /// Accepts only the newest refresh token of a session, and rotates the token.
     Rotate,
     InvalidGrant,
     Outage,

@@ -52,7 +52,7 @@ fn application_of(redirect_url: &str) -> String {
     host.unwrap_or_else(|| redirect_url.to_owned())
 }
 
-/// Returns a list of forms. Each form signs one user in.
+/// Returns a list with one sign-in form for each user.
 fn user_list(action: &str, users: &Users) -> String {
     let mut html = String::new();
     for user in users.iter() {
