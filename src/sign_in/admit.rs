@@ -11,7 +11,7 @@ use crate::middleware::{AuthRejection, CheckError, SessionCredentials};
 /// Adds the loaded session to the request, and plans the changes to the response.
 ///
 /// # Errors
-/// Returns an error if the session is unavailable, so that the caller rejects the request.
+/// Returns an error if the session is unavailable. The caller then rejects the request.
 pub(super) fn admit<B>(
     settings: &Settings,
     arrived: Option<Arc<SessionData>>,

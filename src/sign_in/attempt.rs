@@ -158,7 +158,7 @@ fn pending<'r>(sealer: &Sealer, request: &'r HeaderMap, now: SystemTime) -> Vec<
     attempts
 }
 
-/// The number and the total size of the attempts that may still be kept.
+/// Limits the number and the total size of the older attempts that are kept.
 struct Budget {
     attempts: usize,
     bytes: usize,

@@ -65,7 +65,7 @@ pub struct SignIn {
 impl SignIn {
     /// Creates a builder from the settings that have no default.
     ///
-    /// `domain` is the origin of the pool's managed-login endpoints, which is an Amazon Cognito prefix domain or a
+    /// `domain` is the origin of the pool's managed-login endpoints. The host is an Amazon Cognito prefix domain or a
     /// custom domain. `redirect_url` is the callback URL that is registered with the app client. The URL's path becomes
     /// the callback route, and its origin is the public origin of this application. Plain HTTP is allowed only for
     /// loopback addresses.
@@ -295,7 +295,7 @@ impl SignInBuilder {
 impl SignInBuilder {
     /// Adds a path, such as `/api`, below which no request is redirected to the sign-in page.
     ///
-    /// Rejected requests without a session then get 401, even if a user enters the URL in the browser.
+    /// Below this path, rejected requests without a session get 401, even if a user enters the URL in the browser.
     pub fn api_subtree(mut self, path: impl Into<String>) -> Self {
         self.api_subtrees.push(path.into());
         self

@@ -1,9 +1,8 @@
 //! Verifies the tokens from the token endpoint before they become a session.
 //!
-//! The verifier for bearer tokens also verifies the access token and the ID token from the token endpoint, with the
-//! same keys. OpenID Connect allows a client to skip signature verification for an ID token that it received over TLS
-//! (Core 1.0 §3.1.3.7). This module always verifies the signature, so a forged response, for example from a proxy that
-//! terminates TLS, cannot sign a user in.
+//! The verifier for bearer tokens also verifies the tokens from the token endpoint. OpenID Connect allows a client to
+//! skip signature verification for an ID token that it received over TLS (Core 1.0 §3.1.3.7). This module always
+//! verifies the signature. Otherwise, a proxy that terminates TLS could forge a response and sign a user in.
 
 use std::{collections::BTreeMap, time::SystemTime};
 

@@ -29,7 +29,7 @@ pub(super) enum Loaded {
     Ended(Arc<SessionData>),
     /// There is no session, the session was signed out, or its lifetime is over.
     Nothing,
-    /// The session cannot be loaded, or its access token has expired and cannot be refreshed at the moment.
+    /// The session cannot be loaded, or its expired access token cannot be refreshed at the moment.
     Unavailable,
 }
 

@@ -87,7 +87,6 @@ mod tests {
     const MODE: &str = "sec-fetch-mode";
     const DEST: &str = "sec-fetch-dest";
 
-    /// Returns the results of [`is_navigation`] and [`may_be_navigation`].
     fn both(method: &Method, headers: &[(&'static str, &str)]) -> (bool, bool) {
         let headers = headers.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
         let headers = headers.collect();

@@ -183,8 +183,7 @@ fn empty(status: StatusCode) -> Response {
     response
 }
 
-/// Escapes text for an HTML attribute. Only the sign-in path from the settings is escaped, and it normally contains no
-/// special characters.
+/// Escapes text for an HTML attribute.
 fn escape(text: &str) -> Cow<'_, str> {
     if !text.contains(['&', '<', '>', '"', '\'']) {
         return Cow::Borrowed(text);

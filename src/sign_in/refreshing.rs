@@ -154,7 +154,7 @@ impl Refresh {
         Failure::Final
     }
 
-    /// Loads the session a few more times, because another instance may be about to store the result of its refresh.
+    /// Loads the session a few more times, because another instance may be about to store the refreshed session.
     async fn read_again(&self, store: &Arc<dyn SessionStore>) -> Result<Arc<SessionData>, Failure> {
         let mut was_read = false;
         for delay in READ_AGAIN {

@@ -46,8 +46,8 @@ impl SignIn {
     /// do. The status of the page is 503 during an outage, 429 in a sign-in loop, 500 if the session cannot be stored
     /// in cookies, and 400 in most other cases.
     ///
-    /// Merge the routes into the router before or after adding the layer of this [`SignIn`]. The layer does not load
-    /// sessions for requests to these routes.
+    /// The routes can be merged into the router before or after the layer of this [`SignIn`] is added. The layer does
+    /// not load sessions for requests to these routes.
     ///
     /// ```
     /// use axum::Router;

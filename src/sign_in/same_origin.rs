@@ -9,8 +9,8 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Returns `true` if a request with a session may proceed.
 ///
-/// Requests from this origin may proceed. Requests from other origins may proceed if the method is safe, unless they
-/// are WebSocket handshakes. WebSocket handshakes are GET requests, but their origin must be checked. Browsers also
+/// Requests from this origin may proceed. A request from another origin may proceed only if its method is safe and it
+/// is not a WebSocket handshake. WebSocket handshakes are GET requests, but their origin must be checked. Browsers also
 /// send cookies with handshakes from other sites, and let those sites read the messages (RFC 6455 §10.2). Over HTTP/2,
 /// a handshake is a CONNECT request (RFC 8441), and CONNECT is not a safe method.
 pub(super) fn is_allowed(method: &Method, headers: &HeaderMap, origin: &str) -> bool {

@@ -19,7 +19,7 @@ use base64::{
 
 use crate::{base64url, error::ConfigError};
 
-/// The minimum length of a session key in bytes, which is the length of an AES-256 key.
+/// The minimum length of a session key, in bytes. An AES-256 key has the same length.
 const MIN_KEY_BYTES: usize = 32;
 
 /// Ensures that other programs and later formats derive different keys from the same session key.
@@ -98,8 +98,8 @@ impl SessionKeys {
     /// Accepts the standard and the URL-safe alphabet, with or without padding, and whitespace around each key.
     ///
     /// # Errors
-    /// Returns [`ConfigError::InvalidSignIn`] if a key is empty or not base64, or for any reason that
-    /// [`new`](Self::new) lists. The error contains the key's position, but never the key.
+    /// Returns [`ConfigError::InvalidSignIn`] if a key is empty or not base64, or if [`new`](Self::new) rejects the
+    /// keys. The error contains the key's position, but never the key.
     pub fn from_base64(text: &str) -> Result<Self, ConfigError> {
         let count = text.split(',').count();
         let keys = text.split(',').enumerate().map(|(index, key)| match key.trim() {

@@ -69,7 +69,7 @@ impl fmt::Debug for SessionData {
 /// A session contains the profile claims of the ID token, such as `email`, and the times of the session. The claims of
 /// the access token, such as the groups, are in [`CognitoClaims`].
 ///
-/// As a handler argument, `Session` rejects requests without a session with 401, even if they have a valid bearer
+/// As a handler argument, `Session` responds with 401 to requests without a session, even if they have a valid bearer
 /// token. The layer replaces the response to a document navigation with a redirect to the sign-in page.
 /// `Option<Session>` is [`None`] for requests without a session, and for requests with a valid bearer token.
 ///

@@ -3,7 +3,7 @@
 //! | file | purpose |
 //! |---|---|
 //! | `arrival.rs` | reads the session cookie of a request |
-//! | `loading.rs` | loads the session of a request, and waits for its refresh |
+//! | `loading.rs` | loads the session of a request, and waits for a refresh |
 //! | `refreshing.rs` | refreshes a session in a background task |
 //! | `starting.rs` | starts sessions at sign-in and ends them at sign-out |
 //! | `stored.rs` | reads and writes sessions in a store |

@@ -1,4 +1,4 @@
-//! Splits a sealed session into cookies of a size that browsers store, and joins them again.
+//! Splits a sealed session into cookies that are small enough for browsers, and joins the cookies again.
 //!
 //! A part is `<number of parts>.<generation>.<text>`. The seal authenticates the joined text. The number and the
 //! generation reveal leftover parts of another generation before the text is decrypted.

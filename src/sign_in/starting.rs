@@ -66,7 +66,7 @@ impl Sessions {
     /// Returns the newest known generation of a request's session, without a refresh.
     ///
     /// Returns [`None`] if the request has no session. If the store fails or the stored session cannot be read, ends
-    /// the session and returns [`None`]. The refresh token of the session is then not revoked.
+    /// the session and returns [`None`]. The refresh token of this session is not revoked.
     pub(super) async fn load_for_sign_out(
         &self,
         settings: &Settings,

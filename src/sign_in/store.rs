@@ -118,8 +118,8 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Returns any error of the store. The request then gets 503, and is not redirected to the sign-in page.
     fn load<'s>(&'s self, key: &'s str) -> StoreFuture<'s, Option<(u64, Vec<u8>)>>;
 
-    /// Stores a new session until its [`ends_at`](StoredSession::ends_at). The key is random, so it is never already in
-    /// use.
+    /// Stores a new session until its [`ends_at`](StoredSession::ends_at). The key is random, so it never collides with
+    /// an existing key.
     ///
     /// # Errors
     /// Returns any error of the store. The sign-in then fails with 503.

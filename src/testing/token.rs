@@ -29,8 +29,8 @@ impl FakeUserPool {
         TokenBuilder::for_user(self, TokenUse::Id, username)
     }
 
-    /// Returns a builder for a machine token, the access token that the client-credentials grant issues to the app
-    /// client itself. Machine tokens have no username.
+    /// Returns a builder for a machine token, an access token from the client-credentials grant. Machine tokens have no
+    /// username.
     pub fn machine_token(&self) -> TokenBuilder {
         TokenBuilder::for_machine(self)
     }
@@ -298,7 +298,7 @@ impl TokenBuilder {
 impl TokenBuilder {
     /// Signs the token, verifies it, and returns its claims, so that a test can call a handler directly.
     ///
-    /// `T` is the handler's type of custom claims. If the handler's argument does not determine it, annotate the
+    /// `T` is the handler's type of custom claims. If the handler's argument does not determine `T`, annotate the
     /// result, as in `let claims: CognitoClaims = …`. For handlers with [`AccessClaims`](crate::AccessClaims) or
     /// [`IdClaims`](crate::IdClaims), call [`into_access`](CognitoClaims::into_access) or
     /// [`into_id`](CognitoClaims::into_id) on the result.

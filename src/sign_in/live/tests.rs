@@ -278,7 +278,7 @@ impl Random {
     }
 }
 
-/// The browsers and refreshes of a random run, with the invariants that must hold.
+/// The state of a random run, with the invariants that must hold.
 #[derive(Default)]
 struct World {
     /// For each session, the newest generation that a request was served with.

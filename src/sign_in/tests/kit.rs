@@ -272,7 +272,7 @@ impl App {
         self.sign_in.settings.clock.now()
     }
 
-    /// Returns the generation and refresh token in the browser's cookie.
+    /// Returns the generation and the refresh token in the browser's cookie.
     pub(super) fn stored(&self, browser: &Browser) -> (u64, String) {
         let Some(Arrived::Session(data)) =
             arrival::read(&self.sign_in.settings, &SessionCookies::find(&browser.headers()))

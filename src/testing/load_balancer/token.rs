@@ -107,7 +107,7 @@ impl AlbTokenBuilder {
         self.header("exp", exp)
     }
 
-    /// Sets `exp` to the time one hour ago.
+    /// Sets `exp` to one hour ago.
     pub fn expired(self) -> Self {
         self.expires_at(SystemClock.now() - Duration::from_secs(3600))
     }
