@@ -7,12 +7,12 @@
 //! |---|---|---|
 //! | any access token | the session was signed out in this process, or its lifetime is over | over |
 //! | an older generation | a newer generation is known | the reply for the newer generation |
-//! | a valid access token | no refresh is due, a refresh is in flight, or a refresh failed recently | use the access token |
+//! | a valid access token | no refresh is due, one is in flight, or one failed recently | use the access token |
 //! | a valid access token | a refresh is due | start a refresh |
 //! | an expired access token | a refresh is in flight | wait for the refresh |
 //! | an expired access token | there is no refresh token, or the last refresh failed permanently | ended |
 //! | an expired access token | the last refresh failed temporarily, less than 5 s ago | unavailable |
-//! | an expired access token | there is a refresh token, no refresh is in flight, and none failed recently | start a refresh |
+//! | an expired access token | a refresh is possible, none is in flight, and none failed recently | start a refresh |
 //!
 //! # Limits
 //!
