@@ -1,8 +1,8 @@
 //! Builds the authorization request and the request to Cognito's logout endpoint.
 //!
-//! Both requests are URLs to which the browser is redirected. The `oauth2` crate is not used, because it panics if a
-//! PKCE code verifier has the wrong length. The crate also does not support Cognito's logout endpoint, which is not
-//! part of OAuth.
+//! Both requests are URLs to which the browser is redirected. This module does not use the `oauth2` crate, because the
+//! crate panics if a PKCE code verifier has the wrong length. The crate also does not support Cognito's logout
+//! endpoint, which is not part of OAuth.
 
 use oauth2::url::form_urlencoded;
 
