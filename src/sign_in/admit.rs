@@ -1,4 +1,4 @@
-//! Adds a loaded session to its request, or rejects the request.
+//! Adds a loaded session to a request, or rejects the request.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use http::{HeaderValue, Request, Response, header::CACHE_CONTROL};
 use super::{loading::Loaded, plan::Plan, session::SessionData, settings::Settings, split::Names};
 use crate::middleware::{AuthRejection, CheckError, SessionCredentials};
 
-/// Adds the session to the request, and plans the changes to its response.
+/// Adds the loaded session to the request, and plans the changes to the response.
 ///
 /// # Errors
-/// Returns an error if the session is unavailable, so that the caller rejects the request.
+/// Returns an error if the session is unavailable. The caller then rejects the request.
 pub(super) fn admit<B>(
     settings: &Settings,
     arrived: Option<Arc<SessionData>>,
@@ -30,13 +30,12 @@ pub(super) fn admit<B>(
     }
 }
 
-/// Removes the session that the layer of another [`SignIn`](super::SignIn) has added to the request. The other layer
-/// checked the request's origin by its own rules, and the session may belong to another app client.
+/// Removes a session that the layer of another [`SignIn`](super::SignIn) added to the request. The session may belong
+/// to another app client, and the other layer may allow cross-site requests.
 pub(super) fn forget<B>(request: &mut Request<B>) {
     request.extensions_mut().remove::<SessionCredentials>();
 }
 
-/// Returns the response to a request that this service rejects.
 pub(super) fn rejection(error: CheckError) -> Response<Bytes> {
     let mut response = AuthRejection::from(error).into_http_response();
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

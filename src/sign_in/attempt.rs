@@ -52,8 +52,8 @@ impl Attempt {
         Ok(Self { state, nonce, verifier, return_to, started_at: now })
     }
 
-    /// Returns the `nonce` of the authorization request and of the ID token, which is the SHA-256 hash of the secret in
-    /// base64url.
+    /// Returns the `nonce` of the authorization request, which is the SHA-256 hash of the secret, encoded as base64url.
+    /// The ID token contains the same `nonce`.
     ///
     /// The URL contains only the hash, so logs and the browser history do not reveal the secret (OpenID Connect Core
     /// 1.0 §15.5.2).
@@ -158,15 +158,15 @@ fn pending<'r>(sealer: &Sealer, request: &'r HeaderMap, now: SystemTime) -> Vec<
     attempts
 }
 
-/// The number and the total size of the attempts that may still be kept.
+/// Limits the number and the total size of the older attempts that are kept.
 struct Budget {
     attempts: usize,
     bytes: usize,
 }
 
 impl Budget {
-    /// Returns `true` and reduces the budget if the attempt fits. Otherwise returns `false` for this attempt and all
-    /// later attempts.
+    /// Returns `true` and reduces the budget if the attempt fits. Once an attempt does not fit, returns `false` for all
+    /// later attempts too.
     fn covers(&mut self, pending: &Pending<'_>) -> bool {
         if pending.started_at.is_none() || self.attempts == 0 || pending.bytes > self.bytes {
             self.attempts = 0;
@@ -178,8 +178,8 @@ impl Budget {
     }
 }
 
-/// Returns the cookie's name, which ends with a hash of `state`. Parallel sign-ins therefore do not overwrite each
-/// other, and the name does not reveal the state.
+/// Returns the cookie's name, which ends with a hash of `state`. The hash keeps parallel sign-ins apart without
+/// revealing the state.
 fn cookie_name(state: &str) -> String {
     format!("{ATTEMPT}{}", sha256(state))
 }
@@ -271,7 +271,7 @@ mod tests {
         assert!(values.iter().all(|value| value.len() == 43));
     }
 
-    /// The verifier and the challenge are the example in RFC 7636, appendix B.
+    /// The verifier and the challenge come from the example in RFC 7636, appendix B.
     #[test]
     fn challenge_is_the_one_of_rfc_7636() {
         let text = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -354,7 +354,6 @@ mod tests {
         assert!(find(&attempt, &own(), &good, 0).is_some());
     }
 
-    /// This check is a second defense, because the authenticated cookie name is already a hash of the state.
     #[test]
     fn state_in_the_cookie_must_match_its_name() {
         let (one, other) = (start("/", 0), start("/", 0));
@@ -378,8 +377,7 @@ mod tests {
     #[test]
     fn sixth_attempt_removes_the_oldest() {
         let mut attempts: Vec<Attempt> = (0..6).map(|n| start("/", n)).collect();
-        // The attempts are not in the order in which they started, so the test does not depend on the order of the
-        // cookies.
+        // Changes the order of the cookies, because browsers may send cookies in any order.
         attempts.swap(0, 3);
         let newest = attempts.pop().unwrap();
         let mut browser = Browser::with(&attempts.iter().collect::<Vec<_>>());

@@ -1,8 +1,8 @@
 //! Builds the authorization request and the request to Cognito's logout endpoint.
 //!
-//! Both requests are URLs to which the browser is redirected. The `oauth2` crate is not used, because it computes a
-//! code challenge only from its own type of PKCE code verifier, and panics if the verifier has the wrong length.
-//! Cognito's logout endpoint is not part of OAuth.
+//! Both requests are URLs to which the browser is redirected. This module does not use the `oauth2` crate, because the
+//! crate panics if a PKCE code verifier has the wrong length. The crate also does not support Cognito's logout
+//! endpoint, which is not part of OAuth.
 
 use oauth2::url::form_urlencoded;
 
@@ -26,8 +26,8 @@ pub(super) fn authorization_url(settings: &Settings, attempt: &Attempt) -> Strin
     url(&settings.domain, "/oauth2/authorize", parameters.into_iter().chain(optional))
 }
 
-/// Returns the URL of Cognito's logout endpoint, which ends the managed-login session and redirects to the registered
-/// sign-out URL (AWS page "The managed login sign-out endpoint").
+/// Returns the URL of Cognito's logout endpoint (AWS page "The managed login sign-out endpoint"). The endpoint ends the
+/// managed-login session, and redirects to the registered sign-out URL.
 pub(super) fn logout_url(settings: &Settings) -> String {
     let parameters = [("client_id", settings.client_id.as_str()), ("logout_uri", &settings.logout_url)];
     url(&settings.domain, "/logout", parameters)

@@ -11,7 +11,7 @@ use std::{
 /// entries, so the map shrinks after a peak.
 pub(super) struct Bounded<V> {
     entries: HashMap<Arc<str>, (u64, V)>,
-    /// The IDs in the order in which they expire.
+    /// The IDs, ordered by expiry time.
     order: BTreeSet<(u64, Arc<str>)>,
     capacity: usize,
 }

@@ -23,7 +23,7 @@ use crate::{
     verifier::{Verifier, VerifierBuilder},
 };
 
-/// The default lifetime of a session, which is the default validity of Cognito's refresh tokens.
+/// The default lifetime of a session, equal to the default validity of Cognito's refresh tokens.
 const SESSION_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The allowed session lifetimes. Cognito's refresh tokens are valid for at most ten years.
@@ -33,14 +33,14 @@ const SESSION_LIFETIME_RANGE: (Duration, Duration) =
 /// By default, a session is refreshed one minute before its access token expires.
 const REFRESH_BEFORE: Duration = Duration::from_secs(60);
 
-/// The allowed values of `refresh_before`. Cognito's shortest access tokens are valid for five minutes. With a larger
-/// value and the jitter of up to 30 seconds, these tokens would be due for a refresh almost immediately.
+/// The allowed values of `refresh_before`. Cognito's shortest access tokens are valid for five minutes. With a value
+/// above four minutes and a jitter of up to 30 seconds, these tokens would need a refresh almost immediately.
 const REFRESH_BEFORE_RANGE: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(4 * 60));
 
 /// Signs browser users in with Cognito's managed login, through one app client.
 ///
-/// A `SignIn` provides a [layer](Self::layer), which turns a browser's session into the claims that extractors and
-/// rules read, and the [routes](Self::routes) for sign-in, callback and sign-out. Clones share the sessions, the keys
+/// A `SignIn` provides a [layer](Self::layer) and the [routes](Self::routes) for sign-in, callback and sign-out. The
+/// layer turns a browser's session into the claims that extractors and rules read. Clones share the sessions, the keys
 /// and the token cache.
 ///
 /// ```
@@ -65,7 +65,7 @@ pub struct SignIn {
 impl SignIn {
     /// Creates a builder from the settings that have no default.
     ///
-    /// `domain` is the origin of the pool's managed-login endpoints, which is an Amazon Cognito prefix domain or a
+    /// `domain` is the origin of the pool's managed-login endpoints. The host is an Amazon Cognito prefix domain or a
     /// custom domain. `redirect_url` is the callback URL that is registered with the app client. The URL's path becomes
     /// the callback route, and its origin is the public origin of this application. Plain HTTP is allowed only for
     /// loopback addresses.
@@ -295,7 +295,7 @@ impl SignInBuilder {
 impl SignInBuilder {
     /// Adds a path, such as `/api`, below which no request is redirected to the sign-in page.
     ///
-    /// Rejected requests without a session then get 401, even if a user enters the URL in the browser.
+    /// Below this path, rejected requests without a session get 401, even if a user enters the URL in the browser.
     pub fn api_subtree(mut self, path: impl Into<String>) -> Self {
         self.api_subtrees.push(path.into());
         self
@@ -343,7 +343,7 @@ impl SignInBuilder {
     /// Allows requests from other sites to use a session for unsafe methods and WebSocket handshakes.
     ///
     /// **This weakens a check.** Any page that a signed-in user visits can then send requests on the user's behalf
-    /// (CSRF), unless the application has its own protection, such as tokens in its forms.
+    /// (CSRF). The application needs its own protection, such as tokens in its forms.
     pub fn dangerous_allow_cross_site_requests(mut self) -> Self {
         self.checks_origin = false;
         self
@@ -410,7 +410,7 @@ impl SignInBuilder {
         Ok(SignIn { settings: Arc::new(settings) })
     }
 
-    /// Checks all values, and returns the converted values.
+    /// Checks all values, and converts them to their final types.
     pub(super) fn check_values(&self) -> Result<Checked, ConfigError> {
         let domain = checks::domain(&self.domain)?;
         let redirect_url = checks::redirect_url(&self.redirect_url)?;

@@ -53,13 +53,13 @@ pub(super) enum CallbackError {
 impl Callback {
     /// Reads the query of a callback request.
     ///
-    /// A query that repeats a parameter is malformed (RFC 6749 §3.1), because programs could read it differently. A
-    /// query with both `code` and `error` is malformed, too.
+    /// A query that repeats a parameter is malformed (RFC 6749 §3.1), because two programs could read different values
+    /// from it. A query with both `code` and `error` is malformed, too.
     pub(super) fn parse(query: &str) -> Self {
         if query.len() > MAX_QUERY {
             return Self { state: None, code: Err(CallbackError::Malformed) };
         }
-        // Counts each name, and keeps its first value.
+        // Counts each parameter, and keeps its first value.
         let mut parameters = BTreeMap::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             parameters.entry(name).or_insert((0_u32, value)).0 += 1;
@@ -83,7 +83,7 @@ fn known(error: &str) -> Option<&'static str> {
     ERROR_CODES.into_iter().find(|code| *code == error)
 }
 
-/// Returns the value of a parameter, or [`None`] if the query does not contain it or repeats it.
+/// Returns the value of a parameter, or [`None`] if the parameter is missing or repeated.
 pub(super) fn only_value(query: &str, name: &str) -> Option<String> {
     let mut values = form_urlencoded::parse(query.as_bytes()).filter(|(found, _)| found == name);
     let (_, value) = values.next()?;
@@ -106,7 +106,7 @@ mod tests {
             ("code=c&state=", None, Ok("c")),
             ("error=access_denied&state=s", Some("s"), Err(Denied(Some("access_denied")))),
             ("error=login_required&state=s&error_description=text", Some("s"), Err(Denied(Some("login_required")))),
-            // Cognito's documentation shows errors without `state`.
+            // Cognito's documentation shows error responses without `state`.
             ("error=invalid_scope", None, Err(Denied(Some("invalid_scope")))),
             ("error=Access_Denied&state=s", Some("s"), Err(Denied(None))),
             ("error=other&state=s", Some("s"), Err(Denied(None))),

@@ -1,4 +1,4 @@
-//! Checks the values of the settings. Each error says how to fix the value, and contains the value unless it is secret.
+//! Checks the values of the settings. Each error says how to fix the value. Secret values do not appear in errors.
 
 use std::time::Duration;
 
@@ -9,7 +9,6 @@ use crate::{error::ConfigError, http_client::is_loopback, pool::UserPool, redact
 /// The maximum length of a registered URL (`RedirectUrlType` in Cognito's API).
 const URL_MAX: usize = 1024;
 
-/// Returns the error for an invalid setting.
 pub(super) fn invalid(setting: &'static str, reason: impl Into<String>) -> ConfigError {
     ConfigError::InvalidSignIn { setting, reason: reason.into() }
 }
@@ -64,7 +63,7 @@ fn absolute(setting: &'static str, text: &str, example: &str) -> Result<Url, Con
     Ok(url)
 }
 
-/// Checks the path of a route, which the router must match literally.
+/// Checks the path of a route. The router must match the path literally, so special characters are rejected.
 pub(super) fn path(setting: &'static str, path: &str) -> Result<(), ConfigError> {
     let is_segment = |segment: &str| {
         let is_dots = matches!(segment, "." | "..");
@@ -103,7 +102,7 @@ pub(super) fn subtree(text: &str) -> Result<String, ConfigError> {
     Ok(prefix.to_owned())
 }
 
-/// Returns the app client that signs users in, which is the chosen client or else the pool's only client.
+/// Returns the chosen app client, or the pool's only app client if none was chosen.
 pub(super) fn client_id(pool: &UserPool, chosen: Option<&str>) -> Result<String, ConfigError> {
     let Some(ids) = pool.client_ids() else {
         return Err(invalid("client_id", "the pool accepts any app client: use a pool that lists its clients"));
@@ -124,7 +123,7 @@ pub(super) fn client_id(pool: &UserPool, chosen: Option<&str>) -> Result<String,
     }
 }
 
-/// Checks that the pool accepts the access tokens of sign-in, because every session contains an access token.
+/// Checks that the pool accepts the access tokens that sessions contain.
 pub(super) fn access_tokens(pool: &UserPool, client_id: &str, resource: Option<&str>) -> Result<(), ConfigError> {
     if !pool.token_uses().any(|token_use| token_use == TokenUse::Access) {
         return Err(invalid(

@@ -15,15 +15,15 @@ pub(super) const RECENT: &str = "__Host-recent-sign-ins";
 
 /// Returns the names and values of the request's cookies that start with `__Host-`.
 ///
-/// A browser stores a cookie with this prefix only if this host itself set it with `Secure` and `Path=/`, so another
-/// subdomain cannot set it (RFC 6265bis §4.1.3.2). HTTP/2 may split the `Cookie` header (RFC 9113 §8.2.3). Unreadable
-/// cookies are skipped, because cookies of other applications must not affect sign-in.
+/// Browsers accept a cookie with this prefix only if the host itself sets it with `Secure` and `Path=/` (RFC 6265bis
+/// §4.1.3.2). Another subdomain therefore cannot set the cookie. HTTP/2 may split the `Cookie` header (RFC 9113
+/// §8.2.3). Unreadable cookies are skipped, because cookies of other applications must not affect sign-in.
 pub(super) fn host_cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     pairs(headers).filter(|pair| pair.trim_ascii_start().starts_with(b"__Host-")).filter_map(parse)
 }
 
-/// Returns the values of the cookies with this `__Host-` name. A request can have several KiB of cookies, so other
-/// cookies are not parsed.
+/// Returns the values of the cookies with this `__Host-` name. Other cookies are not parsed, because a request can have
+/// several KiB of cookies.
 fn values<'r>(headers: &'r HeaderMap, name: &str) -> impl Iterator<Item = &'r str> {
     raw(headers).filter(move |(found, _)| *found == name.as_bytes()).filter_map(|(_, value)| str::from_utf8(value).ok())
 }
@@ -36,7 +36,7 @@ pub(super) fn raw(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-/// Returns the parts of the `Cookie` headers between semicolons.
+/// Splits the `Cookie` headers at semicolons.
 fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     headers.get_all(COOKIE).iter().flat_map(|header| {
         let mut rest = Some(header.as_bytes());
@@ -80,8 +80,7 @@ pub(super) fn set(name: &str, value: &str, max_age: Duration) -> Option<HeaderVa
     Some(header)
 }
 
-/// Returns a `Set-Cookie` header that removes a cookie. The attributes are the same as in the header that set the
-/// cookie.
+/// Returns a `Set-Cookie` header that removes a cookie. The attributes match those of the header that set the cookie.
 ///
 /// Browsers ignore headers that remove a `__Host-` cookie without `Secure` and `Path=/`.
 pub(super) fn remove(name: &str) -> Option<HeaderValue> {
@@ -107,7 +106,7 @@ mod tests {
             (&[b"__Host-session="], Some("")),
             // HTTP/2 may send one header per cookie.
             (&[b"a=b", b"__Host-session=v", b"c=d"], Some("v")),
-            // Another application can set cookies that are not ASCII or not pairs.
+            // Other applications can set cookies with non-ASCII values or without a name.
             (&[b"name=J\xe4ger; lone; =x; __Host-session=v; ;;"], Some("v")),
             (&[b"__Host-other=J\xe4ger; __Host-session=v"], Some("v")),
             (&[], None),

@@ -123,7 +123,7 @@ mod tests {
         (REDIRECT_URL, "https://app.example.com/auth/callback"),
     ];
 
-    /// Builds a sign-in from the variables in [`GOOD`] and `changes`. The value [`None`] unsets a variable.
+    /// Builds a sign-in from the variables in [`GOOD`] and `changes`. [`None`] unsets a variable.
     fn sign_in(changes: &[(&str, Option<&str>)]) -> Result<SignIn, ConfigError> {
         let var = |name: &str| {
             let change = changes.iter().find(|(variable, _)| *variable == name).map(|(_, value)| *value);

@@ -1,4 +1,4 @@
-//! The content of a session as bytes, which are encrypted for a cookie or for a store.
+//! Converts the content of a session to bytes, which are then encrypted for a cookie or a store.
 //!
 //! | bytes | content |
 //! |---|---|
@@ -6,17 +6,18 @@
 //! | 4 x 8 | generation, time of the sign-in, end of the session, expiry of the access token |
 //! | 6 x (2 + length) | ID, `sub`, issuer, access token, refresh token, profile claims: the length, then the bytes |
 //!
-//! Numbers and lengths are big-endian. Nothing follows the profile claims, which are JSON. An empty refresh token means
-//! that the session has none.
+//! Numbers and lengths are big-endian. The profile claims are JSON and come last. The refresh token is empty if the
+//! session has none.
 //!
-//! For every request with a session in a cookie, the layer reads this format. Most of the bytes belong to tokens, which
-//! are neither parsed nor copied.
+//! The layer reads this format for every request whose session is in a cookie. Most of the bytes are tokens, which are
+//! neither parsed nor copied.
 
 use bytes::{Buf, BufMut, Bytes};
 
 use super::{profile::Profile, session::SessionData};
 
-/// The version of the format. Increase it if a change makes older sessions unreadable or changes their meaning.
+/// The version of the format. Increase the version if a change makes older sessions unreadable or changes their
+/// meaning.
 ///
 /// A session with another version is treated as missing, so the user signs in again.
 const VERSION: u8 = 1;
@@ -72,7 +73,7 @@ fn part(content: &mut Bytes) -> Option<Bytes> {
     (length <= content.len()).then(|| content.split_to(length))
 }
 
-/// Takes a part that is text and not empty.
+/// Takes a part that must be a non-empty UTF-8 string.
 fn text(content: &mut Bytes) -> Option<String> {
     let part = part(content).filter(|part| !part.is_empty())?;
     Some(str::from_utf8(&part).ok()?.to_owned())
@@ -83,7 +84,7 @@ mod tests {
     use super::*;
     use crate::sign_in::fixture::session;
 
-    /// Returns the bytes of the parts, each after its length.
+    /// Returns the bytes of the parts, each preceded by its length.
     fn parts(parts: [&[u8]; 6]) -> Vec<u8> {
         let part = |part: &[u8]| [&u16::try_from(part.len()).unwrap().to_be_bytes(), part].concat();
         parts.map(part).concat()

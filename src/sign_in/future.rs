@@ -15,14 +15,13 @@ use tower_service::Service;
 use super::{admit, loading::Loaded, plan::Plan, session::SessionData, settings::Settings, split::Names};
 use crate::middleware::{CheckError, ResponseBody};
 
-/// Resolves to the session of a request.
+/// A future that loads the session of a request.
 pub(super) type Loading = Pin<Box<dyn Future<Output = Loaded> + Send>>;
 
 pin_project! {
     /// The response future of [`SignInService`](super::SignInService).
     ///
-    /// The future waits for the session store and for a refresh, if the request needs them, and then for the inner
-    /// service.
+    /// The future waits for the session store or a refresh if necessary, and then for the inner service.
     pub struct SignInFuture<S, B>
     where
         S: Service<Request<B>>,
@@ -55,12 +54,11 @@ struct Waiting<S, B> {
     /// [`Some`] until the session is loaded.
     loading: Option<Loading>,
     arrived: Option<Arc<SessionData>>,
-    /// The names of the request's session cookies.
     names: Names,
     /// [`Some`] until the inner service is called.
     request: Option<Request<B>>,
-    /// A clone of the inner service that is not polled before the session is loaded, because a ready service may hold a
-    /// resource that other requests need.
+    /// A clone of the inner service. The clone is not polled before the session is loaded, because a ready service may
+    /// hold a resource that other requests need.
     inner: S,
 }
 
@@ -89,7 +87,8 @@ where
             }
         }
         ready!(self.inner.poll_ready(cx))?;
-        // INVARIANT: the request is `Some`, because the caller leaves this state once it has the inner future.
+        // INVARIANT: the request is `Some`, because this method is not called again after it has returned the inner
+        // future.
         self.request.take().map_or(Poll::Pending, |request| Poll::Ready(Ok(Next::Call(self.inner.call(request)))))
     }
 }

@@ -1,9 +1,8 @@
 //! Verifies the tokens from the token endpoint before they become a session.
 //!
-//! The verifier for bearer tokens also verifies the access token and the ID token from the token endpoint, with the
-//! same keys. OpenID Connect allows a client to skip signature verification for an ID token that it received over TLS
-//! (Core 1.0 §3.1.3.7). This module always verifies the signature, so a forged response, for example from a proxy that
-//! terminates TLS, cannot sign a user in.
+//! The verifier for bearer tokens also verifies the tokens from the token endpoint. OpenID Connect allows a client to
+//! skip signature verification for an ID token that it received over TLS (Core 1.0 §3.1.3.7). This module always
+//! verifies the signature. Otherwise, a proxy that terminates TLS could forge a response and sign a user in.
 
 use std::{collections::BTreeMap, time::SystemTime};
 
@@ -92,8 +91,8 @@ pub(super) async fn refreshed(
     })
 }
 
-/// Verifies a token, which must have this token use and come from the pool and the app client that sign users in. For
-/// bearer tokens, the verifier may accept further pools and clients.
+/// Verifies a token. The token must have the given token use, and must come from the pool and the app client that sign
+/// users in. The verifier may accept further pools and clients for bearer tokens.
 async fn verify(settings: &Settings, token: &str, token_use: TokenUse) -> Result<CognitoClaims, IdentityError> {
     let verified = settings.auth.verifier().verify_use(token, token_use).await;
     let claims = verified.map_err(|error| rejected(&error, token_use))?;
@@ -106,7 +105,7 @@ async fn verify(settings: &Settings, token: &str, token_use: TokenUse) -> Result
     Ok(claims)
 }
 
-/// Converts an error of the verifier. The error's text contains no data from the token.
+/// Returns the error for a rejected token. The error contains no data from the token.
 fn rejected(error: &VerifyError, token_use: TokenUse) -> IdentityError {
     tracing::debug!(%token_use, %error, "the verifier rejected a token from the token endpoint");
     match error.kind() {
@@ -115,8 +114,8 @@ fn rejected(error: &VerifyError, token_use: TokenUse) -> IdentityError {
     }
 }
 
-/// Checks that the ID token belongs to the authorization request (OpenID Connect Core 1.0 §3.1.3.7, step 11), so that
-/// an ID token of another sign-in cannot be injected.
+/// Checks that the ID token belongs to the authorization request (OpenID Connect Core 1.0 §3.1.3.7, step 11). The check
+/// prevents the injection of an ID token from another sign-in.
 fn check_nonce(identity: &CognitoClaims, expected: &str) -> Result<(), IdentityError> {
     let Ok(Some(nonce)) = identity.get::<String>("nonce") else {
         return Err(IdentityError::Rejected("the ID token has no `nonce`"));

@@ -1,18 +1,18 @@
 //! [`Live`]: the sessions that this process has recently refreshed or signed out.
 //!
-//! The type is a pure state machine without I/O, locks, tasks or clocks. Times are seconds since 1970. A request waits
-//! for a refresh with a value of the type `W`, which the caller chooses.
+//! The type is a pure state machine without I/O, locks, tasks or clocks. Times are seconds since 1970. Requests wait
+//! for a refresh with a value of the type `W`, such as the receiver of a channel.
 //!
 //! | request with | state | reply |
 //! |---|---|---|
 //! | any access token | the session was signed out in this process, or its lifetime is over | over |
 //! | an older generation | a newer generation is known | the reply for the newer generation |
-//! | a valid access token | no refresh is due, or a refresh is in flight or failed recently | use the access token |
+//! | a valid access token | no refresh is due, one is in flight, or one failed recently | use the access token |
 //! | a valid access token | a refresh is due | start a refresh |
 //! | an expired access token | a refresh is in flight | wait for the refresh |
 //! | an expired access token | there is no refresh token, or the last refresh failed permanently | ended |
 //! | an expired access token | the last refresh failed temporarily, less than 5 s ago | unavailable |
-//! | an expired access token | there is a refresh token, and no refresh is in flight or failed recently | start a refresh |
+//! | an expired access token | a refresh is possible, none is in flight, and none failed recently | start a refresh |
 //!
 //! # Limits
 //!
@@ -29,8 +29,8 @@ use super::{
     session::SessionData,
 };
 
-/// The time for which the newest generation of a session is kept, in seconds. Requests that began before the refresh
-/// complete within this time.
+/// The time for which the newest generation of a session is kept, in seconds. Within this time, all requests that began
+/// before the refresh should have completed.
 const KEEP_LATEST: u64 = 300;
 /// The time for which a final failure is kept after the access token has expired, in seconds. After this time, a
 /// request starts one more refresh, which fails again.
@@ -88,7 +88,7 @@ struct InFlight<W> {
 pub(super) enum Reply<W> {
     /// The access token is valid.
     Use(Arc<SessionData>),
-    /// The caller must start a refresh of this session, and report its end to [`Live::finish`].
+    /// The caller must start a refresh of this session, and report the result to [`Live::finish`].
     Start { number: u64, session: Arc<SessionData>, waiter: W },
     /// The access token has expired, and a refresh is in flight.
     Wait(W),
@@ -126,8 +126,8 @@ impl<W: Clone> Live<W> {
         }
     }
 
-    /// Decides how a request with this session proceeds. If a refresh starts, `waiter` creates the value that other
-    /// requests use to wait for the refresh.
+    /// Decides how a request with this session proceeds. If a refresh starts, `waiter` creates the value that requests
+    /// use to wait for the refresh.
     pub(super) fn arrive(
         &mut self,
         arrived: &Arc<SessionData>,
@@ -199,7 +199,7 @@ impl<W: Clone> Live<W> {
         self.end(&session.id, session.ends_at, now);
     }
 
-    /// Ends the session with this ID, which lives until `ends_at` at the latest.
+    /// Ends the session with this ID. `ends_at` is the end of the session's lifetime.
     pub(super) fn end(&mut self, id: &str, ends_at: u64, now: u64) {
         self.ended.insert(id, (), ends_at.max(now.saturating_add(1)), now);
         self.latest.remove(id);
@@ -222,9 +222,8 @@ impl<W: Clone> Live<W> {
     /// Returns `true` if this response must remove the cookies of a session whose refresh token no longer works.
     ///
     /// Only the first response removes the cookies, because the browser may have signed in again before a later
-    /// response arrives. The cookies also stay if they may belong to a newer generation, or to a sign-in that ended
-    /// this session. A sign-out has removed the cookies itself, and browsers remove them at the end of the session's
-    /// lifetime.
+    /// response arrives. The cookies also stay if they may belong to a newer generation or a newer sign-in. After a
+    /// sign-out or the end of the session's lifetime, the browser has already removed the cookies.
     pub(super) fn take_removal(&mut self, session: &SessionData, now: u64) -> bool {
         let has_failed = self.failure(session, now) == Some(Failure::Final);
         if !has_failed || self.is_over(session, now) || self.newer(session, now).is_some() {

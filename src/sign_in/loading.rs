@@ -1,4 +1,4 @@
-//! Loads the session of a request, and waits for its refresh if necessary.
+//! Loads the session of a request, and waits for a refresh if necessary.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,16 +10,17 @@ use tokio::{
 use super::{live::Reply, refreshing::Refresh, session::SessionData, sessions::Waiter, settings::Settings, stored};
 use crate::time::unix_seconds;
 
-/// The longest time that a request waits for a refresh while its access token is valid. The request then continues with
-/// this token.
+/// The longest time that a request waits for a refresh while its access token is valid. After this time, the request
+/// continues with the access token.
 const WAIT_VALID: Duration = Duration::from_secs(3);
-/// The longest time that a request waits for a refresh after its access token has expired. The request then gets 503.
+/// The longest time that a request waits for a refresh after its access token has expired. After this time, the request
+/// gets 503.
 const WAIT_EXPIRED: Duration = Duration::from_secs(10);
-/// The largest number of refreshes that a request waits for. Another request may start a second refresh right after the
-/// first one.
+/// The largest number of refreshes that a request waits for. The limit is two, because another request may start a
+/// second refresh right after the first.
 const ROUNDS: usize = 2;
 
-/// The session of a request.
+/// The result of loading a request's session.
 #[derive(Debug)]
 pub(super) enum Loaded {
     /// The access token has not expired. `CognitoAuth` verifies the token next.
@@ -28,24 +29,22 @@ pub(super) enum Loaded {
     Ended(Arc<SessionData>),
     /// There is no session, the session was signed out, or its lifetime is over.
     Nothing,
-    /// The session cannot be loaded, or its access token has expired and cannot be refreshed at the moment.
+    /// The session cannot be loaded, or its expired access token cannot be refreshed at the moment.
     Unavailable,
 }
 
-/// The first step of a request with a session.
+/// The result of [`step`].
 pub(super) enum Step {
     Decided(Loaded),
-    /// The request waits for a refresh.
     Wait(Wait),
 }
 
-/// The state of a request that waits for a refresh.
 pub(super) struct Wait {
     waiter: Waiter,
     limit: Duration,
 }
 
-/// Decides how a request proceeds, without waiting, and starts a refresh if one is due.
+/// Decides without waiting how a request proceeds. Starts a refresh if the session needs one.
 pub(super) fn step(settings: &Arc<Settings>, session: &Arc<SessionData>) -> Step {
     let now = unix_seconds(settings.clock.now());
     let mut sender = None;
@@ -98,7 +97,7 @@ fn without_refresh(settings: &Settings, session: &Arc<SessionData>) -> Loaded {
     }
 }
 
-/// Loads a session from the store, and waits for its refresh if necessary.
+/// Loads a session from the store, and waits for a refresh if necessary.
 pub(super) async fn load(settings: &Arc<Settings>, key: &str) -> Loaded {
     let Some(store) = &settings.sessions.store else { return Loaded::Nothing };
     let session = match stored::load(settings, store, key).await {

@@ -12,7 +12,7 @@ use http::{
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
-/// The standard header that marks speculative loading, and the headers of older browsers.
+/// The headers that mark speculative loading: the standard header, and the headers of older browsers.
 const PURPOSES: [HeaderName; 4] = [
     HeaderName::from_static("sec-purpose"),
     HeaderName::from_static("purpose"),
@@ -87,7 +87,6 @@ mod tests {
     const MODE: &str = "sec-fetch-mode";
     const DEST: &str = "sec-fetch-dest";
 
-    /// Returns the results of [`is_navigation`] and [`may_be_navigation`].
     fn both(method: &Method, headers: &[(&'static str, &str)]) -> (bool, bool) {
         let headers = headers.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
         let headers = headers.collect();

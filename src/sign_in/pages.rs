@@ -1,4 +1,4 @@
-//! Creates the HTML pages of the sign-in routes, and the headers of all their responses.
+//! Creates the HTML pages and the response headers of the sign-in routes.
 //!
 //! Pages contain no request data, no scripts and no tokens.
 
@@ -20,7 +20,7 @@ use http::{
 pub(super) enum Page {
     /// The request to the sign-in route is not a document navigation.
     NotNavigation,
-    /// Three sign-ins were completed within a minute, but no session arrived.
+    /// Three sign-ins were completed within a minute, but the browser sent no session.
     Loop,
     /// The `state` is missing, or its attempt has expired, was used, or was started in another browser.
     UnknownAttempt,
@@ -34,13 +34,12 @@ pub(super) enum Page {
     Unavailable,
     /// The session does not fit into cookies, or the system provides no random numbers.
     Failed,
-    /// The request to sign out comes from another site.
+    /// The sign-out request comes from another site.
     CrossSite,
     /// The request has the wrong method. The value is the allowed method.
     MethodNotAllowed(&'static str),
 }
 
-/// The text of a page.
 struct Text {
     title: &'static str,
     paragraphs: &'static [&'static str],
@@ -169,8 +168,8 @@ pub(super) fn add_cookies(response: &mut Response, cookies: impl IntoIterator<It
     }
 }
 
-/// Returns an empty response with the headers that all responses of the sign-in routes have. The headers keep the
-/// response out of caches (CVE-2025-48947), and hide its URL, which can contain a code, from other sites.
+/// Returns an empty response with the headers that all responses of the sign-in routes have. `no-store` keeps the
+/// response out of caches (CVE-2025-48947). `no-referrer` hides the URL, which can contain a code, from other sites.
 fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
@@ -184,7 +183,7 @@ fn empty(status: StatusCode) -> Response {
     response
 }
 
-/// Escapes text for an HTML attribute. The path comes from the application's settings and normally needs no escaping.
+/// Escapes text for an HTML attribute.
 fn escape(text: &str) -> Cow<'_, str> {
     if !text.contains(['&', '<', '>', '"', '\'']) {
         return Cow::Borrowed(text);
@@ -193,7 +192,7 @@ fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.replace('"', "&quot;").replace('\'', "&#39;"))
 }
 
-/// The content security policy of the pages, which allows only their style sheet, identified by its hash.
+/// The content security policy, which allows only the style sheet of the pages.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
     let policy = format!(

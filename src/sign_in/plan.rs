@@ -25,7 +25,7 @@ use crate::{
 /// The changes that the layer makes to a response.
 #[derive(Default)]
 pub(super) struct Plan {
-    /// The URL of a navigation without a session, to which the user returns after sign-in.
+    /// The URL of a navigation without a session. The user returns to this URL after sign-in.
     sign_in: Option<Uri>,
     session: Option<SessionPlan>,
 }
@@ -40,7 +40,7 @@ struct SessionPlan {
 enum SessionState {
     /// The handler served the request with the session `used`.
     Used {
-        /// The session that the cookie contained, or [`None`] if the cookie contained only a key.
+        /// The session that the cookie contained, or [`None`] if the session came from a store.
         arrived: Option<Arc<SessionData>>,
         used: Arc<SessionData>,
     },
@@ -97,18 +97,18 @@ impl Plan {
 }
 
 impl SessionPlan {
-    /// Returns the `Set-Cookie` headers. The headers reflect changes to the session since the request arrived, so that
-    /// a slow response does not restore an older generation or a session that was signed out.
+    /// Returns the `Set-Cookie` headers. The headers contain the current state of the session, so a slow response
+    /// cannot restore an older generation or a signed-out session.
     ///
-    /// Only rejections remove the cookies of an ended session. The response of a slow handler could remove the cookies
-    /// of a sign-in that another instance has completed in the meantime.
+    /// Only rejections remove the cookies of an ended session. The response of a slow handler must not remove the
+    /// cookies of a newer sign-in on another instance.
     fn set_cookies(self, settings: &Settings, is_rejected: bool) -> Vec<HeaderValue> {
         let now = unix_seconds(settings.clock.now());
         let mut cookies = match &self.state {
             SessionState::Used { arrived: Some(arrived), used } => {
                 let newer = settings.sessions.live().to_send(arrived, used, now);
-                // If the session does not fit into cookies, the error has been logged, and the browser keeps the old
-                // session.
+                // If the session does not fit into cookies, the browser keeps the old session. The error has already
+                // been logged.
                 newer.and_then(|newer| starting::cookies(settings, &newer, self.request, now).ok()).unwrap_or_default()
             }
             SessionState::Ended(session) if is_rejected && settings.sessions.live().take_removal(session, now) => {

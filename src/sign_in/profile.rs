@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// The configured profile claims of the ID token.
 ///
-/// The claims are kept as JSON, which is parsed when a claim is first read, because most requests read no profile
+/// The claims are stored as JSON. The JSON is parsed only when a claim is read, because most requests read no profile
 /// claim.
 #[derive(Clone, Default)]
 pub(super) struct Profile {

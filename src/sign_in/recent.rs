@@ -1,8 +1,8 @@
-//! Detects sign-in loops. Three completed sign-ins within a minute count as a loop if none of their sessions arrived.
+//! Detects sign-in loops. Three completed sign-ins within a minute count as a loop if the browser sends no session.
 //!
 //! A loop runs without user interaction. While the managed-login session lasts, Cognito redirects the browser back to
-//! the application at once. The application redirects the browser to Cognito again if it receives no session, for
-//! example because the browser drops a cookie that is too large.
+//! the application at once. The application receives no session, for example because the browser drops a cookie that is
+//! too large, and redirects the browser to Cognito again.
 
 use std::time::{Duration, SystemTime};
 

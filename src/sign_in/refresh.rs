@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use super::session::SessionData;
 
-/// The maximum jitter, in seconds. Each session has its own fixed offset of up to 30 seconds, and is refreshed that
-/// much earlier than configured. Without this offset, sessions that began at the same time would all be refreshed in
-/// the same second, which could exceed Cognito's quota.
+/// The maximum jitter, in seconds. Each session is refreshed earlier than configured, by its own fixed offset of up to
+/// 30 seconds. Without this offset, sessions that began at the same time would all be refreshed in the same second,
+/// which could exceed Cognito's quota.
 const JITTER_MAX: u64 = 30;
-/// The time after a failed refresh during which no other refresh of the session starts, in seconds.
+/// The minimum time between a failed refresh and the next refresh of the session, in seconds.
 pub(super) const RETRY_AFTER: u64 = 5;
 
-/// The result of [`due`]: whether a session needs a refresh.
+/// The result of [`due`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
-    /// The access token is valid, and does not expire soon or cannot be refreshed.
+    /// The access token is valid. A refresh is not due yet, or the session has no refresh token.
     No,
     /// The access token is valid, but expires soon.
     Soon,
@@ -50,8 +50,7 @@ fn jitter(id: &str) -> u64 {
 /// The effect of a failed refresh on the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// The refresh token will never work again. The session ends, unless a newer generation of the session exists
-    /// elsewhere.
+    /// The refresh token will never work again. The session ends, unless another instance has already refreshed it.
     Final,
     /// A later refresh may succeed. The session continues until its access token expires, and requests then get 503.
     Temporary,

@@ -24,10 +24,10 @@ use crate::time::unix_seconds;
 
 /// The time limit of a refresh with all its retries. Requests stop waiting before this limit.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
-/// The delays before the session is read again after `invalid_grant`, in milliseconds. Another instance may have used
-/// the refresh token, and may be about to store the new session.
+/// The delays before each attempt to read the session again after `invalid_grant`, in milliseconds. Another instance
+/// may have used the refresh token, and may be about to store the new session.
 const READ_AGAIN: [u64; 5] = [0, 100, 300, 600, 1_000];
-/// The delay before new tokens are verified again while the keys are unavailable.
+/// The delay between attempts to verify new tokens while the keys are unavailable.
 const VERIFY_AGAIN: Duration = Duration::from_secs(1);
 /// The delays before each attempt to write the new session, in milliseconds.
 const WRITE_AGAIN: [u64; 3] = [0, 100, 500];
@@ -117,8 +117,8 @@ impl Refresh {
         }
     }
 
-    /// Writes the new session to the store. If another instance has already refreshed the session, returns the session
-    /// of that instance.
+    /// Writes the new session to the store. If another instance has already refreshed the session, returns that
+    /// instance's session.
     async fn save(&self, new: Arc<SessionData>) -> Result<Arc<SessionData>, Failure> {
         let Some(store) = &self.settings.sessions.store else { return Ok(new) };
         let mut expected = self.old.generation;
@@ -147,14 +147,14 @@ impl Refresh {
     }
 
     /// Ends a session that the store no longer contains. The session's cookies stay, because the instance that removed
-    /// the session has removed or replaced the cookies.
+    /// the session has already removed or replaced them.
     fn removed_elsewhere(&self) -> Failure {
         let now = unix_seconds(self.settings.clock.now());
         self.settings.sessions.live().sign_out(&self.old, now);
         Failure::Final
     }
 
-    /// Loads the session a few more times, because another instance may be about to store the result of its refresh.
+    /// Loads the session a few more times, because another instance may be about to store the refreshed session.
     async fn read_again(&self, store: &Arc<dyn SessionStore>) -> Result<Arc<SessionData>, Failure> {
         let mut was_read = false;
         for delay in READ_AGAIN {
@@ -169,7 +169,7 @@ impl Refresh {
         if !was_read {
             return Err(Failure::Temporary);
         }
-        // If the removal fails, the session stays in the store until it ends, with a refresh token that does not work.
+        // If the removal fails, the session stays in the store until its lifetime ends.
         let _ = stored::remove(&self.settings, store, &self.old.id).await;
         Err(Failure::Final)
     }

@@ -29,7 +29,7 @@ use super::{
     token_endpoint::EndpointError,
 };
 
-/// The time limit of the revocation of a refresh token. A slow endpoint must not delay the sign-out.
+/// The time limit for revoking a refresh token. A slow endpoint must not delay the sign-out.
 const REVOCATION_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl SignIn {
@@ -46,8 +46,8 @@ impl SignIn {
     /// do. The status of the page is 503 during an outage, 429 in a sign-in loop, 500 if the session cannot be stored
     /// in cookies, and 400 in most other cases.
     ///
-    /// Merge the routes into the router before or after adding the layer of this [`SignIn`]. The layer does not load
-    /// sessions for requests to these routes.
+    /// The routes can be merged into the router before or after the layer of this [`SignIn`] is added. The layer does
+    /// not load sessions for requests to these routes.
     ///
     /// ```
     /// use axum::Router;
@@ -199,7 +199,8 @@ fn identity_failed(error: IdentityError) -> Page {
     }
 }
 
-/// Returns the page for a failed start of a session. A store failure or an oversized session has already been logged.
+/// Returns the page to show if a session could not start. Store failures and oversized sessions have already been
+/// logged.
 fn start_failed(error: StartError) -> Page {
     match error {
         StartError::Store => Page::Unavailable,
@@ -211,7 +212,7 @@ fn start_failed(error: StartError) -> Page {
     }
 }
 
-/// Ends the session, then revokes its refresh token. A failed revocation does not keep the user signed in.
+/// Ends the session, then revokes its refresh token. The user is signed out even if the revocation fails.
 async fn sign_out(State(settings): State<Arc<Settings>>, method: Method, headers: HeaderMap) -> Response {
     if !same_origin::is_allowed(&method, &headers, &settings.origin) {
         return Page::CrossSite.response(&settings.sign_in_path);
@@ -235,8 +236,7 @@ async fn sign_out(State(settings): State<Arc<Settings>>, method: Method, headers
     }
 }
 
-/// Revokes the refresh token of an ended session in a task, because the token must also be revoked if the client
-/// disconnects.
+/// Revokes the refresh token of an ended session in a background task, which continues if the client disconnects.
 fn revoke(settings: &Arc<Settings>, session: &SessionData) -> Option<JoinHandle<()>> {
     let token = session.refresh_token()?.to_owned();
     let settings = Arc::clone(settings);

@@ -9,10 +9,10 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Returns `true` if a request with a session may proceed.
 ///
-/// The request may proceed if it comes from this origin, or if it uses a safe method and is not a WebSocket handshake.
-/// WebSocket handshakes are GET requests, but their origin must be checked. Browsers also send cookies with handshakes
-/// from other sites, and let those sites read the messages (RFC 6455 §10.2). Over HTTP/2, a handshake is a CONNECT
-/// request (RFC 8441), and CONNECT is not a safe method.
+/// Requests from this origin may proceed. A request from another origin may proceed only if its method is safe and it
+/// is not a WebSocket handshake. WebSocket handshakes are GET requests, but their origin must be checked. Browsers also
+/// send cookies with handshakes from other sites, and let those sites read the messages (RFC 6455 §10.2). Over HTTP/2,
+/// a handshake is a CONNECT request (RFC 8441), and CONNECT is not a safe method.
 pub(super) fn is_allowed(method: &Method, headers: &HeaderMap, origin: &str) -> bool {
     (is_safe(method) && !is_websocket(headers)) || is_same_origin(method, headers, origin)
 }
@@ -38,7 +38,7 @@ fn is_same_origin(method: &Method, headers: &HeaderMap, origin: &str) -> bool {
 }
 
 /// Returns `true` for the safe methods that handlers use (RFC 9110 §9.2.1). `Method::is_safe` is not used, because it
-/// is also `true` for `QUERY`, which has a body.
+/// includes `QUERY`, which has a body.
 fn is_safe(method: &Method) -> bool {
     [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE].contains(method)
 }
@@ -97,7 +97,7 @@ mod tests {
             (&[(SITE, "same-origin, cross-site")], false),
             (&[(SITE, "same-origin"), (SITE, "same-origin")], false),
             (&[(SITE, "same-origin"), (SITE, "cross-site")], false),
-            // `Origin` does not override what the browser states in `Sec-Fetch-Site`.
+            // `Sec-Fetch-Site` takes precedence over `Origin`.
             (&[(SITE, "cross-site"), ("origin", OWN)], false),
             (&[(SITE, "same-site"), ("origin", OWN)], false),
             (&[("origin", "null")], false),

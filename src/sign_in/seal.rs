@@ -19,10 +19,10 @@ use base64::{
 
 use crate::{base64url, error::ConfigError};
 
-/// The minimum length of a session key in bytes, which is the length of an AES-256 key.
+/// The minimum length of a session key, in bytes. An AES-256 key has the same length.
 const MIN_KEY_BYTES: usize = 32;
 
-/// Separates the derived keys from the keys that other programs or later formats derive from the same session key.
+/// Ensures that other programs and later formats derive different keys from the same session key.
 const CONTEXT: &[u8] = b"axum-cognito sign-in 1";
 
 /// The keys that encrypt the cookies of [`SignIn`](super::SignIn).
@@ -40,7 +40,7 @@ const CONTEXT: &[u8] = b"axum-cognito sign-in 1";
 /// To end all sessions at once, for example after a leak, replace all keys.
 ///
 /// The cookies are encrypted with AES-256-GCM. The encryption key is derived with HKDF-SHA256 (RFC 5869) from the
-/// session key, the pool ID and the client ID, so no pool or client accepts the cookies of another.
+/// session key, the pool ID and the client ID. Cookies are therefore valid only for one pool and client.
 ///
 /// ```
 /// use axum_cognito::sign_in::SessionKeys;
@@ -98,8 +98,8 @@ impl SessionKeys {
     /// Accepts the standard and the URL-safe alphabet, with or without padding, and whitespace around each key.
     ///
     /// # Errors
-    /// Returns [`ConfigError::InvalidSignIn`] if a key is empty or not base64, or for any reason that
-    /// [`new`](Self::new) lists. The error contains the key's position, but never the key.
+    /// Returns [`ConfigError::InvalidSignIn`] if a key is empty or not base64, or if [`new`](Self::new) rejects the
+    /// keys. The error contains the key's position, but never the key.
     pub fn from_base64(text: &str) -> Result<Self, ConfigError> {
         let count = text.split(',').count();
         let keys = text.split(',').enumerate().map(|(index, key)| match key.trim() {
@@ -148,9 +148,8 @@ fn invalid(reason: String) -> ConfigError {
 
 /// Seals the cookies of one pool and app client.
 ///
-/// Nonces are random and have 96 bits. With random 96-bit nonces, NIST SP 800-38D §8.3 allows 2^32 messages under one
-/// key. At 100 new cookies per second, a key reaches this limit after 16 months, so rotate the keys of a busy site
-/// every year.
+/// Nonces are random. With random 96-bit nonces, NIST SP 800-38D §8.3 allows 2^32 messages under one key. At 100 new
+/// cookies per second, a key reaches this limit after 16 months, so rotate the keys of a busy site every year.
 pub(super) struct Sealer {
     /// The list is empty only if a key could not be derived. Without keys, nothing can be sealed or opened.
     keys: Vec<RandomizedNonceKey>,
@@ -165,8 +164,8 @@ impl Sealer {
     /// Encrypts and authenticates `plain` for one purpose, and returns base64url. [`open`](Self::open) requires the
     /// same purpose.
     ///
-    /// The purpose is authenticated as additional data. If a cookie must not be accepted under another name, use its
-    /// name as the purpose.
+    /// The purpose is authenticated as additional data. To bind a value to one cookie, use the cookie's name as the
+    /// purpose.
     pub(super) fn seal(&self, purpose: &str, plain: &[u8]) -> Result<String, Unspecified> {
         let key = self.keys.first().ok_or(Unspecified)?;
         let mut sealed = plain.to_vec();
@@ -184,7 +183,7 @@ impl Sealer {
         let nonce = *nonce;
         bytes.truncate(length - NONCE_LEN);
         let (last, others) = self.keys.split_last()?;
-        // Decryption with a wrong key overwrites its input, so every key but the last needs a copy.
+        // Decrypting with a wrong key overwrites the input, so every attempt except the last works on a copy.
         let opened = others.iter().find_map(|key| open_with(key, purpose, &nonce, bytes.clone()));
         opened.or_else(|| open_with(last, purpose, &nonce, bytes))
     }

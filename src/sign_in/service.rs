@@ -24,8 +24,8 @@ use crate::middleware::{CheckError, ResponseBody};
 
 /// The service that [`SignInLayer`](super::SignInLayer) creates.
 ///
-/// The service loads a request's session, refreshes the session if a refresh is due, and passes the access token to the
-/// inner [`CognitoAuth`](crate::CognitoAuth), which verifies the token. New cookies are added to the response
+/// The service loads the session of a request, and refreshes the session if necessary. The inner
+/// [`CognitoAuth`](crate::CognitoAuth) then verifies the session's access token. New cookies are added to the response
 /// regardless of its status.
 #[derive(Clone)]
 pub struct SignInService<S> {
@@ -137,7 +137,8 @@ impl<S> SignInService<S> {
     where
         S: Service<Request<B>> + Clone,
     {
-        // As in `reject`. The waiting request polls its own clone once its session has been loaded.
+        // Releases reserved resources, as in `reject`. The waiting request polls its own clone after the session has
+        // been loaded.
         self.inner = self.inner.clone();
         let inner = self.inner.clone();
         SignInFuture::waiting(Box::pin(loading), arrived, names, request, inner, Arc::clone(&self.settings))

@@ -69,7 +69,7 @@ impl fmt::Debug for SessionData {
 /// A session contains the profile claims of the ID token, such as `email`, and the times of the session. The claims of
 /// the access token, such as the groups, are in [`CognitoClaims`].
 ///
-/// As a handler argument, `Session` rejects requests without a session with 401, even if they have a valid bearer
+/// As a handler argument, `Session` responds with 401 to requests without a session, even if they have a valid bearer
 /// token. The layer replaces the response to a document navigation with a redirect to the sign-in page.
 /// `Option<Session>` is [`None`] for requests without a session, and for requests with a valid bearer token.
 ///
@@ -100,7 +100,7 @@ impl Session {
         let is_session = claims.token_source().is_some_and(TokenSource::is_session);
         let credentials = extensions.get::<SessionCredentials>().filter(|_| is_session);
         let session = credentials.and_then(|credentials| Arc::clone(&credentials.session).downcast().ok());
-        // The comparison ensures that the token belongs to this session's user, in any order of layers.
+        // The comparison ensures that the token belongs to this session's user, regardless of the order of the layers.
         let session = session.filter(|data: &Arc<SessionData>| data.sub == claims.sub());
         session.map(|data| Self { data }).ok_or_else(AuthRejection::missing_token)
     }
@@ -112,8 +112,8 @@ impl Session {
 
     /// Returns the user's email address, or [`None`] if the session does not contain it.
     ///
-    /// The address might not belong to the user, because some identity providers do not verify addresses, and Cognito
-    /// can let users change them. Check `email_verified` before relying on the address.
+    /// The address might not belong to the user. Some identity providers do not verify addresses, and Cognito can let
+    /// users change their address. Check `email_verified` before relying on the address.
     pub fn email(&self) -> Option<&str> {
         self.data.profile.get("email")?.as_str()
     }

@@ -3,7 +3,7 @@
 //! | file | purpose |
 //! |---|---|
 //! | `arrival.rs` | reads the session cookie of a request |
-//! | `loading.rs` | loads the session of a request, and waits for its refresh |
+//! | `loading.rs` | loads the session of a request, and waits for a refresh |
 //! | `refreshing.rs` | refreshes a session in a background task |
 //! | `starting.rs` | starts sessions at sign-in and ends them at sign-out |
 //! | `stored.rs` | reads and writes sessions in a store |
@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::{health::Health, live::Live, store::SessionStore};
 
-/// Completes when the refresh ends, because the refresh drops its sender.
+/// Completes when the refresh ends and drops the sender.
 pub(super) type Waiter = watch::Receiver<()>;
 
 pub(super) struct Sessions {
@@ -26,7 +26,7 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// Creates the sessions of a sign-in. Sessions are kept in `store`, or in cookies if there is no store.
+    /// Keeps sessions in `store`, or in cookies if there is no store.
     pub(super) fn new(store: Option<Arc<dyn SessionStore>>) -> Self {
         Self {
             live: Mutex::new(Live::new()),

@@ -13,9 +13,7 @@ pub(super) struct Settings {
     pub(super) client_id: String,
     /// The origin of the managed-login endpoints, without a trailing slash.
     pub(super) domain: String,
-    /// The registered callback URL.
     pub(super) redirect_url: String,
-    /// The registered sign-out URL.
     pub(super) logout_url: String,
     /// The origin of this application, from `redirect_url`.
     pub(super) origin: String,

@@ -1,4 +1,4 @@
-//! Splits a sealed session into cookies of a size that browsers store, and joins them again.
+//! Splits a sealed session into cookies that are small enough for browsers, and joins the cookies again.
 //!
 //! A part is `<number of parts>.<generation>.<text>`. The seal authenticates the joined text. The number and the
 //! generation reveal leftover parts of another generation before the text is decrypted.
@@ -19,11 +19,11 @@ const MAX_TEXT: usize = 3_380;
 #[derive(Debug)]
 pub(super) struct TooLarge;
 
-/// The names of a request's session cookies, so that its response can remove the cookies.
+/// The names of a request's session cookies, which the response may have to remove.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Names {
     parts: [bool; MAX_PARTS],
-    /// The request has a record of recent sign-ins.
+    /// `true` if the request has a record of recent sign-ins.
     pub(super) has_recent: bool,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct SessionCookies<'r> {
 }
 
 impl<'r> SessionCookies<'r> {
-    /// Finds the session cookies in one pass, because a request has several KiB of cookies.
+    /// Finds the session cookies in one pass, because a request can have several KiB of cookies.
     pub(super) fn find(request: &'r HeaderMap) -> Self {
         let mut found = Self::default();
         for (name, value) in cookies::raw(request) {

@@ -26,11 +26,10 @@ pub(super) enum StartError {
     Encryption,
 }
 
-/// A session that has started.
 pub(super) struct Started {
     /// The `Set-Cookie` headers that send the session to the browser.
     pub(super) cookies: Vec<HeaderValue>,
-    /// The browser's previous session, which has ended. Its refresh token is not revoked yet.
+    /// The browser's previous session, which has ended. The caller must revoke its refresh token.
     pub(super) previous: Option<Arc<SessionData>>,
 }
 
@@ -64,10 +63,10 @@ impl Sessions {
         Some(previous)
     }
 
-    /// Returns the newest known generation of a request's session, without refreshing it.
+    /// Returns the newest known generation of a request's session, without a refresh.
     ///
-    /// Returns [`None`] if the request has no session. Also returns [`None`] if the store fails or its content cannot
-    /// be read. In this case, the session ends, but its refresh token cannot be revoked.
+    /// Returns [`None`] if the request has no session. If the store fails or the stored session cannot be read, ends
+    /// the session and returns [`None`]. The refresh token of this session is not revoked.
     pub(super) async fn load_for_sign_out(
         &self,
         settings: &Settings,

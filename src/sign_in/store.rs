@@ -8,7 +8,7 @@ pub type StoreError = Box<dyn Error + Send + Sync>;
 /// The future of a [`SessionStore`] method.
 pub type StoreFuture<'s, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 's>>;
 
-/// A session as a [`SessionStore`] keeps it.
+/// An encrypted session that a [`SessionStore`] keeps.
 ///
 /// The content is encrypted and authenticated with the [`SessionKeys`](super::SessionKeys), so the store cannot read
 /// tokens. A session whose content was changed is treated as missing.
@@ -18,7 +18,8 @@ pub struct StoredSession {
     /// The key under which the session is stored: 43 characters of base64url. The key is secret, so do not log it.
     pub key: String,
     /// The user's `sub`. A store that indexes `sub` can delete all sessions of a user, for example when the user is
-    /// locked. Copied access tokens still work as bearer tokens until they expire.
+    /// disabled. Deleting sessions does not invalidate access tokens, which still work as bearer tokens until they
+    /// expire.
     pub sub: String,
     /// A number that increases with every write of the session.
     pub version: u64,
@@ -117,8 +118,8 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Returns any error of the store. The request then gets 503, and is not redirected to the sign-in page.
     fn load<'s>(&'s self, key: &'s str) -> StoreFuture<'s, Option<(u64, Vec<u8>)>>;
 
-    /// Stores a new session until its [`ends_at`](StoredSession::ends_at). The key is random, so it is never already in
-    /// use.
+    /// Stores a new session until its [`ends_at`](StoredSession::ends_at). The key is random, so it never collides with
+    /// an existing key.
     ///
     /// # Errors
     /// Returns any error of the store. The sign-in then fails with 503.
@@ -130,13 +131,13 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Returns `false`, and stores nothing, if the session has another version or no longer exists.
     ///
     /// # Errors
-    /// Returns any error of the store. The layer then retries twice. If no attempt succeeds, only the process that
-    /// refreshed the session has the new tokens, and it keeps them for five minutes.
+    /// Returns any error of the store. The layer then retries twice. If all attempts fail, the process that refreshed
+    /// the session keeps the new tokens for five minutes.
     fn replace<'s>(&'s self, session: &'s StoredSession, expected_version: u64) -> StoreFuture<'s, bool>;
 
     /// Deletes a session, if it exists.
     ///
     /// # Errors
-    /// Returns any error of the store. A sign-out then still removes the cookie, and the error is logged.
+    /// Returns any error of the store. The error is logged, and a sign-out still removes the cookie.
     fn remove<'s>(&'s self, key: &'s str) -> StoreFuture<'s, ()>;
 }

@@ -19,8 +19,7 @@ const CONTENT: &str = "stored-session";
 /// The time limit of each call to the store.
 const TIME_LIMIT: Duration = Duration::from_secs(2);
 
-/// The error if the store fails or does not respond in time, or if a session cannot be encrypted. Failures of the store
-/// are logged.
+/// A failed call to the store, or a session that could not be encrypted. Failed calls are logged.
 #[derive(Debug)]
 pub(super) struct StoreFailed;
 
@@ -39,7 +38,6 @@ pub(super) async fn load(
     Ok(open())
 }
 
-/// Stores a new session.
 pub(super) async fn create(
     settings: &Settings,
     store: &Arc<dyn SessionStore>,

@@ -29,7 +29,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// accepts by default.
 const BODY_MAX: usize = 64 * 1024;
 
-/// The tokens of a response, which are not verified yet.
+/// The unverified tokens of a response.
 pub(super) struct Tokens {
     pub(super) access: String,
     pub(super) id: Option<String>,
@@ -43,7 +43,7 @@ pub(super) enum EndpointError {
     /// revoked.
     InvalidGrant,
     /// Cognito rejected the request for another reason, for example a wrong client secret. The text is a known error
-    /// code.
+    /// code, or states that the code is undocumented.
     Rejected(&'static str),
     /// The endpoint did not respond in time, or its response contains neither tokens nor an OAuth error.
     Unavailable,
@@ -72,7 +72,7 @@ type OAuthClient = Client<
 
 type TokenResponse = StandardTokenResponse<IdToken, BasicTokenType>;
 
-/// The member that OpenID Connect adds to a token response (Core 1.0 §3.1.3.3). Further members are ignored.
+/// The `id_token`, which OpenID Connect adds to a token response (Core 1.0 §3.1.3.3). Unknown members are ignored.
 #[derive(Deserialize, Serialize)]
 struct IdToken {
     id_token: Option<String>,
@@ -95,8 +95,8 @@ impl RevocableToken for RevokedToken {
         self.0.secret()
     }
 
-    /// Omits `token_type_hint`, because the AWS page "The token revocation endpoint" does not mention the parameter,
-    /// and because only refresh tokens can be revoked.
+    /// Omits `token_type_hint`, because only refresh tokens can be revoked. The AWS page "The token revocation
+    /// endpoint" does not mention the parameter.
     fn type_hint(&self) -> Option<&str> {
         None
     }
@@ -157,7 +157,7 @@ impl TokenEndpoint {
         let response = tokio::time::timeout(TIMEOUT, self.send_without_limit(endpoint, request)).await;
         let response = response.unwrap_or(Err(Unusable("it did not respond in time")));
         if let Err(Unusable(reason)) = &response {
-            // The level is `DEBUG`, because an outage makes many refreshes fail, and the callers log a warning once.
+            // The level is `DEBUG`, because many refreshes fail during an outage. The callers log only one warning.
             tracing::debug!(endpoint = %endpoint, "the token endpoint is unavailable: {reason}");
         }
         response
@@ -215,8 +215,8 @@ impl fmt::Display for Unusable {
 impl std::error::Error for Unusable {}
 
 /// Rejects responses that a proxy or firewall in front of Cognito may have sent. A response with 400 or 401 can end a
-/// session, so it must be JSON. AWS does not document the status and body of responses to throttled requests, so no
-/// other status can end a session.
+/// session, so it must be JSON. No error status except 400 and 401 can end a session, because AWS does not document the
+/// responses to throttled requests.
 fn check_readable(status: StatusCode, headers: &HeaderMap) -> Result<(), Unusable> {
     match status {
         StatusCode::OK => Ok(()),
@@ -256,7 +256,6 @@ fn of_grant(error: RequestTokenError<Unusable, BasicErrorResponse>) -> EndpointE
     }
 }
 
-/// Converts the error of a revocation.
 fn of_revocation(
     error: RequestTokenError<Unusable, StandardErrorResponse<RevocationErrorResponseType>>,
 ) -> EndpointError {
@@ -284,10 +283,10 @@ fn error_of(code: &BasicErrorResponseType) -> EndpointError {
 
 /// Selects the form of client authentication (RFC 6749 §2.3.1).
 ///
-/// For HTTP Basic, the RFC form-encodes the client ID and the secret before Base64 encoding. The AWS page "The token
-/// issuer endpoint" uses only Base64 encoding. The results differ if a value contains a character such as `+`. In this
-/// case, both values are sent in the request body, which the AWS page also documents. The encoding of the request body
-/// is unambiguous.
+/// For HTTP Basic, RFC 6749 form-encodes the client ID and the secret before Base64 encoding. The AWS page "The token
+/// issuer endpoint" uses only Base64 encoding. The two encodings differ if a value contains a character such as `+`.
+/// The client ID and the secret are then sent in the request body, whose encoding is unambiguous. The AWS page also
+/// documents client authentication in the request body.
 fn auth_type(client_id: &str, client_secret: Option<&str>) -> AuthType {
     let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     match client_secret {
@@ -298,8 +297,8 @@ fn auth_type(client_id: &str, client_secret: Option<&str>) -> AuthType {
 
 /// Returns the URL with the scheme `https`.
 ///
-/// The `oauth2` crate writes a revocation request only for an `https` URL (RFC 7009 §2), but an emulator on a loopback
-/// address may use plain HTTP. The request is written for this URL, but sent to the endpoint's real URL.
+/// The `oauth2` crate requires an `https` URL for a revocation request (RFC 7009 §2), but an emulator on a loopback
+/// address may use plain HTTP. The request is written for the `https` URL, but sent to the endpoint's real URL.
 /// [`SignInBuilder`] allows plain HTTP only for loopback addresses.
 ///
 /// [`SignInBuilder`]: super::SignInBuilder

@@ -1,8 +1,8 @@
 //! Provides an in-process user pool and clocks, for tests without an AWS account and without a network.
 //!
 //! [`FakeUserPool`] issues tokens with the claims that Cognito writes, signed with its own RSA keys. The verifier
-//! checks these tokens exactly like tokens from a real pool, and no check is disabled. With [`ManualClock`], tokens
-//! expire without waiting.
+//! checks these tokens exactly like tokens from a real pool, and no check is disabled. With [`ManualClock`], a test can
+//! let tokens expire without waiting.
 //!
 //! ```
 //! use std::time::Duration;
@@ -28,8 +28,8 @@
 //!
 //! # Browser sign-in
 //!
-//! With the feature `sign-in`, `ManagedLogin` serves a fake of Cognito's managed login: the sign-in page and the OAuth
-//! endpoints, with faults that a test switches on.
+//! With the feature `sign-in`, `ManagedLogin` serves a fake of Cognito's managed login. The fake has the sign-in page
+//! and the OAuth endpoints, and a test can switch on faults.
 //!
 //! # Production builds
 //!

@@ -19,10 +19,11 @@ use crate::{
     verifier::Verifier,
 };
 
-/// An in-process user pool for tests, which issues tokens as Cognito does, and publishes its keys.
+/// An in-process user pool for tests.
 ///
-/// Each pool generates fresh RSA keys. Like a real pool, a fake pool has one key for access tokens and one key for ID
-/// tokens. The key IDs contain `+`, `/` and `=`. Clones share the same keys.
+/// The pool issues tokens as Cognito does, and publishes its keys. Each pool generates fresh RSA keys. Like a real
+/// pool, a fake pool has one key for access tokens and one key for ID tokens. The key IDs contain `+`, `/` and `=`.
+/// Clones share the same keys.
 ///
 /// ```
 /// use axum_cognito::{CognitoAuth, testing::FakeUserPool};
@@ -174,7 +175,7 @@ impl FakeUserPool {
         serde_json::from_str(&self.jwks_json()).expect("the published keys are a JWK set")
     }
 
-    /// Replaces both keys. The old keys stay published, as Cognito's old keys do until their tokens have expired.
+    /// Replaces both keys. The old keys stay published, so tokens that they signed remain valid.
     ///
     /// # Panics
     /// Panics for the [shared](Self::shared) pool, because other tests use it at the same time.

@@ -29,8 +29,8 @@ impl FakeUserPool {
         TokenBuilder::for_user(self, TokenUse::Id, username)
     }
 
-    /// Returns a builder for a machine token, the access token that the client-credentials grant issues to the app
-    /// client itself. Machine tokens have no username.
+    /// Returns a builder for a machine token, an access token from the client-credentials grant. Machine tokens have no
+    /// username.
     pub fn machine_token(&self) -> TokenBuilder {
         TokenBuilder::for_machine(self)
     }
@@ -50,9 +50,9 @@ impl FakeUserPool {
 /// # Ok::<(), axum_cognito::VerifyError>(())
 /// ```
 ///
-/// By default, the token is valid for one hour, and Cognito could have issued it just now. Methods named after a claim
-/// set the claim as Cognito does. [`claim`](Self::claim) sets any claim that Cognito writes into this kind of token,
-/// [`trigger_claim`](Self::trigger_claim) adds a claim as a pre token generation trigger does, and
+/// By default, the token is issued when the builder is created, and is valid for one hour. Methods named after a claim
+/// set the claim as Cognito does. [`claim`](Self::claim) sets any claim that Cognito writes into this kind of token.
+/// [`trigger_claim`](Self::trigger_claim) adds a claim as a pre token generation trigger does.
 /// [`payload_json`](Self::payload_json) replaces the whole payload.
 #[derive(Clone)]
 #[must_use = "no token is issued until `sign`"]
@@ -298,14 +298,14 @@ impl TokenBuilder {
 impl TokenBuilder {
     /// Signs the token, verifies it, and returns its claims, so that a test can call a handler directly.
     ///
-    /// `T` is the handler's type of custom claims. If the handler's argument does not determine it, annotate the
+    /// `T` is the handler's type of custom claims. If the handler's argument does not determine `T`, annotate the
     /// result, as in `let claims: CognitoClaims = …`. For handlers with [`AccessClaims`](crate::AccessClaims) or
     /// [`IdClaims`](crate::IdClaims), call [`into_access`](CognitoClaims::into_access) or
     /// [`into_id`](CognitoClaims::into_id) on the result.
     ///
-    /// The token passes the same checks as in production, with the system clock and the pool's published keys. The
-    /// handler, not the configuration, is under test, so both token uses, every app client and every audience are
-    /// accepted. Claims cannot be created without verification.
+    /// The token passes the same checks as in production, with the system clock and the pool's published keys. All
+    /// token uses, app clients and audiences are accepted, because the test covers the handler and not the
+    /// configuration. Claims cannot be created without verification.
     ///
     /// ```
     /// use axum::http::StatusCode;

@@ -58,7 +58,7 @@ fn usual_values_are_accepted() {
     assert_eq!(chosen.settings.client_id, "2client");
 }
 
-/// Checks that each builder fails with an error that names the setting, contains the text, and contains no secret.
+/// Checks that each builder fails with an error for the setting. The error must contain the fragment and no secret.
 #[track_caller]
 fn check_rejected<const N: usize>(cases: [(&str, SignInBuilder, &str); N]) {
     for (number, (setting, builder, fragment)) in cases.into_iter().enumerate() {

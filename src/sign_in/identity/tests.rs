@@ -90,7 +90,7 @@ async fn session_without_refresh_token_ends_with_its_access_token() {
     }
 }
 
-/// Sign-in requires an access token and an ID token, whichever kinds the pool accepts as bearer tokens.
+/// Sign-in requires an access token and an ID token, regardless of the bearer tokens that the pool accepts.
 #[tokio::test]
 async fn token_kinds_are_required_whatever_the_pool_accepts() {
     for pool in [POOL.user_pool(), POOL.user_pool().allow_token_use(TokenUse::Id)] {

@@ -6,8 +6,8 @@ use super::*;
 use crate::sign_in::fixture::session;
 
 const BEFORE: Duration = Duration::from_secs(60);
-/// The first generation of [`at`] needs no refresh at `EARLY`, needs a refresh at `SOON`, and has an expired access
-/// token at `EXPIRED`.
+/// The session `at(1)` needs no refresh at `EARLY`, needs a refresh at `SOON`, and has an expired access token at
+/// `EXPIRED`.
 const EARLY: u64 = 9_000;
 const SOON: u64 = 9_950;
 const EXPIRED: u64 = 10_000;
@@ -20,7 +20,7 @@ fn live() -> Live<u32> {
     Live::new()
 }
 
-/// Sends a request. If the request starts a refresh, other requests wait for the refresh with the number 7.
+/// Sends a request. A refresh that the request starts has the waiter `7`.
 fn arrive(live: &mut Live<u32>, session: &Arc<SessionData>, now: u64) -> Reply<u32> {
     live.arrive(session, BEFORE, now, || 7)
 }
@@ -33,7 +33,7 @@ fn started(live: &mut Live<u32>, session: &Arc<SessionData>, now: u64) -> u64 {
     }
 }
 
-/// Returns a reply's name and the generation that the reply contains.
+/// Describes a reply, for example as `use 1` or `wait`.
 fn name(reply: &Reply<u32>) -> String {
     match reply {
         Reply::Use(session) => format!("use {}", session.generation),
@@ -222,8 +222,8 @@ fn response_sends_the_generation_that_its_request_was_served_with() {
     assert!(live().to_send(&at(1), &at(2), 1_000_000).is_none(), "the session's lifetime is over");
 }
 
-/// Within a grace period, two instances can refresh the same generation. Each instance keeps its own tokens, which are
-/// valid.
+/// Within the grace period of a refresh token, two instances can refresh the same generation. The tokens of both
+/// instances are valid, so each instance keeps its own tokens.
 #[test]
 fn same_generation_of_another_instance_replaces_nothing() {
     let (own, other) = (at(2), at(2));
@@ -278,10 +278,10 @@ impl Random {
     }
 }
 
-/// The browsers and refreshes of a random run, with the invariants that must hold.
+/// The state of a random run, with the invariants that must hold.
 #[derive(Default)]
 struct World {
-    /// The newest generation that requests of each session were served with.
+    /// For each session, the newest generation that a request was served with.
     served: HashMap<String, u64>,
     in_flight: HashMap<u64, Arc<SessionData>>,
     signed_out: HashSet<String>,

@@ -354,8 +354,8 @@ async fn attempt_expires_after_ten_minutes() {
     assert!(scene.endpoint.requests().is_empty());
 }
 
-/// Cognito's documentation shows errors without `state`. An attacker can also send a browser to a callback URL without
-/// `state`.
+/// Cognito's documentation shows error responses without `state`. An attacker can also send a browser to a callback URL
+/// without `state`.
 #[tokio::test]
 async fn error_without_state_changes_nothing() {
     let mut scene = Scene::new().await;
@@ -388,7 +388,7 @@ async fn fourth_sign_in_without_a_session_is_stopped() {
     let mut scene = Scene::new().await;
     for _ in 0..3 {
         assert_eq!(scene.sign_in("/auth/sign-in").await.status, 302);
-        // The browser drops the session, for example because it is too large.
+        // The browser drops the session cookies, for example because of their size.
         scene.cookies.retain(|(name, _)| !name.starts_with(cookies::SESSION));
     }
     let reply = scene.get("/auth/sign-in").await;

@@ -42,7 +42,7 @@ pub(super) const NAVIGATION: [(&str, &str); 2] = [("sec-fetch-mode", "navigate")
 /// The behavior of the token endpoint.
 #[derive(Clone, Copy)]
 pub(super) enum Mode {
-    /// Accepts the newest refresh token of a session and rotates it.
+    /// Accepts only the newest refresh token of a session, and rotates the token.
     Rotate,
     InvalidGrant,
     Outage,
@@ -272,7 +272,7 @@ impl App {
         self.sign_in.settings.clock.now()
     }
 
-    /// Returns the generation and refresh token in the browser's cookie.
+    /// Returns the generation and the refresh token in the browser's cookie.
     pub(super) fn stored(&self, browser: &Browser) -> (u64, String) {
         let Some(Arrived::Session(data)) =
             arrival::read(&self.sign_in.settings, &SessionCookies::find(&browser.headers()))

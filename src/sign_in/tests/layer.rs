@@ -166,7 +166,7 @@ async fn cookie_with_another_key_is_ignored() {
     assert_eq!(pool.app().visit(&mut browser, "/page").await, 200);
 }
 
-/// After an update of the application has changed the format, existing sessions have an unknown format.
+/// An update of the application can change the format, so browsers can have sessions in an unknown format.
 #[tokio::test]
 async fn session_of_an_unknown_format_counts_as_no_session() {
     let pool = Pool::start().await;

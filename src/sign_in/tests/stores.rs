@@ -115,8 +115,8 @@ async fn new_sign_in_removes_the_previous_session() {
     assert_eq!(store.sessions.lock().unwrap().keys().collect::<Vec<_>>(), ["b"]);
 }
 
-/// Both instances send the same refresh token. Only the first instance gets new tokens, and the other instance must not
-/// end the session.
+/// Both instances send the same refresh token. Only the first instance gets new tokens. The other instance must not end
+/// the session.
 #[tokio::test]
 async fn later_of_two_simultaneous_refreshes_uses_the_session_of_the_first() {
     let (pool, store, apps, browser) = two_instances().await;

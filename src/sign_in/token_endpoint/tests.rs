@@ -110,7 +110,8 @@ async fn code_is_exchanged_with_the_verifier_and_the_callback_url() {
     }
 }
 
-/// Cognito's secrets can contain `+`, which form encoding changes (RFC 6749 §2.3.1), but plain Base64 does not.
+/// Cognito's secrets can contain `+`. Form encoding changes `+` (RFC 6749 §2.3.1), so a secret with `+` is sent in the
+/// request body.
 #[tokio::test]
 async fn client_authentication_uses_an_unambiguous_encoding() {
     let plus = "1secret+3456789abcdefghijkl";

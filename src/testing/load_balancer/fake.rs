@@ -11,10 +11,9 @@ use std::{
 use super::key::SigningKey;
 use crate::{alb::AlbConfig, testing::pool::FakeUserPool};
 
-/// An in-process load balancer for tests, which signs user claims as an Application Load Balancer does, and publishes
-/// its keys.
+/// An in-process load balancer for tests.
 ///
-/// Clones share the same keys.
+/// The fake signs user claims as an Application Load Balancer does, and publishes its keys. Clones share the same keys.
 ///
 /// ```
 /// use axum_cognito::{alb::AlbVerifier, testing::FakeLoadBalancer};
@@ -56,7 +55,8 @@ impl FakeLoadBalancer {
     }
 
     /// Creates an Application Load Balancer that signs users in with this pool. Each username has the same `sub` in the
-    /// tokens of the pool and of the load balancer, so the pool's access tokens match the load balancer's user claims.
+    /// tokens of the pool and of the load balancer. The pool's access tokens therefore match the load balancer's user
+    /// claims.
     pub fn for_user_pool(pool: &FakeUserPool) -> Self {
         Self::with(false, pool.client_id(), pool.issuer())
     }
@@ -105,7 +105,7 @@ impl FakeLoadBalancer {
         }
     }
 
-    /// Returns the ID of the app client with which users sign in. The ID is empty for Verified Access.
+    /// Returns the ID of the app client that signs users in. The ID is empty for Verified Access.
     pub fn client_id(&self) -> &str {
         &self.inner.client_id
     }

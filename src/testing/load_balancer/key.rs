@@ -16,7 +16,7 @@ use crate::testing::token::random_id;
 pub(super) struct SigningKey {
     pub(super) key_id: String,
     fixed: EcdsaKeyPair,
-    /// The same private key, which creates signatures in DER.
+    /// The same private key, set up to create DER signatures.
     der: EcdsaKeyPair,
 }
 

@@ -9,7 +9,7 @@ use crate::{alb::AlbConfig, keys::HttpKeySource, testing::loopback};
 
 /// Key server.
 impl FakeLoadBalancer {
-    /// Serves each public key over plain HTTP on a free port of 127.0.0.1, under its ID.
+    /// Serves the public keys over plain HTTP on a free port of 127.0.0.1. The path of each key is its ID.
     ///
     /// ```
     /// use axum_cognito::{alb::AlbVerifier, testing::FakeLoadBalancer};
@@ -61,7 +61,7 @@ impl Drop for KeyServer {
     }
 }
 
-/// Returns the response with the key that the path of a request names.
+/// Responds with the key whose ID is the path of the request.
 fn response(fake: &FakeLoadBalancer, request: &str) -> String {
     let path = request.split(' ').nth(1).unwrap_or_default();
     let (status, body) = match fake.published_pem(path.trim_start_matches('/')) {

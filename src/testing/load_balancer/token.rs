@@ -29,8 +29,8 @@ impl FakeLoadBalancer {
 
 /// Builds a token of a [`FakeLoadBalancer`].
 ///
-/// By default, the token is valid for two minutes, and the load balancer could have signed it just now. The parts of
-/// the token are padded with `=`, and the signature covers the padding.
+/// By default, the claims are valid, and the token expires two minutes after the builder was created. The parts of the
+/// token are padded with `=`, and the signature covers the padding.
 #[derive(Clone)]
 #[must_use = "no token is issued until `sign`"]
 pub struct AlbTokenBuilder {
@@ -44,7 +44,6 @@ pub struct AlbTokenBuilder {
     is_der: bool,
 }
 
-/// The padding of the token's parts.
 #[derive(Clone, Copy, PartialEq)]
 enum Padding {
     Signed,
@@ -86,7 +85,7 @@ impl AlbTokenBuilder {
         self.header("signer", arn)
     }
 
-    /// Sets the app client with which the user signed in.
+    /// Sets the app client that signed the user in.
     pub fn client_id(self, client_id: &str) -> Self {
         self.header("client", client_id)
     }
@@ -108,7 +107,7 @@ impl AlbTokenBuilder {
         self.header("exp", exp)
     }
 
-    /// Sets `exp` to the time one hour ago.
+    /// Sets `exp` to one hour ago.
     pub fn expired(self) -> Self {
         self.expires_at(SystemClock.now() - Duration::from_secs(3600))
     }

@@ -34,9 +34,9 @@ pub(super) struct AuthorizationRequest {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Prompt {
-    /// Never show a page.
+    /// Never shows a page.
     None,
-    /// Always ask for the password.
+    /// Always asks for the password.
     Login,
 }
 
@@ -70,7 +70,7 @@ impl AuthorizationRequest {
         })
     }
 
-    /// Reads the parameters whose errors are sent to the client.
+    /// Reads the parameters whose errors are reported to the client.
     fn read(redirect_url: &str, parameters: &Parameters, client: &AppClient) -> Result<Self, &'static str> {
         match parameters.get("response_type") {
             Some("code") => {}

@@ -101,7 +101,7 @@ impl ManagedLogin {
     /// Sets a client secret, which the token and revocation endpoints then require. Default: none.
     ///
     /// The client can send the secret with HTTP Basic or in the form. With HTTP Basic, the client can form-encode its
-    /// ID and the secret, as RFC 6749 §2.3.1 requires, or leave them unencoded, as in AWS's examples.
+    /// ID and the secret, as RFC 6749 §2.3.1 requires. Unencoded values, as in AWS's examples, are accepted too.
     pub fn client_secret(mut self, secret: impl Into<String>) -> Self {
         self.client.secret = Some(secret.into());
         self
@@ -163,7 +163,7 @@ impl ManagedLogin {
     ///
     /// Each refresh then returns a new refresh token with the remaining lifetime of the first refresh token. The used
     /// token still works during the grace period, for which Cognito allows 0 to 60 seconds. After the grace period, the
-    /// used token is rejected with `invalid_grant`, and newer tokens still work.
+    /// used token is rejected with `invalid_grant`, while newer tokens still work.
     pub fn refresh_token_rotation(mut self, grace_period: Duration) -> Self {
         self.client.refresh.grace = Some(grace_period);
         self

@@ -32,7 +32,7 @@ impl AppClient {
         select(allowed.collect(), requested)
     }
 
-    /// Returns the requested scopes of a machine token, which can only have custom scopes.
+    /// Returns the requested scopes of a machine token, which can have only custom scopes.
     pub(super) fn machine_scopes(&self, requested: Option<&str>) -> Option<Vec<String>> {
         select(self.custom_scopes.iter().map(String::as_str).collect(), requested)
     }
@@ -78,8 +78,8 @@ fn select(allowed: Vec<&str>, requested: Option<&str>) -> Option<Vec<String>> {
     Some(scopes)
 }
 
-/// Returns the two possible meanings of a Basic header: unencoded as in AWS's examples, and form-encoded as in RFC
-/// 6749.
+/// Returns the two possible readings of a Basic header: without form encoding, as in AWS's examples, and with form
+/// encoding, as in RFC 6749.
 fn basic_credentials(header: &HeaderValue) -> Option<[(String, String); 2]> {
     let (scheme, encoded) = header.to_str().ok()?.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {

@@ -10,7 +10,7 @@ use super::{grant::Grant, random::random_text};
 /// The lifetime of an authorization code. Source: "Authorize endpoint" in the Amazon Cognito Developer Guide.
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
-/// The grant that an authorization code stands for, and the values that a token request must match to use the code.
+/// The grant of an authorization code, with values from the authorization request.
 #[derive(Debug)]
 pub(super) struct Code {
     pub(super) grant: Grant,

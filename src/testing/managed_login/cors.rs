@@ -12,7 +12,7 @@ pub(super) async fn allow_any_origin(mut response: Response) -> Response {
     response
 }
 
-/// Responds to the preflight request that a browser sends before a request with an unusual header, such as Swagger UI's
+/// Responds to the preflight request that a browser sends before a request with a custom header, such as Swagger UI's
 /// `x-requested-with`.
 pub(super) async fn preflight() -> impl IntoResponse {
     let headers = [

@@ -32,7 +32,6 @@ impl OAuthError {
         Self { code, description: None }
     }
 
-    /// Returns a response with this status.
     pub(super) fn with_status(self, status: StatusCode) -> Response {
         let mut body = json!({ "error": self.code });
         if let Some(description) = self.description {

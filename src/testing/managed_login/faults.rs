@@ -48,10 +48,10 @@ pub enum ManagedLoginFault {
     MissingIdToken,
     /// The response to a code has no refresh token.
     MissingRefreshToken,
-    /// The authorization endpoint reports a `server_error` with an `error_description` that contains HTML, and returns
+    /// The authorization endpoint returns the error `server_error`, an `error_description` that contains HTML, and the
     /// `state`.
     AuthorizationError,
-    /// Error redirects have no `state`, as in the examples of Cognito's documentation.
+    /// Error redirects have no `state`, as in the examples in Cognito's documentation.
     ErrorWithoutState,
 }
 

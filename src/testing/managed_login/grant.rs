@@ -11,7 +11,7 @@ pub(super) struct Login {
     pub(super) signed_in_at: SystemTime,
 }
 
-/// The permission that a user has given, on which all tokens of a token session are based.
+/// A user's permission for an app client. All tokens of a token session are issued under one grant.
 #[derive(Clone, Debug)]
 pub(super) struct Grant {
     pub(super) login: Login,

@@ -12,13 +12,12 @@ use oauth2::url::Url;
 
 use super::users::{FakeUser, Users};
 
-/// The policy allows only inline styles and `data:` images, and the pages cannot be embedded in frames. `form-action`
-/// is not set, because Chromium also applies it to the redirect to the application after the form is submitted.
+/// The policy allows only inline styles and `data:` images, and prevents embedding in frames. `form-action` is not set,
+/// because Chromium also applies it to the redirect after a form submission.
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; frame-ancestors 'none'";
 
-/// Returns the sign-in page. The page's forms are sent to `/login` with the same query, which contains the
-/// authorization request.
+/// Returns the sign-in page. The page sends its forms to `/login` with the query of the authorization request.
 pub(super) fn login_page(query: &str, redirect_url: &str, users: &Users, message: Option<&str>) -> Response {
     let application = application_of(redirect_url);
     let action = escaped(&format!("/login?{query}"));
@@ -53,7 +52,7 @@ fn application_of(redirect_url: &str) -> String {
     host.unwrap_or_else(|| redirect_url.to_owned())
 }
 
-/// Returns a list of forms. Each form signs one user in.
+/// Returns a list with one sign-in form for each user.
 fn user_list(action: &str, users: &Users) -> String {
     let mut html = String::new();
     for user in users.iter() {

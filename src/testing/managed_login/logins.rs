@@ -7,8 +7,8 @@ use std::{
 
 use super::{grant::Login, random::random_text};
 
-/// The lifetime of the managed-login cookie. The lifetime starts when the user enters the password, and using the
-/// cookie does not extend it. Source: "Managed login" in the Amazon Cognito Developer Guide.
+/// The lifetime of the managed-login cookie. The lifetime starts when the user enters the password. Using the cookie
+/// does not extend its lifetime. Source: "Managed login" in the Amazon Cognito Developer Guide.
 pub(super) const LIFETIME: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, Default)]

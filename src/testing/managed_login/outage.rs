@@ -62,7 +62,7 @@ fn broken_connection() -> Response {
     (headers, Body::new(Broken)).into_response()
 }
 
-/// A body that fails, which closes the connection.
+/// A response body that fails, so the server closes the connection.
 struct Broken;
 
 impl http_body::Body for Broken {

@@ -7,7 +7,7 @@ use oauth2::url::form_urlencoded;
 #[derive(Debug, Default)]
 pub(super) struct Parameters(Vec<(String, String)>);
 
-/// The error for a request in which a parameter occurs twice, or whose body is not a form.
+/// The error if a parameter occurs twice, or if the body is not a form.
 #[derive(Debug)]
 pub(super) struct Malformed;
 

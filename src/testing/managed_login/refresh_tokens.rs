@@ -11,7 +11,7 @@ use super::{grant::Grant, random::random_text};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RefreshPolicy {
     pub(super) lifetime: Duration,
-    /// The time for which a used token still works. [`None`] if rotation is off.
+    /// The time for which a used token still works, or [`None`] if rotation is off.
     pub(super) grace: Option<Duration>,
 }
 
@@ -24,7 +24,7 @@ struct RefreshToken {
     grant: Grant,
     /// The end of the token session. Rotation does not extend the session.
     ends_at: SystemTime,
-    /// The end of the grace period after the first use.
+    /// The end of the grace period, which starts with the first use.
     replaced_at: Option<SystemTime>,
 }
 

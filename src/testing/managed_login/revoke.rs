@@ -13,7 +13,7 @@ use super::{context::Context, errors::OAuthError, parameters::Parameters};
 
 /// Handles `POST /oauth2/revoke`.
 ///
-/// Also responds with 200 for an unknown token (RFC 7009 §2.2). Source of the statuses: "Revoke endpoint" in the Amazon
+/// Responds with 200 even if the token is unknown (RFC 7009 §2.2). The statuses follow "Revoke endpoint" in the Amazon
 /// Cognito Developer Guide.
 pub(super) async fn revoke(State(context): State<Arc<Context>>, headers: HeaderMap, body: Bytes) -> Response {
     match try_revoke(&context, &headers, &body) {

@@ -13,7 +13,7 @@ fn refresh_token(response: &Value) -> String {
     response["refresh_token"].as_str().unwrap().to_owned()
 }
 
-/// Uses a refresh token, and returns the response, or [`None`] after `invalid_grant`.
+/// Uses a refresh token. Returns the response, or [`None`] if the token is rejected with `invalid_grant`.
 async fn refreshed(server: &ManagedLoginServer, refresh_token: &str) -> Option<Value> {
     let reply = token(server, &refresh(refresh_token)).await;
     if reply.status.is_success() {
