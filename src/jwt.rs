@@ -62,8 +62,8 @@ impl<'t> Parts<'t> {
 impl<'t> UnverifiedToken<'t> {
     /// Decodes the header and the payload, and selects the key.
     ///
-    /// `select` gets the untrusted `iss` and `kid` as soon as they have been read. If it returns an error, the token is
-    /// rejected with this error, and the rest of the payload is not read.
+    /// `select` gets the untrusted `iss` and `kid` as soon as they have been read. If `select` returns an error, the
+    /// token is rejected with this error, and the rest of the payload is not read.
     pub(crate) fn read<K, E: From<VerifyError>>(
         Parts { header, payload, signature, signing_input }: Parts<'t>,
         select: impl Fn(&str, &str) -> Result<K, E>,

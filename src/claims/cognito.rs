@@ -62,7 +62,6 @@ impl CognitoClaims {
         Self { token_source: Some(token_source.clone()), ..self }
     }
 
-    /// Returns the current time of the verifier's clock.
     pub(crate) fn now(&self) -> SystemTime {
         self.token.now()
     }
@@ -103,7 +102,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.token_use()
     }
 
-    /// Returns `true` for a machine token, which an app client obtained without a user (OAuth client credentials).
+    /// Returns `true` for a machine token, which an app client obtains with the client credentials grant.
     pub fn is_machine(&self) -> bool {
         self.token_use() == TokenUse::Access && self.username().is_none()
     }

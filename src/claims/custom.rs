@@ -34,7 +34,7 @@ use super::ClaimError;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait CustomClaims: sealed::Sealed + Sized {
-    /// The form in which the claims are stored, which is cheap to clone.
+    /// The stored claims. Clones are cheap.
     #[doc(hidden)]
     type Held: Clone + Send + Sync;
 
@@ -50,7 +50,7 @@ pub trait CustomClaims: sealed::Sealed + Sized {
     fn held(held: &Self::Held) -> &Self;
 }
 
-/// The default type parameter of [`CognitoClaims`](crate::CognitoClaims), which stands for no custom claims.
+/// The default type parameter of [`CognitoClaims`](crate::CognitoClaims), for applications without custom claims.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct NoCustomClaims;

@@ -39,7 +39,7 @@ pub enum ConfigError {
         /// The issuer.
         issuer: String,
     },
-    /// An audience is empty, so no token can be issued for it.
+    /// An audience is an empty string.
     EmptyAudience,
     /// A client ID does not have Cognito's form: 1 to 128 letters, digits, `_` or `+`.
     InvalidClientId {
@@ -153,7 +153,7 @@ pub enum ConfigError {
         /// The rejected value, in seconds.
         seconds: u64,
     },
-    /// No client ID was given. An empty list never means any client.
+    /// No client ID was given. An empty client list does not mean that any client is accepted.
     NoClientId {
         /// The pool's ID.
         pool_id: String,

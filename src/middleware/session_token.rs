@@ -1,4 +1,4 @@
-//! The session of a browser, which the layer of `sign_in` adds to the request extensions.
+//! The session of a browser, which the layer in `sign_in` adds to the request extensions.
 
 use std::{any::Any, sync::Arc};
 

@@ -43,9 +43,9 @@ pub struct AuthRejection {
     kind: AuthRejectionKind,
     cause: Option<Cause>,
     needed: Option<Arc<Needed>>,
-    /// `true` once a metric has counted the rejection, so that neither its clones nor its response are counted again.
+    /// `true` if a metric has counted the rejection, so that its clones are not counted again.
     is_counted: bool,
-    /// `true` if the request should contain a header that a load balancer signed, and not a bearer token. A client
+    /// `true` if the request should contain a header that a load balancer signed, instead of a bearer token. A client
     /// cannot send the signed header itself, so a challenge would mislead the client.
     is_for_signed_header: bool,
 }
@@ -57,12 +57,12 @@ enum Cause {
 }
 
 impl AuthRejection {
-    /// Creates a rejection without a cause. The function neither logs nor counts the rejection.
+    /// Creates a rejection without a cause, and neither logs nor counts it.
     pub(crate) fn new(kind: AuthRejectionKind) -> Self {
         Self { kind, cause: None, needed: None, is_counted: false, is_for_signed_header: false }
     }
 
-    /// Changes the response to one about a header that a load balancer signed. It has other texts and no challenge.
+    /// Changes the texts of the response to name the load balancer's header, and removes the challenge.
     #[cfg(feature = "alb")]
     pub(crate) fn for_signed_header(self) -> Self {
         Self { is_for_signed_header: true, ..self }
@@ -97,8 +97,8 @@ impl AuthRejection {
         Self::after_verification(error)
     }
 
-    /// Rejects a request whose tokens are valid. The verifier has counted the tokens as accepted, so the rejection is
-    /// not counted yet.
+    /// Rejects a request whose token is valid. The verifier has counted the token as accepted, so this rejection must
+    /// still be counted.
     #[cfg(any(feature = "alb", feature = "axum"))]
     pub(crate) fn after_verification(error: VerifyError) -> Self {
         Self { is_counted: false, ..Self::from(error) }
@@ -114,7 +114,7 @@ impl AuthRejection {
         Self { needed: Some(Arc::new(needed)), ..Self::new(AuthRejectionKind::InsufficientAuthentication) }
     }
 
-    /// Adds a rule's requirements to the rejection of a request without a token.
+    /// Adds a rule's requirements if the request had no token.
     pub(crate) fn needing(mut self, needed: impl FnOnce() -> Option<Needed>) -> Self {
         if self.kind == AuthRejectionKind::MissingToken {
             self.needed = needed().map(Arc::new);
@@ -223,7 +223,7 @@ impl From<VerifyError> for AuthRejection {
     }
 }
 
-/// Converts the error of a custom check into a rejection. The token has passed all built-in checks.
+/// Converts the error of a custom check into a rejection.
 impl From<CheckError> for AuthRejection {
     fn from(error: CheckError) -> Self {
         let kind = match error.kind() {

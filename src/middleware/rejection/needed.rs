@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The requirements that a challenge names. The requirements come from the application's rules, never from the request.
+/// The requirements come from the application's rules, never from the request.
 #[derive(Default)]
 pub(crate) struct Needed {
     /// The scopes, separated by spaces (RFC 6749 §3.3). Empty if no scope is needed.
@@ -12,7 +12,7 @@ pub(crate) struct Needed {
     pub(super) acr_values: String,
 }
 
-/// The sign-in that a rule requires. A field that is [`None`] imposes no requirement.
+/// The sign-in that a rule requires. [`None`] imposes no requirement.
 #[derive(Default)]
 pub(crate) struct SignIn<'r> {
     pub(crate) max_age: Option<Duration>,
