@@ -12,7 +12,7 @@ const USERS_MAX: usize = 1_000;
 /// The maximum length of a note, in characters.
 const LENGTH_MAX: usize = 200;
 
-/// The notes by `sub`.
+/// The notes of each user, by `sub`.
 #[derive(Clone, Default)]
 pub(crate) struct Notes(Arc<Mutex<HashMap<String, Vec<String>>>>);
 

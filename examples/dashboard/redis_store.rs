@@ -20,7 +20,7 @@ use redis::{
 /// The time limit for a command and for a connection attempt. Redis usually responds within a millisecond.
 const TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Creates a session, and adds it to the sessions of its user.
+/// Creates a session, and adds it to the set of the user's sessions.
 const CREATE: &str = "
     redis.call('HSET', KEYS[1], 'version', ARGV[1], 'content', ARGV[2])
     redis.call('EXPIREAT', KEYS[1], ARGV[3])

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
 use crate::token_source::is_tchar;
 
-/// The bytes in a token source. [`token`](Self::token) checks whether they have the syntax of a token.
+/// The bytes in a token source. [`token`](Self::token) checks their syntax.
 #[derive(Clone, Copy)]
 pub(super) struct Credentials<'r>(&'r [u8]);
 
@@ -46,7 +46,7 @@ pub(super) fn without_scheme(headers: &HeaderMap) -> Result<Option<Credentials<'
 /// Returns `true` if an `Authorization` header has a scheme that browsers do not add automatically, or no scheme.
 #[cfg(feature = "sign-in")]
 pub(super) fn has_scheme_of_api_clients(headers: &HeaderMap) -> bool {
-    // RFC 7617, RFC 7616, RFC 4559, and Microsoft's NTLM.
+    // These schemes are defined in RFC 7617, RFC 7616 and RFC 4559, and by Microsoft (NTLM).
     const AUTOMATIC: [&[u8]; 4] = [b"Basic", b"Digest", b"Negotiate", b"NTLM"];
     let is_automatic = |value: &HeaderValue| {
         let scheme = value.as_bytes().split(|byte| *byte == b' ').next().unwrap_or_default();
@@ -98,8 +98,8 @@ impl<'r> Credentials<'r> {
 fn is_b64token(token: &[u8]) -> bool {
     let padding = token.iter().rev().take_while(|byte| **byte == b'=').count();
     let body = &token[..token.len() - padding];
-    // The check has no branch for each byte, so the compiler can vectorize it. It reads every byte of every token that
-    // is not cached.
+    // The check has no branch for each byte, so the compiler can vectorize it. The check reads every byte of every
+    // token that is not cached.
     !body.is_empty() && body.iter().fold(0, |others, byte| others | u8::from(!is_b64token_byte(*byte))) == 0
 }
 

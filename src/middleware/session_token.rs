@@ -9,7 +9,7 @@ use bytes::Bytes;
 #[derive(Clone)]
 pub(crate) struct SessionCredentials {
     pub(crate) access_token: Bytes,
-    /// The session, whose type only `sign_in` knows. Only [`Session`](crate::sign_in::Session) reads it, after it has
-    /// checked that the layer accepted the access token.
+    /// The session, whose type only `sign_in` knows. Only [`Session`](crate::sign_in::Session) reads the session, and
+    /// only if the layer has accepted the access token.
     pub(crate) session: Arc<dyn Any + Send + Sync>,
 }

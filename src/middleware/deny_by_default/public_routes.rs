@@ -47,7 +47,7 @@ struct Segment {
     text: Box<str>,
 }
 
-/// The kind of a segment, from the least to the most specific.
+/// The kinds of segments, from the least to the most specific.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     /// `{*name}`

@@ -56,8 +56,8 @@ impl AuthRejection {
     }
 }
 
-/// Marks a request to which rejections are sent as gRPC responses. The mark is a request extension, so no client can
-/// set it.
+/// Marks a request that must be rejected with a gRPC response. The mark is a request extension, so no client can set
+/// it.
 #[derive(Clone, Copy)]
 struct GrpcRequest;
 

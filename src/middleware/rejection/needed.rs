@@ -12,7 +12,7 @@ pub(crate) struct Needed {
     pub(super) acr_values: String,
 }
 
-/// The sign-in that a rule requires. [`None`] imposes no requirement.
+/// The sign-in that a rule requires. A field that is [`None`] imposes no requirement.
 #[derive(Default)]
 pub(crate) struct SignIn<'r> {
     pub(crate) max_age: Option<Duration>,

@@ -47,7 +47,7 @@ impl OperationInput for Caller {
     }
 }
 
-/// Converts a part of a document from one library's type to the other library's type, through JSON.
+/// Converts a part of a document between the types of the two libraries, through JSON.
 fn convert<T: DeserializeOwned>(part: &impl Serialize) -> serde_json::Result<T> {
     serde_json::from_value(serde_json::to_value(part)?)
 }

@@ -45,7 +45,7 @@ async fn main() -> Result<(), Error> {
     }
     let auth = CognitoAuth::from_env()?;
     if let Err(error) = auth.ready().await {
-        // The program continues, because Lambda would repeat and bill a failed init phase, and the first token triggers
+        // The program continues, because Lambda would repeat and bill a failed init phase. The first token triggers
         // another fetch.
         tracing::warn!(%error, "keys not loaded yet, the next request with a token tries again");
     }

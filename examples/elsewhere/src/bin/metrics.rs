@@ -93,7 +93,7 @@ mod tests {
     const ALERTS: &str = include_str!("../../observability/alerts.yaml");
     const DASHBOARD: &str = include_str!("../../observability/dashboard.json");
 
-    /// One `label="value"` of a selector or of the exporter's output, with the name of the metric.
+    /// The name of a metric, the name of a label, and a value of the label.
     type Label = (String, String, String);
 
     /// Returns the names of this crate's metrics in a text.
@@ -106,7 +106,7 @@ mod tests {
         &text[..end.unwrap_or(text.len())]
     }
 
-    /// Returns the labels of this crate's metrics in a text, whatever the operator (`=`, `!=`, `=~`). Alternatives in a
+    /// Returns the labels of this crate's metrics in a text, with any operator (`=`, `!=`, `=~`). Alternatives in a
     /// value are returned one by one.
     fn labels(text: &str) -> BTreeSet<Label> {
         let mut labels = BTreeSet::new();
@@ -125,7 +125,7 @@ mod tests {
         labels
     }
 
-    /// Returns all strings under the key `expr` in a document.
+    /// Returns the values of all members with the name `expr`.
     fn expressions(document: &Value) -> Vec<&str> {
         match document {
             Value::Object(members) => {

@@ -44,7 +44,7 @@ use tower_governor::{GovernorError, GovernorLayer, governor::GovernorConfigBuild
 const BURST: u32 = 5;
 /// The time after which a caller who has used the whole quota can send one more request.
 const PERIOD: Duration = Duration::from_secs(1);
-/// The interval at which callers with a full quota are removed, which bounds the memory.
+/// The interval at which callers with a full quota are removed to free memory.
 const CLEAN_UP: Duration = Duration::from_secs(60);
 
 /// The caller who owns a quota.

@@ -47,7 +47,7 @@ use redis::Client;
 use tokio::net::TcpListener;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
-/// How long a request waits for Redis, which usually responds within a millisecond.
+/// The maximum time that a request waits for Redis, which usually responds within a millisecond.
 const TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Builds the application. `timeout` is the time limit of each Redis command. The check has a longer limit, because
@@ -122,9 +122,9 @@ mod tests {
 
     use super::*;
 
-    /// A longer [`TIMEOUT`] for slow machines.
+    /// The time limit of Redis commands in tests, which is longer than [`TIMEOUT`] for slow machines.
     const TEST_TIMEOUT: Duration = Duration::from_secs(2);
-    /// The time for which a test waits for an expected event. Even slow machines need less.
+    /// The maximum time that a test waits for an expected event.
     const LONG: Duration = Duration::from_secs(60);
 
     /// A Redis server with its own directory. Dropping this value stops the server. The server listens on a socket in
@@ -227,8 +227,8 @@ mod tests {
             }
         }
 
-        /// Repeats a sign-out until it is confirmed. 401 after a first attempt means that an unconfirmed attempt has
-        /// succeeded.
+        /// Repeats a sign-out until Redis confirms it. If a repeated attempt gets 401, an earlier attempt has succeeded
+        /// without a confirmation.
         async fn sign_out(&self, path: &str, token: &str) {
             let deadline = Instant::now() + LONG;
             let mut tried = false;
