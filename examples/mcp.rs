@@ -49,8 +49,8 @@ const LEGACY: &str = "2025-11-25";
 /// The scope that the tool `whoami` requires.
 const PROFILE: &str = "mcp/profile";
 
-/// Builds the MCP server at `/mcp`. `origin` is the origin that clients use. Behind a proxy, this is the origin of the
-/// proxy.
+/// Builds the MCP server at `/mcp`. `origin` is the origin that clients use. Behind a proxy, `origin` is the origin of
+/// the proxy.
 fn app(pool: UserPool, origin: &str) -> Result<Router, ConfigError> {
     let url = format!("{origin}/mcp");
     // A server must accept only tokens that were issued for it ("Token Handling").

@@ -9,8 +9,8 @@ use super::ClaimError;
 /// A type that custom claims are deserialized into.
 ///
 /// The trait is implemented for every `Send + Sync` type that implements `serde::de::DeserializeOwned`. The trait is
-/// sealed, so derive `serde::Deserialize` instead of implementing it. The type is deserialized from the whole verified
-/// payload, so each field has the name of a claim.
+/// sealed, so derive `serde::Deserialize` instead of implementing `CustomClaims`. The type is deserialized from the
+/// whole verified payload, so each field has the name of a claim.
 ///
 /// ID tokens contain `custom:` attributes, `email` and the other profile claims. An access token contains profile
 /// claims only if a pre-token-generation trigger adds them.

@@ -9,7 +9,7 @@ use crate::{
     time::unix_seconds,
 };
 
-/// The maximum leeway. Correct larger clock errors on the host.
+/// The maximum leeway.
 pub(crate) const LEEWAY_MAX: Duration = Duration::from_secs(300);
 
 /// The longest time by which `iat` may be in the future, regardless of the leeway. This tolerance lets fresh tokens

@@ -102,7 +102,7 @@ pub enum StepOutcome {
 }
 
 impl StepOutcome {
-    /// Returns `passed`, `failed` or `not reached`, as in the table. JSON contains `not_reached`.
+    /// Returns `passed`, `failed` or `not reached`. JSON contains `not_reached`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Passed => "passed",
@@ -161,7 +161,7 @@ impl ExplainedStep {
     fn failed(error: &VerifyError, reading: &Reading<'_>, rules: &Rules<'_>) -> Self {
         let step = error.step();
         let (expected, actual) = (rules.expected(step, reading), reading.actual(step));
-        // The error's values are more precise, but its times are Unix seconds, which are hard to read.
+        // The error contains times as Unix seconds, which are hard to read, but all other values exactly.
         let (expected, actual) = match step {
             VerificationStep::Expiry | VerificationStep::NotBefore => (expected, actual),
             _ => (error.expected().map(str::to_owned).or(expected), error.actual().map(str::to_owned).or(actual)),

@@ -11,7 +11,7 @@ pub(crate) struct MemberNames<'de> {
     many: HashSet<Cow<'de, str>>,
 }
 
-/// The member name with which `serde_json` marks raw values if its feature `raw_value` is enabled (see `raw`).
+/// The member name that `serde_json` uses for raw values if its feature `raw_value` is enabled (see `raw`).
 ///
 /// Cognito never uses this name. The name is rejected, because an application that deserializes claims as a
 /// `serde_json::Value` would get the JSON inside the string.

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
 use crate::token_source::is_tchar;
 
-/// The bytes in a token source. [`token`](Self::token) checks their syntax.
+/// The unchecked bytes in a token source.
 #[derive(Clone, Copy)]
 pub(super) struct Credentials<'r>(&'r [u8]);
 

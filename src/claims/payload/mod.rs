@@ -4,9 +4,9 @@
 //! are unescaped once, into the same buffer. The number of allocations therefore does not depend on the number of
 //! claims. Claims without an accessor can still be read from the verified JSON.
 //!
-//! The claims that the checks need are read strictly. Each of these claims must have its documented type, and no object
-//! at any depth may have duplicate members. If two parsers chose different duplicates, a token could pass a check with
-//! one value and be used with the other. RFC 7519 §4 allows a recipient to reject duplicates. Unknown claims are
+//! The claims that the checks need are read strictly. Each of these claims must have its documented type. Objects at
+//! any depth must not have duplicate members. If two parsers chose different duplicates, a token could pass a check
+//! with one value and be used with the other. RFC 7519 §4 allows a recipient to reject duplicates. Unknown claims are
 //! ignored, as AWS recommends ("Parse user pool tokens safely").
 //!
 //! There is only one reader, so a token cannot be read in two ways. If no key is found for the token, the reader stops

@@ -43,7 +43,7 @@ pub(super) enum Access {
 #[derive(Clone, PartialEq, Eq)]
 struct Segment {
     kind: Kind,
-    /// The text of the segment before its parameter, if it has one.
+    /// The text before the parameter, or the whole segment if it has no parameter.
     text: Box<str>,
 }
 

@@ -288,7 +288,7 @@ impl Require {
         rejection.counted_as("rule")
     }
 
-    /// Returns alternative sets of scopes, at least one. A token needs all scopes of one set.
+    /// Returns one or more alternative sets of scopes. A token needs all scopes of one set.
     #[cfg(feature = "utoipa")]
     pub(crate) fn scope_alternatives(&self) -> Vec<Vec<&str>> {
         self.rule.scope_alternatives()

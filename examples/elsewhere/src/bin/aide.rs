@@ -6,7 +6,8 @@
 //!
 //! aide documents handler arguments through its trait `OperationInput`. `Caller` implements `OperationInput` for the
 //! extractor of `axum-cognito`. The security schemes and the responses come from the `openapi` module of
-//! `axum-cognito`. Both are converted through JSON, because each library has its own types for OpenAPI documents.
+//! `axum-cognito`. The schemes and the responses are converted through JSON, because each library has its own types for
+//! OpenAPI documents.
 #![forbid(unsafe_code)]
 
 use std::error::Error;

@@ -33,7 +33,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-/// The interval of the exporter's upkeep. Its documentation requires regular upkeep.
+/// The interval of the upkeep that the exporter's documentation requires.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 fn app(pool: UserPool) -> Router {

@@ -12,10 +12,10 @@
 //!   quota.
 //! - **The key is the pool and `sub`.** `sub` is unique only within a pool. A machine has its client ID as `sub`, so
 //!   all instances of a client share a quota.
-//! - **Anonymous requests are counted by the address of the connection.** Behind a load balancer, this is the load
-//!   balancer's address. Read the client's address only from the header that your load balancer sets, because clients
-//!   can send any other header. In IPv6, a client usually has a /64 network for its own use, so the whole network
-//!   shares one quota.
+//! - **Anonymous requests are counted by the address of the connection.** Behind a load balancer, a connection has the
+//!   load balancer's address. Read the client's address only from the header that your load balancer sets, because
+//!   clients can send any other header. In IPv6, a client usually has a /64 network for its own use, so the whole
+//!   network shares one quota.
 //!
 //! The quotas are in memory, so each server has its own. With `n` servers, a user can send `n` times as many requests.
 #![forbid(unsafe_code)]

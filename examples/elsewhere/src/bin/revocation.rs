@@ -12,7 +12,7 @@
 //! keys from Redis, one for the session and one for the user:
 //!
 //! - `POST /signout` ends all tokens of this session.
-//! - `POST /signout-everywhere` ends the user's earlier sessions. The check compares the time of this request with
+//! - `POST /signout-everywhere` ends the user's earlier sessions. The check compares the time of this sign-out with
 //!   `auth_time`, which refreshed tokens keep. `iat` is later in a refreshed token, so comparing `iat` would accept
 //!   tokens of ended sessions.
 //!
@@ -122,7 +122,7 @@ mod tests {
 
     use super::*;
 
-    /// The time limit of Redis commands in tests, which is longer than [`TIMEOUT`] for slow machines.
+    /// The time limit of Redis commands in tests. Slow machines need more time than [`TIMEOUT`].
     const TEST_TIMEOUT: Duration = Duration::from_secs(2);
     /// The maximum time that a test waits for an expected event.
     const LONG: Duration = Duration::from_secs(60);

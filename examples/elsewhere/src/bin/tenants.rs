@@ -6,7 +6,7 @@
 //!
 //! The program prints tokens and `curl` commands. Run them and compare the responses.
 //!
-//! - **The token decides.** A token belongs to the pool whose issuer it names and whose key signed it, and a pool
+//! - **The token decides.** A token belongs to the pool whose issuer it names and whose key signed it. Each pool
 //!   belongs to one tenant. The header, path and body of a request cannot change the tenant.
 //! - **The host name must agree.** On the host name of a tenant, a token of another tenant is rejected with 401, as if
 //!   the other pool were not configured. On the shared host name, tokens of all tenants are accepted. On any other host
