@@ -56,7 +56,7 @@ pub enum ConfigError {
         /// The reason why the value is invalid.
         reason: &'static str,
     },
-    /// An issuer is not an absolute `https` or `http` URL without query and fragment.
+    /// An issuer is not an absolute `https` or `http` URL, or has a query or a fragment.
     InvalidIssuer {
         /// The given URL, without credentials and query.
         value: String,
@@ -136,7 +136,7 @@ pub enum ConfigError {
         /// The rejected value.
         value: String,
     },
-    /// An environment variable is missing, empty, not UTF-8, or has an invalid value.
+    /// An environment variable is missing, is empty, is not UTF-8, or has an invalid value.
     InvalidVariable {
         /// The variable's name.
         name: &'static str,

@@ -11,7 +11,7 @@ use crate::{
 /// The error for a rejected token.
 ///
 /// `Display` shows the reason and the expected value, and contains no text that the client sent.
-/// [`actual`](Self::actual) returns the token's own value, for tools whose users may see it.
+/// [`actual`](Self::actual) returns the token's own value, for diagnostic tools.
 ///
 /// ```
 /// use axum_cognito::{Verifier, VerifyErrorKind, testing::FakeUserPool};

@@ -56,9 +56,9 @@ impl Verifier {
 
 /// The result of every verification step for one token. [`Verifier::explain`] returns it.
 ///
-/// `Display` writes a multi-line table, and escapes control characters in values from the token. `Serialize` writes
-/// `accepted`, the `kind`, `reason` and `claim` of the [`VerifyError`], and `steps`. `Debug` contains no value from the
-/// token.
+/// `Display` writes a multi-line table, and escapes control characters in values from the token. `Serialize` writes the
+/// members `accepted`, `kind`, `reason`, `claim` and `steps`. The `kind`, `reason` and `claim` are those of the
+/// [`VerifyError`]. `Debug` contains no value from the token.
 ///
 /// **An explanation contains values from the token**, which may be personal or forged. Never send an explanation to a
 /// client.
@@ -161,7 +161,8 @@ impl ExplainedStep {
     fn failed(error: &VerifyError, reading: &Reading<'_>, rules: &Rules<'_>) -> Self {
         let step = error.step();
         let (expected, actual) = (rules.expected(step, reading), reading.actual(step));
-        // The error contains times as Unix seconds, which are hard to read, but all other values exactly.
+        // The times in the error are Unix seconds, which are hard to read, so the error's values are not used for these
+        // steps.
         let (expected, actual) = match step {
             VerificationStep::Expiry | VerificationStep::NotBefore => (expected, actual),
             _ => (error.expected().map(str::to_owned).or(expected), error.actual().map(str::to_owned).or(actual)),

@@ -49,7 +49,7 @@ const RECONNECT_DELAY: Duration = Duration::from_millis(500);
 /// `Unavailable`, so the response is 503.
 ///
 /// The `ConnectionManager` of redis-rs is not sufficient. `ConnectionManager` replaces closed connections but keeps a
-/// hanging connection, and commands wait while it connects.
+/// hanging connection. Commands also wait during an attempt to connect.
 #[derive(Clone)]
 pub struct Revocations {
     client: Client,

@@ -37,7 +37,7 @@ impl Trail {
         read
     }
 
-    /// Records the missing field of a struct, if `error` reports one after all values were read.
+    /// Records the name of a missing field, if `error` reports one.
     ///
     /// Serde reports the field's name only in the message of the error. The message can also contain text from the
     /// token, so only a name that the type declares is recorded.

@@ -44,8 +44,8 @@ impl<F> Responder<F> {
         if is_success(response.status()) {
             *response.status_mut() = status;
         }
-        // The function may return the rejection's default response. Its challenge has neither the realm nor the URL of
-        // the metadata.
+        // The function may return the rejection's default response. The challenge in the default response lacks the
+        // realm and the URL of the metadata.
         if response.headers().get_all(WWW_AUTHENTICATE).iter().eq(rejection.challenge().iter()) {
             response.headers_mut().remove(WWW_AUTHENTICATE);
         }

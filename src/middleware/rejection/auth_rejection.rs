@@ -11,7 +11,7 @@ use crate::{
     middleware::check_error::{CheckError, CheckErrorKind},
 };
 
-/// The rejection of a request.
+/// The reason for rejecting a request, which can be converted into a response.
 ///
 /// Extractors and rules use this type to reject requests. [`CognitoAuth`](crate::CognitoAuth) adds a rejection to the
 /// extensions of requests without a valid token.
@@ -143,7 +143,7 @@ impl AuthRejection {
     /// Returns the error code of [RFC 6750 §3.1] or [RFC 9470 §3], as in the challenge and in the body's `error`
     /// member.
     ///
-    /// [`None`] if the request had no token, and for 500 and 503, which are not the client's fault.
+    /// Returns [`None`] if the request had no token, and for 500 and 503, which are not the client's fault.
     ///
     /// [RFC 6750 §3.1]: https://www.rfc-editor.org/rfc/rfc6750#section-3.1
     /// [RFC 9470 §3]: https://www.rfc-editor.org/rfc/rfc9470#section-3
@@ -186,7 +186,7 @@ impl AuthRejection {
 
     /// Returns the error of the token's verification, for the operator.
     ///
-    /// [`None`] if the request was rejected for another reason.
+    /// Returns [`None`] if the request was rejected for another reason.
     pub fn verify_error(&self) -> Option<&VerifyError> {
         match &self.cause {
             Some(Cause::Verifier(error)) => Some(error),
@@ -197,7 +197,7 @@ impl AuthRejection {
     /// Returns the error of the [custom check](crate::CognitoAuth::custom_check) that rejected the request, for the
     /// operator.
     ///
-    /// [`None`] if no custom check rejected the request.
+    /// Returns [`None`] if no custom check rejected the request.
     pub fn check_error(&self) -> Option<&CheckError> {
         match &self.cause {
             Some(Cause::Check(error)) => Some(error),
@@ -208,9 +208,9 @@ impl AuthRejection {
 
 /// Converts the error of a verification into a rejection.
 ///
-/// All invalid tokens get the same response, so an attacker cannot tell how many checks a forged token passed. An
-/// expired token gets a text of its own so that its owner knows to refresh the token. Only a token with a valid
-/// signature can be rejected as expired.
+/// All invalid tokens get the same response, so an attacker cannot tell how many checks a forged token passed. The
+/// response to an expired token has its own text, so that the client knows to refresh the token. Only a token with a
+/// valid signature can be rejected as expired.
 impl From<VerifyError> for AuthRejection {
     fn from(error: VerifyError) -> Self {
         let kind = match error.kind() {

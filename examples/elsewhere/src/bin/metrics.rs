@@ -10,7 +10,7 @@
 //! | file in `observability` | use |
 //! |---|---|
 //! | `dashboard.json` | Import it in Grafana ("Dashboards", "New", "Import"), and select the Prometheus data source. |
-//! | `alerts.yaml` | List it in `rule_files` of `prometheus.yml`. `promtool check rules alerts.yaml` checks its syntax. |
+//! | `alerts.yaml` | List it in `rule_files` of `prometheus.yml`. `promtool check rules alerts.yaml` checks the syntax of the file. |
 //!
 //! The scrape configuration for `prometheus.yml`:
 //!
@@ -96,7 +96,7 @@ mod tests {
     /// The name of a metric, the name of a label, and a value of the label.
     type Label = (String, String, String);
 
-    /// Returns the names of this crate's metrics in a text.
+    /// Returns the names of this crate's metrics that occur in a text.
     fn names(text: &str) -> BTreeSet<String> {
         text.match_indices("axum_cognito_").map(|(start, _)| name_at(&text[start..]).to_owned()).collect()
     }
@@ -106,8 +106,8 @@ mod tests {
         &text[..end.unwrap_or(text.len())]
     }
 
-    /// Returns the labels of this crate's metrics in a text, with any operator (`=`, `!=`, `=~`). Alternatives in a
-    /// value are returned one by one.
+    /// Returns the labels of this crate's metrics that occur in a text with any operator (`=`, `!=`, `=~`).
+    /// Alternatives in a value are returned one by one.
     fn labels(text: &str) -> BTreeSet<Label> {
         let mut labels = BTreeSet::new();
         for (start, _) in text.match_indices("axum_cognito_") {

@@ -19,9 +19,9 @@
 //! **Revoke the refresh tokens in Cognito first** (`GlobalSignOut`, or `RevokeToken` for one session), so that no new
 //! tokens are issued.
 //!
-//! **If Redis is unavailable, every route that requires a user returns 503** (it fails closed). A request waits for
-//! Redis for at most [`TIMEOUT`], and no request waits once Redis is known to be unavailable. During the outage, routes
-//! with `OptionalClaims` treat their callers as anonymous.
+//! **If Redis is unavailable, every route that requires a user returns 503**, so the check fails closed. A request
+//! waits for Redis for at most [`TIMEOUT`], and no request waits once Redis is known to be unavailable. During the
+//! outage, routes with `OptionalClaims` treat their callers as anonymous.
 //!
 //! Redis must keep its entries. Set `appendonly yes`, because a restart would otherwise make revoked tokens valid
 //! again. Also set `maxmemory-policy noeviction`. A failover to a replica can still lose the last writes. Protect Redis
