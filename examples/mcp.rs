@@ -14,11 +14,11 @@
 //!    `resource=<URL of this server>`, so its token is bound to this server by `aud` (RFC 8707).
 //! 3. `POST /mcp` with a token that lacks the scope of the tool gets 403 `insufficient_scope`. The challenge names the
 //!    scope.
-//! 4. `POST /mcp` with the scope gets 200.
+//! 4. `POST /mcp` with a token that has the scope gets 200.
 //!
-//! The server implements revision 2026-07-28 of the [specification], and 2025-11-25 for clients that begin with
-//! `initialize`. The server keeps no sessions and responds with JSON rather than event streams. Both revisions have the
-//! same rules for authorization. Section names in comments are from the newer revision.
+//! The server implements revision 2026-07-28 of the [specification], and revision 2025-11-25 for clients that begin
+//! with `initialize`. The server keeps no sessions and responds with JSON rather than event streams. Both revisions
+//! have the same rules for authorization. Section names in comments are from the newer revision.
 //!
 //! To use a real pool, replace the fake pool in `main`. MCP clients also expect features that Cognito lacks, such as
 //! dynamic client registration. A proxy can add these features, and [`ProtectedResource::authorization_servers`] puts

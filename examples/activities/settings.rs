@@ -32,7 +32,7 @@ pub(crate) enum Pool {
     /// The pool in the environment.
     Configured {
         pool: Box<UserPool>,
-        /// The sign-in endpoint of the page. `None` if it is not set and cannot be derived from the pool.
+        /// The sign-in endpoint of the page. `None` if the endpoint is not set and cannot be derived from the pool.
         endpoint: Option<Endpoint>,
     },
 }

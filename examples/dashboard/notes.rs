@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// The maximum number of notes of a user.
+/// The maximum number of notes per user.
 const NOTES_MAX: usize = 20;
 /// The maximum number of users with notes.
 const USERS_MAX: usize = 1_000;

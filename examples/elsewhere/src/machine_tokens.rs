@@ -238,7 +238,8 @@ impl State {
 pub enum TokenError {
     /// The URL of the token endpoint is not valid.
     InvalidUrl(&'static str),
-    /// The token endpoint rejected the request. Contains its error code, such as `invalid_client` (RFC 6749 §5.2).
+    /// The token endpoint rejected the request. The value is the endpoint's error code, such as `invalid_client` (RFC
+    /// 6749 §5.2).
     Rejected(String),
     /// The token endpoint did not respond in time, or its response was not valid.
     Unavailable,

@@ -18,7 +18,8 @@ use miette::Diagnostic;
 /// A set of Cedar policies with its schema. Clones share the set.
 ///
 /// Entities and context have the form that Amazon Verified Permissions derives from a Cognito access token, so the same
-/// policies and the same schema work in both. See "Mapping Amazon Cognito tokens to schema" in its user guide.
+/// policies and the same schema work in both. See "Mapping Amazon Cognito tokens to schema" in the Amazon Verified
+/// Permissions User Guide.
 ///
 /// | Cedar | value |
 /// |---|---|

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! The API listens on port 3000, and `GET /metrics` on port 9000. The program prints a token and `curl` commands that
-//! change the counters. **Do not expose `/metrics` to the public network.** It contains pool IDs and traffic figures.
+//! change the counters. **Do not expose `/metrics` to the public network.** The metrics contain pool IDs and traffic
+//! figures.
 //!
 //! | file in `observability` | use |
 //! |---|---|

@@ -135,7 +135,7 @@ fn load_policies() -> Result<Policies, Box<dyn Error>> {
     Ok(Policies::new(&read("schema.cedarschema")?, &read("policies.cedar")?)?)
 }
 
-/// Returns the filter in `RUST_LOG`. By default it includes the library's `debug` lines, which say why a token was
+/// Returns the filter in `RUST_LOG`. The default filter includes the library's `debug` lines, which say why a token was
 /// rejected.
 fn log_filter() -> EnvFilter {
     let directives = env::var("RUST_LOG").unwrap_or_else(|_| "info,axum_cognito=debug".to_owned());

@@ -82,7 +82,7 @@ async fn sign_out_everywhere(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Returns the filter in `RUST_LOG`. By default it includes the library's `debug` lines, which say why a token was
+/// Returns the filter in `RUST_LOG`. The default filter includes the library's `debug` lines, which say why a token was
 /// rejected.
 fn log_filter() -> EnvFilter {
     let directives = env::var("RUST_LOG").unwrap_or_else(|_| "info,axum_cognito=debug".to_owned());
