@@ -6,8 +6,8 @@
 //! | `sessions-of:<sub>` | set | the keys of the user's sessions, for signing out everywhere |
 //!
 //! Each operation is one command or one script, which Redis runs atomically. A removed session therefore stays removed.
-//! If two instances refresh a session at the same time, only the first one can write its result, and the second one
-//! reads the session again.
+//! If two instances refresh a session at the same time, only the first instance can write the new tokens. The second
+//! instance reads the session again.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

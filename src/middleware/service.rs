@@ -39,8 +39,8 @@ where
     type Error = S::Error;
     type Future = ResponseFuture<S, B>;
 
-    /// Returns the readiness of the inner service. This method does not wait for keys, because only a request shows
-    /// which key it needs.
+    /// Returns the readiness of the inner service. This method does not wait for keys, because the required key depends
+    /// on the request.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }

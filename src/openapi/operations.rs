@@ -8,7 +8,7 @@ use utoipa::openapi::{
 /// A value with API operations, for [`SecuritySchemes::document`](super::SecuritySchemes::document).
 ///
 /// The trait is implemented for utoipa's [`Operation`], [`PathItem`], [`Paths`] and [`OpenApi`], and for mutable
-/// references to these types. It is also implemented for the result of `utoipa_axum::routes!`, which contains a
+/// references to these types. The result of `utoipa_axum::routes!` also implements the trait, because it contains a
 /// [`Paths`]. Applications cannot implement the trait, because it is sealed.
 pub trait Operations: sealed::Sealed {
     /// Calls `change` with each operation.

@@ -44,8 +44,8 @@ const RECONNECT_DELAY: Duration = Duration::from_millis(500);
 ///
 /// # While Redis is unavailable
 /// The first command that fails removes the connection and starts a task that connects again. Until the task has
-/// connected, commands fail immediately and are not sent. A hanging Redis therefore delays only the requests within one
-/// time limit, and neither requests nor commands queue up. Every failed command is a [`CheckError`] of the kind
+/// connected, commands fail immediately and are not sent. If Redis hangs, it therefore delays only the requests within
+/// one time limit. Neither requests nor commands queue up. Every failed command is a [`CheckError`] of the kind
 /// `Unavailable`, so the response is 503.
 ///
 /// The `ConnectionManager` of redis-rs is not sufficient. `ConnectionManager` replaces closed connections but keeps a

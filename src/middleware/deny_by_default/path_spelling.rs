@@ -15,8 +15,8 @@ pub(super) fn is_unambiguous(path: &str) -> bool {
 /// Returns `true` if the segment equals the literal, as it is or after normalization.
 ///
 /// Normalization decodes the segment and the literal, and removes the segment's parameters, its leading and trailing
-/// spaces, and its trailing dots. Windows ignores spaces and dots at the end of a file name. Form decoders read `+` as a
-/// space.
+/// spaces, and its trailing dots. Windows ignores spaces and dots at the end of a file name. Form decoders read `+` as
+/// a space.
 pub(super) fn is_spelling_of(segment: &str, literal: &str) -> bool {
     segment == literal || without_prefix(segment, literal).is_some_and(|mut rest| rest.all(is_trimmed))
 }

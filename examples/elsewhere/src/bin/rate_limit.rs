@@ -4,12 +4,13 @@
 //! $ cargo run --bin rate_limit
 //! ```
 //!
-//! The program prints two tokens and a command that sends ten requests. Five requests get 200, and the other five get
-//! 429 with `Retry-After`. The other user and anonymous requests are not affected, because each has a quota of its own.
+//! The program prints two tokens and a command that sends ten requests. The first five requests get 200, and the others
+//! get 429 with `Retry-After`. The other user and anonymous requests are not affected, because each has a quota of its
+//! own.
 //!
-//! - **Verification comes first.** `CognitoAuth` is the outer layer, so the limiter counts a request for a user only if
-//!   its token is valid. A request with a forged token is counted by its address, so it cannot use up another user's
-//!   quota.
+//! - **Verification comes first.** `CognitoAuth` is the outer layer, so a request uses a user's quota only if the
+//!   request's token is valid. A request with a forged token is counted by its address, so it cannot use up another
+//!   user's quota.
 //! - **The key is the pool and `sub`.** `sub` is unique only within a pool. A machine has its client ID as `sub`, so
 //!   all instances of a client share a quota.
 //! - **Anonymous requests are counted by the address of the connection.** Behind a load balancer, a connection has the

@@ -20,7 +20,7 @@
 //! tokens are issued.
 //!
 //! **If Redis is unavailable, every route that requires a user returns 503**, so the check fails closed. A request
-//! waits for Redis for at most [`TIMEOUT`], and no request waits once Redis is known to be unavailable. During the
+//! waits for Redis for at most [`TIMEOUT`]. Once Redis is known to be unavailable, requests do not wait. During the
 //! outage, routes with `OptionalClaims` treat their callers as anonymous.
 //!
 //! Redis must keep its entries. Set `appendonly yes`, because a restart would otherwise make revoked tokens valid
