@@ -18,8 +18,8 @@
 //!
 //! The cookie is `Secure` on `http://localhost` too. Chromium stores the cookie there (tested with version 156),
 //! because it treats `localhost` like HTTPS. Safari does not store the cookie, so development with Safari needs HTTPS.
-//! The example has no setting to omit `Secure`, because the prefix `__Host-` requires it and the setting could reach
-//! production by mistake.
+//! The example has no setting that omits `Secure`, because the prefix `__Host-` requires `Secure`, and because such a
+//! setting could reach production by mistake.
 #![forbid(unsafe_code)]
 
 use std::error::Error;

@@ -45,7 +45,7 @@ const ACCEPTED: u8 = 0;
 const REJECTED: u8 = 1;
 const NOT_CHECKED: u8 = 2;
 
-/// The maximum number of bytes that are read from standard input. No token is longer than this limit.
+/// The maximum number of bytes that are read from standard input.
 const INPUT_MAX: u64 = 1024 * 1024;
 
 #[tokio::main(flavor = "current_thread")]
@@ -55,7 +55,7 @@ async fn main() -> ExitCode {
     let arguments = env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
     let status = run(arguments, io::stdin(), UserPool::from_env, color, &mut stdout.lock()).await;
     ExitCode::from(status.unwrap_or_else(|error| {
-        // Nothing can report a failed write to standard error.
+        // If standard error is closed, the error cannot be reported anywhere.
         let _ = writeln!(io::stderr(), "explain: {error}");
         NOT_CHECKED
     }))
@@ -99,7 +99,7 @@ async fn run(
         demo(request.json, color, out).await?;
         return Ok(ACCEPTED);
     }
-    // The pool is checked before the token is read, so that a missing pool configuration is reported first.
+    // The pool is built before the token is read, so that a missing pool configuration is reported first.
     let verifier = Verifier::new(pool()?);
     let token = match request.token.as_deref() {
         None | Some("-") => read_line(input)?,
@@ -151,7 +151,7 @@ fn show(explanation: &Explanation, json: bool, color: bool, out: &mut impl Write
         return Ok(());
     }
     let text = explanation.to_string();
-    // The text begins with the decision and a colon.
+    // The text before the first colon is the decision.
     let (decision, rest) = text.split_once(':').unwrap_or((&text, ""));
     let code = if explanation.is_accepted() { "32;1" } else { "31;1" };
     write!(out, "{}:", painted(color, code, decision))?;
@@ -172,7 +172,7 @@ fn step_in_color(color: bool, line: &str) -> String {
     ];
     let word = line.trim_start();
     let indent = &line[..line.len() - word.len()];
-    // Lines with another indent are free text and may begin with any word.
+    // Lines with another indent are free text, which may begin with the same words.
     match outcomes.into_iter().find(|(outcome, _)| indent.len() == 2 && word.starts_with(outcome)) {
         Some((outcome, code)) => format!("{indent}{}{}", painted(color, code, outcome), &word[outcome.len()..]),
         None => line.to_owned(),

@@ -37,7 +37,8 @@ type App = BoxCloneSyncService<Request<Incoming>, HttpResponse, Infallible>;
 /// default.
 fn app(pool: UserPool) -> App {
     let auth = CognitoAuth::new(pool).deny_by_default().public("/healthz");
-    // A layer that can reject requests changes the type of the response body. Boxing the body restores a single type.
+    // A layer that can reject requests changes the type of the response body. With boxed bodies, all routes have the
+    // same type.
     let boxed = |response: Response<_>| response.map(BodyExt::boxed_unsync);
     // A rule is a layer for any service. This rule protects a single path.
     let admin = Require::group("admins").layer(service_fn(admin)).map_response(boxed);

@@ -6,7 +6,7 @@
 //!
 //! For each mode, a new verifier loads its keys. Then the endpoint fails. A refresh is due at the start and every five
 //! seconds. Clients also send forged tokens with invented key IDs. The modes take turns in each round. The program
-//! prints the table for the guide's chapter `keys`, with sums and with medians of the percentiles over all rounds.
+//! prints the table in the guide's chapter `keys`. Counts are sums over all rounds, and percentiles are medians.
 //! Pedantic lints apply only to the library.
 #![allow(clippy::pedantic)]
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::cast_precision_loss, clippy::disallowed_methods)]
@@ -78,7 +78,7 @@ fn run(
     rate: u32,
     time: Duration,
 ) -> Result<Seen, Box<dyn Error>> {
-    // The endpoint and the application have separate runtimes.
+    // The endpoint and the application have separate runtimes, so that they do not delay each other.
     let (side, main) = (one_thread()?, one_thread()?);
     let mut endpoint = side.block_on(Endpoint::start(Mode::good(&fake.jwks_json())));
     let clock = ManualClock::starting_now();

@@ -14,11 +14,11 @@
 //!    `resource=<URL of this server>`, so its token is bound to this server by `aud` (RFC 8707).
 //! 3. `POST /mcp` with a token that lacks the scope of the tool gets 403 `insufficient_scope`. The challenge names the
 //!    scope.
-//! 4. `POST /mcp` with the scope gets 200.
+//! 4. `POST /mcp` with a token that has the scope gets 200.
 //!
-//! The server implements revision 2026-07-28 of the [specification], and 2025-11-25 for clients that begin with
-//! `initialize`. The server keeps no sessions and responds with JSON rather than event streams. Both revisions have the
-//! same rules for authorization. Section names in comments are from the newer revision.
+//! The server implements revision 2026-07-28 of the [specification], and revision 2025-11-25 for clients that begin
+//! with `initialize`. The server keeps no sessions and responds with JSON rather than event streams. Both revisions
+//! have the same rules for authorization. Section names in comments are from the newer revision.
 //!
 //! To use a real pool, replace the fake pool in `main`. MCP clients also expect features that Cognito lacks, such as
 //! dynamic client registration. A proxy can add these features, and [`ProtectedResource::authorization_servers`] puts
@@ -49,18 +49,18 @@ const LEGACY: &str = "2025-11-25";
 /// The scope that the tool `whoami` requires.
 const PROFILE: &str = "mcp/profile";
 
-/// Builds the MCP server at `/mcp`. `origin` is the origin that clients use, so behind a proxy it is the origin of the
-/// proxy.
+/// Builds the MCP server at `/mcp`. `origin` is the origin that clients use. Behind a proxy, `origin` is the origin of
+/// the proxy.
 fn app(pool: UserPool, origin: &str) -> Result<Router, ConfigError> {
     let url = format!("{origin}/mcp");
-    // "Token Handling": a server must accept only tokens that were issued for it.
+    // A server must accept only tokens that were issued for it ("Token Handling").
     let pool = pool.audience(&*url)?;
     let resource = ProtectedResource::new(&url, [&pool])?.scopes([PROFILE]).name("Who am I");
     let auth = CognitoAuth::new(pool).protected_resource(&resource)?;
     Ok(Router::new()
         .route("/mcp", post(mcp))
-        // Uses `route_layer` instead of `layer`, because clients also request well-known documents that this server
-        // does not have, and they expect 404.
+        // Unlike `layer`, `route_layer` does not cover unknown paths. Clients also request well-known documents that
+        // this server does not have, and expect 404.
         .route_layer(auth.deny_by_default())
         // The layer does not cover this route, which is added after it. Clients read the metadata before they have a
         // token.
@@ -81,11 +81,10 @@ async fn same_origin(State(own): State<String>, request: Request, next: Next) ->
     }
 }
 
-/// A failed request.
 enum Failure {
-    /// Becomes a response with a challenge, so that the client can ask for another token.
+    /// The response contains a challenge, so that the client can request another token.
     Rejection(AuthRejection),
-    /// Becomes a JSON-RPC error: HTTP status, code and message.
+    /// The response is a JSON-RPC error with this HTTP status, code and message.
     Protocol(StatusCode, i32, &'static str),
 }
 
@@ -179,16 +178,16 @@ fn respond(claims: &CognitoClaims, headers: &HeaderMap, message: &Message) -> Re
     Ok(Some(if is_modern { completed(result) } else { result }))
 }
 
-/// Runs the tool `whoami`. The tool's rule rejects with 403, and the challenge names the scopes of this operation
-/// ("Scope Challenge Handling").
+/// Runs the tool `whoami`. If the caller lacks the scope, the response is 403, and the challenge names the required
+/// scopes ("Scope Challenge Handling").
 fn whoami(claims: &CognitoClaims) -> Result<Value, AuthRejection> {
     claims.require(&Require::scope(PROFILE))?;
     let name = claims.username().unwrap_or("a machine");
     Ok(json!({ "content": [{ "type": "text", "text": name }], "isError": false }))
 }
 
-/// Returns whether the request belongs to revision 2026-07-28, in which headers repeat members of the body ("Server
-/// Validation").
+/// Returns `true` if the request belongs to revision 2026-07-28. In this revision, headers repeat members of the body
+/// ("Server Validation").
 ///
 /// A proxy may route or authorize requests by these headers, so a request whose headers differ from its body is
 /// rejected.
@@ -365,7 +364,8 @@ mod tests {
         assert_eq!((status, &body["error"]["code"]), (404, &json!(-32601)));
     }
 
-    /// The body contains JSON in strings within JSON, which a `serde_json::Value` would unpack without a depth limit.
+    /// Each body contains deeply nested JSON. One body nests JSON in strings, which a `serde_json::Value` could parse
+    /// without a depth limit.
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn nested_json_in_a_body_does_not_overflow_the_stack() {
         let client = Client::new().await;

@@ -38,7 +38,7 @@ pub(crate) struct Activity {
     replies: Vec<Reply>,
 }
 
-/// The users that an activity is shown to.
+/// The users who can see an activity.
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Audience {
@@ -46,7 +46,6 @@ enum Audience {
     You,
 }
 
-/// A reply to a post.
 #[derive(Clone, Serialize)]
 struct Reply {
     uuid: Cow<'static, str>,
@@ -84,12 +83,10 @@ impl Activity {
     }
 }
 
-/// All activities of this process.
 pub(crate) struct Feed {
     activities: Vec<Activity>,
 }
 
-/// The totals of the feed, for administrators.
 #[derive(Serialize)]
 pub(crate) struct Totals {
     activities: usize,

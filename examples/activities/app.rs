@@ -40,7 +40,7 @@ pub(crate) fn app(auth: CognitoAuth, page: Page, embedded: Option<EmbeddedPool>)
         .merge(health(auth.clone()))
         .merge(embedded.map_or_else(Router::new, |pool| pool.routes(auth)))
         .layer(
-            // Outermost layer first: a request passes these lines from top to bottom.
+            // The outermost layer comes first, so a request passes the layers from top to bottom.
             ServiceBuilder::new()
                 // Keeps tokens out of the logs of all layers below.
                 .layer(SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION]))
@@ -49,8 +49,8 @@ pub(crate) fn app(auth: CognitoAuth, page: Page, embedded: Option<EmbeddedPool>)
                         .make_span_with(request_span)
                         .on_response(DefaultOnResponse::new().level(Level::INFO)),
                 )
-                // Placed outside the verification, because preflight requests have no token, and pages of
-                // other origins must be able to read rejections.
+                // This layer is outside the verification, because preflight requests have no token, and because pages
+                // of other origins must be able to read rejections.
                 .layer(cors())
                 .layer(SetResponseHeaderLayer::overriding(
                     header::X_CONTENT_TYPE_OPTIONS,
@@ -82,7 +82,7 @@ fn health(auth: CognitoAuth) -> Router {
     Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).with_state(auth)
 }
 
-/// Returns the feed, which for signed-in users includes their own activity.
+/// Returns the feed. For a signed-in user, the feed includes the user's own activity.
 ///
 /// A request with an invalid token is treated as anonymous, so a reader whose session expires can continue
 /// to read.

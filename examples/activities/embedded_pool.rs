@@ -40,7 +40,7 @@ pub(crate) struct DemoUser {
     pub(crate) groups: &'static [&'static str],
 }
 
-/// The lifetime of tokens, equal to Cognito's default.
+/// The lifetime of tokens, which is Cognito's default.
 const LIFETIME: Duration = Duration::from_secs(3600);
 
 /// An embedded user pool. Clones share the keys.
@@ -249,7 +249,7 @@ impl IntoResponse for SignInError {
     }
 }
 
-/// JSON with the media type of the AWS protocol.
+/// A JSON response with the media type of the AWS protocol.
 struct AwsJson<T>(T);
 
 impl<T: Serialize> IntoResponse for AwsJson<T> {

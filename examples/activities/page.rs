@@ -69,8 +69,8 @@ impl Page {
         Self::new(config, origin.as_deref())
     }
 
-    /// Creates the page with a policy that restricts the browser to this server's files, and to connections to this
-    /// server and the sign-in endpoint.
+    /// Creates the page. The content security policy allows files from this server only, and connections to this server
+    /// and the sign-in endpoint only.
     fn new(config: Config, sign_in_origin: Option<&str>) -> Result<Self, SettingsError> {
         let connect = sign_in_origin.map_or_else(|| "'self'".to_owned(), |origin| format!("'self' {origin}"));
         let policy = format!(

@@ -32,12 +32,12 @@ pub(crate) enum Pool {
     /// The pool in the environment.
     Configured {
         pool: Box<UserPool>,
-        /// The sign-in endpoint of the page. `None` if it is not set and cannot be derived from the pool.
+        /// The sign-in endpoint of the page. `None` if the endpoint is not set and cannot be derived from the pool.
         endpoint: Option<Endpoint>,
     },
 }
 
-/// The accepted token uses, from `AWS_COGNITO_TOKEN_USE`.
+/// The accepted token uses (`AWS_COGNITO_TOKEN_USE`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Accepts {
     Access,
@@ -102,7 +102,7 @@ impl Accepts {
     }
 }
 
-/// Returns the endpoint in the environment. By default, the endpoint is Cognito's in the pool's Region, or the origin
+/// Returns the endpoint in the environment. By default, this is Cognito's endpoint in the pool's Region, or the origin
 /// of the issuer if the pool belongs to an emulator.
 fn endpoint_of(pool: &UserPool) -> Result<Option<Endpoint>, SettingsError> {
     if let Some(url) = variable(ENDPOINT)? {
@@ -123,8 +123,8 @@ impl Endpoint {
     fn parse(url: &str) -> Option<Self> {
         let parsed: Uri = url.parse().ok()?;
         let scheme = parsed.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https"))?;
-        // Stricter than RFC 3986, because a `;` in a host would end the directive of `Content-Security-Policy`, and a
-        // `,` would end the policy.
+        // RFC 3986 also allows `;` and `,` in a host. In `Content-Security-Policy`, a `;` would end the directive, and
+        // a `,` would end the policy.
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
         let host = parsed.authority()?.as_str();
         let origin = host.bytes().all(plain).then(|| format!("{scheme}://{host}"))?;
@@ -136,8 +136,8 @@ impl Endpoint {
     }
 }
 
-/// Reads a variable. As in the library, a variable that is set but empty is an error, because an accidentally empty
-/// value must not select a default.
+/// Reads a variable. As in the library, an empty variable is an error, because an accidentally empty value must not
+/// select a default.
 fn variable(name: &'static str) -> Result<Option<String>, SettingsError> {
     match env::var(name) {
         Ok(value) if value.trim().is_empty() => Err(SettingsError::Empty { name }),

@@ -190,10 +190,11 @@ async fn tokens_of_demo_users_are_accepted() {
     }
 }
 
-/// The member name that marks JSON in a string if the feature `raw_value` of `serde_json` is enabled.
+/// The member name that `serde_json` uses for raw values if its feature `raw_value` is enabled.
 const RAW_VALUE: &str = "$serde_json::private::RawValue";
 
-/// Returns JSON in strings within JSON. Parsing the text into a `serde_json::Value` could overflow the stack.
+/// Returns 16 nested objects, each of which contains the next one as JSON in a string. Parsing the text as a
+/// `serde_json::Value` could overflow the stack.
 fn nested() -> Value {
     (0..16).fold(json!(1), |inner, _| json!({ RAW_VALUE: format!("{}{inner}{}", "[".repeat(110), "]".repeat(110)) }))
 }

@@ -34,7 +34,7 @@ use crate::{
 #[derive(Clone)]
 struct App {
     shown: Arc<Shown>,
-    /// The session store. Without a store, sessions are in cookies.
+    /// The session store. Without a store, sessions are stored in cookies.
     store: Option<RedisStore>,
     notes: Notes,
 }

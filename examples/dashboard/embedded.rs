@@ -55,7 +55,8 @@ impl Embedded {
         Ok(Self { server: login.serve().await?, pool, origin })
     }
 
-    /// Returns a sign-in for this pool, with the session keys in `COGNITO_SESSION_KEY` if it is set.
+    /// Returns a sign-in for this pool. If `COGNITO_SESSION_KEY` is set, the sign-in uses the session keys in this
+    /// variable.
     pub(crate) fn sign_in(&self) -> Result<SignInBuilder, ConfigError> {
         let builder = SignIn::builder(self.pool.user_pool(), self.server.url(), callback(&self.origin));
         match env::var("COGNITO_SESSION_KEY") {

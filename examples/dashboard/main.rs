@@ -20,7 +20,7 @@
 //!     cargo run --example dashboard
 //! ```
 //!
-//! With `DASHBOARD_REDIS_URL=redis://127.0.0.1:6379`, sessions are in Redis. All instances with the same
+//! With `DASHBOARD_REDIS_URL=redis://127.0.0.1:6379`, sessions are stored in Redis. All instances with the same
 //! `COGNITO_SESSION_KEY` share the sessions, and a sign-out takes effect on all instances at once.
 //!
 //! | file | contents |

@@ -5,14 +5,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// The maximum number of notes of a user.
+/// The maximum number of notes per user.
 const NOTES_MAX: usize = 20;
 /// The maximum number of users with notes.
 const USERS_MAX: usize = 1_000;
 /// The maximum length of a note, in characters.
 const LENGTH_MAX: usize = 200;
 
-/// The notes by `sub`.
+/// The notes of each user, by `sub`.
 #[derive(Clone, Default)]
 pub(crate) struct Notes(Arc<Mutex<HashMap<String, Vec<String>>>>);
 

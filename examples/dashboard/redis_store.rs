@@ -6,8 +6,8 @@
 //! | `sessions-of:<sub>` | set | the keys of the user's sessions, for signing out everywhere |
 //!
 //! Each operation is one command or one script, which Redis runs atomically. A removed session therefore stays removed.
-//! If two instances refresh a session at the same time, only the first one can write its result, and the second one
-//! reads the session again.
+//! If two instances refresh a session at the same time, only the first instance can write the new tokens. The second
+//! instance reads the session again.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -20,7 +20,7 @@ use redis::{
 /// The time limit for a command and for a connection attempt. Redis usually responds within a millisecond.
 const TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Creates a session, and adds it to the sessions of its user.
+/// Creates a session, and adds it to the set of the user's sessions.
 const CREATE: &str = "
     redis.call('HSET', KEYS[1], 'version', ARGV[1], 'content', ARGV[2])
     redis.call('EXPIREAT', KEYS[1], ARGV[3])

@@ -1,8 +1,8 @@
 //! [`Attributes`]: the claims that few handlers need.
 //!
 //! The attributes are read from the payload on first use. Token verification does not depend on the attributes, so they
-//! are parsed leniently. A value with an unexpected type counts as absent, so it does not satisfy a rule that requires
-//! the claim, such as a rule on `acr`.
+//! are parsed leniently. A claim with an unexpected type counts as absent. For example, a token whose `acr` is a number
+//! does not satisfy `Require::acr`.
 
 use std::time::SystemTime;
 

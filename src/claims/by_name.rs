@@ -1,4 +1,4 @@
-//! Gives access to claims by name, and to the verified payload as a whole.
+//! Reads claims by name, and the whole verified payload.
 
 use std::marker::PhantomData;
 
@@ -12,8 +12,8 @@ impl<T: CustomClaims> CognitoClaims<T> {
     /// Returns the claim with this name, or [`None`] if the token does not have it.
     ///
     /// Use this method for claims that have no method of their own, such as claims that a trigger adds. Each call
-    /// parses the payload again. To read several claims, or on a busy route, declare a type and use
-    /// [`custom`](Self::custom).
+    /// parses the payload again. If a handler reads several claims, declare a type and use [`custom`](Self::custom)
+    /// instead.
     ///
     /// ID tokens contain `custom:` attributes, `email` and the other profile claims. An access token contains profile
     /// claims only if a pre-token-generation trigger adds them.

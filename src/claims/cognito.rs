@@ -62,7 +62,6 @@ impl CognitoClaims {
         Self { token_source: Some(token_source.clone()), ..self }
     }
 
-    /// Returns the current time of the verifier's clock.
     pub(crate) fn now(&self) -> SystemTime {
         self.token.now()
     }
@@ -103,7 +102,7 @@ impl<T: CustomClaims> CognitoClaims<T> {
         self.token.token_use()
     }
 
-    /// Returns `true` for a machine token, which an app client obtained without a user (OAuth client credentials).
+    /// Returns `true` for a machine token, which an app client obtains with the client credentials grant.
     pub fn is_machine(&self) -> bool {
         self.token_use() == TokenUse::Access && self.username().is_none()
     }
@@ -181,8 +180,8 @@ impl<T: CustomClaims> CognitoClaims<T> {
     /// ID tokens contain `custom:` attributes, `email` and the other profile claims. An access token contains profile
     /// claims only if a pre-token-generation trigger adds them.
     ///
-    /// If `T` has a required field, such as `tenant` below, the extractor responds with 403 to requests whose valid
-    /// token lacks that claim.
+    /// The extractor responds with 403 if `T` has a required field, such as `tenant` below, and a valid token lacks the
+    /// claim.
     ///
     /// Do not base authorization on an attribute that users can write. With their own access token, users can change
     /// every mutable attribute for which the app client has write permission. Make an attribute such as `custom:tenant`

@@ -9,8 +9,8 @@ use super::ClaimError;
 /// A type that custom claims are deserialized into.
 ///
 /// The trait is implemented for every `Send + Sync` type that implements `serde::de::DeserializeOwned`. The trait is
-/// sealed, so derive `serde::Deserialize` instead of implementing it. The type is deserialized from the whole verified
-/// payload, so each field has the name of a claim.
+/// sealed, so derive `serde::Deserialize` instead of implementing `CustomClaims`. The type is deserialized from the
+/// whole verified payload, so each field has the name of a claim.
 ///
 /// ID tokens contain `custom:` attributes, `email` and the other profile claims. An access token contains profile
 /// claims only if a pre-token-generation trigger adds them.
@@ -34,7 +34,7 @@ use super::ClaimError;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait CustomClaims: sealed::Sealed + Sized {
-    /// The form in which the claims are stored, which is cheap to clone.
+    /// The stored claims. Clones are cheap.
     #[doc(hidden)]
     type Held: Clone + Send + Sync;
 
@@ -50,7 +50,7 @@ pub trait CustomClaims: sealed::Sealed + Sized {
     fn held(held: &Self::Held) -> &Self;
 }
 
-/// The default type parameter of [`CognitoClaims`](crate::CognitoClaims), which stands for no custom claims.
+/// The default type parameter of [`CognitoClaims`](crate::CognitoClaims), for applications without custom claims.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct NoCustomClaims;

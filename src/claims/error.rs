@@ -48,7 +48,6 @@ pub struct ClaimError {
 }
 
 impl ClaimError {
-    /// Creates the error for a payload that is not a valid `T`.
     #[cold]
     pub(crate) fn of_claims<T: DeserializeOwned>(payload: &str, detail: serde_json::Error) -> Self {
         match FieldPath::of::<T>(payload) {
@@ -57,8 +56,7 @@ impl ClaimError {
         }
     }
 
-    /// Creates the error for a claim whose value is not a valid `V`. `name` comes from the application, not from the
-    /// token.
+    /// `name` comes from the application, not from the token, so it may be logged.
     #[cold]
     pub(crate) fn of_claim<V: DeserializeOwned>(name: &str, payload: &str, detail: serde_json::Error) -> Self {
         let (field, is_missing) = match FieldPath::of_member::<V>(payload, name) {
@@ -85,8 +83,8 @@ impl ClaimError {
 
     /// Returns serde's error, such as ``invalid type: string "blue", expected u32``.
     ///
-    /// **The message can quote the token.** Error reports print sources, so serde's error is not the
-    /// [`source`](Error::source) of this error.
+    /// **The message can quote the token.** Error reports print sources, so [`source`](Error::source) does not return
+    /// serde's error.
     pub fn detail(&self) -> &(dyn Error + Send + Sync + 'static) {
         &self.detail
     }

@@ -1,4 +1,4 @@
-//! Deserializes claims leniently if token verification does not depend on them.
+//! Leniently deserializes claims that token verification does not use.
 //!
 //! A value with an unexpected type counts as absent and does not invalidate the token, as AWS recommends ("Parse user
 //! pool tokens safely").
@@ -15,7 +15,7 @@ use serde::{
 
 use crate::json::other_types;
 
-/// Reads a value, or returns the default if the value has another type.
+/// Deserializes a value, or returns the default value of `T` if the type does not match.
 pub(super) fn if_typed<T: DeserializeOwned + Default>(json: &str) -> T {
     serde_json::from_str(json).unwrap_or_default()
 }

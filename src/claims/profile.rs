@@ -20,9 +20,9 @@ impl<T: CustomClaims> CognitoClaims<T> {
 
     /// Returns `true` if `email_verified` is `true` or `"true"`.
     ///
-    /// Cognito writes a boolean into tokens. The string `"true"` occurs in Cognito's userInfo response and in the
-    /// claims that a load balancer forwards. ID tokens contain `email_verified`. An access token contains
-    /// `email_verified` only if a pre-token-generation trigger adds it.
+    /// In Cognito's tokens, the value is a boolean. Cognito's userInfo response and the claims that a load balancer
+    /// forwards contain a string instead. ID tokens contain `email_verified`. An access token contains `email_verified`
+    /// only if a pre-token-generation trigger adds it.
     pub fn email_verified(&self) -> bool {
         self.token.attributes().email_verified
     }

@@ -9,7 +9,7 @@ use crate::{
     time::unix_seconds,
 };
 
-/// The maximum leeway. A clock error of more than five minutes must be corrected on the host.
+/// The maximum leeway.
 pub(crate) const LEEWAY_MAX: Duration = Duration::from_secs(300);
 
 /// The longest time by which `iat` may be in the future, regardless of the leeway. This tolerance lets fresh tokens
@@ -17,11 +17,9 @@ pub(crate) const LEEWAY_MAX: Duration = Duration::from_secs(300);
 pub(crate) const CLOCK_TOLERANCE: Duration = LEEWAY_MAX;
 
 impl ClaimSet {
-    /// Checks `exp`, `nbf` and `iat`.
-    ///
     /// A token is expired "on or after" `exp` (RFC 7519 §4.1.4) and not valid before `nbf` (§4.1.5). `exp` is required,
     /// because Cognito always sends it. An `iat` far in the future is rejected, because it shows that the host's clock
-    /// is behind and expired tokens could pass.
+    /// is behind. With such a clock, expired tokens would be accepted.
     pub(crate) fn check_times(&self, now: SystemTime, leeway: Duration) -> Result<(), VerifyError> {
         let exp = self.exp().ok_or_else(|| VerifyError::missing("exp").at(VerificationStep::Expiry))?;
         if now >= exp + leeway {

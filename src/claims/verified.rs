@@ -19,13 +19,13 @@ pub(crate) struct VerifiedToken {
     key_serial: u64,
     /// The verifier's clock, for rules that compare a claim with the current time.
     clock: Arc<dyn Clock>,
-    /// The client list that accepted the token.
+    /// The generation of the client list that accepted the token.
     clients: Generation,
     attributes: OnceLock<Box<Attributes>>,
 }
 
 impl VerifiedToken {
-    /// Creates a verified token. This function must be called only by `Policy::admit`.
+    /// Only `Policy::admit` may call this function.
     pub(crate) fn admitted(
         signed: Signed,
         token_use: TokenUse,
@@ -51,12 +51,11 @@ impl VerifiedToken {
         }
     }
 
-    /// Returns the serial number of the key that verified the token.
     pub(crate) fn key_serial(&self) -> u64 {
         self.key_serial
     }
 
-    /// Returns `true` if a client was removed from the list that accepted the token.
+    /// Returns `true` if a client has been removed from the client list since the token was accepted.
     pub(crate) fn is_superseded(&self) -> bool {
         self.clients.is_superseded()
     }

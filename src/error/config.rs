@@ -39,7 +39,7 @@ pub enum ConfigError {
         /// The issuer.
         issuer: String,
     },
-    /// An audience is empty, so no token can be issued for it.
+    /// An audience is an empty string.
     EmptyAudience,
     /// A client ID does not have Cognito's form: 1 to 128 letters, digits, `_` or `+`.
     InvalidClientId {
@@ -56,7 +56,7 @@ pub enum ConfigError {
         /// The reason why the value is invalid.
         reason: &'static str,
     },
-    /// An issuer is not an absolute `https` or `http` URL without query and fragment.
+    /// An issuer is not an absolute `https` or `http` URL, or has a query or a fragment.
     InvalidIssuer {
         /// The given URL, without credentials and query.
         value: String,
@@ -136,7 +136,7 @@ pub enum ConfigError {
         /// The rejected value.
         value: String,
     },
-    /// An environment variable is missing, empty, not UTF-8, or has an invalid value.
+    /// An environment variable is missing, is empty, is not UTF-8, or has an invalid value.
     InvalidVariable {
         /// The variable's name.
         name: &'static str,
@@ -153,7 +153,7 @@ pub enum ConfigError {
         /// The rejected value, in seconds.
         seconds: u64,
     },
-    /// No client ID was given. An empty list never means any client.
+    /// No client ID was given. An empty client list does not mean that any client is accepted.
     NoClientId {
         /// The pool's ID.
         pool_id: String,

@@ -15,7 +15,7 @@ use crate::step::VerificationStep;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum VerifyErrorKind {
-    /// The header's `alg` is not the expected one, which is RS256 for Cognito tokens ([RFC 8725 §3.1]).
+    /// The header's `alg` is not the expected algorithm, which is RS256 for Cognito tokens ([RFC 8725 §3.1]).
     ///
     /// [RFC 8725 §3.1]: https://www.rfc-editor.org/rfc/rfc8725#section-3.1
     UnsupportedAlgorithm,
@@ -33,7 +33,8 @@ pub enum VerifyErrorKind {
     UnknownIssuer,
     /// The pool's keys are unavailable. The outage is not the caller's fault, so the response is 503.
     KeysUnavailable,
-    /// The token is not a signed JWT in compact form, because its parts, base64url, JSON or header are malformed.
+    /// The token is not a well-formed signed JWT. For example, a part is missing, or the header is not base64url or
+    /// JSON.
     Malformed,
     /// A required claim is missing.
     MissingClaim,
@@ -47,8 +48,8 @@ pub enum VerifyErrorKind {
     TooLong,
     /// No key in the pool matches the token's `kid`.
     UnknownKey,
-    /// The token was signed by a load balancer, or by a Verified Access instance, that is not configured. Only the
-    /// tokens that the module `alb` verifies name their signer.
+    /// The load balancer or Verified Access instance that signed the token is not configured. This kind occurs only for
+    /// tokens that the module `alb` verifies.
     UnknownSigner,
 }
 

@@ -1,8 +1,8 @@
 //! The errors of the configuration and of token verification.
 //!
 //! A [`ConfigError`] is for the programmer or operator. The error carries the rejected value, and its message names the
-//! fix. A [`VerifyError`] is caused by a request. The error has a [`Copy`] kind to match on, and its message contains
-//! no text that the client sent.
+//! fix. A [`VerifyError`] is caused by a request. A `VerifyError` has a [`Copy`] kind to match on, and a message that
+//! contains no text from the client.
 
 mod config;
 mod kind;

@@ -11,7 +11,7 @@ use crate::{
 /// The error for a rejected token.
 ///
 /// `Display` shows the reason and the expected value, and contains no text that the client sent.
-/// [`actual`](Self::actual) returns the token's own value, for tools whose users may see it.
+/// [`actual`](Self::actual) returns the token's own value, for diagnostic tools.
 ///
 /// ```
 /// use axum_cognito::{Verifier, VerifyErrorKind, testing::FakeUserPool};
@@ -69,14 +69,14 @@ impl VerifyError {
         self.claim
     }
 
-    /// Returns the expected value, if the failed check has one.
+    /// Returns the value that the failed check expected, if there is one.
     pub fn expected(&self) -> Option<&str> {
         self.detail.as_ref()?.expected.as_deref()
     }
 
-    /// Returns the value in the token, truncated to 256 characters, if the failed check compares it.
+    /// Returns the token's value that failed the check, truncated to 256 characters, if there is one.
     ///
-    /// **The client controls this text.** It can be personal data, forged, or crafted to corrupt a log. Never include
+    /// **The client controls this text.** The text can be personal, forged, or crafted to corrupt a log. Never include
     /// this text in a response, and never log it unquoted.
     pub fn actual(&self) -> Option<&str> {
         self.detail.as_ref()?.actual.as_deref()
@@ -88,7 +88,7 @@ impl VerifyError {
     }
 }
 
-// The constructors are cold, so the code for valid tokens stays compact.
+// The constructors are cold, because valid tokens never need them.
 impl VerifyError {
     #[cold]
     pub(crate) fn new(kind: VerifyErrorKind, reason: &'static str) -> Self {
@@ -110,7 +110,7 @@ impl VerifyError {
         Self::new(VerifyErrorKind::InvalidClaim, "a claim has the wrong type or range").of(claim)
     }
 
-    /// Sets the failed step, if it is not the usual step for this kind.
+    /// Sets the failed step, if it differs from the usual step for this kind.
     pub(crate) fn at(mut self, step: VerificationStep) -> Self {
         self.step = step;
         self
@@ -133,7 +133,7 @@ impl VerifyError {
     }
 
     pub(crate) fn actual_value(mut self, actual: &str) -> Self {
-        // Most texts have at most `ACTUAL_MAX` bytes, and therefore at most as many characters.
+        // A text never has more characters than bytes, so a short text needs no count.
         let end = match actual.len() {
             length if length <= ACTUAL_MAX => length,
             length => actual.char_indices().nth(ACTUAL_MAX).map_or(length, |(at, _)| at),

@@ -23,8 +23,8 @@ impl Verifier {
     /// Never send an explanation to a client, and restrict access to logs that contain explanations.
     ///
     /// This method accepts and rejects the same tokens as [`verify`](Self::verify). The token cache is not used, so
-    /// every step runs. Like `verify`, this method waits for a key fetch if the key is unknown. Explanations are not
-    /// counted in metrics and `status()`. `token` is the text after `Bearer ` in the `Authorization` header.
+    /// every step runs. Like `verify`, this method waits for a key fetch if the key is unknown. Metrics and `status()`
+    /// do not count explanations. `token` is the text after `Bearer ` in the `Authorization` header.
     ///
     /// ```
     /// use axum_cognito::{Verifier, explain::{StepOutcome, VerificationStep}, testing::FakeUserPool};
@@ -56,9 +56,9 @@ impl Verifier {
 
 /// The result of every verification step for one token. [`Verifier::explain`] returns it.
 ///
-/// `Display` writes a multi-line table, and escapes control characters in values from the token. `Serialize` writes
-/// `accepted`, the `kind`, `reason` and `claim` of the [`VerifyError`], and `steps`. `Debug` contains no value from the
-/// token.
+/// `Display` writes a multi-line table, and escapes control characters in values from the token. `Serialize` writes the
+/// members `accepted`, `kind`, `reason`, `claim` and `steps`. The `kind`, `reason` and `claim` are those of the
+/// [`VerifyError`]. `Debug` contains no value from the token.
 ///
 /// **An explanation contains values from the token**, which may be personal or forged. Never send an explanation to a
 /// client.
@@ -102,7 +102,7 @@ pub enum StepOutcome {
 }
 
 impl StepOutcome {
-    /// Returns `passed`, `failed` or `not reached`, as in the table. JSON contains `not_reached`.
+    /// Returns `passed`, `failed` or `not reached`. JSON contains `not_reached`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Passed => "passed",
@@ -123,7 +123,7 @@ impl Explanation {
         Self { steps: steps.collect(), result }
     }
 
-    /// Returns the result that [`Verifier::verify`] returns for the token.
+    /// Returns the same result as [`Verifier::verify`].
     ///
     /// # Errors
     /// Returns the [`VerifyError`] of a rejected token.
@@ -161,7 +161,8 @@ impl ExplainedStep {
     fn failed(error: &VerifyError, reading: &Reading<'_>, rules: &Rules<'_>) -> Self {
         let step = error.step();
         let (expected, actual) = (rules.expected(step, reading), reading.actual(step));
-        // The error's own values are exact, but its times are Unix seconds, which are hard to read.
+        // The times in the error are Unix seconds, which are hard to read, so the error's values are not used for these
+        // steps.
         let (expected, actual) = match step {
             VerificationStep::Expiry | VerificationStep::NotBefore => (expected, actual),
             _ => (error.expected().map(str::to_owned).or(expected), error.actual().map(str::to_owned).or(actual)),
@@ -197,7 +198,7 @@ impl fmt::Display for Explanation {
     }
 }
 
-/// Writes one line, or a paragraph if the step failed.
+/// Writes one line, and more lines with details if the step failed.
 impl fmt::Display for ExplainedStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "  {:<13}", self.outcome.as_str())?;
@@ -222,8 +223,7 @@ impl fmt::Display for ExplainedStep {
     }
 }
 
-/// Escapes text from the token for a terminal: control characters, escape sequences and characters that change the
-/// writing direction.
+/// Escapes characters in the token's text that could control the terminal or change the writing direction.
 struct Escaped<'t>(&'t str);
 
 impl fmt::Display for Escaped<'_> {
@@ -257,7 +257,7 @@ impl fmt::Debug for Explanation {
     }
 }
 
-/// Omits values from the token, which must not appear in logs.
+/// Omits the token's values, which must not appear in logs.
 impl fmt::Debug for ExplainedStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ExplainedStep")

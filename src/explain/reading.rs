@@ -1,13 +1,12 @@
-//! Reads the content of a token as text.
+//! Decodes a token for display.
 //!
-//! The token is read leniently and for display only. No decision depends on this module.
+//! The token is parsed leniently, because no decision depends on this module.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{base64url, json, jwt, step::VerificationStep, time::utc, token_use::TokenUse};
 
-/// The maximum number of characters that are shown of a value, as in
-/// [`VerifyError::actual`](crate::VerifyError::actual).
+/// The maximum length of a displayed value in characters, as in [`VerifyError::actual`](crate::VerifyError::actual).
 const SHOWN_MAX: usize = 256;
 
 /// The members of an object with their values as JSON text. Values are parsed only when they are shown.
@@ -33,7 +32,7 @@ impl<'t> Reading<'t> {
         self.header.as_ref()?.get(member).map(|json| text(json))
     }
 
-    /// Returns a claim as JSON text.
+    /// Returns the JSON text of a claim.
     pub(super) fn claim(&self, name: &str) -> Option<&str> {
         self.payload.as_ref()?.get(name).map(String::as_str)
     }

@@ -14,10 +14,9 @@ use crate::{
     verifier::{Pipeline, Pool},
 };
 
-/// The verifier's requirements at one point in time.
 pub(super) struct Rules<'v> {
     pub(super) inner: &'v Pipeline,
-    /// The pool that the token names, or the verifier's only pool.
+    /// The pool with the token's issuer, or the verifier's only pool.
     pub(super) pool: Option<&'v Pool>,
     pub(super) now: SystemTime,
 }
@@ -30,8 +29,8 @@ impl<'v> Rules<'v> {
         Self { inner, pool: named.or(only), now }
     }
 
-    /// Returns the origin of the settings of the token's pool, or of the first pool if the token names no configured
-    /// pool.
+    /// Returns whether the pool was configured in code or in the environment. If no pool has the token's issuer, the
+    /// first pool is used.
     pub(super) fn origin(&self) -> Origin {
         self.pool.or(self.inner.pools.first()).map_or(Origin::Code, |pool| pool.origin)
     }

@@ -11,11 +11,10 @@ pub(crate) struct MemberNames<'de> {
     many: HashSet<Cow<'de, str>>,
 }
 
-/// The member name that `serde_json` uses to mark a raw value if another crate enables its feature `raw_value` (see
-/// `raw`).
+/// The member name that `serde_json` uses for raw values if its feature `raw_value` is enabled (see `raw`).
 ///
-/// Cognito never uses this name. The name is rejected because an application may deserialize claims as a `Value`, which
-/// would then parse the JSON inside the string.
+/// Cognito never uses this name. The name is rejected, because an application that deserializes claims as a
+/// `serde_json::Value` would get the JSON inside the string.
 const RAW_VALUE: &str = "$serde_json::private::RawValue";
 
 impl<'de> MemberNames<'de> {
@@ -41,7 +40,7 @@ impl<'de> MemberNames<'de> {
     }
 }
 
-/// Reads a member name, which is borrowed unless it is escaped.
+/// Reads a member name. A name without escapes is borrowed.
 #[derive(Clone, Copy)]
 pub(crate) struct Name;
 

@@ -1,11 +1,12 @@
 //! Splits an object or array one level deep, and keeps the values as text.
 //!
 //! `serde_json` can keep values as text with its feature `raw_value`, but the feature changes how every crate in the
-//! program deserializes a `serde_json::Value`. The text `{"$serde_json::private::RawValue":"<json>"}` becomes the JSON
-//! inside the string, and the depth limit starts again, so nested wrappers overflow the stack.
+//! program deserializes a `serde_json::Value`. With `raw_value`, the object
+//! `{"$serde_json::private::RawValue":"<json>"}` becomes the JSON inside the string. The depth limit starts again for
+//! this JSON, so nested objects of this form overflow the stack.
 //!
-//! This crate does not enable `raw_value`, and stays safe if another crate does. The crate never reads untrusted text
-//! as a `Value`, and it skips values without recursion.
+//! This crate remains safe if another crate enables `raw_value`. The crate never deserializes untrusted text as a
+//! `Value`, and it skips values without recursion.
 
 use std::borrow::Cow;
 
@@ -13,7 +14,8 @@ use serde::de::{DeserializeSeed, IgnoredAny};
 
 use super::names::Name;
 
-/// Returns the members of an object in order, including duplicates. Returns [`None`] if `json` is not one JSON object.
+/// Returns the members of an object in order, including duplicates. Returns [`None`] if `json` is not a single JSON
+/// object.
 pub(crate) fn members(json: &str) -> Option<Vec<(Cow<'_, str>, &str)>> {
     let mut text = Text(json);
     let mut members = Vec::new();
@@ -26,7 +28,7 @@ pub(crate) fn members(json: &str) -> Option<Vec<(Cow<'_, str>, &str)>> {
     Some(members)
 }
 
-/// Returns the elements of an array. Returns [`None`] if `json` is not one JSON array.
+/// Returns the elements of an array. Returns [`None`] if `json` is not a single JSON array.
 pub(crate) fn elements(json: &str) -> Option<Vec<&str>> {
     let mut text = Text(json);
     let mut elements = Vec::new();

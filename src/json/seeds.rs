@@ -4,8 +4,8 @@ use std::{borrow::Cow, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Visitor};
 
-/// Implements the visitor methods for the JSON types that a seed does not expect. The value is read to its end, and the
-/// seed yields `$other`.
+/// Implements the visitor methods for the JSON types that a seed does not expect. Each method reads the whole value and
+/// returns `$other`.
 macro_rules! other_types {
     ($($kind:ident)+ => $other:expr) => { $( other_types!(@ $kind $other); )+ };
     (@ bool $other:expr) => { fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> { Ok($other) } };

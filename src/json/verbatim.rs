@@ -7,8 +7,8 @@ use serde::{
 
 use super::raw::{elements, members};
 
-/// JSON text that serializes as the value it contains, with the members in their original order. The caller must have
-/// limited the depth of the text.
+/// JSON text that serializes as the value it contains, with the members in their original order. The caller must limit
+/// the nesting depth of the text.
 pub(crate) struct Verbatim<'j>(pub(crate) &'j str);
 
 impl Serialize for Verbatim<'_> {

@@ -44,12 +44,11 @@ pub(super) fn key_id<'t>(
     header.key_id()
 }
 
-/// The header members that are checked.
 #[derive(Default)]
 struct Header<'t> {
     alg: Member<'t>,
     kid: Member<'t>,
-    /// The first member from [`FORBIDDEN`].
+    /// The first member that is in [`FORBIDDEN`].
     forbidden: Option<&'static str>,
 }
 
@@ -106,7 +105,6 @@ impl<'t> Header<'t> {
     }
 }
 
-/// The algorithm of all user pool tokens.
 const ALGORITHM: &str = "RS256";
 
 impl<'de> DeserializeSeed<'de> for Header<'de> {
@@ -141,7 +139,7 @@ impl<'de> Visitor<'de> for Header<'de> {
     }
 }
 
-/// Unsupported members that would change how the token must be processed. A token with an unsupported `crit` must be
-/// rejected (RFC 7515 §4.1.11). `b64` requires `crit` (RFC 7797 §6). `zip` and `enc` belong to encrypted tokens (RFC
-/// 7516 §4.1).
+/// Members that change how a token must be processed, and that this crate does not support. A token with an unsupported
+/// `crit` must be rejected (RFC 7515 §4.1.11). `b64` requires `crit` (RFC 7797 §6). `zip` and `enc` belong to encrypted
+/// tokens (RFC 7516 §4.1).
 pub(crate) const FORBIDDEN: [&str; 4] = ["crit", "b64", "zip", "enc"];

@@ -4,8 +4,7 @@ use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
 use crate::token_source::is_tchar;
 
-/// The bytes that a token source contains. The bytes are not necessarily a token, so [`token`](Self::token) checks
-/// their syntax.
+/// The unchecked bytes in a token source.
 #[derive(Clone, Copy)]
 pub(super) struct Credentials<'r>(&'r [u8]);
 
@@ -16,12 +15,13 @@ const SCHEME: &[u8] = b"Bearer";
 /// A request without the header, or with another scheme, is anonymous.
 ///
 /// # Errors
-/// Returns the reason, for the operator, if there are two headers, or if the scheme is not followed by spaces and a
-/// token. [`Credentials::token`] checks the syntax of the token itself.
+/// Returns a reason for the log if the request has two `Authorization` headers, or if `Bearer` is not followed by
+/// spaces and a token. [`Credentials::token`] checks the syntax of the token itself.
 pub(super) fn credentials(headers: &HeaderMap) -> Result<Option<Credentials<'_>>, &'static str> {
     let Some(value) = single_value(headers)? else { return Ok(None) };
     let Some((scheme, rest)) = value.split_at_checked(SCHEME.len()) else { return Ok(None) };
-    // RFC 9110 §11.1: schemes are case-insensitive. If a `tchar` follows `Bearer`, it belongs to a longer scheme name.
+    // Schemes are case-insensitive (RFC 9110 §11.1). If a `tchar` follows `Bearer`, the header has another scheme with
+    // a longer name.
     if !scheme.eq_ignore_ascii_case(SCHEME) || rest.first().is_some_and(|byte| is_tchar(*byte)) {
         return Ok(None);
     }
@@ -34,10 +34,10 @@ pub(super) fn credentials(headers: &HeaderMap) -> Result<Option<Credentials<'_>>
     }
 }
 
-/// Finds a token that is the whole `Authorization` value: a b64token with exactly two dots, as in a JWT.
+/// Returns the value of the `Authorization` header if it is a token without a scheme: a b64token with exactly two dots.
 ///
-/// Values with a scheme do not match. A scheme is followed by a space, which a b64token cannot contain, and the
-/// registered schemes have no dots.
+/// A value with a scheme does not match, because a space follows the scheme, and a b64token contains no space. A scheme
+/// alone does not match either, because the registered schemes have no dots.
 pub(super) fn without_scheme(headers: &HeaderMap) -> Result<Option<Credentials<'_>>, &'static str> {
     let is_jwt = |value: &&[u8]| value.split(|byte| *byte == b'.').count() == 3 && is_b64token(value);
     Ok(single_value(headers)?.filter(is_jwt).map(Credentials))
@@ -46,7 +46,7 @@ pub(super) fn without_scheme(headers: &HeaderMap) -> Result<Option<Credentials<'
 /// Returns `true` if an `Authorization` header has a scheme that browsers do not add automatically, or no scheme.
 #[cfg(feature = "sign-in")]
 pub(super) fn has_scheme_of_api_clients(headers: &HeaderMap) -> bool {
-    // Browsers respond to challenges with these schemes (RFC 7617, RFC 7616, RFC 4559, and Microsoft's NTLM).
+    // These schemes are defined in RFC 7617, RFC 7616 and RFC 4559, and by Microsoft (NTLM).
     const AUTOMATIC: [&[u8]; 4] = [b"Basic", b"Digest", b"Negotiate", b"NTLM"];
     let is_automatic = |value: &HeaderValue| {
         let scheme = value.as_bytes().split(|byte| *byte == b' ').next().unwrap_or_default();
@@ -78,7 +78,7 @@ impl<'r> Credentials<'r> {
         Self(bytes)
     }
 
-    /// Returns the raw bytes, which are not necessarily a token.
+    /// Returns the bytes without checking them.
     pub(super) fn bytes(self) -> &'r [u8] {
         self.0
     }
@@ -86,7 +86,7 @@ impl<'r> Credentials<'r> {
     /// Returns the token.
     ///
     /// # Errors
-    /// Returns the reason, for the operator, if the bytes are not exactly one `b64token`.
+    /// Returns a reason for the log if the bytes are not exactly one `b64token`.
     pub(super) fn token(self) -> Result<&'r str, &'static str> {
         const REASON: &str = "the credentials are not one token";
         // INVARIANT: a b64token is ASCII, so the conversion succeeds.
@@ -98,8 +98,8 @@ impl<'r> Credentials<'r> {
 fn is_b64token(token: &[u8]) -> bool {
     let padding = token.iter().rev().take_while(|byte| **byte == b'=').count();
     let body = &token[..token.len() - padding];
-    // Without a branch for each byte, the compiler can vectorize the check. This check reads every byte of every token
-    // that is not cached.
+    // The check has no branch for each byte, so the compiler can vectorize it. The check reads every byte of every
+    // token that is not cached.
     !body.is_empty() && body.iter().fold(0, |others, byte| others | u8::from(!is_b64token_byte(*byte))) == 0
 }
 
@@ -158,7 +158,6 @@ mod tests {
         for byte in 0..=u8::MAX {
             let expected = byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
             assert_eq!(is_b64token_byte(byte), expected, "{}", byte.escape_ascii());
-            // The positions are inside and after the blocks that the vectorized check reads.
             for position in [0, 1, 15, 16, 31, 32, 63, 64, 99] {
                 let mut token = [b'a'; 100];
                 token[position] = byte;

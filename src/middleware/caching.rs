@@ -7,18 +7,17 @@ use http::{
 
 use crate::token_source::TokenSource;
 
-/// Adds `Cache-Control: private` and `Vary` to a response if the token sources and the request require it.
+/// Adds `Cache-Control: private` and `Vary` to a response, unless the caching rules for `Authorization` suffice.
 ///
 /// RFC 9111 §3.5 forbids shared caches from reusing the response to a request with `Authorization`, unless
-/// `Cache-Control` allows it. RFC 9111 §3.5 does not cover other token sources. With another source, a response becomes
-/// private unless it has a `Cache-Control` of its own.
+/// `Cache-Control` allows it. RFC 9111 §3.5 does not cover other token sources. If a token source other than
+/// `Authorization` is configured, a response without `Cache-Control` therefore becomes private.
 ///
 /// `Vary` (RFC 9111 §4.1) keeps caches from sending the response for anonymous users to a signed-in user, or one user's
 /// response to another user. The query needs no `Vary`, because it is part of the cache key.
 pub(super) fn mark(headers: &mut HeaderMap, sources: &[TokenSource], is_anonymous: bool) {
     if are_authorization(sources) {
-        // If the request has a token and the response has no `Cache-Control`, RFC 9111 §3.5 suffices. The common case
-        // allocates nothing.
+        // If the request has a token and the response has no `Cache-Control`, RFC 9111 §3.5 suffices.
         if is_anonymous || headers.contains_key(CACHE_CONTROL) {
             vary_by(headers, &AUTHORIZATION);
         }

@@ -72,7 +72,7 @@ impl CheckError {
     }
 
     /// Creates an error that rejects the request with 503 and `Retry-After`, for example because a database does not
-    /// respond. The check fails closed.
+    /// respond.
     pub fn unavailable(reason: impl Into<Cow<'static, str>>) -> Self {
         Self::new(CheckErrorKind::Unavailable, reason.into())
     }

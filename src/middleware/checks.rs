@@ -12,8 +12,8 @@ type SyncCheck = dyn Fn(&CognitoClaims, &Parts) -> Result<(), CheckError> + Send
 type AsyncCheck = dyn Fn(CognitoClaims, Arc<Parts>) -> CheckFuture + Send + Sync;
 type CheckFuture = Pin<Box<dyn Future<Output = Result<(), CheckError>> + Send>>;
 
-/// The custom checks of a layer. The sync checks run first, then the async checks, each in the order in which they were
-/// added.
+/// The custom checks of a layer. All sync checks run before the async checks. Checks of the same kind run in the order
+/// in which they were added.
 #[derive(Clone)]
 pub(super) struct Checks {
     synchronous: Vec<Arc<SyncCheck>>,
@@ -23,8 +23,7 @@ pub(super) struct Checks {
 }
 
 impl Default for Checks {
-    /// Sets a time limit of one second. Backends usually respond within milliseconds, and every request waits for its
-    /// checks.
+    /// Sets the time limit to one second, because backends usually respond within milliseconds.
     fn default() -> Self {
         Self { synchronous: Vec::new(), asynchronous: Vec::new(), timeout: Duration::from_secs(1) }
     }

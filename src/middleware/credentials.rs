@@ -1,4 +1,4 @@
-//! Finds the one token of a request among the configured token sources.
+//! Finds the token of a request in the configured token sources.
 
 use http::{
     HeaderMap, HeaderValue, Request,
@@ -13,8 +13,8 @@ use crate::token_source::{Location, TokenSource};
 /// Returns the credentials of a request and their source.
 ///
 /// # Errors
-/// Returns the reason, for the operator, if the `Authorization` header is malformed, or if the sources contain more
-/// than one set of credentials. RFC 6750 §2: clients "MUST NOT use more than one method" in a request.
+/// Returns a reason for the log if the `Authorization` header is malformed, or if the token sources contain more than
+/// one token. According to RFC 6750 §2, clients "MUST NOT use more than one method" in a request.
 pub(super) fn credentials<'r, 's, B>(
     sources: &'s [TokenSource],
     request: &'r Request<B>,
@@ -39,7 +39,7 @@ fn read<'r, B>(location: &Location, request: &'r Request<B>) -> Result<Option<Cr
         Location::Authorization => bearer::credentials(headers),
         Location::AuthorizationWithoutScheme => bearer::without_scheme(headers),
         Location::Cookie(name) => {
-            // Browsers also send an empty cookie that was left under another path.
+            // A browser may also send an empty cookie with the same name that was set for another path.
             at_most_one(cookies(headers, name).filter(|value| !value.is_empty()))
         }
         Location::Header(name) => at_most_one(headers.get_all(name).iter().map(HeaderValue::as_bytes)),

@@ -18,7 +18,7 @@ use tower_service::Service;
 use super::{caching, outcome::place, rejection::AuthRejection, settings::Settings};
 use crate::claims::CognitoClaims;
 
-/// Resolves to the claims or the rejection, and to the head of the request, which the custom checks borrowed.
+/// Resolves to the claims or the rejection, and returns the head of the request.
 pub(super) type Decision = Pin<Box<dyn Future<Output = (Result<CognitoClaims, AuthRejection>, Parts)> + Send>>;
 
 pin_project! {
@@ -42,23 +42,22 @@ pin_project! {
     where
         S: Service<Request<B>>,
     {
-        /// The inner service handles the request. This common case allocates nothing.
+        /// The inner service handles the request. In the common case, this is the initial state.
         Forwarded { #[pin] future: S::Future },
-        /// The token's key is unknown, or an async check runs. The state is boxed so that it does not enlarge the
-        /// common case.
+        /// The request waits for a key fetch or an async check. The state is boxed, so that the future stays small.
         Waiting { waiting: Box<Waiting<S, B>> },
     }
 }
 
-/// A request that waits for a decision, and then for the inner service to become ready.
+/// A request that waits for a key fetch or an async check, and then for the inner service to become ready.
 struct Waiting<S, B> {
     decision: Decision,
     /// [`Some`] until the layer accepts or rejects the request.
     body: Option<B>,
-    /// [`Some`] from the decision until the inner service is called.
+    /// [`Some`] from the acceptance or rejection until the inner service is called.
     request: Option<Request<B>>,
-    /// A clone of the inner service that is not polled before the decision. A ready service may hold a resource that
-    /// other requests need, such as a permit of a concurrency limit, and waiting requests must not exhaust it.
+    /// A clone of the inner service that is not polled before `decision` completes. A ready service may hold a
+    /// resource, such as a permit of a concurrency limit, and waiting requests must not exhaust the resource.
     inner: S,
 }
 
@@ -66,7 +65,7 @@ impl<S, B> Waiting<S, B>
 where
     S: Service<Request<B>>,
 {
-    /// Waits for the decision and for the inner service, then calls the inner service.
+    /// Waits until `decision` has completed and `inner` is ready, then calls `inner`.
     fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<S::Future, S::Error>> {
         if self.body.is_some() {
             let (outcome, parts) = ready!(self.decision.as_mut().poll(cx));
@@ -77,7 +76,7 @@ where
             });
         }
         ready!(self.inner.poll_ready(cx))?;
-        // INVARIANT: the request is `Some`, because the caller leaves this state once it has the inner future.
+        // INVARIANT: the request is `Some`, because the caller drops this value once it has the inner future.
         self.request.take().map_or(Poll::Pending, |request| Poll::Ready(Ok(self.inner.call(request))))
     }
 }
@@ -90,8 +89,7 @@ where
         Self { state: State::Forwarded { future }, settings, is_anonymous }
     }
 
-    /// Waits for the decision, and until `inner` is ready, then calls `inner`. `inner` must be a clone that has not
-    /// been polled.
+    /// `inner` must be a clone that has not been polled.
     pub(super) fn waiting(decision: Decision, body: B, inner: S, settings: Option<Arc<Settings>>) -> Self {
         let waiting = Box::new(Waiting { decision, body: Some(body), request: None, inner });
         // A request without a token never waits, so this request is not anonymous.
@@ -131,7 +129,7 @@ fn complete_challenge<B>(response: &mut Response<B>, settings: &Settings) {
         && let (default, Some(complete)) = (rejection.challenge(), settings.challenge.challenge(rejection))
         && let Entry::Occupied(mut challenges) = response.headers_mut().entry(WWW_AUTHENTICATE)
     {
-        // Other challenges belong to the application, or an inner layer has completed them already.
+        // Any other challenge comes from the application, or from an inner layer that has already completed it.
         for challenge in challenges.iter_mut().filter(|challenge| default.as_ref() == Some(&**challenge)) {
             *challenge = complete.clone();
         }

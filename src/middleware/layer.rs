@@ -120,8 +120,8 @@ impl CognitoAuth {
     ///
     /// The resource's URL must be the only [`audience`](UserPool::audience) of each pool, and no pool may allow ID
     /// tokens, because their `aud` is the client ID. The layer therefore accepts no token that a client obtained for
-    /// another resource, as RFC 8707 and the authorization specification of the Model Context Protocol require. For
-    /// challenges without this requirement, use [`resource_metadata`](Self::resource_metadata).
+    /// another resource, as RFC 8707 and the authorization specification of the Model Context Protocol require. To add
+    /// the URL to challenges without these requirements, use [`resource_metadata`](Self::resource_metadata).
     ///
     /// # Errors
     /// Returns [`ConfigError::AudienceNotRequired`] if a pool of the verifier would accept a token that was not issued
@@ -176,10 +176,11 @@ impl CognitoAuth {
 
     /// Adds a custom check, which runs on every request with a valid token.
     ///
-    /// Custom checks run after all built-in checks, even if the token is cached. A rejection has the same effect as an
-    /// invalid token, but inner layers do not override it. The check gets the claims and the head of the request. The
-    /// head includes the extensions of outer layers, such as axum's `ConnectInfo` with the client's address. The check
-    /// must not block the thread. Use an [async check](Self::custom_check_async) for slow work.
+    /// Custom checks run after all built-in checks, even if the token is cached. A rejection by a check has the same
+    /// effect as an invalid token, except that inner layers do not override the rejection. The check gets the claims
+    /// and the head of the request. The head includes the extensions of outer layers, such as axum's `ConnectInfo` with
+    /// the client's address. The check must not block the thread. Use an [async check](Self::custom_check_async) for
+    /// slow work.
     ///
     /// **A check covers the token that its own layer finds.** If an inner layer reads other token sources, add the same
     /// check to it.

@@ -1,11 +1,11 @@
-//! Stores the outcome of a verification, which is claims or a rejection, in the request extensions.
+//! Stores the claims or the rejection of a request in the request extensions.
 
 use http::Extensions;
 
 use super::rejection::AuthRejection;
 use crate::claims::CognitoClaims;
 
-/// Puts the claims or the rejection into the extensions, where extractors and [`Require`](super::Require) find them.
+/// Stores the claims or the rejection for extractors and for [`Require`](super::Require).
 ///
 /// The innermost layer decides, so it removes the claims or the rejection of an outer layer. Only a rejection by an
 /// outer layer's custom check stays.
@@ -20,7 +20,7 @@ pub(crate) fn place(outcome: Result<CognitoClaims, AuthRejection>, extensions: &
     }
 }
 
-/// Returns the outcome that the innermost layer placed.
+/// Returns the claims or the rejection that the innermost layer stored.
 pub(crate) fn outcome(extensions: &Extensions) -> Result<&CognitoClaims, AuthRejection> {
     match extensions.get::<CognitoClaims>() {
         Some(claims) => Ok(claims),

@@ -105,7 +105,7 @@ fn is_secure(url: &Url) -> bool {
 }
 
 impl ProtectedResource {
-    /// Creates the metadata of a resource whose tokens these pools issue.
+    /// Creates the metadata of a resource that accepts tokens from these pools.
     ///
     /// `resource` is the URL that clients use, and also the [`audience`](UserPool::audience) of the resource's tokens.
     /// The metadata lists the first [issuer](UserPool::issuers) of each pool as an authorization server. Cognito

@@ -39,8 +39,8 @@ where
     type Error = S::Error;
     type Future = ResponseFuture<S, B>;
 
-    /// Returns the readiness of the inner service. This method does not wait for keys, because only a request shows
-    /// which key it needs.
+    /// Returns the readiness of the inner service. This method does not wait for keys, because the required key depends
+    /// on the request.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }
@@ -57,21 +57,21 @@ where
     }
 }
 
-/// The result of a verification that did not wait.
+/// The result of the verification steps that need not wait.
 enum Verified {
     Claims(CognitoClaims),
     /// The token's key is unknown, so the request waits for a key fetch.
     UnknownKey(Box<Unverified>),
 }
 
-/// A token with an unknown key, which is boxed so that it does not enlarge the common case.
+/// A token whose key is unknown.
 struct Unverified {
     token: String,
     source: TokenSource,
     unknown: UnknownKey,
 }
 
-/// The steps that remain after the sync steps.
+/// The steps that may have to wait.
 enum Unfinished {
     /// All steps, because the token's key is unknown.
     Verify(Box<Unverified>),
@@ -136,8 +136,8 @@ impl<S> CognitoAuthService<S> {
         S: Service<Request<B>> + Clone,
     {
         // `poll_ready` may have reserved a resource that other requests need, such as a permit of a concurrency limit.
-        // Replacing the ready service releases the resource. The waiting request makes its own clone ready after the
-        // decision, as `tower::util::Oneshot` does.
+        // Replacing the ready service releases the resource. The waiting request polls its own clone once it has been
+        // accepted or rejected, as `tower::util::Oneshot` does.
         // https://docs.rs/tower-service/latest/tower_service/trait.Service.html#backpressure
         self.inner = self.inner.clone();
         let inner = self.inner.clone();
@@ -147,7 +147,7 @@ impl<S> CognitoAuthService<S> {
             let checks = settings.as_ref().map(|settings| &settings.checks);
             let request = Arc::new(parts);
             let outcome = unfinished.finish(&verifier, checks, &request).await;
-            // This call copies the head only if a check has kept it, for example in a spawned task.
+            // The head is copied only if a custom check still holds it, for example in a spawned task.
             (outcome, Arc::unwrap_or_clone(request))
         });
         ResponseFuture::waiting(decision, body, inner, self.settings.clone())

@@ -1,4 +1,4 @@
-//! The session of a browser, which the layer of `sign_in` adds to the request extensions.
+//! The session of a browser, which the layer in `sign_in` adds to the request extensions.
 
 use std::{any::Any, sync::Arc};
 
@@ -9,7 +9,7 @@ use bytes::Bytes;
 #[derive(Clone)]
 pub(crate) struct SessionCredentials {
     pub(crate) access_token: Bytes,
-    /// The session, whose type only `sign_in` knows. Only [`Session`](crate::sign_in::Session) reads it, after it has
-    /// checked that the layer accepted the access token.
+    /// The session, whose type only `sign_in` knows. Only [`Session`](crate::sign_in::Session) reads the session, and
+    /// only if the layer has accepted the access token.
     pub(crate) session: Arc<dyn Any + Send + Sync>,
 }

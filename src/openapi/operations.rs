@@ -5,12 +5,11 @@ use utoipa::openapi::{
     path::{Operation, Paths},
 };
 
-/// Values that contain API operations and can be passed to
-/// [`SecuritySchemes::document`](super::SecuritySchemes::document).
+/// A value with API operations, for [`SecuritySchemes::document`](super::SecuritySchemes::document).
 ///
-/// The trait is implemented for utoipa's [`Operation`], [`PathItem`], [`Paths`] and [`OpenApi`], for mutable references
-/// to them, and for the result of `utoipa_axum::routes!`, whose second member is a [`Paths`]. Applications cannot
-/// implement the trait, because it is sealed.
+/// The trait is implemented for utoipa's [`Operation`], [`PathItem`], [`Paths`] and [`OpenApi`], and for mutable
+/// references to these types. The result of `utoipa_axum::routes!` also implements the trait, because it contains a
+/// [`Paths`]. Applications cannot implement the trait, because it is sealed.
 pub trait Operations: sealed::Sealed {
     /// Calls `change` with each operation.
     #[doc(hidden)]

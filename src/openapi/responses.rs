@@ -22,7 +22,7 @@ use crate::{
     middleware::{AuthRejection, AuthRejectionKind},
 };
 
-/// Responses by HTTP status, as [`IntoResponses`] returns them.
+/// The return type of [`IntoResponses`]: responses by HTTP status.
 pub(super) type Responses = BTreeMap<String, RefOr<Response>>;
 
 /// Returns the responses for rejections of these kinds. Kinds with the same status share a response.
@@ -78,7 +78,7 @@ fn retry_header() -> Header {
     HeaderBuilder::new().schema(Some(seconds)).description(Some("The time to wait, in seconds.")).build()
 }
 
-/// The rejection kinds that are documented for every extractor that can reject requests.
+/// The rejection kinds of every extractor that can reject requests.
 const EXTRACTOR_KINDS: [AuthRejectionKind; 4] = [
     AuthRejectionKind::InvalidRequest,
     AuthRejectionKind::MissingToken,
@@ -89,8 +89,7 @@ const EXTRACTOR_KINDS: [AuthRejectionKind; 4] = [
 /// Documents the responses of all rejections: 400, 401, 403 and 503. The 500 for a missing layer is not documented,
 /// because a missing layer is a mistake in the application.
 ///
-/// Name this type for operations whose handlers return an [`AuthRejection`] or whose requests are subject to custom
-/// checks:
+/// Name this type for an operation if its handler returns an [`AuthRejection`], or if custom checks apply to it:
 ///
 /// ```
 /// use axum_cognito::{AuthRejection, CognitoClaims, Require};

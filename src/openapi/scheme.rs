@@ -8,7 +8,7 @@ use utoipa::openapi::security::{
 
 use super::domain::Domain;
 
-/// A way to authenticate requests. The OAuth 2.0 schemes have scopes with descriptions.
+/// A security scheme. The OAuth 2.0 schemes map each scope to its description.
 #[derive(Clone, Debug)]
 pub(super) enum Scheme {
     Bearer,

@@ -180,7 +180,7 @@ impl SecuritySchemes {
 
     /// Returns one requirement for each combination of an alternative and a scheme.
     ///
-    /// In a scheme other than OAuth 2.0, the scopes are informational (OpenAPI 3.1.0 §4.8.30).
+    /// For schemes other than OAuth 2.0, the scopes are informational (OpenAPI 3.1.0 §4.8.30).
     fn requirements(&self, alternatives: &[Vec<&str>]) -> Vec<SecurityRequirement> {
         let of = |scopes: &Vec<&str>| {
             let scopes: Vec<String> = scopes.iter().map(ToString::to_string).collect();
@@ -212,7 +212,7 @@ fn required_scopes(scheme: &str, api: &mut OpenApi) -> BTreeSet<String> {
     let mut scopes = BTreeSet::new();
     api.for_each_operation(&mut |operation| {
         for requirement in operation.security.iter().flatten() {
-            // utoipa has no getter for the scopes.
+            // utoipa provides no access to the scopes of a requirement, so they are read from its JSON.
             let requirement = serde_json::to_value(requirement).unwrap_or_default();
             let names = requirement.get(scheme).and_then(Value::as_array).into_iter().flatten();
             scopes.extend(names.filter_map(Value::as_str).map(str::to_owned));

@@ -116,7 +116,7 @@ fn rule_adds_requirements_and_responses() {
         (both(), Require::scope("a"), json!([{ "bearer": ["a"] }, { "oauth2": ["a"] }]), forbidden),
         (oauth2(), Require::all_scopes(["a", "b"]), json!([{ "oauth2": ["a", "b"] }]), forbidden),
         (oauth2(), Require::any_scope(["a", "b"]), json!([{ "oauth2": ["a"] }, { "oauth2": ["b"] }]), forbidden),
-        // No token satisfies this rule. An empty list of requirements would make the operation public.
+        // No token satisfies this rule. Without requirements, the operation would be documented as public.
         (oauth2(), Require::any_scope(["a"; 0]), json!([{ "oauth2": [] }]), forbidden),
         (
             oauth2(),

@@ -15,7 +15,7 @@ use tokio::{sync::OwnedMutexGuard, time::Instant};
 
 /// The time limit of a request to the token endpoint.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// The time after a failed request in which no other request is sent.
+/// The minimum time between a failed request and the next request.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// The maximum size of a response, in bytes. A token has about 1 KiB.
 const MAX_RESPONSE: usize = 64 * 1024;
@@ -46,7 +46,7 @@ struct Shared {
     scopes: Vec<Scope>,
     http: reqwest::Client,
     state: Mutex<State>,
-    /// Held during a request.
+    /// Locked while a request is in flight, so that only one request is sent at a time.
     gate: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -56,8 +56,9 @@ impl MachineTokens {
     /// The token endpoint is `https://<domain>/oauth2/token`. Every scope must be a custom scope of a resource server,
     /// such as `orders/read`.
     ///
-    /// # Errors [`TokenError::InvalidUrl`] if the URL is not valid, or uses plain HTTP with another host than
-    /// 127.0.0.1. Plain HTTP would reveal the secret to the network.
+    /// # Errors
+    /// [`TokenError::InvalidUrl`] if the URL is not valid, or if it uses plain HTTP with a host other than 127.0.0.1.
+    /// Plain HTTP would reveal the secret to the network.
     pub fn new(url: &str, client_id: &str, client_secret: &str, scopes: &[&str]) -> Result<Self, TokenError> {
         Self::with_timeout(url, client_id, client_secret, scopes, TIMEOUT)
     }
@@ -95,7 +96,7 @@ impl MachineTokens {
         match decision {
             Decision::Done(result) => result,
             Decision::Refresh(token) => {
-                // Another caller may have started the request.
+                // If the gate is locked, another caller has already started a request.
                 if let Ok(permit) = Arc::clone(&self.0.gate).try_lock_owned() {
                     tokio::spawn(self.clone().request(now, permit));
                 }
@@ -129,7 +130,7 @@ impl MachineTokens {
         if let Err(error) = &result {
             tracing::warn!(%error, "cannot obtain a machine token");
         }
-        // Tests pass a `now` that is later than the current time.
+        // In tests, `now` can be later than the current time.
         let result = self.state().completed(now, now.max(Instant::now()), result);
         drop(permit); // after the result is stored, so that the next caller finds it
         result
@@ -151,7 +152,7 @@ impl MachineTokens {
     }
 }
 
-/// Sends a request of the `oauth2` crate and reads at most [`MAX_RESPONSE`] bytes of the response.
+/// Sends a request for the `oauth2` crate. A response of more than [`MAX_RESPONSE`] bytes is an error.
 async fn send(http: reqwest::Client, request: HttpRequest) -> io::Result<HttpResponse> {
     let request = reqwest::Request::try_from(request).map_err(io::Error::other)?;
     let mut response = http.execute(request).await.map_err(io::Error::other)?;
@@ -177,19 +178,17 @@ struct State {
 
 struct Issued {
     token: AccessToken,
-    /// The time at which the token was requested, so it expires no earlier than its lifetime after this time.
+    /// The time at which the token was requested, which is no later than the time at which it was issued.
     at: Instant,
     lifetime: Duration,
 }
 
-/// The next step of a caller.
 #[derive(Debug)]
 enum Decision {
-    /// Returns this result.
     Done(Result<AccessToken, TokenError>),
-    /// Returns this token, and requests another one in the background.
+    /// The caller gets this token, and another one is requested in the background.
     Refresh(AccessToken),
-    /// Waits for a request.
+    /// The caller waits for a request to complete.
     Wait,
 }
 
@@ -216,7 +215,7 @@ impl State {
     ) -> Result<AccessToken, TokenError> {
         match result {
             Ok((token, lifetime)) => {
-                // Also keeps the sums of times within range.
+                // With a limited lifetime, sums of times cannot overflow.
                 let lifetime = lifetime.min(LIFETIMES.1);
                 *self = Self { issued: Some(Issued { token: token.clone(), at: sent, lifetime }), failed: None };
                 Ok(token)
@@ -239,7 +238,8 @@ impl State {
 pub enum TokenError {
     /// The URL of the token endpoint is not valid.
     InvalidUrl(&'static str),
-    /// The token endpoint rejected the request. Contains its error code, such as `invalid_client` (RFC 6749 §5.2).
+    /// The token endpoint rejected the request. The value is the endpoint's error code, such as `invalid_client` (RFC
+    /// 6749 §5.2).
     Rejected(String),
     /// The token endpoint did not respond in time, or its response was not valid.
     Unavailable,
@@ -276,7 +276,7 @@ mod tests {
     use super::*;
 
     const MINUTE: Duration = Duration::from_secs(60);
-    /// The time limit for events that must happen. A slow machine needs less.
+    /// The maximum time that a test waits for an expected event.
     const LONG: Duration = Duration::from_secs(60);
 
     #[test]

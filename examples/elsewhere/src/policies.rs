@@ -18,7 +18,8 @@ use miette::Diagnostic;
 /// A set of Cedar policies with its schema. Clones share the set.
 ///
 /// Entities and context have the form that Amazon Verified Permissions derives from a Cognito access token, so the same
-/// policies and the same schema work in both. See "Mapping Amazon Cognito tokens to schema" in its user guide.
+/// policies and the same schema work in both. See "Mapping Amazon Cognito tokens to schema" in the Amazon Verified
+/// Permissions User Guide.
 ///
 /// | Cedar | value |
 /// |---|---|
@@ -43,8 +44,8 @@ impl Policies {
     ///
     /// # Errors
     /// [`PolicyError`] if the schema or the policies have a syntax error, if a policy has no `@id` or the `@id` of
-    /// another policy, or if a policy does not match the schema. If the error is in a policy, its message identifies
-    /// that policy.
+    /// another policy, or if a policy does not match the schema. If a policy causes the error, the message names this
+    /// policy.
     pub fn new(schema: &str, policies: &str) -> Result<Self, PolicyError> {
         let (schema, _warnings) =
             Schema::from_cedarschema_str(schema).map_err(|error| PolicyError(format!("invalid schema: {error}")))?;
@@ -61,14 +62,14 @@ impl Policies {
 
     /// Decides whether the caller may perform the action on the resource.
     ///
-    /// Logs each denial with the IDs of the policies that determined it, and without the caller. No ID means that no
-    /// policy permits the action.
+    /// Each denial is logged with the IDs of the policies that caused it, and without the caller. If the log contains
+    /// no ID, no policy permits the action.
     ///
     /// # Errors
-    /// `Forbidden` (403) if the decision is to deny. It fails closed, so it also returns `Forbidden` if the schema does
-    /// not contain the action for this resource, and if the evaluation of any policy fails. Cedar itself ignores a
-    /// policy whose evaluation fails, for example because of an integer overflow, so it would ignore a `forbid` policy
-    /// as well.
+    /// `Forbidden` (403) if the policies deny the request. The method fails closed, so the error is also `Forbidden` if
+    /// the schema does not contain the action for this resource, or if the evaluation of any policy fails. Cedar itself
+    /// ignores a policy whose evaluation fails, for example because of an integer overflow, even if it is a `forbid`
+    /// policy.
     pub fn authorize(&self, claims: &CognitoClaims, action: &str, resource: Entity) -> Result<(), CheckError> {
         let Ok((request, entities)) = self.request(claims, action, resource) else {
             // The error can contain claim values, so it is not logged.
@@ -110,7 +111,7 @@ impl Policies {
     }
 }
 
-/// Returns the ID of a user, for example of the owner of a resource.
+/// Returns the entity ID of a user, for example the owner of a resource.
 #[must_use]
 pub fn user(pool: &UserPoolId, sub: &str) -> EntityUid {
     uid(&USER, &in_pool(pool, sub))
@@ -150,8 +151,8 @@ fn context(claims: &CognitoClaims) -> Result<Context, Box<dyn Error>> {
     Ok(Context::from_pairs([("token".to_owned(), RestrictedExpression::new_record(token)?)])?)
 }
 
-/// Parses policies and gives each policy the ID in its annotation `@id`. Without it, the ID would be its position in
-/// the file, which changes when a policy is added.
+/// Parses policies and gives each policy the ID in its annotation `@id`. By default, the ID is the position in the
+/// file, which changes when a policy is added.
 fn with_ids(text: &str) -> Result<PolicySet, PolicyError> {
     let parsed = PolicySet::from_str(text).map_err(|errors| syntax_error(text, &errors))?;
     let mut named = PolicySet::new();
@@ -164,7 +165,7 @@ fn with_ids(text: &str) -> Result<PolicySet, PolicyError> {
     Ok(named)
 }
 
-/// Names the line of a syntax error and the last `@id` before it.
+/// Returns an error that names the line of the syntax error and the last `@id` before the line.
 fn syntax_error(text: &str, errors: &ParseErrors) -> PolicyError {
     let offset = errors.labels().and_then(|mut labels| labels.next()).map_or(0, |label| label.offset());
     let before = text.get(..offset).unwrap_or(text);
@@ -172,7 +173,7 @@ fn syntax_error(text: &str, errors: &ParseErrors) -> PolicyError {
     PolicyError(format!("syntax error in line {line}, in policy `{}`: {errors}", id.unwrap_or_default()))
 }
 
-/// A schema or a policy is not valid. The text names the policy, if the error is in a policy.
+/// The error if the schema or a policy is not valid.
 #[derive(Clone, Debug)]
 pub struct PolicyError(String);
 

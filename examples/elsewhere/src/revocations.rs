@@ -44,12 +44,12 @@ const RECONNECT_DELAY: Duration = Duration::from_millis(500);
 ///
 /// # While Redis is unavailable
 /// The first command that fails removes the connection and starts a task that connects again. Until the task has
-/// connected, commands fail immediately and are not sent. A hanging Redis therefore delays only the requests within one
-/// time limit, and neither requests nor commands queue up. Every failed command is a [`CheckError`] of the kind
+/// connected, commands fail immediately and are not sent. If Redis hangs, it therefore delays only the requests within
+/// one time limit. Neither requests nor commands queue up. Every failed command is a [`CheckError`] of the kind
 /// `Unavailable`, so the response is 503.
 ///
 /// The `ConnectionManager` of redis-rs is not sufficient. `ConnectionManager` replaces closed connections but keeps a
-/// hanging connection, and commands wait while it connects.
+/// hanging connection. Commands also wait during an attempt to connect.
 #[derive(Clone)]
 pub struct Revocations {
     client: Client,
@@ -161,10 +161,11 @@ impl Revocations {
     }
 }
 
-/// Decides about a token. `signed_in` is the time of its sign-in, and the other arguments are the entries for its user
-/// and its session. All times are in Unix seconds.
+/// Checks a token against the entries for its user and its session. `signed_in` is the time of the sign-in. All times
+/// are in Unix seconds.
 ///
-/// A sign-in in the same second as a global sign-out, or at an unknown time, counts as earlier.
+/// A sign-in counts as earlier than a global sign-out in the same second. A sign-in at an unknown time also counts as
+/// earlier.
 fn decide(signed_in: Option<u64>, user: Option<u64>, session: Option<u64>) -> Result<(), CheckError> {
     if user.is_some_and(|since| signed_in.is_none_or(|signed_in| signed_in <= since)) {
         return Err(CheckError::invalid_token("signed out everywhere"));
@@ -172,8 +173,7 @@ fn decide(signed_in: Option<u64>, user: Option<u64>, session: Option<u64>) -> Re
     if session.is_some() { Err(CheckError::invalid_token("signed out")) } else { Ok(()) }
 }
 
-/// Returns `auth_time`, which refreshed tokens keep. `iat` is later in a refreshed token, so it only replaces a missing
-/// `auth_time`, as in machine tokens.
+/// Returns `auth_time`, which refreshed tokens keep, or `iat` if the token has no `auth_time`, as in machine tokens.
 fn signed_in(claims: &CognitoClaims) -> Option<u64> {
     claims.auth_time().or(claims.issued_at()).map(unix_seconds)
 }
@@ -217,7 +217,7 @@ mod tests {
         }
     }
 
-    /// Nothing listens on the socket.
+    /// No server listens on the socket.
     #[tokio::test]
     async fn every_call_fails_closed_without_redis() {
         let client = Client::open("redis+unix:///nonexistent/socket").unwrap();

@@ -120,7 +120,8 @@ impl Function {
         response
     }
 
-    /// Sends a signal to the process. `-STOP` freezes it as Lambda does between invocations, and `-CONT` resumes it.
+    /// Sends a signal to the process. `-STOP` freezes the process, as Lambda does between invocations, and `-CONT`
+    /// resumes the process.
     async fn signal(&self, signal: &str) {
         let id = self.process.id().unwrap().to_string();
         assert!(Command::new("kill").args([signal, &id]).status().await.unwrap().success());

@@ -2,9 +2,9 @@
 //!
 //! The crate `serde_path_to_error` is not suitable, because its paths do not name a missing field. The crate's paths
 //! also contain map keys and unknown members, which are text from the token. The paths from this module are logged, so
-//! they consist of names that the application's type declares:
+//! they contain no text from the token:
 //!
-//! - A **field of a struct** appears by name if serde passes the name to the deserializer in its list of fields.
+//! - A **field of a struct** appears by its name, if the struct passes this name to `deserialize_struct`.
 //! - An **element of a sequence** appears as its index.
 //! - An **entry of a map** appears as `*`, because its key is text from the token. A struct with `#[serde(flatten)]` is
 //!   deserialized as a map.
@@ -25,10 +25,9 @@ use self::{
 };
 use crate::json::Member;
 
-/// The field at which the deserialization failed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct FieldPath {
-    /// The path of the field, as in `address.street`.
+    /// The path, such as `address.street`.
     pub(super) path: String,
     pub(super) is_missing: bool,
 }
@@ -43,7 +42,7 @@ impl FieldPath {
         Self::from_trail(trail)
     }
 
-    /// Finds the field of `V` that does not match the value of the member `name` of the object `json`.
+    /// Like [`of`](Self::of), but deserializes only the member `name` of the object `json`.
     pub(super) fn of_member<V: DeserializeOwned>(json: &str, name: &str) -> Option<Self> {
         let trail = Trail::default();
         let seed = Tracked { inner: PhantomData::<V>, trail: &trail };

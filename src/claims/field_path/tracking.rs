@@ -15,7 +15,6 @@ pub(super) struct Tracked<'t, T> {
     pub(super) trail: &'t Trail,
 }
 
-/// Forwards to the inner deserializer.
 macro_rules! forward {
     ($($method:ident($($argument:ident: $type:ty),*))+) => { $(
         fn $method<V: Visitor<'de>>(self, $($argument: $type,)* visitor: V) -> Result<V::Value, D::Error> {
@@ -24,7 +23,6 @@ macro_rules! forward {
     )+ };
 }
 
-/// Forwards to the inner deserializer with a tracked visitor.
 macro_rules! forward_tracked {
     ($($method:ident($($argument:ident: $type:ty),*))+) => { $(
         fn $method<V: Visitor<'de>>(self, $($argument: $type,)* visitor: V) -> Result<V::Value, D::Error> {
@@ -65,7 +63,6 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Tracked<'_, D> {
     }
 }
 
-/// Wraps a visitor and records the path of an error.
 struct TrackedVisitor<'t, V> {
     visitor: V,
     /// The declared fields, if the type is a struct.

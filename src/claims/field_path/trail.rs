@@ -1,4 +1,4 @@
-//! Records the path of an error.
+//! [`Trail`]: the path of an error.
 
 use std::{cell::RefCell, fmt};
 
@@ -17,7 +17,6 @@ pub(super) enum Segment {
     Field(&'static str),
     /// An entry of a map.
     Entry,
-    /// An element of a sequence.
     Index(usize),
 }
 
@@ -26,8 +25,8 @@ impl Trail {
         self.0.into_inner()
     }
 
-    /// Adds a segment to the path if `read` is an error. A success clears the path, because a type may recover from an
-    /// error and continue.
+    /// Adds a segment to the path if `read` is an error. A success clears the path, because the type has then recovered
+    /// from any earlier error.
     pub(super) fn note<T, E>(&self, read: Result<T, E>, segment: impl FnOnce() -> Option<Segment>) -> Result<T, E> {
         let mut recorded = self.0.borrow_mut();
         match &read {
@@ -38,10 +37,10 @@ impl Trail {
         read
     }
 
-    /// Records the missing field of a struct, if `error` reports one after all values were read.
+    /// Records the name of a missing field, if `error` reports one.
     ///
-    /// Serde reports the name only in the text of its error. The text can contain data from the token, so the name is
-    /// used only if the type declares it.
+    /// Serde reports the field's name only in the message of the error. The message can also contain text from the
+    /// token, so only a name that the type declares is recorded.
     pub(super) fn note_missing(&self, fields: &[&'static str], error: &impl fmt::Display) {
         let mut recorded = self.0.borrow_mut();
         if !recorded.segments.is_empty() {

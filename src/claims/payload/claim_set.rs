@@ -15,7 +15,7 @@ use crate::token_use::TokenUse;
 /// [`VerifiedToken`](crate::claims::VerifiedToken) have passed every check.
 #[derive(Clone)]
 pub(crate) struct ClaimSet {
-    /// The payload as signed, followed by the unescaped values.
+    /// The signed payload, followed by the unescaped form of each value that contains escapes.
     text: String,
     json_end: u32,
     strings: [Span; Member::COUNT],
@@ -30,13 +30,13 @@ pub(crate) struct ClaimSet {
 impl ClaimSet {
     /// Parses the payload of a token.
     ///
-    /// As soon as `iss` has been read, it is passed to `accepts_issuer`, unless it is not a string. If the result is
+    /// If `iss` is a string, it is passed to `accepts_issuer` as soon as it has been read. If `accepts_issuer` returns
     /// `false`, the rest of the payload is not read.
     ///
     /// # Errors
     /// Returns a fixed phrase if the payload is not one JSON object with unique members, or if the issuer is not
-    /// accepted. A claim with the wrong type is not an error yet, because the token is still unverified. To find the
-    /// claim after the signature is verified, call [`wrong_type`](Self::wrong_type).
+    /// accepted. A claim with the wrong type is not an error here, because the signature is not verified yet. After the
+    /// verification, [`wrong_type`](Self::wrong_type) returns the claim.
     pub(crate) fn parse(payload: Vec<u8>, accepts_issuer: &mut dyn FnMut(&str) -> bool) -> Result<Self, &'static str> {
         let mut text = String::from_utf8(payload).map_err(|_| "the payload is not UTF-8")?;
         let json_end = u32::try_from(text.len()).map_err(|_| "the payload is too long")?;
@@ -49,8 +49,8 @@ impl ClaimSet {
         read.map_err(|_| "the payload is not a JSON object with unique members")?;
         let Reader { unescaped, strings, groups, exp, iat, nbf, auth_time, wrong_type, wrong_in_access, .. } = reader;
         let date = |date: Once<Duration>| date.into_option().map_or(Date::NONE, Date::of);
-        // Dates are rounded down to milliseconds, but `nbf` is rounded up, so that no token is accepted before its
-        // `nbf` or after its `exp`.
+        // `nbf` is rounded up to milliseconds and all other dates are rounded down, so that no token is accepted before
+        // its `nbf` or after its `exp`.
         let nbf = nbf.into_option().map_or(Date::NONE, |nbf| Date::of(nbf + Duration::from_nanos(999_999)));
         let [exp, iat, auth_time] = [exp, iat, auth_time].map(date);
         let groups = groups.into_option().unwrap_or_default();
@@ -70,7 +70,7 @@ impl ClaimSet {
         &self.text[..self.json_end as usize]
     }
 
-    /// Returns the first claim that does not have its documented type for this token kind.
+    /// Returns the first claim whose type differs from the type that Cognito documents for this token kind.
     pub(crate) fn wrong_type(&self) -> Option<&'static str> {
         self.wrong_type
     }

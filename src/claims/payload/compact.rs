@@ -10,11 +10,12 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// Stands for an absent value. No text is long enough to contain this span. `Option<Span>` would be 50 % larger.
+    /// Represents an absent value, because no text is long enough to contain this span. `Option<Span>` would be 50 %
+    /// larger.
     pub(super) const NONE: Self = Self { start: u32::MAX, end: u32::MAX };
 }
 
-/// A date in milliseconds since 1970, or `u64::MAX` for no date. The type is half the size of `Option<Duration>`.
+/// A date in milliseconds since 1970, or `u64::MAX` for an absent date. `Option<Duration>` would be twice as large.
 #[derive(Clone, Copy)]
 pub(super) struct Date(u64);
 

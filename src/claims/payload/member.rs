@@ -1,4 +1,4 @@
-//! The string claims with a known name.
+//! [`Member`]: the string claims that the parser locates.
 
 /// The string claims that the checks or most handlers need.
 #[derive(Clone, Copy, PartialEq, Eq)]

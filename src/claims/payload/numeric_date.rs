@@ -6,12 +6,11 @@ use serde::de::{DeserializeSeed, Deserializer, Visitor};
 
 use crate::json::other_types;
 
-/// Reads seconds since 1970 with an optional fraction (RFC 7519 §2). Yields [`None`] for another type, a negative
-/// number, or a date after the year 9999.
+/// Reads seconds since 1970 with an optional fraction (RFC 7519 §2). Yields [`None`] for a value of another type, a
+/// negative number, or a date after the year 9999.
 pub(super) struct NumericDate {
-    /// `true` if the next value is a number, which is then read with `deserialize_f64`. If another crate enables
-    /// `serde_json/arbitrary_precision`, `deserialize_any` yields an object instead of a number, and no token would
-    /// have a date.
+    /// `true` if the next value is a number. Numbers are read with `deserialize_f64`, because `deserialize_any` yields
+    /// an object if another crate enables `serde_json/arbitrary_precision`.
     pub(super) is_number: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Reads the payload's JSON.
+//! Reads the JSON of a payload and records the positions of the known members.
 
 use std::{borrow::Cow, fmt, time::Duration};
 
@@ -12,7 +12,6 @@ use crate::json::{MemberNames, Name, Text, Unique, other_types};
 pub(super) enum Once<T> {
     #[default]
     Unseen,
-    /// The member has an unexpected type.
     Wrong,
     Seen(T),
 }
@@ -30,11 +29,10 @@ impl<T> Once<T> {
     }
 }
 
-/// Walks through the payload and records the positions of the known members.
 pub(super) struct Reader<'t, 'a> {
     text: &'t str,
     accepts_issuer: &'a mut dyn FnMut(&str) -> bool,
-    /// `true` if the issuer was not accepted. The rest of the payload is then not read.
+    /// `true` if the issuer was not accepted, so the rest of the payload was not read.
     pub(super) is_stopped: bool,
     pub(super) unescaped: String,
     pub(super) strings: [Once<Span>; Member::COUNT],
@@ -43,9 +41,9 @@ pub(super) struct Reader<'t, 'a> {
     pub(super) iat: Once<Duration>,
     pub(super) nbf: Once<Duration>,
     pub(super) auth_time: Once<Duration>,
-    /// The first member with an unexpected type, except for members that Cognito defines only for access tokens.
+    /// The first member that has an unexpected type, except for members that are defined only for access tokens.
     pub(super) wrong_type: Option<&'static str>,
-    /// The first member with an unexpected type that Cognito defines only for access tokens.
+    /// The first member that has an unexpected type and is defined only for access tokens.
     pub(super) wrong_in_access: Option<&'static str>,
 }
 
@@ -67,8 +65,8 @@ impl<'t, 'a> Reader<'t, 'a> {
         }
     }
 
-    /// Returns the position of a value. A value without escapes is already part of the text. A value with escapes is
-    /// appended in its unescaped form.
+    /// Returns the position of a value. A value without escapes is already part of the text. If a value has escapes,
+    /// its unescaped form is appended to `unescaped`.
     fn locate<E: de::Error>(&mut self, value: Cow<'t, str>) -> Result<Span, E> {
         let length = value.len();
         let start = match value {

@@ -8,7 +8,7 @@ use crate::{
     time::{span, unix_seconds},
 };
 
-/// The age in seconds below which an expired token suggests a wrong clock.
+/// If a token expired less than this many seconds ago, a wrong clock is a likely cause.
 const SUSPICIOUSLY_FRESH: u64 = 600;
 
 pub(super) fn on_issuer(reading: &Reading<'_>, rules: &Rules<'_>) -> Advice {

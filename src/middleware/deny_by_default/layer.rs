@@ -53,7 +53,7 @@ use crate::middleware::service::CognitoAuthService;
 /// The layer matches patterns with the `matchit` version that axum uses. **The most specific pattern wins**, regardless
 /// of the order in which patterns are added. Parameter names do not matter.
 ///
-/// Inside a nested router, the layer sees and matches the path without the prefix.
+/// Inside a nested router, the layer matches the path without the router's prefix.
 ///
 /// # Ambiguous paths
 ///
@@ -65,14 +65,14 @@ use crate::middleware::service::CognitoAuthService;
 /// - a percent-encoded control character, or one of `.`, `/`, `\`, `%`, `;`, `?` and `#` in percent-encoded form
 /// - an incomplete percent-encoding, or an overlong UTF-8 encoding
 /// - two slashes at its start
-/// - more than 8 KiB or 256 segments, because the check of such a path takes too long
+/// - more than 8 KiB or 256 segments, because checking such a path would take too long
 ///
 /// The layer also normalizes each path: it decodes escapes, removes parameters (`;`), reads `+` as a space, trims
 /// spaces and trailing dots, and merges slashes. If the most specific pattern for the normalized path is
-/// [protected](Self::protected), the request needs a token too.
+/// [protected](Self::protected), the request needs a token.
 ///
-/// **Not covered:** software that ignores letter case, NTFS streams (`export::$DATA`) and Unicode normalization. If the
-/// service behind the layer uses such software, no public subtree may contain protected paths.
+/// **Not covered:** case-insensitive paths, Unicode normalization, and NTFS streams (`export::$DATA`). If software
+/// behind the layer uses any of them, no public subtree may contain protected paths.
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it is added to a router"]
 pub struct DenyByDefault {
@@ -146,8 +146,8 @@ impl DenyByDefault {
 
     /// Keeps the paths that match the pattern protected, even if a less specific public pattern matches them too.
     ///
-    /// The pattern also protects paths that other software may [read](Self#ambiguous-paths) as a path that matches the
-    /// pattern. For example, `/posts/export` also protects `/posts/%65xport`, `/posts//export` and `/posts/export/`.
+    /// The pattern also protects paths that software behind the layer may [read](Self#ambiguous-paths) as a matching
+    /// path. For example, `/posts/export` also protects `/posts/%65xport`, `/posts//export` and `/posts/export/`.
     /// `/api/{*path}` also protects `/api` and `/api/`.
     ///
     /// ```
@@ -179,7 +179,7 @@ impl DenyByDefault {
         &self.auth
     }
 
-    // A wrong pattern is a bug in the application, and the panic shows it at the first start.
+    // An invalid pattern is a bug in the application, and a panic reveals it at start-up.
     #[allow(clippy::panic)]
     #[track_caller]
     fn change(mut self, change: impl FnOnce(&mut PublicRoutes) -> Result<(), String>) -> Self {

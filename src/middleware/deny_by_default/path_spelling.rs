@@ -6,29 +6,28 @@
 
 use percent_encoding::percent_decode_str;
 
-/// Returns `true` if software behind the layer reads the same segments in the path as a router, apart from empty
-/// segments.
+/// Returns `true` if a router and the software behind it find the same segments in the path, apart from empty segments.
 pub(super) fn is_unambiguous(path: &str) -> bool {
     // A relative reference that begins with `//` names a host (RFC 3986 §4.2).
     !path.starts_with("//") && has_only_plain_characters(path) && !path.split('/').any(is_dots_or_blank)
 }
 
-/// Returns `true` if the segment equals the literal, directly or after normalization.
+/// Returns `true` if the segment equals the literal, as it is or after normalization.
 ///
 /// Normalization decodes the segment and the literal, and removes the segment's parameters, its leading and trailing
-/// spaces, and its trailing dots. Windows ignores spaces and dots at the end of a file name. Form decoders read `+` as a
-/// space.
+/// spaces, and its trailing dots. Windows ignores spaces and dots at the end of a file name. Form decoders read `+` as
+/// a space.
 pub(super) fn is_spelling_of(segment: &str, literal: &str) -> bool {
     segment == literal || without_prefix(segment, literal).is_some_and(|mut rest| rest.all(is_trimmed))
 }
 
-/// Returns `true` if the segment begins with the literal, directly or after normalization.
+/// Returns `true` if the segment begins with the literal, as it is or after normalization.
 pub(super) fn has_prefix(segment: &str, literal: &str) -> bool {
     segment.starts_with(literal) || without_prefix(segment, literal).is_some()
 }
 
 fn without_prefix(segment: &str, literal: &str) -> Option<impl Iterator<Item = u8>> {
-    // The literal itself may begin with a space or `+`.
+    // The first attempt trims nothing, because the literal itself may begin with a space or `+`.
     [false, true].into_iter().find_map(|trims| {
         let mut rest = decoded(segment).skip_while(move |byte| trims && is_space(*byte));
         let is_next = |byte| rest.next().is_some_and(|found| found == byte || (is_space(found) && is_space(byte)));
@@ -78,7 +77,7 @@ fn hex_digit(byte: u8) -> Option<u8> {
     char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
-/// Returns `true` for delimiters that are ambiguous if they are escaped. An escaped `%` can hide another escape.
+/// Returns `true` for a delimiter whose escaped form is ambiguous. For example, an escaped `%` can hide another escape.
 fn is_delimiter(byte: u8) -> bool {
     matches!(byte, b'.' | b'/' | b'\\' | b'%' | b';' | b'?' | b'#')
 }

@@ -9,15 +9,15 @@ use super::path_spelling::{has_prefix, is_spelling_of, is_unambiguous};
 /// The maximum length of a public path, in bytes. Comparing a longer path with each protected pattern would take too
 /// long.
 const MAX_PATH_LENGTH: usize = 8 * 1024;
-/// The maximum number of segments in a public path. Each protected pattern scans all empty segments of a path, so
-/// this limit bounds the cost of a check.
+/// The maximum number of segments in a public path. The limit bounds the cost of comparing a path with each protected
+/// pattern.
 const MAX_SEGMENTS: usize = 256;
 
 /// The public and the protected routes of a [`DenyByDefault`](super::DenyByDefault).
 ///
-/// The `matchit` version that axum uses matches the raw path, so a public pattern matches here if it matches in a
-/// router. Protected patterns are also compared with the other paths that a proxy or backend may derive from the raw
-/// path, for example after decoding escapes.
+/// The raw path is matched with the `matchit` version that axum uses, so a public pattern matches the same paths as in
+/// a router. Protected patterns are also compared with the paths that a proxy or backend may derive from the raw path,
+/// for example by decoding escapes.
 #[derive(Clone, Default)]
 pub(super) struct PublicRoutes {
     patterns: Vec<Pattern>,
@@ -43,11 +43,11 @@ pub(super) enum Access {
 #[derive(Clone, PartialEq, Eq)]
 struct Segment {
     kind: Kind,
-    /// The segment, or the part of it before its parameter.
+    /// The text before the parameter, or the whole segment if it has no parameter.
     text: Box<str>,
 }
 
-/// The kind of a segment. A more specific kind is greater.
+/// The kinds of segments, from the least to the most specific.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     /// `{*name}`
@@ -76,7 +76,7 @@ impl PublicRoutes {
         Ok(())
     }
 
-    /// Adds a path and everything below it as public.
+    /// Makes a path and everything below it public.
     ///
     /// # Errors
     /// Returns a message that names the pattern and the fix.
@@ -99,13 +99,13 @@ impl PublicRoutes {
         }
         let Ok(found) = self.public.at(path) else { return false };
         let is_allowed = self.patterns.get(*found.value).is_some_and(|pattern| pattern.access.is_public_for(method));
-        // `matchit` accepts an empty parameter in the middle of a path, and slashes only as the value of a catch-all.
+        // In `matchit`, the value of a parameter can be empty, and the value of a catch-all can consist of slashes.
         let has_values = found.params.iter().all(|(_, value)| value.bytes().any(|byte| byte != b'/'));
         is_allowed && has_values && is_unambiguous(path) && !self.may_be_read_as_protected(path)
     }
 
-    /// Returns `true` if the most specific pattern that may match the path is protected, with repeated slashes either
-    /// kept or merged.
+    /// Returns `true` if the most specific pattern that may match the path is protected. The path is checked twice,
+    /// with repeated slashes kept and with repeated slashes merged.
     fn may_be_read_as_protected(&self, path: &str) -> bool {
         self.patterns.iter().any(Pattern::is_protected)
             && [false, true].into_iter().any(|merge| {
@@ -123,7 +123,7 @@ impl Pattern {
         matches!(self.access, Access::Protected)
     }
 
-    /// Returns the segments, without the empty ones if slashes are merged.
+    /// Returns the segments. If slashes are merged, empty segments are omitted.
     fn segments(&self, merge: bool) -> impl Iterator<Item = &Segment> {
         self.segments.iter().filter(move |segment| !(merge && segment.kind == Kind::Literal && segment.text.is_empty()))
     }
@@ -145,8 +145,8 @@ impl Pattern {
         found.next().is_none()
     }
 
-    /// Returns the specificity of the pattern, segment by segment. As in a router, the first segment that differs
-    /// decides which pattern is more specific. The end of a pattern is more specific than a catch-all.
+    /// Returns the specificity of each segment in the pattern. As in a router, the first segment that differs decides
+    /// which pattern is more specific. The end of a pattern is more specific than a catch-all.
     fn rank(&self, merge: bool) -> impl Iterator<Item = (Kind, usize)> {
         let segments = self.segments(merge).map(|segment| (segment.kind, segment.text.len()));
         segments.chain(iter::once((Kind::Literal, 0)))
@@ -194,7 +194,7 @@ fn parse(pattern: &str) -> Result<Box<[Segment]>, String> {
         return Err("parameters are written `{id}` and `{*rest}`".to_owned());
     }
     // Newer versions of `matchit` accept text after a parameter, but the comparison with protected patterns does not
-    // support it.
+    // support such text.
     if inside.split('/').any(has_text_after_parameter) {
         return Err("a parameter must end its segment, as in `/files/{name}`".to_owned());
     }
@@ -209,7 +209,7 @@ fn parse(pattern: &str) -> Result<Box<[Segment]>, String> {
     Ok(inside.split('/').map(parse_segment).collect())
 }
 
-/// Returns `true` if the segment has a parameter that does not end it, such as `{id}.json`.
+/// Returns `true` if text follows the parameter in a segment, as in `{id}.json`.
 fn has_text_after_parameter(segment: &str) -> bool {
     let without_braces = segment.replace("{{", "");
     without_braces
@@ -320,7 +320,7 @@ mod tests {
         }
     }
 
-    /// Each pair is checked twice, first with the more specific pattern public and then with this pattern protected.
+    /// For each pair of patterns, the more specific one is first public and then protected.
     #[test]
     fn most_specific_pattern_wins_in_any_order() {
         for (specific, general, paths) in [

@@ -52,7 +52,8 @@ impl RejectedRequest<'_> {
 
     /// Returns the challenge that the layer adds to the response, including the realm.
     ///
-    /// [`None`] for 500 and 503, and if [`without_challenge`](super::OnRejection::without_challenge) was called.
+    /// Returns [`None`] for 500 and 503, and if [`without_challenge`](super::OnRejection::without_challenge) was
+    /// called.
     pub fn challenge(&self) -> Option<&HeaderValue> {
         self.challenge
     }

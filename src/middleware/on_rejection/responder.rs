@@ -44,7 +44,8 @@ impl<F> Responder<F> {
         if is_success(response.status()) {
             *response.status_mut() = status;
         }
-        // The function may return the rejection's default response, whose challenge lacks the realm and the metadata.
+        // The function may return the rejection's default response. The challenge in the default response lacks the
+        // realm and the URL of the metadata.
         if response.headers().get_all(WWW_AUTHENTICATE).iter().eq(rejection.challenge().iter()) {
             response.headers_mut().remove(WWW_AUTHENTICATE);
         }
@@ -54,8 +55,7 @@ impl<F> Responder<F> {
     }
 }
 
-/// Returns `true` for a success or an interim response (1xx). A rejection must have neither a success status nor an
-/// interim status.
+/// Returns `true` for a success status or an interim status (1xx), which a rejection must not have.
 fn is_success(status: StatusCode) -> bool {
     status < StatusCode::MULTIPLE_CHOICES
 }

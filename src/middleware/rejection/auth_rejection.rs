@@ -11,7 +11,7 @@ use crate::{
     middleware::check_error::{CheckError, CheckErrorKind},
 };
 
-/// The rejection of a request.
+/// The reason for rejecting a request, which can be converted into a response.
 ///
 /// Extractors and rules use this type to reject requests. [`CognitoAuth`](crate::CognitoAuth) adds a rejection to the
 /// extensions of requests without a valid token.
@@ -43,9 +43,9 @@ pub struct AuthRejection {
     kind: AuthRejectionKind,
     cause: Option<Cause>,
     needed: Option<Arc<Needed>>,
-    /// `true` once a metric has counted the rejection, so that neither its clones nor its response are counted again.
+    /// `true` if a metric has counted the rejection, so that its clones are not counted again.
     is_counted: bool,
-    /// `true` if the request should contain a header that a load balancer signed, and not a bearer token. A client
+    /// `true` if the request should contain a header that a load balancer signed, instead of a bearer token. A client
     /// cannot send the signed header itself, so a challenge would mislead the client.
     is_for_signed_header: bool,
 }
@@ -57,12 +57,12 @@ enum Cause {
 }
 
 impl AuthRejection {
-    /// Creates a rejection without a cause. The function neither logs nor counts the rejection.
+    /// Creates a rejection without a cause, and neither logs nor counts it.
     pub(crate) fn new(kind: AuthRejectionKind) -> Self {
         Self { kind, cause: None, needed: None, is_counted: false, is_for_signed_header: false }
     }
 
-    /// Changes the response to one about a header that a load balancer signed. It has other texts and no challenge.
+    /// Changes the texts of the response to name the load balancer's header, and removes the challenge.
     #[cfg(feature = "alb")]
     pub(crate) fn for_signed_header(self) -> Self {
         Self { is_for_signed_header: true, ..self }
@@ -97,8 +97,8 @@ impl AuthRejection {
         Self::after_verification(error)
     }
 
-    /// Rejects a request whose tokens are valid. The verifier has counted the tokens as accepted, so the rejection is
-    /// not counted yet.
+    /// Rejects a request whose token is valid. The verifier has counted the token as accepted, so this rejection must
+    /// still be counted.
     #[cfg(any(feature = "alb", feature = "axum"))]
     pub(crate) fn after_verification(error: VerifyError) -> Self {
         Self { is_counted: false, ..Self::from(error) }
@@ -114,7 +114,7 @@ impl AuthRejection {
         Self { needed: Some(Arc::new(needed)), ..Self::new(AuthRejectionKind::InsufficientAuthentication) }
     }
 
-    /// Adds a rule's requirements to the rejection of a request without a token.
+    /// Adds a rule's requirements if the request had no token.
     pub(crate) fn needing(mut self, needed: impl FnOnce() -> Option<Needed>) -> Self {
         if self.kind == AuthRejectionKind::MissingToken {
             self.needed = needed().map(Arc::new);
@@ -143,7 +143,7 @@ impl AuthRejection {
     /// Returns the error code of [RFC 6750 §3.1] or [RFC 9470 §3], as in the challenge and in the body's `error`
     /// member.
     ///
-    /// [`None`] if the request had no token, and for 500 and 503, which are not the client's fault.
+    /// Returns [`None`] if the request had no token, and for 500 and 503, which are not the client's fault.
     ///
     /// [RFC 6750 §3.1]: https://www.rfc-editor.org/rfc/rfc6750#section-3.1
     /// [RFC 9470 §3]: https://www.rfc-editor.org/rfc/rfc9470#section-3
@@ -186,7 +186,7 @@ impl AuthRejection {
 
     /// Returns the error of the token's verification, for the operator.
     ///
-    /// [`None`] if the request was rejected for another reason.
+    /// Returns [`None`] if the request was rejected for another reason.
     pub fn verify_error(&self) -> Option<&VerifyError> {
         match &self.cause {
             Some(Cause::Verifier(error)) => Some(error),
@@ -197,7 +197,7 @@ impl AuthRejection {
     /// Returns the error of the [custom check](crate::CognitoAuth::custom_check) that rejected the request, for the
     /// operator.
     ///
-    /// [`None`] if no custom check rejected the request.
+    /// Returns [`None`] if no custom check rejected the request.
     pub fn check_error(&self) -> Option<&CheckError> {
         match &self.cause {
             Some(Cause::Check(error)) => Some(error),
@@ -208,9 +208,9 @@ impl AuthRejection {
 
 /// Converts the error of a verification into a rejection.
 ///
-/// All invalid tokens get the same response, so an attacker cannot tell how many checks a forged token passed. An
-/// expired token gets a text of its own so that its owner knows to refresh the token. Only a token with a valid
-/// signature can be rejected as expired.
+/// All invalid tokens get the same response, so an attacker cannot tell how many checks a forged token passed. The
+/// response to an expired token has its own text, so that the client knows to refresh the token. Only a token with a
+/// valid signature can be rejected as expired.
 impl From<VerifyError> for AuthRejection {
     fn from(error: VerifyError) -> Self {
         let kind = match error.kind() {
@@ -223,7 +223,7 @@ impl From<VerifyError> for AuthRejection {
     }
 }
 
-/// Converts the error of a custom check into a rejection. The token has passed all built-in checks.
+/// Converts the error of a custom check into a rejection.
 impl From<CheckError> for AuthRejection {
     fn from(error: CheckError) -> Self {
         let kind = match error.kind() {

@@ -8,7 +8,7 @@ use super::{AuthRejection, AuthRejectionKind, Needed};
 impl AuthRejection {
     /// Returns the challenge (`WWW-Authenticate`), without the parameters that the layer adds, such as the realm.
     ///
-    /// [`None`] for 500 and 503, which are not the client's fault, and for headers that a load balancer signs.
+    /// Returns [`None`] for 500 and 503, which are not the client's fault, and for headers that a load balancer signs.
     pub fn challenge(&self) -> Option<HeaderValue> {
         ChallengeParameters::default().challenge(self)
     }

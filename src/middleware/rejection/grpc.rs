@@ -48,15 +48,16 @@ impl AuthRejection {
         response
     }
 
-    /// Converts the rejection into a gRPC response if the request is marked as a gRPC request, and otherwise into an
-    /// HTTP response.
+    /// Converts the rejection into a gRPC response if the request is marked as a gRPC request, and into an HTTP
+    /// response otherwise.
     pub(crate) fn into_response_to<R, B: From<Bytes>>(self, request: &Request<R>) -> Response<B> {
         let is_grpc = request.extensions().get::<GrpcRequest>().is_some();
         if is_grpc { self.into_grpc_response() } else { self.into_http_response() }
     }
 }
 
-/// Marks a request whose rejection is a gRPC response. The mark is a request extension, so no client can set it.
+/// Marks a request that must be rejected with a gRPC response. The mark is a request extension, so no client can set
+/// it.
 #[derive(Clone, Copy)]
 struct GrpcRequest;
 

@@ -52,8 +52,8 @@ impl AuthRejectionKind {
         }
     }
 
-    /// Returns the fixed texts for the client. If `is_for_signed_header` is `true`, the texts mention the header of the
-    /// load balancer instead of a token. If `is_expired` is `true`, the texts say that the token has expired.
+    /// Returns the fixed texts for the client. If `is_for_signed_header` is `true`, the texts name the load balancer's
+    /// header instead of a token. If `is_expired` is `true`, the texts say that the token has expired.
     pub(super) fn texts(self, is_for_signed_header: bool, is_expired: bool) -> &'static Texts {
         match self {
             Self::InvalidRequest if is_for_signed_header => &REPEATED_HEADER,
@@ -83,8 +83,8 @@ impl fmt::Display for AuthRejectionKind {
 pub(super) struct Texts {
     /// The error code of RFC 6750 §3.1 or RFC 9470 §3, if the rejection has one.
     pub(super) error_code: Option<&'static str>,
-    /// One phrase of printable ASCII without `"`, `\` and `%`, so that JSON, a challenge and `grpc-message` need no
-    /// escapes.
+    /// A phrase of printable ASCII without `"`, `\` and `%`, so that JSON, challenges and `grpc-message` can contain it
+    /// unescaped.
     pub(super) detail: &'static str,
     /// The problem document (RFC 9457).
     pub(super) body: &'static str,
@@ -119,7 +119,7 @@ static EXPIRED_TOKEN: Texts = texts!(401 "Unauthorized", "the token has expired"
 static INVALID_TOKEN: Texts = texts!(401 "Unauthorized", "the token is not valid here", "invalid_token");
 static MISSING_LAYER: Texts =
     texts!(500 "Internal Server Error", "the `CognitoAuth` layer is missing around the handler");
-/// RFC 6750 §3.1: a request without credentials "SHOULD NOT" get an error code.
+/// The response to a request without credentials "SHOULD NOT" contain an error code (RFC 6750 §3.1).
 static MISSING_TOKEN: Texts = texts!(401 "Unauthorized", "send a bearer token");
 static UNAVAILABLE: Texts = texts!(503 "Service Unavailable", "the token cannot be checked at the moment");
 
@@ -147,7 +147,7 @@ mod tests {
         AuthRejectionKind::Unavailable,
     ];
 
-    /// `CognitoMalformedRequests` selects `invalid_request` by `by="request"`.
+    /// The alert rule `CognitoMalformedRequests` selects `invalid_request` through the label `by="request"`.
     #[test]
     fn each_kind_is_in_one_alert_rule_or_has_a_reason_why_not() {
         let guide = include_str!("../../guide/deployment.md").replace(r#"by="request""#, r#"kind="invalid_request""#);

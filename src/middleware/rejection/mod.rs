@@ -1,4 +1,4 @@
-//! Defines rejections, which hold the reason for a rejected request and build its response.
+//! Defines rejections, which contain the reason for rejecting a request and build the response.
 
 mod auth_rejection;
 mod challenge;

@@ -3,12 +3,12 @@
 use super::{names::Quantity, rule::Rule};
 use crate::middleware::rejection::AuthRejectionKind;
 
-/// The maximum number of alternatives in a description. A rule that combines many alternatives with `and` would
-/// otherwise have exponentially many alternatives.
+/// The maximum number of alternatives in a description. Without a limit, each `and` could multiply the number of
+/// alternatives.
 const MAX_ALTERNATIVES: usize = 32;
 
 impl Rule {
-    /// Returns the sets of scopes that are alternatives. A token needs all scopes of one set.
+    /// Returns alternative sets of scopes. A token needs all scopes of one set.
     ///
     /// The result contains at least one set. A set is empty if its alternative needs no scope. If a rule has more than
     /// 32 alternatives, the result is one set with the scopes that all alternatives have in common.

@@ -7,19 +7,20 @@ use super::{
 use crate::{claims::CognitoClaims, middleware::rejection::SignIn};
 
 /// The kinds of failure, from the least to the most severe. In an [`Option`], [`None`] means that nothing is missing,
-/// and is less than every failure.
+/// and compares as less severe than every failure.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Missing {
-    /// A more recent or stronger sign-in, which requires the user to sign in again.
+    /// The user must sign in again.
     SignIn,
-    /// A scope, which the client can request.
+    /// The client can request the scope.
     Scope,
-    /// Another permission, which the client cannot request.
+    /// The client cannot request the permission.
     Permission,
 }
 
 impl Rule {
-    /// Returns the failure, if there is one: for `and` the most severe failure, for `or` the least severe one.
+    /// Returns the failure, if there is one. For `and`, this is the most severe failure, and for `or` the least severe
+    /// one.
     pub(super) fn missing(&self, claims: &CognitoClaims, now: Now<'_>) -> Option<Missing> {
         match self {
             Self::Both(one, other) => one.missing(claims, now).max(other.missing(claims, now)),

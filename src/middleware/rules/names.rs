@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// How many of the listed names a token needs.
+/// Whether a token needs any of the names or all names.
 #[derive(Clone, Copy)]
 pub(super) enum Quantity {
     Any,
@@ -25,7 +25,8 @@ impl Names {
         self.0.is_empty()
     }
 
-    /// Returns `true` if `has` returns `true` for enough names. An empty list never matches.
+    /// Returns `true` if `has` returns `true` for any name or for all names, depending on `quantity`. An empty list
+    /// never matches.
     pub(super) fn are_held(&self, quantity: Quantity, has: impl FnMut(&str) -> bool) -> bool {
         match quantity {
             Quantity::Any => self.iter().any(has),

@@ -282,14 +282,13 @@ impl Require {
                 None => AuthRejection::insufficient(None),
             },
             Some(Missing::Scope) => AuthRejection::insufficient(Needed::scopes(&self.rule.scopes(claims, now))),
-            // `None` means that a predicate returned `false` first and `true` now. The first result counts.
+            // `None` means that a predicate has returned `true` after it returned `false`. The first result counts.
             Some(Missing::Permission) | None => AuthRejection::insufficient(None),
         };
         rejection.counted_as("rule")
     }
 
-    /// Returns the alternative sets of scopes. The result contains at least one set. A token needs all scopes of one
-    /// set.
+    /// Returns one or more alternative sets of scopes. A token needs all scopes of one set.
     #[cfg(feature = "utoipa")]
     pub(crate) fn scope_alternatives(&self) -> Vec<Vec<&str>> {
         self.rule.scope_alternatives()

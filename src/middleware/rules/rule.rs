@@ -24,7 +24,7 @@ pub(super) enum Rule {
 
 pub(super) type Predicate = Box<dyn Fn(&CognitoClaims) -> bool + Send + Sync>;
 
-/// Returns the current time. The time is a function so that only rules about time read the clock.
+/// Returns the current time. The time is a function, because only rules about time read the clock.
 pub(super) type Now<'f> = &'f dyn Fn() -> SystemTime;
 
 impl Rule {

@@ -6,7 +6,8 @@
 //!
 //! aide documents handler arguments through its trait `OperationInput`. `Caller` implements `OperationInput` for the
 //! extractor of `axum-cognito`. The security schemes and the responses come from the `openapi` module of
-//! `axum-cognito`. Both are converted through JSON, because each library has its own types for OpenAPI documents.
+//! `axum-cognito`. The schemes and the responses are converted through JSON, because each library has its own types for
+//! OpenAPI documents.
 #![forbid(unsafe_code)]
 
 use std::error::Error;
@@ -47,7 +48,7 @@ impl OperationInput for Caller {
     }
 }
 
-/// Converts a part of a document from one library's type to the other library's type, through JSON.
+/// Converts a part of a document between the types of the two libraries, through JSON.
 fn convert<T: DeserializeOwned>(part: &impl Serialize) -> serde_json::Result<T> {
     serde_json::from_value(serde_json::to_value(part)?)
 }

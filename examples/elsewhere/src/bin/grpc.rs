@@ -155,8 +155,7 @@ mod tests {
         }
     }
 
-    /// This must remain the only test of the program. The subscriber belongs to one thread, but tracing caches the
-    /// enabled log levels for the whole process.
+    /// The program has only one test, because `tracing` caches the enabled log levels for all threads.
     #[tokio::test]
     async fn clients_get_the_grpc_status_and_the_log_has_the_reason() {
         let log = Log::default();

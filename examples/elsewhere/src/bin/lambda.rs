@@ -12,7 +12,7 @@
 //!
 //! - The keys are loaded in the init phase, so no request has to wait for them.
 //! - Lambda freezes the process between requests, including its timers, so a background refresh may run late. The next
-//!   token triggers a key fetch if its key is unknown or if the keys are stale.
+//!   token triggers a key fetch if its key is unknown or the keys are stale.
 //! - An API Gateway authorizer is not needed. With an authorizer in front, the token is verified twice.
 #![forbid(unsafe_code)]
 
@@ -45,14 +45,14 @@ async fn main() -> Result<(), Error> {
     }
     let auth = CognitoAuth::from_env()?;
     if let Err(error) = auth.ready().await {
-        // The program continues, because Lambda would repeat and bill a failed init phase, and the first token triggers
+        // The program continues, because Lambda would repeat and bill a failed init phase. The first token triggers
         // another fetch.
         tracing::warn!(%error, "keys not loaded yet, the next request with a token tries again");
     }
     lambda_http::run(app(auth)).await
 }
 
-/// Returns the filter in `RUST_LOG`. By default it includes the library's `debug` lines, which say why a token was
+/// Returns the filter in `RUST_LOG`. The default filter includes the library's `debug` lines, which say why a token was
 /// rejected.
 fn log_filter() -> EnvFilter {
     let directives = env::var("RUST_LOG").unwrap_or_else(|_| "info,axum_cognito=debug".to_owned());

@@ -5,12 +5,13 @@
 //! ```
 //!
 //! The API listens on port 3000, and `GET /metrics` on port 9000. The program prints a token and `curl` commands that
-//! change the counters. **Do not expose `/metrics` to the public network.** It contains pool IDs and traffic figures.
+//! change the counters. **Do not expose `/metrics` to the public network.** The metrics contain pool IDs and traffic
+//! figures.
 //!
 //! | file in `observability` | use |
 //! |---|---|
 //! | `dashboard.json` | Import it in Grafana ("Dashboards", "New", "Import"), and select the Prometheus data source. |
-//! | `alerts.yaml` | List it in `rule_files` of `prometheus.yml`. `promtool check rules alerts.yaml` checks its syntax. |
+//! | `alerts.yaml` | List it in `rule_files` of `prometheus.yml`. `promtool check rules alerts.yaml` checks the syntax of the file. |
 //!
 //! The scrape configuration for `prometheus.yml`:
 //!
@@ -33,7 +34,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-/// The interval of the exporter's upkeep. Its documentation requires regular upkeep.
+/// The interval of the upkeep that the exporter's documentation requires.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 fn app(pool: UserPool) -> Router {
@@ -93,10 +94,10 @@ mod tests {
     const ALERTS: &str = include_str!("../../observability/alerts.yaml");
     const DASHBOARD: &str = include_str!("../../observability/dashboard.json");
 
-    /// One `label="value"` of a selector or of the exporter's output, with the name of the metric.
+    /// The name of a metric, the name of a label, and a value of the label.
     type Label = (String, String, String);
 
-    /// Returns the names of this crate's metrics in a text.
+    /// Returns the names of this crate's metrics that occur in a text.
     fn names(text: &str) -> BTreeSet<String> {
         text.match_indices("axum_cognito_").map(|(start, _)| name_at(&text[start..]).to_owned()).collect()
     }
@@ -106,8 +107,8 @@ mod tests {
         &text[..end.unwrap_or(text.len())]
     }
 
-    /// Returns the labels of this crate's metrics in a text, whatever the operator (`=`, `!=`, `=~`). Alternatives in a
-    /// value are returned one by one.
+    /// Returns the labels of this crate's metrics that occur in a text with any operator (`=`, `!=`, `=~`).
+    /// Alternatives in a value are returned one by one.
     fn labels(text: &str) -> BTreeSet<Label> {
         let mut labels = BTreeSet::new();
         for (start, _) in text.match_indices("axum_cognito_") {
@@ -125,7 +126,7 @@ mod tests {
         labels
     }
 
-    /// Returns all strings under the key `expr` in a document.
+    /// Returns the values of all members with the name `expr`.
     fn expressions(document: &Value) -> Vec<&str> {
         match document {
             Value::Object(members) => {

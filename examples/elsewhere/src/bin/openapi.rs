@@ -179,7 +179,8 @@ mod tests {
         let (_pool, _login, app) = start().await;
         let document = document(&app).await;
 
-        // Only the paths are compared: utoipa 6.0.0 reads every flow with an `authorizationUrl` as the implicit grant.
+        // Only the paths are compared, because utoipa 6.0.0 reads every flow with an `authorizationUrl` as the implicit
+        // grant.
         let parsed: utoipa::openapi::OpenApi = serde_json::from_value(document.clone()).unwrap();
         assert_eq!(serde_json::to_value(parsed.paths).unwrap(), document["paths"]);
         let mut references = 0;

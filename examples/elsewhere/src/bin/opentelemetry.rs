@@ -103,7 +103,7 @@ fn app(pool: UserPool, record_user_ids: bool) -> Router {
         .layer(trace.on_failure(())) // added last, so it is outermost
 }
 
-/// Sends spans to the provider. The attributes about threads and source lines are left out, because they only describe
+/// Sends spans to the provider. The attributes about threads and source lines are omitted, because they describe only
 /// this program.
 fn subscriber(provider: &SdkTracerProvider) -> impl Subscriber + Send + Sync + use<> {
     let layer = tracing_opentelemetry::layer()
@@ -163,10 +163,10 @@ mod tests {
         span.events.iter().map(|event| &*event.name).collect()
     }
 
-    // One test, because `tracing` caches for the whole process which call sites the subscribers want.
+    // The program has only one test, because `tracing` caches the enabled call sites for the whole process.
     #[tokio::test]
     async fn span_has_the_conventional_attributes_and_the_user_only_on_request() {
-        // While only one subscriber exists, `tracing` asks no other, so a call site could stay disabled.
+        // Without a second subscriber, `tracing` could cache a call site as disabled.
         let _second = Dispatch::new(tracing_subscriber::registry());
         let fake = FakeUserPool::shared();
         let bearer = |token: String| format!("Bearer {token}");

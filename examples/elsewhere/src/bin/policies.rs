@@ -10,14 +10,14 @@
 //!
 //! [`Policies`], in `src/policies.rs`, can be copied into an application. The program uses it in two places:
 //!
-//! - **A custom check** decides about the route before the handler runs: the action is `get /orders/{id}` and the
-//!   resource is the application. Verified Permissions uses the same form for APIs in API Gateway. A route that the
-//!   schema does not name is denied, so a new route stays closed until a policy permits it.
-//! - **A rule in a handler** decides about one order, once it is loaded: the action is `readOrder` and the resource is
-//!   the order with its owner and amount.
+//! - **A custom check** decides whether the caller may use the route, before the handler runs. The action is `get
+//!   /orders/{id}`, and the resource is the application. Verified Permissions uses the same form for APIs in API
+//!   Gateway. A route that the schema does not name is denied, so a new route stays closed until a policy permits it.
+//! - **A rule in a handler** decides whether the caller may read the loaded order. The action is `readOrder`, and the
+//!   resource is the order with its owner and amount.
 //!
-//! A denied request gets 403. The log contains the IDs of the policies that caused the denial, and the response does
-//! not.
+//! A denied request gets 403. The log contains the IDs of the policies that caused the denial. The response does not
+//! contain the IDs.
 #![forbid(unsafe_code)]
 
 use std::{
@@ -41,7 +41,7 @@ use elsewhere::policies::{Policies, entity_type, uid, user};
 use tokio::net::TcpListener;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
-/// The pool whose groups the policies name.
+/// The ID of the pool whose groups occur in the policies.
 const POOL: &str = "us-east-1_Example1";
 
 /// The entity types of the resources.
@@ -73,7 +73,7 @@ fn app(auth: CognitoAuth, policies: Policies, orders: Orders) -> Router {
         .with_state(Site { policies, orders })
 }
 
-/// Decides about the route of the request.
+/// Decides whether the caller may use the route.
 fn check_route(policies: &Policies, claims: &CognitoClaims, request: &Parts) -> Result<(), CheckError> {
     let route = request.extensions.get::<MatchedPath>().ok_or_else(|| CheckError::forbidden("no such route"))?;
     let method = match request.method {
@@ -108,7 +108,7 @@ async fn refund_order(
 }
 
 impl Site {
-    /// Returns an order if the policies permit the action on it, or [`None`] if there is no such order.
+    /// Returns the order if the policies permit the action, or [`None`] if the order does not exist.
     fn order(&self, claims: &CognitoClaims, action: &str, id: u32) -> Result<Option<&Order>, CheckError> {
         let order = self.orders.get(&id);
         if let Some(order) = order {
@@ -135,7 +135,7 @@ fn load_policies() -> Result<Policies, Box<dyn Error>> {
     Ok(Policies::new(&read("schema.cedarschema")?, &read("policies.cedar")?)?)
 }
 
-/// Returns the filter in `RUST_LOG`. By default it includes the library's `debug` lines, which say why a token was
+/// Returns the filter in `RUST_LOG`. The default filter includes the library's `debug` lines, which say why a token was
 /// rejected.
 fn log_filter() -> EnvFilter {
     let directives = env::var("RUST_LOG").unwrap_or_else(|_| "info,axum_cognito=debug".to_owned());
@@ -222,7 +222,6 @@ mod tests {
         }
     }
 
-    /// A log in memory.
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -262,7 +261,7 @@ mod tests {
         (log.clone(), tracing::subscriber::set_default(subscriber.with_writer(log).finish()))
     }
 
-    /// Each row has a request, its status, and the policies that the log names.
+    /// Each row contains a request, the expected status, and the policies that the log must name.
     #[tokio::test]
     async fn the_policies_decide_by_user_action_and_resource() {
         let (read, refund) = (|id| ("GET", format!("/orders/{id}")), |id| ("POST", format!("/orders/{id}/refund")));
@@ -362,7 +361,7 @@ mod tests {
         }
     }
 
-    /// Run it with `cargo test --release --bin policies -- --ignored --nocapture`.
+    /// To run this test, use `cargo test --release --bin policies -- --ignored --nocapture`.
     #[test]
     #[ignore = "measures the time of a decision"]
     fn cost_of_a_decision() {
@@ -397,7 +396,7 @@ mod tests {
         println!("decision about an order: {on_order:?}, ratio {:.2}", ratio(on_order));
     }
 
-    /// Returns a check of an RSA-2048 signature over a message of this length, with the key parsed beforehand.
+    /// Returns a function that checks an RSA-2048 signature of a message with this length. The key is parsed only once.
     fn signature_check(length: usize) -> impl Fn() {
         let (key, message) = (KeyPair::generate(KeySize::Rsa2048).unwrap(), vec![b'a'; length]);
         let mut signature = vec![0; key.public_modulus_len()];

@@ -4,18 +4,19 @@
 //! $ cargo run --bin rate_limit
 //! ```
 //!
-//! The program prints two tokens and a command that sends ten requests. Five of them get 200, and the others get 429
-//! with `Retry-After`. The other user and anonymous requests are not affected, because each has a quota of its own.
+//! The program prints two tokens and a command that sends ten requests. The first five requests get 200, and the others
+//! get 429 with `Retry-After`. The other user and anonymous requests are not affected, because each has a quota of its
+//! own.
 //!
-//! - **Verification comes first.** `CognitoAuth` is the outer layer, so the limiter counts a request for a user only if
-//!   its token is valid. A request with a forged token is counted by its address, so it cannot use up another user's
-//!   quota.
+//! - **Verification comes first.** `CognitoAuth` is the outer layer, so a request uses a user's quota only if the
+//!   request's token is valid. A request with a forged token is counted by its address, so it cannot use up another
+//!   user's quota.
 //! - **The key is the pool and `sub`.** `sub` is unique only within a pool. A machine has its client ID as `sub`, so
 //!   all instances of a client share a quota.
-//! - **Anonymous requests are counted by the address of the connection.** Behind a load balancer, this is the load
-//!   balancer's address. Read the client's address only from the header that your load balancer sets, because clients
-//!   can send any other header. In IPv6, a client usually has a /64 network for its own use, so the whole network
-//!   shares one quota.
+//! - **Anonymous requests are counted by the address of the connection.** Behind a load balancer, a connection has the
+//!   load balancer's address. Read the client's address only from the header that your load balancer sets, because
+//!   clients can send any other header. In IPv6, a client usually has a /64 network for its own use, so the whole
+//!   network shares one quota.
 //!
 //! The quotas are in memory, so each server has its own. With `n` servers, a user can send `n` times as many requests.
 #![forbid(unsafe_code)]
@@ -44,7 +45,7 @@ use tower_governor::{GovernorError, GovernorLayer, governor::GovernorConfigBuild
 const BURST: u32 = 5;
 /// The time after which a caller who has used the whole quota can send one more request.
 const PERIOD: Duration = Duration::from_secs(1);
-/// The interval at which callers with a full quota are removed, which bounds the memory.
+/// The interval at which callers with a full quota are removed to free memory.
 const CLEAN_UP: Duration = Duration::from_secs(60);
 
 /// The caller who owns a quota.

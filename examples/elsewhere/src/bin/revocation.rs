@@ -12,16 +12,16 @@
 //! keys from Redis, one for the session and one for the user:
 //!
 //! - `POST /signout` ends all tokens of this session.
-//! - `POST /signout-everywhere` ends the user's earlier sessions. The check compares the time of this request with
+//! - `POST /signout-everywhere` ends the user's earlier sessions. The check compares the time of this sign-out with
 //!   `auth_time`, which refreshed tokens keep. `iat` is later in a refreshed token, so comparing `iat` would accept
 //!   tokens of ended sessions.
 //!
 //! **Revoke the refresh tokens in Cognito first** (`GlobalSignOut`, or `RevokeToken` for one session), so that no new
 //! tokens are issued.
 //!
-//! **If Redis is unavailable, every route that requires a user returns 503** (it fails closed). A request waits for
-//! Redis for at most [`TIMEOUT`], and no request waits once Redis is known to be unavailable. During the outage, routes
-//! with `OptionalClaims` treat their callers as anonymous.
+//! **If Redis is unavailable, every route that requires a user returns 503**, so the check fails closed. A request
+//! waits for Redis for at most [`TIMEOUT`]. Once Redis is known to be unavailable, requests do not wait. During the
+//! outage, routes with `OptionalClaims` treat their callers as anonymous.
 //!
 //! Redis must keep its entries. Set `appendonly yes`, because a restart would otherwise make revoked tokens valid
 //! again. Also set `maxmemory-policy noeviction`. A failover to a replica can still lose the last writes. Protect Redis
@@ -47,7 +47,7 @@ use redis::Client;
 use tokio::net::TcpListener;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
-/// How long a request waits for Redis, which usually responds within a millisecond.
+/// The maximum time that a request waits for Redis, which usually responds within a millisecond.
 const TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Builds the application. `timeout` is the time limit of each Redis command. The check has a longer limit, because
@@ -82,7 +82,7 @@ async fn sign_out_everywhere(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Returns the filter in `RUST_LOG`. By default it includes the library's `debug` lines, which say why a token was
+/// Returns the filter in `RUST_LOG`. The default filter includes the library's `debug` lines, which say why a token was
 /// rejected.
 fn log_filter() -> EnvFilter {
     let directives = env::var("RUST_LOG").unwrap_or_else(|_| "info,axum_cognito=debug".to_owned());
@@ -122,9 +122,9 @@ mod tests {
 
     use super::*;
 
-    /// A longer [`TIMEOUT`] for slow machines.
+    /// The time limit of Redis commands in tests. Slow machines need more time than [`TIMEOUT`].
     const TEST_TIMEOUT: Duration = Duration::from_secs(2);
-    /// The time for which a test waits for an expected event. Even slow machines need less.
+    /// The maximum time that a test waits for an expected event.
     const LONG: Duration = Duration::from_secs(60);
 
     /// A Redis server with its own directory. Dropping this value stops the server. The server listens on a socket in
@@ -227,8 +227,8 @@ mod tests {
             }
         }
 
-        /// Repeats a sign-out until it is confirmed. 401 after a first attempt means that an unconfirmed attempt has
-        /// succeeded.
+        /// Repeats a sign-out until Redis confirms it. If a repeated attempt gets 401, an earlier attempt has succeeded
+        /// without a confirmation.
         async fn sign_out(&self, path: &str, token: &str) {
             let deadline = Instant::now() + LONG;
             let mut tried = false;

@@ -57,8 +57,7 @@ impl Orders {
         Ok(Self { url: format!("{url}/orders"), http: http.timeout(Duration::from_secs(5)).build()?, tokens })
     }
 
-    /// Returns the orders. If the API rejects the token, for example because its app client was removed and added
-    /// again, the call is repeated once with another token.
+    /// Returns the orders. If the API rejects the token with 401, the call is repeated once.
     async fn list(&self) -> Result<String, Box<dyn Error + Send + Sync>> {
         let token = self.tokens.token().await?;
         let mut response = self.http.get(&self.url).bearer_auth(token.secret()).send().await?;

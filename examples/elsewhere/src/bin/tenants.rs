@@ -6,13 +6,13 @@
 //!
 //! The program prints tokens and `curl` commands. Run them and compare the responses.
 //!
-//! - **The token decides.** A token belongs to the pool whose issuer it names and whose key signed it, and a pool
+//! - **The token decides.** A token belongs to the pool whose issuer it names and whose key signed it. Each pool
 //!   belongs to one tenant. The header, path and body of a request cannot change the tenant.
 //! - **The host name must agree.** On the host name of a tenant, a token of another tenant is rejected with 401, as if
 //!   the other pool were not configured. On the shared host name, tokens of all tenants are accepted. On any other host
 //!   name, every token is rejected.
 //! - **Data is reached only through the tenant.** [`Database`] has no method without a [`Tenant`], and handlers get a
-//!   `Tenant` only from a verified token. An ID of another tenant's order therefore returns 404.
+//!   `Tenant` only from a verified token. A request for another tenant's order therefore gets 404.
 //!
 //! Group names are unique only within a pool, so `Require::group("admins")` allows the admins of every tenant. Each
 //! admin can access only the data of their own tenant.
@@ -161,7 +161,7 @@ mod tests {
 
     use super::*;
 
-    /// Name, token, host headers, order, status and body.
+    /// A name, a token, host headers, an order, a status and a body.
     type Row<'r> = (&'r str, &'r str, &'r [&'r str], u32, u16, &'r str);
 
     #[tokio::test]
@@ -173,7 +173,7 @@ mod tests {
         let alice = |pool: &FakeUserPool| pool.access_token("alice").group("admins");
         let issuer = |pool: &FakeUserPool| format!("https://cognito-idp.us-east-1.amazonaws.com/{}", pool.id());
         let (of_blue, of_green) = (alice(&blue).sign(), alice(&green).sign());
-        // Signed by the blue pool, but with the issuer and the client of the green pool.
+        // This token is signed by the blue pool, but contains the issuer and the client of the green pool.
         let forged = alice(&blue).claim("iss", issuer(&green)).client_id(green.client_id()).sign();
         let (shared, blue_host, green_host) =
             (&[SHARED_HOST][..], &["blue.example.com"][..], &["green.example.com"][..]);

@@ -112,9 +112,9 @@ mod tests {
 
     use super::*;
 
-    /// The lifetime of short-lived tokens. A slow machine needs part of this time to connect.
+    /// The lifetime of short-lived tokens, which must be long enough to connect on a slow machine.
     const SHORT: Duration = Duration::from_secs(8);
-    /// The time limit for events that must happen. A slow machine needs less.
+    /// The maximum time that a test waits for an expected event.
     const LONG: Duration = Duration::from_secs(60);
 
     async fn serve(pool: &FakeUserPool) -> SocketAddr {
