@@ -4,8 +4,8 @@
 //! $ cargo run --bin rate_limit
 //! ```
 //!
-//! The program prints two tokens and a command that sends ten requests. The first five requests get 200, and the others
-//! get 429 with `Retry-After`. The other user and anonymous requests are not affected, because each has a quota of its
+//! The program prints two tokens and a command that sends ten requests within a second. The first five requests get
+//! 200, and the others get 429 with `Retry-After`. The other user and anonymous requests are not affected, because each has a quota of its
 //! own.
 //!
 //! - **Verification comes first.** `CognitoAuth` is the outer layer, so a request uses a user's quota only if the
