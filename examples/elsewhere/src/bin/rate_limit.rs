@@ -5,8 +5,8 @@
 //! ```
 //!
 //! The program prints two tokens and a command that sends ten requests within a second. The first five requests get
-//! 200, and the others get 429 with `Retry-After`. The other user and anonymous requests are not affected, because each has a quota of its
-//! own.
+//! 200, and the others get 429 with `Retry-After`. The other user and anonymous requests are not affected, because each
+//! has a quota of its own.
 //!
 //! - **Verification comes first.** `CognitoAuth` is the outer layer, so a request uses a user's quota only if the
 //!   request's token is valid. A request with a forged token is counted by its address, so it cannot use up another
