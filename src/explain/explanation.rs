@@ -58,7 +58,7 @@ impl Verifier {
 ///
 /// `Display` writes a multi-line table, and escapes control characters in values from the token. `Serialize` writes the
 /// members `accepted`, `kind`, `reason`, `claim` and `steps`. The `kind`, `reason` and `claim` are those of the
-/// [`VerifyError`]. `Debug` contains no value from the token.
+/// [`VerifyError`]. `Debug` output contains no value from the token.
 ///
 /// **An explanation contains values from the token**, which may be personal or forged. Never send an explanation to a
 /// client.

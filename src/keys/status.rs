@@ -10,7 +10,7 @@ use crate::time::unix_seconds;
 
 /// The state of a verifier's keys. [`Verifier::status`](crate::Verifier::status) returns it.
 ///
-/// The status serializes to JSON for a readiness endpoint. Points in time are Unix seconds, and durations are seconds.
+/// The status serializes to JSON for a readiness endpoint. Timestamps are Unix seconds, and durations are seconds.
 /// The status contains no secrets.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, error::Error, fmt, sync::Arc};
 
-/// The reason category of a [`CheckError`], which decides the HTTP status.
+/// The kind of a [`CheckError`]. The kind determines the HTTP status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CheckErrorKind {

@@ -56,7 +56,7 @@ impl SignIn {
 }
 
 impl SignInBuilder {
-    /// Creates a builder from the environment variables of [`SignIn::from_env`].
+    /// Creates a builder from the environment variables that [`SignIn::from_env`] reads.
     ///
     /// [`build`](Self::build) checks the values again, together with all further settings.
     ///

@@ -215,8 +215,8 @@ impl fmt::Display for Unusable {
 impl std::error::Error for Unusable {}
 
 /// Rejects responses that a proxy or firewall in front of Cognito may have sent. A response with 400 or 401 can end a
-/// session, so it must be JSON. No error status except 400 and 401 can end a session, because AWS does not document the
-/// responses to throttled requests.
+/// session, so its body must be JSON. No error status except 400 and 401 can end a session, because AWS does not
+/// document the responses to throttled requests.
 fn check_readable(status: StatusCode, headers: &HeaderMap) -> Result<(), Unusable> {
     match status {
         StatusCode::OK => Ok(()),

@@ -99,7 +99,7 @@ impl VerifierBuilder {
         self
     }
 
-    /// Sets the leeway for `exp` and `nbf`, to allow for clocks that differ. Default: zero.
+    /// Sets the leeway for `exp` and `nbf`, to allow for clock skew. Default: zero.
     ///
     /// A token is accepted for this long after its `exp` and before its `nbf`. The default is zero, because clocks that
     /// are synchronized with NTP need no leeway. A leeway extends the lifetime of every token. The maximum is five

@@ -62,7 +62,7 @@ impl Policies {
 
     /// Decides whether the caller may perform the action on the resource.
     ///
-    /// Each denial is logged with the IDs of the policies that caused it, and without the caller. If the log contains
+    /// Each denial is logged with the IDs of the policies that caused it, but not with the caller. If the log contains
     /// no ID, no policy permits the action.
     ///
     /// # Errors

@@ -24,7 +24,7 @@
 //! | `Ended`, for an unknown key | first failure in a row, within [`REQUEST_WAIT`] | retry, keep waiters waiting |
 //! | `Ended`, for an unknown key | any other failure | start the pause, wake waiters |
 //! | `Ended`, for an unknown key | cancelled | wake waiters |
-//! | `Ended`, for a refresh | found | renew the trust in the key |
+//! | `Ended`, for a refresh | found | trust the key for another [`TRUSTED_FOR`] |
 //! | `Ended`, for a refresh | absent, failed or cancelled | keep the key until its trust expires |
 //!
 //! All times are wall-clock times. Time limits use the absolute difference between two times. If the clock moves far

@@ -97,8 +97,8 @@ impl AuthRejection {
         Self::after_verification(error)
     }
 
-    /// Rejects a request whose token is valid. The verifier has counted the token as accepted, so this rejection must
-    /// still be counted.
+    /// Rejects a request whose token is valid. The verifier counted the token as accepted, so the rejection must be
+    /// counted separately.
     #[cfg(any(feature = "alb", feature = "axum"))]
     pub(crate) fn after_verification(error: VerifyError) -> Self {
         Self { is_counted: false, ..Self::from(error) }

@@ -1,4 +1,4 @@
-//! The HTTP response of a rejection.
+//! Converts a rejection into an HTTP response.
 
 use bytes::Bytes;
 use http::{

@@ -95,7 +95,7 @@ fn form_decoded(text: &str) -> Option<String> {
     percent_encoding::percent_decode_str(&spaces).decode_utf8().ok().map(Into::into)
 }
 
-/// Panics unless Cognito would register this redirect URL. The URL must be absolute, must not have a fragment, can have
+/// Panics if Cognito does not allow this redirect URL for an app client. The URL must be absolute, must not have a fragment, can have
 /// at most 1,024 characters, and must not use plain HTTP except for loopback hosts. Source: `CreateUserPoolClient`,
 /// parameter `CallbackURLs`.
 #[track_caller]

@@ -28,7 +28,7 @@ pub enum ManagedLoginFault {
     OtherClient,
     /// Tokens name another pool as their issuer, and are signed with a key of that pool.
     OtherPool,
-    /// Both tokens contain a `sub` that is not the user's.
+    /// Both tokens contain the `sub` of another user.
     OtherSubject,
     /// The ID token and the access token have different `sub` claims.
     OtherIdTokenSubject,

@@ -27,7 +27,7 @@ pub(super) const SHARDS: usize = 64;
 /// The number of copies in a shard.
 const COPIES: usize = 16;
 
-/// The number of table hits per copy, counted separately for each shard.
+/// A copy is made after this many hits in the table. Each shard counts its own hits.
 pub(super) const COPY_EVERY: u32 = 64;
 
 pub(super) struct Copies {

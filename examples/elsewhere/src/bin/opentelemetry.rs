@@ -20,7 +20,7 @@
 //! **Spans contain neither the path nor the query,** which can contain personal data and tokens. `enduser.id` is
 //! personal data, so it is not recorded by default.
 //!
-//! The crate's log lines become events of the span, so a span shows why its request was rejected.
+//! The crate's log lines are recorded as events in the span, so a span shows why its request was rejected.
 #![forbid(unsafe_code)]
 
 use std::{env, error::Error, time::Duration};
