@@ -75,7 +75,7 @@ fn protocols<'r>(headers: &'r HeaderMap, prefix: &str) -> impl Iterator<Item = &
 }
 
 /// Returns the values of the query parameters with this name. The values are not decoded, because no character of a JWT
-/// needs an escape.
+/// needs escaping.
 fn parameters<'r>(query: Option<&'r str>, name: &str) -> impl Iterator<Item = &'r [u8]> {
     let pairs = query.unwrap_or_default().split('&').map(str::as_bytes);
     pairs.filter_map(move |pair| after(pair, name)?.strip_prefix(b"="))
