@@ -202,4 +202,37 @@ mod tests {
         extensions.insert(AuthRejection::missing_token());
         assert_eq!(Session::from_extensions(&extensions).unwrap_err().kind(), AuthRejectionKind::MissingToken);
     }
+
+    #[test]
+    fn claim_is_returned_if_its_value_fits_the_type() {
+        let session = Session { data: Arc::new(session("id", 1, 10_000)) };
+        assert_eq!(session.get::<String>("email").as_deref(), Some("alice@example.com"));
+        assert_eq!(session.get::<u64>("email"), None, "another type");
+        assert_eq!(session.get::<String>("name"), None, "a claim that the session does not have");
+    }
+
+    /// If every rejection counted as no session, a handler could treat a user with an invalid token as a guest.
+    #[tokio::test]
+    async fn optional_session_is_none_only_without_a_token() {
+        for (what, rejection, expected) in [
+            ("no token", Some(AuthRejection::missing_token()), None),
+            (
+                "invalid token",
+                Some(AuthRejection::new(AuthRejectionKind::InvalidToken)),
+                Some(AuthRejectionKind::InvalidToken),
+            ),
+            ("no layer", None, Some(AuthRejectionKind::MissingLayer)),
+        ] {
+            let (mut parts, ()) = http::Request::new(()).into_parts();
+            if let Some(rejection) = rejection {
+                parts.extensions.insert(rejection);
+            }
+            let session = <Session as OptionalFromRequestParts<()>>::from_request_parts(&mut parts, &()).await;
+            assert_eq!(
+                session.map(|session| session.is_some()).map_err(|error| error.kind()),
+                expected.map_or(Ok(false), Err),
+                "{what}"
+            );
+        }
+    }
 }

@@ -262,4 +262,20 @@ mod tests {
         let twice = request("__Host-session-1=a; __Host-session-1=b; __Host-session-1=c");
         assert_eq!(removed(&remove_cookies(Names::of(&twice))), ["__Host-session-1"]);
     }
+
+    /// The response then removes the record, because a session has arrived.
+    #[test]
+    fn record_of_recent_sign_ins_is_found_among_other_cookies() {
+        for (cookies, has_recent) in [
+            ("__Host-recent-sign-ins=x", true),
+            ("__Host-recent-sign-ins=x; a=b", true),
+            ("__Host-session=x; __Host-recent-sign-ins=x", true),
+            ("__Host-recent-sign-ins=x; __Host-recent-sign-ins=y", true),
+            ("a=b", false),
+            ("__Host-session=x", false),
+            ("__Host-recent-sign-ins-1=x; __Host-recent=x; a=__Host-recent-sign-ins", false),
+        ] {
+            assert_eq!(Names::of(&request(cookies)).has_recent, has_recent, "{cookies}");
+        }
+    }
 }

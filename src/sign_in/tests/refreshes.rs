@@ -132,6 +132,23 @@ async fn final_failure_ends_the_session_when_its_token_expires() {
     }
 }
 
+/// Any other response could remove the cookies of a sign-in that has completed in the meantime.
+#[tokio::test]
+async fn only_the_first_rejection_removes_the_cookies_of_an_ended_session() {
+    let (pool, app, browser) = signed_in().await;
+    pool.set(Mode::InvalidGrant);
+    pool.clock.advance(HOUR);
+    for (what, path, status, removes) in [
+        ("not a rejection", "/public", 200, false),
+        ("first rejection", "/page", 401, true),
+        ("second rejection", "/page", 401, false),
+    ] {
+        let response = app.send(&browser, path, &[]).await;
+        assert_eq!(response.status(), status, "{what}");
+        assert_eq!(response.headers().contains_key("set-cookie"), removes, "{what}");
+    }
+}
+
 #[tokio::test]
 async fn new_cookies_are_added_to_error_responses() {
     for path in ["/error", "/unknown"] {
