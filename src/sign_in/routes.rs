@@ -218,7 +218,7 @@ async fn sign_out(State(settings): State<Arc<Settings>>, method: Method, headers
         return Page::CrossSite.response(&settings.sign_in_path);
     }
     let now = settings.clock.now();
-    let cookies = match settings.sessions.load_for_sign_out(&settings, &headers, now).await {
+    let cookies = match settings.sessions.load_or_remove(&settings, &headers, now).await {
         Some(session) => {
             let removals = settings.sessions.end(&settings, &session, &headers, now).await;
             if let Some(revocation) = revoke(&settings, &session)

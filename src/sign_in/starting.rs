@@ -58,16 +58,16 @@ impl Sessions {
         request: &HeaderMap,
         now: SystemTime,
     ) -> Option<Arc<SessionData>> {
-        let previous = self.load_for_sign_out(settings, request, now).await?;
+        let previous = self.load_or_remove(settings, request, now).await?;
         self.remove(settings, &previous.id, previous.ends_at, now).await;
         Some(previous)
     }
 
     /// Returns the newest known generation of a request's session, without a refresh.
     ///
-    /// Returns [`None`] if the request has no session. If the store fails or the stored session cannot be read, ends
+    /// Returns [`None`] if the request has no session. If the store fails or the stored session cannot be read, removes
     /// the session and returns [`None`]. The refresh token of this session is not revoked.
-    pub(super) async fn load_for_sign_out(
+    pub(super) async fn load_or_remove(
         &self,
         settings: &Settings,
         request: &HeaderMap,

@@ -262,7 +262,7 @@ impl App {
     pub(super) async fn sign_out(&self, browser: &mut Browser) -> bool {
         let settings = &self.sign_in.settings;
         let (request, now) = (browser.headers(), self.now());
-        let Some(session) = settings.sessions.load_for_sign_out(settings, &request, now).await else { return false };
+        let Some(session) = settings.sessions.load_or_remove(settings, &request, now).await else { return false };
         let cookies = settings.sessions.end(settings, &session, &request, now).await;
         cookies.iter().for_each(|cookie| browser.set(cookie.to_str().unwrap()));
         true
