@@ -364,8 +364,8 @@ mod tests {
         assert_eq!((status, &body["error"]["code"]), (404, &json!(-32601)));
     }
 
-    /// Each body contains deeply nested JSON. One body nests JSON in strings, which a `serde_json::Value` could parse
-    /// without a depth limit.
+    /// Each body contains one of two deeply nested values. The first value nests JSON in strings, which a
+    /// `serde_json::Value` could parse without a depth limit.
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn nested_json_in_a_body_does_not_overflow_the_stack() {
         let client = Client::new().await;

@@ -2,7 +2,8 @@
 
 use std::{env, fmt};
 
-/// The environment variables that only this example reads. The library itself reads the variables of the pool and of sign-in.
+/// The environment variables that this example reads. The library reads the variables of the pool and of sign-in,
+/// including `AWS_COGNITO_DOMAIN`.
 const ADDR: &str = "DASHBOARD_ADDR";
 const REDIS_URL: &str = "DASHBOARD_REDIS_URL";
 const DOMAIN: &str = "AWS_COGNITO_DOMAIN";

@@ -27,8 +27,8 @@ pub(super) struct Checks {
 /// The reason why [`Checks::check_now`] did not accept a request.
 pub(super) enum Undecided {
     Rejected(AuthRejection),
-    /// The token's key is not cached. The value is [`Some`] if the user claims are already verified and only the access
-    /// token's key is missing.
+    /// The key of a required token is not cached. The value is [`Some`] if the user claims are already verified and
+    /// only the access token's key is missing.
     UnknownKey(Option<AlbClaims>),
 }
 

@@ -56,7 +56,8 @@ impl ClaimError {
         }
     }
 
-    /// `name` comes from the application, not from the token, so it may be logged.
+    /// Creates the error for a claim whose value is not a valid `V`. `name` comes from the application, not from the
+    /// token, so it may be logged.
     #[cold]
     pub(crate) fn of_claim<V: DeserializeOwned>(name: &str, payload: &str, detail: serde_json::Error) -> Self {
         let (field, is_missing) = match FieldPath::of_member::<V>(payload, name) {

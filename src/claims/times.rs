@@ -17,6 +17,8 @@ pub(crate) const LEEWAY_MAX: Duration = Duration::from_secs(300);
 pub(crate) const CLOCK_TOLERANCE: Duration = LEEWAY_MAX;
 
 impl ClaimSet {
+    /// Checks `exp`, `nbf` and `iat`.
+    ///
     /// A token is expired "on or after" `exp` (RFC 7519 §4.1.4) and not valid before `nbf` (§4.1.5). `exp` is required,
     /// because Cognito always sends it. An `iat` far in the future is rejected, because it shows that the host's clock
     /// is behind. With such a clock, expired tokens would be accepted.

@@ -25,7 +25,7 @@ pub(crate) struct VerifiedToken {
 }
 
 impl VerifiedToken {
-    /// Only `Policy::admit` may call this function.
+    /// Creates a verified token. Only `Policy::admit` may call this function.
     pub(crate) fn admitted(
         signed: Signed,
         token_use: TokenUse,

@@ -58,7 +58,7 @@ impl FileKeySource {
     }
 }
 
-/// Dropping this value allows the next read of the file.
+/// A read in progress. Dropping this value allows the next read of the file.
 struct Reading(Arc<AtomicBool>);
 
 impl Drop for Reading {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// The guide chapter `keys` explains the defaults of these settings.
+/// The settings of key refresh. The guide chapter `keys` explains their defaults.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RefreshSettings {
     pub(crate) refresh_interval: Duration,

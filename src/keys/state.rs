@@ -41,7 +41,7 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_s
 const BACK_OFF_COLD: (Duration, Duration) = (Duration::from_millis(200), Duration::from_millis(600));
 /// The time from the start of a fetch or probe to the next probe. Probes are used only if there are no keys.
 const PROBE_EVERY: Duration = Duration::from_millis(600);
-/// After a fetch for an unknown key has ended, no unknown key causes another fetch for this long.
+/// After a fetch for an unknown key has ended, the budget allows no fetch for this long, or one cooldown if shorter.
 const PAUSE: Duration = Duration::from_secs(1);
 /// The wait after a cancelled fetch. Short-lived runtimes would otherwise start one fetch each.
 const CANCELLED_WAIT: Duration = Duration::from_secs(1);
@@ -341,7 +341,7 @@ impl State {
         [self.fetch, self.probe].into_iter().flatten()
     }
 
-    /// Returns the time until the next scheduled fetch, or zero if the fetch is due or in flight.
+    /// Returns the time until the next scheduled fetch, if any. The time is zero if the fetch is due or in flight.
     pub(crate) fn next_refresh_in(&mut self, now: Now) -> Option<Duration> {
         let now = self.clock.read(now);
         self.due.filter(|_| !self.fixed).map(|due| due.saturating_sub(now))

@@ -1,9 +1,9 @@
 //! Detects whether a Tokio runtime has timers.
 //!
 //! Tokio has no API for this check. `tokio::time::sleep` panics on a runtime built without `enable_time`. Therefore a
-//! separate task probes the runtime, and the panic ends only this task. The panic hook still runs, so the program prints
-//! a message. Requests that arrive before the first probe has ended start further probes. On a runtime without timers,
-//! the probe ends the program if it was built with `panic = "abort"`.
+//! separate task probes the runtime, and the panic ends only this task. The panic hook still runs, so the program
+//! prints a message. Requests that arrive before the first probe has ended start further probes. On a runtime without
+//! timers, the probe ends the program if it was built with `panic = "abort"`.
 
 use std::{
     collections::VecDeque,

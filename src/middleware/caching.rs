@@ -7,7 +7,7 @@ use http::{
 
 use crate::token_source::TokenSource;
 
-/// Adds `Cache-Control: private` and `Vary` to a response, unless the caching rules for `Authorization` suffice.
+/// Adds `Cache-Control: private` and `Vary` to a response, as far as the token sources and the request require it.
 ///
 /// RFC 9111 §3.5 forbids shared caches from reusing the response to a request with `Authorization`, unless
 /// `Cache-Control` allows it. RFC 9111 §3.5 does not cover other token sources. If a token source other than

@@ -89,7 +89,7 @@ where
         Self { state: State::Forwarded { future }, settings, is_anonymous }
     }
 
-    /// `inner` must be a clone that has not been polled.
+    /// Waits for `decision`, then calls `inner`. `inner` must be a clone that has not been polled.
     pub(super) fn waiting(decision: Decision, body: B, inner: S, settings: Option<Arc<Settings>>) -> Self {
         let waiting = Box::new(Waiting { decision, body: Some(body), request: None, inner });
         // A request without a token never waits, so this request is not anonymous.

@@ -78,7 +78,7 @@ fn retry_header() -> Header {
     HeaderBuilder::new().schema(Some(seconds)).description(Some("The time to wait, in seconds.")).build()
 }
 
-/// The rejection kinds of every extractor that can reject requests.
+/// The rejection kinds that are documented for every extractor that can reject requests.
 const EXTRACTOR_KINDS: [AuthRejectionKind; 4] = [
     AuthRejectionKind::InvalidRequest,
     AuthRejectionKind::MissingToken,

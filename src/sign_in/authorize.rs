@@ -1,8 +1,8 @@
 //! Builds the authorization request and the request to Cognito's logout endpoint.
 //!
-//! Both requests are URLs to which the browser is redirected. This module does not use the `oauth2` crate, because the
-//! crate panics if a PKCE code verifier has the wrong length. The crate also does not support Cognito's logout
-//! endpoint, which is not part of OAuth.
+//! Both requests are URLs to which the browser is redirected. This module does not use the `oauth2` crate. The crate
+//! computes code challenges only from its own type of PKCE code verifier, and panics if a verifier has the wrong
+//! length. Cognito's logout endpoint is not part of OAuth, so the crate does not support the endpoint.
 
 use oauth2::url::form_urlencoded;
 

@@ -199,7 +199,7 @@ impl<W: Clone> Live<W> {
         self.end(&session.id, session.ends_at, now);
     }
 
-    /// Ends the session with this ID. `ends_at` is the end of the session's lifetime.
+    /// Ends the session with this ID. The session's lifetime ends at `ends_at` at the latest.
     pub(super) fn end(&mut self, id: &str, ends_at: u64, now: u64) {
         self.ended.insert(id, (), ends_at.max(now.saturating_add(1)), now);
         self.latest.remove(id);

@@ -20,7 +20,7 @@ impl Profile {
         Ok(Self { json: serde_json::to_vec(&claims)?.into(), claims: claims.into() })
     }
 
-    /// Creates the claims from JSON that [`json`](Self::json) returned. If the JSON is not valid, there are no claims.
+    /// Creates the claims from JSON that [`json`](Self::json) returned. Any other text counts as no claims.
     pub(super) fn from_json(json: Bytes) -> Self {
         Self { json, claims: OnceLock::new() }
     }

@@ -24,10 +24,10 @@ impl ReturnTo {
     /// Checks a path, such as the decoded query parameter `return_to` or a request's own path and query.
     ///
     /// An open redirect would let a link to this application lead to another site after sign-in (RFC 9700 §4.11). The
-    /// text must therefore be visible ASCII without a fragment, and must begin with a single slash. Backslashes count
-    /// as slashes. The path must still begin with a single slash after percent-decoding and after dot segments are
-    /// removed, because browsers, proxies and frameworks may do both. The path must not contain encoded control
-    /// characters. A path that is percent-encoded more than a few times is rejected.
+    /// text must therefore be visible ASCII without a fragment, and must begin with a slash that no other slash or
+    /// backslash follows. This must still be true after percent-decoding and after dot segments are removed, because
+    /// browsers, proxies and frameworks may do both. The path must not contain encoded control characters. A path that
+    /// is percent-encoded more than a few times is rejected.
     pub(super) fn parse(path: &str) -> Option<Self> {
         let is_visible = path.bytes().all(|byte| byte.is_ascii_graphic());
         if path.len() > MAX_BYTES || !is_visible || path.contains('#') || !resolves_to_same_origin(path) {
@@ -72,8 +72,8 @@ fn resolves_to_same_origin(path: &str) -> bool {
     resolve(path).is_some_and(|url| !url.path().starts_with("//"))
 }
 
-/// Returns `true` if the path contains no control characters and begins with a single slash, before and after dot
-/// segments are removed. Backslashes count as slashes.
+/// Returns `true` if the path contains no control characters, and begins with a slash that no other slash or backslash
+/// follows, before and after dot segments are removed.
 fn is_one_slash_path(path: &str) -> bool {
     let Some(relative) = path.strip_prefix('/') else { return false };
     let relative = relative.replace('\\', "/");

@@ -131,8 +131,8 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Returns `false`, and stores nothing, if the session has another version or no longer exists.
     ///
     /// # Errors
-    /// Returns any error of the store. The layer then retries twice. If all attempts fail, the process that refreshed
-    /// the session keeps the new tokens for five minutes.
+    /// Returns any error of the store. The layer then retries twice. If all attempts fail, only the process that
+    /// refreshed the session has the new tokens, and it keeps them for five minutes.
     fn replace<'s>(&'s self, session: &'s StoredSession, expected_version: u64) -> StoreFuture<'s, bool>;
 
     /// Deletes a session, if it exists.

@@ -42,8 +42,8 @@ pub(super) enum EndpointError {
     /// Cognito rejected the grant (`invalid_grant`): the code or refresh token was already used, has expired, or was
     /// revoked.
     InvalidGrant,
-    /// Cognito rejected the request for another reason, for example a wrong client secret. The text is a known error
-    /// code, or states that the code is undocumented.
+    /// Cognito rejected the request for another reason, for example a wrong client secret, or issued a token of an
+    /// unknown type. The text is a known error code or a fixed description.
     Rejected(&'static str),
     /// The endpoint did not respond in time, or its response contains neither tokens nor an OAuth error.
     Unavailable,

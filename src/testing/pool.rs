@@ -81,9 +81,9 @@ impl FakeUserPool {
     /// test that only signs and verifies tokens.
     ///
     /// **A test that changes the pool needs a pool of its own,** because tests of a process run concurrently. The
-    /// methods that rotate, replace or withdraw keys, and [`set_offline`](Self::set_offline), panic if they are
-    /// called on the shared pool. [`fetches`](Self::fetches) counts the fetches of all tests. With `cargo nextest`, each
-    /// test runs in its own process and generates the keys again.
+    /// methods that rotate, replace or withdraw keys, and [`set_offline`](Self::set_offline), panic if they are called
+    /// on the shared pool. [`fetches`](Self::fetches) counts the fetches of all tests. With `cargo nextest`, each test
+    /// runs in its own process and generates the keys again.
     ///
     /// ```
     /// use axum_cognito::{Verifier, testing::FakeUserPool};

@@ -164,9 +164,10 @@ impl VerifierBuilder {
 
     /// Sets the maximum staleness, the time for which keys are used after the last successful fetch. Default: 24 hours.
     ///
-    /// The default is the longest lifetime of a Cognito token. Therefore, an outage of the key endpoint affects no
-    /// signed-in user if the outage is shorter than 24 hours. If the keys are stale, requests with tokens get 503. Keys
-    /// are refreshed after half of the maximum staleness at the latest. The allowed range is one minute to 30 days.
+    /// The default is the longest lifetime of a Cognito token. The keys are at most an hour old when an outage of the
+    /// key endpoint begins, so tokens that are signed with these keys are accepted for at least 23 hours of the outage.
+    /// If the keys are stale, requests with tokens get 503. Keys are refreshed after half of the maximum staleness at
+    /// the latest. The allowed range is one minute to 30 days.
     pub fn max_stale(mut self, age: Duration) -> Self {
         self.refresh.max_stale = age;
         self

@@ -13,7 +13,7 @@
 //! | `Unknown` | the key is cached and trusted | present |
 //! | `Unknown` | the endpoint reported the key absent within the last minute | absent |
 //! | `Unknown` | too many waiting requests, or no suitable runtime | unavailable |
-//! | `Unknown` | a fetch for an unknown key started less than [`REQUEST_WAIT`] ago | wait for the fetch |
+//! | `Unknown` | a fetch for an unknown key has been in flight for less than [`REQUEST_WAIT`] | wait for the fetch |
 //! | `Unknown` | a fetch for an unknown key has been in flight for at least [`REQUEST_WAIT`] | unavailable |
 //! | `Unknown` | during the cooldown after an absent key or an eviction, or the pause after a failure | unavailable |
 //! | `Unknown` | none of the above | start a fetch and wait for the result |

@@ -15,7 +15,7 @@ use crate::token_use::TokenUse;
 /// [`VerifiedToken`](crate::claims::VerifiedToken) have passed every check.
 #[derive(Clone)]
 pub(crate) struct ClaimSet {
-    /// The signed payload, followed by the unescaped form of each value that contains escapes.
+    /// The signed payload, followed by the unescaped form of each known value that contains escapes.
     text: String,
     json_end: u32,
     strings: [Span; Member::COUNT],

@@ -43,7 +43,7 @@ pub struct AuthRejection {
     kind: AuthRejectionKind,
     cause: Option<Cause>,
     needed: Option<Arc<Needed>>,
-    /// `true` if a metric has counted the rejection, so that its clones are not counted again.
+    /// `true` if a metric has counted the rejection, so that neither its clones nor its response are counted again.
     is_counted: bool,
     /// `true` if the request should contain a header that a load balancer signed, instead of a bearer token. A client
     /// cannot send the signed header itself, so a challenge would mislead the client.
@@ -62,7 +62,7 @@ impl AuthRejection {
         Self { kind, cause: None, needed: None, is_counted: false, is_for_signed_header: false }
     }
 
-    /// Changes the texts of the response to name the load balancer's header, and removes the challenge.
+    /// Selects the texts for headers that a load balancer signs, and removes the challenge.
     #[cfg(feature = "alb")]
     pub(crate) fn for_signed_header(self) -> Self {
         Self { is_for_signed_header: true, ..self }

@@ -52,8 +52,8 @@ impl AuthRejectionKind {
         }
     }
 
-    /// Returns the fixed texts for the client. If `is_for_signed_header` is `true`, the texts name the load balancer's
-    /// header instead of a token. If `is_expired` is `true`, the texts say that the token has expired.
+    /// Returns the fixed texts for the client. `is_for_signed_header` selects the texts for headers that a load
+    /// balancer signs. `is_expired` distinguishes an expired token from other invalid tokens.
     pub(super) fn texts(self, is_for_signed_header: bool, is_expired: bool) -> &'static Texts {
         match self {
             Self::InvalidRequest if is_for_signed_header => &REPEATED_HEADER,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The requirements come from the application's rules, never from the request.
+/// The requirements that a challenge names. They come from the application's rules, never from the request.
 #[derive(Default)]
 pub(crate) struct Needed {
     /// The scopes, separated by spaces (RFC 6749 §3.3). Empty if no scope is needed.

@@ -95,9 +95,9 @@ fn form_decoded(text: &str) -> Option<String> {
     percent_encoding::percent_decode_str(&spaces).decode_utf8().ok().map(Into::into)
 }
 
-/// Panics if Cognito does not allow this redirect URL for an app client. The URL must be absolute, must not have a fragment, can have
-/// at most 1,024 characters, and must not use plain HTTP except for loopback hosts. Source: `CreateUserPoolClient`,
-/// parameter `CallbackURLs`.
+/// Panics if Cognito does not allow this redirect URL for an app client. The URL must be absolute, must not have a
+/// fragment, can have at most 1,024 characters, and must not use plain HTTP except for loopback hosts. Source:
+/// `CreateUserPoolClient`, parameter `CallbackURLs`.
 #[track_caller]
 pub(super) fn assert_registrable(url: &str) {
     let parsed = Url::parse(url).unwrap_or_else(|error| panic!("`{url}` is not an absolute URL: {error}"));

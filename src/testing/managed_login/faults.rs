@@ -28,7 +28,7 @@ pub enum ManagedLoginFault {
     OtherClient,
     /// Tokens name another pool as their issuer, and are signed with a key of that pool.
     OtherPool,
-    /// Both tokens contain the `sub` of another user.
+    /// Both tokens contain a `sub` that differs from the user's.
     OtherSubject,
     /// The ID token and the access token have different `sub` claims.
     OtherIdTokenSubject,

@@ -78,7 +78,7 @@ impl Shard {
     }
 }
 
-/// Threads are numbered in the order in which they first use a cache.
+/// Returns this thread's number. Threads are numbered in the order in which they first use a cache.
 fn thread_number() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {

@@ -155,7 +155,7 @@ mod tests {
         }
     }
 
-    /// This file has only one test, because `tracing` caches the enabled log levels for all threads.
+    /// This must remain the only test in the file, because `tracing` caches the enabled log levels for all threads.
     #[tokio::test]
     async fn clients_get_the_grpc_status_and_the_log_has_the_reason() {
         let log = Log::default();
