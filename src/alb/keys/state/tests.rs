@@ -237,7 +237,7 @@ fn keys_that_are_no_longer_trusted_make_room() {
 }
 
 #[test]
-fn clock_moved_backwards_extends_no_limit() {
+fn limits_end_if_the_clock_moves_far_backwards() {
     let mut machine = Machine::new();
     machine.hold(name(1));
     machine.unknown(name(2));
