@@ -57,7 +57,7 @@ pub(crate) struct Shown {
     pub(crate) client_id: String,
     /// The origin of the managed login.
     pub(crate) login_origin: String,
-    /// The URL of the public page, to which the browser returns after a sign-out.
+    /// The URL of the public page. The browser returns to this page after sign-out.
     pub(crate) home: String,
     pub(crate) callback: String,
     /// The users of the embedded pool. Empty if the pool comes from the environment.

@@ -126,8 +126,8 @@ impl SecuritySchemes {
     /// Adds a rule to the description of operations: its scopes as security requirements, and its responses.
     ///
     /// Each alternative of the rule becomes one requirement for each scheme. The new requirements replace an
-    /// operation's previous requirements, because the rule always applies. For an operation behind two rules, pass both
-    /// rules combined with [`and`](Require::and). Responses that an operation already documents are kept.
+    /// operation's previous requirements. Otherwise, OpenAPI would treat the previous ones as alternatives to the rule.
+    /// For an operation behind two rules, pass both rules combined with [`and`](Require::and). Responses that an operation already documents are kept.
     ///
     /// **This method changes only the description.** Also add the rule to the route as a layer. With `utoipa-axum`, one
     /// expression both documents and adds the rule:

@@ -29,7 +29,7 @@ const MAX_TOKEN_BYTES: usize = 16 * 1024;
 /// maximum is above hyper's default limit of 400 KiB for all headers of an HTTP/1 request.
 const MAX_TOKEN_BYTES_RANGE: (u64, u64) = (512, 1024 * 1024);
 
-/// The default number of cached tokens, which is about the number of concurrent users of a busy API instance.
+/// The default maximum number of cached tokens. A busy API instance has about as many concurrent users.
 const TOKEN_CACHE_CAPACITY: usize = 8192;
 
 /// The largest allowed `token_cache_capacity`.
@@ -120,10 +120,10 @@ impl VerifierBuilder {
 
     /// Sets how many verified tokens are cached. Zero disables the cache. Default: 8192.
     ///
-    /// Checking a cached token takes about a sixtieth of the time of a full verification. The cache keeps the claims
-    /// under a keyed digest of the whole token, but does not keep the token itself. A cached token is no longer
-    /// accepted when it expires or when its key leaves the pool's key set. If a client is removed from the pool, all
-    /// cached tokens of the pool are verified again. Rules and custom checks run on every request.
+    /// Checking a cached token is about 60 times as fast as a full verification. The cache keeps the claims under a
+    /// keyed digest of the whole token, but does not keep the token itself. A cached token is no longer accepted when
+    /// it expires or when its key leaves the pool's key set. If a client is removed from the pool, all cached tokens of
+    /// the pool are verified again. Rules and custom checks run on every request.
     ///
     /// An entry takes up to 900 bytes for a typical token. [`max_cached_token_bytes`](Self::max_cached_token_bytes)
     /// limits the size of an entry for a long token. The capacity is rounded up to a power of two. The maximum is

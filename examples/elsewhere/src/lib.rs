@@ -3,7 +3,7 @@
 //! | module | program |
 //! |---|---|
 //! | [`machine_tokens`] | `service_calls`: calls to other services with the client credentials grant |
-//! | [`policies`] | `policies`: decisions by Cedar policies |
+//! | [`policies`] | `policies`: authorization with Cedar policies |
 //! | [`revocations`] | `revocation`: sign-outs that apply to all servers immediately |
 #![forbid(unsafe_code)]
 

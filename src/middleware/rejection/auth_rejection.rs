@@ -62,7 +62,8 @@ impl AuthRejection {
         Self { kind, cause: None, needed: None, is_counted: false, is_for_signed_header: false }
     }
 
-    /// Selects the texts for headers that a load balancer signs, and removes the challenge.
+    /// Converts a rejection of a token into one of a load balancer's user claims. The response then has other texts and
+    /// no challenge.
     #[cfg(feature = "alb")]
     pub(crate) fn for_signed_header(self) -> Self {
         Self { is_for_signed_header: true, ..self }

@@ -26,7 +26,7 @@ pub enum ManagedLoginFault {
     InvalidGrant,
     /// Tokens name another app client.
     OtherClient,
-    /// Tokens name another pool as their issuer, and are signed with a key of that pool.
+    /// Tokens come from another pool. Their issuer and their signing key belong to the other pool.
     OtherPool,
     /// Both tokens contain a `sub` that differs from the user's.
     OtherSubject,

@@ -1,8 +1,8 @@
 //! Avoids contention by copying tokens that several threads use continuously.
 //!
-//! Each hit in the table changes the reference count of the token's claims, which all threads share. If several threads
-//! use the same token continuously, they contend for this count, and two threads together are slower than one. Each
-//! thread therefore has a small shard of copies with separate reference counts.
+//! All threads share the claims in the cache's table. Each use of a cached token changes the reference count of its
+//! claims. If several threads use the same token continuously, they contend for this count, and two threads together
+//! are slower than one. Each thread therefore has a small shard of copies with separate reference counts.
 //!
 //! Only every [`COPY_EVERY`]th table hit of a shard makes a copy. A frequently used token is therefore copied soon,
 //! whereas a token among thousands of others is rarely copied. The cache owns the shards, so the copies are freed with

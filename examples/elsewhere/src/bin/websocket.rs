@@ -19,7 +19,7 @@
 //! contain the URL, but not the subprotocols. Other clients can send the `Authorization` header instead. The `curl`
 //! command shows the handshake. The response selects `chat` and does not contain the token.
 //!
-//! The server does not need to check `Origin`, because pages of other sites have no token to send. **If the token were
+//! The server does not need to check `Origin`, because pages on other sites have no token to send. **If the token were
 //! in a cookie, the server would have to check `Origin`**, because browsers add cookies to every handshake. The example
 //! `cookie` contains such a check.
 #![forbid(unsafe_code)]
