@@ -127,7 +127,8 @@ impl SecuritySchemes {
     ///
     /// Each alternative of the rule becomes one requirement for each scheme. The new requirements replace an
     /// operation's previous requirements. Otherwise, OpenAPI would treat the previous ones as alternatives to the rule.
-    /// For an operation behind two rules, pass both rules combined with [`and`](Require::and). Responses that an operation already documents are kept.
+    /// For an operation behind two rules, pass both rules combined with [`and`](Require::and). Responses that an
+    /// operation already documents are kept.
     ///
     /// **This method changes only the description.** Also add the rule to the route as a layer. With `utoipa-axum`, one
     /// expression both documents and adds the rule:
